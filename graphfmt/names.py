@@ -1,0 +1,41 @@
+"""Names of nodes, and what to say when there is none by that name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .errors import Status, TfgError
+
+# Names that begin with an underscore are for operations the runtime itself adds.
+NODE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*")
+INTERNAL_NODE_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
+ATTR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that is most like a name, or None if none is like it."""
+    import difflib
+
+    pool = list(candidates)
+    if len(pool) > 20_000:
+        head = name[:3].lower()
+        pool = [c for c in pool if c[:3].lower() == head][:20_000]
+    by_lower = {c.lower(): c for c in pool}
+    if name.lower() in by_lower:
+        return by_lower[name.lower()]
+    close = difflib.get_close_matches(name, pool, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """A hint for an error about a name nobody knows."""
+    found = nearest(name, candidates)
+    return f"did you mean {found!r}?" if found else None
+
+
+def nothing_called(what: str, name: str, candidates: Iterable[str]) -> TfgError:
+    """A NOT_FOUND error with the nearest name as its hint."""
+    return TfgError(
+        Status.NOT_FOUND, f"the graph has no {what} called {name!r}", hint=did_you_mean(name, candidates)
+    )

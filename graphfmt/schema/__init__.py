@@ -1,0 +1,1 @@
+"""TensorFlow's message schemas, under a protobuf package of our own."""

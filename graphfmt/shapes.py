@@ -1,0 +1,137 @@
+"""Static shapes: what is known of a tensor's dimensions before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import invalid
+
+Dim = int | None
+
+MAX_ELEMENTS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``dims`` is None where not even the rank is known; a dimension is None where its size is not.
+
+    ``names`` are the dimension names that a TensorShapeProto may carry; they mean nothing, but survive.
+    """
+
+    dims: tuple[Dim, ...] | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int | None:
+        return None if self.dims is None else len(self.dims)
+
+    @property
+    def is_fully_known(self) -> bool:
+        return self.dims is not None and None not in self.dims
+
+    @property
+    def size(self) -> int | None:
+        """How many elements; None unless every dimension is known."""
+        if self.dims is None:
+            return None
+        total = 1
+        for dim in self.dims:
+            if dim is None:
+                return None
+            total *= dim
+        return total
+
+    def known(self) -> tuple[int, ...]:
+        """The dimensions of a fully known shape."""
+        if self.dims is None or None in self.dims:
+            raise ValueError(f"shape {self} is not fully known")
+        return tuple(d for d in self.dims if d is not None)
+
+    def __getitem__(self, axis: int) -> Dim:
+        """The size along an axis (negative counts from the end); None where unknown."""
+        return None if self.dims is None else self.dims[axis]
+
+    def __str__(self) -> str:
+        if self.dims is None:
+            return "<unknown>"
+        return "[" + ",".join("?" if d is None else str(d) for d in self.dims) + "]"
+
+    def __repr__(self) -> str:
+        return f"Shape({self})"
+
+    def is_compatible(self, other: Shape) -> bool:
+        """Whether some concrete shape could be both."""
+        if self.dims is None or other.dims is None:
+            return True
+        return len(self.dims) == len(other.dims) and all(
+            a == b or a is None or b is None for a, b in zip(self.dims, other.dims)
+        )
+
+    def merge(self, other: Shape) -> Shape:
+        """What is known when both hold. Raises INVALID_ARGUMENT where they contradict."""
+        if self.dims is None:
+            return other
+        if other.dims is None:
+            return self
+        if len(self.dims) != len(other.dims):
+            raise invalid(f"Shapes must be equal rank, but are {len(self.dims)} and {len(other.dims)}")
+        return Shape(tuple(merge_dim(a, b) for a, b in zip(self.dims, other.dims)))
+
+
+UNKNOWN = Shape(None)
+SCALAR = Shape(())
+
+
+def vector(size: Dim) -> Shape:
+    return Shape((size,))
+
+
+def matrix(rows: Dim, columns: Dim) -> Shape:
+    return Shape((rows, columns))
+
+
+def of(dims: Iterable[Dim]) -> Shape:
+    return Shape(tuple(dims))
+
+
+def unknown_of_rank(rank: int | None) -> Shape:
+    return UNKNOWN if rank is None else Shape((None,) * rank)
+
+
+def merge_dim(a: Dim, b: Dim) -> Dim:
+    """The size that both allow. Raises INVALID_ARGUMENT where they differ."""
+    if a is None or a == b:
+        return b
+    if b is None:
+        return a
+    raise invalid(f"Dimensions must be equal, but are {a} and {b}")
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape of an elementwise operation on both, by numpy's rules (so do TensorFlow's go).
+
+    An unknown dimension against a known one other than 1 must turn out to be that one or 1, so the result
+    is known. Raises INVALID_ARGUMENT where two sizes differ and neither is 1.
+    """
+    if a.dims is None or b.dims is None:
+        return UNKNOWN
+    if a.dims == b.dims and None not in a.dims:
+        return a
+    x, y = a.dims, b.dims
+    width = max(len(x), len(y))
+    x = (1,) * (width - len(x)) + x
+    y = (1,) * (width - len(y)) + y
+    return Shape(tuple(_broadcast_dim(p, q) for p, q in zip(x, y)))
+
+
+def _broadcast_dim(a: Dim, b: Dim) -> Dim:
+    if a == 1:
+        return b
+    if b == 1 or a == b:
+        return a
+    if a is None:
+        return b
+    if b is None:
+        return a
+    raise invalid(f"Dimensions must be equal, but are {a} and {b}")

@@ -1,0 +1,301 @@
+"""Operation signatures: the one line that says what an operation takes, is told, and gives.
+
+``MatMul(a: T, b: T; transpose_a: bool = false, T: type in {float, half}) -> (product: T)``
+
+Inputs come before the semicolon, attributes after it, outputs after the arrow. ``N*T`` is a list of N
+tensors of type T, ``*T`` a list with the types of the list(type) attribute T, ``Ref(T)`` a reference to a
+variable. An attribute has a kind, perhaps allowed values (``in {…}``), a minimum (of an int, or of a list's
+length) and a default.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from . import dtypes
+from .attributes import AttrValue, Function, Placeholder, kind_of
+from .dtypes import DType
+from .errors import TfgError, invalid
+from .graph import Node
+from .names import did_you_mean
+from .shapes import UNKNOWN, Shape
+
+
+class Missing:
+    """The default of an attribute that has none."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """An input or output. Exactly one of ``dtype``, ``type_attr`` and ``list_attr`` says its type;
+    ``number_attr`` makes it a list of that many tensors."""
+
+    name: str
+    dtype: DType | None = None
+    type_attr: str = ""
+    list_attr: str = ""
+    number_attr: str = ""
+    is_ref: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return bool(self.list_attr or self.number_attr)
+
+    def types(self, attrs: Mapping[str, AttrValue]) -> tuple[DType, ...]:
+        """The dtypes of its tensors, given the node's attributes."""
+        if self.list_attr:
+            return tuple(self._ref(t) for t in _types(attrs[self.list_attr]))
+        one = self._ref(self.dtype or _types((attrs[self.type_attr],))[0])
+        if not self.number_attr:
+            return (one,)
+        count = attrs[self.number_attr]
+        assert isinstance(count, int)
+        return (one,) * count
+
+    def _ref(self, dtype: DType) -> DType:
+        return dtype.ref if self.is_ref else dtype
+
+    def __str__(self) -> str:
+        inner = self.type_attr or (f"*{self.list_attr}" if self.list_attr else repr(self.dtype))
+        inner = f"Ref({inner})" if self.is_ref else inner
+        return f"{self.name}: {self.number_attr + '*' if self.number_attr else ''}{inner}"
+
+
+def _types(value: AttrValue) -> tuple[DType, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(v for v in values if isinstance(v, DType))
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """An attribute: ``kind`` as in ``kind_of``, the values it may take, its minimum and its default."""
+
+    name: str
+    kind: str
+    allowed: tuple[AttrValue, ...] = ()
+    minimum: int | None = None
+    default: AttrValue | Missing = MISSING
+
+    def check(self, value: AttrValue) -> None:
+        """Raises INVALID_ARGUMENT unless a node may give this value."""
+        self._check_kind(value)
+        items = value if isinstance(value, tuple) else (value,)
+        if self.allowed:
+            for item in items:
+                if item not in self.allowed:
+                    raise invalid(f"attr {self.name!r} is {_show(item)}, which is not in {_show(self.allowed)}")
+        size = len(value) if isinstance(value, tuple) else value
+        if self.minimum is not None and isinstance(size, int) and size < self.minimum:
+            what = "has length" if isinstance(value, tuple) else "is"
+            raise invalid(f"attr {self.name!r} {what} {size}, less than the minimum {self.minimum}")
+
+    def _check_kind(self, value: AttrValue) -> None:
+        if isinstance(value, Placeholder):
+            return
+        kind = kind_of(value)
+        if self.kind.startswith("list(") and kind == "list()":
+            return
+        if kind != self.kind:
+            raise invalid(f"attr {self.name!r} must be of kind {self.kind}, not {kind}")
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, DType) and item.is_ref:
+                raise invalid(f"attr {self.name!r} must not be the reference type {item}")
+            if isinstance(item, Function) and not item.name:
+                raise invalid(f"attr {self.name!r} names no function")
+
+    def __str__(self) -> str:
+        allowed = f" in {_show(self.allowed)}" if self.allowed else ""
+        minimum = f" >= {self.minimum}" if self.minimum is not None else ""
+        default = "" if isinstance(self.default, Missing) else f" = {_show(self.default)}"
+        return f"{self.name}: {self.kind}{allowed}{minimum}{default}"
+
+
+def _show(value: AttrValue | tuple[AttrValue, ...]) -> str:
+    if isinstance(value, tuple):
+        return "{" + ", ".join(_show(v) for v in value) + "}"
+    if isinstance(value, bytes):
+        return repr(value.decode("utf-8", "replace"))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, DType) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A node held against its signature: attributes with defaults filled in, and the dtypes of its edges."""
+
+    attrs: Mapping[str, AttrValue]
+    input_types: tuple[DType, ...]
+    output_types: tuple[DType, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an operation takes, is told, and gives."""
+
+    name: str
+    inputs: tuple[Arg, ...]
+    attrs: tuple[Attr, ...]
+    outputs: tuple[Arg, ...]
+
+    @cached_property
+    def attr_index(self) -> Mapping[str, Attr]:
+        return {attr.name: attr for attr in self.attrs}
+
+    @cached_property
+    def defaults(self) -> Mapping[str, AttrValue]:
+        return {a.name: a.default for a in self.attrs if not isinstance(a.default, Missing)}
+
+    @cached_property
+    def inferred_attrs(self) -> frozenset[str]:
+        """Attributes that follow from the inputs, so that an author need not give them."""
+        names = {n for arg in self.inputs for n in (arg.type_attr, arg.list_attr, arg.number_attr)}
+        return frozenset(names - {""})
+
+    def faults(self, node: Node) -> list[tuple[str | None, TfgError]]:
+        """All that is wrong with a node's attributes, each with the attribute it is about, if it is there."""
+        found: list[tuple[str | None, TfgError]] = []
+        for name, value in node.attrs.items():
+            spec = self.attr_index.get(name)
+            if spec is None:
+                if not name.startswith("_"):
+                    hint = did_you_mean(name, self.attr_index)
+                    found.append((name, invalid(f"operation {self.name} has no attr {name!r}", hint=hint)))
+                continue
+            try:
+                spec.check(value)
+            except TfgError as error:
+                found.append((name, error))
+        for attr in self.attrs:
+            if attr.name not in node.attrs and isinstance(attr.default, Missing):
+                found.append((None, invalid(f"operation {self.name} needs attr {attr.name!r}")))
+        return found
+
+    def bind(self, node: Node) -> Bound:
+        """Fills in defaults and works out the dtypes of all inputs and outputs.
+
+        Raises INVALID_ARGUMENT (the first of ``faults``) or for the wrong number of inputs.
+        """
+        faults = self.faults(node)
+        if faults:
+            raise faults[0][1]
+        attrs = {**self.defaults, **node.attrs}
+        inputs = tuple(t for arg in self.inputs for t in arg.types(attrs))
+        given = len(node.inputs) - sum(i.startswith("^") for i in node.inputs)
+        if given != len(inputs):
+            raise invalid(f"operation {self.name} takes {len(inputs)} inputs, not {given}")
+        return Bound(attrs, inputs, tuple(t for arg in self.outputs for t in arg.types(attrs)))
+
+    def __str__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        attrs = "; " + ", ".join(map(str, self.attrs)) if self.attrs else ""
+        outputs = f" -> ({', '.join(map(str, self.outputs))})" if self.outputs else ""
+        return f"{self.name}({inputs}{attrs}){outputs}"
+
+
+_ARG = re.compile(r"(\w+):\s*(Ref\()?(?:(\w+)\*)?(\*?)(\w+)\)?")
+_ATTR = re.compile(
+    r"(\w+):\s*(list\(\w+\)|\w+)(?:\s+in\s+\{(.*?)\})?(?:\s*>=\s*(-?\d+))?(?:\s*=\s*(.*))?", re.DOTALL
+)
+
+
+def parse(text: str) -> Signature:
+    """Reads a signature. Raises ValueError, because only the project's own code writes them."""
+    inside, outputs = _split_arrow(text)
+    head = re.fullmatch(r"\s*(\w+)\((.*)\)\s*", inside, re.DOTALL)
+    if head is None:
+        raise ValueError(f"not a signature: {text}")
+    inputs, _, attrs = head[2].partition(";")
+    specs = tuple(_attr(part) for part in _split(attrs))
+    kinds = {spec.name: spec.kind for spec in specs}
+    return Signature(
+        head[1],
+        tuple(_arg(part, kinds, text) for part in _split(inputs)),
+        specs,
+        tuple(_arg(part, kinds, text) for part in _split(outputs)),
+    )
+
+
+def _split_arrow(text: str) -> tuple[str, str]:
+    inside, arrow, outputs = text.rpartition("->")
+    if not arrow:
+        return outputs, ""
+    return inside, outputs.strip()[1:-1]
+
+
+def _split(text: str) -> Sequence[str]:
+    """Splits at the commas that stand outside brackets and quotes."""
+    parts: list[str] = []
+    depth, start, quote = 0, 0, ""
+    for position, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _arg(text: str, kinds: Mapping[str, str], whole: str) -> Arg:
+    match = _ARG.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an argument: {text!r} in {whole}")
+    name, ref, number, star, kind = match.groups()
+    if star:
+        return Arg(name, list_attr=kind, is_ref=bool(ref))
+    if kind in kinds:
+        return Arg(name, type_attr=kind, number_attr=number or "", is_ref=bool(ref))
+    return Arg(name, dtype=dtypes.BY_NAME[kind], number_attr=number or "", is_ref=bool(ref))
+
+
+def _attr(text: str) -> Attr:
+    match = _ATTR.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an attribute: {text!r}")
+    name, kind, allowed, minimum, default = match.groups()
+    element = kind[5:-1] if kind.startswith("list(") else kind
+    return Attr(
+        name,
+        kind,
+        tuple(_value(element, part) for part in _split(allowed)) if allowed else (),
+        int(minimum) if minimum else None,
+        MISSING if default is None else _value(kind, default.strip()),
+    )
+
+
+def _value(kind: str, text: str) -> AttrValue:
+    if kind.startswith("list("):
+        return tuple(v for v in (_value(kind[5:-1], part) for part in _split(text[1:-1])))  # type: ignore[misc]
+    match kind:
+        case "type":
+            return dtypes.BY_NAME[text]
+        case "bool":
+            return text == "true"
+        case "int":
+            return int(text)
+        case "float":
+            return float(text)
+        case "shape":
+            return UNKNOWN if text == "?" else Shape(tuple(int(d) for d in _split(text[1:-1])))
+        case "string":
+            return str(ast.literal_eval(text)).encode()
+        case _:
+            raise ValueError(f"no default can be written for an attribute of kind {kind}: {text}")

@@ -1,0 +1,192 @@
+"""Tensors as graph files hold them (TensorProto), and their way to and from numpy.
+
+A TensorProto states its elements as raw bytes (``tensor_content``) or in a typed field, where a last value
+repeats for as long as the shape needs. The encoding is kept as it was read, so that what is written equals
+it, and turned into an array only when somebody asks for the values: a header alone never claims memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .dtypes import DType
+from .errors import invalid
+from .shapes import MAX_ELEMENTS, Shape
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# Which typed field holds the elements of a dtype (tensor.proto).
+FIELD_OF: Mapping[str, str] = {
+    "float": "float_val",
+    "double": "double_val",
+    "int32": "int_val",
+    "int16": "int_val",
+    "int8": "int_val",
+    "uint8": "int_val",
+    "uint16": "int_val",
+    "qint8": "int_val",
+    "quint8": "int_val",
+    "qint16": "int_val",
+    "quint16": "int_val",
+    "qint32": "int_val",
+    "int4": "int_val",
+    "uint4": "int_val",
+    "int2": "int_val",
+    "uint2": "int_val",
+    "string": "string_val",
+    "complex64": "scomplex_val",
+    "complex128": "dcomplex_val",
+    "int64": "int64_val",
+    "bool": "bool_val",
+    "half": "half_val",
+    "bfloat16": "half_val",
+    "uint32": "uint32_val",
+    "uint64": "uint64_val",
+    "float8_e5m2": "float8_val",
+    "float8_e4m3fn": "float8_val",
+    "float8_e4m3fnuz": "float8_val",
+    "float8_e4m3b11fnuz": "float8_val",
+    "float8_e5m2fnuz": "float8_val",
+    "float4_e2m1fn": "float8_val",
+    "resource": "resource_handle_val",
+    "variant": "variant_val",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorValue:
+    """A TensorProto. ``values`` maps each typed field in use to its elements as the file states them
+    (bit patterns in ``half_val``, pairs in ``scomplex_val``, one bytes object in ``float8_val``)."""
+
+    dtype: DType
+    shape: Shape
+    content: bytes = b""
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, "tuple[Any, ...]"])
+    version: int = 0
+
+    def array(self) -> Array:
+        """The elements as a read-only array. One value for a large shape takes the memory of one value.
+
+        Raises INVALID_ARGUMENT where dtype, shape and data do not fit each other.
+        """
+        shape = self._concrete_shape()
+        count = 1
+        for dim in shape:
+            count *= dim
+        if count > MAX_ELEMENTS:
+            raise invalid(f"Shape {self.shape} has too many elements")
+        array = self._from_content(shape, count) if self.content else self._from_values(shape, count)
+        array.flags.writeable = False
+        return array
+
+    def _concrete_shape(self) -> tuple[int, ...]:
+        if not self.shape.is_fully_known:
+            raise invalid(f"a tensor's value needs a fully known shape, not {self.shape}")
+        return self.shape.known()
+
+    def _from_content(self, shape: tuple[int, ...], count: int) -> Array:
+        if self.dtype.is_opaque or self.dtype.is_ref:
+            raise invalid(f"tensor_content cannot hold {self.dtype}")
+        if self.values:
+            raise invalid(f"a tensor has both tensor_content and {next(iter(self.values))}")
+        expected = count * self.dtype.size
+        if len(self.content) != expected:
+            raise invalid(
+                f"tensor_content has {len(self.content)} bytes, but {self.dtype} of shape {self.shape} "
+                f"needs {expected}"
+            )
+        return np.frombuffer(self.content, self.dtype.numpy).reshape(shape)
+
+    def _from_values(self, shape: tuple[int, ...], count: int) -> Array:
+        name = FIELD_OF.get(self.dtype.name)
+        if name is None:
+            raise invalid(f"a tensor cannot be of dtype {self.dtype}")
+        foreign = next((key for key in self.values if key != name), None)
+        if foreign is not None:
+            raise invalid(f"a tensor of dtype {self.dtype} has its elements in {name}, not in {foreign}")
+        elements = _elements(self.dtype, self.values.get(name, ()))
+        if elements.size > count:
+            raise invalid(f"a tensor of shape {self.shape} has {elements.size} values, more than {count}")
+        if elements.size == count:
+            return elements.reshape(shape)
+        if elements.size == 0:
+            elements = np.array([_zero(self.dtype)], self.dtype.numpy)
+        if elements.size == 1:
+            return np.broadcast_to(elements.reshape(()), shape)
+        try:
+            full = np.empty(count, self.dtype.numpy)
+        except MemoryError as error:
+            raise invalid(f"a tensor of shape {self.shape} with only {elements.size} values") from error
+        full[: elements.size] = elements
+        full[elements.size :] = elements[-1]
+        return full.reshape(shape)
+
+
+def of_array(array: Array, dtype: DType | None = None) -> TensorValue:
+    """The TensorValue of an array, encoded as TensorFlow does: bytes, except for strings, and a single
+    typed value for a scalar or an array whose elements are all the same."""
+    dtype = dtypes.of_numpy(array.dtype) if dtype is None else dtype
+    shape = Shape(tuple(array.shape))
+    if dtype is dtypes.string:
+        elements = tuple(x.encode() if isinstance(x, str) else bytes(x) for x in array.ravel().tolist())
+        return TensorValue(dtype, shape, values={"string_val": elements} if elements else {})
+    array = np.ascontiguousarray(array, dtype.numpy).reshape(array.shape)
+    if array.size == 0:
+        return TensorValue(dtype, shape)
+    flat = array.reshape(-1)
+    raw = flat.view(np.uint8).reshape(flat.size, -1)
+    if flat.size == 1 or bool((raw == raw[0]).all()):
+        return TensorValue(dtype, shape, values={FIELD_OF[dtype.name]: _encode_one(dtype, flat[0])})
+    return TensorValue(dtype, shape, content=array.tobytes())
+
+
+def _encode_one(dtype: DType, value: Any) -> tuple[Any, ...]:
+    name = FIELD_OF[dtype.name]
+    if name == "half_val":
+        return (int(np.asarray(value).view(np.uint16)),)
+    if name == "float8_val":
+        return (np.asarray(value).tobytes(),)
+    if dtype.is_complex:
+        return (float(value.real), float(value.imag))
+    if name in ("float_val", "double_val"):
+        return (float(value),)
+    return (bool(value),) if name == "bool_val" else (int(value),)
+
+
+def _zero(dtype: DType) -> Any:
+    return b"" if dtype is dtypes.string else 0
+
+
+def _elements(dtype: DType, values: tuple[Any, ...]) -> Array:
+    """The values of a typed field as a vector of the dtype."""
+    name = FIELD_OF[dtype.name]
+    if name == "float8_val":
+        return np.frombuffer(b"".join(values), dtype.numpy)
+    if name == "half_val":
+        return np.array(_in_range(values, 0, 0xFFFF), np.uint16).view(dtype.numpy)
+    if dtype.is_complex:
+        if len(values) % 2:
+            raise invalid(f"{name} needs pairs of real and imaginary parts, but has {len(values)} values")
+        part = np.float32 if dtype is dtypes.complex64 else np.float64
+        return np.array(values, part).view(dtype.numpy)
+    if dtype.is_opaque:
+        vector = np.empty(len(values), object)
+        vector[:] = values
+        return vector
+    if dtype.is_integer or dtype.is_quantized:
+        # TensorFlow casts int_val silently, so 300 in a uint8 tensor is 44 there too.
+        wide = np.uint64 if dtype is dtypes.uint64 else np.int64
+        return np.array(values, wide).astype(dtype.numpy)
+    return np.array(values, dtype.numpy)
+
+
+def _in_range(values: tuple[int, ...], low: int, high: int) -> tuple[int, ...]:
+    for value in values:
+        if not low <= value <= high:
+            raise invalid(f"half_val holds 16-bit patterns, not {value}")
+    return values

@@ -1,0 +1,1 @@
+"""What an operation does: one declaration each, with signature, shapes, kernels and gradient."""

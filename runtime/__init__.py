@@ -1,0 +1,1 @@
+"""How a graph runs: passes from Graph to Graph, plans, executor, resources, state."""
