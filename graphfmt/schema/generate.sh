@@ -1,0 +1,14 @@
+#!/bin/sh
+# Regenerates the *_pb2.py files and fields.py. Needs an old protoc, so that every protobuf from 5.26 on can
+# import what it writes: pip install 'grpcio-tools==1.63.*', in an environment of its own; PROTOC_PYTHON is
+# that environment's python. PYTHON is one in which tfg is installed.
+set -eu
+cd "$(dirname "$0")"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+"${PROTOC_PYTHON:-python}" -m grpc_tools.protoc -Itfg/graphfmt/schema=. \
+    --python_out="$out" --pyi_out="$out" \
+    tfg/graphfmt/schema/tensor.proto tfg/graphfmt/schema/graph.proto tfg/graphfmt/schema/meta_graph.proto \
+    tfg/graphfmt/schema/step_stats.proto tfg/graphfmt/schema/event.proto
+cp "$out"/tfg/graphfmt/schema/* .
+"${PYTHON:-python}" -m tfg.graphfmt.schema.make_fields

@@ -1,0 +1,72 @@
+"""Writes fields.py: the messages that graph text may hold, as plain data.
+
+Reading text must not wait for protobuf to be imported, so the reader knows the schema from this table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from .meta_graph_pb2 import SavedModel
+
+_HEAD = '''"""The messages of graph text as plain data: name, then type, label and oneof of each field.
+
+Written by make_fields.py; do not edit.
+"""
+
+from __future__ import annotations
+
+'''
+
+
+def render() -> str:
+    """The text of fields.py."""
+    messages: dict[str, Descriptor] = {}
+    enums: dict[str, EnumDescriptor] = {}
+    _collect(SavedModel.DESCRIPTOR, messages, enums)
+    lines = [_HEAD, "MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {\n"]
+    for name, message in sorted(messages.items()):
+        lines.append(f'    "{name}": {{\n')
+        lines += [f'        "{f.name}": {_row(f)},\n' for f in message.fields]
+        lines.append("    },\n")
+    lines.append("}\n\nENUMS: dict[str, dict[str, int]] = {\n")
+    for name, enum in sorted(enums.items()):
+        lines.append(f'    "{name}": {{\n')
+        lines += [f'        "{value.name}": {value.number},\n' for value in enum.values]
+        lines.append("    },\n")
+    lines.append("}\n")
+    return "".join(lines)
+
+
+def _collect(message: Descriptor, messages: dict[str, Descriptor], enums: dict[str, EnumDescriptor]) -> None:
+    if _name(message) in messages:
+        return
+    messages[_name(message)] = message
+    for field in message.fields:
+        if field.enum_type is not None:
+            enums[_name(field.enum_type)] = field.enum_type
+        if field.message_type is not None:
+            _collect(field.message_type, messages, enums)
+
+
+def _name(item: Any) -> str:
+    return item.full_name.removeprefix("tfg.")
+
+
+_KINDS = "double float int64 uint64 int32 fixed64 bool string bytes uint32 sint64".split()
+_SCALARS = {getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind for kind in _KINDS}
+
+
+def _row(field: Any) -> str:
+    kind = _SCALARS.get(field.type) or _name(field.message_type or field.enum_type)
+    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+    label = "map" if is_map else "repeated" if field.is_repeated else ""
+    oneof = field.containing_oneof.name if field.containing_oneof else ""
+    return f'("{kind}", "{label}", "{oneof}")'
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("fields.py").write_text(render())

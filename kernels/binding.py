@@ -1,0 +1,137 @@
+"""From a node to the function a plan calls: attributes are bound once, a step pays for the call alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..graphfmt.attributes import AttrValue
+from ..graphfmt.dtypes import DType
+from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.graph import Node
+from ..graphfmt.signatures import Bound
+from .facts import Fact
+from .registry import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A node held against its operation: attributes as kernels take them, and what is known of the inputs."""
+
+    op: Op
+    node: Node
+    attrs: Mapping[str, Any]
+    input_types: Sequence[DType]
+    output_types: Sequence[DType]
+    inputs: Sequence[Fact]
+    xp: Any
+
+    def is_scalar(self) -> bool:
+        """Whether every input is known to be of rank 0."""
+        return all(fact.shape.dims == () for fact in self.inputs)
+
+
+def as_kernel_attrs(attrs: Mapping[str, AttrValue]) -> dict[str, Any]:
+    """Attributes as kernels take them: strings are str, lists are tuples, all else as in the graph."""
+    return {name: _plain(value) for name, value in attrs.items()}
+
+
+def _plain(value: AttrValue) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return value
+
+
+def bind(op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any) -> Callable[..., Any]:
+    """The function to call on a node's input values, after ``ctx`` if ``op.takes_context``. Input values
+    come one per tensor, lists spread out; outputs come as one value, or as a flat list where the signature
+    has several or a list.
+
+    Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
+    """
+    attrs = as_kernel_attrs(bound.attrs)
+    binding = Binding(op, node, attrs, bound.input_types, bound.output_types, inputs, xp)
+    _check_types(binding)
+    if op.bind_function is not None:
+        special = op.bind_function(binding)
+        if special is not None:
+            return special
+    if op.kernel_function is None:
+        raise TfgError(Status.UNIMPLEMENTED, f"operation {op.name} has no kernel")
+    return _flat_outputs(op, _spread(binding, _partial(binding)))
+
+
+def _check_types(binding: Binding) -> None:
+    for attr, known in binding.op.kernel_types.items():
+        dtype: DType = binding.attrs[attr]
+        if dtype.name not in known:
+            raise TfgError(
+                Status.UNIMPLEMENTED, f"operation {binding.op.name} has no kernel for {attr}={dtype}"
+            )
+
+
+def _partial(binding: Binding) -> Callable[..., Any]:
+    op = binding.op
+    function = op.kernel_function
+    assert function is not None
+    if op.ufunc:
+        return getattr(binding.xp, op.ufunc)
+    facts = {
+        "node_name": binding.node.name,
+        "input_types": binding.input_types,
+        "output_types": binding.output_types,
+    }
+    keywords = {k: facts[k] if k in facts else binding.attrs[k] for k in op.wanted}
+    if op.takes_context:
+        return partial(_with_context, function, binding.xp, keywords) if keywords else partial(
+            _with_context_alone, function, binding.xp
+        )
+    return partial(function, binding.xp, **keywords)
+
+
+def _with_context(function: Any, xp: Any, keywords: dict[str, Any], ctx: Any, *inputs: Any) -> Any:
+    return function(ctx, xp, *inputs, **keywords)
+
+
+def _with_context_alone(function: Any, xp: Any, ctx: Any, *inputs: Any) -> Any:
+    return function(ctx, xp, *inputs)
+
+
+def _spread(binding: Binding, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gathers spread-out input values into one tuple per list argument."""
+    signature = binding.op.signature
+    if not any(arg.is_list for arg in signature.inputs):
+        return function
+    offset = 1 if binding.op.takes_context else 0
+    layout = tuple((len(arg.types(binding.attrs)), arg.is_list) for arg in signature.inputs)
+    return partial(_call_gathered, function, offset, layout)
+
+
+def _call_gathered(
+    function: Any, offset: int, layout: tuple[tuple[int, bool], ...], *values: Any
+) -> Any:
+    arguments = list(values[:offset])
+    position = offset
+    for width, is_list in layout:
+        arguments.append(values[position : position + width] if is_list else values[position])
+        position += width
+    return function(*arguments)
+
+
+def _flat_outputs(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Flattens the lists among several outputs; a single list output is flat as it is."""
+    outputs = op.signature.outputs
+    if len(outputs) < 2 or not any(arg.is_list for arg in outputs):
+        return function
+    return partial(_call_flattened, function, tuple(arg.is_list for arg in outputs))
+
+
+def _call_flattened(function: Any, lists: tuple[bool, ...], *values: Any) -> Any:
+    flat: list[Any] = []
+    for value, is_list in zip(function(*values), lists):
+        flat.extend(value) if is_list else flat.append(value)
+    return flat

@@ -1,0 +1,46 @@
+"""What a kernel may ask of the step it runs in. The runtime implements this; kernels see no more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from ..graphfmt.tensors import Array
+
+R = TypeVar("R", bound="Resource")
+
+
+class Resource(Protocol):
+    """Anything that outlives a step: a variable, a generator, a queue.
+
+    ``kind`` is its type's name in state files; ``save`` gives its whole state as arrays and ``load`` takes
+    it back, so that a session can go on bit for bit.
+    """
+
+    kind: str
+
+    def save(self) -> dict[str, Array]: ...
+
+    def load(self, state: dict[str, Array]) -> None: ...
+
+
+class StepContext(Protocol):
+    """The step as its kernels see it."""
+
+    step_id: int
+
+    def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """The resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT where one
+        of another make stands under that name."""
+        ...
+
+    def log(self, text: str) -> None:
+        """A line for the person who runs the graph (Print, PrintV2)."""
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raises CANCELLED or DEADLINE_EXCEEDED if the step is to stop."""
+        ...
+
+
+Value = Any

@@ -1,0 +1,82 @@
+"""The plainest way to run a graph: node after node, everything kept. Plans are held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tfg.graphfmt.errors import TfgError
+from tfg.graphfmt.graph import Graph, endpoint
+from tfg.kernels import binding, registry
+from tfg.kernels.inference import infer_graph, topological_order
+from tfg.kernels.resources import Variable
+
+
+class Context:
+    """A StepContext over a dictionary."""
+
+    def __init__(self) -> None:
+        self.step_id = 1
+        self.resources: dict[tuple[str, str, type], Any] = {}
+        self.lines: list[str] = []
+
+    def resource(self, container: str, name: str, kind: type, make: Any) -> Any:
+        return self.resources.setdefault((container, name, kind), None) or self._make(container, name, kind, make)
+
+    def _make(self, container: str, name: str, kind: type, make: Any) -> Any:
+        made = self.resources[container, name, kind] = make()
+        return made
+
+    def log(self, text: str) -> None:
+        self.lines.append(text)
+
+    def check_cancelled(self) -> None:
+        pass
+
+
+def run(graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], context: Context | None = None) -> list[Any]:
+    """The values of the fetches (a node name without outputs may be among them, and gives None)."""
+    context = context or Context()
+    values: dict[tuple[str, int], Any] = {(endpoint(k).node, endpoint(k).port): v for k, v in feeds.items()}
+    fed = {name for name, _ in values}
+    facts = infer_graph(graph)
+    needed = _ancestors(graph, [endpoint(f).node for f in fetches], fed)
+    for node in topological_order(graph, fed):
+        if node.name in needed and node.name not in fed:
+            try:
+                outputs = _call(graph, node, facts, values, context)
+            except TfgError as error:
+                raise graph.error_at(error, node.name) from None
+            for port, value in enumerate(outputs):
+                values[node.name, port] = value
+    found = [values.get((endpoint(f).node, endpoint(f).port)) for f in fetches]
+    return [v.read() if isinstance(v, Variable) else v for v in found]
+
+
+def _ancestors(graph: Graph, names: Sequence[str], fed: set[str]) -> set[str]:
+    needed: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            if name not in fed:
+                stack.extend(endpoint(i).node for i in graph[name].inputs)
+    return needed
+
+
+def _call(graph: Graph, node: Any, facts: Any, values: Any, context: Context) -> list[Any]:
+    op = registry.get(node.op)
+    bound = op.signature.bind(node)
+    inputs = [values[e.node, e.port] for e in node.data_inputs]
+    arguments = [
+        v.read() if isinstance(v, Variable) and not t.is_ref and t.name != "resource" else v
+        for v, t in zip(inputs, bound.input_types)
+    ]
+    input_facts = [facts[e.node][e.port] for e in node.data_inputs]
+    function = binding.bind(op, node, bound, input_facts, np)
+    with np.errstate(all="ignore"):
+        result = function(context, *arguments) if op.takes_context else function(*arguments)
+    flat = len(bound.output_types) != 1 or any(a.is_list for a in op.signature.outputs)
+    return list(result) if flat else [result]
