@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import shapes
 from .binding import Binding
+from .builder import GraphBuilder, NodeView, Tensor
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
 from .registry import op
@@ -36,36 +39,89 @@ def _placeholder_shape(c: ShapeContext) -> Shape:
     return attr_shape(c.attr("shape"))
 
 
-placeholder = op("Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)", shape=_placeholder_shape)
-
-
-@placeholder.kernel
-def _(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
+def _not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
     raise invalid(
         f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} and shape {shape}",
         hint=f"add --feed {node_name}=VALUE",
     )
 
 
-identity = op("Identity(input: T; T: type) -> (output: T)", shape=lambda c: c.facts[0])
+for _text in (
+    "Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)",
+    "PlaceholderV2(; dtype: type, shape: shape) -> (output: dtype)",
+):
+    op(_text, shape=_placeholder_shape).kernel(_not_fed)
 
 
-@identity.bind
+def _default_shape(c: ShapeContext) -> Shape:
+    """What is fed may differ from the default, so the default's value and shape say nothing."""
+    shape = _placeholder_shape(c)
+    c.input(0).merge(shape)
+    return shape
+
+
+placeholder_with_default = op(
+    "PlaceholderWithDefault(input: dtype; dtype: type, shape: shape) -> (output: dtype)", shape=_default_shape
+)
+
+
+def _same_facts(c: ShapeContext) -> Sequence[Fact]:
+    """The outputs are the inputs, references read."""
+    return [replace(fact, dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
+
+
+identity = op("Identity(input: T; T: type) -> (output: T)", shape=_same_facts)
+stop_gradient = op("StopGradient(input: T; T: type) -> (output: T)", shape=_same_facts, differentiable=False)
+prevent_gradient = op(
+    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)', shape=_same_facts
+)
+snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_same_facts)
+identity_n = op("IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)", shape=_same_facts)
+
+
+def _input(x: Any) -> Any:
+    return x
+
+
+def _inputs(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def _bind_to_input(b: Binding) -> Any:
+    return _input
+
+
+for _op in (identity, stop_gradient, prevent_gradient, placeholder_with_default, snapshot):
+    _op.bind(_bind_to_input)
+
+
+@identity_n.bind
 def _(b: Binding) -> Any:
-    return lambda x: x
+    return _inputs
 
 
 @identity.gradient
-def _(g: Any, node: Any, dy: Any) -> Any:
+@placeholder_with_default.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
     return dy
 
 
-no_op = op("NoOp()", shape=shapes.no_outputs)
+@identity_n.gradient
+def _(g: GraphBuilder, node: NodeView, *dys: Any) -> Any:
+    return dys
 
 
-@no_op.kernel
-def _(xp: Any) -> list[Any]:
+@prevent_gradient.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    raise invalid(f"the gradient of {node.name!r} is explicitly disabled. Reason: {node.attr('message')}")
+
+
+def _nothing(xp: Any) -> list[Any]:
     return []
+
+
+for _text in ("NoOp()", "ControlTrigger()"):
+    op(_text, shape=shapes.no_outputs).kernel(_nothing)
 
 
 zeros_like = op(
