@@ -52,7 +52,8 @@ def kind_of(value: AttrValue) -> str:
     if value is None:
         return "empty"
     if isinstance(value, tuple):
-        return f"list({kind_of(value[0])})" if value else "list()"
+        # A list of several kinds is no list that an operation takes, but a file may hold one.
+        return f"list({'|'.join(dict.fromkeys(map(kind_of, value)))})"
     return _KINDS[type(value)]
 
 

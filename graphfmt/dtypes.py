@@ -185,3 +185,15 @@ def parse(name: str) -> DType:
     if found is None:
         raise invalid(f"unknown dtype {name!r}")
     return found
+
+
+# DT_INVALID: what a message that states no type means. No tensor and no operation has it.
+INVALID = DType("invalid", 0, "void")
+
+
+def of_number(number: int) -> DType:
+    """The dtype of a number in the DataType enum, INVALID for 0. Raises INVALID_ARGUMENT."""
+    found = BY_NUMBER.get(number)
+    if found is None and number:
+        raise invalid(f"{number} is not a DataType")
+    return found or INVALID

@@ -115,13 +115,18 @@ class FunctionDef:
 
 @dataclass(frozen=True)
 class Graph:
-    """A GraphDef: nodes in file order, the function library, versions, and the text they came from."""
+    """A GraphDef: nodes in file order, the function library, versions, and the text they came from.
+
+    ``rest`` holds, serialised, what has no meaning here (debug information, gradients registered by name), so
+    that what is written equals what was read.
+    """
 
     nodes: tuple[Node, ...] = ()
     functions: tuple[FunctionDef, ...] = ()
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
     versions: Versions = Versions()
     source: Source | None = field(default=None, compare=False, repr=False)
+    rest: bytes = b""
     index: Mapping[str, Node] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -143,7 +148,9 @@ class Graph:
         """The same library, versions and source around other nodes."""
         return replace(self, nodes=tuple(nodes))
 
-    def locate(self, node: Node | str, *, input: int | None = None, attr: str | None = None) -> Location | None:
+    def locate(
+        self, node: Node | str, *, input: int | None = None, attr: str | None = None
+    ) -> Location | None:
         """Where a node, or one of its inputs or attributes, stands in the file; None for made nodes."""
         found = self.index.get(node) if isinstance(node, str) else node
         if self.source is None:
@@ -152,6 +159,8 @@ class Graph:
             return Location(self.source.name)
         return self.source.locate(found.offset, input=input, attr=attr)
 
-    def error_at(self, error: TfgError, node: str, *, input: int | None = None, attr: str | None = None) -> TfgError:
+    def error_at(
+        self, error: TfgError, node: str, *, input: int | None = None, attr: str | None = None
+    ) -> TfgError:
         """The error, placed at a node of this graph."""
         return error.at(node, self.locate(node, input=input, attr=attr))

@@ -94,7 +94,9 @@ class Attr:
         if self.allowed:
             for item in items:
                 if item not in self.allowed:
-                    raise invalid(f"attr {self.name!r} is {_show(item)}, which is not in {_show(self.allowed)}")
+                    raise invalid(
+                        f"attr {self.name!r} is {_show(item)}, which is not in {_show(self.allowed)}"
+                    )
         size = len(value) if isinstance(value, tuple) else value
         if self.minimum is not None and isinstance(size, int) and size < self.minimum:
             what = "has length" if isinstance(value, tuple) else "is"

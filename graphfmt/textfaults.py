@@ -66,7 +66,9 @@ def explain_item(source: Source, position: int) -> NoReturn:
     """Raises the error for text at an offset where a value of a list, and then a comma or the list's end, was
     expected."""
     tokens = _Tokens(source, position)
-    if tokens.token in ("'", '"') or not (_NUMBER.match(tokens.token) or _WORD.match(tokens.token[:1] or " ") or len(tokens.token) > 1):
+    if tokens.token in ("'", '"') or not (
+        _NUMBER.match(tokens.token) or _WORD.match(tokens.token[:1] or " ") or len(tokens.token) > 1
+    ):
         tokens.expected("a value")
     literals = _STRINGS.match(source.text, tokens.start)
     if literals:

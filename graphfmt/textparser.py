@@ -29,6 +29,7 @@ _FIELD = re.compile(
 )
 _NAME, _TOKEN, _OPENER = 1, 3, 5
 _ITEM = re.compile(rf"{BLANK}({_VALUE}){BLANK}([,\]])")
+_RUN_VALUE = re.compile(r": (\S+)")
 _END_OF_LIST = re.compile(rf"{BLANK}\]{_SEPARATOR}")
 _AFTER = re.compile(_SEPARATOR)
 
@@ -54,7 +55,9 @@ class _Frame:
 class Parser:
     """Parses one text. ``shortcuts`` are tried first for the message types they are named by."""
 
-    def __init__(self, source: Source, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0) -> None:
+    def __init__(
+        self, source: Source, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0
+    ) -> None:
         self._source = source
         self._text = source.text
         self._shortcuts = shortcuts or {}
@@ -80,7 +83,11 @@ class Parser:
                 except (ValueError, UnicodeEncodeError) as error:
                     self._fail(str(error), match.start(_TOKEN))
                 if field.repeated:
-                    frame.tree.setdefault(name, []).append(value)
+                    values = frame.tree.setdefault(name, [])
+                    values.append(value)
+                    if len(values) >= 3 and field.run:
+                        position = self._read_run(field, values, match.end())
+                        continue
                 else:
                     if name in frame.tree or field.oneof:
                         self._check_single(frame, field, match.start(_NAME))
@@ -109,7 +116,9 @@ class Parser:
             self._explain(frame, match.start())
         if opener == "[":
             if not field.repeated:
-                self._fail(f"expected one value, because {name!r} is not repeated, but found '['", position - 1)
+                self._fail(
+                    f"expected one value, because {name!r} is not repeated, but found '['", position - 1
+                )
             if field.read:
                 if not colon:
                     self._fail("expected ':' but found '['", position - 1)
@@ -120,11 +129,14 @@ class Parser:
             return self._enter(stack, field, position)
         if not field.repeated and (name in frame.tree or field.oneof):
             self._check_single(frame, field, start)
-        shortcut = self._shortcuts.get(field.message.name) if field.message else None
+        assert field.message is not None
+        if field.message.is_opaque:
+            return self._skip_message(match.start(_OPENER))
+        shortcut = self._shortcuts.get(field.message.name)
         if shortcut and opener == "{":
             found = shortcut(self._text, position, start)
             if found:
-                frame.tree.setdefault(name, []).append(found[0])
+                _store(frame.tree, field, found[0])
                 return self._skip_separator(found[1])
         self._push(stack, field, start, opener, False)
         return position
@@ -172,17 +184,47 @@ class Parser:
         empty = _END_OF_LIST.match(self._text, position)
         if empty:
             return empty.end()
-        assert field.read is not None
         while True:
             match = _ITEM.match(self._text, position)
             if match is None:
                 explain_item(self._source, position)
-            try:
-                values.append(field.read(match[1]))
-            except (ValueError, UnicodeEncodeError) as error:
-                self._fail(str(error), match.start(1))
+            values.append(self._read(field, match[1], match.start(1)))
             position = match.end()
             if match[2] == "]":
+                return self._skip_separator(position)
+
+    def _read_run(self, field: Field, values: list[Any], position: int) -> int:
+        """More values of the same field, as far as they follow each other on lines of their own."""
+        assert field.run and field.read
+        match = field.run.match(self._text, position)
+        if match is None:
+            return position
+        try:
+            values += [field.read(token) for token in match[0].split()[1::2]]
+        except ValueError:
+            for item in _RUN_VALUE.finditer(self._text, position, match.end()):
+                self._read(field, item[1], item.start(1))
+        return match.end()
+
+    def _read(self, field: Field, token: str, start: int) -> Any:
+        assert field.read
+        try:
+            return field.read(token)
+        except (ValueError, UnicodeEncodeError) as error:
+            self._fail(str(error), start)
+
+    def _skip_message(self, position: int) -> int:
+        """Passes over a message of which nothing is kept, from its opening bracket."""
+        closers: list[str] = []
+        while True:
+            match = TOKEN.match(self._text, position)
+            assert match is not None
+            token, position = match[1], match.end()
+            if token in _CLOSERS:
+                closers.append(_CLOSERS[token])
+            elif not token or (token in ("}", ">") and token != closers.pop()):
+                self._fail(f"expected a closing bracket but found {shorten(token)}", match.start(1))
+            if not closers:
                 return self._skip_separator(position)
 
     def _skip_separator(self, position: int) -> int:

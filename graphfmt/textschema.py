@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from .names import did_you_mean
 from .schema.fields import ENUMS, MESSAGES
 from .texttokens import integer_reader, read_bool, read_bytes, read_double, read_float, read_string, shorten
 
@@ -32,9 +32,10 @@ _SCALARS: Mapping[str, tuple[Callable[[str], Any], Any]] = {
 
 
 class Field:
-    """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there."""
+    """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there; ``run`` recognises many
+    conventional lines of a repeated number at once."""
 
-    __slots__ = ("default", "is_map", "message", "name", "oneof", "read", "repeated")
+    __slots__ = ("default", "is_map", "message", "name", "oneof", "read", "repeated", "run")
 
     def __init__(self, name: str, kind: str, label: str, oneof: str) -> None:
         self.name = name
@@ -44,6 +45,9 @@ class Field:
         self.message = message(kind) if kind in MESSAGES else None
         self.read: Callable[[str], Any] | None = None
         self.default: Any = None
+        self.run: re.Pattern[str] | None = None
+        if self.repeated and kind in _SCALARS and kind not in ("string", "bytes"):
+            self.run = re.compile(rf"(?:\s++{name}: [0-9A-Za-z_.+\-]++(?=\s))++")
         if self.message is None:
             self.read, self.default = _SCALARS[kind] if kind in _SCALARS else (_enum_reader(kind), 0)
 
@@ -53,20 +57,20 @@ class Field:
 
 
 class Message:
-    """A message type. ``build`` turns its finished tree into the object that stands for it, if one does."""
+    """A message type. ``build`` turns its finished tree into the object that stands for it, if one does.
+
+    A tree maps fields to values, lists of values, or for a map to a dict; under "" it has the offset at which
+    the message begins.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.build: Callable[[Tree], Any] | None = None
         self.fields: dict[str, Field] = {}
-        self.is_opaque = not MESSAGES[name]
+        self.is_opaque = name == "SavedObjectGraph"
 
     def finish(self, tree: Tree) -> Any:
         return tree if self.build is None else self.build(tree)
-
-    def unknown(self, name: str) -> tuple[str, str | None]:
-        """The error and the hint for a name that is no field."""
-        return f"{self.name} has no field {shorten(name)}", did_you_mean(name, self.fields)
 
 
 @cache
@@ -91,7 +95,6 @@ def _enum_reader(kind: str) -> Callable[[str], int]:
             raise ValueError(f"{shorten(token)} is not between {_I32[0]} and {_I32[1]}")
         return number
 
-    read.__dict__["values"] = numbers
     return read
 
 

@@ -33,7 +33,16 @@ _OCTAL = re.compile(r"(-?)0([0-9]+)")
 _OCTAL_FLOAT = re.compile(r"-?0[0-9]")
 _INFINITY = re.compile(r"-?inf(?:inity)?f?", re.IGNORECASE)
 _NAN = re.compile(r"-?nanf?", re.IGNORECASE)
-_BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
+_BOOLS = {
+    "true": True,
+    "True": True,
+    "t": True,
+    "1": True,
+    "false": False,
+    "False": False,
+    "f": False,
+    "0": False,
+}
 
 
 def read_bytes(token: str) -> bytes:
@@ -49,7 +58,9 @@ def read_string(token: str) -> str:
     try:
         return read_bytes(token).decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8 text, but the string has the byte {error.object[error.start]:#x}") from None
+        raise ValueError(
+            f"expected UTF-8 text, but the string has the byte {error.object[error.start]:#x}"
+        ) from None
 
 
 def _literals(token: str) -> list[str]:

@@ -10,5 +10,10 @@ trap 'rm -rf "$out"' EXIT
     --python_out="$out" --pyi_out="$out" \
     tfg/graphfmt/schema/tensor.proto tfg/graphfmt/schema/graph.proto tfg/graphfmt/schema/meta_graph.proto \
     tfg/graphfmt/schema/step_stats.proto tfg/graphfmt/schema/event.proto
+for stub in "$out"/tfg/graphfmt/schema/*.pyi; do
+    # The old generator's stubs are not strict.
+    sed -i -e '1i # pyright: basic' -e 's/_Mapping\]/_Mapping[str, object]]/g' "$stub"
+done
+sed -i 's/^from tfg\.graphfmt\.schema import/from . import/' "$out"/tfg/graphfmt/schema/*
 cp "$out"/tfg/graphfmt/schema/* .
 "${PYTHON:-python}" -m tfg.graphfmt.schema.make_fields

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from .meta_graph_pb2 import SavedModel
 
@@ -24,8 +24,8 @@ from __future__ import annotations
 
 def render() -> str:
     """The text of fields.py."""
-    messages: dict[str, Descriptor] = {}
-    enums: dict[str, EnumDescriptor] = {}
+    messages: dict[str, Any] = {}
+    enums: dict[str, Any] = {}
     _collect(SavedModel.DESCRIPTOR, messages, enums)
     lines = [_HEAD, "MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {\n"]
     for name, message in sorted(messages.items()):
@@ -41,7 +41,7 @@ def render() -> str:
     return "".join(lines)
 
 
-def _collect(message: Descriptor, messages: dict[str, Descriptor], enums: dict[str, EnumDescriptor]) -> None:
+def _collect(message: Any, messages: dict[str, Any], enums: dict[str, Any]) -> None:
     if _name(message) in messages:
         return
     messages[_name(message)] = message

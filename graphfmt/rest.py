@@ -1,0 +1,92 @@
+"""Parts of messages that mean nothing here, kept as serialised bytes. Only these need protobuf to read text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf import text_format
+
+from . import tobinary
+from .schema import graph_pb2, meta_graph_pb2, tensor_pb2
+from .textschema import Tree
+
+
+def serialised(name: str, tree: Tree) -> bytes:
+    """The bytes of a message that the parser read as a tree."""
+    message = message_type(name)()
+    fill(message, tree)
+    return message.SerializeToString(deterministic=True)
+
+
+def message_type(name: str) -> Any:
+    """The class of a message by its name in the schema."""
+    found: Any = None
+    outer, *inner = name.split(".")
+    for module in (tensor_pb2, graph_pb2, meta_graph_pb2):
+        found = found or getattr(module, outer, None)
+    for part in inner:
+        found = getattr(found, part)
+    return found
+
+
+def fill(message: Any, tree: Tree) -> None:
+    """Puts a parsed tree, and the objects that were built inside it, into an empty message."""
+    for name, value in tree.items():
+        if name:
+            _fill_field(message, message.DESCRIPTOR.fields_by_name[name], value)
+
+
+def _fill_field(message: Any, field: Any, value: Any) -> None:
+    target = getattr(message, field.name)
+    if field.is_repeated and field.message_type and field.message_type.GetOptions().map_entry:
+        valued = field.message_type.fields_by_name["value"]
+        for key, item in value.items():
+            if valued.message_type is None:
+                target[key] = item
+            else:
+                _put(target[key], item)
+    elif field.message_type is not None:
+        for item in value if field.is_repeated else (value,):
+            _put(target.add() if field.is_repeated else target, item)
+    elif field.is_repeated:
+        target.extend(value)
+    else:
+        setattr(message, field.name, value)
+
+
+def _put(target: Any, value: Any) -> None:
+    target.SetInParent()
+    put = _PUT.get(target.DESCRIPTOR.name)
+    if put is not None:
+        put(target, value)
+    elif isinstance(value, bytes):
+        target.MergeFromString(value)
+    else:
+        fill(target, value)
+
+
+_PUT: Mapping[str, Callable[[Any, Any], None]] = {
+    "AttrValue": tobinary.fill_attr,
+    "TensorShapeProto": tobinary.fill_shape,
+    "TensorProto": tobinary.fill_tensor,
+    "NameAttrList": tobinary.fill_function,
+    "VersionDef": tobinary.fill_versions,
+    "GraphDef": tobinary.fill_graph,
+}
+
+
+def text_of(name: str, data: bytes, indent: int) -> str:
+    """The lines of a serialised message's fields."""
+    message = message_type(name)()
+    message.MergeFromString(data)
+    return text_format.MessageToString(message, indent=indent)
+
+
+def take(name: str, data: bytes, field: str) -> tuple[bytes, bytes]:
+    """One message-typed field of a serialised message, and the others."""
+    message = message_type(name)()
+    message.MergeFromString(data)
+    taken = getattr(message, field).SerializeToString(deterministic=True)
+    message.ClearField(field)
+    return taken, message.SerializeToString(deterministic=True)
