@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..graphfmt import dtypes
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Shape
 from ..graphfmt.tensors import Array
-
-# A variable's own reference to its value, and getrefcount's argument.
-_UNSHARED = 2
 
 
 class Variable:
@@ -22,7 +20,8 @@ class Variable:
     nobody else holds the array, and makes a new one otherwise. So a read needs no copy, and a concurrent
     step or a fetched array is never written under.
 
-    ``lock`` is held during every read and update.
+    ``lock`` is held during every read and update. ``value`` is None until the first assignment, and always
+    an array that owns its memory.
     """
 
     kind = "Variable"
@@ -36,23 +35,40 @@ class Variable:
         self.value: Any = None
 
     def read(self) -> Any:
-        """The value. Raises FAILED_PRECONDITION if there is none yet."""
+        """The value; of rank 0 it is a scalar. Raises FAILED_PRECONDITION if there is none yet."""
         with self.lock:
             value = self.value
-        if value is None:
-            raise self.uninitialized()
-        return value
+            if value is None:
+                raise self.uninitialized()
+            # A scalar is a copy, and cheaper to compute with than an array of rank 0.
+            return value if value.shape or value.dtype.hasobject else value[()]
 
-    def assign(self, value: Any, *, validate_shape: bool = True) -> None:
-        """Takes a copy of a value. Raises INVALID_ARGUMENT where its shape does not fit the variable's."""
-        array = np.array(value, self.dtype.numpy)
-        if validate_shape and not self.shape.is_compatible(Shape(array.shape)):
-            raise invalid(
-                f"variable {self.name!r} has shape {self.shape}, and cannot be assigned a value of shape "
-                f"{Shape(array.shape)}"
-            )
+    def assign(self, value: Any, *, validate_shape: bool = True, xp: Any = np) -> None:
+        """Takes a copy of a value. Raises INVALID_ARGUMENT where its shape is not that of the present value,
+        or does not fit the shape the variable was declared with."""
         with self.lock:
-            self.value = array
+            self.replace(value, validate_shape=validate_shape, xp=xp)
+
+    def replace(self, value: Any, *, validate_shape: bool = True, xp: Any = np) -> None:
+        """``assign`` for a caller who holds ``lock``."""
+        if validate_shape:
+            self.check_shape(value.shape)
+        # Counted before this frame holds the array too.
+        keep = self.value is not None and not self.is_shared()
+        if keep and self.value.shape == value.shape and type(self.value) is xp.ndarray:
+            # Memory that is mapped already is written at full speed.
+            xp.copyto(self.value, value)
+        else:
+            self.value = xp.array(value, self.dtype.numpy)
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises INVALID_ARGUMENT where a value of this shape would not fit."""
+        expected = self.shape if self.value is None else Shape(tuple(self.value.shape))
+        if not expected.is_compatible(Shape(tuple(shape))):
+            raise invalid(
+                f"variable {self.name!r} has shape {expected}, and cannot be assigned a value of shape "
+                f"{Shape(tuple(shape))}"
+            )
 
     def writable(self) -> Any:
         """The value as an array that may be written in place; call it with ``lock`` held.
@@ -61,11 +77,19 @@ class Variable:
         """
         if self.value is None:
             raise self.uninitialized()
+        if self.is_shared():
+            self.value = self.value.copy()
+        return self.value
+
+    def is_shared(self) -> bool:
+        """Whether anybody outside holds the value's array, or a view of it."""
         value = self.value
-        # One more for the local name above.
-        if sys.getrefcount(value) > _UNSHARED + 1 or not value.flags.writeable:
-            value = self.value = value.copy()
-        return value
+        return sys.getrefcount(value) > _UNSHARED
+
+    def clear(self) -> None:
+        """Forgets the value."""
+        with self.lock:
+            self.value = None
 
     def uninitialized(self) -> TfgError:
         return TfgError(
@@ -76,8 +100,25 @@ class Variable:
 
     def save(self) -> dict[str, Array]:
         with self.lock:
-            return {} if self.value is None else {"value": self.value}
+            value = self.value
+        if value is None:
+            return {}
+        return {"value": value.get() if hasattr(value, "get") else value}
 
     def load(self, state: dict[str, Array]) -> None:
         if "value" in state:
-            self.assign(state["value"])
+            self.assign(np.asarray(state["value"]))
+        else:
+            self.clear()
+
+
+def _count_unshared() -> int:
+    """What ``is_shared`` counts for a value that only its variable holds; interpreters differ in what they
+    count of locals and arguments."""
+    probe = Variable("", dtypes.float32, Shape(()))
+    probe.value = np.zeros(())
+    value = probe.value
+    return sys.getrefcount(value)
+
+
+_UNSHARED = _count_unshared()
