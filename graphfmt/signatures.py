@@ -24,6 +24,7 @@ from .errors import TfgError, invalid
 from .graph import Node
 from .names import did_you_mean
 from .shapes import UNKNOWN, Shape
+from .texttokens import to_float32
 
 
 class Missing:
@@ -130,6 +131,8 @@ def _show(value: AttrValue | tuple[AttrValue, ...]) -> str:
         return repr(value.decode("utf-8", "replace"))
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.7g}"
     return repr(value) if isinstance(value, DType) else str(value)
 
 
@@ -294,7 +297,7 @@ def _value(kind: str, text: str) -> AttrValue:
         case "int":
             return int(text)
         case "float":
-            return float(text)
+            return to_float32(float(text))
         case "shape":
             return UNKNOWN if text == "?" else Shape(tuple(int(d) for d in _split(text[1:-1])))
         case "string":
