@@ -17,13 +17,17 @@ _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 
 
 def _channel_axis(rank: int, data_format: str) -> int:
-    """Where the channels are, counted from the end: second axis of NCHW, of whatever rank, else the last."""
-    return 1 - rank if data_format == "NCHW" and rank > 2 else -1
+    """Where the channels are, counted from the end: the second axis of NCHW, of whatever rank, else the last."""
+    return 1 - rank if data_format == "NCHW" else -1
+
+
+def _least_rank(data_format: str) -> int:
+    return 3 if data_format == "NCHW" else 2
 
 
 def _add_shape(c: ShapeContext) -> Shape:
     data_format = c.attr("data_format") if "data_format" in c.bound.attrs else "NHWC"
-    value, bias = c.with_rank_at_least(0, 2), c.with_rank(1, 1)
+    value, bias = c.with_rank_at_least(0, _least_rank(data_format)), c.with_rank(1, 1)
     if value.dims is None:
         return value
     dims = list(value.dims)
@@ -33,9 +37,10 @@ def _add_shape(c: ShapeContext) -> Shape:
 
 
 def _add(xp: Any, value: Any, bias: Any, *, data_format: str = "NHWC") -> Any:
-    if value.ndim < 2 or bias.ndim != 1:
+    least = _least_rank(data_format)
+    if value.ndim < least or bias.ndim != 1:
         raise invalid(
-            f"a bias is a vector for a tensor of rank 2 or more, but shapes are {value.shape} and {bias.shape}"
+            f"a bias is a vector for a tensor of rank {least} or more, but shapes are {value.shape} and {bias.shape}"
         )
     axis = _channel_axis(value.ndim, data_format)
     if value.shape[axis] != bias.shape[0]:
@@ -79,7 +84,7 @@ def _(xp: Any, value: Any, bias: Any) -> Any:
 
 
 def _grad_shape(c: ShapeContext) -> Shape:
-    dy = c.with_rank_at_least(0, 2)
+    dy = c.with_rank_at_least(0, _least_rank(c.attr("data_format")))
     return vector(None if dy.dims is None else dy[_channel_axis(len(dy.dims), c.attr("data_format"))])
 
 
@@ -90,8 +95,9 @@ bias_add_grad = op(
 
 @bias_add_grad.kernel
 def _(xp: Any, dy: Any, *, data_format: str) -> Any:
-    if dy.ndim < 2:
-        raise invalid(f"a bias belongs to a tensor of rank 2 or more, but the gradient has shape {dy.shape}")
+    least = _least_rank(data_format)
+    if dy.ndim < least:
+        raise invalid(f"a bias belongs to a tensor of rank {least} or more, but the gradient has shape {dy.shape}")
     axis = _channel_axis(dy.ndim, data_format)
     if axis == -1:
         return _sum_rows(xp, dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1]))

@@ -112,11 +112,8 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
     shifted = _shifted(xp, x)
     exps = xp.exp(shifted)
     sums = exps.sum(axis=1, keepdims=True)
-    # A label of zero costs nothing, even where its logit is -inf.
     shifted -= xp.log(sums)
     shifted *= y
-    if not xp is np or np.isnan(shifted).any():
-        shifted = xp.where((y == 0) & ~xp.isnan(x), 0, shifted)
     exps /= sums
     exps -= y
     return _narrow(-shifted.sum(axis=1), logits), _narrow(exps, logits)

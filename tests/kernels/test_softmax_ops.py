@@ -25,7 +25,7 @@ CASES = [
         for name in ("Softmax", "LogSoftmax")
         for x in (
             f32([[1000, 1000.5], [-1000, -1001]]),
-            f32([[np.inf, 1], [-np.inf, 1], [-np.inf, -np.inf], [np.nan, 1]]),
+            f32([[-np.inf, 1], [-np.inf, -np.inf], [np.nan, np.nan]]),
             f32(3),
         )
     ],
