@@ -211,7 +211,7 @@ def infer_in(node: Node, facts: Mapping[str, tuple[Fact, ...]]) -> tuple[Fact, .
     return infer_node(op, node, bound, input_facts(node, bound, facts))
 
 
-def input_facts(node: Node, bound: Bound, facts: Mapping[str, tuple[Fact, ...]]) -> list[Fact]:
+def input_facts(node: Node, bound: Bound, facts: Mapping[str, Sequence[Fact]]) -> list[Fact]:
     """The facts of a node's data inputs. Raises INVALID_ARGUMENT for an output that does not exist."""
     found: list[Fact] = []
     for text in node.inputs:

@@ -1,0 +1,47 @@
+"""A graph held against its operations: every node in order, with attributes, dtypes and facts worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..graphfmt.errors import TfgError
+from ..graphfmt.graph import Endpoint, Graph, Node
+from ..graphfmt.signatures import Bound
+from ..kernels import registry
+from ..kernels.facts import Fact
+from ..kernels.inference import infer_node, input_facts, topological_order
+from ..kernels.registry import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A node ready to be lowered."""
+
+    node: Node
+    op: Op
+    bound: Bound
+    inputs: Sequence[Endpoint]
+    input_facts: Sequence[Fact]
+    output_facts: Sequence[Fact]
+
+
+def prepare(graph: Graph) -> list[Prepared]:
+    """Every node, each after its inputs. Raises the first error, placed at its node."""
+    prepared: list[Prepared] = []
+    facts: dict[str, Sequence[Fact]] = {}
+    for node in topological_order(graph):
+        try:
+            found = _prepare_one(node, facts)
+        except TfgError as error:
+            raise graph.error_at(error, node.name) from None
+        facts[node.name] = found.output_facts
+        prepared.append(found)
+    return prepared
+
+
+def _prepare_one(node: Node, facts: Mapping[str, Sequence[Fact]]) -> Prepared:
+    op = registry.get(node.op)
+    bound = op.signature.bind(node)
+    inputs = input_facts(node, bound, facts)
+    return Prepared(node, op, bound, node.data_inputs, inputs, infer_node(op, node, bound, inputs))

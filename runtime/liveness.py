@@ -1,0 +1,107 @@
+"""Which values a straight line of nodes needs, how long, and whose memory may be written over.
+
+A *value* is one output that is really computed: an operation that passes its input on (Identity) has none of
+its own, and stands for its input's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graphfmt.graph import Endpoint, endpoint
+from ..kernels.binding import PASS_ON
+from .analysis import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A node of the straight line and the function that computes it (None: its value is a constant)."""
+
+    prepared: Prepared
+    kernel: Callable[..., Any] | None
+
+    @property
+    def name(self) -> str:
+        return self.prepared.node.name
+
+    @property
+    def is_constant(self) -> bool:
+        return self.kernel is None
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """``source`` is the value that an output stands for; ``last_use`` the place of the line that reads a
+    value last; ``reusable`` holds the values whose memory belongs to nobody else, so that their last
+    reader may write into it; ``read`` holds the values that some line or fetch reads."""
+
+    source: dict[Endpoint, Endpoint]
+    last_use: dict[Endpoint, int] = field(default_factory=dict[Endpoint, int])
+    reusable: set[Endpoint] = field(default_factory=set[Endpoint])
+    read: set[Endpoint] = field(default_factory=set[Endpoint])
+
+
+def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
+    """The lines that the ends need. A constant needs its control inputs, but none of its data inputs unless
+    those have been folded too and stand behind control inputs of their own."""
+    by_name = {line.name: line for line in lines}
+    wanted = set(ends)
+    for line in reversed(lines):
+        if line.name not in wanted:
+            continue
+        for text in line.prepared.node.inputs:
+            source = endpoint(text)
+            if source.is_control or not line.is_constant or by_name[source.node].is_constant:
+                wanted.add(source.node)
+    return [line for line in lines if line.name in wanted]
+
+
+def passed_on(lines: Sequence[Line]) -> dict[Endpoint, Endpoint]:
+    """The value behind every output of an operation that passes its input on."""
+    source: dict[Endpoint, Endpoint] = {}
+    for line in lines:
+        if line.kernel is PASS_ON and not reads_reference(line.prepared, 0):
+            first = line.prepared.inputs[0]
+            source[Endpoint(line.name, 0)] = source.get(first, first)
+    return source
+
+
+def reads_reference(prepared: Prepared, position: int) -> bool:
+    """Whether an input is a reference of which the operation wants the value."""
+    return prepared.input_facts[position].dtype.is_ref and not prepared.bound.input_types[position].is_ref
+
+
+def analyse(lines: Sequence[Line], fetches: Iterable[Endpoint]) -> Liveness:
+    """Life spans of all values of a straight line."""
+    found = Liveness(passed_on(lines))
+    kept: set[Endpoint] = set()
+    for place, line in enumerate(lines):
+        if Endpoint(line.name, 0) in found.source or line.is_constant:
+            continue
+        for input in line.prepared.inputs:
+            value = found.source.get(input, input)
+            found.last_use[value] = place
+            found.read.add(value)
+            if not line.prepared.op.fresh:
+                kept.add(value)
+    for fetch in fetches:
+        value = found.source.get(fetch, fetch)
+        found.last_use[value] = len(lines)
+        found.read.add(value)
+        kept.add(value)
+    for line in lines:
+        if line.prepared.op.fresh and not line.is_constant:
+            outputs = (Endpoint(line.name, port) for port in range(len(line.prepared.output_facts)))
+            found.reusable.update(out for out in outputs if out not in kept)
+    return found
+
+
+def dying_at(liveness: Liveness) -> dict[int, list[Endpoint]]:
+    """The values that each line reads last."""
+    dying: dict[int, list[Endpoint]] = defaultdict(list)
+    for value, place in liveness.last_use.items():
+        dying[place].append(value)
+    return dying

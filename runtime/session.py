@@ -1,0 +1,143 @@
+"""A session: a graph, the state its steps leave behind, and the plans it has built for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.graph import Graph, Node
+from . import memory, plan
+from .plan import Plan
+from .prune import Signature
+from .resources import ResourceManager
+from .step import Step
+
+Observer = Callable[[Plan, Step], None]
+
+
+class Session:
+    """Runs steps of a graph. Several threads may call ``run`` at once: they share the variables and
+    nothing else.
+
+    Args:
+        graph: what to run.
+        log: takes the lines that Print nodes write; standard error where not given.
+    """
+
+    def __init__(self, graph: Graph, *, log: Callable[[str], None] | None = None) -> None:
+        memory.keep_freed_memory()
+        self.graph = graph
+        self.resources = ResourceManager()
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._lock = Lock()
+        self._stop = Event()
+        self._step_ids = count(1)
+        self._log = log or _to_standard_error
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(
+        self,
+        fetches: Sequence[str] = (),
+        feeds: Mapping[str, Any] | None = None,
+        targets: Sequence[str] = (),
+        *,
+        timeout: float | None = None,
+        observer: Observer | None = None,
+    ) -> list[Any]:
+        """Runs one step: feeds the feeds, runs what the fetches and targets need.
+
+        Returns one numpy array per fetch, in order; strings are object arrays of bytes.
+
+        Args:
+            fetches: outputs by name, ``node`` or ``node:1``.
+            feeds: a value for any output of the graph, by name.
+            targets: nodes to run for their effect.
+            timeout: seconds after which the step is to stop.
+            observer: is given the plan and the finished step, with the time at which each node ended.
+
+        Raises:
+            TfgError: with the status that TensorFlow gives, the node, and its line in the file.
+        """
+        given = feeds or {}
+        key = (tuple(fetches), tuple(given), tuple(targets), observer is not None)
+        found = self._plans.get(key)
+        if found is None:
+            found = self._build(key)
+        if self._stop.is_set():
+            raise TfgError(Status.CANCELLED, "Session has been closed.")
+        step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
+        arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+        try:
+            with np.errstate(all="ignore"):
+                values = found.segment.function(step, *arguments)
+        except Exception as error:
+            raise self._explained(found, error) from error
+        if observer is not None:
+            observer(found, step)
+        return [_as_result(value) for value in values]
+
+    def _build(self, key: tuple[Any, ...]) -> Plan:
+        with self._lock:
+            found = self._plans.get(key)
+            if found is None:
+                fetches, feeds, targets, traced = key
+                found = plan.build(self.graph, Signature(fetches, feeds, targets), traced=traced)
+                self._plans[key] = found
+            return found
+
+    def _explained(self, failed: Plan, error: Exception) -> TfgError:
+        """A kernel's failure as an error of the node it happened at."""
+        node = failed.segment.node_of(error)
+        if node is None:
+            return error if isinstance(error, TfgError) else _internal(error)
+        return self.graph.error_at(_as_tfg_error(error, node), node.name)
+
+    def close(self) -> None:
+        """Cancels the steps that still run; any later one fails with CANCELLED."""
+        self._stop.set()
+
+
+def _to_standard_error(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _as_result(value: Any) -> Any:
+    """A fetched value as an array that its receiver owns or may at least keep: constants are copied."""
+    if isinstance(value, np.ndarray):
+        return value if value.flags.writeable else value.copy()
+    if isinstance(value, np.generic):
+        return np.asarray(value)
+    result = np.empty((), object)
+    result[()] = value
+    return result
+
+
+def _as_tfg_error(error: Exception, node: Node) -> TfgError:
+    match error:
+        case TfgError():
+            return error
+        case MemoryError():
+            return TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory in {node.op}: {error}")
+        case ValueError() if "broadcast" in str(error):
+            return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {error}")
+        case _:
+            return _internal(error, node)
+
+
+def _internal(error: Exception, node: Node | None = None) -> TfgError:
+    where = f" in {node.op}" if node else ""
+    return TfgError(Status.INTERNAL, f"{type(error).__name__}{where}: {error}")

@@ -1,0 +1,51 @@
+"""One step while it runs: its id, its time limit, and the session's resources, as kernels see them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import TypeVar
+
+from ..graphfmt.errors import Status, TfgError
+from .resources import ResourceManager
+
+R = TypeVar("R")
+
+
+class Step:
+    """Implements ``kernels.context.StepContext``."""
+
+    __slots__ = ("_deadline", "_log", "_stop", "records", "resources", "started", "step_id")
+
+    def __init__(
+        self,
+        step_id: int,
+        resources: ResourceManager,
+        log: Callable[[str], None],
+        stop: Event,
+        timeout: float | None,
+    ) -> None:
+        self.step_id = step_id
+        self.resources = resources
+        self._log = log
+        self._stop = stop
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.started = 0
+        self.records: list[tuple[int, int]] = []
+
+    def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        return self.resources.get(container, name, kind, make)
+
+    def log(self, text: str) -> None:
+        self._log(text)
+
+    def check_cancelled(self) -> None:
+        if self._stop.is_set():
+            raise TfgError(Status.CANCELLED, "the session was closed while the step ran")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
+
+    def record(self, place: int) -> None:
+        """Called by traced plans after every node."""
+        self.records.append((place, time.perf_counter_ns()))
