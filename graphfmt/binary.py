@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
 from . import frombinary, tobinary
 from .errors import Location, Status, TfgError, invalid
+from .garbage import no_collection
 from .graph import Graph
 from .schema import graph_pb2
 
@@ -20,7 +20,8 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
     """
     message = decoded(graph_pb2.GraphDef(), data, name)
     try:
-        return frombinary.graph_of(message)
+        with no_collection():
+            return frombinary.graph_of(message)
     except TfgError as error:
         raise error.at(None, Location(name)) from None
 
@@ -32,7 +33,8 @@ def graph_to_bytes(graph: Graph) -> bytes:
     """
     message = graph_pb2.GraphDef()
     try:
-        tobinary.fill_graph(message, graph)
+        with no_collection():
+            tobinary.fill_graph(message, graph)
         return message.SerializeToString(deterministic=True)
     except EncodeError as error:
         raise _too_large() from error

@@ -20,15 +20,13 @@ What is read is what protobuf's Python parser reads, with these differences:
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from . import build as _build  # makes the parser build graphs
 from .attributes import AttrValue
 from .errors import TfgError, invalid
+from .garbage import no_collection
 from .graph import Graph, Node
 from .shapes import Shape
 from .source import Source
@@ -69,7 +67,7 @@ def parse_text(kind: Message, text: str, name: str) -> tuple[Any, Source]:
         raise invalid("the text has half of a UTF-16 surrogate pair").at(None, source.position(stray.start()))
     conventional = _Conventional()
     shortcuts = {"NodeDef": conventional.read_node, "TensorShapeProto": conventional.read_shape}
-    with _no_collection():
+    with no_collection():
         return Parser(source, shortcuts).parse(kind)[0], source
 
 
@@ -133,15 +131,3 @@ class _Conventional:
             return None
         tree: Tree = entry
         return tree.get("key", ""), tree.get("value")
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    """Many objects are made and none of them is garbage: looking for some would take a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -223,8 +223,7 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
         "original_node_names": ("string", "repeated", ""),
         "original_func_names": ("string", "repeated", ""),
     },
-    "NoneValue": {
-    },
+    "NoneValue": {},
     "OpDef": {
         "name": ("string", "", ""),
         "input_arg": ("OpDef.ArgDef", "repeated", ""),
@@ -291,8 +290,7 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
         "saved_model_schema_version": ("int64", "", ""),
         "meta_graphs": ("MetaGraphDef", "repeated", ""),
     },
-    "SavedObjectGraph": {
-    },
+    "SavedObjectGraph": {},
     "SaverDef": {
         "filename_tensor_name": ("string", "", ""),
         "save_tensor_name": ("string", "", ""),

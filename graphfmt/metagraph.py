@@ -1,0 +1,153 @@
+"""MetaGraphDefs: a graph with what a training or serving program needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import dtypes, frombinary
+from .binary import decoded
+from .dtypes import DType
+from .errors import Location, TfgError
+from .graph import Graph
+from .rest import fill
+from .schema import meta_graph_pb2
+from .shapes import UNKNOWN, Shape
+from .textreader import parse_text
+from .textschema import Tree, message
+
+Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor that a signature names. A sparse one has no name but those of its three ``parts``: values,
+    indices, dense shape; a composite one those of its components."""
+
+    name: str
+    dtype: DType = dtypes.INVALID
+    shape: Shape = UNKNOWN
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureDef:
+    """A way to call a graph: keys of inputs and outputs, and the tensors they stand for."""
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    method_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saver:
+    """SaverDef: the nodes that save and restore variables."""
+
+    filename_tensor: str
+    save_tensor: str
+    restore_op: str
+    max_to_keep: int = 0
+    sharded: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class MetaGraph:
+    """A MetaGraphDef. ``collections`` hold names, serialised messages or numbers; ``assets`` map the name of
+    a tensor to the file whose path it takes."""
+
+    graph: Graph
+    tags: tuple[str, ...] = ()
+    signatures: Mapping[str, SignatureDef] = field(default_factory=dict[str, SignatureDef])
+    saver: Saver | None = None
+    collections: Mapping[str, Collection] = field(default_factory=dict[str, Collection])
+    assets: Mapping[str, str] = field(default_factory=dict[str, str])
+    tensorflow_version: str = ""
+
+
+def metagraph_from_bytes(data: bytes, name: str) -> MetaGraph:
+    """The MetaGraph in a serialised MetaGraphDef. Raises DATA_LOSS or INVALID_ARGUMENT."""
+    return _of_message(decoded(meta_graph_pb2.MetaGraphDef(), data, name), None, name)
+
+
+def metagraph_from_text(text: str, name: str) -> MetaGraph:
+    """The MetaGraph in a MetaGraphDef's text. Raises INVALID_ARGUMENT with the place of the first fault."""
+    tree, source = parse_text(message("MetaGraphDef"), text, name)
+    return _of_tree(tree, source, name)
+
+
+def saved_model_from_bytes(data: bytes, name: str) -> list[MetaGraph]:
+    """The MetaGraphs of a serialised SavedModel. Raises DATA_LOSS or INVALID_ARGUMENT."""
+    model = decoded(meta_graph_pb2.SavedModel(), data, name)
+    return [_of_message(meta, None, name) for meta in model.meta_graphs]
+
+
+def saved_model_from_text(text: str, name: str) -> list[MetaGraph]:
+    """The MetaGraphs of a SavedModel's text. Raises INVALID_ARGUMENT with the place of the first fault."""
+    tree, source = parse_text(message("SavedModel"), text, name)
+    return [_of_tree(meta, source, name) for meta in tree.get("meta_graphs", ())]
+
+
+def _of_tree(tree: Tree, source: Any, name: str) -> MetaGraph:
+    graph = tree.pop("graph_def", Graph())
+    tree.pop("object_graph_def", None)
+    made = meta_graph_pb2.MetaGraphDef()
+    fill(made, tree)
+    return _of_message(made, replace(graph, source=source), name)
+
+
+def _of_message(meta: meta_graph_pb2.MetaGraphDef, graph: Graph | None, name: str) -> MetaGraph:
+    try:
+        return MetaGraph(
+            frombinary.graph_of(meta.graph_def) if graph is None else graph,
+            tuple(meta.meta_info_def.tags),
+            {key: _signature(value) for key, value in meta.signature_def.items()},
+            _saver(meta.saver_def) if meta.HasField("saver_def") else None,
+            {key: _collection(value) for key, value in meta.collection_def.items()},
+            {asset.tensor_info.name: asset.filename for asset in meta.asset_file_def},
+            meta.meta_info_def.tensorflow_version,
+        )
+    except TfgError as error:
+        raise error.at(None, Location(name)) from None
+
+
+def _signature(message: meta_graph_pb2.SignatureDef) -> SignatureDef:
+    return SignatureDef(
+        {key: _tensor_info(value) for key, value in message.inputs.items()},
+        {key: _tensor_info(value) for key, value in message.outputs.items()},
+        message.method_name,
+    )
+
+
+def _tensor_info(message: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    parts: tuple[str, ...] = ()
+    if message.HasField("coo_sparse"):
+        sparse = message.coo_sparse
+        parts = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+    elif message.HasField("composite_tensor"):
+        parts = tuple(component.name for component in message.composite_tensor.components)
+    shape = frombinary.shape_of(message.tensor_shape) if message.HasField("tensor_shape") else UNKNOWN
+    number = int(message.dtype)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return TensorInfo(message.name, dtypes.of_number(number), shape, parts)
+
+
+def _saver(message: meta_graph_pb2.SaverDef) -> Saver:
+    return Saver(
+        message.filename_tensor_name,
+        message.save_tensor_name,
+        message.restore_op_name,
+        message.max_to_keep,
+        message.sharded,
+        int(message.version),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    )
+
+
+def _collection(message: meta_graph_pb2.CollectionDef) -> Collection:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return ()
+    values = getattr(message, kind).value
+    if kind == "any_list":
+        return tuple(value.SerializeToString(deterministic=True) for value in values)
+    return tuple(values)
