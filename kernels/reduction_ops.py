@@ -1,0 +1,253 @@
+"""Sums, means, products, extremes and norms over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..graphfmt import dtypes
+from ..graphfmt.errors import TfgError
+from . import shapes
+from .binding import Binding
+from .broadcasting import conj
+from .builder import GraphBuilder, NodeView, Tensor
+from .reductions import accumulator, axes_of, reduced, total
+from .registry import Op, op
+from .types import FLOATS, NUMBERS
+
+_ORDERED = (
+    "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, quint8, "
+    "qint32, qint16, quint16}"
+)
+
+# From (xp, x, axes) and keep_dims to the reduced array.
+Reduction = Callable[..., Any]
+
+
+def _declare(name: str, allowed: str, reduction: Reduction) -> Op:
+    """A reduction of ``input`` over ``reduction_indices``; ``allowed`` are its dtypes, or bool alone."""
+    dtype, types = ("bool", "") if allowed == "bool" else ("T", f"T: type in {allowed}, ")
+    declared = op(
+        f"{name}(input: {dtype}, reduction_indices: Tidx; keep_dims: bool = false, {types}"
+        "Tidx: type in {int32, int64} = int32) -> (output: " + dtype + ")",
+        shape=reduced,
+        fresh=True,
+    )
+
+    @declared.kernel
+    def _(xp: Any, input: Any, reduction_indices: Any, *, keep_dims: bool) -> Any:
+        x = xp.asarray(input)
+        return reduction(xp, x, axes_of(_on_host(reduction_indices), x.ndim), keep_dims=keep_dims)
+
+    @declared.bind
+    def _(b: Binding) -> Any:
+        rank, indices = b.inputs[0].shape.rank, b.inputs[1].constant
+        if rank is None or indices is None:
+            return None
+        try:
+            axes = axes_of(indices, rank)
+        except TfgError:
+            return None
+        return partial(_reduce_bound, reduction, b.xp, axes, b.attrs["keep_dims"])
+
+    return declared
+
+
+def _reduce_bound(
+    reduction: Reduction, xp: Any, axes: tuple[int, ...], keep_dims: bool, x: Any, indices: Any
+) -> Any:
+    return reduction(xp, xp.asarray(x), axes, keep_dims=keep_dims)
+
+
+def _on_host(indices: Any) -> Any:
+    return indices.get() if hasattr(indices, "get") else indices
+
+
+# What the reductions compute.
+
+
+def _sum(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return total(xp, x, axes, keep_dims=keep_dims).astype(x.dtype, copy=False)
+
+
+def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    """Integers are added up as 64-bit ones; their quotient is cut off towards zero, and 0 for no elements."""
+    count = 1
+    for axis in axes:
+        count *= x.shape[axis]
+    if x.dtype.kind not in "iu":
+        sums = total(xp, x, axes, keep_dims=keep_dims)
+        return (sums / sums.dtype.type(count)).astype(x.dtype, copy=False)
+    wide = np.uint64 if x.dtype.kind == "u" else np.int64
+    sums = xp.asarray(xp.sum(x, axis=axes, dtype=wide, keepdims=keep_dims))
+    quotients = xp.sign(sums) * (abs(sums) // wide(max(count, 1)))
+    return quotients.astype(x.dtype)
+
+
+def _prod(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return xp.prod(x, axis=axes, dtype=x.dtype, keepdims=keep_dims)
+
+
+def _max(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return _extreme(xp, x, axes, keep_dims, xp.maximum, lowest=True)
+
+
+def _min(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return _extreme(xp, x, axes, keep_dims, xp.minimum, lowest=False)
+
+
+def _extreme(xp: Any, x: Any, axes: tuple[int, ...], keep_dims: bool, ufunc: Any, *, lowest: bool) -> Any:
+    """The extreme of no elements is the one that any element would replace."""
+    if x.size:
+        reduce = ufunc.reduce if xp is np else (xp.amax if lowest else xp.amin)
+        return reduce(x, axis=axes, keepdims=keep_dims)
+    shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
+    return xp.full(shape, _limit(x.dtype, lowest=lowest), x.dtype)
+
+
+def _limit(dtype: Any, *, lowest: bool) -> Any:
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min if lowest else np.iinfo(dtype).max
+    return -np.inf if lowest else np.inf
+
+
+def _all(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return xp.all(x, axis=axes, keepdims=keep_dims)
+
+
+def _any(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    return xp.any(x, axis=axes, keepdims=keep_dims)
+
+
+def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+    squares = x * x.conj() if x.dtype.kind == "c" else x * x
+    sums = total(xp, squares, axes, keep_dims=keep_dims)
+    if x.dtype.kind in "iu":
+        sums = sums.astype(np.float64)
+    return xp.sqrt(sums).astype(x.dtype, copy=False)
+
+
+sum_ = _declare("Sum", NUMBERS, _sum)
+mean = _declare("Mean", NUMBERS, _mean)
+prod = _declare("Prod", NUMBERS, _prod)
+max_ = _declare("Max", _ORDERED, _max)
+min_ = _declare("Min", _ORDERED, _min)
+norm = _declare("EuclideanNorm", NUMBERS, _norm)
+all_ = _declare("All", "bool", _all)
+any_ = _declare("Any", "bool", _any)
+
+
+# Gradients. They spread what was gathered, so most of them start by putting back the reduced dimensions.
+
+
+def _static_axes(node: NodeView) -> tuple[int, ...] | None:
+    x, indices = node.inputs
+    if x.shape.rank is None or indices.fact.constant is None:
+        return None
+    return axes_of(indices.fact.constant, x.shape.rank)
+
+
+def _wrapped(g: GraphBuilder, axes: Tensor, rank: Tensor) -> Tensor:
+    """The axes counted from the front, as an int32 vector."""
+    flat = g.Reshape(g.cast(axes, dtypes.int32), [-1])
+    return g.FloorMod(flat + rank, rank)
+
+
+def _kept(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
+    """An output, or its gradient, so that it broadcasts against the input: as if keep_dims were true."""
+    if node.attr("keep_dims") or y.shape.rank == 0:
+        return y
+    axes = _static_axes(node)
+    if axes is None:
+        shape = g.shape_of(node.inputs[0])
+        rank = g.Size(shape)
+        reduced_axes = _wrapped(g, node.inputs[1], rank)
+        ones = g.Fill(g.Shape(reduced_axes), 1)
+        return g.Reshape(y, g.DynamicStitch([g.Range(0, rank, 1), reduced_axes], [shape, ones]))
+    if axes != tuple(range(len(axes))):
+        for axis in axes:
+            y = g.ExpandDims(y, axis)
+    return y
+
+
+def _spread(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.BroadcastTo(_kept(g, node, dy), g.shape_of(node.inputs[0]))
+
+
+@sum_.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    return _spread(g, node, dy), None
+
+
+@mean.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    x, y = node.inputs[0], node.outputs[0]
+    if x.shape.size is not None and y.shape.size is not None:
+        count = g.constant(x.shape.size // max(y.shape.size, 1), dtypes.int64)
+    else:
+        sizes = g.Size(x, out_type="int64"), g.Size(y, out_type="int64")
+        count = g.FloorDiv(sizes[0], g.Maximum(sizes[1], 1))
+    return _spread(g, node, dy / g.cast(count, dy.dtype)), None
+
+
+def _share_among_extremes(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    """Elements that tie share the gradient equally."""
+    x, axes = node.inputs
+    chosen = g.cast(g.Equal(_kept(g, node, node.outputs[0]), x), dy.dtype)
+    count = g.Sum(chosen, axes, keep_dims=True)
+    return chosen / count * _kept(g, node, dy), None
+
+
+max_.gradient(_share_among_extremes)
+min_.gradient(_share_among_extremes)
+
+
+@norm.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    return node.inputs[0] / (_kept(g, node, node.outputs[0]) / _kept(g, node, dy)), None
+
+
+@prod.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    """The product of all others is that of those before times that of those after, so that zeros do no harm."""
+    x = node.inputs[0]
+    axes = _static_axes(node)
+    others = _others_along(g, x, axes[0]) if axes is not None and len(axes) == 1 else _others(g, node)
+    return _kept(g, node, dy) * others, None
+
+
+def _others_along(g: GraphBuilder, x: Tensor, axis: int) -> Tensor:
+    before = g.Cumprod(x, axis, exclusive=True)
+    after = g.Cumprod(x, axis, exclusive=True, reverse=True)
+    return conj(g, before) * conj(g, after)
+
+
+def _others(g: GraphBuilder, node: NodeView) -> Tensor:
+    """With several axes: these are brought to the front and made one."""
+    x = node.inputs[0]
+    shape = g.Shape(x)
+    rank = g.Size(shape)
+    axes = _wrapped(g, node.inputs[1], rank)
+    rest = g.ListDiff(g.Range(0, rank, 1), axes)[0]
+    order = g.ConcatV2([axes, rest], 0)
+    front = g.Transpose(x, order)
+    sizes = [g.Prod(g.GatherV2(shape, chosen, 0), 0) for chosen in (axes, rest)]
+    others = _others_along(g, g.Reshape(front, g.Pack(sizes)), 0)
+    return g.Transpose(g.Reshape(others, g.Shape(front)), g.InvertPermutation(order))
+
+
+l2_loss = op(f"L2Loss(t: T; T: type in {FLOATS}) -> (output: T)", shape=shapes.scalar, fresh=True)
+
+
+@l2_loss.kernel
+def _(xp: Any, t: Any) -> Any:
+    wide = xp.asarray(t, dtype=accumulator(t.dtype)).reshape(-1)
+    return (xp.dot(wide, wide) / wide.dtype.type(2)).astype(t.dtype, copy=False)
+
+
+@l2_loss.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return node.inputs[0] * dy

@@ -1,0 +1,109 @@
+"""Rows brought together by segment: the arithmetic below every segment operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graphfmt.errors import invalid
+from .reductions import accumulator
+from .scatter import on_host
+
+# From this many elements on, a sparse matrix product is worth importing scipy for.
+_LARGE = 1 << 17
+
+
+def scalar_size(value: Any, what: str) -> int:
+    """A scalar input that states a size. Raises INVALID_ARGUMENT if it is negative or no scalar."""
+    array = on_host(value)
+    if array.ndim:
+        raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
+    if array < 0:
+        raise invalid(f"{what} must not be negative, but is {array}")
+    return int(array)
+
+
+def empty_value(how: str, dtype: Any) -> Any:
+    """What an unsorted segment without rows holds."""
+    if how in ("add", "multiply"):
+        return int(how == "multiply")
+    if dtype.kind in "iu":
+        limits: Any = np.iinfo(dtype)
+    else:
+        import ml_dtypes
+
+        limits = ml_dtypes.finfo(dtype)
+    return limits.min if how == "maximum" else limits.max
+
+
+def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
+    """``out[ids[i]] = how(out[ids[i]], rows[i])`` over a matrix of rows, how being a ufunc's name.
+
+    Rows whose id is negative are dropped. Raises INVALID_ARGUMENT for an id that is not below ``count``.
+    """
+    if ids.size and int(ids.max()) >= count:
+        host = on_host(ids)
+        first = int((host >= count).argmax())
+        raise invalid(f"segment_ids[{first}] = {host[first]} is not in [0, {count})")
+    if ids.size and int(ids.min()) < 0:
+        kept = ids >= 0
+        rows, ids = rows[kept], ids[kept]
+    wide = accumulator(rows.dtype)
+    if how == "add" and xp is np and rows.size >= _LARGE and rows.shape[1] > 1:
+        return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
+    out = xp.full((count, rows.shape[1]), empty_value(how, rows.dtype), wide)
+    if rows.size:
+        _at(xp, how, out, ids, rows.astype(wide, copy=False))
+    return out.astype(rows.dtype, copy=False)
+
+
+def _at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
+    """In place, on flat memory: that is what numpy's ``at`` has a fast path for."""
+    width = rows.shape[1]
+    flat = ids.astype(np.int64)
+    if width > 1:
+        flat = (flat[:, None] * width + xp.arange(width)).reshape(-1)
+    getattr(xp, how).at(out.reshape(-1), flat, rows.reshape(-1))
+
+
+def sum_rows(rows: Any, ids: Any, count: int) -> Any:
+    """Sums a large matrix's rows by id, as a product with the sparse matrix that says which row goes where."""
+    from scipy.sparse import csc_matrix
+
+    number = len(ids)
+    chosen: Any = csc_matrix((np.ones(number, rows.dtype), ids, np.arange(number + 1)), shape=(count, number))
+    return chosen @ rows
+
+
+def check_sorted(ids: Any) -> None:
+    """Raises INVALID_ARGUMENT for segment ids that are negative or fall."""
+    if not ids.size:
+        return
+    falls = ids[1:] < ids[:-1]
+    if bool(falls.any()):
+        first = int(on_host(falls).argmax())
+        host = on_host(ids)
+        raise invalid(
+            f"segment ids must not decrease: segment_ids[{first + 1}] = {host[first + 1]} < {host[first]}"
+        )
+    if int(ids[0]) < 0:
+        raise invalid(f"segment ids must not be negative, but segment_ids[0] = {int(ids[0])}")
+
+
+def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: Any) -> Any:
+    """As ``combine_unsorted``, for ids that never fall; segments without rows hold ``empty``."""
+    wide = accumulator(rows.dtype)
+    out = xp.full((count, rows.shape[1]), empty, wide)
+    if not rows.size:
+        return out.astype(rows.dtype, copy=False)
+    if xp is not np:
+        present = xp.unique(ids)
+        part = combine_unsorted(xp, how, rows, xp.searchsorted(present, ids), len(present))
+        out[present] = part
+    else:
+        starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
+        out[ids[starts]] = getattr(np, how).reduceat(
+            rows.astype(wide, copy=False), starts, axis=0, dtype=wide
+        )
+    return out.astype(rows.dtype, copy=False)
