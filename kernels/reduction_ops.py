@@ -19,8 +19,8 @@ from .registry import Op, op
 from .types import FLOATS, NUMBERS
 
 _ORDERED = (
-    "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, quint8, "
-    "qint32, qint16, quint16}"
+    "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "
+    "quint8, qint32, qint16, quint16}"
 )
 
 # From (xp, x, axes) and keep_dims to the reduced array.
@@ -212,7 +212,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 @prod.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """The product of all others is that of those before times that of those after, so that zeros do no harm."""
+    """The product of all others: of those before, times of those after, so that zeros do no harm."""
     x = node.inputs[0]
     axes = _static_axes(node)
     others = _others_along(g, x, axes[0]) if axes is not None and len(axes) == 1 else _others(g, node)

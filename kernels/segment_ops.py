@@ -96,7 +96,7 @@ def _declare_sorted(name: str, allowed: str, how: str) -> Op:
 
 
 def _sorted_rows(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
-    """Data as a matrix, its ids, and the number of segments. Raises INVALID_ARGUMENT where they do not fit."""
+    """Data as a matrix, ids, number of segments. Raises INVALID_ARGUMENT where data and ids do not fit."""
     data, ids = xp.asarray(data), xp.asarray(segment_ids)
     if not data.ndim or ids.shape != data.shape[:1]:
         raise invalid(

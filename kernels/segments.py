@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from .scatter import on_host
 
 # From this many elements on, a sparse matrix product is worth importing scipy for.
 _LARGE = 1 << 17
+
+_BFLOAT16_MAX = 3.3895313892515355e38
 
 
 def scalar_size(value: Any, what: str) -> int:
@@ -28,13 +31,12 @@ def empty_value(how: str, dtype: Any) -> Any:
     """What an unsorted segment without rows holds."""
     if how in ("add", "multiply"):
         return int(how == "multiply")
-    if dtype.kind in "iu":
-        limits: Any = np.iinfo(dtype)
-    else:
-        import ml_dtypes
-
-        limits = ml_dtypes.finfo(dtype)
-    return limits.min if how == "maximum" else limits.max
+    largest = _BFLOAT16_MAX if dtype.kind == "V" else None
+    if dtype.kind == "f":
+        largest = np.finfo(dtype).max
+    if largest is not None:
+        return -largest if how == "maximum" else largest
+    return np.iinfo(dtype).min if how == "maximum" else np.iinfo(dtype).max
 
 
 def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
@@ -68,11 +70,12 @@ def _at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
 
 
 def sum_rows(rows: Any, ids: Any, count: int) -> Any:
-    """Sums a large matrix's rows by id, as a product with the sparse matrix that says which row goes where."""
-    from scipy.sparse import csc_matrix
-
+    """Sums a large matrix's rows by id, as a product with the sparse matrix that says where rows go."""
+    sparse: Any = import_module("scipy.sparse")
     number = len(ids)
-    chosen: Any = csc_matrix((np.ones(number, rows.dtype), ids, np.arange(number + 1)), shape=(count, number))
+    chosen = sparse.csc_matrix(
+        (np.ones(number, rows.dtype), ids, np.arange(number + 1)), shape=(count, number)
+    )
     return chosen @ rows
 
 
