@@ -180,7 +180,7 @@ def of_numpy(numpy_type: Any) -> DType:
 
 
 def parse(name: str) -> DType:
-    """A dtype by TensorFlow's short name (``float``), enum name (``DT_FLOAT``) or numpy name (``float32``)."""
+    """A dtype by short name (``float``), enum name (``DT_FLOAT``) or numpy name (``float32``)."""
     found = BY_NAME.get(name) or BY_ENUM_NAME.get(name) or _FROM_NUMPY.get(name)
     if found is None:
         raise invalid(f"unknown dtype {name!r}")

@@ -1,4 +1,4 @@
-"""Reading and writing whole files: what the system refuses becomes a TfgError, and no half file is ever seen."""
+"""Whole files: what the system refuses becomes a TfgError, and nobody ever sees half a file."""
 
 from __future__ import annotations
 

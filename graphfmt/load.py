@@ -18,7 +18,7 @@ from .source import Source
 if TYPE_CHECKING:
     from .metagraph import MetaGraph
 
-# Binary graphs cannot do without such bytes, for they are the tags and lengths of fields; text does not use them.
+# The tags and lengths of binary fields are such bytes; text has none of them.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _SNIFFED = 1 << 16
 _FIRST_FIELD = re.compile(r"(?:\s++|#[^\n]*+)*+(\w+)")
@@ -83,7 +83,7 @@ def load_saved_model(path: str | Path) -> list[MetaGraph]:
 def save(graph: Graph, path: str | Path) -> None:
     """Writes a graph: text, or binary if the name ends in ``.pb``; ``-`` is standard output.
 
-    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION; the file is then as before.
+    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION, with the file as before.
     """
     if Path(path).suffix == ".pb":
         from .binary import graph_to_bytes

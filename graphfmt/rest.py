@@ -1,4 +1,7 @@
-"""Parts of messages that mean nothing here, kept as serialised bytes. Only these need protobuf to read text."""
+"""Parts of messages that mean nothing here, kept as serialised bytes.
+
+Only a text that has such parts needs protobuf to be read.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def read_graph(text: str, name: str) -> Graph:
 
 
 def parse_text(kind: Message, text: str, name: str) -> tuple[Any, Source]:
-    """The message that a text describes, as the tree or object the parser makes, and the text it points into."""
+    """A text's message, as the parser makes it, and the source that its offsets point into."""
     source = Source(name, text.replace("\r\n", "\n") if "\r" in text else text)
     stray = None if source.text.isascii() else _SURROGATE.search(source.text)
     if stray:
@@ -84,8 +84,8 @@ class _Conventional:
         """The node whose fields begin at ``position`` and whose name at ``start``; None if it is laid out in
         another way.
 
-        No token holds a line break, so text may be cut at line breaks; and as every piece is a whole number of
-        fields, together they are what the parser would have read.
+        No token holds a line break, so text may be cut at line breaks; and as every piece is a whole
+        number of fields, together they are what the parser would have read.
         """
         indent = text[text.rfind("\n", 0, start) + 1 : start]
         marks = self._marks.get(indent)

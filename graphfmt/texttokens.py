@@ -26,7 +26,7 @@ _PLAIN_ESCAPES = re.compile(
     r"[^\\]*+(?:\\(?:[abfnrtv\\'\"]|[0-3][0-7]{0,2}+|[4-7][0-7]?+(?![0-7])|x[0-9a-fA-F]{2})[^\\]*+)*+"
 )
 _ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\'\"?])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))".encode()
+    rb"\\(?:([abfnrtv\\'\"?])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))"
 )
 _NAMED = dict(zip(b"abfnrtv\\'\"?", b"\a\b\f\n\r\t\v\\'\"?"))
 _OCTAL = re.compile(r"(-?)0([0-9]+)")

@@ -56,7 +56,19 @@ def _name(item: Any) -> str:
     return item.full_name.removeprefix("tfg.")
 
 
-_KINDS = "double float int64 uint64 int32 fixed64 bool string bytes uint32 sint64".split()
+_KINDS = [
+    "double",
+    "float",
+    "int64",
+    "uint64",
+    "int32",
+    "fixed64",
+    "bool",
+    "string",
+    "bytes",
+    "uint32",
+    "sint64",
+]
 _SCALARS = {getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind for kind in _KINDS}
 
 
