@@ -14,6 +14,7 @@ from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import TensorValue
 
 from tests.kernels.harness import Case, Record, gradient_graph_of, graph_of, weights_for
+from tests.kernels.state_harness import StateCase, state_graph_of
 
 v1: Any = tf.compat.v1
 v1.disable_v2_behavior()
@@ -122,6 +123,8 @@ def _plain_config() -> Any:
 def observe(row: Case) -> Record:
     """What TensorFlow does with a row."""
     try:
+        if isinstance(row, StateCase):
+            return Record(None, _run_state(row), [], [])
         graph, outputs, feeds = graph_of(row)
         values = run(graph, outputs, feeds)
         shapes = _static_shapes(row)
@@ -131,6 +134,18 @@ def observe(row: Case) -> Record:
         return Record(_status(error.error_code), [], [], [])
     except ValueError:
         return Record("INVALID_ARGUMENT", [], [], [])
+
+
+def _run_state(row: StateCase) -> list[Any]:
+    made = state_graph_of(row)
+    with v1.Graph().as_default() as imported:
+        tf.graph_util.import_graph_def(to_graph_def(made.graph), name="")
+        with v1.Session(graph=imported, config=_plain_config()) as session:
+            values: list[Any] = []
+            for names in (made.init, made.outputs, made.reads):
+                found = session.run([_fetchable(imported, n) for n in names], _feeds(made.feeds))
+                values += [x for x in found if x is not None] if names is not made.init else []
+            return values
 
 
 def _status(code: int) -> str:

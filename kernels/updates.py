@@ -1,0 +1,285 @@
+"""Compiles an optimizer's rule, written as a formula over whole tensors, to updates in place.
+
+A rule is traced once with symbols. What depends on scalars alone is computed once; the rest becomes a list of
+ufunc calls that write into the variable, its slots, or scratch memory that each thread keeps: nothing is
+allocated, and a block of every array stays in the cache from its first use to its last.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+# Elements that are taken at a time. Four arrays of floats then fill half a megabyte of cache.
+BLOCK = 1 << 15
+
+
+class Symbol:
+    """A value in a rule that is being traced: an array, or (``is_scalar``) a scalar."""
+
+    __slots__ = ("args", "function", "is_scalar", "trace")
+
+    def __init__(self, trace: Trace, function: str, args: tuple[Any, ...], is_scalar: bool) -> None:
+        self.trace = trace
+        self.function = function
+        self.args = args
+        self.is_scalar = is_scalar
+
+    def __add__(self, other: Operand) -> Symbol:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Operand) -> Symbol:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Operand) -> Symbol:
+        return apply("subtract", self, other)
+
+    def __rsub__(self, other: Operand) -> Symbol:
+        return apply("subtract", other, self)
+
+    def __mul__(self, other: Operand) -> Symbol:
+        return apply("multiply", self, other)
+
+    def __rmul__(self, other: Operand) -> Symbol:
+        return apply("multiply", other, self)
+
+    def __truediv__(self, other: Operand) -> Symbol:
+        return apply("divide", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Symbol:
+        return apply("divide", other, self)
+
+    def __neg__(self) -> Symbol:
+        return apply("negative", self)
+
+
+Operand = Symbol | int | float
+
+
+class Trace:
+    """The symbols of one rule, in the order they were written."""
+
+    def __init__(self) -> None:
+        self.symbols: list[Symbol] = []
+
+    def new(self, function: str, args: tuple[Any, ...], is_scalar: bool) -> Symbol:
+        symbol = Symbol(self, function, args, is_scalar)
+        self.symbols.append(symbol)
+        return symbol
+
+
+def apply(ufunc: str, *args: Operand) -> Symbol:
+    """A numpy function of symbols and constants, as a symbol."""
+    symbols = [a for a in args if isinstance(a, Symbol)]
+    return symbols[0].trace.new(ufunc, args, all(s.is_scalar for s in symbols))
+
+
+def sqrt(x: Symbol) -> Symbol:
+    return apply("sqrt", x)
+
+
+def rsqrt(x: Symbol) -> Symbol:
+    return apply("divide", 1, apply("sqrt", x))
+
+
+def square(x: Symbol) -> Symbol:
+    return apply("multiply", x, x)
+
+
+def absolute(x: Symbol) -> Symbol:
+    return apply("absolute", x)
+
+
+def sign(x: Symbol) -> Symbol:
+    return apply("sign", x)
+
+
+def exp(x: Symbol) -> Symbol:
+    return apply("exp", x)
+
+
+def power(x: Symbol, y: Operand) -> Symbol:
+    return apply("power", x, y)
+
+
+def maximum(x: Operand, y: Operand) -> Symbol:
+    return apply("maximum", x, y)
+
+
+def minimum(x: Operand, y: Operand) -> Symbol:
+    return apply("minimum", x, y)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A compiled rule.
+
+    ``scalars(xp, one, *hyperparameters)`` gives what depends on those alone, ``block(xp, one, arrays, grad,
+    scratch, scalars)`` updates one block.
+    """
+
+    scalars: Callable[..., Any]
+    block: Callable[..., None]
+    scratch: int
+    source: str
+
+    def run(self, xp: Any, arrays: Sequence[Any], grad: Any, hyperparameters: Sequence[Any]) -> None:
+        """Updates arrays (variable and slots: contiguous, of one shape) by a gradient of that shape."""
+        kind = arrays[0].dtype.type
+        scalars = self.scalars(xp, kind, *hyperparameters)
+        size = arrays[0].size
+        if xp is not np:
+            self.block(xp, kind, arrays, grad, [xp.empty_like(grad) for _ in range(self.scratch)], scalars)
+            return
+        flat = [a.reshape(-1) for a in arrays]
+        step = grad.reshape(-1)
+        for start in range(0, size, BLOCK):
+            part = slice(start, start + BLOCK)
+            some = step[part]
+            scratch = _scratch(some.dtype, self.scratch, some.size)
+            self.block(xp, kind, [a[part] for a in flat], some, scratch, scalars)
+
+
+_local = threading.local()
+
+
+def _scratch(dtype: Any, count: int, size: int) -> list[Any]:
+    """Arrays that this thread may write on until it asks again."""
+    kept: dict[Any, list[Any]] = _local.__dict__
+    arrays = kept.setdefault(dtype.str + dtype.name, [])
+    while len(arrays) < count:
+        arrays.append(np.empty(BLOCK, dtype))
+    return arrays[:count] if size == BLOCK else [a[:size] for a in arrays[:count]]
+
+
+def compile_rule(
+    rule: Callable[..., Any], slots: int, names: Sequence[str], flags: dict[str, bool]
+) -> Update:
+    """Compiles ``rule(var, *slots, *others, **flags)``, which gives the new variable and slots.
+
+    ``names`` are those of the arguments after the slots; the one called ``grad`` or ``delta`` is an array,
+    the others are scalars.
+    """
+    trace = Trace()
+    homes = [trace.new("home", (i,), False) for i in range(slots + 1)]
+    others = [trace.new("given", (n,), n not in GRADIENTS) for n in names]
+    found = rule(*homes, *others, **flags)
+    finals = list(found) if isinstance(found, tuple) else [found]
+    return _Compiler(trace, homes, finals, [n for n in names if n not in GRADIENTS]).update()
+
+
+GRADIENTS = ("grad", "delta")
+
+
+class _Compiler:
+    """Decides where every array of a trace lives, and writes the two functions of an Update.
+
+    A place is ``a0`` (the variable), ``a1``… (slots) or ``t0``… (scratch). A value may be put over one that
+    nobody needs any more; what becomes the new variable or a slot goes to its own place as soon as that is
+    free, and into no other's.
+    """
+
+    def __init__(
+        self, trace: Trace, homes: Sequence[Symbol], finals: Sequence[Symbol], names: Sequence[str]
+    ) -> None:
+        self.names = names
+        self.symbols = trace.symbols
+        self.finals = [(f"a{i}", final) for i, final in enumerate(finals)]
+        self.place: dict[Symbol, str] = {home: f"a{i}" for i, home in enumerate(homes)}
+        self.count = len(homes)
+        self.free: list[str] = []
+        self.scratch = 0
+        self.last_use: dict[Symbol, int] = {}
+        for position, symbol in enumerate(self.symbols):
+            for arg in symbol.args:
+                if isinstance(arg, Symbol):
+                    self.last_use[arg] = position
+        for _, final in self.finals:
+            self.last_use[final] = len(self.symbols)
+        self.free_homes = {place for home, place in self.place.items() if home not in self.last_use}
+
+    def update(self) -> Update:
+        source = "\n".join([*self._scalar_lines(), "", *self._block_lines()])
+        names: dict[str, Any] = {}
+        exec(compile(source, "<update>", "exec"), names)
+        return Update(names["scalars"], names["block"], self.scratch, source)
+
+    @cached_property
+    def _scalar_names(self) -> dict[Symbol, str]:
+        named: dict[Symbol, str] = {}
+        for symbol in self.symbols:
+            if symbol.is_scalar:
+                named[symbol] = symbol.args[0] if symbol.function == "given" else f"s{len(named)}"
+        return named
+
+    @cached_property
+    def _exported(self) -> list[str]:
+        """The scalars that arrays are computed with."""
+        used = dict.fromkeys(
+            arg
+            for s in self.symbols
+            if not s.is_scalar
+            for arg in s.args
+            if isinstance(arg, Symbol) and arg.is_scalar
+        )
+        return [self._scalar_names[s] for s in used]
+
+    def _scalar_lines(self) -> Iterator[str]:
+        yield f"def scalars({', '.join(['xp', 'kind', *self.names])}):"
+        for symbol, name in self._scalar_names.items():
+            if symbol.function != "given":
+                yield f"    {name} = xp.{symbol.function}({', '.join(map(self._text, symbol.args))})"
+        yield f"    return [{', '.join(self._exported)}]"
+
+    def _block_lines(self) -> Iterator[str]:
+        yield "def block(xp, kind, arrays, g, scratch, scalars):"
+        yield from (f"    {line}" for line in [f"[{', '.join(f'a{i}' for i in range(self.count))}] = arrays"])
+        body = list(self._array_lines())
+        if self.scratch:
+            yield f"    [{', '.join(f't{i}' for i in range(self.scratch))}] = scratch"
+        if self._exported:
+            yield f"    [{', '.join(self._exported)}] = scalars"
+        yield from (f"    {line}" for line in body)
+
+    def _array_lines(self) -> Iterator[str]:
+        for position, symbol in enumerate(self.symbols):
+            if symbol.is_scalar or symbol.function in ("home", "given"):
+                continue
+            args = [self._text(arg) for arg in symbol.args]
+            for arg in set(symbol.args):
+                if isinstance(arg, Symbol) and self.last_use[arg] == position:
+                    self._release(arg)
+            self.place[symbol] = place = self._choose(symbol)
+            yield f"xp.{symbol.function}({', '.join([*args, place])})"
+        for home, final in self.finals:
+            if self.place[final] != home:
+                yield f"{home}[...] = {self.place[final]}"
+
+    def _release(self, symbol: Symbol) -> None:
+        place = self.place.get(symbol, "")
+        if place.startswith("t"):
+            self.free.append(place)
+        elif place:
+            self.free_homes.add(place)
+
+    def _choose(self, symbol: Symbol) -> str:
+        own = next((home for home, final in self.finals if final is symbol), None)
+        if own in self.free_homes:
+            self.free_homes.discard(own)
+            return own
+        if self.free:
+            return self.free.pop()
+        self.scratch += 1
+        return f"t{self.scratch - 1}"
+
+    def _text(self, arg: Any) -> str:
+        if not isinstance(arg, Symbol):
+            return f"kind({arg!r})"
+        if arg.is_scalar:
+            return self._scalar_names[arg]
+        return "g" if arg.function == "given" else self.place[arg]
