@@ -1,44 +1,99 @@
-"""Quotients and remainders. Integers refuse a divisor of zero, as TensorFlow does."""
+"""Quotients and remainders. Integers refuse a divisor of zero."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..graphfmt.errors import invalid
-from . import shapes, types
+from ..graphfmt.errors import Status, TfgError
+from . import types
 from .broadcasting import conj, sum_to
 from .builder import GraphBuilder, NodeView, Tensor
-from .registry import Op, op
+from .elementwise import binary, in_float, zeros_where
 
-
-def _binary(name: str, allowed: str, ufunc: str = "", operator: str = "") -> Op:
-    return op(
-        f"{name}(x: T, y: T; T: type in {allowed}) -> (z: T)",
-        shape=shapes.broadcast_inputs,
-        fresh=True,
-        ufunc=ufunc,
-        operator=operator,
-    )
-
-
-div = _binary("Div", types.ARITHMETIC)
-real_div = _binary("RealDiv", types.ARITHMETIC, "true_divide", "{} / {}")
+div = binary("Div", types.ARITHMETIC)
+real_div = binary("RealDiv", types.ARITHMETIC, "true_divide", "{} / {}")
 real_div.kernel_types["T"] = frozenset({"bfloat16", "half", "float", "double", "complex64", "complex128"})
+div_no_nan = binary("DivNoNan", "{half, float, bfloat16, double, complex64, complex128}")
+truncate_div = binary("TruncateDiv", types.ARITHMETIC)
+floor_div = binary("FloorDiv", types.ARITHMETIC)
+mod = binary("Mod", "{int32, int64, half, half, bfloat16, float, double}")
+truncate_mod = binary("TruncateMod", "{int32, int64, bfloat16, half, float, double}")
+floor_mod = binary(
+    "FloorMod", "{int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, half, float, double}"
+)
 
 
-def _truncated_quotient(xp: Any, x: Any, y: Any) -> Any:
-    if x.dtype.kind not in "iu":
-        return x / y
-    if not xp.all(y):
-        raise invalid("integer division by zero")
-    # Python's quotient rounds down: one too low where the signs differ and something is left over.
+def _is_integer(x: Any) -> bool:
+    return x.dtype.kind in "iu"
+
+
+def _refuse_zeros(x: Any, y: Any, status: Status = Status.INVALID_ARGUMENT) -> None:
+    """Nothing is divided, and nothing refused, where the result is empty."""
+    if not y.all() and x.size:
+        raise TfgError(status, f"Integer division by zero, in a divisor of shape {list(y.shape)}")
+
+
+def _truncated(xp: Any, x: Any, y: Any) -> Any:
+    # Numpy's quotient rounds down: one too low where the signs differ and something is left over.
     down = x // y
     if x.dtype.kind == "u":
         return down
     return down + ((down < 0) & (down * y != x)).astype(x.dtype)
 
 
-div.kernel(_truncated_quotient)
+@div.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    if not _is_integer(x):
+        return x / y
+    _refuse_zeros(x, y)
+    return _truncated(xp, x, y)
+
+
+@truncate_div.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    if not _is_integer(x):
+        return in_float(xp, lambda x, y: xp.trunc(x / y), x, y)
+    _refuse_zeros(x, y, Status.INTERNAL)
+    return _truncated(xp, x, y)
+
+
+@floor_div.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    """The quotient rounded down, also where numpy's floor_divide looks at the remainder instead."""
+    if not _is_integer(x):
+        return xp.floor(x / y)
+    _refuse_zeros(x, y)
+    return xp.floor_divide(x, y)
+
+
+@div_no_nan.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    return zeros_where(xp, y == 0, x / y)
+
+
+@mod.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    """The remainder has the sign of x, as in C."""
+    if _is_integer(x):
+        _refuse_zeros(x, y)
+    return xp.fmod(x, y)
+
+
+@truncate_mod.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    if _is_integer(x):
+        _refuse_zeros(x, y, Status.INTERNAL)
+    return xp.fmod(x, y)
+
+
+@floor_mod.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    """The remainder has the sign of y."""
+    if _is_integer(x):
+        _refuse_zeros(x, y)
+        return xp.remainder(x, y)
+    left = xp.fmod(x, y)
+    return xp.where((left != 0) & ((left < 0) != (y < 0)), left + y, left)
 
 
 @div.gradient
@@ -46,4 +101,24 @@ div.kernel(_truncated_quotient)
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     x, y = node.inputs
     x_, y_ = conj(g, x), conj(g, y)
-    return sum_to(g, dz / y_, x, y), sum_to(g, dz * ((-x_ / y_) / y_), y, x)
+    return sum_to(g, g.RealDiv(dz, y_), x, y), sum_to(g, dz * ((-x_ / y_) / y_), y, x)
+
+
+@div_no_nan.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    x, y = node.inputs
+    x_, y_ = conj(g, x), conj(g, y)
+    dy = dz * g.DivNoNan(g.DivNoNan(-x_, y_), y_)
+    return sum_to(g, g.DivNoNan(dz, y_), x, y), sum_to(g, dy, y, x)
+
+
+@truncate_div.gradient
+@floor_div.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    return None, None
+
+
+@floor_mod.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    x, y = node.inputs
+    return sum_to(g, dz, x, y), sum_to(g, dz * -g.FloorDiv(x, y), y, x)

@@ -1,36 +1,51 @@
-"""Elementwise arithmetic on two tensors that broadcast, and sums of many."""
+"""Elementwise arithmetic: sums, differences, products."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+from operator import add as plus
 from typing import Any
 
+from ..graphfmt.errors import Status, TfgError, invalid
+from ..graphfmt.shapes import Shape, merge_dim
 from . import shapes, types
+from .binding import Binding
 from .broadcasting import conj, sum_to
 from .builder import GraphBuilder, NodeView, Tensor
+from .elementwise import binary, zeros_where
 from .inference import ShapeContext
-from .registry import Op, op
+from .registry import op
 
-
-def _binary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, commutative: bool = False) -> Op:
-    return op(
-        f"{name}(x: T, y: T; T: type in {allowed}) -> (z: T)",
-        shape=shapes.broadcast_inputs,
-        commutative=commutative,
-        fresh=True,
-        ufunc=ufunc,
-        operator=operator,
-    )
-
-
-add_v2 = _binary("AddV2", types.ARITHMETIC, "add", "{} + {}", commutative=True)
-add = _binary(
+add_v2 = binary("AddV2", types.ARITHMETIC, "add", "{} + {}", commutative=True)
+add = binary(
     "Add",
     "{bfloat16, half, float, double, uint8, int8, int16, int32, int64, complex64, complex128, string}",
     "add",
     "{} + {}",
 )
-sub = _binary("Sub", types.ARITHMETIC, "subtract", "{} - {}")
-mul = _binary("Mul", types.ARITHMETIC, "multiply", "{} * {}", commutative=True)
+sub = binary("Sub", types.ARITHMETIC, "subtract", "{} - {}")
+mul = binary("Mul", types.ARITHMETIC, "multiply", "{} * {}", commutative=True)
+mul_no_nan = binary("MulNoNan", types.FLOATS_AND_COMPLEX)
+squared_difference = binary(
+    "SquaredDifference",
+    "{bfloat16, half, float, double, int32, int64, complex64, complex128}",
+    commutative=True,
+)
+next_after = op(
+    "NextAfter(x1: T, x2: T; T: type in {double, float} = float) -> (output: T)",
+    shape=shapes.broadcast_inputs,
+    fresh=True,
+    ufunc="nextafter",
+)
+
+
+@add.bind
+def _(b: Binding) -> Any:
+    """Strings are put one after the other, which numpy leaves to bytes objects."""
+    if b.input_types[0].name != "string":
+        return None
+    return lambda x, y: b.xp.asarray(b.xp.add(x, y), dtype=object)
 
 
 @add.gradient
@@ -43,7 +58,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 @sub.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     x, y = node.inputs
-    return sum_to(g, dz, x, y), sum_to(g, -dz, y, x)
+    return sum_to(g, dz, x, y), -sum_to(g, dz, y, x)
 
 
 @mul.gradient
@@ -52,12 +67,43 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return sum_to(g, dz * conj(g, y), x, y), sum_to(g, dz * conj(g, x), y, x)
 
 
-def _elementwise(function: Any) -> Any:
-    """The elements of a small integer result, worked out from what is known of both inputs' elements."""
+@mul_no_nan.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    """0 where y is, even if x is infinite or NaN."""
+    return zeros_where(xp, y == 0, x * y)
+
+
+@mul_no_nan.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    x, y = node.inputs
+    return sum_to(g, g.MulNoNan(dz, y), x, y), sum_to(g, g.MulNoNan(x, dz), y, x)
+
+
+@squared_difference.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    difference = x - y
+    return difference * difference.conj() if x.dtype.kind == "c" else difference * difference
+
+
+@squared_difference.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    x, y = node.inputs
+    dx = g.constant(2, dz.dtype) * dz * (x - y)
+    return sum_to(g, dx, x, y), -sum_to(g, dx, y, x)
+
+
+@next_after.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    x, y = node.inputs
+    return sum_to(g, dz, x, y), g.zeros_like(y)
+
+
+def _elementwise(function: Callable[[int, int], int]) -> Callable[[ShapeContext], Any]:
+    """The elements of a small integer result, from what is known of both inputs' elements."""
 
     def elements(c: ShapeContext) -> Any:
         x, y = c.elements(0), c.elements(1)
-        if x is None or y is None or c.input(0).rank is None or c.input(1).rank is None:
+        if x is None or y is None:
             return None
         if len(x) != len(y):
             width = max(len(x), len(y))
@@ -67,10 +113,12 @@ def _elementwise(function: Any) -> Any:
     return elements
 
 
-for _declared in (add, add_v2):
-    _declared.elements(_elementwise(lambda p, q: p + q))
+add.elements(_elementwise(lambda p, q: p + q))
+add_v2.elements(_elementwise(lambda p, q: p + q))
 sub.elements(_elementwise(lambda p, q: p - q))
 mul.elements(_elementwise(lambda p, q: p * q))
+
+# Many of one shape.
 
 add_n = op(
     f"AddN(inputs: N*T; N: int >= 1, T: type in {types.NUMBERS[:-1]}, variant}}) -> (sum: T)",
@@ -81,9 +129,17 @@ add_n = op(
 
 @add_n.kernel
 def _(xp: Any, inputs: tuple[Any, ...]) -> Any:
+    first = inputs[0]
     if len(inputs) == 1:
-        return inputs[0]
-    total = inputs[0] + inputs[1]
+        return first
+    if getattr(first, "dtype", object) == object:
+        return reduce(plus, inputs)
+    for value in inputs:
+        if value.shape != first.shape:
+            raise invalid(
+                f"AddN needs inputs of one shape, but has {list(first.shape)} and {list(value.shape)}"
+            )
+    total = first + inputs[1]
     for value in inputs[2:]:
         total = total + value if total.ndim == 0 else xp.add(total, value, out=total)
     return total
@@ -92,3 +148,36 @@ def _(xp: Any, inputs: tuple[Any, ...]) -> Any:
 @add_n.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return [dz] * len(node.inputs)
+
+
+# Cross products.
+
+
+def _triples(c: ShapeContext) -> Shape:
+    a = c.with_rank_at_least(0, 1).merge(c.with_rank_at_least(1, 1))
+    if a.dims is None:
+        return a
+    return Shape((*a.dims[:-1], merge_dim(a.dims[-1], 3)))
+
+
+cross = op(f"Cross(a: T, b: T; T: type in {types.REAL_NUMBERS}) -> (product: T)", shape=_triples, fresh=True)
+
+
+@cross.kernel
+def _(xp: Any, a: Any, b: Any) -> Any:
+    if a.shape != b.shape or a.ndim == 0:
+        raise invalid(f"Cross needs two tensors of one shape, but has {list(a.shape)} and {list(b.shape)}")
+    if a.shape[-1] != 3:
+        raise TfgError(
+            Status.FAILED_PRECONDITION, f"Cross is defined for vectors of 3, not of {a.shape[-1]} elements"
+        )
+    product = xp.empty_like(a)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        product[..., i] = a[..., j] * b[..., k] - a[..., k] * b[..., j]
+    return product
+
+
+@cross.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    a, b = node.inputs
+    return g.Cross(b, dz), g.Cross(dz, a)

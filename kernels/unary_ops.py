@@ -1,32 +1,49 @@
-"""Elementwise functions of one tensor: powers, roots, exponentials, signs and rounding."""
+"""Elementwise functions of one tensor: signs, powers, roots and rounding."""
 
 from __future__ import annotations
 
-from . import shapes, types
+from typing import Any
+
+from . import types
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
-from .registry import Op, op
+from .elementwise import binary, in_float, unary
 
-
-def _unary(name: str, allowed: str, ufunc: str = "", operator: str = "") -> Op:
-    return op(
-        f"{name}(x: T; T: type in {allowed}) -> (y: T)",
-        shape=shapes.like_input,
-        fresh=True,
-        ufunc=ufunc,
-        operator=operator,
-    )
-
-
-neg = _unary("Neg", types.SIGNED, "negative", "-{}")
-square = _unary("Square", types.ARITHMETIC, "square")
-exp = _unary("Exp", types.FLOATS_AND_COMPLEX, "exp")
-log = _unary("Log", types.FLOATS_AND_COMPLEX, "log")
+neg = unary("Neg", types.SIGNED, "negative", "-{}")
+absolute = unary("Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")
+sign = unary("Sign", types.SIGNED)
+square = unary("Square", types.ARITHMETIC, "square")
+sqrt = unary("Sqrt", types.FLOATS_AND_COMPLEX, "sqrt")
+rsqrt = unary("Rsqrt", types.FLOATS_AND_COMPLEX)
+reciprocal = unary("Reciprocal", types.SIGNED)
+inv = unary("Inv", types.SIGNED)
+sqrt_grad = binary("SqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+rsqrt_grad = binary("RsqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+reciprocal_grad = binary("ReciprocalGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+inv_grad = binary("InvGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
 
 
 @neg.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return -dy
+
+
+@absolute.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return dy * g.Sign(node.inputs[0])
+
+
+@sign.kernel
+def _(xp: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return xp.sign(x)
+    size = xp.abs(x).astype(x.dtype)
+    return x / xp.where(size == 0, x.dtype.type(1), size)
+
+
+@sign.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.zeros_like(node.inputs[0])
 
 
 @square.gradient
@@ -35,11 +52,93 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return dy * (x * g.constant(2, x.dtype))
 
 
-@exp.gradient
+@sqrt.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return dy * conj(g, node.outputs[0])
+    return g.SqrtGrad(node.outputs[0], dy)
 
 
-@log.gradient
+@rsqrt.kernel
+def _(xp: Any, x: Any) -> Any:
+    return in_float(xp, lambda x: x.dtype.type(1) / xp.sqrt(x), x)
+
+
+@rsqrt.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return dy / conj(g, node.inputs[0])
+    return g.RsqrtGrad(node.outputs[0], dy)
+
+
+@reciprocal.kernel
+@inv.kernel
+def _(xp: Any, x: Any) -> Any:
+    return xp.reciprocal(x) if x.dtype.kind in "iu" else x.dtype.type(1) / x
+
+
+@reciprocal.gradient
+@inv.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.ReciprocalGrad(node.outputs[0], dy)
+
+
+# Gradients in terms of the output y, whose conjugate counts where it is complex.
+
+
+@sqrt_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    return in_float(xp, lambda y, dy: dy * y.dtype.type(0.5) / y.conj(), y, dy)
+
+
+@rsqrt_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    def cubed(y: Any, dy: Any) -> Any:
+        y = y.conj()
+        return dy * y.dtype.type(-0.5) * (y * y * y)
+
+    return in_float(xp, cubed, y, dy)
+
+
+@reciprocal_grad.kernel
+@inv_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    def squared(y: Any, dy: Any) -> Any:
+        y = y.conj()
+        return dy * (-y * y)
+
+    return in_float(xp, squared, y, dy)
+
+
+@sqrt_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    scaled = dz / node.inputs[0]
+    return -(conj(g, scaled) * node.outputs[0]), scaled * g.constant(0.5, dz.dtype)
+
+
+@rsqrt_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    y, dy = conj(g, node.inputs[0]), node.inputs[1]
+    return conj(g, dz) * dy * g.Square(y) * g.constant(-1.5, dz.dtype), g.RsqrtGrad(y, dz)
+
+
+@reciprocal_grad.gradient
+@inv_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    y, dy = conj(g, node.inputs[0]), node.inputs[1]
+    return conj(g, dz) * dy * y * g.constant(-2, dz.dtype), g.ReciprocalGrad(y, dz)
+
+
+# Rounding. All of it has a gradient of none, rather than of zeros.
+
+for _name, _ufunc in {"Ceil": "ceil", "Floor": "floor", "Rint": "rint"}.items():
+    unary(_name, types.FLOATS, _ufunc).gradient(lambda g, node, dy: None)
+
+rounding = unary("Round", types.SIGNED)
+
+
+@rounding.kernel
+def _(xp: Any, x: Any) -> Any:
+    """Halves go to the even neighbour."""
+    return x.copy() if x.dtype.kind in "iu" else xp.rint(x)
+
+
+@rounding.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> None:
+    return None

@@ -1,0 +1,73 @@
+"""What the families of elementwise operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import shapes
+from .registry import Op, op
+
+
+def unary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, differentiable: bool = True) -> Op:
+    """An operation ``name(x: T) -> (y: T)``."""
+    return op(
+        f"{name}(x: T; T: type in {allowed}) -> (y: T)",
+        shape=shapes.like_input,
+        differentiable=differentiable,
+        fresh=True,
+        ufunc=ufunc,
+        operator=operator,
+    )
+
+
+def binary(
+    name: str,
+    allowed: str,
+    ufunc: str = "",
+    operator: str = "",
+    *,
+    arguments: str = "x: T, y: T",
+    commutative: bool = False,
+    differentiable: bool = True,
+) -> Op:
+    """An operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast."""
+    return op(
+        f"{name}({arguments}; T: type in {allowed}) -> (z: T)",
+        shape=shapes.broadcast_inputs,
+        differentiable=differentiable,
+        commutative=commutative,
+        fresh=True,
+        ufunc=ufunc,
+        operator=operator,
+    )
+
+
+def is_narrow(x: Any) -> bool:
+    """Whether x is of one of the 16-bit floats (numpy counts bfloat16 as a kind of its own)."""
+    return x.dtype.itemsize == 2 and x.dtype.kind in "fV"
+
+
+def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:
+    """A function of several steps: 16-bit floats are computed in 32 bits, and rounded once."""
+    if not is_narrow(inputs[0]):
+        return function(*inputs)
+    dtype = inputs[0].dtype
+    return function(*(x.astype(xp.float32) for x in inputs)).astype(dtype)
+
+
+def special_functions(xp: Any) -> Any:
+    """scipy.special, or CuPy's counterpart. Imported late: it takes longer than most graphs run."""
+    if xp.__name__ == "cupy":
+        import cupyx.scipy.special as found  # pyright: ignore[reportMissingImports]
+    else:
+        import scipy.special as found
+    return found
+
+
+def zeros_where(xp: Any, condition: Any, x: Any) -> Any:
+    """x, with zeros where the condition holds. ``x`` must be newly allocated: it is written into."""
+    if x.ndim == 0:
+        return xp.where(condition, x.dtype.type(0), x)
+    xp.copyto(x, x.dtype.type(0), where=condition)
+    return x
