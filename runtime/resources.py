@@ -6,13 +6,16 @@ resetting a container drops what it holds and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any, TypeVar
 
 from ..graphfmt.errors import invalid
+from ..graphfmt.tensors import Array
+from ..kernels.context import Resource
+from .statefile import Key
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Resource)
 
 
 class ResourceManager:
@@ -20,6 +23,7 @@ class ResourceManager:
 
     def __init__(self) -> None:
         self._resources: dict[tuple[str, type[Any], str], Any] = {}
+        self._saved: dict[Key, Mapping[str, Array]] = {}
         self._lock = Lock()
 
     def get(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
@@ -31,14 +35,31 @@ class ResourceManager:
         with self._lock:
             found = self._resources.get(key)
             if found is None:
-                found = self._resources[key] = make()
+                found = make()
+                saved = self._saved.pop((container, kind.kind, name), None)
+                if saved is not None:
+                    found.load(dict(saved))
+                self._resources[key] = found
             return found
+
+    def save(self) -> dict[Key, Mapping[str, Array]]:
+        """The state of every resource, those restored but not asked for yet included."""
+        live = {(container, kind.kind, name): r.save() for (container, kind, name), r in self._items()}
+        return {**self._saved, **live}
+
+    def restore(self, saved: Mapping[Key, Mapping[str, Array]]) -> None:
+        """Forgets everything, and lets each resource begin with what was saved when it is next asked for."""
+        with self._lock:
+            self._resources.clear()
+            self._saved = dict(saved)
+
+    def _items(self) -> list[tuple[tuple[str, type[Any], str], Any]]:
+        with self._lock:
+            return list(self._resources.items())
 
     def all(self) -> Iterator[tuple[str, str, Any]]:
         """Every (container, name, resource), in the order they were made."""
-        with self._lock:
-            found = list(self._resources.items())
-        for (container, _, name), resource in found:
+        for (container, _, name), resource in self._items():
             yield container, name, resource
 
     def drop_container(self, container: str) -> None:

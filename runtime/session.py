@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from threading import Event, Lock
 from types import TracebackType
 from typing import Any
@@ -13,10 +14,11 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
-from . import memory, plan
+from . import memory, plan, statefile
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
+from .statefile import State
 from .step import Step
 
 Observer = Callable[[Plan, Step], None]
@@ -105,6 +107,25 @@ class Session:
         if node is None:
             return error if isinstance(error, TfgError) else _internal(error)
         return self.graph.error_at(_as_tfg_error(error, node), node.name)
+
+    def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
+        """Writes the whole state to a file that replaces the old one in one step; see ``statefile``.
+
+        Call it while no step runs: a step that runs meanwhile may be saved by halves.
+        """
+        statefile.write(Path(path), State(self.resources.save(), notes or {}))
+
+    def restore(self, path: str | Path) -> Mapping[str, Any]:
+        """Takes the state of a file in place of the session's own; returns the notes saved with it."""
+        state = statefile.read(Path(path))
+        self.resources.restore(state.resources)
+        return state.notes
+
+    def plan(
+        self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
+    ) -> Plan:
+        """The plan that such a step would use: what it feeds, and which nodes it runs."""
+        return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 
     def close(self) -> None:
         """Cancels the steps that still run; any later one fails with CANCELLED."""

@@ -8,9 +8,10 @@ from threading import Event
 from typing import TypeVar
 
 from ..graphfmt.errors import Status, TfgError
+from ..kernels.context import Resource
 from .resources import ResourceManager
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Resource)
 
 
 class Step:

@@ -1,0 +1,65 @@
+"""tfg runs TensorFlow-style dataflow graphs from files.
+
+    graph = tfg.load("train.pbtxt")
+    with tfg.Session(graph) as session:
+        session.run(targets=["init"])
+        loss, = session.run(["loss"], feeds={"x": x, "y": y}, targets=["train"])
+        session.save("digits.h5")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .graphfmt.errors import Location, Status, TfgError
+    from .graphfmt.graph import Graph, Node
+    from .graphfmt.load import load, save
+    from .kernels.builder import GraphBuilder, IndexedSlices, Tensor
+    from .runtime.gradients import add_gradients
+    from .runtime.optimizers import minimize
+    from .runtime.session import Session
+
+__version__ = "0.1.0"
+
+# Imported when first asked for: the command line needs few of them, and starts the sooner.
+_HOMES = {
+    "Graph": "graphfmt.graph",
+    "GraphBuilder": "kernels.builder",
+    "IndexedSlices": "kernels.builder",
+    "Location": "graphfmt.errors",
+    "Node": "graphfmt.graph",
+    "Session": "runtime.session",
+    "Status": "graphfmt.errors",
+    "Tensor": "kernels.builder",
+    "TfgError": "graphfmt.errors",
+    "add_gradients": "runtime.gradients",
+    "load": "graphfmt.load",
+    "minimize": "runtime.optimizers",
+    "save": "graphfmt.load",
+}
+
+__all__ = [
+    "Graph",
+    "GraphBuilder",
+    "IndexedSlices",
+    "Location",
+    "Node",
+    "Session",
+    "Status",
+    "Tensor",
+    "TfgError",
+    "__version__",
+    "add_gradients",
+    "load",
+    "minimize",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tfg' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{home}", __name__), name)

@@ -1,0 +1,93 @@
+"""What goes to the terminal besides results: errors, notes and progress, all on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from ..graphfmt.errors import TfgError
+
+JSON_VERSION = 1
+
+
+def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> None:
+    """One diagnostic: status and sentence, place and node, hint. With ``--json`` also as a document on
+    standard output; with ``-vv`` the traceback as well."""
+    if as_json:
+        print_json({"error": error_fields(error)})
+    click.echo(click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {error.message}", err=True)
+    where = place_of(error)
+    if where:
+        click.echo(f"  {click.style('-->', fg='blue', bold=True)} {where}", err=True)
+    if error.hint:
+        click.echo(f"  {click.style('hint:', fg='cyan')} {error.hint}", err=True)
+    if verbose >= 2:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+
+
+def place_of(error: TfgError) -> str:
+    """``mlp.pbtxt:41:3  node "hidden/MatMul"``, as far as it is known."""
+    parts = [str(error.location) if error.location else "", f'node "{error.node}"' if error.node else ""]
+    return "  ".join(part for part in parts if part)
+
+
+def error_fields(error: TfgError) -> dict[str, Any]:
+    """An error as ``--json`` shows it."""
+    place = error.location
+    return {
+        "status": str(error.status),
+        "message": error.message,
+        "node": error.node,
+        "file": place.file if place else None,
+        "line": place.line or None if place else None,
+        "column": place.column or None if place else None,
+        "hint": error.hint,
+    }
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """A JSON document on a line of its own, with the version of its format."""
+    click.echo(json.dumps({"version": JSON_VERSION, **document}, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if hasattr(value, "tolist"):
+        return json_value(value)
+    return str(value)
+
+
+def json_value(array: Any) -> Any:
+    """An array as nested lists. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity"
+    and "-Infinity"; complex numbers are pairs, bytes are text."""
+    return _json_item(array.tolist())
+
+
+def _json_item(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_json_item(x) for x in item]
+    if isinstance(item, float) and not math.isfinite(item):
+        return "NaN" if math.isnan(item) else "Infinity" if item > 0 else "-Infinity"
+    if isinstance(item, complex):
+        return [_json_item(item.real), _json_item(item.imag)]
+    if isinstance(item, bytes):
+        return item.decode("utf-8", "backslashreplace")
+    if isinstance(item, bool | int | float | str) or item is None:
+        return item
+    return _json_item(float(item))
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal."""
+    click.echo(text, err=True)
+
+
+def on_terminal() -> bool:
+    """Whether a person watches standard error."""
+    return sys.stderr.isatty()

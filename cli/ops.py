@@ -1,0 +1,77 @@
+"""``tfg ops``: the operations this build knows."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+import click
+
+from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.names import did_you_mean
+from ..kernels import registry
+from ..kernels.registry import Op
+from .console import print_json
+from .options import common
+
+
+@click.command("ops")
+@click.argument("name", required=False)
+@common
+def command(name: str | None, as_json: bool, verbose: int) -> None:
+    """List the operations this build knows, or tell about NAME (or about all that match a pattern such as
+    'Conv*'): its signature, its devices, and whether it has a gradient."""
+    known = {op.name: op for op in registry.all_ops()}
+    chosen = [known[n] for n in fnmatch.filter(known, name)] if name else list(known.values())
+    if not chosen:
+        assert name is not None
+        hint = did_you_mean(name, known)
+        raise TfgError(Status.NOT_FOUND, f"this build knows no operation {name!r}", hint=hint)
+    if as_json:
+        print_json({"ops": [_fields(op) for op in chosen]})
+    elif name and len(chosen) == 1:
+        _print_one(chosen[0])
+    else:
+        for op in chosen:
+            click.echo(op.name)
+
+
+def _fields(op: Op) -> dict[str, Any]:
+    signature = op.signature
+    return {
+        "name": op.name,
+        "signature": str(signature),
+        "inputs": [str(arg) for arg in signature.inputs],
+        "attrs": [str(attr) for attr in signature.attrs],
+        "outputs": [str(arg) for arg in signature.outputs],
+        "devices": devices(op),
+        "gradient": gradient(op),
+        "stateful": op.stateful,
+    }
+
+
+def devices(op: Op) -> list[str]:
+    """The device types that have a kernel for it."""
+    if op.kernel_function is None and op.bind_function is None:
+        return []
+    return ["CPU"]
+
+
+def gradient(op: Op) -> str:
+    """``yes``, ``none`` where there can be none, or ``missing``."""
+    if op.gradient_function is not None:
+        return "yes"
+    return "missing" if op.differentiable else "none"
+
+
+def _print_one(op: Op) -> None:
+    signature = op.signature
+    rows = [("inputs", signature.inputs), ("attrs", signature.attrs), ("outputs", signature.outputs)]
+    click.echo(op.name)
+    for title, items in rows:
+        for position, item in enumerate(items):
+            click.echo(f"  {title if position == 0 else '':8} {item}")
+    click.echo(f"  {'devices':8} {', '.join(devices(op)) or 'none'}")
+    click.echo(f"  {'gradient':8} {gradient(op)}")
+    if op.stateful:
+        click.echo(f"  {'stateful':8} yes")

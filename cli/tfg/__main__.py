@@ -1,0 +1,5 @@
+"""``python -m tfg``."""
+
+from .cli.main import main
+
+main()
