@@ -204,7 +204,7 @@ class Parser:
         except ValueError:
             for item in _RUN_VALUE.finditer(self._text, position, match.end()):
                 self._read(field, item[1], item.start(1))
-        return match.end()
+        return self._skip_separator(match.end())
 
     def _read(self, field: Field, token: str, start: int) -> Any:
         assert field.read

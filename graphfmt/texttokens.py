@@ -47,13 +47,13 @@ _BOOLS = {
 
 def read_bytes(token: str) -> bytes:
     """The bytes of one or more string literals."""
-    if "\\" not in token and token.count(token[0]) == 2:
+    if _is_plain(token):
         return token[1:-1].encode()
     return b"".join(_unescape(literal[1:-1]) for literal in _literals(token))
 
 
 def read_string(token: str) -> str:
-    if "\\" not in token and token.count(token[0]) == 2:
+    if _is_plain(token):
         return token[1:-1]
     try:
         return read_bytes(token).decode()
@@ -61,6 +61,13 @@ def read_string(token: str) -> str:
         raise ValueError(
             f"expected UTF-8 text, but the string has the byte {error.object[error.start]:#x}"
         ) from None
+
+
+def _is_plain(token: str) -> bool:
+    """Whether a token is one literal without escapes. Raises ValueError if it is no string at all."""
+    if token[0] not in "\"'":
+        raise ValueError(f"expected a string but found {shorten(token)}")
+    return "\\" not in token and token.find(token[0], 1) == len(token) - 1
 
 
 def _literals(token: str) -> list[str]:

@@ -25,6 +25,61 @@ _randoms = st.integers(0, 2**32).map(Random)
 # Escapes where Python's protobuf is odd: it keeps unknown ones, and knows Python's own.
 _ODD_ESCAPE = re.compile(r"""\\(?![abfnrtv\\'"]|[0-3]?[0-7]{1,2}|x[0-9a-fA-F])""")
 
+_SMALL = """
+node {
+  name: "a"
+  op: "Const"
+  input: "x:1"
+  input: "^y"
+  device: "/cpu:0"
+  attr {
+    key: "dtype"
+    value {
+      type: DT_FLOAT
+    }
+  }
+  attr {
+    key: "value"
+    value {
+      tensor {
+        dtype: DT_FLOAT
+        tensor_shape {
+          dim {
+            size: 2
+          }
+        }
+        float_val: 1.5
+        float_val: -2
+        float_val: 3
+        float_val: 4
+        float_val: 5
+      }
+    }
+  }
+  attr {
+    key: "l"
+    value {
+      list {
+        i: 1
+        i: 2
+        shape {
+          dim {
+            size: -1
+          }
+        }
+      }
+    }
+  }
+}
+node {
+  name: "b"
+  op: "Add"
+}
+versions {
+  producer: 22
+}
+"""
+
 
 def _by_protobuf(text: str) -> Graph | None:
     """The graph as protobuf reads it, None where it or our binary reader refuses."""
@@ -85,14 +140,15 @@ def test_what_we_write_protobuf_reads(random: Random) -> None:
     assert read_graph(text, "x") == graph
 
 
-@settings(_checked, max_examples=200)
+@settings(_checked, max_examples=800)
 @given(_randoms)
 def test_damaged_texts_are_read_alike_or_refused_by_both(random: Random) -> None:
-    text = text_format.MessageToString(random_graph(random))
-    if len(text) > 4000:
-        cut = random.randrange(len(text) - 4000)
-        text = text[cut : cut + 4000] if random.random() < 0.1 else text[: 4000 + cut % 1000]
-        text = text[: text.rfind("\nnode") + 1] or text
+    text = _SMALL if random.random() < 0.7 else _nodes_of(text_format.MessageToString(random_graph(random)))
     damaged = mutate(text, random)
     if not _ODD_ESCAPE.search(damaged):
         assert _by_us(damaged) == _by_protobuf(damaged), damaged
+
+
+def _nodes_of(text: str) -> str:
+    """The first few nodes, for long texts are refused nearly always."""
+    return text[: text.rfind("\nnode", 0, 3000) + 1] or text
