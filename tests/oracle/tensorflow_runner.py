@@ -177,7 +177,7 @@ def _gradients(row: Case, values: Sequence[Any]) -> list[Any]:
         tf.graph_util.import_graph_def(to_graph_def(graph), name="")
         weighed = [_fetchable(imported, n.name) for n in graph.nodes if n.name.startswith("weighed")]
         xs = [_fetchable(imported, name) for name in inputs]
-        found = v1.gradients(weighed, xs)
+        found = v1.gradients(weighed, xs, [tf.ones_like(y) for y in weighed])
         wanted = [tf.convert_to_tensor(x) for x in found if x is not None]
         with v1.Session(graph=imported, config=_plain_config()) as session:
             got = iter(session.run(wanted, _feeds({**feeds, **weights_for(values)})))
