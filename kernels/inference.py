@@ -76,12 +76,13 @@ class ShapeContext:
     def as_shape(self, key: int | str) -> Shape:
         """The shape that an integer vector states: unknown elements and -1 are unknown dimensions.
 
-        Raises INVALID_ARGUMENT for elements below -1 and for inputs of rank 2 and more.
+        Raises INVALID_ARGUMENT for elements below -1 and for inputs of any other rank, but for the scalar -1,
+        which stands for an unknown rank.
         """
         fact = self._fact(key)
         if fact.shape.rank is not None and fact.shape.rank > 1:
             raise invalid(f"a shape must be a vector, but has shape {fact.shape}")
-        if fact.elements is not None and fact.shape.rank == 0:
+        if fact.shape.rank == 0:
             if fact.elements == (-1,):
                 return UNKNOWN
             raise invalid("a shape must be a vector, not a scalar")
