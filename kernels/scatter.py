@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,18 @@ def check_indices(indices: Any, size: int, what: str = "indices") -> None:
     position = np.argwhere((host < 0) | (host >= size))[0]
     place = ",".join(str(p) for p in position)
     raise invalid(f"{what}[{place}] = {host[tuple(position)]} is not in [0, {size})")
+
+
+def ignores_bad_indices(policy: str) -> bool:
+    """What the attribute bad_indices_policy says. Raises INVALID_ARGUMENT for what it cannot be."""
+    if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
+        raise invalid(f"bad_indices_policy is {policy!r}, but must be DEFAULT, ERROR or IGNORE")
+    return policy == "IGNORE"
+
+
+def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros of any dtype; a string's zero is the empty one."""
+    return xp.full(shape, b"", object) if np.dtype(dtype).hasobject else xp.zeros(shape, dtype)
 
 
 def on_host(array: Any) -> Any:
@@ -51,13 +64,8 @@ def scatter_rows(xp: Any, array: Any, indices: Any, updates: Any, how: str) -> N
     check_indices(indices, array.shape[0])
     if not updates.ndim:
         updates = xp.broadcast_to(updates, wanted)
-    _into(
-        xp,
-        array,
-        indices.reshape(-1),
-        updates.reshape(-1, *array.shape[1:]) if updates.size else updates,
-        how,
-    )
+    if updates.size:
+        _into(xp, array, indices.reshape(-1), updates.reshape(-1, *array.shape[1:]), how)
 
 
 def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ignore: bool = False) -> None:
@@ -71,13 +79,13 @@ def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ign
     check_nd_shapes(indices.shape, updates.shape, array.shape)
     depth = indices.shape[-1]
     rows, good = flat_rows(xp, indices, array.shape[:depth], ignore=ignore)
-    inner = array.shape[depth:]
-    if not rows.size or not updates.size:
+    if not updates.size:
         return
+    inner = array.shape[depth:]
     updates = updates.reshape(-1, *inner)
     if good is not None:
         rows, updates = rows[good], updates[good]
-    count = int(np.prod(array.shape[:depth], dtype=np.int64))
+    count = prod(array.shape[:depth])
     flat = array.reshape(count, *inner)
     _into(xp, flat, rows, updates, how)
     if not array.flags.c_contiguous:
@@ -91,14 +99,15 @@ def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: t
     depth = indices[-1]
     if depth > len(shape):
         raise invalid(
-            f"index vectors have {depth} elements (indices are of shape {Shape(indices)}), but the tensor is of "
-            f"shape {Shape(shape)}"
+            f"index vectors have {depth} elements (indices are of shape {Shape(indices)}), but the tensor is "
+            f"of shape {Shape(shape)}"
         )
-    if updates != (*indices[:-1], *shape[depth:]):
+    wanted = (*indices[:-1], *shape[depth:])
+    if updates != wanted:
         raise invalid(
-            f"updates must be of shape indices.shape[:-1] + params.shape[{depth}:] = "
-            f"{Shape((*indices[:-1], *shape[depth:]))}, but are of shape {Shape(updates)}, with indices of shape "
-            f"{Shape(indices)} and params of shape {Shape(shape)}"
+            f"updates must be of shape indices.shape[:-1] + params.shape[{depth}:] = {Shape(wanted)}, but are "
+            f"of shape {Shape(updates)}, with indices of shape {Shape(indices)} and params of shape "
+            f"{Shape(shape)}"
         )
 
 
@@ -109,7 +118,7 @@ def flat_rows(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = F
     Raises INVALID_ARGUMENT for the first vector out of bounds, unless those are to be ignored.
     """
     depth = len(shape)
-    vectors = indices.reshape(int(np.prod(indices.shape[:-1], dtype=np.int64)), depth)
+    vectors = indices.reshape(prod(indices.shape[:-1]), depth)
     if not vectors.shape[0] or not depth:
         return xp.zeros(vectors.shape[0], np.int64), None
     rows = vectors[:, 0].astype(np.int64)
@@ -131,8 +140,6 @@ def flat_rows(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = F
 
 def _into(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
     """``rows[indices] how= updates``, indices being a vector within bounds and updates one row for each."""
-    if not indices.size or not updates.size:
-        return
     repeated = indices.size > 1 and _has_repeats(xp, indices)
     if how == "update":
         if repeated and xp is not np:

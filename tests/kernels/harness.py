@@ -54,7 +54,7 @@ class Case:
 
 def case(op: str, *inputs: Any, tol: float | None = None, grad: bool = False, **attrs: Any) -> Case:
     """A row of a test table."""
-    converted = tuple([np.asarray(x) for x in v] if isinstance(v, list) else _array(v) for v in inputs)
+    converted = tuple([_array(x) for x in v] if isinstance(v, list) else _array(v) for v in inputs)
     return Case(op, converted, attrs, tol, grad)
 
 
