@@ -15,7 +15,7 @@ from ..graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from . import shapes
 from .binding import Binding
 from .builder import GraphBuilder, NodeView, Tensor
-from .dims import axis_fact, axis_in, checked_dims, ints, scalar_int
+from .dims import axis_in, checked_dims, ints, scalar_int
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
 from .registry import op
@@ -109,25 +109,28 @@ def _(c: ShapeContext) -> tuple[Dim]:
 
 
 def _reshaped(c: ShapeContext) -> Shape:
-    wanted = c.as_shape(1)
-    if wanted.dims is None:
-        return UNKNOWN
-    if wanted.dims.count(None) > 1:
+    wanted, dims = c.as_shape(1), c.input(0).dims
+    if wanted.dims is None or dims is None or None in dims or wanted.dims.count(None) > 1:
         return wanted
-    # Only a static shape tells of a -1; two of them are an error that the kernel reports.
-    known = prod(d for d in wanted.dims if d is not None)
-    total = c.input(0).size
-    if total is None:
-        return wanted
-    if None not in wanted.dims:
-        if total != known:
-            raise _cannot_reshape(c.input(0), wanted.dims)
-        return wanted
-    if known == 0 or total % known:
-        if known == 0 and total == 0:
-            return wanted
-        raise _cannot_reshape(c.input(0), wanted.dims)
-    return Shape(tuple(total // known if d is None else d for d in wanted.dims))
+    return Shape(_resolved([-1 if size is None else size for size in wanted.dims], c.input(0).known()))
+
+
+def _resolved(wanted: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]:
+    """The wanted dimensions with their -1 worked out. Raises INVALID_ARGUMENT where they do not fit.
+
+    With a zero among the wanted dimensions, zeros count on neither side, so that ``[0, 3]`` reshapes to
+    ``[0, -1]``.
+    """
+    total = prod(dims)
+    if -1 in wanted:
+        whole = prod(size for size in dims if size) if 0 in wanted else total
+        rest = whole // prod(size for size in wanted if size > 0)
+        found = tuple(rest if size == -1 else size for size in wanted)
+    else:
+        found = tuple(wanted)
+    if prod(found) != total:
+        raise _cannot_reshape(Shape(tuple(dims)), wanted)
+    return found
 
 
 def _cannot_reshape(shape: Shape, wanted: Sequence[Dim]) -> TfgError:
@@ -150,7 +153,7 @@ def _reshape_to(wanted: tuple[int, ...], x: Any) -> Any:
     try:
         return x.reshape(wanted)
     except ValueError:
-        raise _cannot_reshape(Shape(x.shape), wanted) from None
+        return x.reshape(_resolved(wanted, x.shape))
 
 
 reshape = op(
@@ -190,9 +193,12 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _expanded(c: ShapeContext) -> Shape:
-    dims, axis = c.input(0).dims, axis_fact(c, 1)
+    dims, elements = c.input(0).dims, c.elements(1)
+    if c.input(1).size not in (None, 1):
+        raise invalid(f"dim must be a scalar, but has shape {c.input(1)}")
     if dims is None:
         return UNKNOWN
+    axis = None if elements is None else elements[0]
     if axis is None:
         return Shape((None,) * (len(dims) + 1))
     at = axis_in(axis, len(dims) + 1, "dim")
