@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import traceback
 from typing import Any
@@ -58,34 +57,24 @@ def print_json(document: dict[str, Any]) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if hasattr(value, "tolist"):
-        return json_value(value)
     return str(value)
-
-
-def json_value(array: Any) -> Any:
-    """An array as nested lists. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity"
-    and "-Infinity"; complex numbers are pairs, bytes are text."""
-    return _json_item(array.tolist())
-
-
-def _json_item(item: Any) -> Any:
-    if isinstance(item, list):
-        return [_json_item(x) for x in item]
-    if isinstance(item, float) and not math.isfinite(item):
-        return "NaN" if math.isnan(item) else "Infinity" if item > 0 else "-Infinity"
-    if isinstance(item, complex):
-        return [_json_item(item.real), _json_item(item.imag)]
-    if isinstance(item, bytes):
-        return item.decode("utf-8", "backslashreplace")
-    if isinstance(item, bool | int | float | str) or item is None:
-        return item
-    return _json_item(float(item))
 
 
 def note(text: str) -> None:
     """A line for the person at the terminal."""
     click.echo(text, err=True)
+
+
+def rewrite(text: str) -> None:
+    """Replaces the progress line."""
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
+
+
+def end_line(shown: bool) -> None:
+    """Ends the progress line, so that what follows has a line of its own."""
+    if shown:
+        sys.stderr.write("\n")
 
 
 def on_terminal() -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
-from . import memory, plan, statefile
+from . import memory, plan, statefile, validation
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
@@ -35,6 +35,7 @@ class Session:
 
     def __init__(self, graph: Graph, *, log: Callable[[str], None] | None = None) -> None:
         memory.keep_freed_memory()
+        validation.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
         self._plans: dict[tuple[Any, ...], Plan] = {}
@@ -83,6 +84,8 @@ class Session:
             raise TfgError(Status.CANCELLED, "Session has been closed.")
         step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
         arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+        if observer is not None:
+            step.start_clock()
         try:
             with np.errstate(all="ignore"):
                 values = found.segment.function(step, *arguments)

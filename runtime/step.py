@@ -47,6 +47,10 @@ class Step:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
 
+    def start_clock(self) -> None:
+        """Called before a traced plan's first node."""
+        self.started = time.perf_counter_ns()
+
     def record(self, place: int) -> None:
         """Called by traced plans after every node."""
         self.records.append((place, time.perf_counter_ns()))

@@ -1,0 +1,241 @@
+"""``tfg run``: steps of a graph."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.load import load
+from ..runtime import arrays, batches, runner
+from ..runtime.runner import Progress, Result, Work
+from ..runtime.session import Session
+from ..runtime.trace import Trace
+from . import console, values
+from .options import common, graph_argument
+from .report import print_step, print_steps_json
+
+
+@click.command("run")
+@graph_argument
+@click.option("--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable.")
+@click.option("--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable.")
+@click.option("--feed", "feeds", metavar="NAME=VALUE", multiple=True, help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.")
+@click.option("--feeds", "archives", metavar="FILE.npz", multiple=True, help="Feed every array of an archive under its own name.")
+@click.option("--batch", metavar="N", type=click.IntRange(min=1), help="Feed N rows a step of every feed from a file, epoch after epoch.")
+@click.option("--shuffle", is_flag=True, help="Shuffle the rows anew in every epoch; see --seed.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Fixes random feeds and the order of --shuffle.")
+@click.option("--steps", metavar="N", type=click.IntRange(min=0), help="How many steps; 1, or an epoch with --batch, if not given.")
+@click.option("--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches.")
+@click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
+@click.option("--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already.")
+@click.option("--state", metavar="FILE.h5", type=click.Path(dir_okay=False, path_type=Path), help="Keep variables and all other state here between commands.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Save the fetches: .npz, .npy, .json or .h5.")
+@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help="Stop a step that takes longer.")
+@click.option("--trace", metavar="OUT.json", type=click.Path(dir_okay=False, path_type=Path), help="Write what every node took, for Chrome's or Perfetto's viewer.")
+@click.option("--profile", is_flag=True, help="Print what every kind of operation took.")
+@common
+def command(graph: str, **options: Any) -> None:
+    """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.
+
+    \b
+    tfg run mlp.pbtxt --feed x=@digits.npz[x_test] --fetch probabilities -o p.npz
+    tfg run train.pbtxt --state run.h5 --init init --target train --steps 2000 \\
+        --feed x=@digits.npz[x_train] --feed y=@digits.npz[y_train] --batch 64 --fetch loss
+
+    With several steps the fetches of the last are printed, and those of all are saved, stacked along a new
+    first axis; with --json every step is a line.
+    """
+    _Run(graph, _Options(**options)).execute()
+
+
+@dataclass(frozen=True)
+class _Options:
+    fetches: tuple[str, ...]
+    targets: tuple[str, ...]
+    feeds: tuple[str, ...]
+    archives: tuple[str, ...]
+    batch: int | None
+    shuffle: bool
+    seed: int
+    steps: int | None
+    epochs: int | None
+    until_exhausted: bool
+    init: tuple[str, ...]
+    state: Path | None
+    output: Path | None
+    timeout: float | None
+    trace: Path | None
+    profile: bool
+    as_json: bool
+    verbose: int
+
+
+@dataclass
+class _Run:
+    """One call of the command."""
+
+    path: str
+    options: _Options
+    saved: list[list[Any]] = field(default_factory=list[list[Any]])
+    interrupted: bool = False
+
+    def execute(self) -> None:
+        options = self.options
+        self._check()
+        given = values.parse_feeds(options.feeds, options.archives)
+        session = Session(load(self.path), log=console.note)
+        work = self._work(session, given)
+        start = self._start(session, work)
+        trace = Trace() if options.trace or options.profile else None
+        last, now = None, start
+        with self._interruptible():
+            for result in self._steps(session, work, start, trace):
+                last, now = result, result.progress
+        self._keep(session, work, now)
+        self._report(last, work)
+        if trace is not None:
+            self._write_trace(trace)
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def _check(self) -> None:
+        """Refuses, before anything runs, what could only fail at the end."""
+        options = self.options
+        if options.output is not None:
+            arrays.check_output(options.output, len(options.fetches))
+        for path in (options.state, options.trace):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
+        if options.shuffle and options.batch is None:
+            raise click.UsageError("--shuffle shuffles batches, so it needs --batch")
+
+    def _work(self, session: Session, given: dict[str, values.FeedValue]) -> Work:
+        options = self.options
+        wanted = session.plan(options.fetches, tuple(given), options.targets).feeds
+        found, data = values.resolve(given, wanted, np.random.default_rng(options.seed))
+        cut = None
+        if options.batch is not None:
+            rows = {n: v for n, v in found.items() if n in data and np.ndim(v) > 0}
+            fixed = any(f.shape.dims and f.shape[0] is not None for f in wanted if f.name in rows)
+            cut = batches.cut(rows, options.batch, shuffle=options.shuffle, seed=options.seed, only_whole=fixed)
+            found = {n: v for n, v in found.items() if n not in rows}
+        # A feed is written where the plan was asked for it, so that all steps share that plan.
+        return Work(
+            options.fetches, options.targets, found, cut, options.steps, options.epochs,
+            options.until_exhausted, options.timeout,
+        )  # fmt: skip
+
+    def _start(self, session: Session, work: Work) -> Progress:
+        """Takes up the state, or runs the initialisers where there is none."""
+        state = self.options.state
+        if state is not None and state.exists():
+            return runner.progress_from(session.restore(state), work.batches)
+        for node in self.options.init:
+            session.run(targets=[node], timeout=self.options.timeout)
+        return Progress()
+
+    def _steps(
+        self, session: Session, work: Work, start: Progress, trace: Trace | None
+    ) -> Iterator[Result]:
+        meter = _Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
+        observer = trace.observe if trace is not None else None
+        steps = runner.run(session, work, start, stop=lambda: self.interrupted, observer=observer)
+        try:
+            for result in steps:
+                if self.options.output is not None:
+                    self.saved.append(result.values)
+                if self.options.as_json:
+                    print_steps_json(result.progress.step, self.options.fetches, result.values)
+                if meter is not None:
+                    meter.update(result)
+                yield result
+        finally:
+            if meter is not None:
+                meter.close()
+
+    def _keep(self, session: Session, work: Work, now: Progress) -> None:
+        if self.options.state is not None:
+            session.save(self.options.state, now.notes(work.batches))
+
+    def _report(self, last: Result | None, work: Work) -> None:
+        options = self.options
+        if options.output is not None and self.saved:
+            arrays.save(options.output, _stacked(options.fetches, self.saved))
+        elif last is not None and not options.as_json:
+            print_step(options.fetches, last.values)
+
+    def _write_trace(self, trace: Trace) -> None:
+        if self.options.trace is not None:
+            self.options.trace.write_text(json.dumps(trace.chrome()))
+        if self.options.profile:
+            from .report import print_profile
+
+            print_profile(trace.costs())
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C ends the run after the step that runs, with the state kept; the second at once."""
+
+        def on_interrupt(number: int, frame: Any) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        before = signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _stacked(names: tuple[str, ...], steps: list[list[Any]]) -> dict[str, Any]:
+    """The fetches of all steps: as they are for a single step, stacked for several. Where shapes differ from
+    step to step (a last, smaller batch), each step's value is kept under ``name/step``."""
+    if len(steps) == 1:
+        return dict(zip(names, steps[0]))
+    found: dict[str, Any] = {}
+    for name, series in zip(names, zip(*steps)):
+        if len({value.shape for value in series}) == 1:
+            found[name] = np.stack(series)
+        else:
+            found.update({f"{name}/{i + 1}": value for i, value in enumerate(series)})
+    return found
+
+
+class _Meter:
+    """A line on the terminal that tells how far the run is."""
+
+    def __init__(self, work: Work) -> None:
+        self._total = work.total
+        self._names = work.fetches
+        self._began = self._shown = time.monotonic()
+        self._done = 0
+
+    def update(self, result: Result) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._shown < 0.1 and self._done != self._total:
+            return
+        self._shown = now
+        of = f"/{self._total}" if self._total else ""
+        scalars = [
+            f"{name} {float(value):.5g}"
+            for name, value in zip(self._names, result.values)
+            if value.ndim == 0 and value.dtype.kind == "f"
+        ]
+        rate = self._done / max(now - self._began, 1e-9)
+        console.rewrite("  ".join([f"step {result.progress.step}{of if result.progress.step == self._done else ''}", *scalars, f"{rate:.0f} steps/s"]))
+
+    def close(self) -> None:
+        console.end_line(bool(self._done))
+

@@ -1,0 +1,236 @@
+"""Arrays in files: .npy, .npz and HDF5. A header is never believed: what it claims must be there."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from ..graphfmt import dtypes
+from ..graphfmt.errors import Location, Status, TfgError, invalid
+from ..graphfmt.names import did_you_mean
+from ..graphfmt.tensors import Array
+
+# Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless
+# it is small anyway.
+_LARGEST_RATIO = 300
+_HARMLESS = 64 << 20
+
+
+def npy_array(path: Path) -> Array:
+    """The array of a ``.npy`` file. Raises INVALID_ARGUMENT for pickles and for files cut short."""
+    return npy_bytes(_read(path), str(path))
+
+
+def npy_bytes(data: bytes, name: str) -> Array:
+    """The array of a ``.npy`` file's bytes; it shares their memory."""
+    try:
+        stream = io.BytesIO(data)
+        version = npy_format.read_magic(stream)
+        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, fortran, dtype = read_header(stream)
+    except (ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise _bad(name, f"is not a .npy file: {error}") from None
+    if dtype.hasobject:
+        raise _bad(name, "holds Python objects, which are never unpickled")
+    count = math.prod(shape)
+    start = stream.tell()
+    if len(data) - start != count * dtype.itemsize:
+        raise _bad(name, f"claims {count} elements of {dtype}, but holds {len(data) - start} bytes")
+    flat = np.frombuffer(data, dtype, count, start)
+    return _native(flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape))
+
+
+def _native(array: Array) -> Array:
+    """The array in this machine's byte order; void bytes of two are bfloat16, as ml_dtypes writes them."""
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
+        return array.view(dtypes.bfloat16.numpy)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays in a ``.npz`` file."""
+    with _zip(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def npz_array(path: Path, key: str | None) -> Array:
+    """One array of a ``.npz`` file; the key may be left out where there is only one."""
+    names = npz_names(path)
+    key = _chosen(path, key, names)
+    with _zip(path) as archive:
+        member = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
+        if member.file_size > _HARMLESS and member.file_size > _LARGEST_RATIO * max(member.compress_size, 1):
+            raise TfgError(
+                Status.RESOURCE_EXHAUSTED,
+                f"array {key!r} claims {member.file_size} bytes out of {member.compress_size}",
+                location=Location(str(path)),
+            )
+        try:
+            return npy_bytes(archive.read(member), f"{path}[{key}]")
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            raise _bad(str(path), f"cannot be read: {error}") from None
+        except Exception as error:
+            if type(error).__module__ == "zlib":
+                raise _bad(str(path), f"cannot be read: {error}") from None
+            raise
+
+
+def _chosen(path: Path, key: str | None, names: list[str]) -> str:
+    if key is None and len(names) == 1:
+        return names[0]
+    if key is None:
+        some = ", ".join(names[:8])
+        raise invalid(f"{str(path)!r} holds several arrays: {some}", hint=f"choose one: @{path}[{names[0] if names else 'KEY'}]")
+    if key not in names:
+        raise TfgError(
+            Status.NOT_FOUND, f"{str(path)!r} holds no array {key!r}", hint=did_you_mean(key, names)
+        )
+    return key
+
+
+def h5_array(path: Path, key: str | None) -> Array:
+    """One dataset of an HDF5 file; links out of the file are not followed."""
+    import h5py
+
+    if not path.exists():
+        raise _missing(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            name = _chosen(path, key.strip("/") if key else None, _datasets(file, h5py))
+            dataset = file[name]
+            if dataset.external or dataset.is_virtual:
+                raise _bad(str(path), f"dataset {name!r} has its data elsewhere")
+            return _from_h5(dataset[()])
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise _bad(str(path), f"cannot be read as HDF5: {error}") from None
+
+
+def _datasets(file: Any, h5py: Any) -> list[str]:
+    names: list[str] = []
+
+    def visit(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            names.append(name)
+
+    # Soft and external links are not visited.
+    file.visititems(visit)
+    return names
+
+
+def _from_h5(value: Any) -> Array:
+    array = np.asarray(value)
+    return array.astype(object) if array.dtype.kind == "S" else array
+
+
+def save(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays under their names: ``.npz``, ``.h5``, or ``.npy`` for a single one. The file appears
+    whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        _WRITERS[path.suffix](temporary, arrays)
+        temporary.replace(path)
+    except OSError as error:
+        raise TfgError(Status.UNKNOWN, f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, count: int) -> None:
+    """Raises INVALID_ARGUMENT, before anything runs, for a file that ``save`` could not write."""
+    if path.suffix not in _WRITERS:
+        raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
+    if path.suffix == ".npy" and count != 1:
+        raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
+    if not path.parent.is_dir():
+        raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
+
+
+def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **{name: _without_objects(array) for name, array in arrays.items()})
+
+
+def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
+    with path.open("wb") as file:
+        np.save(file, _without_objects(next(iter(arrays.values()))), allow_pickle=False)
+
+
+def _write_h5(path: Path, arrays: Mapping[str, Array]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=_without_objects(array))
+
+
+def _write_json(path: Path, arrays: Mapping[str, Array]) -> None:
+    import json
+
+    path.write_text(json.dumps({name: jsonable(array) for name, array in arrays.items()}) + "\n")
+
+
+def jsonable(array: Array) -> Any:
+    """An array as nested lists. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity"
+    and "-Infinity"; complex numbers are pairs, bytes are text."""
+    if array.dtype.kind in "biu":
+        return array.tolist()
+    if array.dtype.kind == "V":
+        array = array.astype(np.float32)
+    return _jsonable_item(array.tolist())
+
+
+def _jsonable_item(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_jsonable_item(x) for x in item]
+    if isinstance(item, complex):
+        return [_jsonable_item(item.real), _jsonable_item(item.imag)]
+    if isinstance(item, bytes):
+        return item.decode("utf-8", "backslashreplace")
+    if isinstance(item, float) and not math.isfinite(item):
+        return "NaN" if math.isnan(item) else "Infinity" if item > 0 else "-Infinity"
+    return item
+
+
+def _without_objects(array: Array) -> Array:
+    """Strings as fixed-width bytes, which need no pickle; the types numpy cannot name as float32."""
+    if array.dtype == object:
+        return array.astype("S")
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+_WRITERS = {".npz": _write_npz, ".npy": _write_npy, ".json": _write_json, ".h5": _write_h5}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise _missing(path) from None
+        raise TfgError(
+            Status.PERMISSION_DENIED, f"cannot read {str(path)!r}: {error.strerror}", location=Location(str(path))
+        ) from None
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise _bad(str(path), f"is not a .npz file: {error}") from None
+
+
+def _missing(path: Path) -> TfgError:
+    return TfgError(Status.NOT_FOUND, f"there is no file {str(path)!r}")
+
+
+def _bad(name: str, why: str) -> TfgError:
+    return TfgError(Status.INVALID_ARGUMENT, f"{name!r} {why}")

@@ -1,0 +1,109 @@
+"""Step after step: how many, on which batches, from which position, until when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graphfmt.errors import Status, TfgError, invalid
+from ..graphfmt.tensors import Array
+from .batches import Batches, Position
+from .session import Observer, Session
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to do in every step, and how often.
+
+    ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
+    without batches one step. ``until_exhausted`` goes on until a step ends with OUT_OF_RANGE.
+    """
+
+    fetches: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    feeds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    batches: Batches | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    until_exhausted: bool = False
+    timeout: float | None = None
+
+    @property
+    def total(self) -> int | None:
+        """How many steps a run from the start takes; None where only the graph knows."""
+        if self.until_exhausted:
+            return self.steps
+        if self.batches is None:
+            return 1 if self.steps is None else self.steps
+        if self.epochs is None:
+            return self.batches.per_epoch if self.steps is None else self.steps
+        by_epochs = self.epochs * self.batches.per_epoch
+        return by_epochs if self.steps is None else min(self.steps, by_epochs)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: steps done in all, and the batch that comes next."""
+
+    step: int = 0
+    position: Position = Position()
+
+    def notes(self, batches: Batches | None) -> dict[str, Any]:
+        """As a state file keeps it."""
+        found: dict[str, Any] = {"step": self.step}
+        if batches is not None:
+            found["feeds"] = {**_order_of(batches), "epoch": self.position.epoch, "batch": self.position.batch}
+        return found
+
+
+def _order_of(batches: Batches) -> dict[str, Any]:
+    """What decides which rows a batch has."""
+    return {"rows": batches.count, "size": batches.size, "shuffle": batches.shuffle, "seed": batches.seed}
+
+
+def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress:
+    """Where a saved run stood. Batches cut otherwise than before begin anew."""
+    step = int(notes.get("step", 0))
+    saved = notes.get("feeds")
+    if batches is None or not isinstance(saved, dict):
+        return Progress(step)
+    if any(saved.get(key) != value for key, value in _order_of(batches).items()):
+        return Progress(step)
+    return Progress(step, Position(int(saved["epoch"]), int(saved["batch"])))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished step."""
+
+    values: list[Array]
+    progress: Progress
+
+
+def run(
+    session: Session,
+    work: Work,
+    start: Progress = Progress(),  # noqa: B008
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
+) -> Iterator[Result]:
+    """Runs the steps, one result each; ``stop`` is asked between them."""
+    if work.batches is None and work.epochs is not None:
+        raise invalid("--epochs counts passes over batches, so it needs --batch")
+    total, done, now = work.total, 0, start
+    while (total is None or done < total) and not stop():
+        feeds = {**work.feeds, **(work.batches.at(now.position) if work.batches else {})}
+        try:
+            values = session.run(
+                work.fetches, feeds, work.targets, timeout=work.timeout, observer=observer
+            )
+        except TfgError as error:
+            if work.until_exhausted and error.status == Status.OUT_OF_RANGE:
+                return
+            raise
+        done += 1
+        position = work.batches.after(now.position) if work.batches else now.position
+        now = Progress(now.step + 1, position)
+        yield Result(values, now)

@@ -1,0 +1,226 @@
+"""Everything that is wrong with a graph, in one pass.
+
+``structure_faults`` are those that make a graph meaningless, and a session refuses such a graph as a whole;
+``faults`` adds what would go wrong in a node once it is needed: operations, attributes, dtypes and shapes. A
+fault that only follows from another one is not reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..graphfmt.errors import Status, TfgError, invalid
+from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ..graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, did_you_mean
+from ..graphfmt.shapes import UNKNOWN
+from ..graphfmt.signatures import Bound
+from ..kernels import registry
+from ..kernels.builder import PRODUCER
+from ..kernels.facts import Fact
+from ..kernels.inference import infer_node, topological_order
+from ..kernels.registry import Op
+
+# A GraphDef that says it needs a consumer later than this build is refused.
+CONSUMER = max(PRODUCER, 2000)
+
+_FULL_DEVICE = re.compile(
+    r"(?:/job:(?:[A-Za-z][A-Za-z0-9_]*|\*)|/replica:(?:\d+|\*)|/task:(?:\d+|\*)"
+    r"|/device:[A-Za-z][A-Za-z0-9_]*:(?:\d+|\*)|/device:[A-Za-z][A-Za-z0-9_]*|/(?:cpu|gpu|CPU|GPU):(?:\d+|\*)|/(?:cpu|gpu))*"
+)
+
+
+def check_structure(graph: Graph) -> None:
+    """Raises the first structural fault of a graph."""
+    for fault in structure_faults(graph):
+        raise fault
+
+
+def structure_faults(graph: Graph) -> Iterator[TfgError]:
+    """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
+    yield from _version_faults(graph)
+    seen: set[str] = set()
+    for node in graph.nodes:
+        yield from _name_faults(graph, node, seen)
+        seen.add(node.name)
+        yield from _input_faults(graph, node)
+
+
+def _version_faults(graph: Graph) -> Iterator[TfgError]:
+    versions = graph.versions
+    if versions.min_consumer > CONSUMER:
+        yield _at_file(graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}")
+    if CONSUMER in versions.bad_consumers:
+        yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
+    if versions.producer < 0 or versions.min_consumer < 0:
+        yield _at_file(graph, "GraphDef versions must not be negative")
+
+
+def _at_file(graph: Graph, message: str) -> TfgError:
+    error = invalid(message)
+    error.location = graph.locate("")
+    return error
+
+
+def _name_faults(graph: Graph, node: Node, seen: set[str]) -> Iterator[TfgError]:
+    pattern = INTERNAL_NODE_NAME if node.op.startswith("_") else NODE_NAME
+    if not pattern.fullmatch(node.name):
+        yield _placed(graph, invalid(f"Node name contains invalid characters: {node.name!r}"), node)
+    if node.name in seen:
+        yield _placed(graph, invalid(f"Node {node.name!r} is not unique"), node)
+    if not node.op:
+        yield _placed(graph, invalid(f"Node {node.name!r} does not specify an operation"), node)
+    for name in node.attrs:
+        if not ATTR_NAME.fullmatch(name):
+            yield _placed(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
+
+
+def _input_faults(graph: Graph, node: Node) -> Iterator[TfgError]:
+    control_seen = False
+    for position, text in enumerate(node.inputs):
+        try:
+            source = endpoint(text)
+        except TfgError as error:
+            yield _placed(graph, invalid(f"input {error.message}"), node, position)
+            continue
+        if control_seen and not source.is_control:
+            message = f"input {text!r} follows a control input; all control inputs must come after data inputs"
+            yield _placed(graph, invalid(message), node, position)
+        control_seen = control_seen or source.is_control
+        if source.node not in graph:
+            message = f"Node {node.name!r}: Unknown input node {text!r}"
+            hint = did_you_mean(source.node, graph.index)
+            yield _placed(graph, invalid(message, hint=hint), node, position)
+
+
+def _placed(
+    graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
+) -> TfgError:
+    return error.at(node.name, graph.locate(node, input=input, attr=attr))
+
+
+def faults(graph: Graph) -> list[TfgError]:
+    """Every fault of a graph, in file order as far as they have a place."""
+    found = list(structure_faults(graph))
+    checker = _Checker(graph)
+    found += checker.run()
+    return sorted(found, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
+
+
+def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
+    """What is known of every node's outputs, as far as it can be worked out in spite of faults."""
+    checker = _Checker(graph)
+    checker.run()
+    return checker.facts
+
+
+@dataclass
+class _Checker:
+    """Infers node after node; a node at fault gets outputs of unknown shape, so that faults further down are
+    found too, and nodes whose inputs' dtypes are not known are passed over."""
+
+    graph: Graph
+    facts: dict[str, Sequence[Fact]] = field(default_factory=dict[str, Sequence[Fact]])
+    found: list[TfgError] = field(default_factory=list[TfgError])
+
+    def run(self) -> list[TfgError]:
+        whole = self._without_unknown_inputs()
+        try:
+            for node in topological_order(whole):
+                self._check(self.graph.index[node.name])
+        except TfgError as error:
+            self.found.append(error)
+        return self.found
+
+    def _without_unknown_inputs(self) -> Graph:
+        """The graph less the edges that the structural faults have told of, each node once."""
+        index = self.graph.index
+        return self.graph.with_nodes(
+            Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset) for n in index.values()
+        )
+
+    def _check(self, node: Node) -> None:
+        op = registry.find(node.op) if node.op else None
+        if op is None:
+            self._unknown_op(node)
+            return
+        faults = op.signature.faults(node)
+        for attr, error in faults:
+            self._report(error, node, attr=attr)
+        self._check_colocation(node)
+        if node.device and not _FULL_DEVICE.fullmatch(node.device):
+            self._report(invalid(f"malformed device {node.device!r}"), node)
+        if not faults:
+            self._infer(op, node)
+
+    def _unknown_op(self, node: Node) -> None:
+        if not node.op or any(node.op == function.name for function in self.graph.functions):
+            return
+        try:
+            registry.get(node.op)
+        except TfgError as error:
+            self._report(error, node)
+
+    def _infer(self, op: Op, node: Node) -> None:
+        try:
+            bound = op.signature.bind(node)
+        except TfgError as error:
+            self._report(error, node)
+            return
+        self.facts[node.name] = [Fact(dtype, UNKNOWN) for dtype in bound.output_types]
+        inputs = self._inputs(node, bound)
+        if inputs is None:
+            return
+        try:
+            self.facts[node.name] = infer_node(op, node, bound, inputs)
+        except TfgError as error:
+            self._report(error, node)
+
+    def _inputs(self, node: Node, bound: Bound) -> list[Fact] | None:
+        """The facts of the inputs; None where one of them is unknown or does not exist."""
+        inputs: list[Fact] = []
+        for position, text in enumerate(node.inputs):
+            source = _parsed(text)
+            if source is None or source.is_control:
+                continue
+            outputs = self.facts.get(source.node)
+            if outputs is None:
+                if source.node in self.graph and node.op in ("Merge", "RefMerge"):
+                    inputs.append(Fact(bound.input_types[len(inputs)]))
+                    continue
+                return None
+            if source.port >= len(outputs):
+                message = f"input {text!r}: node {source.node!r} has {len(outputs)} outputs"
+                self._report(TfgError(Status.INVALID_ARGUMENT, message), node, input=position)
+                return None
+            inputs.append(outputs[source.port])
+        return inputs
+
+    def _check_colocation(self, node: Node) -> None:
+        value = node.attrs.get("_class")
+        for item in value if isinstance(value, tuple) else ():
+            if not isinstance(item, bytes) or not item.startswith(b"loc:@"):
+                continue
+            name = item[5:].decode("utf-8", "replace")
+            if name not in self.graph:
+                message = f"node {node.name!r} expects to be colocated with unknown node {name!r}"
+                hint = did_you_mean(name, self.graph.index)
+                self._report(invalid(message, hint=hint), node, attr="_class")
+
+    def _report(
+        self, error: TfgError, node: Node, *, input: int | None = None, attr: str | None = None
+    ) -> None:
+        self.found.append(_placed(self.graph, error, node, input, attr))
+
+
+def _parsed(text: str) -> Endpoint | None:
+    try:
+        return endpoint(text)
+    except TfgError:
+        return None
+
+
+def _leads(text: str, index: Iterable[str]) -> bool:
+    source = _parsed(text)
+    return source is not None and source.node in index
