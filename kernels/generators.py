@@ -59,7 +59,7 @@ def reserve(ctx: StepContext, node_name: str, seed: int, seed2: int, groups: int
 
 
 def to_state(generator: Philox) -> Array:
-    """Counter and key as TensorFlow keeps them in variables: three int64, the lower half of the counter first."""
+    """Counter and key as TensorFlow keeps them in variables: three int64, the counter's lower half first."""
     parts = (generator.counter & _MASK64, generator.counter >> 64, generator.key)
     return np.array(parts, np.uint64).view(np.int64)
 
@@ -102,16 +102,16 @@ def reserve_from(variable: Variable, algorithm: int, groups: int, *, tagged: boo
 
 
 def check_algorithm(algorithm: int) -> None:
-    """Raises INVALID_ARGUMENT unless this is Philox's number."""
-    if algorithm != _PHILOX:
+    """Raises INVALID_ARGUMENT unless this number means Philox, or leaves the choice."""
+    if algorithm not in (_PHILOX, _AUTO):
         raise invalid(f"Unsupported algorithm id: {algorithm}")
 
 
 def of_key_counter(key: Array, counter: Array, algorithm: Array) -> Philox:
-    """The stream that a stateless operation is given as key, counter and algorithm. Raises INVALID_ARGUMENT."""
+    """The stream of a stateless operation with these inputs. Raises INVALID_ARGUMENT where there is none."""
     if algorithm.ndim != 0:
         raise invalid(f"alg must be a scalar, but has shape {list(algorithm.shape)}")
-    number = _PHILOX if int(algorithm) == _AUTO else int(algorithm)
+    number = int(algorithm)
     if key.shape != (1,):
         raise invalid(f"key must have shape [1], but has shape {list(key.shape)}")
     least = 1 if number == _THREEFRY else 2

@@ -45,8 +45,13 @@ class Philox:
         return Philox(seed & _MASK64, (seed2 & _MASK64) << 64)
 
     def skip(self, groups: int) -> Philox:
-        """The place so many groups later."""
-        return Philox(self.key, (self.counter + groups) & _MASK128)
+        """The place so many groups later; a negative number stands for one of 64 bits without sign. TensorFlow
+        adds in halves, and where the upper half is full loses what the lower carries over; so does this."""
+        groups &= _MASK64
+        low = self.counter & _MASK64
+        if groups >> 32 == _WORD and (low & _WORD) + (groups & _WORD) > _WORD:
+            return Philox(self.key, self.counter - low | low + groups & _MASK64)
+        return Philox(self.key, self.counter + groups & _MASK128)
 
     def words(self, count: int) -> Array:
         """The next ``count`` groups, as a flat array of 32-bit words."""
@@ -140,8 +145,7 @@ def _group(key: int, counter: int) -> tuple[int, int, int, int]:
 
 
 def of_seed_pair(seed: Array) -> Philox:
-    """The stream of a stateless operation's seed, two integers: scrambled, so that neither of the two needs to
-    be a good seed."""
+    """The stream of a stateless operation's seed, two integers: scrambled, so that neither need be good."""
     seed0, seed1 = (int(x) & _MASK64 for x in seed)
     mixed = _group(0x02461E29_3EC8F720, seed1 << 64 | seed0)
     return Philox(mixed[0] | mixed[1] << 32, (mixed[2] | mixed[3] << 32) << 64)

@@ -1,4 +1,4 @@
-"""Random numbers by attributes ``seed`` and ``seed2``: every run of a node goes on in the node's own stream."""
+"""Random numbers by attributes ``seed`` and ``seed2``: every run of a node goes on in the node's stream."""
 
 from __future__ import annotations
 
@@ -158,8 +158,6 @@ def _(ctx: Any, xp: Any, image: Any, size: Any, *, node_name: str, seed: int, se
     if (rows, columns) == image.shape[:2]:
         return image
     words = iter(reserve(ctx, node_name, seed, seed2, 1).words(1).tolist())
-    top, left = (
-        next(words) % (whole - part + 1) if part < whole else 0
-        for part, whole in zip((rows, columns), image.shape)
-    )
+    left = next(words) % (image.shape[1] - columns + 1) if columns < image.shape[1] else 0
+    top = next(words) % (image.shape[0] - rows + 1) if rows < image.shape[0] else 0
     return image[top : top + rows, left : left + columns]

@@ -185,7 +185,8 @@ def _key_counter_shape(c: ShapeContext) -> list[Shape]:
 
 
 get_key_counter = op(
-    f"StatelessRandomGetKeyCounter(seed: Tseed; Tseed: type in {INDEX} = int64) -> (key: uint64, counter: uint64)",
+    f"StatelessRandomGetKeyCounter(seed: Tseed; Tseed: type in {INDEX} = int64) "
+    "-> (key: uint64, counter: uint64)",
     shape=_key_counter_shape,
     fresh=True,
 )

@@ -36,7 +36,8 @@ CASES = [
     case("RandomShuffle", rand(1, 4), seed=1),
     case("RandomShuffle", f32(3), seed=1),
     case("RandomShuffle", np.array([b"a", b"b", b"c"], object), seed=3, seed2=1),
-    *(case("StatelessShuffle", i32(np.arange(n)), np.uint64([5]), np.uint64([1, 2]), i32(1)) for n in (0, 1, 9)),
+    *(case("StatelessShuffle", i32(np.arange(n)), np.uint64([5]), np.uint64([1, 2]), i32(1))
+      for n in (0, 1, 9)),
     case("StatelessShuffle", rand(5, 2), np.uint64([5]), np.uint64([1, 2]), i32(3)),
 ]  # fmt: skip
 
