@@ -15,7 +15,7 @@ import numpy as np
 
 from . import dtypes
 from .dtypes import DType
-from .errors import invalid
+from .errors import Status, TfgError, invalid
 from .shapes import MAX_ELEMENTS, Shape
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -57,6 +57,10 @@ FIELD_OF: Mapping[str, str] = {
     "variant": "variant_val",
 }
 
+# Bytes up to which several values are filled up with the last one. Nothing that writes graphs comes near, but
+# a few bytes of a file must not be able to claim all memory.
+_MOST_REPEATED = 1 << 30
+
 
 @dataclass(frozen=True, slots=True)
 class TensorValue:
@@ -90,16 +94,22 @@ class TensorValue:
         return self.shape.known()
 
     def _from_content(self, shape: tuple[int, ...], count: int) -> Array:
-        if self.dtype.is_opaque or self.dtype.is_ref:
+        if self.dtype.name not in FIELD_OF or (self.dtype.is_opaque and self.dtype is not dtypes.string):
             raise invalid(f"tensor_content cannot hold {self.dtype}")
         if self.values:
             raise invalid(f"a tensor has both tensor_content and {next(iter(self.values))}")
+        if self.dtype is dtypes.string:
+            return _split_strings(self.content, count).reshape(shape)
         expected = count * self.dtype.size
         if len(self.content) != expected:
             raise invalid(
                 f"tensor_content has {len(self.content)} bytes, but {self.dtype} of shape {self.shape} "
                 f"needs {expected}"
             )
+        if self.dtype is dtypes.bool_:
+            if self.content.translate(None, b"\0\1"):
+                raise invalid("tensor_content of bool may only hold bytes 0 and 1")
+            return np.frombuffer(self.content, bool).reshape(shape)
         return np.frombuffer(self.content, self.dtype.numpy).reshape(shape)
 
     def _from_values(self, shape: tuple[int, ...], count: int) -> Array:
@@ -118,10 +128,12 @@ class TensorValue:
             elements = np.array([_zero(self.dtype)], self.dtype.numpy)
         if elements.size == 1:
             return np.broadcast_to(elements.reshape(()), shape)
-        try:
-            full = np.empty(count, self.dtype.numpy)
-        except MemoryError as error:
-            raise invalid(f"a tensor of shape {self.shape} with only {elements.size} values") from error
+        if count * self.dtype.size > _MOST_REPEATED:
+            raise TfgError(
+                Status.RESOURCE_EXHAUSTED,
+                f"a tensor of shape {self.shape} states only {elements.size} values",
+            )
+        full = np.empty(count, self.dtype.numpy)
         full[: elements.size] = elements
         full[elements.size :] = elements[-1]
         return full.reshape(shape)
@@ -156,6 +168,34 @@ def _encode_one(dtype: DType, value: Any) -> tuple[Any, ...]:
     if name in ("float_val", "double_val"):
         return (float(value),)
     return (bool(value),) if name == "bool_val" else (int(value),)
+
+
+def _split_strings(content: bytes, count: int) -> Array:
+    """The strings in tensor_content: all their lengths as varints, then all their bytes."""
+    lengths: list[int] = []
+    position = 0
+    for _ in range(min(count, len(content) + 1)):
+        length, position = _varint(content, position)
+        lengths.append(length)
+    if len(lengths) != count or position + sum(lengths) != len(content):
+        raise invalid(f"tensor_content has {len(content)} bytes, which are not {count} strings")
+    vector = np.empty(count, object)
+    for place, length in enumerate(lengths):
+        vector[place] = content[position : position + length]
+        position += length
+    return vector
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(content) and shift < 35:
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise invalid(f"tensor_content has {len(content)} bytes, which end within the length of a string")
 
 
 def _zero(dtype: DType) -> Any:

@@ -242,7 +242,7 @@ class Parser:
         if field.name not in tree:
             return
         value = tree[field.name]
-        if field.message or field.oneof or value or (value == 0.0 and math.copysign(1, value) < 0):
+        if field.message or field.is_explicit or value or (value == 0.0 and math.copysign(1, value) < 0):
             self._fail(f"{field.name!r} is given twice", start)
 
     def _explain(self, frame: _Frame, position: int) -> NoReturn:

@@ -35,13 +35,15 @@ class Field:
     """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there; ``run`` recognises many
     conventional lines of a repeated number at once."""
 
-    __slots__ = ("default", "is_map", "message", "name", "oneof", "read", "repeated", "run")
+    __slots__ = ("default", "is_explicit", "is_map", "message", "name", "oneof", "read", "repeated", "run")
 
     def __init__(self, name: str, kind: str, label: str, oneof: str) -> None:
         self.name = name
-        self.repeated = bool(label)
+        self.repeated = label in ("map", "repeated")
         self.is_map = label == "map"
         self.oneof = oneof
+        # Whether giving it the default value differs from not giving it.
+        self.is_explicit = bool(oneof) or label == "optional"
         self.message = message(kind) if kind in MESSAGES else None
         self.read: Callable[[str], Any] | None = None
         self.default: Any = None

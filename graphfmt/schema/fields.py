@@ -127,30 +127,30 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
         "name_to_trace_id": ("GraphDebugInfo.NameToTraceIdEntry", "map", ""),
     },
     "GraphDebugInfo.FileLineCol": {
-        "file_index": ("int32", "", ""),
-        "line": ("int32", "", ""),
-        "col": ("int32", "", ""),
-        "func": ("string", "", ""),
-        "code": ("string", "", ""),
+        "file_index": ("int32", "optional", ""),
+        "line": ("int32", "optional", ""),
+        "col": ("int32", "optional", ""),
+        "func": ("string", "optional", ""),
+        "code": ("string", "optional", ""),
     },
     "GraphDebugInfo.FramesByIdEntry": {
-        "key": ("fixed64", "", ""),
+        "key": ("fixed64", "optional", ""),
         "value": ("GraphDebugInfo.FileLineCol", "", ""),
     },
     "GraphDebugInfo.NameToTraceIdEntry": {
-        "key": ("string", "", ""),
-        "value": ("fixed64", "", ""),
+        "key": ("string", "optional", ""),
+        "value": ("fixed64", "optional", ""),
     },
     "GraphDebugInfo.StackTrace": {
         "file_line_cols": ("GraphDebugInfo.FileLineCol", "repeated", ""),
         "frame_id": ("fixed64", "repeated", ""),
     },
     "GraphDebugInfo.TracesByIdEntry": {
-        "key": ("fixed64", "", ""),
+        "key": ("fixed64", "optional", ""),
         "value": ("GraphDebugInfo.StackTrace", "", ""),
     },
     "GraphDebugInfo.TracesEntry": {
-        "key": ("string", "", ""),
+        "key": ("string", "optional", ""),
         "value": ("GraphDebugInfo.StackTrace", "", ""),
     },
     "GraphDef": {

@@ -75,8 +75,9 @@ _SCALARS = {getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind for kind in _
 def _row(field: Any) -> str:
     kind = _SCALARS.get(field.type) or _name(field.message_type or field.enum_type)
     is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-    label = "map" if is_map else "repeated" if field.is_repeated else ""
     oneof = field.containing_oneof.name if field.containing_oneof else ""
+    explicit = field.has_presence and not oneof and field.message_type is None
+    label = "map" if is_map else "repeated" if field.is_repeated else "optional" if explicit else ""
     return f'("{kind}", "{label}", "{oneof}")'
 
 
