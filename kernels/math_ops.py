@@ -132,7 +132,7 @@ def _(xp: Any, inputs: tuple[Any, ...]) -> Any:
     first = inputs[0]
     if len(inputs) == 1:
         return first
-    if getattr(first, "dtype", object) == object:
+    if getattr(first, "dtype", None) in (None, object):
         return reduce(plus, inputs)
     for value in inputs:
         if value.shape != first.shape:
