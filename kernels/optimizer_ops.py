@@ -4,7 +4,6 @@ references or resource handles, by a whole gradient or by the rows of it that ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -82,12 +81,14 @@ class _Operation:
         others = self.hyperparameters(inputs, dtype)
         gradient = xp.asarray(inputs[self.gradient])
         rule = self.rule
-        if rule.choices or rule.limits:
-            given = dict(zip(rule.hyperparameters, others))
-            rule.check(given, sparse=self.sparse)
+        if rule.choices or rule.check:
+            given = {**dict(zip(rule.hyperparameters, others)), **dict(zip(rule.attrs, flags))}
+            given["by_rows"] = self.sparse
+            if rule.check is not None:
+                rule.check(given)
             flags += tuple(choice(given) for choice in rule.choices.values())
         update = rule.update(flags)
-        with _locked(states):
+        with _Locked(states):
             arrays = [state.writable() for state in states]
             self.check_same_shape(states, arrays)
             if self.sparse:
@@ -112,8 +113,8 @@ class _Operation:
         for slot, name, array in zip(states[1:], self.rule.slots, arrays[1:]):
             if array.shape != arrays[0].shape:
                 raise invalid(
-                    f"var and {name} do not have the same shape: {states[0].name!r} has {Shape(arrays[0].shape)}, "
-                    f"{slot.name!r} has {Shape(array.shape)}"
+                    f"var and {name} do not have the same shape: {states[0].name!r} has "
+                    f"{Shape(arrays[0].shape)}, {slot.name!r} has {Shape(array.shape)}"
                 )
 
 
@@ -125,16 +126,21 @@ def _check_shape(state: Variable, array: Any, gradient: Any) -> None:
         )
 
 
-@contextmanager
-def _locked(states: Sequence[Variable]) -> Iterator[None]:
-    """Holds the locks of all, in an order that all steps agree on."""
-    locks = [state.lock for state in sorted(set(states), key=id)]
-    for lock in locks:
-        lock.acquire()
-    try:
-        yield
-    finally:
-        for lock in locks:
+class _Locked:
+    """Holds the locks of several variables, taken in an order that all steps agree on."""
+
+    __slots__ = ("locks",)
+
+    def __init__(self, states: Sequence[Variable]) -> None:
+        unique = states if len(states) == 1 else sorted(set(states), key=id)
+        self.locks = [state.lock for state in unique]
+
+    def __enter__(self) -> None:
+        for lock in self.locks:
+            lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        for lock in self.locks:
             lock.release()
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
+from ..graphfmt.errors import invalid
 from .updates import (
     GRADIENTS,
     Symbol,
@@ -19,6 +20,7 @@ from .updates import (
     absolute,
     compile_rule,
     exp,
+    larger,
     maximum,
     minimum,
     power,
@@ -26,6 +28,7 @@ from .updates import (
     sign,
     sqrt,
     square,
+    zero_unless_greater,
 )
 
 Formula = Callable[..., Any]
@@ -35,10 +38,15 @@ _COMPLEX = "half bfloat16 float double complex64 complex128"
 _LARGE = "float double"
 
 
+# Values by name: hyperparameters, attributes, and "by_rows", whether the gradient names rows.
+Given = dict[str, Any]
+Choices = dict[str, Callable[[Given], bool]]
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """An optimizer. ``attrs`` are its own boolean attributes with their defaults, ``choices`` say which flags
-    of the formula follow from the hyperparameters' values, and ``limits`` which of those must be what."""
+    """An optimizer. ``attrs`` are its own boolean attributes with their defaults; ``choices`` are further
+    flags of the formula, which follow from the values given; ``check`` refuses values."""
 
     name: str
     formula: Formula
@@ -50,18 +58,15 @@ class Rule:
     references: bool
     dense: bool
     sparse: bool
-    choices: dict[str, Callable[[dict[str, Any]], bool]]
-    limits: dict[str, str]
+    choices: Choices
+    check: Callable[[Given], None] | None
 
-    def check(self, given: dict[str, Any], *, sparse: bool) -> None:
-        pass
-
-    @property
+    @cached_property
     def hyperparameters(self) -> tuple[str, ...]:
         return tuple(name for name in self.inputs if name not in GRADIENTS)
 
     def update(self, flags: tuple[bool, ...]) -> Update:
-        """The compiled formula; ``flags`` are its keyword parameters' values."""
+        """The compiled formula; ``flags`` are the values of ``attrs`` and ``choices``."""
         return _compiled(self, flags)
 
 
@@ -84,7 +89,8 @@ def rule(
     references: bool = True,
     dense: bool = True,
     sparse: bool = True,
-    choices: dict[str, Callable[[dict[str, Any]], bool]] | None = None,
+    choices: Choices | None = None,
+    check: Callable[[Given], None] | None = None,
 ) -> Callable[[Formula], Formula]:
     """Declares an optimizer with its formula."""
 
@@ -94,12 +100,28 @@ def rule(
         RULES.append(
             Rule(
                 name, formula, names[1 : slots + 1], names[slots + 1 :], attrs or {}, types,
-                sparse_types or types, references, dense, sparse, choices or {}, {},
+                sparse_types or types, references, dense, sparse, choices or {}, check,
             )
         )  # fmt: skip
         return formula
 
     return declare
+
+
+def _at_least_zero(given: Given, *names: str) -> None:
+    for name in names:
+        if name in given and not given[name] >= 0:
+            raise invalid(f"{name} must not be negative, but is {given[name]}")
+
+
+def _positive(given: Given, name: str) -> None:
+    if not given[name] > 0:
+        raise invalid(f"{name} must be positive, but is {given[name]}")
+
+
+_BY_ROWS: Choices = {"by_rows": lambda given: given["by_rows"]}
+# Without l1 regularisation TensorFlow leaves out the shrinking, which matters where l1 is negative or NaN.
+_SHRINKS: Choices = {"shrinks": lambda given: bool(given["l1"] > 0)}
 
 
 @rule("GradientDescent", sparse=False)
@@ -125,9 +147,10 @@ def _shrunk(var: Symbol, threshold: Symbol, scale: Symbol) -> Symbol:
     return sign(var) * maximum(absolute(var) - threshold, 0) / scale
 
 
-@rule("ProximalGradientDescent", types=_LARGE)
-def _(var: Symbol, alpha: Symbol, l1: Symbol, l2: Symbol, delta: Symbol) -> Any:
-    return _shrunk(var - delta * alpha, alpha * l1, 1 + l2 * alpha)
+@rule("ProximalGradientDescent", types=_LARGE, choices=_SHRINKS)
+def _(var: Symbol, alpha: Symbol, l1: Symbol, l2: Symbol, delta: Symbol, *, shrinks: bool) -> Any:
+    var, scale = var - delta * alpha, 1 + l2 * alpha
+    return _shrunk(var, alpha * l1, scale) if shrinks else var / scale
 
 
 @rule("Adagrad", 1, attrs={"update_slots": True})
@@ -144,14 +167,20 @@ def _(var: Symbol, accum: Symbol, lr: Symbol, epsilon: Symbol, grad: Symbol, *, 
     return var - grad * lr / (sqrt(accum) + epsilon), accum
 
 
-@rule("ProximalAdagrad", 1, types=_LARGE)
-def _(var: Symbol, accum: Symbol, lr: Symbol, l1: Symbol, l2: Symbol, grad: Symbol) -> Any:
+def _check_proximal(given: Given) -> None:
+    _at_least_zero(given, "l1", "l2")
+    _positive(given, "lr")
+
+
+@rule("ProximalAdagrad", 1, types=_LARGE, choices=_SHRINKS, check=_check_proximal)
+def _(var: Symbol, accum: Symbol, lr: Symbol, l1: Symbol, l2: Symbol, grad: Symbol, *, shrinks: bool) -> Any:
     accum = accum + square(grad)
     rate = lr * rsqrt(accum)
-    return _shrunk(var - grad * rate, rate * l1, 1 + l2 * rate), accum
+    var, scale = var - grad * rate, 1 + l2 * rate
+    return _shrunk(var, rate * l1, scale) if shrinks else var / scale, accum
 
 
-@rule("AdagradDA", 2, types=_LARGE)
+@rule("AdagradDA", 2, types=_LARGE, choices=_SHRINKS)
 def _(
     var: Symbol,
     gradient_accumulator: Symbol,
@@ -161,11 +190,13 @@ def _(
     l1: Symbol,
     l2: Symbol,
     global_step: Symbol,
+    *,
+    shrinks: bool,
 ) -> Any:
     total = gradient_accumulator + grad
     squares = gradient_squared_accumulator + square(grad)
-    excess = maximum(absolute(total) - global_step * l1, 0)
-    return -lr * sign(total) * excess / (l2 * global_step * lr + sqrt(squares)), total, squares
+    excess = sign(total) * maximum(absolute(total) - global_step * l1, 0) if shrinks else total
+    return -lr * excess / (l2 * global_step * lr + sqrt(squares)), total, squares
 
 
 @rule("Adadelta", 2)
@@ -177,7 +208,17 @@ def _(
     return var - update * lr, accum, accum_update * rho + square(update) * (1 - rho)
 
 
-@rule("RMSProp", 2, sparse_types="half float double complex64 complex128")
+def _average(old: Symbol, new: Symbol, rho: Symbol, by_rows: bool) -> Symbol:
+    """The moving average; by rows it is rounded in another order."""
+    return old * rho + new * (1 - rho) if by_rows else old + (new - old) * (1 - rho)
+
+
+def _scaled(grad: Symbol, lr: Symbol, divisor: Symbol, by_rows: bool) -> Symbol:
+    """The step before momentum: the gradient by the root of its mean square."""
+    return rsqrt(divisor) * lr * grad if by_rows else grad * lr / sqrt(divisor)
+
+
+@rule("RMSProp", 2, sparse_types="half float double complex64 complex128", choices=_BY_ROWS)
 def _(
     var: Symbol,
     ms: Symbol,
@@ -187,13 +228,15 @@ def _(
     momentum: Symbol,
     epsilon: Symbol,
     grad: Symbol,
+    *,
+    by_rows: bool,
 ) -> Any:
-    ms = ms + (square(grad) - ms) * (1 - rho)
-    mom = mom * momentum + grad * lr / sqrt(ms + epsilon)
+    ms = _average(ms, square(grad), rho, by_rows)
+    mom = mom * momentum + _scaled(grad, lr, ms + epsilon, by_rows)
     return var - mom, ms, mom
 
 
-@rule("CenteredRMSProp", 3, sparse_types="half float double complex64 complex128")
+@rule("CenteredRMSProp", 3, sparse_types="half float double complex64 complex128", choices=_BY_ROWS)
 def _(
     var: Symbol,
     mg: Symbol,
@@ -204,10 +247,13 @@ def _(
     momentum: Symbol,
     epsilon: Symbol,
     grad: Symbol,
+    *,
+    by_rows: bool,
 ) -> Any:
-    ms = ms + (square(grad) - ms) * (1 - rho)
-    mg = mg + (grad - mg) * (1 - rho)
-    mom = mom * momentum + grad * lr / sqrt(ms - square(mg) + epsilon)
+    ms = _average(ms, square(grad), rho, by_rows)
+    mg = _average(mg, grad, rho, by_rows)
+    divisor = ms + epsilon - square(mg) if by_rows else ms - square(mg) + epsilon
+    mom = mom * momentum + _scaled(grad, lr, divisor, by_rows)
     return var - mom, mg, ms, mom
 
 
@@ -250,7 +296,7 @@ def _(
     alpha = lr * sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (grad - m) * (1 - beta1)
     v = v + (square(grad) - v) * (1 - beta2)
-    vhat = maximum(vhat, v)
+    vhat = larger(vhat, v)
     return var - m * alpha / (sqrt(vhat) + epsilon), m, v, vhat
 
 
@@ -267,7 +313,7 @@ def _(
     grad: Symbol,
 ) -> Any:
     m = m + (grad - m) * (1 - beta1)
-    v = maximum(beta2 * v, absolute(grad))
+    v = larger(beta2 * v, absolute(grad))
     return var - lr / (1 - beta1_power) * (m / (v + epsilon)), m, v
 
 
@@ -299,8 +345,50 @@ def _(
     return var - lr * exp(logbase * sign_decay * (sign(grad) * sign(m))) * grad, m
 
 
-# Whether the root that Ftrl takes of its accumulator is the square root, as it is by default.
-_FTRL: dict[str, Callable[[dict[str, Any]], bool]] = {"square_root": lambda given: given["lr_power"] == -0.5}
+def _check_ftrl(given: Given) -> None:
+    if not given["by_rows"]:
+        return
+    if not given["multiply_linear_by_lr"]:
+        _positive(given, "lr")
+    _at_least_zero(given, "lr", "l1", "l2", "l2_shrinkage")
+    if not given["lr_power"] <= 0:
+        raise invalid(f"lr_power must not be positive, but is {given['lr_power']}")
+
+
+# Whether the root that is taken of the accumulator is the square root, as it is by default.
+_FTRL: Choices = {"square_root": lambda given: bool(given["lr_power"] == -0.5), **_BY_ROWS}
+
+
+@rule("Ftrl", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL, check=_check_ftrl)
+def _(
+    var: Symbol,
+    accum: Symbol,
+    linear: Symbol,
+    grad: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    lr_power: Symbol,
+    **flags: bool,
+) -> Any:
+    return _ftrl(var, accum, linear, grad, grad, lr, l1, l2, lr_power, **flags)
+
+
+@rule("FtrlV2", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL, check=_check_ftrl)
+def _(
+    var: Symbol,
+    accum: Symbol,
+    linear: Symbol,
+    grad: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    l2_shrinkage: Symbol,
+    lr_power: Symbol,
+    **flags: bool,
+) -> Any:
+    shrunk = grad + 2 * l2_shrinkage * var
+    return _ftrl(var, accum, linear, grad, shrunk, lr, l1, l2, lr_power, **flags)
 
 
 def _ftrl(
@@ -313,10 +401,12 @@ def _ftrl(
     l1: Symbol,
     l2: Symbol,
     lr_power: Symbol,
-    by_rate: bool,
+    *,
+    multiply_linear_by_lr: bool,
     square_root: bool,
+    by_rows: bool,
 ) -> Any:
-    """``shrunk`` is the gradient with shrinkage; ``by_rate`` has ``linear`` kept multiplied by the rate."""
+    """``shrunk`` is the gradient with shrinkage; ``linear`` may be kept multiplied by the learning rate."""
 
     def root(x: Symbol) -> Symbol:
         return sqrt(x) if square_root else power(x, -lr_power)
@@ -324,49 +414,16 @@ def _ftrl(
     before = root(accum)
     accum = accum + square(grad)
     after = root(accum)
-    if by_rate:
+    if multiply_linear_by_lr:
         linear = linear + (shrunk * lr - (after - before) * var)
         limit, divisor = l1 * lr, after + 2 * l2 * lr
     else:
         linear = linear + (shrunk - (after - before) / lr * var)
         limit, divisor = l1, after / lr + 2 * l2
-    return (maximum(minimum(linear, limit), -limit) - linear) / divisor, accum, linear
-
-
-@rule("Ftrl", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL)
-def _(
-    var: Symbol,
-    accum: Symbol,
-    linear: Symbol,
-    grad: Symbol,
-    lr: Symbol,
-    l1: Symbol,
-    l2: Symbol,
-    lr_power: Symbol,
-    *,
-    multiply_linear_by_lr: bool,
-    square_root: bool,
-) -> Any:
-    return _ftrl(var, accum, linear, grad, grad, lr, l1, l2, lr_power, multiply_linear_by_lr, square_root)
-
-
-@rule("FtrlV2", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL)
-def _(
-    var: Symbol,
-    accum: Symbol,
-    linear: Symbol,
-    grad: Symbol,
-    lr: Symbol,
-    l1: Symbol,
-    l2: Symbol,
-    l2_shrinkage: Symbol,
-    lr_power: Symbol,
-    *,
-    multiply_linear_by_lr: bool,
-    square_root: bool,
-) -> Any:
-    shrunk = grad + 2 * l2_shrinkage * var
-    return _ftrl(var, accum, linear, grad, shrunk, lr, l1, l2, lr_power, multiply_linear_by_lr, square_root)
+    if by_rows:
+        return (maximum(minimum(linear, limit), -limit) - linear) / divisor, accum, linear
+    stepped = (limit * sign(linear) - linear) / divisor
+    return zero_unless_greater(stepped, absolute(linear), limit), accum, linear
 
 
 def rules() -> Sequence[Rule]:

@@ -54,8 +54,8 @@ class Variable:
         if validate_shape:
             self.check_shape(value.shape)
         # Counted before this frame holds the array too.
-        keep = self.value is not None and not self.is_shared()
-        if keep and self.value.shape == value.shape and type(self.value) is xp.ndarray:
+        unshared = not self.is_shared()
+        if unshared and type(self.value) is xp.ndarray and self.value.shape == value.shape:
             # Memory that is mapped already is written at full speed.
             xp.copyto(self.value, value)
         else:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-# Elements that are taken at a time. Four arrays of floats then fill half a megabyte of cache.
-BLOCK = 1 << 15
+# Elements that are taken at a time. Four arrays of floats then fill a megabyte of cache.
+BLOCK = 1 << 16
 
 
 class Symbol:
@@ -111,8 +111,18 @@ def maximum(x: Operand, y: Operand) -> Symbol:
     return apply("maximum", x, y)
 
 
+def larger(x: Symbol, y: Symbol) -> Symbol:
+    """The greater of both; x where y is NaN."""
+    return apply("maximum", apply("fmax", x, y), x)
+
+
 def minimum(x: Operand, y: Operand) -> Symbol:
     return apply("minimum", x, y)
+
+
+def zero_unless_greater(x: Symbol, y: Symbol, limit: Symbol) -> Symbol:
+    """x where y is greater than a scalar limit, 0 elsewhere and where y is NaN."""
+    return x.trace.new("zero_unless_greater", (x, y, limit), False)
 
 
 @dataclass(frozen=True)
@@ -132,12 +142,15 @@ class Update:
         """Updates arrays (variable and slots: contiguous, of one shape) by a gradient of that shape."""
         kind = arrays[0].dtype.type
         scalars = self.scalars(xp, kind, *hyperparameters)
-        size = arrays[0].size
         if xp is not np:
             self.block(xp, kind, arrays, grad, [xp.empty_like(grad) for _ in range(self.scratch)], scalars)
             return
-        flat = [a.reshape(-1) for a in arrays]
-        step = grad.reshape(-1)
+        flat = [a if a.ndim == 1 else a.reshape(-1) for a in arrays]
+        step = grad if grad.ndim == 1 else grad.reshape(-1)
+        size = step.size
+        if size <= BLOCK:
+            self.block(xp, kind, flat, step, _scratch(step.dtype, self.scratch, size), scalars)
+            return
         for start in range(0, size, BLOCK):
             part = slice(start, start + BLOCK)
             some = step[part]
@@ -151,7 +164,9 @@ _local = threading.local()
 def _scratch(dtype: Any, count: int, size: int) -> list[Any]:
     """Arrays that this thread may write on until it asks again."""
     kept: dict[Any, list[Any]] = _local.__dict__
-    arrays = kept.setdefault(dtype.str + dtype.name, [])
+    arrays = kept.get(dtype.name)
+    if arrays is None:
+        arrays = kept[dtype.name] = []
     while len(arrays) < count:
         arrays.append(np.empty(BLOCK, dtype))
     return arrays[:count] if size == BLOCK else [a[:size] for a in arrays[:count]]
@@ -174,6 +189,16 @@ def compile_rule(
 
 
 GRADIENTS = ("grad", "delta")
+
+
+# On scalars, operators are several times as fast as functions.
+_OPERATORS = {
+    "add": "{} + {}",
+    "subtract": "{} - {}",
+    "multiply": "{} * {}",
+    "divide": "{} / {}",
+    "negative": "-{}",
+}
 
 
 class _Compiler:
@@ -233,7 +258,10 @@ class _Compiler:
         yield f"def scalars({', '.join(['xp', 'kind', *self.names])}):"
         for symbol, name in self._scalar_names.items():
             if symbol.function != "given":
-                yield f"    {name} = xp.{symbol.function}({', '.join(map(self._text, symbol.args))})"
+                args = list(map(self._text, symbol.args))
+                operator = _OPERATORS.get(symbol.function)
+                call = operator.format(*args) if operator else f"xp.{symbol.function}({', '.join(args)})"
+                yield f"    {name} = {call}"
         yield f"    return [{', '.join(self._exported)}]"
 
     def _block_lines(self) -> Iterator[str]:
@@ -255,7 +283,7 @@ class _Compiler:
                 if isinstance(arg, Symbol) and self.last_use[arg] == position:
                     self._release(arg)
             self.place[symbol] = place = self._choose(symbol)
-            yield f"xp.{symbol.function}({', '.join([*args, place])})"
+            yield from _call(symbol.function, args, place)
         for home, final in self.finals:
             if self.place[final] != home:
                 yield f"{home}[...] = {self.place[final]}"
@@ -283,3 +311,14 @@ class _Compiler:
         if arg.is_scalar:
             return self._scalar_names[arg]
         return "g" if arg.function == "given" else self.place[arg]
+
+
+def _call(function: str, args: Sequence[str], place: str) -> Iterator[str]:
+    if function == "zero_unless_greater":
+        x, y, limit = args
+        yield f"small = ~({y} > {limit})"
+        if x != place:
+            yield f"xp.copyto({place}, {x})"
+        yield f"xp.copyto({place}, kind(0), where=small)"
+    else:
+        yield f"xp.{function}({', '.join([*args, place])})"
