@@ -19,7 +19,10 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
     standard output; with ``-vv`` the traceback as well."""
     if as_json:
         print_json({"error": error_fields(error)})
-    click.echo(click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {error.message}", err=True)
+    click.echo(
+        click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {error.message}",
+        err=True,
+    )
     where = place_of(error)
     if where:
         click.echo(f"  {click.style('-->', fg='blue', bold=True)} {where}", err=True)

@@ -12,7 +12,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 graph_argument = click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True))
 
 output_option = click.option(
-    "-o", "--output", required=True, metavar="FILE", help="Where the graph goes: text, or binary for .pb; - is standard output."
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="Where the graph goes: text, or binary for .pb; - is standard output.",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,21 +27,74 @@ from .report import print_step, print_steps_json
 
 @click.command("run")
 @graph_argument
-@click.option("--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable.")
-@click.option("--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable.")
-@click.option("--feed", "feeds", metavar="NAME=VALUE", multiple=True, help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.")
-@click.option("--feeds", "archives", metavar="FILE.npz", multiple=True, help="Feed every array of an archive under its own name.")
-@click.option("--batch", metavar="N", type=click.IntRange(min=1), help="Feed N rows a step of every feed from a file, epoch after epoch.")
+@click.option(
+    "--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable."
+)
+@click.option(
+    "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
+)
+@click.option(
+    "--feed",
+    "feeds",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.",
+)
+@click.option(
+    "--feeds",
+    "archives",
+    metavar="FILE.npz",
+    multiple=True,
+    help="Feed every array of an archive under its own name.",
+)
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Feed N rows a step of every feed from a file, epoch after epoch.",
+)
 @click.option("--shuffle", is_flag=True, help="Shuffle the rows anew in every epoch; see --seed.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Fixes random feeds and the order of --shuffle.")
-@click.option("--steps", metavar="N", type=click.IntRange(min=0), help="How many steps; 1, or an epoch with --batch, if not given.")
-@click.option("--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Fixes random feeds and the order of --shuffle."
+)
+@click.option(
+    "--steps",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="How many steps; 1, or an epoch with --batch, if not given.",
+)
+@click.option(
+    "--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches."
+)
 @click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
-@click.option("--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already.")
-@click.option("--state", metavar="FILE.h5", type=click.Path(dir_okay=False, path_type=Path), help="Keep variables and all other state here between commands.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Save the fetches: .npz, .npy, .json or .h5.")
-@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help="Stop a step that takes longer.")
-@click.option("--trace", metavar="OUT.json", type=click.Path(dir_okay=False, path_type=Path), help="Write what every node took, for Chrome's or Perfetto's viewer.")
+@click.option(
+    "--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already."
+)
+@click.option(
+    "--state",
+    metavar="FILE.h5",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep variables and all other state here between commands.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the fetches: .npz, .npy, .json or .h5.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop a step that takes longer.",
+)
+@click.option(
+    "--trace",
+    metavar="OUT.json",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what every node took, for Chrome's or Perfetto's viewer.",
+)
 @click.option("--profile", is_flag=True, help="Print what every kind of operation took.")
 @common
 def command(graph: str, **options: Any) -> None:
@@ -127,7 +180,9 @@ class _Run:
         if options.batch is not None:
             rows = {n: v for n, v in found.items() if n in data and np.ndim(v) > 0}
             fixed = any(f.shape.dims and f.shape[0] is not None for f in wanted if f.name in rows)
-            cut = batches.cut(rows, options.batch, shuffle=options.shuffle, seed=options.seed, only_whole=fixed)
+            cut = batches.cut(
+                rows, options.batch, shuffle=options.shuffle, seed=options.seed, only_whole=fixed
+            )
             found = {n: v for n, v in found.items() if n not in rows}
         # A feed is written where the plan was asked for it, so that all steps share that plan.
         return Work(
@@ -144,9 +199,7 @@ class _Run:
             session.run(targets=[node], timeout=self.options.timeout)
         return Progress()
 
-    def _steps(
-        self, session: Session, work: Work, start: Progress, trace: Trace | None
-    ) -> Iterator[Result]:
+    def _steps(self, session: Session, work: Work, start: Progress, trace: Trace | None) -> Iterator[Result]:
         meter = _Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
         observer = trace.observe if trace is not None else None
         steps = runner.run(session, work, start, stop=lambda: self.interrupted, observer=observer)
@@ -183,7 +236,7 @@ class _Run:
             print_profile(trace.costs())
 
     @contextmanager
-    def _interruptible(self) -> Iterator[None]:
+    def _interruptible(self) -> Generator[None]:
         """The first Ctrl-C ends the run after the step that runs, with the state kept; the second at once."""
 
         def on_interrupt(number: int, frame: Any) -> None:
@@ -234,8 +287,15 @@ class _Meter:
             if value.ndim == 0 and value.dtype.kind == "f"
         ]
         rate = self._done / max(now - self._began, 1e-9)
-        console.rewrite("  ".join([f"step {result.progress.step}{of if result.progress.step == self._done else ''}", *scalars, f"{rate:.0f} steps/s"]))
+        console.rewrite(
+            "  ".join(
+                [
+                    f"step {result.progress.step}{of if result.progress.step == self._done else ''}",
+                    *scalars,
+                    f"{rate:.0f} steps/s",
+                ]
+            )
+        )
 
     def close(self) -> None:
         console.end_line(bool(self._done))
-

@@ -181,7 +181,9 @@ def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: np.random.Ge
     dtype = feed.dtype
     size = np.prod(shape, dtype=object)
     if size * max(dtype.size, 1) > 1 << 36:
-        raise TfgError(Status.RESOURCE_EXHAUSTED, f"{feed.name!r} of shape {list(shape)} would take {size} elements")
+        raise TfgError(
+            Status.RESOURCE_EXHAUSTED, f"{feed.name!r} of shape {list(shape)} would take {size} elements"
+        )
     if dtype.is_opaque:
         return np.full(shape, b"", object)
     if kind == "zeros":

@@ -10,7 +10,7 @@ any other node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -184,7 +184,7 @@ class GraphBuilder:
     # Where nodes go.
 
     @contextmanager
-    def name_scope(self, name: str) -> Iterator[str]:
+    def name_scope(self, name: str) -> Generator[str]:
         """Nodes added within are called ``name/…``; a name in use gets a number."""
         outer = self._scope
         self._scope = self.unique_name(name) + "/"
@@ -194,7 +194,7 @@ class GraphBuilder:
             self._scope = outer
 
     @contextmanager
-    def control_dependencies(self, nodes: Sequence[Tensor | str]) -> Iterator[None]:
+    def control_dependencies(self, nodes: Sequence[Tensor | str]) -> Generator[None]:
         """Nodes added within run after these."""
         outer = self._controls
         names = [n.node if isinstance(n, Tensor) else n.removeprefix("^") for n in nodes]
@@ -205,7 +205,7 @@ class GraphBuilder:
             self._controls = outer
 
     @contextmanager
-    def device(self, device: str) -> Iterator[None]:
+    def device(self, device: str) -> Generator[None]:
         """Nodes added within ask for this device."""
         outer, self._device = self._device, device
         try:
@@ -214,7 +214,7 @@ class GraphBuilder:
             self._device = outer
 
     @contextmanager
-    def attributes(self, **attrs: AttrValue) -> Iterator[None]:
+    def attributes(self, **attrs: AttrValue) -> Generator[None]:
         """Nodes added within carry these attributes (``_class`` and its like) besides their own."""
         outer = self._attrs
         self._attrs = {**outer, **attrs}

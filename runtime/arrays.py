@@ -33,7 +33,9 @@ def npy_bytes(data: bytes, name: str) -> Array:
     try:
         stream = io.BytesIO(data)
         version = npy_format.read_magic(stream)
-        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        read_header = (
+            npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        )
         shape, fortran, dtype = read_header(stream)
     except (ValueError, EOFError, SyntaxError, TypeError) as error:
         raise _bad(name, f"is not a .npy file: {error}") from None
@@ -74,7 +76,14 @@ def npz_array(path: Path, key: str | None) -> Array:
             )
         try:
             return npy_bytes(archive.read(member), f"{path}[{key}]")
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise _bad(str(path), f"cannot be read: {error}") from None
         except Exception as error:
             if type(error).__module__ == "zlib":
@@ -87,7 +96,10 @@ def _chosen(path: Path, key: str | None, names: list[str]) -> str:
         return names[0]
     if key is None:
         some = ", ".join(names[:8])
-        raise invalid(f"{str(path)!r} holds several arrays: {some}", hint=f"choose one: @{path}[{names[0] if names else 'KEY'}]")
+        raise invalid(
+            f"{str(path)!r} holds several arrays: {some}",
+            hint=f"choose one: @{path}[{names[0] if names else 'KEY'}]",
+        )
     if key not in names:
         raise TfgError(
             Status.NOT_FOUND, f"{str(path)!r} holds no array {key!r}", hint=did_you_mean(key, names)
@@ -104,7 +116,7 @@ def h5_array(path: Path, key: str | None) -> Array:
     try:
         with h5py.File(path, "r", locking=False) as file:
             name = _chosen(path, key.strip("/") if key else None, _datasets(file, h5py))
-            dataset = file[name]
+            dataset: Any = file[name]
             if dataset.external or dataset.is_virtual:
                 raise _bad(str(path), f"dataset {name!r} has its data elsewhere")
             return _from_h5(dataset[()])
@@ -153,8 +165,10 @@ def check_output(path: Path, count: int) -> None:
 
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **{name: _without_objects(array) for name, array in arrays.items()})
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy_format.write_array(member, _without_objects(array), allow_pickle=False)
 
 
 def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -215,7 +229,9 @@ def _read(path: Path) -> bytes:
         if isinstance(error, FileNotFoundError):
             raise _missing(path) from None
         raise TfgError(
-            Status.PERMISSION_DENIED, f"cannot read {str(path)!r}: {error.strerror}", location=Location(str(path))
+            Status.PERMISSION_DENIED,
+            f"cannot read {str(path)!r}: {error.strerror}",
+            location=Location(str(path)),
         ) from None
 
 

@@ -6,12 +6,14 @@ for its partial gradients, and where a tensor is used more than once the partial
 
 from __future__ import annotations
 
+import fnmatch
 from collections import defaultdict
 from collections.abc import Sequence
 
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
-from ..graphfmt.graph import Endpoint, Graph
+from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ..graphfmt.names import nothing_called
 from ..kernels import registry
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.inference import topological_order
@@ -131,11 +133,8 @@ def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None:
     """A gradient as one tensor."""
     if not isinstance(gradient, IndexedSlices):
         return gradient
-    rows = g.StridedSlice(
-        gradient.dense_shape, [0], [1], [1], shrink_axis_mask=1, Index="int32"
-    )
+    rows = g.StridedSlice(gradient.dense_shape, [0], [1], [1], shrink_axis_mask=1, Index="int32")
     return g.UnsortedSegmentSum(gradient.values, gradient.indices, rows)
-
 
 
 def _sum(g: GraphBuilder, gradients: Sequence[Gradient]) -> Gradient | None:
@@ -155,3 +154,65 @@ def _sum(g: GraphBuilder, gradients: Sequence[Gradient]) -> Gradient | None:
     )
 
 
+def differentiate(graph: Graph, loss: str, wrt: Sequence[str] = ()) -> Graph:
+    """The graph with the gradients of ``loss``, called ``grad/<name>`` for each name.
+
+    Args:
+        wrt: names or globs of variables, placeholders or other tensors; all variables that the loss depends
+            on, where there is none. A gradient that is rows of a table is two tensors, ``…/values`` and
+            ``…/indices``.
+
+    Raises:
+        TfgError: NOT_FOUND where nothing matches; INVALID_ARGUMENT where the loss does not depend on it.
+    """
+    g = GraphBuilder(graph)
+    y = g.tensor(loss)
+    names = _matching(graph, wrt) if wrt else _variables_behind(graph, y.node)
+    if not names:
+        raise graph.error_at(invalid(f"{loss!r} depends on no variable", hint="name one: --wrt NAME"), y.node)
+    for name, found in zip(names, add_gradients(g, [y], [g.tensor(name) for name in names])):
+        if found is None:
+            raise graph.error_at(invalid(f"{loss!r} does not depend on {name!r}"), endpoint(name).node)
+        label = name.replace(":", "_")
+        if isinstance(found, IndexedSlices):
+            g.Identity(found.values, name=f"grad/{label}/values")
+            g.Identity(found.indices, name=f"grad/{label}/indices")
+        else:
+            g.Identity(found, name=f"grad/{label}")
+    return g.graph()
+
+
+def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if endpoint(pattern).node in graph:
+            found[pattern] = None
+            continue
+        names = fnmatch.filter(graph.index, pattern)
+        differentiable = [n for n in names if graph[n].op in _STARTS]
+        if not differentiable:
+            raise nothing_called("variable or placeholder", pattern, graph.index)
+        found.update(dict.fromkeys(differentiable))
+    return list(found)
+
+
+_STARTS = frozenset({"Variable", "VariableV2", "VarHandleOp", "Placeholder", "PlaceholderWithDefault"})
+
+
+def _variables_behind(graph: Graph, end: str) -> list[str]:
+    """The floating variables that a node depends on by data edges, in file order."""
+    behind, stack = {end}, [end]
+    while stack:
+        for source in graph[stack.pop()].data_inputs:
+            if source.node not in behind:
+                behind.add(source.node)
+                stack.append(source.node)
+    return [n.name for n in graph.nodes if n.name in behind and n.op in _VARIABLES and _is_floating(n)]
+
+
+_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+
+
+def _is_floating(node: Node) -> bool:
+    dtype = node.attrs.get("dtype")
+    return isinstance(dtype, DType) and dtype.is_differentiable

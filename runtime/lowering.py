@@ -97,7 +97,11 @@ class _Writer:
     count: int = 0
 
     def write(
-        self, lines: Sequence[Line], arguments: Sequence[str | None], fetches: Sequence[Endpoint], traced: bool
+        self,
+        lines: Sequence[Line],
+        arguments: Sequence[str | None],
+        fetches: Sequence[Endpoint],
+        traced: bool,
     ) -> Segment:
         for place, name in enumerate(arguments):
             if name is not None:
@@ -243,5 +247,3 @@ def _reuse_other(ufunc: Any, a: Any, b: Any) -> Any:
 def _unless_smaller(ufunc: Any, a: Any, b: Any, out: Any) -> Any:
     fits = np.broadcast_shapes(a.shape, b.shape) == out.shape
     return ufunc(a, b, out) if fits else ufunc(a, b)
-
-

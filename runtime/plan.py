@@ -55,7 +55,9 @@ class Feed:
         if array.dtype.kind in "OSU":
             raise invalid(f"{self.name!r} is {self.dtype}, and cannot be fed {array.dtype} values")
         if not _fits(array, self.dtype):
-            raise invalid(f"{self.name!r} is {self.dtype}, and cannot be fed {array.dtype} values without loss")
+            raise invalid(
+                f"{self.name!r} is {self.dtype}, and cannot be fed {array.dtype} values without loss"
+            )
         return array.astype(wanted)
 
 
@@ -109,9 +111,7 @@ def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
     feeds = tuple(
         _feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments)
     )
-    segment = lower(
-        pruned.graph, prepared, pruned.arguments, pruned.fetches, pruned.targets, traced=traced
-    )
+    segment = lower(pruned.graph, prepared, pruned.arguments, pruned.fetches, pruned.targets, traced=traced)
     return Plan(pruned.graph, feeds, segment)
 
 

@@ -113,7 +113,10 @@ def _ancestors(graph: Graph, ends: Iterable[str], stand_ins: Mapping[Endpoint, s
             stack.append(stand_ins.get(source, source.node))
             if source.node not in graph:
                 raise graph.error_at(
-                    invalid(f"node {name!r} has the unknown input {text!r}", hint=did_you_mean(source.node, graph.index)),
+                    invalid(
+                        f"node {name!r} has the unknown input {text!r}",
+                        hint=did_you_mean(source.node, graph.index),
+                    ),
                     name,
                     input=node.inputs.index(text),
                 )

@@ -53,7 +53,11 @@ class Progress:
         """As a state file keeps it."""
         found: dict[str, Any] = {"step": self.step}
         if batches is not None:
-            found["feeds"] = {**_order_of(batches), "epoch": self.position.epoch, "batch": self.position.batch}
+            found["feeds"] = {
+                **_order_of(batches),
+                "epoch": self.position.epoch,
+                "batch": self.position.batch,
+            }
         return found
 
 
@@ -96,9 +100,7 @@ def run(
     while (total is None or done < total) and not stop():
         feeds = {**work.feeds, **(work.batches.at(now.position) if work.batches else {})}
         try:
-            values = session.run(
-                work.fetches, feeds, work.targets, timeout=work.timeout, observer=observer
-            )
+            values = session.run(work.fetches, feeds, work.targets, timeout=work.timeout, observer=observer)
         except TfgError as error:
             if work.until_exhausted and error.status == Status.OUT_OF_RANGE:
                 return

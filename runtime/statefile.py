@@ -179,7 +179,7 @@ def _plain_dataset(path: Path, file: Any, name: str) -> Any:
     """A dataset that lies in this very file. Links and external storage are never followed."""
     import h5py
 
-    group = file
+    group: Any = file
     for part in name.strip("/").split("/"):
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if not isinstance(link, h5py.HardLink):

@@ -50,7 +50,9 @@ def structure_faults(graph: Graph) -> Iterator[TfgError]:
 def _version_faults(graph: Graph) -> Iterator[TfgError]:
     versions = graph.versions
     if versions.min_consumer > CONSUMER:
-        yield _at_file(graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}")
+        yield _at_file(
+            graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}"
+        )
     if CONSUMER in versions.bad_consumers:
         yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
     if versions.producer < 0 or versions.min_consumer < 0:
@@ -85,7 +87,9 @@ def _input_faults(graph: Graph, node: Node) -> Iterator[TfgError]:
             yield _placed(graph, invalid(f"input {error.message}"), node, position)
             continue
         if control_seen and not source.is_control:
-            message = f"input {text!r} follows a control input; all control inputs must come after data inputs"
+            message = (
+                f"input {text!r} follows a control input; all control inputs must come after data inputs"
+            )
             yield _placed(graph, invalid(message), node, position)
         control_seen = control_seen or source.is_control
         if source.node not in graph:
@@ -137,7 +141,8 @@ class _Checker:
         """The graph less the edges that the structural faults have told of, each node once."""
         index = self.graph.index
         return self.graph.with_nodes(
-            Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset) for n in index.values()
+            Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset)
+            for n in index.values()
         )
 
     def _check(self, node: Node) -> None:

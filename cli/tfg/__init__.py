@@ -1,10 +1,10 @@
 """tfg runs TensorFlow-style dataflow graphs from files.
 
-    graph = tfg.load("train.pbtxt")
-    with tfg.Session(graph) as session:
-        session.run(targets=["init"])
-        loss, = session.run(["loss"], feeds={"x": x, "y": y}, targets=["train"])
-        session.save("digits.h5")
+graph = tfg.load("train.pbtxt")
+with tfg.Session(graph) as session:
+    session.run(targets=["init"])
+    loss, = session.run(["loss"], feeds={"x": x, "y": y}, targets=["train"])
+    session.save("digits.h5")
 """
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""What is inside a graph, as numbers: inputs, outputs, variables, operations."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..graphfmt.dtypes import DType
+from ..graphfmt.errors import TfgError
+from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ..graphfmt.shapes import Shape
+from ..kernels.facts import Fact
+from . import validation
+
+VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+# Sinks that serve the machinery, not a reader: writing, initialising, grouping.
+_EFFECTS = (
+    "Assign",
+    "Scatter",
+    "Apply",
+    "ResourceApply",
+    "SparseApply",
+    "ResourceScatter",
+    "NoOp",
+    "Save",
+    "Restore",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tensor worth naming: an input, an output, or a variable's value."""
+
+    name: str
+    op: str
+    dtype: DType | None
+    shape: Shape
+
+    @property
+    def elements(self) -> int | None:
+        return self.shape.size
+
+    @property
+    def bytes(self) -> int | None:
+        """The memory of its elements; None where shape or dtype is not known."""
+        if self.shape.size is None or self.dtype is None or self.dtype.is_opaque:
+            return None
+        return self.shape.size * self.dtype.size
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """``outputs`` are the values that no node reads, ``targets`` the nodes without outputs that none waits for."""
+
+    nodes: int
+    inputs: Sequence[Entry]
+    outputs: Sequence[Entry]
+    targets: Sequence[str]
+    variables: Sequence[Entry]
+    ops: Mapping[str, int]
+    functions: Sequence[str]
+
+    @property
+    def parameters(self) -> int:
+        """Elements of all variables whose shape is known."""
+        return sum(v.elements or 0 for v in self.variables)
+
+
+def summarize(graph: Graph) -> Summary:
+    """Looks a graph over; faults in it do not matter."""
+    facts = validation.shapes(graph)
+    read = {text for node in graph.nodes for text in _normal(node)}
+    named = {e.node for e in map(endpoint, read)}
+    outputs = [
+        _entry(node, port, facts)
+        for node in graph.nodes
+        if node.name not in named and node.op not in VARIABLES and not node.op.startswith(_EFFECTS)
+        for port in range(len(facts.get(node.name, ())))
+    ]
+    return Summary(
+        nodes=len(graph.nodes),
+        inputs=[_entry(node, 0, facts) for node in graph.nodes if node.op in _PLACEHOLDERS],
+        outputs=outputs,
+        targets=[n.name for n in graph.nodes if n.name not in named and n.op == "NoOp"],
+        variables=[_variable(node) for node in graph.nodes if node.op in VARIABLES],
+        ops=dict(Counter(node.op for node in graph.nodes).most_common()),
+        functions=[function.name for function in graph.functions],
+    )
+
+
+def _normal(node: Node) -> Iterator[str]:
+    for text in node.inputs:
+        try:
+            yield str(endpoint(text))
+        except TfgError:
+            continue
+
+
+def _entry(node: Node, port: int, facts: Mapping[str, Sequence[Fact]]) -> Entry:
+    outputs = facts.get(node.name, ())
+    name = str(Endpoint(node.name, port))
+    if port >= len(outputs):
+        return Entry(name, node.op, None, Shape(None))
+    return Entry(name, node.op, outputs[port].dtype.base, outputs[port].shape)
+
+
+def _variable(node: Node) -> Entry:
+    dtype, shape = node.attrs.get("dtype"), node.attrs.get("shape")
+    return Entry(
+        node.name,
+        node.op,
+        dtype if isinstance(dtype, DType) else None,
+        shape if isinstance(shape, Shape) else Shape(None),
+    )
+
+
+def human_bytes(count: int | None) -> str:
+    """``3.4 MB``; a question mark for what is not known."""
+    if count is None:
+        return "?"
+    if count < 1000:
+        return f"{count} B"
+    power = min(int(math.log(count, 1000)), 4)
+    return f"{count / 1000**power:.1f} {'kMGT'[power - 1]}B"
