@@ -81,7 +81,7 @@ class Parser:
                 try:
                     value = field.read(token)
                 except (ValueError, UnicodeEncodeError) as error:
-                    self._fail(str(error), match.start(_TOKEN))
+                    self._fail(str(error), match.start(_TOKEN), getattr(error, "hint", None))
                 if field.repeated:
                     values = frame.tree.setdefault(name, [])
                     values.append(value)
@@ -211,7 +211,7 @@ class Parser:
         try:
             return field.read(token)
         except (ValueError, UnicodeEncodeError) as error:
-            self._fail(str(error), start)
+            self._fail(str(error), start, getattr(error, "hint", None))
 
     def _skip_message(self, position: int) -> int:
         """Passes over a message of which nothing is kept, from its opening bracket."""
@@ -248,8 +248,8 @@ class Parser:
     def _explain(self, frame: _Frame, position: int) -> NoReturn:
         explain_field(self._source, position, frame.message, frame.closer)
 
-    def _fail(self, message: str, offset: int) -> NoReturn:
-        raise invalid(message).at(None, self._source.position(offset))
+    def _fail(self, message: str, offset: int, hint: str | None = None) -> NoReturn:
+        raise invalid(message, hint=hint).at(None, self._source.position(offset))
 
 
 def _one_of(frame: _Frame) -> str:

@@ -47,6 +47,11 @@ _SIZE = re.compile(r"-?[0-9]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Chunks are parsed apart from what is around them, so that how deep they stand is not known.
 _DEPTH = 20
+# Longer attributes are large tensors, and no other is like them.
+_LONGEST_KEPT = 1 << 14
+# Characters that may be looked at in vain, and the widest indentation of a conventional node.
+_FIRST_CREDIT = 1 << 22
+_WIDEST = 64
 _ENTRY = message("NodeDef.AttrEntry")
 
 
@@ -79,6 +84,7 @@ class _Conventional:
         self._shapes: dict[str, Shape] = {}
         self._marks: dict[str, tuple[str, str]] = {}
         self._inside = {"TensorShapeProto": self.read_shape}
+        self._credit = _FIRST_CREDIT
 
     def read_node(self, text: str, position: int, start: int) -> tuple[Node, int] | None:
         """The node whose fields begin at ``position`` and whose name at ``start``; None if it is laid out in
@@ -87,28 +93,39 @@ class _Conventional:
         No token holds a line break, so text may be cut at line breaks; and as every piece is a whole
         number of fields, together they are what the parser would have read.
         """
-        indent = text[text.rfind("\n", 0, start) + 1 : start]
+        line = text.rfind("\n", max(0, start - _WIDEST), start)
+        indent = text[line + 1 : start] if line >= 0 or start < _WIDEST else "?"
         marks = self._marks.get(indent)
         if marks is None:
+            if indent.strip(" "):
+                return None
             marks = self._marks[indent] = (f"\n{indent}}}", f"\n{indent}  attr {{\n")
+        # What was looked at in vain must stay in proportion to what was read, or a text could take for ever.
+        if self._credit < 0 or not text.startswith("\n", position):
+            return None
         end = text.find(marks[0], position)
-        head, *chunks = text[position:end].split(marks[1])
+        node = self._read_fields(text[position:end], marks[1], start) if end >= 0 else None
+        if node is None:
+            self._credit -= (end if end >= 0 else len(text)) - position
+            return None
+        self._credit += end - position
+        return node, end + len(marks[0])
+
+    def _read_fields(self, body: str, mark: str, start: int) -> Node | None:
+        head, *chunks = body.split(mark)
         match = _HEAD.fullmatch(head)
-        if end < 0 or match is None:
+        if match is None:
             return None
         attrs: dict[str, AttrValue] = {}
         known = self._attrs
         for chunk in chunks:
-            entry = known.get(chunk)
+            entry = known.get(chunk) or self._read_attr(chunk)
             if entry is None:
-                entry = self._read_attr(chunk)
-                if entry is None:
-                    return None
-                known[chunk] = entry
+                return None
             attrs[entry[0]] = entry[1]
         name, op, inputs, device = match.groups()
         given = tuple(inputs.split('"')[1::2]) if inputs else ()
-        return Node(name, op, given, attrs, device or "", start), end + len(marks[0])
+        return Node(name, op, given, attrs, device or "", start)
 
     def read_shape(self, text: str, position: int, start: int) -> tuple[Shape, int] | None:
         """The shape whose fields begin at ``position``; None if it is more than a row of sizes."""
@@ -130,4 +147,7 @@ class _Conventional:
         if end != len(chunk) and chunk[end:].strip():
             return None
         tree: Tree = entry
-        return tree.get("key", ""), tree.get("value")
+        found = tree.get("key", ""), tree.get("value")
+        if len(chunk) <= _LONGEST_KEPT:
+            self._attrs[chunk] = found
+        return found

@@ -7,8 +7,18 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from .names import did_you_mean
 from .schema.fields import ENUMS, MESSAGES
-from .texttokens import integer_reader, read_bool, read_bytes, read_double, read_float, read_string, shorten
+from .texttokens import (
+    TokenError,
+    integer_reader,
+    read_bool,
+    read_bytes,
+    read_double,
+    read_float,
+    read_string,
+    shorten,
+)
 
 Tree = dict[str, Any]
 
@@ -92,7 +102,8 @@ def _enum_reader(kind: str) -> Callable[[str], int]:
         try:
             number = int(token, 0)
         except ValueError:
-            raise ValueError(f"expected a value of {kind} but found {shorten(token)}") from None
+            what = f"expected a value of {kind} but found {shorten(token)}"
+            raise TokenError(what, did_you_mean(token, numbers)) from None
         if not _I32[0] <= number <= _I32[1]:
             raise ValueError(f"{shorten(token)} is not between {_I32[0]} and {_I32[1]}")
         return number

@@ -17,6 +17,15 @@ STRING = r"""(?:"(?:[^"\\\n]++|\\[^\n])*+"|'(?:[^'\\\n]++|\\[^\n])*+')"""
 # Literals that follow each other are one string.
 STRINGS = rf"{STRING}(?:{BLANK}{STRING})*+"
 
+
+class TokenError(ValueError):
+    """A value that cannot be read, and perhaps what was meant."""
+
+    def __init__(self, message: str, hint: str | None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 TOKEN = re.compile(rf"{BLANK}({WORD}|{NUMBER}|{STRING}|\S|\Z)")
 
 _STRING = re.compile(STRING)

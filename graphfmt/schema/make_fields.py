@@ -29,9 +29,8 @@ def render() -> str:
     _collect(SavedModel.DESCRIPTOR, messages, enums)
     lines = [_HEAD, "MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {\n"]
     for name, message in sorted(messages.items()):
-        lines.append(f'    "{name}": {{\n')
-        lines += [f'        "{f.name}": {_row(f)},\n' for f in message.fields]
-        lines.append("    },\n")
+        rows = "".join(f'        "{field.name}": {_row(field)},\n' for field in message.fields)
+        lines.append(f'    "{name}": {{\n{rows}    }},\n' if rows else f'    "{name}": {{}},\n')
     lines.append("}\n\nENUMS: dict[str, dict[str, int]] = {\n")
     for name, enum in sorted(enums.items()):
         lines.append(f'    "{name}": {{\n')
