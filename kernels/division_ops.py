@@ -10,12 +10,19 @@ from .broadcasting import conj, sum_to
 from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, in_float, zeros_where
 
+_ROUNDING = "bfloat16 half float double uint8 int8 uint16 int16 int32 uint32 uint64 int64"
+
 div = binary("Div", types.ARITHMETIC)
-real_div = binary("RealDiv", types.ARITHMETIC, "true_divide", "{} / {}")
-real_div.kernel_types["T"] = frozenset({"bfloat16", "half", "float", "double", "complex64", "complex128"})
+real_div = binary(
+    "RealDiv",
+    types.ARITHMETIC,
+    "true_divide",
+    "{} / {}",
+    kernel_types="bfloat16 half float double complex64 complex128",
+)
 div_no_nan = binary("DivNoNan", "{half, float, bfloat16, double, complex64, complex128}")
-truncate_div = binary("TruncateDiv", types.ARITHMETIC)
-floor_div = binary("FloorDiv", types.ARITHMETIC)
+truncate_div = binary("TruncateDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
+floor_div = binary("FloorDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
 mod = binary("Mod", "{int32, int64, half, half, bfloat16, float, double}")
 truncate_mod = binary("TruncateMod", "{int32, int64, bfloat16, half, float, double}")
 floor_mod = binary(

@@ -30,6 +30,7 @@ def binary(
     arguments: str = "x: T, y: T",
     commutative: bool = False,
     differentiable: bool = True,
+    kernel_types: str = "",
 ) -> Op:
     """An operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast."""
     return op(
@@ -40,6 +41,7 @@ def binary(
         fresh=True,
         ufunc=ufunc,
         operator=operator,
+        kernel_types={"T": kernel_types} if kernel_types else None,
     )
 
 

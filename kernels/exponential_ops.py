@@ -74,7 +74,6 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 @sigmoid_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
     def slope(y: Any, dy: Any) -> Any:
-        y = y.conj()
         return _scaled(xp, _scaled(xp, y.dtype.type(1) - y, y), dy)
 
     return in_float(xp, slope, y, dy)
@@ -83,7 +82,6 @@ def _(xp: Any, y: Any, dy: Any) -> Any:
 @tanh_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
     def slope(y: Any, dy: Any) -> Any:
-        y = y.conj()
         square = y * y
         one = y.dtype.type(1)
         return _scaled(xp, one - square if y.ndim == 0 else xp.subtract(one, square, out=square), dy)
