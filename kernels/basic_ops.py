@@ -41,7 +41,8 @@ def _placeholder_shape(c: ShapeContext) -> Shape:
 
 def _not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
     raise invalid(
-        f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} and shape {shape}",
+        f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} "
+        f"and shape {shape}",
         hint=f"add --feed {node_name}=VALUE",
     )
 

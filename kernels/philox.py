@@ -45,8 +45,11 @@ class Philox:
         return Philox(seed & _MASK64, (seed2 & _MASK64) << 64)
 
     def skip(self, groups: int) -> Philox:
-        """The place so many groups later; a negative number stands for one of 64 bits without sign. TensorFlow
-        adds in halves, and where the upper half is full loses what the lower carries over; so does this."""
+        """The place so many groups later; a negative number stands for one of 64 bits without sign.
+
+        TensorFlow adds in halves, and where the upper half is full loses what the lower carries over; so does
+        this.
+        """
         groups &= _MASK64
         low = self.counter & _MASK64
         if groups >> 32 == _WORD and (low & _WORD) + (groups & _WORD) > _WORD:

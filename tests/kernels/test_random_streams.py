@@ -98,16 +98,19 @@ def cropped(rows: int, columns: int) -> Stream:
 
 
 SIZES = (0, 1, 3, 4, 5, 1000, 100003)
+FLOATS = ("float", "double", "half", "bfloat16")
+NORMALS = ("RandomStandardNormal", "TruncatedNormal")
 STREAMS = [
-    *(by_attributes("RandomUniform", n, dtype=d) for n in SIZES for d in ("float", "double", "half", "bfloat16")),
-    *(by_attributes("RandomUniform", 5, dtype="float", seed=a, seed2=b) for a, b in ((0, 1), (-1, -1), (2**62, 0))),
+    *(by_attributes("RandomUniform", n, dtype=d) for n in SIZES for d in FLOATS),
+    *(by_attributes("RandomUniform", 5, dtype="float", seed=a, seed2=b)
+      for a, b in ((0, 1), (-1, -1), (2**62, 0))),
     *(by_attributes("RandomUniformInt", n, inputs=(t(-100), t(2**31 - 1)), Tout=d)
       for n in SIZES for t, d in ((i32, "int32"), (i64, "int64"))),
     *(by_attributes(op, n, exact=False, dtype=d)
-      for op in ("RandomStandardNormal", "TruncatedNormal") for n in (5, 100003) for d in ("float", "double")),
+      for op in NORMALS for n in (5, 100003) for d in ("float", "double")),
     *(by_variable(op, n, exact=op == "StatefulUniform", dtype=d)
       for op in ("StatefulUniform", "StatefulStandardNormalV2", "StatefulTruncatedNormal")
-      for n in (0, 5, 1001) for d in ("float", "double", "half", "bfloat16")),
+      for n in (0, 5, 1001) for d in FLOATS),
     *(by_variable("StatefulUniformFullInt", n, dtype=d)
       for n in (0, 5, 1001) for d in ("int32", "int64", "uint32", "uint64")),
     *(by_variable("StatefulUniformInt", n, inputs=(t(-100), t(12345)), dtype=d)
