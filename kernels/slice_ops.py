@@ -94,10 +94,14 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 @slice_op.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
     x, begin, _ = node.inputs
+    taken, start = node.outputs[0].shape, begin.fact.constant
+    if start is not None and x.shape.is_fully_known and taken.is_fully_known:
+        full = np.array(x.shape.known(), start.dtype)
+        rest = full - np.array(taken.known(), start.dtype) - start
+        return g.Pad(dy, g.constant(np.stack([start, rest], 1))), None, None
     full = g.cast(g.shape_of(x), begin.dtype)
-    taken = g.cast(g.shape_of(node.outputs[0]), begin.dtype)
-    paddings = g.Pack([begin, full - taken - begin], axis=1)
-    return g.Pad(dy, paddings), None, None
+    rest = full - g.cast(g.shape_of(node.outputs[0]), begin.dtype) - begin
+    return g.Pad(dy, g.Pack([begin, rest], axis=1)), None, None
 
 
 # StridedSlice
