@@ -1,10 +1,9 @@
 """Reads GraphDef text, fast, into graphs.
 
-Graphs are written by people and by protobuf in one conventional layout, so a node is first tried as such: it
-ends where a line begins with a brace as deep as its own, its head is one regular expression, and each of its
-``attr { … }`` blocks is looked up by its text among those met before, for they repeat massively. Whatever is
-not laid out like that, and every fault, is left to the parser. No protobuf is imported on this path, except
-for the parts that only need to survive.
+Nodes mostly look alike: a few quoted strings and a few attributes, the same ones over and over. So a node is
+first tried as such, one regular expression per field, and each ``attr { … }`` is looked up by its text among
+those met before. Whatever else there is, and every fault, is left to the parser. No protobuf is imported on
+this path, except for the parts that only need to survive.
 
 What is read is what protobuf's Python parser reads, with these differences:
 
@@ -33,25 +32,32 @@ from .source import Source
 from .textparser import Parser
 from .textplaces import find_in_node
 from .textschema import Message, Tree, message
+from .texttokens import BLANK, STRING
 
 __all__ = ["find_in_node", "parse_text", "read_graph"]
 
 _build.install()
 
-_TEXT = r'"([^"\\\n]*+)"'
-_HEAD = re.compile(
-    rf'\s*+name: {_TEXT}\s++op: {_TEXT}(?:\s++((?:input: "[^"\\\n]*+"\s*+)++))?+(?:\s*+device: {_TEXT})?+\s*+'
+
+def _balanced(depth: int) -> str:
+    """A pattern of text in which braces match, nested so deep at most."""
+    inner = rf'[^{{}}"\'#<>]++|"[^"\\\n]*+"|{STRING}'
+    if depth:
+        inner += rf"|\{{{_balanced(depth - 1)}\}}"
+    return f"(?:{inner})*+"
+
+
+# A quoted field, an attribute without its opening brace, or the node's end.
+_PART = re.compile(
+    rf'{BLANK}(?:(name|op|device|input)\s*+:\s*+"([^"\\\n]*+)"|attr\s*+\{{({_balanced(6)}\}})|\}})'
 )
 _DIMS = re.compile(r"(?:\s*+dim \{\s*+size: (?:-1|0|[1-9][0-9]{0,17})\s++\})*+\s*+\}")
 _SIZE = re.compile(r"-?[0-9]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Chunks are parsed apart from what is around them, so that how deep they stand is not known.
+# Attributes are parsed apart from what is around them, so that how deep they stand is not known.
 _DEPTH = 20
 # Longer attributes are large tensors, and no other is like them.
 _LONGEST_KEPT = 1 << 14
-# Characters that may be looked at in vain, and the widest indentation of a conventional node.
-_FIRST_CREDIT = 1 << 22
-_WIDEST = 64
 _ENTRY = message("NodeDef.AttrEntry")
 
 
@@ -70,62 +76,45 @@ def parse_text(kind: Message, text: str, name: str) -> tuple[Any, Source]:
     stray = None if source.text.isascii() else _SURROGATE.search(source.text)
     if stray:
         raise invalid("the text has half of a UTF-16 surrogate pair").at(None, source.position(stray.start()))
-    conventional = _Conventional()
-    shortcuts = {"NodeDef": conventional.read_node, "TensorShapeProto": conventional.read_shape}
+    usual = _Usual()
+    shortcuts = {"NodeDef": usual.read_node, "TensorShapeProto": usual.read_shape}
     with no_collection():
         return Parser(source, shortcuts).parse(kind)[0], source
 
 
-class _Conventional:
-    """Reads nodes in the conventional layout."""
+class _Usual:
+    """Reads nodes and shapes that look as most do, and remembers what they are made of."""
 
     def __init__(self) -> None:
         self._attrs: dict[str, tuple[str, AttrValue]] = {}
         self._shapes: dict[str, Shape] = {}
-        self._marks: dict[str, tuple[str, str]] = {}
         self._inside = {"TensorShapeProto": self.read_shape}
-        self._credit = _FIRST_CREDIT
 
     def read_node(self, text: str, position: int, start: int) -> tuple[Node, int] | None:
-        """The node whose fields begin at ``position`` and whose name at ``start``; None if it is laid out in
-        another way.
-
-        No token holds a line break, so text may be cut at line breaks; and as every piece is a whole
-        number of fields, together they are what the parser would have read.
-        """
-        line = text.rfind("\n", max(0, start - _WIDEST), start)
-        indent = text[line + 1 : start] if line >= 0 or start < _WIDEST else "?"
-        marks = self._marks.get(indent)
-        if marks is None:
-            if indent.strip(" "):
-                return None
-            marks = self._marks[indent] = (f"\n{indent}}}", f"\n{indent}  attr {{\n")
-        # What was looked at in vain must stay in proportion to what was read, or a text could take for ever.
-        if self._credit < 0 or not text.startswith("\n", position):
-            return None
-        end = text.find(marks[0], position)
-        node = self._read_fields(text[position:end], marks[1], start) if end >= 0 else None
-        if node is None:
-            self._credit -= (end if end >= 0 else len(text)) - position
-            return None
-        self._credit += end - position
-        return node, end + len(marks[0])
-
-    def _read_fields(self, body: str, mark: str, start: int) -> Node | None:
-        head, *chunks = body.split(mark)
-        match = _HEAD.fullmatch(head)
-        if match is None:
-            return None
+        """The node whose fields begin at ``position`` and whose name at ``start``; None if it is unusual."""
+        once = {"name": "", "op": "", "device": ""}
+        inputs: list[str] = []
         attrs: dict[str, AttrValue] = {}
-        known = self._attrs
-        for chunk in chunks:
-            entry = known.get(chunk) or self._read_attr(chunk)
-            if entry is None:
+        known, match_part = self._attrs, _PART.match
+        while True:
+            match = match_part(text, position)
+            if match is None:
                 return None
-            attrs[entry[0]] = entry[1]
-        name, op, inputs, device = match.groups()
-        given = tuple(inputs.split('"')[1::2]) if inputs else ()
-        return Node(name, op, given, attrs, device or "", start)
+            position = match.end()
+            field, value, attr = match.groups()
+            if attr:
+                entry = known.get(attr) or self._read_attr(attr)
+                if entry is None:
+                    return None
+                attrs[entry[0]] = entry[1]
+            elif field == "input":
+                inputs.append(value)
+            elif field is None:
+                return Node(once["name"], once["op"], tuple(inputs), attrs, once["device"], start), position
+            elif once[field]:
+                return None
+            else:
+                once[field] = value
 
     def read_shape(self, text: str, position: int, start: int) -> tuple[Shape, int] | None:
         """The shape whose fields begin at ``position``; None if it is more than a row of sizes."""
