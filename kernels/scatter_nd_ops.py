@@ -14,7 +14,7 @@ from .registry import op
 from .types import NUMBERS
 
 
-def _check_static(indices: Shape, updates: Shape, shape: Shape) -> Shape:
+def check_static(indices: Shape, updates: Shape, shape: Shape) -> Shape:
     """The shape of what is written into, made more precise by that of the updates."""
     if indices.dims is None or updates.dims is None or shape.dims is None:
         return shape
@@ -37,7 +37,7 @@ def _scatter_nd_shape(c: ShapeContext) -> Shape:
         shape = unknown_of_rank(size)
     if shape.size == 0 and (indices.size or updates.size):
         raise invalid(f"indices and updates are given for an output of shape {shape}, which has no elements")
-    return _check_static(indices, updates, shape)
+    return check_static(indices, updates, shape)
 
 
 scatter_nd = op(
@@ -84,7 +84,7 @@ def _tensor_scatter_shape(c: ShapeContext) -> Shape:
     for shape, name in ((tensor, "the tensor"), (indices, "indices")):
         if shape.rank == 0:
             raise invalid(f"{name} must be of rank 1 or more, not a scalar")
-    return _check_static(indices, updates, tensor) if tensor.dims is not None else UNKNOWN
+    return check_static(indices, updates, tensor) if tensor.dims is not None else UNKNOWN
 
 
 def _tensor_scatter(how: str, name: str, types: str, index_types: str, first: str = "tensor") -> Any:
