@@ -61,6 +61,7 @@ class Op:
     gradient_function: GradientFunction | None = None
     bind_function: Callable[[Binding], Kernel | None] | None = None
     elements_function: ShapeFunction | None = None
+    family: str = ""
 
     @cached_property
     def signature(self) -> Signature:
@@ -159,10 +160,22 @@ def op(
     declared = Op(
         name, text, shape, stateful, differentiable, commutative, fresh, ufunc, operator, types
     )
+    declared.family = _declaring_family()
     if ufunc:
         declared.kernel_function = partial(_call_ufunc, ufunc)
     _OPS[name] = declared
     return declared
+
+
+def _declaring_family() -> str:
+    """The family that is being imported, the innermost if one imports another."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.endswith("_ops"):
+            return name.rpartition(".")[2]
+        frame = frame.f_back
+    return ""
 
 
 def _call_ufunc(ufunc: str, xp: Any, *inputs: Any) -> Any:
