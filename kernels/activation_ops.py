@@ -147,7 +147,7 @@ selu = op(f"Selu(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T
 @selu.kernel
 def _(xp: Any, x: Any) -> Any:
     number = x.dtype.type
-    return xp.where(x < 0, number(_SELU_SCALE_ALPHA) * xp.expm1(x), number(_SELU_SCALE) * x)
+    return xp.where(x < 0, number(_SELU_SCALE_ALPHA) * (xp.exp(x) - number(1)), number(_SELU_SCALE) * x)
 
 
 @selu.gradient

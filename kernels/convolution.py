@@ -1,0 +1,241 @@
+"""Convolutions of any number of spatial axes as matrix products, channels last.
+
+The patches that windows see are copied out as rows of a matrix, a few megabytes at a time so that they stay
+in the cache, and multiplied by the filter. Windows of one element need no copy; windows that are mostly
+padding go tap by tap, so that memory is bounded by the tensors there are, never by what attributes claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .windows import Window
+
+_CPU_PATCH_BYTES = 1 << 21
+_GPU_PATCH_BYTES = 1 << 28
+# Fewer rows than these make a matrix product slow.
+_LEAST_ROWS = 192
+_MODEST_ELEMENTS = 1 << 20
+
+
+def compute_type(dtype: Any) -> Any:
+    """What a product of this dtype is accumulated in: float for the half-size floats."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    """x [batch, *in, c] with filter [*window, c / groups, out] to [batch, *out, out]."""
+    result_type, wide = x.dtype, compute_type(x.dtype)
+    x, w = x.astype(wide, copy=False), w.astype(wide, copy=False)
+    outs = w.shape[-1]
+    groups = _groups(x.shape[-1], w.shape[-2])
+    if groups == 1:
+        result = _forward(xp, x, w, win)
+    else:
+        result = xp.empty((x.shape[0], *win.outputs, outs), wide)
+        for ins, out in _group_slices(groups, x.shape[-1], outs):
+            result[..., out] = _forward(xp, x[..., ins], w[..., out], win)
+    return result.astype(result_type, copy=False)
+
+
+def _groups(channels: int, filter_channels: int) -> int:
+    return channels // filter_channels if filter_channels else 1
+
+
+def _group_slices(groups: int, ins: int, outs: int) -> Iterator[tuple[slice, slice]]:
+    i, o = ins // groups, outs // groups
+    for g in range(groups):
+        yield slice(g * i, (g + 1) * i), slice(g * o, (g + 1) * o)
+
+
+def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    outs = w.shape[-1]
+    shape = (x.shape[0], *win.outputs, outs)
+    if not math.prod(shape) or not w.size or not x.size:
+        return xp.zeros(shape, x.dtype)
+    if win.is_pointwise:
+        return (_strided(x, win).reshape(-1, x.shape[-1]) @ w.reshape(-1, outs)).reshape(shape)
+    if not _worth_padding(win):
+        return _forward_by_taps(xp, x, w, win)
+    matrix = w.reshape(-1, outs)
+    result = xp.empty(shape, x.dtype)
+    for images, rows, patches in _patches(xp, x, win):
+        block = result[images, rows]
+        if block.flags.c_contiguous:
+            xp.matmul(patches, matrix, out=block.reshape(-1, outs))
+        else:
+            block[...] = (patches @ matrix).reshape(block.shape)
+    return result
+
+
+def _strided(x: Any, win: Window) -> Any:
+    """What pointwise windows see."""
+    if all(s == 1 for s in win.strides):
+        return x
+    return x[(slice(None), *(slice(None, None, s) for s in win.strides))]
+
+
+def _worth_padding(win: Window) -> bool:
+    return math.prod(win.padded) <= max(8 * math.prod(win.inputs), _MODEST_ELEMENTS)
+
+
+def _forward_by_taps(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    result = xp.zeros((x.shape[0], *win.outputs, w.shape[-1]), x.dtype)
+    for tap, outs, ins in win.taps():
+        result[:, *outs] += x[:, *ins] @ w[tap]
+    return result
+
+
+def _pad(xp: Any, x: Any, win: Window) -> Any:
+    if not any(map(any, win.pads)):
+        return x
+    padded = xp.zeros((x.shape[0], *win.padded, x.shape[-1]), x.dtype)
+    inner = (slice(before, before + n) for n, (before, _) in zip(win.inputs, win.pads))
+    padded[:, *inner] = x
+    return padded
+
+
+def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]:
+    """Blocks of windows: slices of images and of output rows, and the matrix with a row per window."""
+    batch, channels = x.shape[0], x.shape[-1]
+    columns = math.prod(win.size) * channels
+    per_row = math.prod(win.outputs[1:]) * columns * x.dtype.itemsize
+    budget = _CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES
+    budget = max(budget, _LEAST_ROWS * columns * x.dtype.itemsize)
+    height = win.outputs[0]
+    images = min(batch, max(1, budget // (per_row * height)))
+    rows = height if images > 1 else min(height, max(1, budget // per_row))
+    buffer = xp.empty(images * rows * per_row // x.dtype.itemsize, x.dtype)
+    inner = win.outputs[1:]
+    for first in range(0, batch, images):
+        block = _pad(xp, x[first : first + images], win)
+        count = block.shape[0]
+        steps = block.strides
+        spatial = steps[1:-1]
+        strides = (
+            steps[0],
+            *(s * n for s, n in zip(win.strides, spatial)),
+            *(d * n for d, n in zip(win.dilations, spatial)),
+            steps[-1],
+        )
+        for row in range(0, height, rows):
+            height_here = min(rows, height - row)
+            shape = (count, height_here, *inner, *win.size, channels)
+            view = xp.lib.stride_tricks.as_strided(block[:, row * win.strides[0] :], shape, strides)
+            patches = buffer[: math.prod(shape)].reshape(shape)
+            patches[...] = view
+            yield (
+                slice(first, first + count),
+                slice(row, row + height_here),
+                patches.reshape(-1, columns),
+            )
+
+
+def backprop_filter(xp: Any, x: Any, dy: Any, win: Window, filter_shape: tuple[int, ...]) -> Any:
+    """The gradient of the filter from that of the outputs."""
+    result_type, wide = x.dtype, compute_type(x.dtype)
+    x, dy = x.astype(wide, copy=False), dy.astype(wide, copy=False)
+    groups = _groups(x.shape[-1], filter_shape[-2])
+    if groups == 1:
+        result = _backprop_filter(xp, x, dy, win)
+    else:
+        result = xp.empty(filter_shape, wide)
+        for ins, out in _group_slices(groups, x.shape[-1], filter_shape[-1]):
+            result[..., out] = _backprop_filter(xp, x[..., ins], dy[..., out], win)
+    return result.reshape(filter_shape).astype(result_type, copy=False)
+
+
+def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
+    outs = dy.shape[-1]
+    shape = (*win.size, x.shape[-1], outs)
+    if not dy.size or not x.size:
+        return xp.zeros(shape, x.dtype)
+    if win.is_pointwise:
+        return (_strided(x, win).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, outs)).reshape(shape)
+    if not _worth_padding(win):
+        result = xp.zeros(shape, x.dtype)
+        for tap, out, ins in win.taps():
+            result[tap] = x[:, *ins].reshape(-1, x.shape[-1]).T @ dy[:, *out].reshape(-1, outs)
+        return result
+    total: Any = None
+    for images, rows, patches in _patches(xp, x, win):
+        part = patches.T @ dy[images, rows].reshape(-1, outs)
+        total = part if total is None else xp.add(total, part, out=total)
+    return total.reshape(shape)
+
+
+def backprop_input(xp: Any, w: Any, dy: Any, win: Window, channels: int) -> Any:
+    """The gradient of the input from that of the outputs."""
+    result_type, wide = dy.dtype, compute_type(dy.dtype)
+    w, dy = w.astype(wide, copy=False), dy.astype(wide, copy=False)
+    groups = _groups(channels, w.shape[-2])
+    if groups == 1:
+        result = _backprop_input(xp, w, dy, win)
+    else:
+        result = xp.empty((dy.shape[0], *win.inputs, channels), wide)
+        for ins, out in _group_slices(groups, channels, w.shape[-1]):
+            result[..., ins] = _backprop_input(xp, w[..., out], dy[..., out], win)
+    return result.astype(result_type, copy=False)
+
+
+def _backprop_input(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+    channels, outs = w.shape[-2:]
+    shape = (dy.shape[0], *win.inputs, channels)
+    if not math.prod(shape) or not dy.size:
+        return xp.zeros(shape, dy.dtype)
+    if win.is_pointwise:
+        part = (dy.reshape(-1, outs) @ w.reshape(channels, outs).T).reshape(*dy.shape[:-1], channels)
+        return _spread(xp, part, shape, win)
+    mirrored = _mirrored(win)
+    if mirrored is not None:
+        flipped = w[(slice(None, None, -1),) * len(win.size)].swapaxes(-1, -2)
+        return _forward(xp, dy, xp.ascontiguousarray(flipped), mirrored)
+    return _scattered(xp, w, dy, win)
+
+
+def _spread(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
+    """Puts the gradients of pointwise windows where the windows stood."""
+    if part.shape == shape:
+        return part
+    result = xp.zeros(shape, part.dtype)
+    result[(slice(None), *(slice(0, n * s, s) for n, s in zip(win.outputs, win.strides)))] = part
+    return result
+
+
+def _mirrored(win: Window) -> Window | None:
+    """The convolution of output gradients with the mirrored filter that gives input gradients; None where
+    strides leave gaps or padding exceeds the window."""
+    if any(s != 1 for s in win.strides) or not _worth_padding(win):
+        return None
+    reach = [(k - 1) * d for k, d in zip(win.size, win.dilations)]
+    before = [r - p[0] for r, p in zip(reach, win.pads)]
+    after = [n + r - o - b for n, r, o, b in zip(win.inputs, reach, win.outputs, before)]
+    if min(before) < 0 or min(after) < 0:
+        return None
+    return Window(win.outputs, win.size, win.strides, win.dilations, win.inputs, tuple(zip(before, after)))
+
+
+def _scattered(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+    """Each window's gradient, added up where windows overlap."""
+    channels, outs = w.shape[-2:]
+    result = xp.zeros((dy.shape[0], *win.inputs, channels), dy.dtype)
+    taps = list(win.taps())
+    if len(taps) < math.prod(win.size) or channels >= 32:
+        for tap, out, ins in taps:
+            result[:, *ins] += dy[:, *out] @ w[tap].T
+        return result
+    matrix = w.reshape(-1, outs).T
+    per_image = math.prod(win.outputs) * matrix.shape[1] * dy.dtype.itemsize
+    images = max(1, (_CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES) // per_image)
+    for first in range(0, dy.shape[0], images):
+        block = dy[first : first + images]
+        parts = (block.reshape(-1, outs) @ matrix).reshape(*block.shape[:-1], *win.size, channels)
+        target = result[first : first + images]
+        inner = (slice(None),) * len(win.size)
+        for tap, out, ins in taps:
+            target[:, *ins] += parts[(slice(None), *inner, *tap)][:, *out]
+    return result
