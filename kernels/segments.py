@@ -104,6 +104,8 @@ def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: An
         present = xp.unique(ids)
         part = combine_unsorted(xp, how, rows, xp.searchsorted(present, ids), len(present))
         out[present] = part
+    elif how == "add" and rows.size >= _LARGE and rows.shape[1] > 1:
+        return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
     else:
         starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
         out[ids[starts]] = getattr(np, how).reduceat(
