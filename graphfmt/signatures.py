@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from . import dtypes
 from .attributes import AttrValue, Function, Placeholder, kind_of
@@ -35,6 +35,10 @@ class Missing:
 
 
 MISSING: Final = Missing()
+
+
+# A list of more tensors is refused, because a number in a file must not claim memory.
+MAX_LIST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Arg:
             return (one,)
         count = attrs[self.number_attr]
         assert isinstance(count, int)
+        if count > MAX_LIST:
+            raise invalid(f"attr {self.number_attr!r} asks for {count} tensors, more than {MAX_LIST}")
         return (one,) * count
 
     def _ref(self, dtype: DType) -> DType:
@@ -136,13 +142,29 @@ def _show(value: AttrValue | tuple[AttrValue, ...]) -> str:
     return repr(value) if isinstance(value, DType) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bound:
-    """A node held against its signature: attributes with defaults filled in, and the dtypes of its edges."""
+    """A node held against its signature: attributes with defaults filled in, and the dtypes of its edges.
+    Nodes of one operation with the same attributes share one."""
 
     attrs: Mapping[str, AttrValue]
     input_types: tuple[DType, ...]
     output_types: tuple[DType, ...]
+
+    @cached_property
+    def plain_attrs(self) -> Mapping[str, Any]:
+        """Attributes as kernels take them: strings are str, lists are tuples, all else as in the graph."""
+        return {name: _plain(value) for name, value in self.attrs.items()}
+
+
+def _plain(value: AttrValue) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
+
+
+# Kinds of values that are the same when they are equal: 0.0 equals -0.0, and (1,) equals (True,).
+_HASHED = frozenset({DType, Shape, bytes, int, bool})
 
 
 @dataclass(frozen=True)
@@ -192,15 +214,35 @@ class Signature:
 
         Raises INVALID_ARGUMENT (the first of ``faults``) or for the wrong number of inputs.
         """
+        bound = self._bound(node)
+        given = len(node.inputs)
+        while given and node.inputs[given - 1][0] == "^":
+            given -= 1
+        if given != len(bound.input_types):
+            raise invalid(f"operation {self.name} takes {len(bound.input_types)} inputs, not {given}")
+        return bound
+
+    def _bound(self, node: Node) -> Bound:
+        """The attributes' part of ``bind``, kept for the next node that has the same."""
+        key = tuple([(name, type(value), value) for name, value in node.attrs.items()])
+        if not _HASHED.issuperset([kind for _, kind, _ in key]):
+            return self._new_bound(node)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._new_bound(node)
+        return found
+
+    def _new_bound(self, node: Node) -> Bound:
         faults = self.faults(node)
         if faults:
             raise faults[0][1]
         attrs = {**self.defaults, **node.attrs}
         inputs = tuple(t for arg in self.inputs for t in arg.types(attrs))
-        given = len(node.inputs) - sum(i.startswith("^") for i in node.inputs)
-        if given != len(inputs):
-            raise invalid(f"operation {self.name} takes {len(inputs)} inputs, not {given}")
         return Bound(attrs, inputs, tuple(t for arg in self.outputs for t in arg.types(attrs)))
+
+    @cached_property
+    def _known(self) -> dict[Any, Bound]:
+        return {}
 
     def __str__(self) -> str:
         inputs = ", ".join(map(str, self.inputs))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..graphfmt.attributes import AttrValue
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Node
@@ -50,19 +49,6 @@ class Binding:
         return all(fact.shape.dims == () for fact in self.inputs)
 
 
-def as_kernel_attrs(attrs: Mapping[str, AttrValue]) -> dict[str, Any]:
-    """Attributes as kernels take them: strings are str, lists are tuples, all else as in the graph."""
-    return {name: _plain(value) for name, value in attrs.items()}
-
-
-def _plain(value: AttrValue) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, tuple):
-        return tuple(_plain(item) for item in value)
-    return value
-
-
 def bind(op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any) -> Callable[..., Any]:
     """The function to call on a node's input values, after ``ctx`` if ``op.takes_context``. Input values
     come one per tensor, lists spread out; outputs come as one value, or as a flat list where the signature
@@ -70,8 +56,7 @@ def bind(op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any) -> C
 
     Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
     """
-    attrs = as_kernel_attrs(bound.attrs)
-    binding = Binding(op, node, attrs, bound.input_types, bound.output_types, inputs, xp)
+    binding = Binding(op, node, bound.plain_attrs, bound.input_types, bound.output_types, inputs, xp)
     _check_types(binding)
     if op.bind_function is not None:
         special = op.bind_function(binding)

@@ -36,7 +36,7 @@ class ShapeContext:
     @property
     def attrs(self) -> Mapping[str, Any]:
         """Attributes with defaults, strings as str."""
-        return binding.as_kernel_attrs(self.bound.attrs)
+        return self.bound.plain_attrs
 
     def attr(self, name: str) -> Any:
         value = self.bound.attrs[name]

@@ -19,6 +19,7 @@ from ..graphfmt.shapes import Shape
 from ..kernels.facts import Fact
 from .analysis import prepare
 from .lowering import Segment, lower
+from .memory import no_collection
 from .prune import Signature, prune
 
 
@@ -103,6 +104,11 @@ class Plan:
 
 def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs."""
+    with no_collection():
+        return _build(graph, asked, traced)
+
+
+def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
     pruned = prune(graph, asked)
     prepared = prepare(pruned.graph)
     facts = {p.node.name: p.output_facts for p in prepared}
