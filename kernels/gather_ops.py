@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_of_rank
 from . import scatter, shapes
@@ -46,7 +48,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[IndexedSlices, None]
 
 def _take(params: Any, indices: Any, axis: int) -> Any:
     scatter.check_indices(indices, params.shape[axis])
-    return params.take(indices, axis)
+    rows = params.take(indices, axis)
+    # One string of a vector would come as bare bytes.
+    return rows if hasattr(rows, "dtype") else np.asarray(rows, object)
 
 
 def _slices(g: GraphBuilder, params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:

@@ -105,8 +105,8 @@ def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: t
     wanted = (*indices[:-1], *shape[depth:])
     if updates != wanted:
         raise invalid(
-            f"updates must be of shape indices.shape[:-1] + params.shape[{depth}:] = {Shape(wanted)}, but are "
-            f"of shape {Shape(updates)}, with indices of shape {Shape(indices)} and params of shape "
+            f"updates must be of shape indices.shape[:-1] + params.shape[{depth}:] = {Shape(wanted)}, but "
+            f"are of shape {Shape(updates)}, with indices of shape {Shape(indices)} and params of shape "
             f"{Shape(shape)}"
         )
 

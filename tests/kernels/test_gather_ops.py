@@ -15,6 +15,8 @@ CASES = [
     case("Gather", TABLE, i64([[1, 2], [3, 1]]), grad=True),
     case("Gather", rand(4), i32(2), grad=True),
     case("Gather", WORDS, i32([2, 0])),
+    case("Gather", WORDS[:, 0], i32(2)),
+    case("GatherNd", WORDS, i32([2, 1])),
     case("Gather", TABLE, i32([0, 5])),
     case("Gather", TABLE, i32([[0, 1], [2, -1]])),
     case("Gather", f32(1), i32([0])),
