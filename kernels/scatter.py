@@ -96,6 +96,8 @@ def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: t
     """Raises INVALID_ARGUMENT unless updates of that shape fit such indices into a tensor of ``shape``."""
     if not indices:
         raise invalid("indices must be of rank 1 or more, not a scalar")
+    if not updates:
+        raise invalid("updates must be of rank 1 or more, not a scalar")
     depth = indices[-1]
     if depth > len(shape):
         raise invalid(

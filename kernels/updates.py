@@ -321,4 +321,4 @@ def _call(function: str, args: Sequence[str], place: str) -> Iterator[str]:
             yield f"xp.copyto({place}, {x})"
         yield f"xp.copyto({place}, kind(0), where=small)"
     else:
-        yield f"xp.{function}({', '.join([*args, place])})"
+        yield f"xp.{function}({', '.join(args)}, out={place})"
