@@ -1,0 +1,233 @@
+"""Maxima and means over sliding windows, for any number of spatial axes, channels last.
+
+Both are separable: one axis is reduced after the other, by one elementwise operation per tap. Work goes a
+few images at a time, so that intermediate results stay in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .convolution import compute_type
+from .windows import Slices, Window
+
+_CACHED_BYTES = 1 << 20
+_BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+
+
+def _blocks(xp: Any, batch: int, bytes_per_image: int) -> Iterator[slice]:
+    """Slices of the batch that are small enough for the cache; all of it on a GPU."""
+    step = max(1, batch if xp is not np else _CACHED_BYTES // max(1, bytes_per_image))
+    for first in range(0, batch, step):
+        yield slice(first, first + step)
+
+
+def lowest(dtype: Any) -> Any:
+    """The least finite value of a dtype."""
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min
+    if dtype.kind == "f":
+        return np.finfo(dtype).min
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype).min
+
+
+def max_pool(xp: Any, x: Any, win: Window) -> Any:
+    """The maximum of each window."""
+    result = xp.empty((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
+    for images in _blocks(xp, x.shape[0], x[:1].nbytes):
+        part = x[images]
+        for axis in range(len(win.size)):
+            target = result[images] if axis == len(win.size) - 1 else None
+            part = _max_along(xp, part, win, axis, target)
+    return result
+
+
+def _max_along(xp: Any, x: Any, win: Window, axis: int, target: Any) -> Any:
+    if target is None:
+        target = _reduced_like(xp, x, win, axis)
+    taps = list(win.taps_of(axis))
+    complete = next((t for t in taps if t[1] == slice(0, win.outputs[axis])), None)
+    lead = (slice(None),) * (axis + 1)
+    if complete is None:
+        target[...] = lowest(x.dtype)
+    else:
+        target[...] = x[(*lead, complete[2])]
+    for tap in taps:
+        if tap is not complete:
+            part = target[(*lead, tap[1])]
+            xp.maximum(part, x[(*lead, tap[2])], out=part)
+    return target
+
+
+def _reduced_like(xp: Any, x: Any, win: Window, axis: int) -> Any:
+    return xp.empty((*x.shape[: axis + 1], win.outputs[axis], *x.shape[axis + 2 :]), x.dtype)
+
+
+def _counts_along(win: Window, axis: int) -> Any:
+    """How many elements each window along an axis has, padding not counted."""
+    starts = np.arange(win.outputs[axis]) * win.strides[axis] - win.pads[axis][0]
+    ends = np.minimum(starts + win.size[axis], win.inputs[axis])
+    return np.maximum(ends - np.maximum(starts, 0), 1)
+
+
+@lru_cache(256)
+def _reciprocal_counts(win: Window) -> Any:
+    """One over the number of elements, for each window, with an axis for channels."""
+    counts = np.ones((), np.int64)
+    for axis in range(len(win.size)):
+        counts = counts[..., None] * _counts_along(win, axis)
+    return (1.0 / counts)[..., None]
+
+
+def _scale(xp: Any, win: Window, dtype: Any) -> Any:
+    if not any(map(any, win.pads)):
+        return dtype.type(1.0 / math.prod(win.size))
+    return xp.asarray(_reciprocal_counts(win).astype(dtype))
+
+
+def avg_pool(xp: Any, x: Any, win: Window) -> Any:
+    """The mean of each window, padding not counted."""
+    wide = compute_type(x.dtype)
+    result = xp.empty((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
+    scale = _scale(xp, win, wide)
+    for images in _blocks(xp, x.shape[0], x[:1].nbytes):
+        part = x[images].astype(wide, copy=False)
+        for axis in range(len(win.size)):
+            part = _sum_along(xp, part, win, axis)
+        xp.multiply(part, scale, out=result[images], casting="same_kind")
+    return result
+
+
+def _sum_along(xp: Any, x: Any, win: Window, axis: int) -> Any:
+    target = _reduced_like(xp, x, win, axis)
+    target[...] = 0
+    lead = (slice(None),) * (axis + 1)
+    for _, outs, ins in win.taps_of(axis):
+        target[(*lead, outs)] += x[(*lead, ins)]
+    return target
+
+
+def avg_pool_grad(xp: Any, dy: Any, win: Window) -> Any:
+    """Each window's gradient, in equal shares to its elements."""
+    wide = compute_type(dy.dtype)
+    result = xp.empty((dy.shape[0], *win.inputs, dy.shape[-1]), dy.dtype)
+    scale = _scale(xp, win, wide)
+    for images in _blocks(xp, dy.shape[0], result[:1].nbytes):
+        part = dy[images].astype(wide, copy=False) * scale
+        for axis in reversed(range(len(win.size))):
+            part = _spread_along(xp, part, win, axis)
+        result[images] = part
+    return result
+
+
+def _spread_along(xp: Any, dy: Any, win: Window, axis: int) -> Any:
+    target = xp.zeros((*dy.shape[: axis + 1], win.inputs[axis], *dy.shape[axis + 2 :]), dy.dtype)
+    lead = (slice(None),) * (axis + 1)
+    for _, outs, ins in win.taps_of(axis):
+        target[(*lead, ins)] += dy[(*lead, outs)]
+    return target
+
+
+@lru_cache(256)
+def _numbered_taps(win: Window) -> tuple[tuple[int, Slices, Slices], ...]:
+    """Taps in row-major order with their number within the window."""
+    return tuple(
+        (int(np.ravel_multi_index(tap, win.size)), outs, ins) for tap, outs, ins in win.taps()
+    )
+
+
+@lru_cache(256)
+def _first_taps(win: Window) -> tuple[tuple[Any, ...], Any]:
+    """Each window's first element: its place in the input per axis (to index with), and its tap's number."""
+    places: list[Any] = []
+    number = np.zeros((), np.int64)
+    for axis in range(len(win.size)):
+        starts = np.arange(win.outputs[axis]) * win.strides[axis] - win.pads[axis][0]
+        first = np.maximum(starts, 0)
+        places.append(np.minimum(first, win.inputs[axis] - 1))
+        number = number[..., None] * win.size[axis] + (first - starts)
+    return np.ix_(*places), number[..., None]
+
+
+def _winners(xp: Any, x: Any, win: Window) -> Any:
+    """The tap of each window's maximum; the first in row-major order where several are equal, or where the
+    window begins with NaN."""
+    taps = _numbered_taps(win)
+    largest = math.prod(win.size) - 1
+    small = np.uint8 if largest < 256 else np.int32
+    places, numbers = _first_taps(win)
+    best = x[(slice(None), *(xp.asarray(p) for p in places))]
+    found = xp.empty(best.shape, small)
+    found[...] = xp.asarray(numbers.astype(small))
+    floating = x.dtype.kind not in "iu"
+    if floating:
+        best[xp.isnan(best)] = np.inf
+    greater = xp.fmax if floating else xp.maximum
+    for number, outs, ins in taps:
+        candidates, current, at = x[:, *ins], best[:, *outs], found[:, *outs]
+        wins = (candidates > current).view(np.uint8)
+        xp.maximum(at, wins * small(number), out=at)
+        greater(current, candidates, out=current)
+    return found
+
+
+def _where(xp: Any, mask: Any, values: Any) -> Any:
+    """The values where the mask is set, zero elsewhere, by their bits: several times as fast as a choice."""
+    bits = _BITS[values.dtype.itemsize]
+    chosen = mask.view(np.int8).astype(bits)
+    xp.negative(chosen, out=chosen)
+    chosen &= values.view(bits)
+    return chosen.view(values.dtype)
+
+
+def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
+    """Each window's gradient, to its maximum."""
+    dx = xp.zeros(x.shape, x.dtype)
+    if not dy.size:
+        return dx
+    for images in _blocks(xp, x.shape[0], x[:1].nbytes):
+        found, given, target = _winners(xp, x[images], win), dy[images], dx[images]
+        for number, outs, ins in _numbered_taps(win):
+            target[:, *ins] += _where(xp, found[:, *outs] == number, given[:, *outs])
+    return dx
+
+
+def max_pool_grad_grad(xp: Any, x: Any, ddx: Any, win: Window) -> Any:
+    """For each window, what ``ddx`` has where x has its maximum."""
+    result = xp.zeros((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
+    if not result.size:
+        return result
+    for images in _blocks(xp, x.shape[0], x[:1].nbytes):
+        found, given, target = _winners(xp, x[images], win), ddx[images], result[images]
+        for number, outs, ins in _numbered_taps(win):
+            target[:, *outs] += _where(xp, found[:, *outs] == number, given[:, *ins])
+    return result
+
+
+def max_pool_with_argmax(xp: Any, x: Any, win: Window, with_batch: bool, index_type: Any) -> tuple[Any, Any]:
+    """The maxima, and where they are in the flattened image (in the flattened batch, if so wanted)."""
+    shape = (x.shape[0], *win.outputs, x.shape[-1])
+    if not math.prod(shape):
+        return xp.empty(shape, x.dtype), xp.empty(shape, index_type)
+    found = _winners(xp, x, win)
+    channels = x.shape[-1]
+    image = (*win.inputs, channels)
+    where = np.arange(channels, dtype=np.int64)
+    jump = np.zeros(win.size, np.int64)
+    for axis in range(len(win.size)):
+        step = math.prod(image[axis + 1 :])
+        after = (1,) * (len(win.size) - axis)
+        start = np.arange(win.outputs[axis]) * win.strides[axis] - win.pads[axis][0]
+        where = where + (start * step).reshape(-1, *after)
+        jump = jump + (np.arange(win.size[axis]) * step).reshape(-1, *after[1:])
+    index = xp.asarray(where) + xp.asarray(jump.reshape(-1))[found]
+    flat = x.reshape(-1)
+    in_batch = index + (xp.arange(x.shape[0]) * math.prod(image)).reshape(-1, *(1,) * (x.ndim - 1))
+    return flat[in_batch], (in_batch if with_batch else index).astype(index_type)
