@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ..graphfmt.dtypes import DType
@@ -30,18 +31,20 @@ _LOST_BITS = {
 def _(b: Binding) -> Any:
     source, target = b.input_types[0], b.output_types[0]
     if source is target:
-        return lambda x: x
+        return _same
     if source.is_opaque or target.is_opaque:
         raise TfgError(Status.UNIMPLEMENTED, f"Cast from {source} to {target} is not supported")
     lost = _LOST_BITS.get((source.name, target.name)) if b.attrs["Truncate"] else None
     if lost is not None:
-        return lambda x: _truncated(b.xp, x, lost).astype(target.numpy)
-    if source.is_complex and not target.is_complex:
-        return lambda x: _converted(x.real, target)
-    return lambda x: _converted(x, target)
+        return partial(_truncated, b.xp, target, lost)
+    return partial(_real_converted if source.is_complex and not target.is_complex else _converted, target)
 
 
-def _converted(x: Any, target: DType) -> Any:
+def _same(x: Any) -> Any:
+    return x
+
+
+def _converted(target: DType, x: Any) -> Any:
     """As the processor converts: what does not fit an integer is cut or becomes the smallest."""
     try:
         return x.astype(target.numpy)
@@ -49,11 +52,15 @@ def _converted(x: Any, target: DType) -> Any:
         raise TfgError(Status.UNIMPLEMENTED, f"Cast from {x.dtype} to {target} is not supported") from None
 
 
-def _truncated(xp: Any, x: Any, lost: int) -> Any:
-    """x with the lowest bits of the mantissa cleared; NaN stays NaN."""
+def _real_converted(target: DType, x: Any) -> Any:
+    return _converted(target, x.real)
+
+
+def _truncated(xp: Any, target: DType, lost: int, x: Any) -> Any:
+    """What is left when the lowest bits of the mantissa are cleared; NaN stays NaN."""
     bits = xp.asarray(x).view(f"u{x.dtype.itemsize}")
     kept = bits & bits.dtype.type((1 << 8 * x.dtype.itemsize) - (1 << lost))
-    return xp.where(xp.isnan(x), x, kept.view(x.dtype))
+    return xp.where(xp.isnan(x), x, kept.view(x.dtype)).astype(target.numpy)
 
 
 @cast.elements

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 from . import shapes
 from .registry import Op, op
@@ -48,6 +48,14 @@ def binary(
 def is_narrow(x: Any) -> bool:
     """Whether x is of one of the 16-bit floats (numpy counts bfloat16 as a kind of its own)."""
     return x.dtype.itemsize == 2 and x.dtype.kind in "fV"
+
+
+@overload
+def in_float(xp: Any, function: Callable[[Any], Any], x: Any, /) -> Any: ...
+
+
+@overload
+def in_float(xp: Any, function: Callable[[Any, Any], Any], x: Any, y: Any, /) -> Any: ...
 
 
 def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:

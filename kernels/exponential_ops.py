@@ -128,10 +128,17 @@ def _(b: Binding) -> Any:
     if exponent is None or exponent.size != 1 or exponent.ndim > (b.inputs[0].shape.rank or 0):
         return None
     if exponent.item() == 2:
-        return lambda x, _: x * x
-    if exponent.item() == 3 and b.input_types[0].is_floating and b.input_types[0].size > 2:
-        return lambda x, _: x * x * x
-    return None
+        return _squared
+    is_wide = b.input_types[0].is_floating and b.input_types[0].size > 2
+    return _cubed if exponent.item() == 3 and is_wide else None
+
+
+def _squared(x: Any, exponent: Any) -> Any:
+    return x * x
+
+
+def _cubed(x: Any, exponent: Any) -> Any:
+    return x * x * x
 
 
 @power.gradient

@@ -137,7 +137,7 @@ def igamma_derivative(xp: Any, a: Any, x: Any) -> Any:
     fraction of Q elsewhere, each with its derivative."""
     a, x = xp.broadcast_arrays(xp.asarray(a), xp.asarray(x))
     result = xp.full(a.shape, xp.nan)
-    result[(x == 0) & (a > 0)] = 0
+    result[x == 0] = 0
     result[(x == xp.inf) & (a > 0) & (a < xp.inf)] = 0
     inside = (a > 0) & (x > 0) & xp.isfinite(a) & xp.isfinite(x)
     is_series = inside & ((x <= 1) | (x <= a))

@@ -127,9 +127,9 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 
 # Rounding. All of it has a gradient of none, rather than of zeros.
 
-for _name, _ufunc in {"Ceil": "ceil", "Floor": "floor", "Rint": "rint"}.items():
-    unary(_name, types.FLOATS, _ufunc).gradient(lambda g, node, dy: None)
-
+ceil = unary("Ceil", types.FLOATS, "ceil")
+floor = unary("Floor", types.FLOATS, "floor")
+rint = unary("Rint", types.FLOATS, "rint")
 rounding = unary("Round", types.SIGNED)
 
 
@@ -139,6 +139,9 @@ def _(xp: Any, x: Any) -> Any:
     return x.copy() if x.dtype.kind in "iu" else xp.rint(x)
 
 
+@ceil.gradient
+@floor.gradient
+@rint.gradient
 @rounding.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> None:
     return None
