@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.errors import invalid
+from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Dim, Shape
 from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim
@@ -19,23 +19,33 @@ from .registry import Op, op
 
 
 def _window(values: Sequence[int], name: str, count: int) -> tuple[int, ...]:
-    """The sizes along the axes of space. Raises INVALID_ARGUMENT for others than [1, …, 1]."""
+    """The sizes along the axes of space. Raises UNIMPLEMENTED for others than [1, …, 1], and, as TensorFlow
+    does, INVALID_ARGUMENT or OUT_OF_RANGE for sizes below 1."""
     if len(values) != count + 2 or values[0] != 1 or values[-1] != 1:
-        raise invalid(f"{name} must be 1 for the batch and the channels, but is {list(values)}")
+        raise TfgError(
+            Status.UNIMPLEMENTED, f"{name} must be 1 for the batch and the channels, but is {list(values)}"
+        )
     if min(values) < 1:
-        raise invalid(f"{name} must be positive, but is {list(values)}")
+        status = Status.INVALID_ARGUMENT if name == "strides" else Status.OUT_OF_RANGE
+        raise TfgError(status, f"{name} must be positive, but is {list(values)}")
     return tuple(values[1:-1])
 
 
 def _extent(size: int, reach: int, stride: int, padding: str) -> tuple[int, int]:
-    """How many patches fit along an axis, and how much is padded before it."""
+    """How many patches fit along an axis, and how much is padded before it. Raises INVALID_ARGUMENT where
+    the axis is far too short."""
     if padding == "VALID":
-        return max(0, -(-(size - reach + 1) // stride)), 0
+        room = size - reach + stride
+        if room <= -stride:
+            raise invalid(f"a patch that reaches over {reach} does not fit into an axis of size {size}")
+        return max(room, 0) // stride, 0
     count = -(-size // stride)
     return count, max(0, (count - 1) * stride + reach - size) // 2
 
 
-def _patches(xp: Any, x: Any, sizes: Sequence[int], strides: Sequence[int], rates: Sequence[int], padding: str) -> Any:
+def _patches(
+    xp: Any, x: Any, sizes: Sequence[int], strides: Sequence[int], rates: Sequence[int], padding: str
+) -> Any:
     count = len(sizes)
     if x.ndim != count + 2:
         raise invalid(f"the input must be of rank {count + 2}, but has shape {Shape(x.shape)}")
@@ -43,7 +53,10 @@ def _patches(xp: Any, x: Any, sizes: Sequence[int], strides: Sequence[int], rate
     reach = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates)]
     fits = [_extent(*item, padding) for item in zip(space, reach, strides)]
     many = [n for n, _ in fits]
-    ends = [max((n - 1) * stride + far, before + size) for (n, before), stride, far, size in zip(fits, strides, reach, space)]
+    ends = [
+        max((n - 1) * stride + far, before + size)
+        for (n, before), stride, far, size in zip(fits, strides, reach, space)
+    ]
     padded = x
     if padding == "SAME":
         padded = xp.zeros((x.shape[0], *ends, channels), x.dtype)
@@ -53,7 +66,8 @@ def _patches(xp: Any, x: Any, sizes: Sequence[int], strides: Sequence[int], rate
     for offset in product(*map(range, sizes)):
         starts = [at * rate for at, rate in zip(offset, rates)]
         taken = [
-            slice(start, start + (n - 1) * stride + 1 if n else start, stride) for start, n, stride in zip(starts, many, strides)
+            slice(start, start + (n - 1) * stride + 1 if n else start, stride)
+            for start, n, stride in zip(starts, many, strides)
         ]
         found[(slice(None), *[slice(None)] * count, *offset)] = padded[(slice(None), *taken)]
     return found.reshape((x.shape[0], *many, prod(sizes) * channels))
@@ -62,7 +76,7 @@ def _patches(xp: Any, x: Any, sizes: Sequence[int], strides: Sequence[int], rate
 def _shape(c: ShapeContext, count: int) -> Shape:
     sizes, strides = (_window(c.attr(name), name, count) for name in ("ksizes", "strides"))
     rates = _window(c.attr("rates"), "rates", count) if "rates" in c.attrs else (1,) * count
-    dims = c.with_rank(0, count + 2).dims or ()
+    dims: Sequence[Dim] = c.with_rank(0, count + 2).dims or ()
     reach = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates)]
     space: list[Dim] = []
     for size, far, stride in zip(dims[1:-1], reach, strides):
@@ -85,7 +99,8 @@ def _gradient(declared: Op, count: int) -> None:
         # Position 0 is the padding, and is dropped.
         places = g.Reshape(g.add_op(node.node.op, image, **{name: node.attr(name) for name in names}), [-1])
         rows = g.Reshape(dy, g.Pack([batch, np.int64(-1), channels]))
-        sums = g.UnsortedSegmentSum(g.Transpose(rows, [1, 0, 2]), places, g.cast(total + np.int64(1), dtypes.int32))
+        count_all = g.cast(total + np.int64(1), dtypes.int32)
+        sums = g.UnsortedSegmentSum(g.Transpose(rows, [1, 0, 2]), places, count_all)
         inner = g.Transpose(g.StridedSlice(sums, [1], [0], [1], end_mask=1), [1, 0, 2])
         return g.Reshape(inner, g.shape_of(x))
 

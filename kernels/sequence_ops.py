@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, vector

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from operator import methodcaller
 from typing import Any
@@ -174,9 +175,12 @@ def _(b: Binding) -> Any:
         return None
     wanted = _target(shape.constant)
     if x.shape.size is not None and x.shape.size == prod(wanted) and -1 not in wanted:
-        plain = methodcaller("reshape", wanted)
-        return lambda x, _: plain(x)
-    return lambda x, _: _reshape_to(wanted, x)
+        return partial(_on_first, methodcaller("reshape", wanted))
+    return partial(_on_first, partial(_reshape_to, wanted))
+
+
+def _on_first(function: Callable[[Any], Any], x: Any, shape: Any) -> Any:
+    return function(x)
 
 
 @reshape.elements

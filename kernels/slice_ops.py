@@ -24,6 +24,9 @@ MASKS = (
     "shrink_axis_mask: int = 0"
 )
 
+# For so many sets of dimensions is the index of a constant slice kept.
+_KEPT = 64
+
 # Slice
 
 
@@ -125,23 +128,28 @@ def _integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
     return elements_of(c, key) if constant is None else tuple(constant.tolist())
 
 
-def _strided_shape(c: ShapeContext) -> Shape:
-    spec, dims = _spec(c, 1), c.input(0).dims
-    return UNKNOWN if spec is None or dims is None else Shape(slicing.sliced_dims(spec, dims))
+def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
+    """The shape of the slice that inputs ``first`` and on take of a tensor of a shape."""
+    spec = _spec(c, first)
+    return UNKNOWN if spec is None or shape.dims is None else Shape(slicing.sliced_dims(spec, shape.dims))
 
 
-def _slicer(b: Binding, first: int) -> Callable[[Any], slicing.Index] | None:
-    """From dimensions to index, for begin, end and strides that are constants; None where they are not."""
-    parts = [b.inputs[i].constant for i in range(first, first + 3)]
-    if any(part is None for part in parts):
-        return None
-    spec = slicing.fitting_spec(*parts, slicing.masks_of(b.attrs))
+def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.Index]:
+    """From the values of begin, end and strides (inputs ``first`` and on) and a tensor's dimensions to the
+    index. Where the three are constants, that is worked out once for each set of dimensions."""
+    masks = slicing.masks_of(b.attrs)
+    begin, end, strides = (b.inputs[i].constant for i in range(first, first + 3))
+    if begin is None or end is None or strides is None:
+        return lambda begin, end, strides, dims: slicing.index_of(
+            slicing.fitting_spec(begin, end, strides, masks), dims
+        )
+    spec = slicing.fitting_spec(begin, end, strides, masks)
     known: dict[Any, slicing.Index] = {}
 
-    def index(dims: Any) -> slicing.Index:
+    def index(_begin: Any, _end: Any, _strides: Any, dims: Any) -> slicing.Index:
         found = known.get(dims)
         if found is None:
-            if len(known) > 64:
+            if len(known) > _KEPT:
                 known.clear()
             found = known[dims] = slicing.index_of(spec, dims)
         return found
@@ -152,41 +160,42 @@ def _slicer(b: Binding, first: int) -> Callable[[Any], slicing.Index] | None:
 strided_slice = op(
     "StridedSlice(input: T, begin: Index, end: Index, strides: Index; T: type, "
     f"Index: type in {{int16, int32, int64}}, {MASKS}) -> (output: T)",
-    shape=_strided_shape,
+    shape=lambda c: strided_dims(c, 1, c.input(0)),
 )
 
 
-@strided_slice.kernel
-def _(
-    xp: Any,
-    x: Any,
-    begin: Any,
-    end: Any,
-    strides: Any,
-    *,
-    begin_mask: int,
-    end_mask: int,
-    ellipsis_mask: int,
-    new_axis_mask: int,
-    shrink_axis_mask: int,
-) -> Any:
-    masks = slicing.Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
-    index = slicing.index_of(slicing.fitting_spec(begin, end, strides, masks), x.shape)
-    return x[(*index, ...)] if x.dtype == object else x[index]
-
-
 @strided_slice.bind
-def _(b: Binding) -> Any:
-    slicer = _slicer(b, 1)
-    if slicer is None:
-        return None
+def _(b: Binding) -> Callable[..., Any]:
+    index = indexer(b, 1)
     dims = b.inputs[0].shape.dims
-    if b.inputs[0].dtype.numpy == object:
-        return lambda x, _begin, _end, _strides: x[(*slicer(x.shape), ...)]
-    if dims is not None and None not in dims:
-        take = itemgetter(slicer(dims))
-        return lambda x, _begin, _end, _strides: take(x)
-    return lambda x, _begin, _end, _strides: x[slicer(x.shape)]
+    fixed = dims is not None and None not in dims and all(fact.constant is not None for fact in b.inputs[1:])
+    if b.inputs[0].dtype.numpy.kind == "O":
+        # Without the ellipsis a single element would come out of its array.
+        return _taking_views(index)
+    if fixed:
+        return _taking(itemgetter(index(None, None, None, dims)))
+    return _taking_by(index)
+
+
+def _taking(take: Callable[[Any], Any]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return take(x)
+
+    return taken
+
+
+def _taking_by(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return x[index(begin, end, strides, x.shape)]
+
+    return taken
+
+
+def _taking_views(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return x[(*index(begin, end, strides, x.shape), ...)]
+
+    return taken
 
 
 @strided_slice.elements
@@ -202,7 +211,8 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
     return tuple(picked.reshape(-1).tolist())
 
 
-def _mask_attrs(node: NodeView) -> dict[str, int]:
+def mask_attrs(node: NodeView) -> dict[str, int]:
+    """The masks of a strided slice as attributes for another."""
     names = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     return {name: node.attr(name) for name in names}
 
@@ -213,7 +223,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None, 
     if where[0].dtype.name == "int16":
         where = [g.cast(w, dtypes.int32) for w in where]
     shape = g.cast(g.shape_of(x), where[0].dtype)
-    return g.StridedSliceGrad(shape, *where, dy, **_mask_attrs(node)), None, None, None
+    return g.StridedSliceGrad(shape, *where, dy, **mask_attrs(node)), None, None, None
 
 
 strided_slice_grad = op(
@@ -224,37 +234,23 @@ strided_slice_grad = op(
 )
 
 
-@strided_slice_grad.kernel
-def _(
-    xp: Any,
-    shape: Any,
-    begin: Any,
-    end: Any,
-    strides: Any,
-    dy: Any,
-    *,
-    begin_mask: int,
-    end_mask: int,
-    ellipsis_mask: int,
-    new_axis_mask: int,
-    shrink_axis_mask: int,
-) -> Any:
-    masks = slicing.Masks(begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask)
-    dims = claim(ints(shape, "shape"), dy.dtype.itemsize)
-    return _scattered(xp, dims, slicing.fitting_spec(begin, end, strides, masks), dy)
+@strided_slice_grad.bind
+def _(b: Binding) -> Callable[..., Any]:
+    xp, index = b.xp, indexer(b, 1)
 
+    def scatter(shape: Any, begin: Any, end: Any, strides: Any, dy: Any) -> Any:
+        dims = claim(ints(shape, "shape"), dy.dtype.itemsize)
+        found = xp.full(dims, b"", dy.dtype) if dy.dtype.kind == "O" else xp.zeros(dims, dy.dtype)
+        part = found[(*index(begin, end, strides, dims), ...)]
+        if part.shape != dy.shape:
+            raise invalid(f"dy has shape {Shape(dy.shape)}, but the slice has shape {Shape(part.shape)}")
+        part[...] = dy
+        return found
 
-def _scattered(xp: Any, dims: Sequence[int], spec: slicing.Spec, dy: Any) -> Any:
-    """A tensor of these dimensions, dy in its slice and zeros elsewhere."""
-    expected = slicing.sliced_dims(spec, dims)
-    if dy.shape != expected:
-        raise invalid(f"dy has shape {Shape(dy.shape)}, but the slice has shape {Shape(expected)}")
-    found = xp.full(dims, b"", object) if dy.dtype == object else xp.zeros(dims, dy.dtype)
-    found[slicing.index_of(spec, dims)] = dy[()] if dy.ndim == 0 else dy
-    return found
+    return scatter
 
 
 @strided_slice_grad.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, None, None, None, Tensor]:
     _, begin, end, strides, _ = node.inputs
-    return None, None, None, None, g.StridedSlice(dy, begin, end, strides, **_mask_attrs(node))
+    return None, None, None, None, g.StridedSlice(dy, begin, end, strides, **mask_attrs(node))

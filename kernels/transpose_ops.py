@@ -66,7 +66,11 @@ def _declare(name: str, finish: Callable[[Any, Any], Any] | None) -> Op:
         if perm is None or shape.rank is None or finish:
             return None
         move = methodcaller("transpose", _checked(perm, shape.rank))
-        return lambda x, _: move(x)
+
+        def moved(x: Any, perm: Any) -> Any:
+            return move(x)
+
+        return moved
 
     @transpose.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:

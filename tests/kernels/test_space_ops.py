@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from tfg.kernels.builder import GraphBuilder
+
+from tests import reference
 
 from .harness import case, i32, i64, of, rand, table_tests
 
@@ -50,9 +53,6 @@ test_values, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_channels_first_is_channels_last_transposed() -> None:
-    from tests import reference
-    from tfg.kernels.builder import GraphBuilder
-
     for name, shape in (("SpaceToDepth", (2, 4, 6, 3)), ("DepthToSpace", (2, 2, 3, 8))):
         g = GraphBuilder()
         x = g.placeholder("float", shape, name="x")

@@ -100,7 +100,8 @@ def run(graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], init: Se
 
 
 def _feeds(feeds: Mapping[str, Any]) -> dict[str, Any]:
-    return {_full(name): value for name, value in feeds.items()}
+    # Copies, because TensorFlow may take a fed array as it is, and some operations write into their input.
+    return {_full(name): np.array(value) for name, value in feeds.items()}
 
 
 def _full(name: str) -> str:
