@@ -66,7 +66,10 @@ def _fill_field(message: Any, field: Any, random: Random, depth: int) -> None:
     target = getattr(message, field.name)
     count = random.choice((1, 1, 2, 5)) if field.is_repeated else 1
     if field.message_type and field.message_type.GetOptions().map_entry:
-        key_field, value_field = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
+        key_field, value_field = (
+            field.message_type.fields_by_name["key"],
+            field.message_type.fields_by_name["value"],
+        )
         for _ in range(count):
             key = _scalar(key_field, random)
             if value_field.message_type:
@@ -115,11 +118,80 @@ def without_empty(graph: graph_pb2.GraphDef) -> graph_pb2.GraphDef:
 
 _PIECE = re.compile(r'\s+|"(?:[^"\\\n]|\\.)*"|[\w.+-]+|.', re.DOTALL)
 _SPARE = (
-    *("{", "}", "<", ">", "[", "]", ":", ",", ";", '"', "'", "#", "\n", " ", "-", ".", "0", "1", "-1", "1e3", "0x1F"),
-    *("017", "08", "1.5", "1.", ".5", "1f", "inf", "-inf", "nan", "-nan", "true", "t", "False", "DT_INT32", "3", "nope"),
-    *("node {", "attr {", "node", "name:", 'op: "x"', 'input: "y"', "input: ['a', \"b\"]", "list {", "i: [1, 2]", "i: 1"),
-    *("f: 1e40", "s: 'a' \"b\"", "b: 1", "type: 1", "type: DT_FLOAT", "shape {}", "dim { size: -2 }", "9" * 20, "1_0"),
-    *("float_val: [1, 2.5]", 'key: "k"', "value {}", "value { i: 3 }", "# text\n", "[]", '"\\x41\\101\\n"', "tensor <>"),
+    *(
+        "{",
+        "}",
+        "<",
+        ">",
+        "[",
+        "]",
+        ":",
+        ",",
+        ";",
+        '"',
+        "'",
+        "#",
+        "\n",
+        " ",
+        "-",
+        ".",
+        "0",
+        "1",
+        "-1",
+        "1e3",
+        "0x1F",
+    ),
+    *(
+        "017",
+        "08",
+        "1.5",
+        "1.",
+        ".5",
+        "1f",
+        "inf",
+        "-inf",
+        "nan",
+        "-nan",
+        "true",
+        "t",
+        "False",
+        "DT_INT32",
+        "3",
+        "nope",
+    ),
+    *(
+        "node {",
+        "attr {",
+        "node",
+        "name:",
+        'op: "x"',
+        'input: "y"',
+        "input: ['a', \"b\"]",
+        "list {",
+        "i: [1, 2]",
+        "i: 1",
+    ),
+    *(
+        "f: 1e40",
+        "s: 'a' \"b\"",
+        "b: 1",
+        "type: 1",
+        "type: DT_FLOAT",
+        "shape {}",
+        "dim { size: -2 }",
+        "9" * 20,
+        "1_0",
+    ),
+    *(
+        "float_val: [1, 2.5]",
+        'key: "k"',
+        "value {}",
+        "value { i: 3 }",
+        "# text\n",
+        "[]",
+        '"\\x41\\101\\n"',
+        "tensor <>",
+    ),
 )
 
 

@@ -126,7 +126,9 @@ def test_binary_round_trip_keeps_everything(random: Random) -> None:
     message = random_graph(random)
     data = graph_to_bytes(graph_from_bytes(message.SerializeToString(), "x"))
     # Compared as text, for a NaN is not equal to itself.
-    assert text_format.MessageToString(graph_pb2.GraphDef.FromString(data)) == text_format.MessageToString(message)
+    assert text_format.MessageToString(graph_pb2.GraphDef.FromString(data)) == text_format.MessageToString(
+        message
+    )
 
 
 @_checked
