@@ -139,6 +139,7 @@ class _Run:
 
     path: str
     options: _Options
+    fed: tuple[str, ...] = ()
     saved: list[list[Any]] = field(default_factory=list[list[Any]])
     interrupted: bool = False
 
@@ -174,7 +175,8 @@ class _Run:
 
     def _work(self, session: Session, given: dict[str, values.FeedValue]) -> Work:
         options = self.options
-        wanted = session.plan(options.fetches, tuple(given), options.targets).feeds
+        self.fed = tuple(given)
+        wanted = session.plan(options.fetches, self.fed, options.targets).feeds
         found, data = values.resolve(given, wanted, np.random.default_rng(options.seed))
         cut = None
         if options.batch is not None:
@@ -217,8 +219,13 @@ class _Run:
                 meter.close()
 
     def _keep(self, session: Session, work: Work, now: Progress) -> None:
-        if self.options.state is not None:
-            session.save(self.options.state, now.notes(work.batches))
+        """Writes the state. Steps that only look at it leave the file, and its step number, as they were."""
+        state, options = self.options.state, self.options
+        if state is None:
+            return
+        plan = session.plan(options.fetches, self.fed, options.targets)
+        if plan.changes_state or not state.exists():
+            session.save(state, now.notes(work.batches))
 
     def _report(self, last: Result | None, work: Work) -> None:
         options = self.options

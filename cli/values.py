@@ -70,7 +70,7 @@ def _literal(name: str, text: str) -> Any:
         raise TfgError(
             Status.INVALID_ARGUMENT,
             f"the value {_shortened(text)} fed to {name!r} is not JSON: {reason}",
-            hint="a text needs quotes of its own: '\"text\"'; a file begins with @; zeros, ones and random are made up",
+            hint="a text needs quotes of its own: '\"text\"'; a file begins with @",
         ) from None
 
 

@@ -88,15 +88,25 @@ def _partial(binding: Binding) -> Callable[..., Any]:
         "output_types": binding.output_types,
     }
     keywords = {k: facts[k] if k in facts else binding.attrs[k] for k in op.wanted}
+    if op.asynchronous:
+        return partial(_with_callback, function, binding.xp, keywords)
     if op.takes_context:
-        return partial(_with_context, function, binding.xp, keywords) if keywords else partial(
-            _with_context_alone, function, binding.xp
+        return (
+            partial(_with_context, function, binding.xp, keywords)
+            if keywords
+            else partial(_with_context_alone, function, binding.xp)
         )
     return partial(function, binding.xp, **keywords)
 
 
 def _with_context(function: Any, xp: Any, keywords: dict[str, Any], ctx: Any, *inputs: Any) -> Any:
     return function(ctx, xp, *inputs, **keywords)
+
+
+def _with_callback(
+    function: Any, xp: Any, keywords: dict[str, Any], ctx: Any, *inputs: Any, done: Callable[[Any], None]
+) -> Any:
+    return function(ctx, xp, *inputs, done=done, **keywords)
 
 
 def _with_context_alone(function: Any, xp: Any, ctx: Any, *inputs: Any) -> Any:
@@ -113,9 +123,7 @@ def _spread(binding: Binding, function: Callable[..., Any]) -> Callable[..., Any
     return partial(_call_gathered, function, offset, layout)
 
 
-def _call_gathered(
-    function: Any, offset: int, layout: tuple[tuple[int, bool], ...], *values: Any
-) -> Any:
+def _call_gathered(function: Any, offset: int, layout: tuple[tuple[int, bool], ...], *values: Any) -> Any:
     arguments = list(values[:offset])
     position = offset
     for width, is_list in layout:

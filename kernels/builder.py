@@ -237,7 +237,13 @@ class GraphBuilder:
 
     # What nodes there are.
 
-    def placeholder(self, dtype: DType | str, shape: Sequence[int | None] | Shape | None = None, *, name: str | None = None) -> Tensor:
+    def placeholder(
+        self,
+        dtype: DType | str,
+        shape: Sequence[int | None] | Shape | None = None,
+        *,
+        name: str | None = None,
+    ) -> Tensor:
         """A value to be fed; a dimension of None is unknown, a shape of None altogether so."""
         return self.add_op("Placeholder", dtype=dtype, shape=shape, name=name)
 
@@ -279,7 +285,9 @@ class GraphBuilder:
     ) -> tuple[Node, list[Tensor]]:
         """The node that ``add_op`` would add, not held against its signature yet, and its input tensors."""
         if len(inputs) != len(signature.inputs):
-            raise invalid(f"operation {signature.name} takes {len(signature.inputs)} inputs, not {len(inputs)}")
+            raise invalid(
+                f"operation {signature.name} takes {len(signature.inputs)} inputs, not {len(inputs)}"
+            )
         given = {key: _as_attr(signature, key, value) for key, value in attrs.items()}
         groups = self._as_tensors(signature, inputs, given)
         tensors = [tensor for group in groups for tensor in group]
@@ -287,7 +295,9 @@ class GraphBuilder:
         written = (*(t.name for t in tensors), *self._controls)
         return Node(self.unique_name(name), signature.name, written, full, self._device), tensors
 
-    def _as_tensors(self, signature: Signature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]) -> list[list[Tensor]]:
+    def _as_tensors(
+        self, signature: Signature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]
+    ) -> list[list[Tensor]]:
         """One list of tensors per argument; plain values become constants of the dtype that fits."""
         known = {name: value for name, value in attrs.items() if isinstance(value, DType)}
         for arg, value in zip(signature.inputs, inputs):
@@ -323,7 +333,11 @@ def _as_array(value: Any, dtype: DType | None) -> Array:
     if dtype is not None:
         if dtype is dtypes.string:
             return _strings(np.asarray(value, object))
-        return np.asarray(value).astype(dtype.numpy) if not isinstance(value, np.ndarray) else value.astype(dtype.numpy)
+        return (
+            np.asarray(value).astype(dtype.numpy)
+            if not isinstance(value, np.ndarray)
+            else value.astype(dtype.numpy)
+        )
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
     else:
@@ -381,6 +395,3 @@ def _as_scalar_attr(kind: str, value: Any) -> Any:
             return value if isinstance(value, TensorValue) else of_array(np.asarray(value))
         case _:
             return value
-
-
-

@@ -87,7 +87,8 @@ class ShapeContext:
                 return UNKNOWN
             raise invalid("a shape must be a vector, not a scalar")
         if fact.elements is None:
-            return UNKNOWN if fact.shape[0] is None else Shape((None,) * fact.shape[0])
+            rank = fact.shape[0]
+            return UNKNOWN if rank is None else Shape((None,) * rank)
         for size in fact.elements:
             if size is not None and size < -1:
                 raise invalid(f"a dimension must not be negative, but is {size}")
@@ -190,7 +191,9 @@ def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact)
 Facts = Mapping[str, tuple[Fact, ...]]
 
 
-def infer_graph(graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None) -> dict[str, tuple[Fact, ...]]:
+def infer_graph(
+    graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None
+) -> dict[str, tuple[Fact, ...]]:
     """The facts of every node's outputs, by node name. ``given`` facts (of fed nodes) are taken as they are.
 
     Raises the first error, placed at its node; use ``faults`` for all of them.

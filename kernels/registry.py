@@ -40,6 +40,8 @@ GradientFunction = Callable[..., Any]
 
 # Keyword-only kernel parameters that are facts of the node rather than attributes.
 NODE_PARAMETERS = frozenset({"node_name", "input_types", "output_types"})
+# What an asynchronous kernel is given with every call.
+DONE = "done"
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class Op:
     differentiable: bool
     commutative: bool
     fresh: bool
+    asynchronous: bool
     ufunc: str
     operator: str
     kernel_types: dict[str, frozenset[str]]
@@ -103,7 +106,8 @@ class Op:
         code = getattr(self.kernel_function, "__code__", None)
         if code is None:
             return ()
-        return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        return tuple(name for name in names if name != DONE)
 
     def check(self) -> None:
         """Raises TypeError where the kernel's parameters do not fit the signature."""
@@ -131,6 +135,7 @@ def op(
     differentiable: bool = True,
     commutative: bool = False,
     fresh: bool = False,
+    asynchronous: bool = False,
     ufunc: str = "",
     operator: str = "",
     kernel_types: dict[str, str] | None = None,
@@ -145,6 +150,8 @@ def op(
         commutative: of its two inputs.
         fresh: its outputs are newly allocated and it keeps no reference to its inputs, so that the memory of
             either may be written over once the last reader has gone.
+        asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
+            calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
         ufunc: the name in numpy (and cupy) of the elementwise function that the kernel is, if it is just that.
         operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
         kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
@@ -158,7 +165,7 @@ def op(
         raise ValueError(f"operation {name} is declared twice")
     types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
     declared = Op(
-        name, text, shape, stateful, differentiable, commutative, fresh, ufunc, operator, types
+        name, text, shape, stateful, differentiable, commutative, fresh, asynchronous, ufunc, operator, types
     )
     declared.family = _declaring_family()
     if ufunc:

@@ -25,6 +25,9 @@ class Position:
     batch: int = 0
 
 
+START = Position()
+
+
 @dataclass(frozen=True)
 class Batches:
     """``arrays`` all have ``count`` rows; a batch takes ``size`` of them. The last batch of an epoch is

@@ -167,7 +167,7 @@ def differentiate(graph: Graph, loss: str, wrt: Sequence[str] = ()) -> Graph:
     """
     g = GraphBuilder(graph)
     y = g.tensor(loss)
-    names = _matching(graph, wrt) if wrt else _variables_behind(graph, y.node)
+    names = _matching(graph, wrt) if wrt else variables_behind(graph, y.node)
     if not names:
         raise graph.error_at(invalid(f"{loss!r} depends on no variable", hint="name one: --wrt NAME"), y.node)
     for name, found in zip(names, add_gradients(g, [y], [g.tensor(name) for name in names])):
@@ -199,7 +199,7 @@ def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
 _STARTS = frozenset({"Variable", "VariableV2", "VarHandleOp", "Placeholder", "PlaceholderWithDefault"})
 
 
-def _variables_behind(graph: Graph, end: str) -> list[str]:
+def variables_behind(graph: Graph, end: str) -> list[str]:
     """The floating variables that a node depends on by data edges, in file order."""
     behind, stack = {end}, [end]
     while stack:

@@ -45,8 +45,8 @@ class Liveness:
 
 
 def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
-    """The lines that the ends need. A constant needs its control inputs, but none of its data inputs unless
-    those have been folded too and stand behind control inputs of their own."""
+    """The lines that the ends need; what is fed has none. A constant needs its control inputs, but none of
+    its data inputs unless those have been folded too and stand behind control inputs of their own."""
     by_name = {line.name: line for line in lines}
     wanted = set(ends)
     for line in reversed(lines):
@@ -54,7 +54,8 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
             continue
         for text in line.prepared.node.inputs:
             source = endpoint(text)
-            if source.is_control or not line.is_constant or by_name[source.node].is_constant:
+            producer = by_name.get(source.node)
+            if producer is not None and (source.is_control or not line.is_constant or producer.is_constant):
                 wanted.add(source.node)
     return [line for line in lines if line.name in wanted]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graphfmt.graph import Endpoint, Graph, Node
-from ..kernels import binding
+from ..graphfmt.graph import Endpoint, Node
 from ..kernels.binding import Inline
+from ..kernels.facts import Fact
 from . import liveness
 from .analysis import Prepared
 from .liveness import Line, Liveness
@@ -42,47 +42,20 @@ class Segment:
 
 
 def lower(
-    graph: Graph,
-    prepared: Sequence[Prepared],
-    arguments: Sequence[str | None],
-    fetches: Sequence[Endpoint],
-    targets: Sequence[str],
+    lines: Sequence[Line],
+    facts: Mapping[str, Sequence[Fact]],
+    arguments: Sequence[Endpoint | None],
+    results: Sequence[Endpoint],
     *,
     traced: bool = False,
 ) -> Segment:
-    """Writes and compiles the function. ``arguments`` are the placeholders whose values it is given.
+    """Writes and compiles the function that takes the values of ``arguments`` (one that is None is not
+    looked at) and gives those of ``results``; references among the results are read.
 
     A traced function calls ``ctx.record(place)`` after every line; an untraced one knows nothing of it.
     """
-    given = {name for name in arguments if name is not None}
-    lines = [_line(graph, p) for p in prepared if p.node.name not in given]
-    lines = liveness.needed_lines(lines_with(lines, prepared, given), [*(f.node for f in fetches), *targets])
-    lines = [line for line in lines if line.name not in given]
-    facts = {p.node.name: p.output_facts for p in prepared}
-    writer = _Writer(liveness.analyse(lines, fetches), facts)
-    return writer.write(lines, arguments, fetches, traced)
-
-
-def lines_with(lines: list[Line], prepared: Sequence[Prepared], given: set[str]) -> list[Line]:
-    """The lines and, for dependencies' sake, the placeholders in their places."""
-    iterator = iter(lines)
-    return [Line(p, _never) if p.node.name in given else next(iterator) for p in prepared]
-
-
-def _never(*values: Any) -> Any:
-    raise AssertionError("a fed placeholder is not computed")
-
-
-def _line(graph: Graph, prepared: Prepared) -> Line:
-    """A node with its kernel; a node whose value is known and that does nothing else needs none."""
-    outputs = prepared.output_facts
-    if len(outputs) == 1 and outputs[0].constant is not None and not prepared.op.stateful:
-        return Line(prepared, None)
-    node, op = prepared.node, prepared.op
-    try:
-        return Line(prepared, binding.bind(op, node, prepared.bound, prepared.input_facts, np))
-    except binding.TfgError as error:
-        raise graph.error_at(error, node.name) from None
+    writer = _Writer(liveness.analyse(lines, results), facts)
+    return writer.write(lines, arguments, results, traced)
 
 
 @dataclass
@@ -90,7 +63,7 @@ class _Writer:
     """The function while it is written: ``names`` are the expressions of the values alive."""
 
     live: Liveness
-    facts: Mapping[str, Sequence[Any]]
+    facts: Mapping[str, Sequence[Fact]]
     names: dict[Endpoint, str] = field(default_factory=dict[Endpoint, str])
     namespace: dict[str, Any] = field(default_factory=lambda: {"reuse": _reuse, "reuse_other": _reuse_other})
     free: list[str] = field(default_factory=list[str])
@@ -99,13 +72,13 @@ class _Writer:
     def write(
         self,
         lines: Sequence[Line],
-        arguments: Sequence[str | None],
-        fetches: Sequence[Endpoint],
+        arguments: Sequence[Endpoint | None],
+        results: Sequence[Endpoint],
         traced: bool,
     ) -> Segment:
-        for place, name in enumerate(arguments):
-            if name is not None:
-                self.names[Endpoint(name, 0)] = f"a{place}"
+        for place, argument in enumerate(arguments):
+            if argument is not None:
+                self.names[argument] = f"a{place}"
         head = ", ".join(["ctx", *(f"a{place}" for place in range(len(arguments)))])
         body = [f"def segment({head}):"]
         nodes: list[Node] = []
@@ -115,13 +88,13 @@ class _Writer:
             if text is not None:
                 body.append(f" {text}; ctx.record({len(nodes)})" if traced else f" {text}")
                 nodes.append(line.prepared.node)
-        results = [self._fetched(fetch) for fetch in fetches]
-        body.append(f" return ({', '.join(results)}{',' if results else ''})")
+        values = [self._result(result) for result in results]
+        body.append(f" return ({', '.join(values)}{',' if values else ''})")
         exec(compile("\n".join(body), "<segment>", "exec"), self.namespace)
         return Segment(self.namespace["segment"], nodes)
 
-    def _fetched(self, fetch: Endpoint) -> str:
-        value = self.live.source.get(fetch, fetch)
+    def _result(self, result: Endpoint) -> str:
+        value = self.live.source.get(result, result)
         name = self._name(value)
         return f"{name}.read()" if self.facts[value.node][value.port].dtype.is_ref else name
 
@@ -152,8 +125,9 @@ class _Writer:
         deletion = f"; del {', '.join(gone)}" if gone and not self._all_scalar(dying) else ""
         if not outputs:
             return expression + deletion
-        flat = len(outputs) == 1 and not prepared.op.signature.outputs[0].is_list
-        return f"{', '.join(slots)}{' = ' if flat else ', = ' if len(slots) == 1 else ' = '}{expression}{deletion}"
+        is_one = len(outputs) == 1 and not prepared.op.signature.outputs[0].is_list
+        target = slots[0] if is_one else "".join(f"{slot}, " for slot in slots)
+        return f"{target} = {expression}{deletion}"
 
     def _all_scalar(self, values: Sequence[Endpoint]) -> bool:
         return all(self.facts[v.node][v.port].shape.rank == 0 for v in values)

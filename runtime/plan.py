@@ -12,15 +12,21 @@ from typing import Any
 
 import numpy as np
 
+from ..graphfmt import dtypes
 from ..graphfmt.dtypes import DType
-from ..graphfmt.errors import invalid
+from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
+from ..kernels.binding import bind
 from ..kernels.facts import Fact
-from .analysis import prepare
+from .analysis import Prepared, prepare
+from .executor import NodeError, execute
+from .liveness import Line, needed_lines
 from .lowering import Segment, lower
 from .memory import no_collection
 from .prune import Signature, prune
+from .step import Step
+from .units import Compute, Cut, cut, may_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,18 @@ class Feed:
 
     def check(self, value: Any) -> Any:
         """The value as kernels take it: an array of the feed's dtype, a numpy scalar for a number of rank 0
-        (Python's operators handle those several times as fast). Raises INVALID_ARGUMENT where it cannot be."""
+        (Python's operators handle those several times as fast). Raises INVALID_ARGUMENT."""
         array = self._as_array(value)
         if not self.shape.is_compatible(Shape(array.shape)):
             raise invalid(
-                f"Cannot feed value of shape {Shape(array.shape)} for {self.name!r}, which has shape {self.shape}"
+                f"Cannot feed value of shape {Shape(array.shape)} for {self.name!r}, "
+                f"which has shape {self.shape}"
             )
         return array if array.ndim or array.dtype == object else array[()]
 
     def _as_array(self, value: Any) -> Any:
         wanted = self.dtype.numpy
-        if isinstance(value, np.ndarray) and value.dtype == wanted and wanted != object:
+        if isinstance(value, np.ndarray) and value.dtype == wanted and not wanted.hasobject:
             return value
         if self.dtype.name in ("resource", "variant"):
             raise invalid(f"{self.name!r} is a {self.dtype}, which cannot be fed")
@@ -90,16 +97,38 @@ def as_strings(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """``segment`` computes the fetches from the feeds."""
+    """How a step of one signature runs: as one function (``segment``), or, where some node may have to wait,
+    as units under a scheduler (``cut``)."""
 
     graph: Graph
     feeds: tuple[Feed, ...]
-    segment: Segment
+    fetches: tuple[Endpoint, ...]
+    arguments: tuple[Endpoint | None, ...]
+    constants: Mapping[Endpoint, Any]
+    segment: Segment | None
+    cut: Cut | None
+    changes_state: bool
 
     @property
     def nodes(self) -> Sequence[Node]:
-        """The nodes that a step runs, in order."""
-        return self.segment.nodes
+        """The nodes that a step computes, in order; empty where that is for a scheduler to say."""
+        return self.segment.nodes if self.segment is not None else ()
+
+    def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
+        """Runs a step on the values of the feeds; gives those of the fetches."""
+        if self.segment is not None:
+            return self.segment.function(step, *values)
+        assert self.cut is not None
+        known = {argument: value for argument, value in zip(self.arguments, values) if argument is not None}
+        return execute(self.cut, step, {**self.constants, **known}, self.fetches)
+
+    def node_of(self, error: BaseException) -> Node | None:
+        """The node at which a step failed."""
+        if isinstance(error, NodeError):
+            return self.graph.index.get(error.node)
+        units = self.cut.units if self.cut is not None else ()
+        segments = [self.segment] if self.segment else [u.segment for u in units if isinstance(u, Compute)]
+        return next((node for node in (s.node_of(error) for s in segments) if node is not None), None)
 
 
 def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
@@ -117,8 +146,53 @@ def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
     feeds = tuple(
         _feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments)
     )
-    segment = lower(pruned.graph, prepared, pruned.arguments, pruned.fetches, pruned.targets, traced=traced)
-    return Plan(pruned.graph, feeds, segment)
+    fed = {name for name in pruned.arguments if name is not None}
+    lines = [_line(graph, p) for p in prepared if p.node.name not in fed]
+    lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
+    arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
+    waits = may_wait(lines)
+    return Plan(
+        graph=pruned.graph,
+        feeds=feeds,
+        fetches=pruned.fetches,
+        arguments=arguments,
+        constants=_constants(lines) if waits else {},
+        segment=None if waits else lower(lines, facts, arguments, pruned.fetches, traced=traced),
+        cut=cut(lines, facts, pruned.fetches) if waits else None,
+        changes_state=any(_changes_state(line.prepared) for line in lines),
+    )
+
+
+def _line(graph: Graph, prepared: Prepared) -> Line:
+    """A node with its kernel; a node whose value is known and that does nothing else needs none."""
+    outputs, node = prepared.output_facts, prepared.node
+    if len(outputs) == 1 and outputs[0].constant is not None and not prepared.op.stateful:
+        return Line(prepared, None)
+    try:
+        return Line(prepared, bind(prepared.op, node, prepared.bound, prepared.input_facts, np))
+    except TfgError as error:
+        raise graph.error_at(error, node.name) from None
+
+
+def _constants(lines: Sequence[Line]) -> dict[Endpoint, Any]:
+    return {
+        Endpoint(line.name, 0): line.prepared.output_facts[0].constant for line in lines if line.is_constant
+    }
+
+
+# Stateful operations that leave everything as it was.
+_READERS = frozenset(
+    {"VarHandleOp", "Variable", "VariableV2", "ReadVariableOp", "VarIsInitializedOp", "ResourceGather"}
+    | {"ResourceGatherNd", "CheckNumerics", "CheckNumericsV2", "Assert", "Print", "PrintV2", "Timestamp"}
+    | {"IsVariableInitialized", "VariableShape"}
+)
+
+
+def _changes_state(prepared: Prepared) -> bool:
+    """Whether a node may leave the session's state other than it was."""
+    if prepared.op.name in _READERS:
+        return False
+    return prepared.op.stateful or any(t.is_ref or t is dtypes.resource for t in prepared.bound.input_types)
 
 
 def _check_fetch(graph: Graph, name: str, fetch: Endpoint, outputs: Sequence[Fact]) -> None:

@@ -28,7 +28,7 @@ class Signature:
 @dataclass(frozen=True)
 class Pruned:
     """``graph`` holds the nodes that run and one placeholder per feed; ``arguments`` are those placeholders'
-    names in the order of the feeds (None for a feed that nothing reads); ``fetches`` may have been renamed."""
+    names in the order of the feeds (None for a feed that nothing reads)."""
 
     graph: Graph
     arguments: tuple[str | None, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.tensors import Array
-from .batches import Batches, Position
+from .batches import START, Batches, Position
 from .session import Observer, Session
 
 
@@ -47,7 +47,7 @@ class Progress:
     """Where a run stands: steps done in all, and the batch that comes next."""
 
     step: int = 0
-    position: Position = Position()
+    position: Position = START
 
     def notes(self, batches: Batches | None) -> dict[str, Any]:
         """As a state file keeps it."""
@@ -64,6 +64,9 @@ class Progress:
 def _order_of(batches: Batches) -> dict[str, Any]:
     """What decides which rows a batch has."""
     return {"rows": batches.count, "size": batches.size, "shuffle": batches.shuffle, "seed": batches.seed}
+
+
+BEGINNING = Progress()
 
 
 def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress:
@@ -88,7 +91,7 @@ class Result:
 def run(
     session: Session,
     work: Work,
-    start: Progress = Progress(),  # noqa: B008
+    start: Progress = BEGINNING,
     *,
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,

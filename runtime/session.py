@@ -15,6 +15,7 @@ import numpy as np
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
 from . import memory, plan, statefile, validation
+from .executor import NodeError
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
@@ -88,7 +89,7 @@ class Session:
             step.start_clock()
         try:
             with np.errstate(all="ignore"):
-                values = found.segment.function(step, *arguments)
+                values = found.execute(step, arguments)
         except Exception as error:
             raise self._explained(found, error) from error
         if observer is not None:
@@ -106,7 +107,9 @@ class Session:
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
-        node = failed.segment.node_of(error)
+        node = failed.node_of(error)
+        if isinstance(error, NodeError):
+            error = error.error
         if node is None:
             return error if isinstance(error, TfgError) else _internal(error)
         return self.graph.error_at(_as_tfg_error(error, node), node.name)

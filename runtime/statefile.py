@@ -1,8 +1,8 @@
 """State files: everything a session needs to go on, in one HDF5 file that proves itself.
 
 Layout: a resource's arrays lie under ``/<kind>/<container>/<name>:<field>``; a variable ``hidden/w`` of the
-default container is the dataset ``/Variable/hidden/w:value``. Every dataset carries its TensorFlow dtype and a
-checksum, and the root a commit record over all of them, written last: a copy that was cut short is found out.
+default container is the dataset ``/Variable/hidden/w:value``. Every dataset carries its TensorFlow dtype and
+a checksum, and the root a commit record over all of them, written last: a copy that was cut short is found out.
 
 A file is written under another name, flushed to the disk, read again and verified, and only then renamed:
 whatever happens, the old state or the new one is there.

@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``outputs`` are the values that no node reads, ``targets`` the nodes without outputs that none waits for."""
+    """``outputs`` are the values that no node reads, ``targets`` the groups (NoOp) that none waits for."""
 
     nodes: int
     inputs: Sequence[Entry]

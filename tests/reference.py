@@ -22,7 +22,9 @@ class Context:
         self.lines: list[str] = []
 
     def resource(self, container: str, name: str, kind: type, make: Any) -> Any:
-        return self.resources.setdefault((container, name, kind), None) or self._make(container, name, kind, make)
+        return self.resources.setdefault((container, name, kind), None) or self._make(
+            container, name, kind, make
+        )
 
     def _make(self, container: str, name: str, kind: type, make: Any) -> Any:
         made = self.resources[container, name, kind] = make()
@@ -35,7 +37,9 @@ class Context:
         pass
 
 
-def run(graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], context: Context | None = None) -> list[Any]:
+def run(
+    graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], context: Context | None = None
+) -> list[Any]:
     """The values of the fetches (a node name without outputs may be among them, and gives None)."""
     context = context or Context()
     values: dict[tuple[str, int], Any] = {(endpoint(k).node, endpoint(k).port): v for k, v in feeds.items()}

@@ -29,7 +29,14 @@ from tests import reference
 GOLDEN = Path(__file__).parent / "golden"
 
 # Relative tolerances where a row names none: a few units in the last place.
-TOLERANCE = {"half": 2e-3, "bfloat16": 1.6e-2, "float": 2e-6, "double": 1e-12, "complex64": 4e-6, "complex128": 1e-12}
+TOLERANCE = {
+    "half": 2e-3,
+    "bfloat16": 1.6e-2,
+    "float": 2e-6,
+    "double": 1e-12,
+    "complex64": 4e-6,
+    "complex128": 1e-12,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +215,10 @@ def recorded(family: str, row: Case) -> Record:
 
 def _series(store: dict[str, Any], prefix: str) -> list[Any]:
     count = int(store.get(f"{prefix}s", 0))
-    return [unpack(store.get(f"{prefix}{i}/none"), store.get(f"{prefix}{i}"), store.get(f"{prefix}{i}/dtype")) for i in range(count)]
+    return [
+        unpack(store.get(f"{prefix}{i}/none"), store.get(f"{prefix}{i}"), store.get(f"{prefix}{i}/dtype"))
+        for i in range(count)
+    ]
 
 
 def unpack(none: Any, raw: Any, dtype: Any) -> Any:
@@ -276,7 +286,9 @@ def assert_same(actual: Any, expected: Any, tol: float | None, what: str) -> Non
     np.testing.assert_allclose(a, e, rtol=limit, atol=limit * min(scale, 1.0) + 1e-30, err_msg=what)
 
 
-def table_tests(cases: Sequence[Case]) -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
+def table_tests(
+    cases: Sequence[Case],
+) -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
     """The three tests of a table: values, static shapes, gradients."""
     family = inspect.stack()[1].filename.rsplit("/test_", 1)[1].removesuffix(".py")
     parametrize = pytest.mark.parametrize("row", cases, ids=str)
@@ -352,4 +364,8 @@ def missing_rows(family: str, cases: Sequence[Case]) -> list[str]:
     module = f"tfg.kernels.{family}"
     registry.import_all()
     tested = {row.op for row in cases}
-    return [o.name for o in registry.all_ops() if getattr(o.shape, "__module__", "") == module and o.name not in tested]
+    return [
+        o.name
+        for o in registry.all_ops()
+        if getattr(o.shape, "__module__", "") == module and o.name not in tested
+    ]
