@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import types
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
-from .elementwise import binary, in_float, unary
+from .elementwise import binary, in_float, unary, zeros_where
 
 neg = unary("Neg", types.SIGNED, "negative", "-{}")
 absolute = unary("Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")
@@ -79,31 +80,28 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return g.ReciprocalGrad(node.outputs[0], dy)
 
 
-# Gradients in terms of the output y, whose conjugate counts where it is complex.
+# Gradients in terms of the output y, whose conjugate counts where it is complex. Where dy is 0, so are they:
+# the infinite slope of a root at 0 must not make a NaN of an element that the loss does not depend on.
+
+
+def _slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any:
+    return in_float(xp, lambda y, dy: zeros_where(xp, dy == 0, dy * factor(y.conj())), y, dy)
 
 
 @sqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return in_float(xp, lambda y, dy: dy * y.dtype.type(0.5) / y.conj(), y, dy)
+    return _slope(xp, lambda y: y.dtype.type(0.5) / y, y, dy)
 
 
 @rsqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    def cubed(y: Any, dy: Any) -> Any:
-        y = y.conj()
-        return dy * y.dtype.type(-0.5) * (y * y * y)
-
-    return in_float(xp, cubed, y, dy)
+    return _slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, dy)
 
 
 @reciprocal_grad.kernel
 @inv_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    def squared(y: Any, dy: Any) -> Any:
-        y = y.conj()
-        return dy * (-y * y)
-
-    return in_float(xp, squared, y, dy)
+    return _slope(xp, lambda y: -y * y, y, dy)
 
 
 @sqrt_grad.gradient

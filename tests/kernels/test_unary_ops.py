@@ -26,6 +26,7 @@ CASES: list[Case] = [
     case("Sign", of("complex128", [0, 3 + 4j])),
     *(case(name, f32([0.5, 2, 3]), f32([1, -1, 0]), grad=True) for name in SLOPES),
     *(case(name, f32(0.5), f32(3), grad=True) for name in SLOPES),
+    *(case(name, f32([NAN, 0, INF, 0]), f32([0, 0, 0, 2])) for name in SLOPES),
     *(
         case(name, rand(3, dtype="complex128") + 1j, rand(3, seed=1, dtype="complex128") - 2j, grad=True)
         for name in SLOPES
