@@ -59,18 +59,21 @@ def node_of(message: graph_pb2.NodeDef, memo: Memo) -> Node:
 def _node_rest(message: graph_pb2.NodeDef) -> bytes:
     if not (message.HasField("experimental_debug_info") or message.HasField("experimental_type")):
         return b""
-    return _kept(message, build.NODE_REST).SerializeToString(deterministic=True)
+    return _kept(message, build.NODE_REST)
 
 
-def _kept(message: Any, fields: Iterable[str]) -> Any:
-    """A copy with only some of its message-typed fields."""
+def _kept(message: Any, fields: Iterable[str]) -> bytes:
+    """Some fields of a message, serialised."""
+    return _without(message, {field.name for field in message.DESCRIPTOR.fields}.difference(fields))
+
+
+def _without(message: Any, fields: Iterable[str]) -> bytes:
+    """All but some fields of a message, serialised."""
     rest = type(message)()
+    rest.CopyFrom(message)
     for name in fields:
-        if message.DESCRIPTOR.fields_by_name[name].is_repeated:
-            getattr(rest, name).extend(getattr(message, name))
-        elif message.HasField(name):
-            getattr(rest, name).CopyFrom(getattr(message, name))
-    return rest
+        rest.ClearField(name)
+    return rest.SerializeToString(deterministic=True)
 
 
 def attr_of(message: graph_pb2.AttrValue) -> AttrValue:
@@ -142,28 +145,6 @@ def _function_def(message: graph_pb2.FunctionDef, memo: Memo) -> FunctionDef:
     )
 
 
-def _without(message: Any, fields: Iterable[str]) -> bytes:
-    """A message serialised without some of its fields."""
-    rest = type(message)()
-    dropped = set(fields)
-    for field, value in message.ListFields():
-        if field.name not in dropped:
-            _copy_field(rest, field, value)
-    return rest.SerializeToString(deterministic=True)
-
-
-def _copy_field(target: Any, field: Any, value: Any) -> None:
-    if field.message_type is not None and (
-        not field.is_repeated or field.message_type.GetOptions().map_entry
-    ):
-        copied = getattr(target, field.name)
-        copied.MergeFrom(value)
-    elif field.is_repeated:
-        getattr(target, field.name).extend(value)
-    else:
-        setattr(target, field.name, value)
-
-
 def _argument(message: graph_pb2.OpDef.ArgDef) -> Argument:
     return Argument(
         message.name,
@@ -173,7 +154,7 @@ def _argument(message: graph_pb2.OpDef.ArgDef) -> Argument:
         message.type_list_attr,
         message.is_ref,
         message.description,
-        _kept(message, build.ARGUMENT_REST).SerializeToString(deterministic=True),
+        _kept(message, build.ARGUMENT_REST),
     )
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .source import Source
 
 
+# What graphs written here claim as their producer; TensorFlow has accepted it since 2.0.
+PRODUCER = 1087
+
+
 class Endpoint(NamedTuple):
     """One output of a node: ``name:port``. Port -1 is the control output, ``^name``."""
 

@@ -12,7 +12,8 @@ from google.protobuf import text_format
 
 from . import tobinary
 from .schema import graph_pb2, meta_graph_pb2, tensor_pb2
-from .textschema import Tree
+from .textschema import Field, Tree
+from .textschema import message as schema_of
 
 
 def serialised(name: str, tree: Tree) -> bytes:
@@ -35,27 +36,33 @@ def message_type(name: str) -> Any:
 
 def fill(message: Any, tree: Tree) -> None:
     """Puts a parsed tree, and the objects that were built inside it, into an empty message."""
+    fields = schema_of(message.DESCRIPTOR.full_name.removeprefix("tfg.")).fields
     for name, value in tree.items():
         if name:
-            _fill_field(message, message.DESCRIPTOR.fields_by_name[name], value)
+            _fill_field(message, fields[name], value)
 
 
-def _fill_field(message: Any, field: Any, value: Any) -> None:
+def _fill_field(message: Any, field: Field, value: Any) -> None:
     target = getattr(message, field.name)
-    if field.is_repeated and field.message_type and field.message_type.GetOptions().map_entry:
-        valued = field.message_type.fields_by_name["value"]
-        for key, item in value.items():
-            if valued.message_type is None:
-                target[key] = item
-            else:
-                _put(target[key], item)
-    elif field.message_type is not None:
-        for item in value if field.is_repeated else (value,):
-            _put(target.add() if field.is_repeated else target, item)
-    elif field.is_repeated:
+    if field.is_map:
+        _fill_map(
+            target, value, is_scalar=field.message is None or field.message.fields["value"].message is None
+        )
+    elif field.message is not None:
+        for item in value if field.repeated else (value,):
+            _put(target.add() if field.repeated else target, item)
+    elif field.repeated:
         target.extend(value)
     else:
         setattr(message, field.name, value)
+
+
+def _fill_map(target: Any, entries: dict[Any, Any], is_scalar: bool) -> None:
+    for key, item in entries.items():
+        if is_scalar:
+            target[key] = item
+        else:
+            _put(target[key], item)
 
 
 def _put(target: Any, value: Any) -> None:

@@ -71,12 +71,19 @@ _KINDS = [
 _SCALARS = {getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind for kind in _KINDS}
 
 
+def _is_repeated(field: Any) -> bool:
+    # An older protobuf knows the label only, and a newer one warns of it.
+    return (
+        field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
+    )
+
+
 def _row(field: Any) -> str:
     kind = _SCALARS.get(field.type) or _name(field.message_type or field.enum_type)
     is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
     oneof = field.containing_oneof.name if field.containing_oneof else ""
     explicit = field.has_presence and not oneof and field.message_type is None
-    label = "map" if is_map else "repeated" if field.is_repeated else "optional" if explicit else ""
+    label = "map" if is_map else "repeated" if _is_repeated(field) else "optional" if explicit else ""
     return f'("{kind}", "{label}", "{oneof}")'
 
 

@@ -50,8 +50,13 @@ def _fill(message: Any, random: Random, depth: int) -> None:
             _fill_field(message, field, random, depth)
     if name == "TensorProto":
         message.tensor_shape.SetInParent()
-    if name == "OpDef" or name == "FunctionDef":
-        message.DESCRIPTOR  # noqa: B018
+
+
+def _is_repeated(field: Any) -> bool:
+    # An older protobuf knows the label only, and a newer one warns of it.
+    return (
+        field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
+    )
 
 
 def _fill_shape(message: Any, random: Random) -> None:
@@ -64,7 +69,7 @@ def _fill_shape(message: Any, random: Random) -> None:
 
 def _fill_field(message: Any, field: Any, random: Random, depth: int) -> None:
     target = getattr(message, field.name)
-    count = random.choice((1, 1, 2, 5)) if field.is_repeated else 1
+    count = random.choice((1, 1, 2, 5)) if _is_repeated(field) else 1
     if field.message_type and field.message_type.GetOptions().map_entry:
         key_field, value_field = (
             field.message_type.fields_by_name["key"],
@@ -79,11 +84,11 @@ def _fill_field(message: Any, field: Any, random: Random, depth: int) -> None:
                 target[key] = _scalar(value_field, random)
     elif field.message_type:
         for _ in range(count):
-            child = target.add() if field.is_repeated else target
+            child = target.add() if _is_repeated(field) else target
             child.SetInParent()
             if depth < 14:
                 _fill(child, random, depth + 1)
-    elif field.is_repeated:
+    elif _is_repeated(field):
         target.extend(_scalar(field, random) for _ in range(count))
     else:
         setattr(message, field.name, _scalar(field, random))
@@ -118,48 +123,11 @@ def without_empty(graph: graph_pb2.GraphDef) -> graph_pb2.GraphDef:
 
 _PIECE = re.compile(r'\s+|"(?:[^"\\\n]|\\.)*"|[\w.+-]+|.', re.DOTALL)
 _SPARE = (
+    *("{", "}", "<", ">", "[", "]", ":", ",", ";", '"', "'", "#", "\n", " ", "-", ".", "0", "1", "-1", "1e3"),
+    *("0x1F", "017", "08", "1.5", "1.", ".5", "1f", "inf", "-inf", "nan", "-nan", "true", "t", "False", "3"),
     *(
-        "{",
-        "}",
-        "<",
-        ">",
-        "[",
-        "]",
-        ":",
-        ",",
-        ";",
-        '"',
-        "'",
-        "#",
-        "\n",
-        " ",
-        "-",
-        ".",
-        "0",
-        "1",
-        "-1",
-        "1e3",
-        "0x1F",
-    ),
-    *(
-        "017",
-        "08",
-        "1.5",
-        "1.",
-        ".5",
-        "1f",
-        "inf",
-        "-inf",
-        "nan",
-        "-nan",
-        "true",
-        "t",
-        "False",
-        "DT_INT32",
-        "3",
         "nope",
-    ),
-    *(
+        "DT_INT32",
         "node {",
         "attr {",
         "node",
@@ -167,31 +135,18 @@ _SPARE = (
         'op: "x"',
         'input: "y"',
         "input: ['a', \"b\"]",
-        "list {",
-        "i: [1, 2]",
-        "i: 1",
     ),
+    *("list {", "i: [1, 2]", "i: 1", "f: 1e40", "s: 'a' \"b\"", "b: 1", "type: 1", "type: DT_FLOAT", "1_0"),
     *(
-        "f: 1e40",
-        "s: 'a' \"b\"",
-        "b: 1",
-        "type: 1",
-        "type: DT_FLOAT",
         "shape {}",
         "dim { size: -2 }",
         "9" * 20,
-        "1_0",
-    ),
-    *(
         "float_val: [1, 2.5]",
         'key: "k"',
         "value {}",
         "value { i: 3 }",
-        "# text\n",
-        "[]",
-        '"\\x41\\101\\n"',
-        "tensor <>",
     ),
+    *("# text\n", "[]", '"\\x41\\101\\n"', "tensor <>"),
 )
 
 

@@ -51,7 +51,7 @@ def test_round_trip(tmp_path: Path, name: str) -> None:
     save(GRAPH, tmp_path / name)
     assert load(tmp_path / name) == load(str(tmp_path / name)) == GRAPH
     assert (tmp_path / name).read_bytes().startswith(b"node {") is (name != "g.pb")
-    assert os.listdir(tmp_path) == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_content_decides_where_the_name_does_not(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(TfgError) as caught:
             save(Graph(), path)
         assert caught.value.status is Status.RESOURCE_EXHAUSTED
-    assert load(path) == GRAPH and os.listdir(tmp_path) == ["g.pb"]
+    assert load(path) == GRAPH and list(tmp_path.iterdir()) == [path]
     (tmp_path / "link.pb").symlink_to(path)
     save(Graph(), tmp_path / "link.pb")
     assert load(path) == Graph() and (tmp_path / "link.pb").is_symlink()

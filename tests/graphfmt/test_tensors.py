@@ -1,4 +1,4 @@
-"""Tensors: what cannot be, and what must stay cheap. That values are right is held against TensorFlow's Const."""
+"""Tensors: what cannot be, and what must stay cheap. Values are held against TensorFlow's elsewhere."""
 
 from __future__ import annotations
 

@@ -106,8 +106,8 @@ def test_values(text: str, value: object) -> None:
 
 
 def test_map_entries_may_lack_parts_and_the_last_wins() -> None:
-    text = 'node { attr { value { i: 1 } } attr { key: "a" } attr { key: "b" value { i: 1 } } attr { key: "b" } }'
-    assert read_graph(text, "x").nodes[0].attrs == {"": 1, "a": None, "b": None}
+    text = 'attr { value { i: 1 } } attr { key: "a" } attr { key: "b" value { i: 1 } } attr { key: "b" }'
+    assert read_graph(f"node {{ {text} }}", "x").nodes[0].attrs == {"": 1, "a": None, "b": None}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,8 @@ def test_deep_but_allowed() -> None:
         'node {{ name: "n{0}" op: "A" input: "n{1}" }}\n',
         'node {{\n  name: "n{0}" op: "A" input: "n{1}" }}\n',
         'node {{ name: "n{0}" op: "A" input: ["n{1}"] }} ',
-        'node {{\n  name: "n{0}"\n  op: "A"\n  input: "n{1}"\n  attr {{\n    key: "i"\n    value {{\n      i: {0}\n    }}\n  }}\n}}\n',
+        'node {{\n  name: "n{0}"\n  op: "A"\n  input: "n{1}"\n'
+        '  attr {{\n    key: "i"\n    value {{\n      i: {0}\n    }}\n  }}\n}}\n',
     ],
 )
 def test_long_chains(node: str) -> None:

@@ -12,12 +12,20 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 tf = pytest.importorskip("tensorflow")
 
+# ruff: noqa: E402
 from google.protobuf import text_format
 from tfg.graphfmt.binary import graph_from_bytes, graph_to_bytes
 from tfg.graphfmt.dtypes import BY_NUMBER, DTYPES
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.frombinary import tensor_of
-from tfg.graphfmt.schema import debug_info_pb2, event_pb2, graph_pb2, meta_graph_pb2, step_stats_pb2, tensor_pb2
+from tfg.graphfmt.schema import (
+    debug_info_pb2,
+    event_pb2,
+    graph_pb2,
+    meta_graph_pb2,
+    step_stats_pb2,
+    tensor_pb2,
+)
 from tfg.graphfmt.tensors import FIELD_OF, of_array
 from tfg.graphfmt.textreader import read_graph
 from tfg.graphfmt.textwriter import write_graph
@@ -27,12 +35,25 @@ from tests.graphfmt.messages import random_graph
 
 MODULES = (debug_info_pb2, tensor_pb2, graph_pb2, meta_graph_pb2, step_stats_pb2, event_pb2)
 _HOMES = (
-    "framework.allocation_description framework.attr_value framework.cost_graph framework.full_type "
-    "framework.function framework.graph framework.graph_debug_info framework.node_def framework.op_def "
-    "framework.resource_handle framework.step_stats framework.summary framework.tensor "
-    "framework.tensor_description framework.tensor_shape framework.types framework.versions "
-    "protobuf.config protobuf.meta_graph protobuf.saved_model protobuf.saver protobuf.struct util.event"
-).split()
+    *(
+        "allocation_description",
+        "attr_value",
+        "cost_graph",
+        "full_type",
+        "function",
+        "graph",
+        "graph_debug_info",
+    ),
+    *("node_def", "op_def", "resource_handle", "step_stats", "summary", "tensor", "tensor_description"),
+    *("tensor_shape", "types", "versions"),
+)
+_OTHER_HOMES = (
+    "protobuf.config",
+    "protobuf.meta_graph",
+    "protobuf.saved_model",
+    "protobuf.saver",
+    "protobuf.struct",
+)
 
 
 def _theirs(name: str) -> Any:
@@ -41,9 +62,11 @@ def _theirs(name: str) -> Any:
 
     if name == "HistogramProto":
         return importlib.import_module("tensorflow.core.framework.summary_pb2").HistogramProto.DESCRIPTOR
-    for home in _HOMES:
+    for home in (*(f"framework.{home}" for home in _HOMES), *_OTHER_HOMES, "util.event"):
         module = importlib.import_module(f"tensorflow.core.{home}_pb2")
-        found = module.DESCRIPTOR.message_types_by_name.get(name) or module.DESCRIPTOR.enum_types_by_name.get(name)
+        found = module.DESCRIPTOR.message_types_by_name.get(name) or module.DESCRIPTOR.enum_types_by_name.get(
+            name
+        )
         if found is not None:
             return found
     raise LookupError(name)
@@ -72,7 +95,9 @@ def _assert_same_message(ours: Any, theirs: Any) -> None:
 
 
 def _assert_same_enum(ours: Any, theirs: Any) -> None:
-    assert [(v.name, v.number) for v in ours.values] == [(v.name, v.number) for v in theirs.values], ours.full_name
+    assert [(v.name, v.number) for v in ours.values] == [(v.name, v.number) for v in theirs.values], (
+        ours.full_name
+    )
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__.rpartition(".")[2])
