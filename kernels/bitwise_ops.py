@@ -47,9 +47,14 @@ population_count = op(
 
 @population_count.kernel
 def _(xp: Any, x: Any) -> Any:
-    """Adds up neighbouring bits, then pairs, then nibbles, as many as the type is wide."""
-    bits = 8 * x.dtype.itemsize
-    unsigned = xp.asarray(x).astype(xp.uint64) & xp.uint64((1 << bits) - 1)
+    unsigned = xp.asarray(x).view(f"u{x.dtype.itemsize}")
+    if hasattr(xp, "bitwise_count"):
+        return xp.bitwise_count(unsigned)
+    return _count_bits(xp, unsigned.astype(xp.uint64))
+
+
+def _count_bits(xp: Any, x: Any) -> Any:
+    """Adds up neighbouring bits, then pairs, then nibbles, where there is no function for it."""
     for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
-        unsigned = (unsigned & xp.uint64(mask)) + ((unsigned >> xp.uint64(shift)) & xp.uint64(mask))
-    return ((unsigned * xp.uint64(0x0101010101010101)) >> xp.uint64(56)).astype(xp.uint8)
+        x = (x & xp.uint64(mask)) + ((x >> xp.uint64(shift)) & xp.uint64(mask))
+    return ((x * xp.uint64(0x0101010101010101)) >> xp.uint64(56)).astype(xp.uint8)

@@ -38,9 +38,16 @@ def _(xp: Any, x: Any) -> Any:
 
 
 def _digamma(xp: Any, x: Any) -> Any:
-    """NaN at the poles."""
-    is_pole = (x <= 0) & (x == xp.floor(x))
-    return xp.where(is_pole, x.dtype.type("nan"), special_functions(xp).digamma(x))
+    """By reflection below 0, where scipy takes four hundred times as long; NaN at the poles."""
+    special = special_functions(xp)
+    is_low = x <= 0
+    if not is_low.any():
+        return special.digamma(x)
+    wide = x.astype(xp.float64)
+    offset = wide - xp.rint(wide)
+    reflected = xp.where(offset == 0, xp.nan, xp.pi / xp.tan(xp.pi * offset))
+    found = special.digamma(xp.where(is_low, 1 - wide, wide))
+    return xp.where(is_low, found - reflected, found).astype(x.dtype)
 
 
 @digamma.gradient
@@ -221,6 +228,7 @@ def _(xp: Any, a: Any, b: Any, x: Any) -> Any:
         raise invalid(f"Betainc needs scalars and tensors of one shape, not {list(map(list, sizes))}")
     special = special_functions(xp)
     is_defined = (a > 0) & (b > 0) & (x >= 0) & (x <= 1) & xp.isfinite(a) & xp.isfinite(b)
+    a, b, x = (xp.where(is_defined, v, v.dtype.type(1)) for v in (a, b, x))
     return xp.where(is_defined, special.betainc(a, b, x), x.dtype.type("nan"))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import shapes, types
+from .binding import Binding
 from .broadcasting import sum_to
 from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, where
@@ -126,6 +128,22 @@ clip = op(
 )
 
 
+@clip.bind
+def _(b: Binding) -> Any:
+    """Constant bounds, as they mostly are, need no looking at."""
+    low, high = b.inputs[1].constant, b.inputs[2].constant
+    if low is None or high is None or low.ndim or high.ndim or b.input_types[0].is_complex:
+        return None
+    if low != low or high != high:
+        return None
+    return partial(_clip, b.xp)
+
+
+def _clip(xp: Any, t: Any, low: Any, high: Any) -> Any:
+    clipped = xp.minimum(t, high)
+    return xp.maximum(clipped, low, out=clipped) if clipped.ndim else xp.maximum(clipped, low)
+
+
 @clip.kernel
 def _(xp: Any, t: Any, low: Any, high: Any) -> Any:
     """The lower bound wins over the upper. A bound of NaN does not count, an element of NaN stays."""
@@ -139,8 +157,7 @@ def _(xp: Any, t: Any, low: Any, high: Any) -> Any:
         return _clip_parts(xp, t, low, high)
     if t.dtype.kind not in "iu":
         low, high = _without_nan(xp, low, "-inf"), _without_nan(xp, high, "inf")
-    clipped = xp.minimum(t, high)
-    return xp.maximum(clipped, low, out=clipped) if clipped.ndim else xp.maximum(clipped, low)
+    return _clip(xp, t, low, high)
 
 
 def _without_nan(xp: Any, bound: Any, unbounded: str) -> Any:

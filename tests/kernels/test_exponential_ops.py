@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from .harness import Case, case, f32, f64, i32, i64, of, rand, table_tests
+from tests import reference
+
+from .harness import Case, assert_same, case, f32, f64, graph_of, i32, i64, of, rand, run_tfg, table_tests
 
 INF, NAN = np.inf, np.nan
 SPECIAL = [NAN, INF, -INF, 0.0, -0.0, 1.5, -2.5, 1e-3, 16, -80, 20, -20]
@@ -56,3 +59,12 @@ CASES: list[Case] = [
 ]
 
 test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float", "half", "int8", "complex64"])
+def test_constant_exponents(exponent: int, dtype: str) -> None:
+    """Squares and cubes are products, and the same."""
+    row = case("Pow", of(dtype, [[1, -2], [0, 3]]), of(dtype, exponent))
+    graph, outputs, _ = graph_of(row, constants=True)
+    assert_same(reference.run(graph, outputs, {})[0], run_tfg(row)[0], 1e-6, str(row))

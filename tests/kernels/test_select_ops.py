@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from .harness import Case, case, f32, f64, i32, of, rand, table_tests
+from tests import reference
+
+from .harness import Case, assert_same, case, f32, f64, graph_of, i32, of, rand, recorded, table_tests
 
 INF, NAN = np.inf, np.nan
 T, F = np.array(True), np.array(False)
@@ -78,3 +81,13 @@ CASES: list[Case] = [
 ]
 
 test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+@pytest.mark.parametrize(
+    "row", [c for c in CASES if c.op == "ClipByValue" and c.inputs[1].ndim == 0], ids=str
+)
+def test_constant_bounds(row: Case) -> None:
+    """Known bounds are looked at when a plan is built, to the same effect."""
+    graph, outputs, _ = graph_of(row, constants=True)
+    (found,) = reference.run(graph, outputs, {})
+    assert_same(found, recorded("select_ops", row).values[0], 0, str(row))
