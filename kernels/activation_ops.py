@@ -39,7 +39,8 @@ def _grad_op(text: str) -> Callable[[Callable[..., Any]], Op]:
 
 
 relu = op(
-    "Relu(features: T; T: type in {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, "
+    "Relu(features: T; T: type in {float, double, int32, uint8, int16, int8, int64, bfloat16, "
+    "uint16, half, uint32, "
     "uint64, qint8}) -> (activations: T)",
     shape=shapes.like_input,
     fresh=True,
@@ -67,7 +68,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     return g.ReluGrad(dy, x), g.zeros_like(x)
 
 
-relu6 = op(f"Relu6(features: T; T: type in {REAL_NUMBERS}) -> (activations: T)", shape=shapes.like_input, fresh=True)
+relu6 = op(
+    f"Relu6(features: T; T: type in {REAL_NUMBERS}) -> (activations: T)", shape=shapes.like_input, fresh=True
+)
 
 
 @relu6.kernel
@@ -123,7 +126,11 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     return g.LeakyReluGrad(dy, x, alpha=node.attr("alpha")), g.zeros_like(x)
 
 
-elu = op(f"Elu(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)", shape=shapes.like_input, fresh=True)
+elu = op(
+    f"Elu(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)",
+    shape=shapes.like_input,
+    fresh=True,
+)
 
 
 @elu.kernel
@@ -141,7 +148,11 @@ def elu_grad(xp: Any, dy: Any, y: Any) -> Any:
     return xp.where(y < 0, (y + y.dtype.type(1)) * dy, dy)
 
 
-selu = op(f"Selu(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)", shape=shapes.like_input, fresh=True)
+selu = op(
+    f"Selu(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)",
+    shape=shapes.like_input,
+    fresh=True,
+)
 
 
 @selu.kernel
@@ -177,7 +188,9 @@ selu_grad.gradient(_exponential_grad_gradient("SeluGrad"))
 
 
 softplus = op(
-    f"Softplus(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)", shape=shapes.like_input, fresh=True
+    f"Softplus(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)",
+    shape=shapes.like_input,
+    fresh=True,
 )
 
 
@@ -203,7 +216,9 @@ def _(g: GraphBuilder, node: NodeView, ddy: Tensor) -> tuple[Tensor, Tensor]:
 
 
 softsign = op(
-    f"Softsign(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)", shape=shapes.like_input, fresh=True
+    f"Softsign(features: T; T: type in {HALF_FIRST_FLOATS}) -> (activations: T)",
+    shape=shapes.like_input,
+    fresh=True,
 )
 
 

@@ -17,7 +17,7 @@ _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 
 
 def _channel_axis(rank: int, data_format: str) -> int:
-    """Where the channels are, counted from the end: the second axis of NCHW, of whatever rank, else the last."""
+    """Where the channels are, counted from the end: the second axis for NCHW (of any rank), else the last."""
     return 1 - rank if data_format == "NCHW" else -1
 
 
@@ -40,7 +40,8 @@ def _add(xp: Any, value: Any, bias: Any, *, data_format: str = "NHWC") -> Any:
     least = _least_rank(data_format)
     if value.ndim < least or bias.ndim != 1:
         raise invalid(
-            f"a bias is a vector for a tensor of rank {least} or more, but shapes are {value.shape} and {bias.shape}"
+            f"a bias is a vector for a tensor of rank {least} or more, but shapes are {value.shape} "
+            f"and {bias.shape}"
         )
     axis = _channel_axis(value.ndim, data_format)
     if value.shape[axis] != bias.shape[0]:
@@ -67,13 +68,17 @@ def _add_gradient(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, 
 
 
 bias_add = op(
-    f"BiasAdd(value: T, bias: T; T: type in {NUMBERS}, {_FORMAT}) -> (output: T)", shape=_add_shape, fresh=True
+    f"BiasAdd(value: T, bias: T; T: type in {NUMBERS}, {_FORMAT}) -> (output: T)",
+    shape=_add_shape,
+    fresh=True,
 )
 bias_add.kernel(_add)
 bias_add.bind(_bind_add)
 bias_add.gradient(_add_gradient)
 
-bias_add_v1 = op(f"BiasAddV1(value: T, bias: T; T: type in {NUMBERS}) -> (output: T)", shape=_add_shape, fresh=True)
+bias_add_v1 = op(
+    f"BiasAddV1(value: T, bias: T; T: type in {NUMBERS}) -> (output: T)", shape=_add_shape, fresh=True
+)
 bias_add_v1.bind(_bind_add)
 bias_add_v1.gradient(_add_gradient)
 
@@ -89,7 +94,9 @@ def _grad_shape(c: ShapeContext) -> Shape:
 
 
 bias_add_grad = op(
-    f"BiasAddGrad(out_backprop: T; T: type in {NUMBERS}, {_FORMAT}) -> (output: T)", shape=_grad_shape, fresh=True
+    f"BiasAddGrad(out_backprop: T; T: type in {NUMBERS}, {_FORMAT}) -> (output: T)",
+    shape=_grad_shape,
+    fresh=True,
 )
 
 
@@ -97,7 +104,9 @@ bias_add_grad = op(
 def _(xp: Any, dy: Any, *, data_format: str) -> Any:
     least = _least_rank(data_format)
     if dy.ndim < least:
-        raise invalid(f"a bias belongs to a tensor of rank {least} or more, but the gradient has shape {dy.shape}")
+        raise invalid(
+            f"a bias belongs to a tensor of rank {least} or more, but the gradient has shape {dy.shape}"
+        )
     axis = _channel_axis(dy.ndim, data_format)
     if axis == -1:
         return _sum_rows(xp, dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1]))

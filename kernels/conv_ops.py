@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.shapes import Dim, Shape, merge_dim
+from ..graphfmt.shapes import Dim, Shape
 from . import convolution
 from .builder import GraphBuilder, NodeView, Tensor
 from .inference import ShapeContext
 from .registry import Op, op
-from .windows import Spec, Window, output_dims, spec_of, unimplemented, window
+from .windows import Spec, Window, output_dims, spec_of, window
 
 _PADDING_2D = "padding: string in {'SAME', 'VALID', 'EXPLICIT'}, explicit_paddings: list(int) = []"
 _REST_2D = (
@@ -104,7 +104,9 @@ def _input_gradient(xp: Any, spec: Spec, sizes: Any, w: Any, dy: Any) -> Any:
     rank = spec.rank
     x = _sizes(sizes, rank, "input_sizes")
     if dy.ndim != rank or w.ndim != rank:
-        raise invalid(f"filter and out_backprop must be of rank {rank}, but have shapes {w.shape} and {dy.shape}")
+        raise invalid(
+            f"filter and out_backprop must be of rank {rank}, but have shapes {w.shape} and {dy.shape}"
+        )
     if len(x) == rank - 2:
         x = tuple(d or 0 for d in spec.place(dy.shape[0], x, w.shape[-2]))
     win = _prepared(spec, x, w.shape)

@@ -46,7 +46,9 @@ def _pool_of(
         if min(values) <= 0 or max(values) >= 2**31:
             raise invalid(f"{name} must be positive, but are {list(values)}")
     if ksize[0] != 1 or strides[0] != 1:
-        raise unimplemented(f"pooling over the batch is not implemented, but ksize is {list(ksize)}, strides {list(strides)}")
+        raise unimplemented(
+            f"pooling over the batch is not implemented, but ksize is {list(ksize)}, strides {list(strides)}"
+        )
     size, _, depth = split(ksize, channels_last)
     steps, _, depth_stride = split(strides, channels_last)
     pads = explicit_pads(rank, channels_last, padding, explicit_paddings)
@@ -62,7 +64,9 @@ def _of_attrs(attrs: Any, rank: int) -> Pool:
 
 def _of_inputs(ksize: Any, strides: Any, data_format: str, padding: str) -> Pool:
     if ksize.shape != (4,) or strides.shape != (4,):
-        raise invalid(f"ksize and strides must have 4 elements, but have shapes {ksize.shape} and {strides.shape}")
+        raise invalid(
+            f"ksize and strides must have 4 elements, but have shapes {ksize.shape} and {strides.shape}"
+        )
     return _pool_of(4, data_format, tuple(ksize.tolist()), tuple(strides.tolist()), padding)
 
 
@@ -71,8 +75,10 @@ def _static_outputs(pool: Pool, x: Shape) -> Shape:
     spec = pool.spec
     channels = x[spec.channel_axis]
     if pool.depth > 1 and channels is not None:
-        channels = -(-channels // pool.depth_stride) if spec.padding == "SAME" else (
-            (channels - pool.depth) // pool.depth_stride + 1
+        channels = (
+            -(-channels // pool.depth_stride)
+            if spec.padding == "SAME"
+            else ((channels - pool.depth) // pool.depth_stride + 1)
         )
     return Shape(spec.place(x[0], output_dims(spec, x.dims[spec.spatial], pool.size), channels))
 
@@ -136,7 +142,8 @@ def _max_over_channels(x: Any, pool: Pool) -> Any:
         raise unimplemented("pooling over channels and over space at once is not implemented")
     if channels % pool.depth or pool.depth != pool.depth_stride:
         raise unimplemented(
-            f"a window over {pool.depth} channels must be its own stride ({pool.depth_stride}) and divide {channels}"
+            f"a window over {pool.depth} channels must be its own stride ({pool.depth_stride}) and "
+            f"divide {channels}"
         )
     if any(s != 1 for s in pool.spec.strides):
         raise unimplemented("pooling over channels with a spatial stride is not implemented")
@@ -170,7 +177,9 @@ _REST_3D = (
     f"ksize: list(int) >= 5, strides: list(int) >= 5, {_VALID_SAME}, "
     "data_format: string in {'NDHWC', 'NCDHW'} = \"NDHWC\""
 )
-_MAX_TYPES = "T: type in {half, bfloat16, float, double, int32, int64, uint8, int16, int8, uint16, qint8} = float"
+_MAX_TYPES = (
+    "T: type in {half, bfloat16, float, double, int32, int64, uint8, int16, int8, uint16, qint8} = float"
+)
 _TYPES_3D = "{half, bfloat16, float}"
 
 max_pool = op(
@@ -193,7 +202,8 @@ def _v2_shape(c: ShapeContext) -> Shape:
 
 
 max_pool_v2 = op(
-    f"MaxPoolV2(input: T, ksize: int32, strides: int32; {_MAX_TYPES}, {_VALID_SAME}, {_FORMAT_MAX}) -> (output: T)",
+    f"MaxPoolV2(input: T, ksize: int32, strides: int32; {_MAX_TYPES}, {_VALID_SAME}, {_FORMAT_MAX}) "
+    "-> (output: T)",
     shape=_v2_shape,
     fresh=True,
 )
@@ -283,7 +293,8 @@ def _(xp: Any, x: Any, *, ksize: Any, strides: Any, padding: str, data_format: s
 
 
 max_pool_3d_grad = op(
-    f"MaxPool3DGrad(orig_input: TInput, orig_output: TInput, grad: T; {_REST_3D}, T: type in {_TYPES_3D} = float, "
+    f"MaxPool3DGrad(orig_input: TInput, orig_output: TInput, grad: T; {_REST_3D}, T: type in "
+    f"{_TYPES_3D} = float, "
     f"TInput: type in {_TYPES_3D} = float) -> (output: T)",
     shape=lambda c: c.with_rank(0, 5),
     fresh=True,
@@ -296,7 +307,8 @@ def _(xp: Any, x: Any, y: Any, dy: Any, *, ksize: Any, strides: Any, padding: st
 
 
 max_pool_3d_grad_grad = op(
-    f"MaxPool3DGradGrad(orig_input: T, orig_output: T, grad: T; {_REST_3D}, T: type in {REAL_NUMBERS}) -> (output: T)",
+    f"MaxPool3DGradGrad(orig_input: T, orig_output: T, grad: T; {_REST_3D}, T: type in "
+    f"{REAL_NUMBERS}) -> (output: T)",
     shape=_grad_grad_shape(5),
     fresh=True,
 )
@@ -318,7 +330,10 @@ def _max_gradients(forward: Op, grad: Op, grad_grad: Op) -> None:
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Any]:
         x, *sizes = node.inputs
-        return [g.add_op(grad.name, x, node.outputs[0], dy, *sizes, **_same_attrs(node)), *(None for _ in sizes)]
+        return [
+            g.add_op(grad.name, x, node.outputs[0], dy, *sizes, **_same_attrs(node)),
+            *(None for _ in sizes),
+        ]
 
     @grad.gradient
     def _(g: GraphBuilder, node: NodeView, ddx: Tensor) -> list[Any]:
@@ -441,7 +456,9 @@ _AVG_3D = f"{_REST_3D}, T: type in {HALF_FIRST_FLOATS}"
 
 def _declare_avg(suffix: str, value: str, rest: str, rank: int) -> None:
     forward = op(
-        f"AvgPool{suffix}({value}: T; {rest}) -> (output: T)", shape=lambda c: _shape_of_outputs(c, rank), fresh=True
+        f"AvgPool{suffix}({value}: T; {rest}) -> (output: T)",
+        shape=lambda c: _shape_of_outputs(c, rank),
+        fresh=True,
     )
     grad = op(
         f"AvgPool{suffix}Grad(orig_input_shape: int32, grad: T; {rest}) -> (output: T)",

@@ -17,6 +17,8 @@ from .convolution import compute_type
 from .windows import Slices, Window
 
 _CACHED_BYTES = 1 << 20
+# What ml_dtypes.finfo would say, without importing it.
+_LOWEST_BFLOAT16 = -3.3895313892515355e38
 _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
@@ -31,11 +33,7 @@ def lowest(dtype: Any) -> Any:
     """The least finite value of a dtype."""
     if dtype.kind in "iu":
         return np.iinfo(dtype).min
-    if dtype.kind == "f":
-        return np.finfo(dtype).min
-    import ml_dtypes
-
-    return ml_dtypes.finfo(dtype).min
+    return np.finfo(dtype).min if dtype.kind == "f" else _LOWEST_BFLOAT16
 
 
 def max_pool(xp: Any, x: Any, win: Window) -> Any:
@@ -138,9 +136,7 @@ def _spread_along(xp: Any, dy: Any, win: Window, axis: int) -> Any:
 @lru_cache(256)
 def _numbered_taps(win: Window) -> tuple[tuple[int, Slices, Slices], ...]:
     """Taps in row-major order with their number within the window."""
-    return tuple(
-        (int(np.ravel_multi_index(tap, win.size)), outs, ins) for tap, outs, ins in win.taps()
-    )
+    return tuple((int(np.ravel_multi_index(tap, win.size)), outs, ins) for tap, outs, ins in win.taps())
 
 
 @lru_cache(256)

@@ -38,7 +38,9 @@ def _check_rank(logits: Any) -> None:
         raise invalid(f"logits must be a vector or more, but are the scalar {logits}")
 
 
-softmax = op(f"Softmax(logits: T; T: type in {HALF_FIRST_FLOATS}) -> (softmax: T)", shape=_at_least_vector, fresh=True)
+softmax = op(
+    f"Softmax(logits: T; T: type in {HALF_FIRST_FLOATS}) -> (softmax: T)", shape=_at_least_vector, fresh=True
+)
 
 
 @softmax.kernel
@@ -59,7 +61,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 
 log_softmax = op(
-    f"LogSoftmax(logits: T; T: type in {HALF_FIRST_FLOATS}) -> (logsoftmax: T)", shape=_at_least_vector, fresh=True
+    f"LogSoftmax(logits: T; T: type in {HALF_FIRST_FLOATS}) -> (logsoftmax: T)",
+    shape=_at_least_vector,
+    fresh=True,
 )
 
 
@@ -88,7 +92,8 @@ def _dense_shape(c: ShapeContext) -> tuple[Shape, Shape]:
 
 
 softmax_cross_entropy = op(
-    f"SoftmaxCrossEntropyWithLogits(features: T, labels: T; T: type in {HALF_FIRST_FLOATS}) -> (loss: T, backprop: T)",
+    f"SoftmaxCrossEntropyWithLogits(features: T, labels: T; T: type in {HALF_FIRST_FLOATS}) -> (loss: "
+    "T, backprop: T)",
     shape=_dense_shape,
     fresh=True,
 )
@@ -104,7 +109,8 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
             shape = ()
         if len(shape) != 2:
             raise invalid(
-                f"logits and labels must be matrices of one shape, but shapes are {logits.shape} and {labels.shape}"
+                f"logits and labels must be matrices of one shape, but shapes are {logits.shape} and "
+                f"{labels.shape}"
             )
     if not shape[0] * shape[1]:
         return xp.zeros(shape[0], logits.dtype), xp.empty(shape, logits.dtype)
@@ -119,7 +125,9 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
     return _narrow(-shifted.sum(axis=1), logits), _narrow(exps, logits)
 
 
-def _gradient_of_logits(g: GraphBuilder, node: NodeView, dloss: Tensor | None, dback: Tensor | None) -> Tensor:
+def _gradient_of_logits(
+    g: GraphBuilder, node: NodeView, dloss: Tensor | None, dback: Tensor | None
+) -> Tensor:
     """From the loss, and from the loss's own gradient where that is used as well."""
     logits, backprop = node.inputs[0], node.outputs[1]
     parts: list[Tensor] = []

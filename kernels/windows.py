@@ -76,7 +76,9 @@ def spec_of(
             message = f"{name} must be 1 for batch and channels, but are {list(values)} ({data_format})"
             raise TfgError(status, message)
     pads = explicit_pads(rank, channels_last, padding, explicit_paddings)
-    return Spec(channels_last, split(strides, channels_last)[0], split(dilations, channels_last)[0], padding, pads)
+    return Spec(
+        channels_last, split(strides, channels_last)[0], split(dilations, channels_last)[0], padding, pads
+    )
 
 
 def explicit_pads(
@@ -94,7 +96,9 @@ def explicit_pads(
     pairs = list(zip(explicit_paddings[::2], explicit_paddings[1::2]))
     channels = rank - 1 if channels_last else 1
     if pairs[0] != (0, 0) or pairs[channels] != (0, 0):
-        raise invalid(f"explicit_paddings must be 0 for batch and channels, but are {list(explicit_paddings)}")
+        raise invalid(
+            f"explicit_paddings must be 0 for batch and channels, but are {list(explicit_paddings)}"
+        )
     return tuple(pairs[1:-1] if channels_last else pairs[2:])
 
 

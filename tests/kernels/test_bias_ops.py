@@ -6,7 +6,13 @@ from .harness import case, f32, rand, table_tests
 
 CASES = [
     *[
-        case("BiasAdd", rand(*shape, dtype=t), rand(shape[axis], dtype=t), data_format=layout, grad=t == "float")
+        case(
+            "BiasAdd",
+            rand(*shape, dtype=t),
+            rand(shape[axis], dtype=t),
+            data_format=layout,
+            grad=t == "float",
+        )
         for t in ("float", "double", "half", "bfloat16", "int32", "complex64", "uint8")
         for shape, axis, layout in (((2, 3), 1, "NHWC"), ((2, 3, 4), 1, "NCHW"))
     ],

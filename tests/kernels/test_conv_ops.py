@@ -50,10 +50,22 @@ def _filter(x: Any, sizes: Any, dy: Any, **attrs: Any) -> Case:
 
 
 def _conv3(
-    x: Any, w: Any, strides: Any = (1, 1, 1), dilations: Any = (1, 1, 1), padding: str = "SAME", grad: bool = True
+    x: Any,
+    w: Any,
+    strides: Any = (1, 1, 1),
+    dilations: Any = (1, 1, 1),
+    padding: str = "SAME",
+    grad: bool = True,
 ) -> Case:
     return case(
-        "Conv3D", x, w, strides=[1, *strides, 1], dilations=[1, *dilations, 1], padding=padding, tol=_TOL, grad=grad
+        "Conv3D",
+        x,
+        w,
+        strides=[1, *strides, 1],
+        dilations=[1, *dilations, 1],
+        padding=padding,
+        tol=_TOL,
+        grad=grad,
     )
 
 
@@ -64,7 +76,11 @@ CASES = [
         for stride in (1, 2, 3)
         for padding in ("SAME", "VALID")
     ],
-    *[_conv(rand(1, 7, 8, 2), rand(3, 2, 2, 3), dilation=d, padding=p) for d in (2, 3) for p in ("SAME", "VALID")],
+    *[
+        _conv(rand(1, 7, 8, 2), rand(3, 2, 2, 3), dilation=d, padding=p)
+        for d in (2, 3)
+        for p in ("SAME", "VALID")
+    ],
     *[
         _conv(rand(1, 5, 5, 2, dtype=t), rand(2, 3, 2, 3, dtype=t), padding="SAME", tol=tol)
         for t, tol in (("double", 1e-12), ("half", 4e-3), ("bfloat16", 3e-2))
@@ -132,16 +148,28 @@ CASES = [
     case("Conv3D", rand(1, 2, 2, 2, 1), rand(1, 1, 1, 1, 1), strides=[1, 1, 1, 1], padding="SAME"),
     *[
         case(
-            "Conv3DBackpropInputV2", sizes, rand(2, 2, 2, 3, 4), rand(2, 2, 2, 2, 4),
-            strides=[1, 2, 2, 2, 1], padding="SAME", tol=_TOL, grad=True,
+            "Conv3DBackpropInputV2",
+            sizes,
+            rand(2, 2, 2, 3, 4),
+            rand(2, 2, 2, 2, 4),
+            strides=[1, 2, 2, 2, 1],
+            padding="SAME",
+            tol=_TOL,
+            grad=True,
         )
         for sizes in (i32([2, 4, 4, 3, 3]), i64([2, 4, 4, 4, 3]))
     ],
     case(
-        "Conv3DBackpropFilterV2", rand(2, 4, 4, 3, 3), i32([2, 2, 2, 3, 4]), rand(2, 2, 2, 2, 4),
-        strides=[1, 2, 2, 2, 1], padding="SAME", tol=_TOL, grad=True,
+        "Conv3DBackpropFilterV2",
+        rand(2, 4, 4, 3, 3),
+        i32([2, 2, 2, 3, 4]),
+        rand(2, 2, 2, 2, 4),
+        strides=[1, 2, 2, 2, 1],
+        padding="SAME",
+        tol=_TOL,
+        grad=True,
     ),
-]  # fmt: skip
+]
 
 test_values, test_shapes, test_gradients = table_tests(CASES)
 
@@ -190,7 +218,9 @@ def test_channels_first_is_the_transpose(layout: str) -> None:
         if "explicit_paddings" in attrs:
             attrs["explicit_paddings"] = [0, 0, 0, 0, 1, 2, 0, 1]
         first = run_tfg(
-            case("Conv2D", x.transpose(0, 3, 1, 2).copy(), w, strides=[1, 1, 2, 1], data_format=layout, **attrs)
+            case(
+                "Conv2D", x.transpose(0, 3, 1, 2).copy(), w, strides=[1, 1, 2, 1], data_format=layout, **attrs
+            )
         )[0]
         np.testing.assert_allclose(first.transpose(0, 2, 3, 1), last, rtol=1e-5)
 
@@ -199,7 +229,8 @@ def test_padding_costs_no_memory() -> None:
     """A window that is almost all padding is computed from the few elements there are."""
     huge = [0, 0, 500_000_000, 500_000_000, 500_000_000, 500_000_000, 0, 0]
     row = case(
-        "Conv2D", rand(1, 3, 3, 2), rand(1, 1, 2, 3), strides=[1, 500_000_001, 500_000_001, 1], padding="EXPLICIT",
+        "Conv2D", rand(1, 3, 3, 2), rand(1, 1, 2, 3), strides=[1, 500_000_001, 500_000_001, 1],
+        padding="EXPLICIT",
         explicit_paddings=huge,
     )  # fmt: skip
     (value,) = run_tfg(row)

@@ -30,8 +30,15 @@ CASES = [
         )
     ],
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(3, 4, low=0, seed=1), grad=True),
-    case("SoftmaxCrossEntropyWithLogits", rand(3, 4, dtype="double"), rand(3, 4, dtype="double", seed=1), grad=True),
-    case("SoftmaxCrossEntropyWithLogits", rand(3, 4, dtype="half"), rand(3, 4, low=0, dtype="half"), grad=True),
+    case(
+        "SoftmaxCrossEntropyWithLogits",
+        rand(3, 4, dtype="double"),
+        rand(3, 4, dtype="double", seed=1),
+        grad=True,
+    ),
+    case(
+        "SoftmaxCrossEntropyWithLogits", rand(3, 4, dtype="half"), rand(3, 4, low=0, dtype="half"), grad=True
+    ),
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4, dtype="bfloat16"), rand(3, 4, low=0, dtype="bfloat16")),
     case("SoftmaxCrossEntropyWithLogits", rand(1, 4), rand(3, 4)),
     case("SoftmaxCrossEntropyWithLogits", rand(3, 1), rand(3, 4)),
@@ -61,7 +68,9 @@ CASES = [
     case("SparseSoftmaxCrossEntropyWithLogits", rand(4), i32(1)),
     case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 3, 4), i32([[1, 2, 3], [0, 0, 0]])),
     case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i32([[1], [2]])),
-    case("SparseSoftmaxCrossEntropyWithLogits", f32([[np.nan, 1], [np.inf, 1], [-np.inf, 1]]), i32([0, 0, 1])),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits", f32([[np.nan, 1], [np.inf, 1], [-np.inf, 1]]), i32([0, 0, 1])
+    ),
     case("SparseSoftmaxCrossEntropyWithLogits", f64([[900, -900], [0, 0]]), i32([1, 0]), grad=True),
     case("SparseSoftmaxCrossEntropyWithLogits", of("half", [[900, -900], [0, 0]]), i32([1, 0])),
 ]
