@@ -82,7 +82,7 @@ def expand_output(equation: Equation, inputs: Sequence[Sequence[Label]]) -> list
 def sizes_of(
     equation: Equation, labels: Sequence[Sequence[Label]], shapes: Sequence[Sequence[int]]
 ) -> dict[Label, int]:
-    """The size of each label. Raises INVALID_ARGUMENT where inputs disagree; covered axes broadcast."""
+    """The size of each label; covered axes broadcast. Raises INVALID_ARGUMENT where inputs disagree."""
     sizes: dict[Label, int] = {}
     for axes, shape in zip(labels, shapes):
         for label, size in zip(axes, shape):
@@ -91,7 +91,7 @@ def sizes_of(
                 continue
             if not (isinstance(label, int) and known == 1):
                 raise invalid(
-                    f"einsum equation {equation.text!r}: dimension {label!r} is {known} and {size}, in shapes "
+                    f"einsum equation {equation.text!r}: {label!r} is both {known} and {size}, in shapes "
                     + " and ".join(str(list(s)) for s in shapes)
                 )
             sizes[label] = size

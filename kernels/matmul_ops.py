@@ -11,6 +11,7 @@ from .binding import Binding
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
 from .inference import ShapeContext
+from .linalg import adjoint, sum_stack_to
 from .products import gradients, multiply
 from .registry import Op, op
 
@@ -138,7 +139,7 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
         if separate:
             dtype = output_types[0].numpy
             x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
-        left, right = (_adjoint(x) if adj_x else x), (_adjoint(y) if adj_y else y)
+        left, right = (adjoint(x) if adj_x else x), (adjoint(y) if adj_y else y)
         if left.shape[-1] != right.shape[-2]:
             raise _mismatch(left, right)
         if name == "BatchMatMul" and left.shape[:-2] != right.shape[:-2]:
@@ -160,27 +161,10 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
 
         dx, dz = gradients(product, x, y, dy, turned_a=node.attr("adj_x"), turned_b=node.attr("adj_y"))
         if name != "BatchMatMul":
-            dx, dz = _unstacked(g, dx, x, y), _unstacked(g, dz, y, x)
+            dx, dz = sum_stack_to(g, dx, x, y), sum_stack_to(g, dz, y, x)
         return g.cast(dx, x.dtype), g.cast(dz, y.dtype)
 
     return declared
-
-
-def _adjoint(x: Any) -> Any:
-    turned = x.swapaxes(-1, -2)
-    return turned.conj() if x.dtype.kind == "c" else turned
-
-
-def _unstacked(g: GraphBuilder, dx: Tensor, x: Tensor, other: Tensor) -> Tensor:
-    """Summed over the stack's axes along which x was repeated."""
-    if x.shape.is_fully_known and dx.shape == x.shape:
-        return dx
-    axes, _ = g.BroadcastGradientArgs(_stack_shape(g, x), _stack_shape(g, other))
-    return g.Reshape(g.Sum(dx, axes), g.shape_of(x))
-
-
-def _stack_shape(g: GraphBuilder, x: Tensor) -> Tensor:
-    return g.StridedSlice(g.shape_of(x), [0], [-2], [1], begin_mask=1, Index="int32")
 
 
 _declare("BatchMatMul", "T: type in {bfloat16, half, float, double, int32, int64, complex64, complex128}")
