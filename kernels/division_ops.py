@@ -8,7 +8,7 @@ from ..graphfmt.errors import Status, TfgError
 from . import types
 from .broadcasting import conj, sum_to
 from .builder import GraphBuilder, NodeView, Tensor
-from .elementwise import binary, in_float, zeros_where
+from .elementwise import binary, in_float, known_elements, zeros_where
 
 _ROUNDING = "bfloat16 half float double uint8 int8 uint16 int16 int32 uint32 uint64 int64"
 
@@ -28,6 +28,12 @@ truncate_mod = binary("TruncateMod", "{int32, int64, bfloat16, half, float, doub
 floor_mod = binary(
     "FloorMod", "{int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, half, float, double}"
 )
+
+
+# Quotients of dimensions: those of a divisor of zero stay unknown, so that the kernel refuses it.
+for _declared in (floor_div, div, truncate_div):
+    _declared.elements(known_elements(lambda p, q: p // q if q > 0 and p >= 0 else None))
+floor_mod.elements(known_elements(lambda p, q: p % q if q else None))
 
 
 def _is_integer(x: Any) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, overload
 
+from ..graphfmt.shapes import Dim
 from . import shapes
+from .inference import ShapeContext
 from .registry import Op, op
 
 
@@ -43,6 +45,21 @@ def binary(
         operator=operator,
         kernel_types={"T": kernel_types} if kernel_types else None,
     )
+
+
+def known_elements(function: Callable[[int, int], Dim]) -> Callable[[ShapeContext], Any]:
+    """The elements of a small integer result, from what is known of both inputs' elements."""
+
+    def elements(c: ShapeContext) -> Any:
+        x, y = c.elements(0), c.elements(1)
+        if x is None or y is None:
+            return None
+        if len(x) != len(y):
+            width = max(len(x), len(y))
+            x, y = (x * width if len(x) == 1 else x), (y * width if len(y) == 1 else y)
+        return tuple(None if p is None or q is None else function(p, q) for p, q in zip(x, y))
+
+    return elements
 
 
 def is_narrow(x: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from operator import add as plus
 from typing import Any
@@ -13,7 +12,7 @@ from . import shapes, types
 from .binding import Binding
 from .broadcasting import conj, sum_to
 from .builder import GraphBuilder, NodeView, Tensor
-from .elementwise import binary, zeros_where
+from .elementwise import binary, known_elements, zeros_where
 from .inference import ShapeContext
 from .registry import op
 
@@ -102,25 +101,10 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return sum_to(g, dz, x, y), g.zeros_like(y)
 
 
-def _elementwise(function: Callable[[int, int], int]) -> Callable[[ShapeContext], Any]:
-    """The elements of a small integer result, from what is known of both inputs' elements."""
-
-    def elements(c: ShapeContext) -> Any:
-        x, y = c.elements(0), c.elements(1)
-        if x is None or y is None:
-            return None
-        if len(x) != len(y):
-            width = max(len(x), len(y))
-            x, y = (x * width if len(x) == 1 else x), (y * width if len(y) == 1 else y)
-        return tuple(None if p is None or q is None else function(p, q) for p, q in zip(x, y))
-
-    return elements
-
-
-add.elements(_elementwise(lambda p, q: p + q))
-add_v2.elements(_elementwise(lambda p, q: p + q))
-sub.elements(_elementwise(lambda p, q: p - q))
-mul.elements(_elementwise(lambda p, q: p * q))
+add.elements(known_elements(lambda p, q: p + q))
+add_v2.elements(known_elements(lambda p, q: p + q))
+sub.elements(known_elements(lambda p, q: p - q))
+mul.elements(known_elements(lambda p, q: p * q))
 
 # Many of one shape.
 

@@ -11,7 +11,7 @@ from . import shapes, types
 from .binding import Binding
 from .broadcasting import sum_to
 from .builder import GraphBuilder, NodeView, Tensor
-from .elementwise import binary, where
+from .elementwise import binary, known_elements, where
 from .inference import ShapeContext
 from .registry import op
 
@@ -40,10 +40,10 @@ select_v2 = op(
 
 @select.kernel
 def _(xp: Any, condition: Any, t: Any, e: Any) -> Any:
+    if hasattr(t, "dtype") and t.shape != e.shape:
+        raise invalid(f"Select needs t and e of one shape, not {list(t.shape)} and {list(e.shape)}")
     if condition.ndim == 0:
         return t if condition else e
-    if t.shape != e.shape:
-        raise invalid(f"Select needs t and e of one shape, not {list(t.shape)} and {list(e.shape)}")
     if condition.shape == t.shape:
         return where(xp, condition, t, e)
     if condition.ndim != 1 or condition.shape != t.shape[:1]:
@@ -100,18 +100,8 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return _shared(g, node, dz, g.LessEqual(*node.inputs))
 
 
-def _bounded(function: Any) -> Any:
-    def elements(c: ShapeContext) -> Any:
-        x, y = c.elements(0), c.elements(1)
-        if x is None or y is None or len(x) != len(y):
-            return None
-        return tuple(None if p is None or q is None else function(p, q) for p, q in zip(x, y))
-
-    return elements
-
-
-maximum.elements(_bounded(max))
-minimum.elements(_bounded(min))
+maximum.elements(known_elements(max))
+minimum.elements(known_elements(min))
 
 # Clipping.
 
