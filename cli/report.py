@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from ..graphfmt import dtypes
 from ..graphfmt.shapes import Shape
 from ..runtime.arrays import jsonable
-from ..runtime.trace import Cost
 from . import console
+
+if TYPE_CHECKING:
+    from ..runtime.trace import Cost
 
 # Arrays with more elements are printed in part.
 _WHOLE = 1000

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -19,10 +19,12 @@ from ..graphfmt.load import load
 from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
 from ..runtime.session import Session
-from ..runtime.trace import Trace
 from . import console, values
 from .options import common, graph_argument
 from .report import print_step, print_steps_json
+
+if TYPE_CHECKING:
+    from ..runtime.trace import Trace
 
 
 @click.command("run")
@@ -150,7 +152,7 @@ class _Run:
         session = Session(load(self.path), log=console.note)
         work = self._work(session, given)
         start = self._start(session, work)
-        trace = Trace() if options.trace or options.profile else None
+        trace = _trace() if options.trace or options.profile else None
         last, now = None, start
         with self._interruptible():
             for result in self._steps(session, work, start, trace):
@@ -177,7 +179,7 @@ class _Run:
         options = self.options
         self.fed = tuple(given)
         wanted = session.plan(options.fetches, self.fed, options.targets).feeds
-        found, data = values.resolve(given, wanted, np.random.default_rng(options.seed))
+        found, data = values.resolve(given, wanted, values.Randomness(options.seed))
         cut = None
         if options.batch is not None:
             rows = {n: v for n, v in found.items() if n in data and np.ndim(v) > 0}
@@ -256,6 +258,12 @@ class _Run:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _trace() -> Trace:
+    from ..runtime.trace import Trace
+
+    return Trace()
 
 
 def _stacked(names: tuple[str, ...], steps: list[list[Any]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,24 @@ _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", "
 
 
 @dataclass(frozen=True)
+class Randomness:
+    """Where ``random`` values come from, the same for the same seed. Made when first asked for, because
+    numpy's random module takes as long to import as a small graph takes to run."""
+
+    seed: int
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True)
 class FeedValue:
     """A feed from the command line. ``read`` gives the value for what the graph wants there;
     ``is_data`` says that it came from a file and may be cut into batches."""
 
     name: str
-    read: Callable[[Feed, np.random.Generator], Any]
+    read: Callable[[Feed, Randomness], Any]
     is_data: bool
 
 
@@ -97,7 +110,7 @@ def _shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def _reader(text: str) -> Callable[[Feed, np.random.Generator], Any]:
+def _reader(text: str) -> Callable[[Feed, Randomness], Any]:
     match = _FILE.fullmatch(text)
     if match is None or not match["path"]:
         raise invalid(f"{text!r} names no file")
@@ -158,10 +171,10 @@ def _image(path: Path) -> Any:
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _maker(kind: str, dims: str | None) -> Callable[[Feed, np.random.Generator], Any]:
+def _maker(kind: str, dims: str | None) -> Callable[[Feed, Randomness], Any]:
     wanted = None if dims is None else tuple(int(d) for d in dims.replace(" ", "").split(",") if d)
 
-    def make(feed: Feed, random: np.random.Generator) -> Any:
+    def make(feed: Feed, random: Randomness) -> Any:
         shape = wanted if wanted is not None else _shape_for(feed)
         return _made_up(kind, shape, feed, random)
 
@@ -177,7 +190,7 @@ def _shape_for(feed: Feed) -> tuple[int, ...]:
     return tuple(1 if d is None else d for d in feed.shape.dims)
 
 
-def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: np.random.Generator) -> Any:
+def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: Randomness) -> Any:
     dtype = feed.dtype
     size = np.prod(shape, dtype=object)
     if size * max(dtype.size, 1) > 1 << 36:
@@ -191,13 +204,13 @@ def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: np.random.Ge
     if kind == "ones":
         return np.ones(shape, dtype.numpy)
     if dtype.is_floating or dtype.is_complex:
-        return random.random(shape, np.float32).astype(dtype.numpy)
+        return random.generator.random(shape, np.float32).astype(dtype.numpy)
     high = 2 if dtype.name == "bool" else 10
-    return random.integers(0, high, shape).astype(dtype.numpy)
+    return random.generator.integers(0, high, shape).astype(dtype.numpy)
 
 
 def resolve(
-    values: Mapping[str, FeedValue], feeds: Sequence[Feed], random: np.random.Generator
+    values: Mapping[str, FeedValue], feeds: Sequence[Feed], random: Randomness
 ) -> tuple[dict[str, Any], set[str]]:
     """The arrays to feed, and the names of those that may be cut into batches."""
     arrays = {feed.name: values[feed.name].read(feed, random) for feed in feeds}

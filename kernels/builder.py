@@ -21,17 +21,13 @@ from ..graphfmt import dtypes
 from ..graphfmt.attributes import AttrValue, Function
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
-from ..graphfmt.graph import Endpoint, Graph, Node, Versions, endpoint
+from ..graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
 from ..graphfmt.names import NODE_NAME
 from ..graphfmt.shapes import Shape
 from ..graphfmt.signatures import Signature
 from ..graphfmt.tensors import Array, TensorValue, of_array
 from . import inference, registry
 from .facts import Fact
-
-# What GraphDefs written here claim to be; TensorFlow has accepted it since 2.0.
-PRODUCER = 1087
-
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
@@ -158,6 +154,9 @@ class GraphBuilder:
             return self.add_op(op_name, *inputs, name=name, **attrs)
 
         return method
+
+    def __contains__(self, node: str) -> bool:
+        return node in self._nodes
 
     def graph(self) -> Graph:
         """The graph as it stands."""

@@ -24,19 +24,10 @@ _PATIENCE = 0.05
 _Report = tuple[Run, Any]
 
 
-class NodeError(Exception):
-    """A failure at a node that waited: no line number tells which."""
-
-    def __init__(self, node: str, error: TfgError) -> None:
-        super().__init__(str(error))
-        self.node = node
-        self.error = error
-
-
 def execute(cut: Cut, step: Step, values: Mapping[Endpoint, Any], fetches: Sequence[Endpoint]) -> list[Any]:
     """Runs all units of a step; ``values`` are those of the feeds and constants.
 
-    Raises what a kernel raises, NodeError for a node that waited, and CANCELLED or DEADLINE_EXCEEDED.
+    Raises what a kernel raises (naming the node, if it waited), CANCELLED or DEADLINE_EXCEEDED.
     """
     known = dict(values)
     scheduler = Scheduler(cut.program)
@@ -58,7 +49,7 @@ def execute(cut: Cut, step: Step, values: Mapping[Endpoint, Any], fetches: Seque
         unit = cut.units[run.unit]
         assert isinstance(unit, Wait)
         if isinstance(result, TfgError):
-            raise NodeError(unit.node.name, result)
+            raise result.at(unit.node.name, None)
         known.update(zip(unit.outputs, [result] if unit.single else result))
         ready.extend(scheduler.finished(run))
     if scheduler.stuck():
@@ -77,7 +68,7 @@ def _start(
     try:
         unit.kernel(step, *arguments, done=done)
     except TfgError as error:
-        raise NodeError(unit.node.name, error) from error
+        raise error.at(unit.node.name, None) from None
 
 
 def _read(value: Any) -> Any:

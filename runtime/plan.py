@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,14 @@ from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
 from ..kernels.facts import Fact
 from .analysis import Prepared, prepare
-from .executor import NodeError, execute
 from .liveness import Line, needed_lines
 from .lowering import Segment, lower
 from .memory import no_collection
 from .prune import Signature, prune
-from .step import Step
-from .units import Compute, Cut, cut, may_wait
+
+if TYPE_CHECKING:
+    from .step import Step
+    from .units import Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +119,18 @@ class Plan:
         """Runs a step on the values of the feeds; gives those of the fetches."""
         if self.segment is not None:
             return self.segment.function(step, *values)
+        from .executor import execute
+
         assert self.cut is not None
         known = {argument: value for argument, value in zip(self.arguments, values) if argument is not None}
         return execute(self.cut, step, {**self.constants, **known}, self.fetches)
 
     def node_of(self, error: BaseException) -> Node | None:
         """The node at which a step failed."""
-        if isinstance(error, NodeError):
-            return self.graph.index.get(error.node)
-        units = self.cut.units if self.cut is not None else ()
-        segments = [self.segment] if self.segment else [u.segment for u in units if isinstance(u, Compute)]
-        return next((node for node in (s.node_of(error) for s in segments) if node is not None), None)
+        if self.segment is not None:
+            return self.segment.node_of(error)
+        assert self.cut is not None
+        return next((n for n in (s.node_of(error) for s in self.cut.segments) if n is not None), None)
 
 
 def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
@@ -150,7 +152,7 @@ def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
     lines = [_line(graph, p) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
-    waits = may_wait(lines)
+    waits = any(line.prepared.op.asynchronous for line in lines)
     return Plan(
         graph=pruned.graph,
         feeds=feeds,
@@ -158,9 +160,16 @@ def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
         arguments=arguments,
         constants=_constants(lines) if waits else {},
         segment=None if waits else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=cut(lines, facts, pruned.fetches) if waits else None,
+        cut=_cut(lines, facts, pruned.fetches) if waits else None,
         changes_state=any(_changes_state(line.prepared) for line in lines),
     )
+
+
+def _cut(lines: Sequence[Line], facts: Mapping[str, Sequence[Fact]], fetches: Sequence[Endpoint]) -> Cut:
+    # Few graphs have nodes that wait; the others start without the machinery.
+    from .units import cut
+
+    return cut(lines, facts, fetches)
 
 
 def _line(graph: Graph, prepared: Prepared) -> Line:

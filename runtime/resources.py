@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.tensors import Array
 from ..kernels.context import Resource
-from .statefile import Key
+
+if TYPE_CHECKING:
+    from .statefile import Key
 
 R = TypeVar("R", bound=Resource)
 

@@ -14,12 +14,10 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
-from . import memory, plan, statefile, validation
-from .executor import NodeError
+from . import memory, plan, structure
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
-from .statefile import State
 from .step import Step
 
 Observer = Callable[[Plan, Step], None]
@@ -36,7 +34,7 @@ class Session:
 
     def __init__(self, graph: Graph, *, log: Callable[[str], None] | None = None) -> None:
         memory.keep_freed_memory()
-        validation.check_structure(graph)
+        structure.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
         self._plans: dict[tuple[Any, ...], Plan] = {}
@@ -108,21 +106,25 @@ class Session:
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
         node = failed.node_of(error)
-        if isinstance(error, NodeError):
-            error = error.error
-        if node is None:
-            return error if isinstance(error, TfgError) else _internal(error)
-        return self.graph.error_at(_as_tfg_error(error, node), node.name)
+        if node is not None:
+            return self.graph.error_at(_as_tfg_error(error, node), node.name)
+        if not isinstance(error, TfgError):
+            return _internal(error)
+        return self.graph.error_at(error, error.node) if error.node else error
 
     def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
         """Writes the whole state to a file that replaces the old one in one step; see ``statefile``.
 
         Call it while no step runs: a step that runs meanwhile may be saved by halves.
         """
-        statefile.write(Path(path), State(self.resources.save(), notes or {}))
+        from . import statefile
+
+        statefile.write(Path(path), statefile.State(self.resources.save(), notes or {}))
 
     def restore(self, path: str | Path) -> Mapping[str, Any]:
         """Takes the state of a file in place of the session's own; returns the notes saved with it."""
+        from . import statefile
+
         state = statefile.read(Path(path))
         self.resources.restore(state.resources)
         return state.notes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
 
 from ..graphfmt import dtypes
 from ..graphfmt.attributes import AttrValue
@@ -42,7 +42,7 @@ class State:
         return handle.shape
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
+    def beside(self) -> Generator[None]:
         """Nodes added within are kept where the variable is."""
         place: dict[str, AttrValue] = {"_class": (f"loc:@{self.node.name}".encode(),)}
         with self.builder.device(self.node.device), self.builder.attributes(**place):
@@ -90,19 +90,19 @@ def state_of(g: GraphBuilder, name: str) -> State:
     return State(g, g.view(name).node, g.tensor(name))
 
 
-def new_state(g: GraphBuilder, like: State, name: str, dtype: DType, initial: Tensor) -> tuple[State, Any]:
-    """A new variable of the kind of another and beside it, and its initial assignment."""
-    shape = initial.shape
+def new_state(
+    g: GraphBuilder, like: State, name: str, dtype: DType, initial: Tensor
+) -> tuple[State, Tensor | str]:
+    """A new variable of the kind of another and beside it, and its initial assignment. A name in use gets a
+    number."""
+    name = next(n for n in (name, *(f"{name}_{i}" for i in count(1))) if n not in g)
     with like.beside():
-        unique = g.unique_name(name)
         if like.by_handle:
-            node = Node(unique, "VarHandleOp")
-            tensor = g.VarHandleOp(dtype=dtype, shape=shape, shared_name=unique, name=unique)
+            tensor = g.VarHandleOp(dtype=dtype, shape=initial.shape, shared_name=name, name=name)
         else:
-            tensor = g.VariableV2(dtype=dtype, shape=shape, name=unique)
-        node = g.view(tensor.node).node
-        made = State(g, node, tensor)
-        return made, made.assign(initial, name=f"{node.name}/Assign")
+            tensor = g.VariableV2(dtype=dtype, shape=initial.shape, name=name)
+        made = State(g, g.view(name).node, tensor)
+        return made, made.assign(initial, name=f"{name}/Assign")
 
 
 def is_variable(node: Node) -> bool:

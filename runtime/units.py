@@ -49,10 +49,9 @@ class Cut:
     units: tuple[Compute | Wait, ...]
     program: Program
 
-
-def may_wait(lines: Sequence[Line]) -> bool:
-    """Whether there is anything to schedule at all."""
-    return any(line.prepared.op.asynchronous for line in lines)
+    @property
+    def segments(self) -> list[Segment]:
+        return [unit.segment for unit in self.units if isinstance(unit, Compute)]
 
 
 def cut(lines: Sequence[Line], facts: Mapping[str, Sequence[Fact]], fetches: Sequence[Endpoint]) -> Cut:

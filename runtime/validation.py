@@ -1,107 +1,30 @@
 """Everything that is wrong with a graph, in one pass.
 
-``structure_faults`` are those that make a graph meaningless, and a session refuses such a graph as a whole;
-``faults`` adds what would go wrong in a node once it is needed: operations, attributes, dtypes and shapes. A
-fault that only follows from another one is not reported.
+Structural faults come first; then what would go wrong in a node once it is needed: operations, attributes,
+dtypes and shapes. A fault that only follows from another one is not reported.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
-from ..graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, did_you_mean
+from ..graphfmt.names import did_you_mean
 from ..graphfmt.shapes import UNKNOWN
 from ..graphfmt.signatures import Bound
 from ..kernels import registry
-from ..kernels.builder import PRODUCER
 from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, topological_order
 from ..kernels.registry import Op
-
-# A GraphDef that says it needs a consumer later than this build is refused.
-CONSUMER = max(PRODUCER, 2000)
+from .structure import placed, structure_faults
 
 _FULL_DEVICE = re.compile(
     r"(?:/job:(?:[A-Za-z][A-Za-z0-9_]*|\*)|/replica:(?:\d+|\*)|/task:(?:\d+|\*)"
     r"|/device:[A-Za-z][A-Za-z0-9_]*:(?:\d+|\*)|/device:[A-Za-z][A-Za-z0-9_]*|/(?:cpu|gpu|CPU|GPU):(?:\d+|\*)|/(?:cpu|gpu))*"
 )
-
-
-def check_structure(graph: Graph) -> None:
-    """Raises the first structural fault of a graph."""
-    for fault in structure_faults(graph):
-        raise fault
-
-
-def structure_faults(graph: Graph) -> Iterator[TfgError]:
-    """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
-    yield from _version_faults(graph)
-    seen: set[str] = set()
-    for node in graph.nodes:
-        yield from _name_faults(graph, node, seen)
-        seen.add(node.name)
-        yield from _input_faults(graph, node)
-
-
-def _version_faults(graph: Graph) -> Iterator[TfgError]:
-    versions = graph.versions
-    if versions.min_consumer > CONSUMER:
-        yield _at_file(
-            graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}"
-        )
-    if CONSUMER in versions.bad_consumers:
-        yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
-    if versions.producer < 0 or versions.min_consumer < 0:
-        yield _at_file(graph, "GraphDef versions must not be negative")
-
-
-def _at_file(graph: Graph, message: str) -> TfgError:
-    error = invalid(message)
-    error.location = graph.locate("")
-    return error
-
-
-def _name_faults(graph: Graph, node: Node, seen: set[str]) -> Iterator[TfgError]:
-    pattern = INTERNAL_NODE_NAME if node.op.startswith("_") else NODE_NAME
-    if not pattern.fullmatch(node.name):
-        yield _placed(graph, invalid(f"Node name contains invalid characters: {node.name!r}"), node)
-    if node.name in seen:
-        yield _placed(graph, invalid(f"Node {node.name!r} is not unique"), node)
-    if not node.op:
-        yield _placed(graph, invalid(f"Node {node.name!r} does not specify an operation"), node)
-    for name in node.attrs:
-        if not ATTR_NAME.fullmatch(name):
-            yield _placed(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
-
-
-def _input_faults(graph: Graph, node: Node) -> Iterator[TfgError]:
-    control_seen = False
-    for position, text in enumerate(node.inputs):
-        try:
-            source = endpoint(text)
-        except TfgError as error:
-            yield _placed(graph, invalid(f"input {error.message}"), node, position)
-            continue
-        if control_seen and not source.is_control:
-            message = (
-                f"input {text!r} follows a control input; all control inputs must come after data inputs"
-            )
-            yield _placed(graph, invalid(message), node, position)
-        control_seen = control_seen or source.is_control
-        if source.node not in graph:
-            message = f"Node {node.name!r}: Unknown input node {text!r}"
-            hint = did_you_mean(source.node, graph.index)
-            yield _placed(graph, invalid(message, hint=hint), node, position)
-
-
-def _placed(
-    graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
-) -> TfgError:
-    return error.at(node.name, graph.locate(node, input=input, attr=attr))
 
 
 def faults(graph: Graph) -> list[TfgError]:
@@ -216,7 +139,7 @@ class _Checker:
     def _report(
         self, error: TfgError, node: Node, *, input: int | None = None, attr: str | None = None
     ) -> None:
-        self.found.append(_placed(self.graph, error, node, input, attr))
+        self.found.append(placed(self.graph, error, node, input, attr))
 
 
 def _parsed(text: str) -> Endpoint | None:

@@ -1,0 +1,48 @@
+# Everything here makes its own virtual environment in .venv; Python >= 3.11 and the package index are enough.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format index bench oracle clean
+
+demo: .venv/.installed  ## train a network that stands in a text file, and say how good it is
+	@$(BIN)/python samples/digits/demo.py
+
+test: .venv/.installed-dev  ## the tests
+	$(BIN)/python -m pytest -n auto
+
+check: .venv/.installed-dev  ## what must pass at every commit: lint, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest -n auto
+
+format: .venv/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+index: .venv/.installed  ## which family declares which operation
+	$(BIN)/python -m tfg.kernels.make_index
+
+oracle: .venv/.installed-oracle  ## the tests against an installed TensorFlow
+	$(BIN)/python -m pytest tests/oracle
+
+bench: .venv/.installed-oracle  ## tfg beside TensorFlow, as ratios
+	$(BIN)/python -m benchmarks
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+.venv/.installed-oracle: .venv/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,oracle]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info out
