@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from . import tobinary
+from .errors import invalid
 from .schema import graph_pb2, meta_graph_pb2, tensor_pb2
 from .textschema import Field, Tree
 from .textschema import message as schema_of
@@ -87,10 +88,14 @@ _PUT: Mapping[str, Callable[[Any, Any], None]] = {
 
 
 def text_of(name: str, data: bytes, indent: int) -> str:
-    """The lines of a serialised message's fields."""
+    """The lines of a serialised message's fields. Raises INVALID_ARGUMENT for names that are no text, which
+    binary debug information may have."""
     message = message_type(name)()
     message.MergeFromString(data)
-    return text_format.MessageToString(message, indent=indent)
+    try:
+        return text_format.MessageToString(message, indent=indent)
+    except (TypeError, ValueError) as error:
+        raise invalid(f"a part of a {name} is not UTF-8, and cannot be written as text") from error
 
 
 def take(name: str, data: bytes, field: str) -> tuple[bytes, bytes]:

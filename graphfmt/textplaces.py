@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .texttokens import STRINGS, TOKEN, read_string
-
-__all__ = ["STRINGS", "find_in_node"]
+from .texttokens import TOKEN, read_string
 
 
 def find_in_node(text: str, offset: int, *, input: int | None = None, attr: str | None = None) -> int:
