@@ -58,8 +58,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, Tensor]:
 
 
 ones_like = op(
-    "OnesLike(x: T; T: type in {bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, int64, "
-    "uint64, complex64, complex128, bool}) -> (y: T)",
+    "OnesLike(x: T; T: type in {bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, "
+    "int64, uint64, complex64, complex128, bool}) -> (y: T)",
     shape=shapes.like_input,
     differentiable=False,
     fresh=True,
@@ -80,10 +80,13 @@ def _broadcast_to(c: ShapeContext) -> Shape:
         return wanted
     if len(shape.dims) > len(wanted.dims):
         raise invalid(f"a tensor of shape {shape} cannot be broadcast to {wanted}")
-    for size, target in zip(reversed(shape.dims), reversed(wanted.dims)):
-        if target is not None and size not in (1, None, target):
-            raise invalid(f"a tensor of shape {shape} cannot be broadcast to {wanted}")
-    return wanted
+    known = list(wanted.dims)
+    for axis, size in enumerate(shape.dims, len(known) - len(shape.dims)):
+        if size not in (1, None):
+            if known[axis] not in (None, size):
+                raise invalid(f"a tensor of shape {shape} cannot be broadcast to {wanted}")
+            known[axis] = size
+    return Shape(tuple(known))
 
 
 broadcast_to = op(
@@ -174,7 +177,6 @@ def _args_shape(c: ShapeContext) -> Shape:
 broadcast_args = op(
     f"BroadcastArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T)",
     shape=_args_shape,
-    differentiable=False,
     fresh=True,
 )
 

@@ -84,12 +84,12 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tuple[Any, Any, Any, Any]:
-    """Where the diagonals ``low`` to ``high`` lie: rows, columns, diagonals (highest first), places in them."""
+    """Where the diagonals ``low`` to ``high`` lie: rows, columns, which diagonal (highest first), place in it."""
     upper, lower = align.split("_")
     width = _longest(rows, columns, low, high)
     parts: list[tuple[Any, Any, Any, Any]] = []
     for k in range(high, low - 1, -1):
-        length = min(rows + min(k, 0), columns - max(k, 0))
+        length = max(0, min(rows + min(k, 0), columns - max(k, 0)))
         steps = np.arange(length)
         left = (k >= 0 and upper == "LEFT") or (k <= 0 and lower == "LEFT")
         shift = 0 if left else width - length
@@ -168,8 +168,9 @@ def _matrix_size(width: int, low: int, high: int, rows: int, columns: int) -> tu
     rows = least_rows if rows == -1 else rows
     columns = least_columns if columns == -1 else columns
     if rows < least_rows or columns < least_columns or (rows != least_rows and columns != least_columns):
-        raise invalid(f"diagonals {low} to {high} of length {width} do not fit a matrix of {rows} by {columns}")
-    _check_limits(rows, columns, low, high)
+        raise invalid(
+            f"diagonals {low} to {high} of length {width} do not fit a matrix of {rows} by {columns}"
+        )
     return rows, columns
 
 
@@ -403,7 +404,9 @@ def _declare_band(text: str) -> None:
         if lower > rows or upper > columns:
             raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")
         apart = xp.arange(columns) - xp.arange(rows)[:, None]
-        inside = (apart >= -lower if lower >= 0 else True) & (apart <= upper if upper >= 0 else apart == apart)
+        inside = (apart >= -lower if lower >= 0 else True) & (
+            apart <= upper if upper >= 0 else apart == apart
+        )
         return xp.where(inside, x, xp.zeros((), x.dtype))
 
     @band.gradient

@@ -23,7 +23,8 @@ def _checked_rows(x: Any, rows: Any, values: Any) -> Any:
         raise invalid(f"i must be a vector, but has shape {Shape(rows.shape)}")
     if x.ndim != values.ndim or not x.ndim or x.shape[1:] != values.shape[1:] or len(rows) != len(values):
         raise invalid(
-            f"{len(rows)} rows of shape {Shape(x.shape[1:])} are needed, but v has shape {Shape(values.shape)}"
+            f"{len(rows)} rows of shape {Shape(x.shape[1:])} are needed, "
+            f"but v has shape {Shape(values.shape)}"
         )
     if not len(x) and len(rows):
         raise invalid("x has no rows")
@@ -48,14 +49,6 @@ def _declare(name: str, ufunc: str) -> None:
 _declare("InplaceAdd", "add")
 _declare("InplaceSub", "subtract")
 _declare("InplaceUpdate", "")
-
-
-deep_copy = op("DeepCopy(x: T; T: type) -> (y: T)", shape=shapes.like_input, stateful=True, fresh=True)
-
-
-@deep_copy.kernel
-def _(xp: Any, x: Any) -> Any:
-    return xp.array(x)
 
 
 guarantee_const = op(

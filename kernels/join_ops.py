@@ -150,7 +150,8 @@ def _offset_shapes(c: ShapeContext) -> list[Shape]:
 
 
 concat_offset = op(
-    f"ConcatOffset(concat_dim: int32, shape: N*shape_type; N: int >= 2, shape_type: type in {INDEX} = int32) -> "
+    "ConcatOffset(concat_dim: int32, shape: N*shape_type; N: int >= 2, "
+    f"shape_type: type in {INDEX} = int32) -> "
     "(offset: N*shape_type)",
     shape=_offset_shapes,
     differentiable=False,
@@ -298,9 +299,9 @@ def _split_shape(c: ShapeContext) -> list[Shape]:
         return [UNKNOWN] * count
     if not dims:
         raise invalid("a scalar cannot be split")
-    if axis is None:
+    if axis is None and len(dims) > 1:
         return [Shape((None,) * len(dims))] * count
-    at = axis_in(axis, len(dims), "split_dim")
+    at = axis_in(axis or 0, len(dims), "split_dim")
     size = dims[at]
     if size is not None and size % count:
         raise invalid(f"axis {at} of shape {c.input(1)} cannot be split into {count} equal parts")
@@ -354,9 +355,9 @@ def _split_v_shape(c: ShapeContext) -> list[Shape]:
         return [UNKNOWN] * count
     if not dims:
         raise invalid("a scalar cannot be split")
-    if axis is None:
+    if axis is None and len(dims) > 1:
         return [Shape((None,) * len(dims))] * count
-    at = axis_in(axis, len(dims), "split_dim")
+    at = axis_in(axis or 0, len(dims), "split_dim")
     sizes = c.elements(1)
     if sizes is None or None in sizes:
         constant = c.constant(1)

@@ -14,8 +14,8 @@ from .registry import op
 from .types import INDEX
 
 _REVERSIBLE = (
-    "uint8, int8, uint16, int16, uint32, int32, uint64, int64, bool, bfloat16, half, float, double, complex64, "
-    "complex128, string"
+    "uint8, int8, uint16, int16, uint32, int32, uint64, int64, bool, bfloat16, half, float, double, "
+    "complex64, complex128, string"
 )
 
 
@@ -32,7 +32,9 @@ def _reverse_shape(c: ShapeContext) -> Shape:
     return shape
 
 
-reverse = op(f"Reverse(tensor: T, dims: bool; T: type in {{{_REVERSIBLE}}}) -> (output: T)", shape=_reverse_shape)
+reverse = op(
+    f"Reverse(tensor: T, dims: bool; T: type in {{{_REVERSIBLE}}}) -> (output: T)", shape=_reverse_shape
+)
 
 
 @reverse.kernel
@@ -40,7 +42,9 @@ def _(xp: Any, x: Any, dims: Any) -> Any:
     if x.ndim == 0:
         return x
     if dims.shape != (x.ndim,):
-        raise invalid(f"dims must have one element per axis of {Shape(x.shape)}, but is of shape {Shape(dims.shape)}")
+        raise invalid(
+            f"dims must have one element per axis of {Shape(x.shape)}, but is of shape {Shape(dims.shape)}"
+        )
     return _flipped(x, [axis for axis, wanted in enumerate(dims.tolist()) if wanted])
 
 
@@ -70,7 +74,8 @@ def _reverse_v2_shape(c: ShapeContext) -> Shape:
 
 
 reverse_v2 = op(
-    f"ReverseV2(tensor: T, axis: Tidx; Tidx: type in {INDEX} = int32, T: type in {{{_REVERSIBLE}}}) -> (output: T)",
+    f"ReverseV2(tensor: T, axis: Tidx; Tidx: type in {INDEX} = int32, T: type in {{{_REVERSIBLE}}}) -> "
+    "(output: T)",
     shape=_reverse_v2_shape,
 )
 
@@ -149,7 +154,8 @@ def _rolled(c: ShapeContext) -> Shape:
 
 
 roll = op(
-    f"Roll(input: T, shift: Tshift, axis: Taxis; T: type, Tshift: type in {INDEX}, Taxis: type in {INDEX}) -> "
+    f"Roll(input: T, shift: Tshift, axis: Taxis; T: type, Tshift: type in {INDEX}, "
+    f"Taxis: type in {INDEX}) -> "
     "(output: T)",
     shape=_rolled,
     fresh=True,
@@ -161,7 +167,9 @@ def _(xp: Any, x: Any, shift: Any, axis: Any) -> Any:
     if x.ndim == 0:
         raise invalid("a scalar cannot be rolled")
     if shift.shape != axis.shape:
-        raise invalid(f"shift and axis must be of one shape, but are of {Shape(shift.shape)} and {Shape(axis.shape)}")
+        raise invalid(
+            f"shift and axis must be of one shape, but are of {Shape(shift.shape)} and {Shape(axis.shape)}"
+        )
     axes = [axis_in(at, x.ndim) for at in ints(axis, "axis")]
     return xp.roll(x, ints(shift, "shift"), tuple(axes)) if axes else x.copy()
 

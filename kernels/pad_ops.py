@@ -21,7 +21,7 @@ Pairs = Sequence[tuple[int, int]]
 
 
 def pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, int]]:
-    """How much before and after each axis. Raises INVALID_ARGUMENT for anything but [rank, 2] natural numbers."""
+    """How much before and after each axis. Raises INVALID_ARGUMENT for all but [rank, 2] natural numbers."""
     if paddings.shape != (rank, 2):
         raise invalid(f"{what} must be of shape [{rank},2], but are of shape {Shape(paddings.shape)}")
     found = [(before, after) for before, after in paddings.tolist()]
@@ -82,7 +82,8 @@ def _(xp: Any, x: Any, paddings: Any) -> Any:
 
 
 pad_v2 = op(
-    f"PadV2(input: T, paddings: Tpaddings, constant_values: T; T: type, Tpaddings: type in {INDEX} = int32) -> "
+    "PadV2(input: T, paddings: Tpaddings, constant_values: T; T: type, "
+    f"Tpaddings: type in {INDEX} = int32) -> "
     "(output: T)",
     shape=_padded,
     fresh=True,
@@ -114,7 +115,9 @@ def _first_column(g: GraphBuilder, paddings: Tensor) -> Tensor:
 # Mirrored borders. Both directions go axis by axis, the gradient backwards.
 
 
-def _mirrors(around: Pairs, dims: Sequence[int], mode: str) -> Iterator[tuple[int, list[tuple[slice, slice]]]]:
+def _mirrors(
+    around: Pairs, dims: Sequence[int], mode: str
+) -> Iterator[tuple[int, list[tuple[slice, slice]]]]:
     """For each axis, which slices of the padded tensor mirror which. ``dims`` are the unpadded ones.
 
     Raises INVALID_ARGUMENT where a border is wider than what it mirrors.
@@ -123,7 +126,8 @@ def _mirrors(around: Pairs, dims: Sequence[int], mode: str) -> Iterator[tuple[in
     for axis, ((before, after), size) in enumerate(zip(around, dims)):
         if max(before, after) > max(size - skip, 0):
             raise invalid(
-                f"mirrored paddings {before} and {after} are too wide for axis {axis} of size {size} with mode {mode}"
+                f"mirrored paddings {before} and {after} are too wide for axis {axis} of size {size} "
+                f"with mode {mode}"
             )
         end = before + size
         left = (slice(0, before), _backwards(before + skip, before + skip + before))
@@ -180,7 +184,9 @@ def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
     for axis, mirrored in reversed(list(_mirrors(around, dims, mode))):
         open_axes = (slice(None),) * axis
         for border, source in mirrored:
-            found[(*open_axes, source, *middle[axis + 1 :])] += found[(*open_axes, border, *middle[axis + 1 :])]
+            found[(*open_axes, source, *middle[axis + 1 :])] += found[
+                (*open_axes, border, *middle[axis + 1 :])
+            ]
     return xp.ascontiguousarray(found[middle]) if x.ndim else found
 
 
@@ -196,7 +202,9 @@ def _tiled(c: ShapeContext) -> Shape:
     dims, counts = c.input(0).dims, elements_of(c, 1)
     width = c.with_rank(1, 1)[0]
     if dims is None:
-        return UNKNOWN if width is None else Shape((None,) * width)
+        if width is None:
+            return UNKNOWN
+        dims = (None,) * width
     if width not in (None, len(dims)):
         raise invalid(f"multiples must have one element per axis of {c.input(0)}, but have {width}")
     if counts is None:

@@ -132,8 +132,8 @@ _gradient(image_patches, 2)
 
 
 volume_patches = op(
-    "ExtractVolumePatches(input: T; ksizes: list(int) >= 5, strides: list(int) >= 5, T: type in {float, double, "
-    "int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}, "
+    "ExtractVolumePatches(input: T; ksizes: list(int) >= 5, strides: list(int) >= 5, T: type in {float, "
+    "double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}, "
     "padding: string in {'SAME', 'VALID'}) -> (patches: T)",
     shape=lambda c: _shape(c, 3),
     fresh=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, vector
 from .dims import claim
@@ -38,8 +37,8 @@ def _range_shape(c: ShapeContext) -> Shape:
 
 
 range_op = op(
-    "Range(start: Tidx, limit: Tidx, delta: Tidx; Tidx: type in {bfloat16, half, float, double, int8, int16, int32, "
-    "int64, uint16, uint32, uint64} = int32) -> (output: Tidx)",
+    "Range(start: Tidx, limit: Tidx, delta: Tidx; Tidx: type in {bfloat16, half, float, double, int8, int16, "
+    "int32, int64, uint16, uint32, uint64} = int32) -> (output: Tidx)",
     shape=_range_shape,
     differentiable=False,
     fresh=True,
@@ -68,7 +67,8 @@ def _linspace_shape(c: ShapeContext) -> Shape:
 
 
 lin_space = op(
-    f"LinSpace(start: T, stop: T, num: Tidx; T: type in {FLOATS}, Tidx: type in {INDEX} = int32) -> (output: T)",
+    f"LinSpace(start: T, stop: T, num: Tidx; T: type in {FLOATS}, Tidx: type in {INDEX} = int32) -> "
+    "(output: T)",
     shape=_linspace_shape,
     differentiable=False,
     fresh=True,

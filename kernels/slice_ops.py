@@ -56,17 +56,19 @@ def _slice_shape(c: ShapeContext) -> Shape:
     parts = [nothing if x is None else x for x in (dims, begin, size)]
     if any(len(part) != count for part in parts):
         raise invalid(f"begin and size must have one element per axis of {c.input(0)}")
+    if c.constant(1) is not None and c.constant(2) is not None and c.input(0).is_fully_known:
+        return Shape(tuple(_slice_sizes(*(_known(part) for part in parts))))
     return Shape(tuple(_slice_dim(*item) for item in zip(*parts)))
 
 
+def _known(part: Sequence[Dim]) -> list[int]:
+    return [item for item in part if item is not None]
+
+
 def _slice_dim(full: Dim, start: Dim, count: Dim) -> Dim:
-    if full is not None and start is not None and count is not None:
-        return _slice_sizes([full], [start], [count])[0]
-    if count is None or count < -1:
-        return None
-    if count == -1:
-        return None
-    return count
+    if count == -1 and full is not None and start is not None and 0 <= start <= full:
+        return full - start
+    return None if count is None or count < 0 else count
 
 
 slice_op = op(

@@ -205,5 +205,6 @@ def fitting_spec(begin: Any, end: Any, strides: Any, masks: Masks) -> Spec:
 def unfit(begin: object, end: object, strides: object) -> TfgError:
     """The error for begin, end and strides that are not vectors of one size."""
     return invalid(
-        f"begin, end and strides must be vectors of equal size, but are of shapes {begin}, {end} and {strides}"
+        "begin, end and strides must be vectors of equal size, "
+        f"but are of shapes {begin}, {end} and {strides}"
     )

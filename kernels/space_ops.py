@@ -25,13 +25,11 @@ def _block(values: Any) -> tuple[int, ...]:
     return found
 
 
-def _space_shape(c: ShapeContext, block: Sequence[int] | None, key: int, to_batch: bool) -> Shape:
+def _space_shape(c: ShapeContext, block: Sequence[int], key: int, to_batch: bool) -> Shape:
     """The shape with space moved into the batch or back; borders are input ``key``."""
     dims, borders = c.input(0).dims, c.constant(key)
     if dims is None:
         return UNKNOWN
-    if block is None:
-        return Shape((None,) * len(dims))
     count = len(block)
     if len(dims) < count + 1:
         raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
@@ -40,7 +38,8 @@ def _space_shape(c: ShapeContext, block: Sequence[int] | None, key: int, to_batc
     if batch is not None:
         batch = batch * whole if to_batch else _quotient(batch, whole, "the batch")
     space = [
-        _space_dim(dims[i + 1], None if around is None else sum(around[i]), block[i], to_batch) for i in range(count)
+        _space_dim(dims[i + 1], None if around is None else sum(around[i]), block[i], to_batch)
+        for i in range(count)
     ]
     return Shape((batch, *space, *dims[count + 1 :]))
 
@@ -65,7 +64,9 @@ def _into_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     count = len(block)
     if x.ndim < count + 1:
         raise invalid(f"a tensor of shape {Shape(x.shape)} has no {count} axes of space")
-    padded = pad_with(xp, x, [(0, 0), *around, *[(0, 0)] * (x.ndim - count - 1)], b"" if x.dtype.kind == "O" else 0)
+    padded = pad_with(
+        xp, x, [(0, 0), *around, *[(0, 0)] * (x.ndim - count - 1)], b"" if x.dtype.kind == "O" else 0
+    )
     space = [_quotient(padded.shape[i + 1], block[i], "a padded axis") for i in range(count)]
     rest = padded.shape[count + 1 :]
     apart = padded.reshape([x.shape[0], *_interleave(space, block), *rest])
@@ -80,7 +81,11 @@ def _out_of_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     batch = _quotient(x.shape[0], prod(block), "the batch")
     space, rest = x.shape[1 : count + 1], x.shape[count + 1 :]
     apart = x.reshape([*block, batch, *space, *rest])
-    order = [count, *_interleave(range(count + 1, 2 * count + 1), range(count)), *range(2 * count + 1, apart.ndim)]
+    order = [
+        count,
+        *_interleave(range(count + 1, 2 * count + 1), range(count)),
+        *range(2 * count + 1, apart.ndim),
+    ]
     whole = [size * by for size, by in zip(space, block)]
     joined = apart.transpose(order).reshape((batch, *whole, *rest))
     for size, (before, after) in zip(whole, around):
@@ -110,7 +115,8 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
         else f"T: type, block_size: int >= 2, Tidx: type in {INDEX} = int32"
     )
     flat = op(
-        f"{name}(input: T, {borders}: {kind if to_batch else 'Tidx'}; {flat_attrs}) -> (output: T)", shape=flat_shape
+        f"{name}(input: T, {borders}: {kind if to_batch else 'Tidx'}; {flat_attrs}) -> (output: T)",
+        shape=flat_shape,
     )
 
     @flat.kernel
@@ -127,8 +133,12 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
         count = merge_dim(c.with_rank(1, 1)[0], c.with_rank(2, 2)[0])
         if count is not None and c.input(0).rank is not None and (c.input(0).rank or 0) < count + 1:
             raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
-        block = c.constant(1)
-        return _space_shape(c, None if block is None else _block(block), 2, to_batch)
+        block, dims = c.constant(1), c.input(0).dims
+        if block is not None:
+            return _space_shape(c, _block(block), 2, to_batch)
+        if dims is None or count is None:
+            return UNKNOWN if dims is None else Shape((None,) * len(dims))
+        return Shape((None,) * (count + 1) + dims[count + 1 :])
 
     full = op(
         f"{name}ND(input: T, block_shape: Tblock_shape, {borders}: {kind}; T: type, "
@@ -204,7 +214,8 @@ def _declare_depth(name: str, other: str, to_depth: bool) -> None:
         return _depth_shape(c, to_depth)
 
     declared = op(
-        f"{name}(input: T; T: type, block_size: int >= 2, data_format: string in {{'NHWC', 'NCHW', 'NCHW_VECT_C'}} = "
+        f"{name}(input: T; T: type, block_size: int >= 2, "
+        "data_format: string in {'NHWC', 'NCHW', 'NCHW_VECT_C'} = "
         '"NHWC") -> (output: T)',
         shape=shape,
     )

@@ -25,7 +25,6 @@ CASES = [
             case(name, X, i32(1), rand(2)),
         )
     ),
-    case("DeepCopy", X),
     case("GuaranteeConst", X),
     case("Empty", i32([2, 3]), dtype="float", init=True),
     case("Empty", i32([2]), dtype="string"),

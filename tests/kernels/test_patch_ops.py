@@ -8,8 +8,15 @@ X = rand(2, 5, 6, 3)
 V = rand(2, 4, 5, 3, 2)
 
 
-def image(x: object, sizes: list[int], strides: list[int], rates: list[int], padding: str, **more: object) -> object:
-    attrs = {"ksizes": [1, *sizes, 1], "strides": [1, *strides, 1], "rates": [1, *rates, 1], "padding": padding}
+def image(
+    x: object, sizes: list[int], strides: list[int], rates: list[int], padding: str, **more: object
+) -> object:
+    attrs = {
+        "ksizes": [1, *sizes, 1],
+        "strides": [1, *strides, 1],
+        "rates": [1, *rates, 1],
+        "padding": padding,
+    }
     return case("ExtractImagePatches", x, **attrs, **more)  # type: ignore[arg-type]
 
 
