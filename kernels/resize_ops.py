@@ -199,11 +199,12 @@ bicubic = op(
 def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_centers: bool) -> Any:
     _check_centers(align_corners, half_pixel_centers)
     height, width = _sizes(images, size)
-    values = images.astype(np.float32)
+    values: Any = images.astype(np.float32)
     for axis, wanted in ((1, height), (2, width)):
         places, weights = resampling.cubic(values.shape[axis], wanted, align_corners, half_pixel_centers)
         column = xp.asarray(weights.T).reshape(4, -1, *[1] * (3 - axis))
-        values = sum(values.take(xp.asarray(places[:, tap]), axis) * column[tap] for tap in range(4))
+        taps = [values.take(xp.asarray(places[:, tap]), axis) * column[tap] for tap in range(4)]
+        values = taps[0] + taps[1] + taps[2] + taps[3]
     return values
 
 
@@ -215,7 +216,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor | None, None]
 
 
 bicubic_grad = op(
-    f"ResizeBicubicGrad(grads: float, original_image: T; T: type in {{float, double}}, {_CORNERS}) -> (output: T)",
+    f"ResizeBicubicGrad(grads: float, original_image: T; T: type in {{float, double}}, {_CORNERS}) -> "
+    "(output: T)",
     shape=_like_original,
     fresh=True,
 )
