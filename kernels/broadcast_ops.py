@@ -10,6 +10,7 @@ import numpy as np
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, vector
 from . import shapes
+from .binding import Binding
 from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, elements_of, ints
 from .facts import Fact, of_constant
@@ -50,6 +51,20 @@ def _(xp: Any, dims: Any, value: Any) -> Any:
     if value.ndim:
         raise invalid(f"the value to fill with must be a scalar, but has shape {Shape(value.shape)}")
     return xp.full(claim(ints(dims, "dims"), value.dtype.itemsize), value, value.dtype)
+
+
+@fill.bind
+def _(b: Binding) -> Any:
+    dims, value = b.inputs
+    if dims.constant is None or value.shape.rank != 0:
+        return None
+    full, dtype = b.xp.full, value.dtype.numpy
+    shape = claim(ints(dims.constant, "dims"), dtype.itemsize)
+
+    def filled(dims: Any, value: Any) -> Any:
+        return full(shape, value, dtype)
+
+    return filled
 
 
 @fill.gradient

@@ -84,7 +84,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tuple[Any, Any, Any, Any]:
-    """Where the diagonals ``low`` to ``high`` lie: rows, columns, which diagonal (highest first), place in it."""
+    """Where the diagonals ``low`` to ``high`` lie: rows, columns, diagonals (highest first), places."""
     upper, lower = align.split("_")
     width = _longest(rows, columns, low, high)
     parts: list[tuple[Any, Any, Any, Any]] = []

@@ -76,7 +76,7 @@ def _patches(
 def _shape(c: ShapeContext, count: int) -> Shape:
     sizes, strides = (_window(c.attr(name), name, count) for name in ("ksizes", "strides"))
     rates = _window(c.attr("rates"), "rates", count) if "rates" in c.attrs else (1,) * count
-    dims: Sequence[Dim] = c.with_rank(0, count + 2).dims or ()
+    dims: list[Dim] = list(c.with_rank(0, count + 2).dims or [])
     reach = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates)]
     space: list[Dim] = []
     for size, far, stride in zip(dims[1:-1], reach, strides):

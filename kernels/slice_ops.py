@@ -87,6 +87,21 @@ def _(xp: Any, x: Any, begin: Any, size: Any) -> Any:
     return _sliced(x, ints(begin, "begin"), ints(size, "size"))
 
 
+@slice_op.bind
+def _(b: Binding) -> Any:
+    x, begin, size = b.inputs
+    if begin.constant is None or size.constant is None or not x.shape.is_fully_known:
+        return None
+    start = ints(begin.constant, "begin")
+    taken = _slice_sizes(x.shape.known(), start, ints(size.constant, "size"))
+    index = tuple(slice(first, first + count) for first, count in zip(start, taken))
+
+    def part(x: Any, begin: Any, size: Any) -> Any:
+        return x[index]
+
+    return part
+
+
 @slice_op.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
     values, begin, size = elements_of(c, 0), c.elements(1), c.elements(2)
