@@ -12,8 +12,7 @@ What is read is what protobuf's Python parser reads, with these differences:
 - Escapes are C's and protobuf's: an unknown one is an error, as in TensorFlow, and so are Python's own
   (``\\N{…}``); ``\\?`` is a question mark.
 - Messages may be nested 100 deep, as in binary files.
-- A NaN loses its sign and payload. Fields that a newer TensorFlow may have added are refused (binary files drop
-  them). A tensor without ``tensor_shape`` is a scalar; a message that is there but
+- A NaN loses its sign and payload. A tensor without ``tensor_shape`` is a scalar. A message that is there but
   empty (``versions``, ``library``, ``signature``) is the same as none.
 - SavedObjectGraph (in meta graphs) is passed over.
 """
