@@ -63,7 +63,7 @@ def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: st
 
 def _tell(before: Graph, after: Graph, output: str, as_json: bool) -> None:
     added = [node.name for node in after.nodes if node.name not in before]
-    results = [n for n in added if n.startswith("grad/") or n in ("train", "init")]
+    results = [n for n in added if n.startswith("grad/")] or [n for n in ("train", "init") if n in after]
     if as_json:
         print_json({"file": output, "nodes": len(after.nodes), "added": len(added), "results": results})
     else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -16,6 +15,9 @@ from ..graphfmt import dtypes
 from ..graphfmt.errors import Location, Status, TfgError, invalid
 from ..graphfmt.names import did_you_mean
 from ..graphfmt.tensors import Array
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 # Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless
 # it is small anyway.
@@ -76,19 +78,11 @@ def npz_array(path: Path, key: str | None) -> Array:
             )
         try:
             return npy_bytes(archive.read(member), f"{path}[{key}]")
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-            ValueError,
-        ) as error:
-            raise _bad(str(path), f"cannot be read: {error}") from None
-        except Exception as error:
-            if type(error).__module__ == "zlib":
-                raise _bad(str(path), f"cannot be read: {error}") from None
+        except TfgError:
             raise
+        except Exception as error:
+            # zipfile lets through whatever its decompressors raise.
+            raise _bad(str(path), f"cannot be read: {error}") from None
 
 
 def _chosen(path: Path, key: str | None, names: list[str]) -> str:
@@ -165,6 +159,8 @@ def check_output(path: Path, count: int) -> None:
 
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    import zipfile
+
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -235,7 +231,9 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
+def _zip(path: Path) -> ZipFile:
+    import zipfile
+
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:

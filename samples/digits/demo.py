@@ -11,7 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent.relative_to(Path.cwd()) if Path(__file__).is_relative_to(Path.cwd()) else Path(__file__).parent
+HERE = (
+    Path(__file__).parent.relative_to(Path.cwd())
+    if Path(__file__).is_relative_to(Path.cwd())
+    else Path(__file__).parent
+)
 OUT = Path("out")
 
 

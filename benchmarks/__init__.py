@@ -1,0 +1,1 @@
+"""tfg beside TensorFlow, in one run, as ratios: ``python -m benchmarks``."""

@@ -1,0 +1,77 @@
+"""The graphs that are timed."""
+
+from __future__ import annotations
+
+import numpy as np
+from tfg.graphfmt.graph import Graph, Node, Versions
+from tfg.graphfmt.shapes import Shape
+from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt import dtypes
+from tfg.kernels.builder import GraphBuilder
+from tfg.runtime.optimizers import minimize
+
+
+def nothing() -> Graph:
+    g = GraphBuilder()
+    g.NoOp(name="nothing")
+    return g.graph()
+
+
+def scalars(count: int, *, dependent: bool) -> Graph:
+    """``count`` scalar additions, each after the other or none after another; the target is ``all``."""
+    g = GraphBuilder()
+    x = g.placeholder("float", [], name="x")
+    last, made = x, []
+    for _ in range(count):
+        last = (last if dependent else x) + x
+        made.append(last)
+    g.group(*([last] if dependent else made), name="all")
+    return g.graph()
+
+
+def mlp() -> Graph:
+    """784-512-512-10 with momentum; the target is ``train``, the fetch ``loss``, the initialiser ``init``."""
+    g = GraphBuilder()
+    x = g.placeholder("float", [None, 784], name="x")
+    y = g.placeholder("int32", [None], name="y")
+    layer, width, inits = x, 784, []
+    for number, units in enumerate((512, 512, 10)):
+        w = g.VarHandleOp(dtype="float", shape=[width, units], shared_name=f"w{number}", name=f"w{number}")
+        b = g.VarHandleOp(dtype="float", shape=[units], shared_name=f"b{number}", name=f"b{number}")
+        start = np.random.RandomState(number).normal(0, 0.05, (width, units)).astype(np.float32)
+        inits += [g.AssignVariableOp(w, start), g.AssignVariableOp(b, np.zeros(units, np.float32))]
+        layer = g.BiasAdd(
+            g.MatMul(layer, g.ReadVariableOp(w, dtype="float")), g.ReadVariableOp(b, dtype="float")
+        )
+        layer, width = g.Relu(layer) if units != 10 else layer, units
+    losses, _ = g.SparseSoftmaxCrossEntropyWithLogits(layer, y)
+    g.Mean(losses, g.constant([0]), name="loss")
+    g.group(*inits, name="init")
+    return minimize(g.graph(), "loss", "momentum:learning_rate=0.01,momentum=0.9")
+
+
+def wide_text(count: int) -> Graph:
+    """A graph as training programs write them: several attributes a node, small constants, output shapes."""
+    nodes = []
+    shapes = tuple(Shape((n, 128)) for n in range(3))
+    value = of_array(np.arange(16, dtype=np.float32).reshape(4, 4))
+    for i in range(count):
+        attrs = {"T": dtypes.float32, "_output_shapes": shapes, "_class": (f"loc:@layer_{i // 7}".encode(),)}
+        if i % 5 == 0:
+            attrs = {"dtype": dtypes.float32, "value": value, "_output_shapes": shapes[:1]}
+            nodes.append(Node(f"layer_{i}/weights/initial_value", "Const", (), attrs, "/device:CPU:0"))
+        else:
+            before = nodes[i - 1].name
+            nodes.append(Node(f"layer_{i}/activation/Add", "AddV2", (before, before), attrs, "/device:CPU:0"))
+    return Graph(tuple(nodes), versions=Versions(1087))
+
+
+def chain(count: int) -> Graph:
+    """``count`` nodes of four kinds, one after another."""
+    nodes = [Node("x", "Placeholder", attrs={"dtype": dtypes.float32, "shape": Shape((None, 16))})]
+    kinds = ("AddV2", "Mul", "Relu", "Neg")
+    for i in range(count):
+        op, before = kinds[i % 4], nodes[-1].name
+        inputs = (before, "x") if i % 4 < 2 else (before,)
+        nodes.append(Node(f"n{i}", op, inputs, {"T": dtypes.float32}))
+    return Graph(tuple(nodes))
