@@ -17,7 +17,7 @@ from ..kernels.updates import GRADIENTS
 from .gradients import Gradient, add_gradients, variables_behind
 from .initialisers import behind, initial_assignments, not_initialised
 from .optimizer_methods import METHODS, Method
-from .states import State, new_state, state_of
+from .states import State, free_name, new_state, state_of
 
 # Short names that people write.
 _ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}
@@ -170,10 +170,10 @@ class _Training:
         made: dict[str, State] = {}
         for slot in self.method.slots:
             start = self.optimizer.values[slot.initial] if isinstance(slot.initial, str) else slot.initial
-            name = f"{var.node.name}/{self.method.scope}"
+            name = free_name(self.g, f"{var.node.name}/{self.method.scope}")
             with var.beside(), self.g.name_scope(f"{name}/Initializer"):
                 initial = self.filled(var, float(start))
-            made[slot.input], assigned = new_state(self.g, var, name, var.dtype, initial)
+            made[slot.input], assigned = new_state(self.g, var, name, initial)
             self.assigned.append(assigned)
         return made
 
@@ -191,9 +191,11 @@ class _Training:
 
     def add_powers(self, first: State) -> None:
         for name, base in self.method.powers.items():
-            with first.beside(), self.g.name_scope(f"{name}/initial_value"):
-                initial = self.g.constant(float(self.optimizer.values[base]), "float", name="value")
-            self.powers[name], assigned = new_state(self.g, first, name, initial.dtype, initial)
+            free = free_name(self.g, name)
+            with first.beside():
+                start = float(self.optimizer.values[base])
+                initial = self.g.constant(start, "float", name=f"{free}/initial_value")
+            self.powers[name], assigned = new_state(self.g, first, free, initial)
             self.assigned.append(assigned)
 
     def raise_powers(self, updates: Sequence[Tensor | str]) -> list[Tensor | str]:

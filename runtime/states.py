@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 from ..graphfmt import dtypes
 from ..graphfmt.attributes import AttrValue
@@ -90,17 +90,19 @@ def state_of(g: GraphBuilder, name: str) -> State:
     return State(g, g.view(name).node, g.tensor(name))
 
 
-def new_state(
-    g: GraphBuilder, like: State, name: str, dtype: DType, initial: Tensor
-) -> tuple[State, Tensor | str]:
-    """A new variable of the kind of another and beside it, and its initial assignment. A name in use gets a
-    number."""
-    name = next(n for n in (name, *(f"{name}_{i}" for i in count(1))) if n not in g)
+def free_name(g: GraphBuilder, name: str) -> str:
+    """The name, with a number if a node has it."""
+    return next(n for n in chain([name], (f"{name}_{i}" for i in count(1))) if n not in g)
+
+
+def new_state(g: GraphBuilder, like: State, name: str, initial: Tensor) -> tuple[State, Tensor | str]:
+    """A new variable of the kind of another and beside it, and its initial assignment."""
+    dtype, shape = initial.dtype, initial.shape
     with like.beside():
         if like.by_handle:
-            tensor = g.VarHandleOp(dtype=dtype, shape=initial.shape, shared_name=name, name=name)
+            tensor = g.VarHandleOp(dtype=dtype, shape=shape, shared_name=name, name=name)
         else:
-            tensor = g.VariableV2(dtype=dtype, shape=initial.shape, name=name)
+            tensor = g.VariableV2(dtype=dtype, shape=shape, name=name)
         made = State(g, g.view(name).node, tensor)
         return made, made.assign(initial, name=f"{name}/Assign")
 
