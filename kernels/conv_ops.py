@@ -10,6 +10,7 @@ from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Dim, Shape
 from . import convolution
 from .builder import GraphBuilder, NodeView, Tensor
+from .dims import claim
 from .inference import ShapeContext
 from .registry import Op, op
 from .windows import Spec, Window, output_dims, spec_of, window
@@ -46,11 +47,12 @@ def _prepared(spec: Spec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
     rank = spec.rank
     if len(x) != rank or len(w) != rank:
         raise invalid(f"input and filter must be of rank {rank}, but have shapes {x} and {w}")
-    _check_depths(x[spec.channel_axis], w[-2], w[-1])
+    check_depths(x[spec.channel_axis], w[-2], w[-1])
     return window(spec, x[spec.spatial], w[:-2])
 
 
-def _check_depths(channels: Dim, filter_channels: Dim, outs: Dim) -> None:
+def check_depths(channels: Dim, filter_channels: Dim, outs: Dim) -> None:
+    """Raises INVALID_ARGUMENT where a filter does not fit an input, whole or in groups of channels."""
     if filter_channels == 0:
         raise invalid("filter depth must not be 0")
     if channels is None or filter_channels is None:
@@ -67,7 +69,7 @@ def _conv_shape(rank: int) -> Callable[[ShapeContext], Shape]:
         spec = _static_spec(c, rank)
         x, w = c.with_rank(0, rank), c.with_rank(1, rank)
         assert x.dims is not None and w.dims is not None
-        _check_depths(x[spec.channel_axis], w[-2], w[-1])
+        check_depths(x[spec.channel_axis], w[-2], w[-1])
         return Shape(spec.place(x[0], output_dims(spec, x.dims[spec.spatial], w.dims[:-2]), w[-1]))
 
     return shape
@@ -83,8 +85,10 @@ def _placed(xp: Any, x: Any, spec: Spec) -> Any:
     return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
-def _convolve(xp: Any, spec: Spec, x: Any, w: Any) -> Any:
+def convolve(xp: Any, spec: Spec, x: Any, w: Any) -> Any:
+    """The convolution, in the data format. Raises INVALID_ARGUMENT where shapes do not fit."""
     win = _prepared(spec, x.shape, w.shape)
+    claim((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
     return _placed(xp, convolution.forward(xp, _last(xp, x, spec), w, win), spec)
 
 
@@ -111,6 +115,7 @@ def _input_gradient(xp: Any, spec: Spec, sizes: Any, w: Any, dy: Any) -> Any:
         x = tuple(d or 0 for d in spec.place(dy.shape[0], x, w.shape[-2]))
     win = _prepared(spec, x, w.shape)
     _check_outputs(spec, win, x[0], w.shape[-1], dy.shape)
+    claim(x, dy.dtype.itemsize, "input_sizes")
     dx = convolution.backprop_input(xp, w, _last(xp, dy, spec), win, x[spec.channel_axis])
     return _placed(xp, dx, spec)
 
@@ -119,6 +124,7 @@ def _filter_gradient(xp: Any, spec: Spec, x: Any, sizes: Any, dy: Any) -> Any:
     w = _sizes(sizes, spec.rank, "filter_sizes")
     win = _prepared(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], w[-1], dy.shape)
+    claim(w, dy.dtype.itemsize, "filter_sizes")
     return convolution.backprop_filter(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
 
 
@@ -196,7 +202,7 @@ def _(
     xp: Any, x: Any, w: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    return _convolve(xp, spec_of(4, data_format, strides, dilations, padding, explicit_paddings), x, w)
+    return convolve(xp, spec_of(4, data_format, strides, dilations, padding, explicit_paddings), x, w)
 
 
 conv2d_backprop_input = op(
@@ -247,7 +253,7 @@ conv3d = op(
 
 @conv3d.kernel
 def _(xp: Any, x: Any, w: Any, *, strides: Any, dilations: Any, padding: str, data_format: str) -> Any:
-    return _convolve(xp, spec_of(5, data_format, strides, dilations, padding), x, w)
+    return convolve(xp, spec_of(5, data_format, strides, dilations, padding), x, w)
 
 
 conv3d_backprop_input = op(

@@ -15,6 +15,7 @@ from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Dim, Shape, merge_dim
 from .builder import GraphBuilder, NodeView, Tensor
 from .convolution import compute_type
+from .dims import claim
 from .inference import ShapeContext
 from .registry import op
 from .types import HALF_FIRST_FLOATS
@@ -168,6 +169,7 @@ def _(
 ) -> Any:  # fmt: skip
     spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
     win = _prepared(spec, x.shape, w.shape)
+    claim((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
     return _placed(xp, _forward(xp, _last(xp, x, spec), w, win), spec)
 
 
@@ -194,6 +196,7 @@ def _(
     x = _sizes(sizes)
     win = _prepared(spec, x, w.shape)
     _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
+    claim(x, dy.dtype.itemsize, "input_sizes")
     return _placed(xp, _input_gradient(xp, w, _last(xp, dy, spec), win), spec)
 
 
@@ -214,6 +217,7 @@ def _(
     w = _sizes(sizes)
     win = _prepared(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], math.prod(w[2:]), dy.shape)
+    claim(w, dy.dtype.itemsize, "filter_sizes")
     return _filter_gradient(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
 
 

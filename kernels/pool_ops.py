@@ -12,6 +12,7 @@ from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import pooling
 from .builder import GraphBuilder, NodeView, Tensor
+from .dims import claim
 from .inference import ShapeContext
 from .registry import Op, op
 from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
@@ -131,6 +132,7 @@ def _max_pool(xp: Any, x: Any, pool: Pool) -> Any:
     if pool.depth > 1 or pool.depth_stride > 1:
         return _max_over_channels(x, pool)
     win = _window_of(pool, x.shape)
+    claim((x.shape[0], *win.outputs, x.shape[pool.spec.channel_axis]), x.dtype.itemsize, "output")
     return _placed(xp, pooling.max_pool(xp, _last(xp, x, pool.spec), win), pool.spec)
 
 
@@ -436,6 +438,7 @@ def _avg_grad(xp: Any, sizes: Any, dy: Any, pool: Pool) -> Any:
     x = tuple(sizes.tolist())
     win = _spatial_window(pool, x)
     _check_outputs(pool, win, x, dy.shape, "grad")
+    claim(x, dy.dtype.itemsize, "orig_input_shape")
     return _placed(xp, pooling.avg_pool_grad(xp, _last(xp, dy, spec), win), spec)
 
 
