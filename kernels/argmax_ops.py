@@ -63,12 +63,10 @@ def _position(xp: Any, x: Any, axis: int, function: str, worst: float) -> Any:
     """NaN is passed over, unless there is nothing else: then the first element is taken."""
     if x.dtype.kind == "V":
         x = x.astype(np.float32)
-    found = getattr(xp, function)(x, axis=axis)
-    if x.dtype.kind == "f" and x.size:
-        chosen = xp.take_along_axis(x, xp.expand_dims(found, axis), axis)
-        if bool(xp.isnan(chosen).any()):
-            found = getattr(xp, function)(xp.where(xp.isnan(x), x.dtype.type(worst), x), axis=axis)
-    return found
+    # The sum is NaN if an element is; where only infinities made it so, passing over NaN changes nothing.
+    if x.dtype.kind == "f" and bool(xp.isnan(xp.add.reduce(x, axis=None) if xp is np else xp.sum(x))):
+        x = xp.where(xp.isnan(x), x.dtype.type(worst), x)
+    return getattr(xp, function)(x, axis=axis)
 
 
 _declare("ArgMax", "{int16, int32, int64}", "{int16, uint16, int32, int64}", "argmax", -np.inf)

@@ -44,11 +44,14 @@ def _mismatch(left: Any, right: Any) -> Exception:
     )
 
 
+_BLAS = frozenset({"float", "double", "complex64", "complex128"})
+
+
 @matmul.bind
 def _(b: Binding) -> Any:
     """Matrices whose ranks are known go straight to BLAS."""
     known = b.inputs[0].shape.rank == b.inputs[1].shape.rank == 2
-    if not known or b.input_types[0].name not in ("float", "double", "complex64", "complex128"):
+    if not known or b.input_types[0].name not in _BLAS:
         return None
     product, turned_a, turned_b = b.xp.matmul, b.attrs["transpose_a"], b.attrs["transpose_b"]
 
@@ -150,6 +153,18 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
             raise invalid(
                 f"{name} of shapes {list(x.shape)} and {list(y.shape)}: the stacks do not broadcast"
             ) from None
+
+    @declared.bind
+    def _(b: Binding) -> Any:
+        """Stacks whose shapes are known to fit go straight to BLAS."""
+        x, y = (fact.shape for fact in b.inputs)
+        turned = b.attrs["adj_x"] or b.attrs["adj_y"]
+        types = {*b.input_types, *b.output_types}
+        if turned or b.input_types[0].name not in _BLAS or len(types) > 1:
+            return None
+        if not (x.is_fully_known and y.is_fully_known) or (y.rank == 2 and x.rank != 2):
+            return None
+        return b.xp.matmul
 
     @declared.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,8 @@ from . import shapes
 from .binding import Binding
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
-from .reductions import accumulator, axes_of, reduced, total
+from .facts import Fact
+from .reductions import CHAIN, accumulator, axes_of, reduced, total
 from .registry import Op, op
 from .types import FLOATS, NUMBERS
 
@@ -23,12 +24,16 @@ _ORDERED = (
     "quint8, qint32, qint16, quint16}"
 )
 
+# Up to so many elements, calls cost more than what they do.
+_SIMPLE = 1 << 15
+
 # From (xp, x, axes) and keep_dims to the reduced array.
 Reduction = Callable[..., Any]
 
 
-def _declare(name: str, allowed: str, reduction: Reduction) -> Op:
-    """A reduction of ``input`` over ``reduction_indices``; ``allowed`` are its dtypes, or bool alone."""
+def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> Op:
+    """A reduction of ``input`` over ``reduction_indices``; ``allowed`` are its dtypes, or bool alone. For
+    small inputs it is no more than that ufunc's own reduction, if one is given."""
     dtype, types = ("bool", "") if allowed == "bool" else ("T", f"T: type in {allowed}, ")
     declared = op(
         f"{name}(input: {dtype}, reduction_indices: Tidx; keep_dims: bool = false, {types}"
@@ -51,9 +56,30 @@ def _declare(name: str, allowed: str, reduction: Reduction) -> Op:
             axes = axes_of(indices, rank)
         except TfgError:
             return None
-        return partial(_reduce_bound, reduction, b.xp, axes, b.attrs["keep_dims"])
+        keep_dims, xp = b.attrs["keep_dims"], b.xp
+        if ufunc and xp is np and _is_simple(b.inputs[0], axes):
+            return partial(
+                _reduce_directly, getattr(np, ufunc).reduce, axes, b.input_types[0].numpy, keep_dims
+            )
+        return partial(_reduce_bound, reduction, xp, axes, keep_dims)
 
     return declared
+
+
+def _is_simple(fact: Fact, axes: tuple[int, ...]) -> bool:
+    """Whether neither rounding errors nor empty inputs nor halfs ask for more than numpy's own reduction."""
+    shape = fact.shape
+    if not shape.size or not shape.dims or not axes:
+        return False
+    if fact.dtype.name in ("half", "bfloat16") or shape.size > _SIMPLE:
+        return False
+    return len(axes) == len(shape.dims) or (len(axes) == 1 and (shape[axes[0]] or 0) <= CHAIN)
+
+
+def _reduce_directly(
+    reduce: Any, axes: tuple[int, ...], dtype: Any, keep_dims: bool, x: Any, indices: Any
+) -> Any:
+    return reduce(x, axes, dtype, None, keep_dims)
 
 
 def _reduce_bound(
@@ -130,14 +156,14 @@ def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
     return xp.sqrt(sums).astype(x.dtype, copy=False)
 
 
-sum_ = _declare("Sum", NUMBERS, _sum)
+sum_ = _declare("Sum", NUMBERS, _sum, "add")
 mean = _declare("Mean", NUMBERS, _mean)
-prod = _declare("Prod", NUMBERS, _prod)
-max_ = _declare("Max", _ORDERED, _max)
-min_ = _declare("Min", _ORDERED, _min)
+prod = _declare("Prod", NUMBERS, _prod, "multiply")
+max_ = _declare("Max", _ORDERED, _max, "maximum")
+min_ = _declare("Min", _ORDERED, _min, "minimum")
 norm = _declare("EuclideanNorm", NUMBERS, _norm)
-all_ = _declare("All", "bool", _all)
-any_ = _declare("Any", "bool", _any)
+all_ = _declare("All", "bool", _all, "logical_and")
+any_ = _declare("Any", "bool", _any, "logical_or")
 
 
 # Gradients. They spread what was gathered, so most of them start by putting back the reduced dimensions.

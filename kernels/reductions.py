@@ -14,7 +14,7 @@ from .inference import ShapeContext
 from .shapes import axis_of
 
 # Rows added one after another before partial sums are kept apart: bounds the rounding error of a sum.
-_CHAIN = 64
+CHAIN = 64
 
 # Rows up to this length are summed as a matrix product.
 _SHORT = 16
@@ -78,11 +78,11 @@ def total(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) ->
 
 def _adds_in_pairs(x: Any, axes: tuple[int, ...]) -> bool:
     """Whether numpy's own reduction is as accurate and as fast as it gets."""
-    if not axes or x.size <= _CHAIN or x.dtype.kind in "iub":
+    if not axes or x.size <= CHAIN or x.dtype.kind in "iub":
         return True
     if len(axes) == x.ndim:
         return x.flags.c_contiguous
-    return len(axes) == 1 and _SHORT < x.shape[axes[0]] <= 2 * _CHAIN and x.flags.c_contiguous
+    return len(axes) == 1 and _SHORT < x.shape[axes[0]] <= 2 * CHAIN and x.flags.c_contiguous
 
 
 def _sum_runs(x: Any, axes: Sequence[int], dtype: Any) -> Any:
@@ -138,16 +138,16 @@ def _sum_rows(x: Any, dtype: Any) -> Any:
     number of rows are added up in turn.
     """
     outer, rows, columns = x.shape
-    if rows <= 2 * _CHAIN or not columns or not outer:
+    if rows <= 2 * CHAIN or not columns or not outer:
         return np.add.reduce(x, axis=1, dtype=dtype)
     fold = 1
     while fold * columns < _PARTIAL and 2 * fold <= rows:
         fold *= 2
     if fold > 1:
         return _sum_folded(x, fold, dtype)
-    blocks = rows // _CHAIN
-    whole = blocks * _CHAIN
-    partial = np.add.reduce(x[:, :whole].reshape(outer, blocks, _CHAIN, columns), axis=2, dtype=dtype)
+    blocks = rows // CHAIN
+    whole = blocks * CHAIN
+    partial = np.add.reduce(x[:, :whole].reshape(outer, blocks, CHAIN, columns), axis=2, dtype=dtype)
     sums = _sum_rows(partial, dtype)
     if whole < rows:
         sums = sums + np.add.reduce(x[:, whole:], axis=1, dtype=dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +12,11 @@ from ..graphfmt.errors import invalid
 from .reductions import accumulator
 from .scatter import on_host
 
-# From this many elements on, a sparse matrix product is worth importing scipy for.
-_LARGE = 1 << 17
+# From this many elements on, a sparse matrix product is faster than ``ufunc.at``.
+_LARGE = 1 << 13
+
+# Once so many elements were added up without it, scipy.sparse would have been worth its import.
+_WORTH_AN_IMPORT = 1 << 24
 
 _BFLOAT16_MAX = 3.3895313892515355e38
 
@@ -52,12 +56,24 @@ def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
         kept = ids >= 0
         rows, ids = rows[kept], ids[kept]
     wide = accumulator(rows.dtype)
-    if how == "add" and xp is np and rows.size >= _LARGE and rows.shape[1] > 1:
+    if how == "add" and xp is np and _prefers_product(rows):
         return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
     out = xp.full((count, rows.shape[1]), empty_value(how, rows.dtype), wide)
     if rows.size:
         _at(xp, how, out, ids, rows.astype(wide, copy=False))
     return out.astype(rows.dtype, copy=False)
+
+
+_elements_added = 0
+
+
+def _prefers_product(rows: Any) -> bool:
+    """Whether to sum rows by a sparse product: a process that does so once shall not wait for scipy."""
+    global _elements_added
+    if rows.size < _LARGE or rows.shape[1] == 1:
+        return False
+    _elements_added += rows.size
+    return "scipy.sparse" in sys.modules or _elements_added > _WORTH_AN_IMPORT
 
 
 def _at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
@@ -104,7 +120,7 @@ def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: An
         present = xp.unique(ids)
         part = combine_unsorted(xp, how, rows, xp.searchsorted(present, ids), len(present))
         out[present] = part
-    elif how == "add" and rows.size >= _LARGE and rows.shape[1] > 1:
+    elif how == "add" and not empty and _prefers_product(rows):
         return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
     else:
         starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))

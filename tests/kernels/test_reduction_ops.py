@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tfg.kernels.builder import GraphBuilder
 from tfg.kernels.reductions import total
+from tfg.runtime import gradients
 
-from .harness import case, f32, i32, i64, of, rand, table_tests
+from tests import reference
+
+from .harness import (
+    TOLERANCE,
+    Case,
+    assert_same,
+    case,
+    f32,
+    graph_of,
+    i32,
+    i64,
+    of,
+    rand,
+    recorded,
+    table_tests,
+    weights_for,
+)
 
 FLOATING = ("Sum", "Mean", "Prod", "Max", "Min", "EuclideanNorm")
 REAL = ("float", "double", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -67,6 +85,22 @@ CASES = [
 ]
 
 test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+@pytest.mark.parametrize("row", [row for row in CASES if row.grad], ids=str)
+def test_constant_axes_make_no_difference(row: Case) -> None:
+    """With constants, plans reduce directly and gradients need no shape arithmetic."""
+    expected = recorded("reduction_ops", row)
+    graph, names, _ = graph_of(row, constants=True)
+    (value,) = reference.run(graph, names, {})
+    assert_same(value, expected.values[0], row.tol, str(row))
+    g = GraphBuilder(graph)
+    x, out = g.tensor("x"), g.tensor("out")
+    ramp = weights_for([value])["weights0"]
+    (dx,) = gradients.add_gradients(g, [g.Mul(out, g.constant(ramp, out.dtype))], [x])
+    (found,) = reference.run(g.graph(), [gradients.dense(g, dx).name], {})
+    tol = 20 * TOLERANCE[x.dtype.name] if row.tol is None else 4 * row.tol
+    assert_same(found, expected.gradients[0], tol, str(row))
 
 
 @pytest.mark.parametrize(
