@@ -8,6 +8,7 @@ from typing import Any
 from ..graphfmt.errors import invalid
 from . import shapes
 from .builder import GraphBuilder, NodeView, Tensor
+from .elementwise import where
 from .registry import Op, op
 from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
 
@@ -76,7 +77,10 @@ relu6 = op(
 @relu6.kernel
 def _(xp: Any, x: Any) -> Any:
     number = x.dtype.type
-    return xp.minimum(xp.maximum(x, number(0)), number(6))
+    # bfloat16 has no clip of its own.
+    if x.dtype.itemsize == 2:
+        return xp.minimum(xp.maximum(x, number(0)), number(6))
+    return xp.clip(x, number(0), number(6))
 
 
 @relu6.gradient
@@ -104,7 +108,9 @@ leaky_relu = op(
 
 @leaky_relu.kernel
 def _(xp: Any, x: Any, *, alpha: float) -> Any:
-    return xp.where(x > 0, x, x * x.dtype.type(alpha))
+    if 0 < alpha <= 1:
+        return xp.maximum(x, x * x.dtype.type(alpha))
+    return where(xp, x > 0, x, x * x.dtype.type(alpha))
 
 
 @leaky_relu.gradient
@@ -117,7 +123,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     "-> (backprops: T)"
 )
 def leaky_relu_grad(xp: Any, dy: Any, x: Any, *, alpha: float) -> Any:
-    return xp.where(x > 0, dy, dy * dy.dtype.type(alpha))
+    return where(xp, x > 0, dy, dy * dy.dtype.type(alpha))
 
 
 @leaky_relu_grad.gradient
@@ -135,7 +141,8 @@ elu = op(
 
 @elu.kernel
 def _(xp: Any, x: Any) -> Any:
-    return xp.where(x < 0, xp.expm1(x), x)
+    zero = x.dtype.type(0)
+    return xp.maximum(x, zero) + xp.expm1(xp.minimum(x, zero))
 
 
 @elu.gradient
@@ -145,7 +152,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @_grad_op(f"EluGrad(gradients: T, outputs: T; T: type in {HALF_FIRST_FLOATS}) -> (backprops: T)")
 def elu_grad(xp: Any, dy: Any, y: Any) -> Any:
-    return xp.where(y < 0, (y + y.dtype.type(1)) * dy, dy)
+    # A NaN output counts as positive.
+    return (xp.fmin(y, y.dtype.type(0)) + y.dtype.type(1)) * dy
 
 
 selu = op(
@@ -158,7 +166,8 @@ selu = op(
 @selu.kernel
 def _(xp: Any, x: Any) -> Any:
     number = x.dtype.type
-    return xp.where(x < 0, number(_SELU_SCALE_ALPHA) * (xp.exp(x) - number(1)), number(_SELU_SCALE) * x)
+    below = number(_SELU_SCALE_ALPHA) * (xp.exp(xp.minimum(x, number(0))) - number(1))
+    return number(_SELU_SCALE) * xp.maximum(x, number(0)) + below
 
 
 @selu.gradient
@@ -169,7 +178,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 @_grad_op(f"SeluGrad(gradients: T, outputs: T; T: type in {HALF_FIRST_FLOATS}) -> (backprops: T)")
 def selu_grad(xp: Any, dy: Any, y: Any) -> Any:
     number = y.dtype.type
-    return xp.where(y < 0, dy * (y + number(_SELU_SCALE_ALPHA)), dy * number(_SELU_SCALE))
+    return where(xp, y < 0, dy * (y + number(_SELU_SCALE_ALPHA)), dy * number(_SELU_SCALE))
 
 
 def _exponential_grad_gradient(op_name: str) -> Callable[..., Any]:

@@ -54,8 +54,9 @@ def _vec_shape(c: ShapeContext) -> Shape:
     x = c.with_rank_at_least(0, 1)
     if x.rank is not None and x.rank > 2:
         raise invalid(f"the input must be of rank 1 or 2, but has shape {x}")
-    if x[0] is not None:
-        _permutation(c.attr("src_format"), c.attr("dst_format"), x[0])
+    length = x[0]
+    if length is not None:
+        _permutation(c.attr("src_format"), c.attr("dst_format"), length)
     if x.rank == 2 and x[1] not in (None, 2):
         raise invalid(f"the second dimension must be 2, but the shape is {x}")
     return x
