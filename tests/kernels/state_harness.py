@@ -26,8 +26,9 @@ from .harness import Case, Record, assert_same, recorded
 
 @dataclass(frozen=True, eq=False)
 class StateCase(Case):
-    """``inputs`` begin with the initial values of as many variables as the operation takes; an initial value
-    of None leaves the variable uninitialised. With ``dynamic``, no shape is known before the step."""
+    """``inputs`` begin with the initial values of as many variables as the operation takes; the attribute
+    ``_uninitialized`` leaves the variables without them. With ``dynamic``, no shape is known before the step
+    but those of reference variables."""
 
     dynamic: bool = False
 
@@ -52,10 +53,10 @@ def state_case(
     return StateCase(
         op,
         tuple(np.asarray(x) for x in inputs),
+        # Among the attributes, so that the row's record is another.
         {**attrs, **({"_dynamic": True} if dynamic else {})},
-        tol,
-        False,
-        dynamic,
+        tol=tol,
+        dynamic=dynamic,
     )
 
 
@@ -97,7 +98,6 @@ def state_graph_of(row: StateCase) -> StateGraph:
             reads.append(g.ReadVariableOp(handle, dtype=dtype, name=f"read{i}").name)
         else:
             ref = g.VariableV2(dtype=dtype, shape=array.shape, name=f"v{i}")
-            # An assignment that does not look hides the shape from what comes after.
             states.append(ref)
             init.append(g.Assign(ref, enter(array), name=f"init{i}").name)
             reads.append(g.Identity(ref, name=f"read{i}").name)
