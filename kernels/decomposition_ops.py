@@ -218,6 +218,26 @@ def _(xp: Any, input: Any, *, compute_v: bool, output_types: Any) -> tuple[Any, 
     return values.astype(dtype), vectors.astype(dtype)
 
 
+@eigen.gradient
+def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
+    """For eigenvectors of length 1 whose phases do not matter."""
+    a, (e, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_v"):
+        e, v = g.Eig(a, Tout=e.dtype)
+        dv = None
+    inner = None if de is None else as_columns(g, de) * adjoint_of(g, v)
+    if dv is not None:
+        gaps = g.Conj(safe_reciprocal(g, as_rows(g, e) - as_columns(g, e)))
+        along = product(g, v, dv, adj_a=True)
+        lengths = g.MatrixDiagPart(along)
+        lengths = (lengths + g.Conj(lengths)) * g.constant(0.5, v.dtype)
+        across = gaps * (along - product(g, v, v, adj_a=True) * as_rows(g, lengths))
+        turning = product(g, across, v, adj_b=True)
+        inner = turning if inner is None else inner + turning
+    assert inner is not None
+    return g.cast(g.MatrixSolve(v, inner, adjoint=True), a.dtype)
+
+
 # Singular values.
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tfg.kernels.builder import GraphBuilder
+from tfg.runtime import gradients
+
+from tests import reference
 
 from .harness import Case, case, f32, f64, gradients_tfg, rand, run_tfg, table_tests, weights_for
 from .test_linear_solve_ops import ALL, TOL, complex_sides, regular
@@ -106,3 +110,28 @@ def test_gradients_by_differences(row: Case) -> None:
         moved[place] = step
         expected[place] = (loss(x + moved) - loss(x - moved)) / (2 * step)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("compute_v", [True, False])
+def test_the_gradient_of_eigenvalues_and_vectors(compute_v: bool) -> None:
+    """Of a real loss of the eigenvalues and of the vectors' absolute values, by differences."""
+    x = regular(3, 3)
+    weights, scale = np.array([1 + 2j, -1, 0.5j]), rand(3, 3, dtype="double")
+
+    def loss(at: Any) -> float:
+        e, v = np.linalg.eig(at)
+        found = float((weights.conj() * e).real.sum())
+        return found + float((scale * abs(v) ** 2).sum()) if compute_v else found
+
+    g = GraphBuilder()
+    a = g.constant(x)
+    e, v = g.Eig(a, Tout="complex128", compute_v=compute_v)
+    starts = (
+        [g.constant(weights), g.constant(2 * scale, "complex128") * v] if compute_v else [g.constant(weights)]
+    )
+    (da,) = gradients.add_gradients(g, [e, v][: len(starts)], [a], starts)
+    (found,) = reference.run(g.graph(), [gradients.dense(g, da).name], {})
+    for place in np.ndindex(3, 3):
+        moved = np.zeros((3, 3))
+        moved[place] = 1e-6
+        assert found[place] == pytest.approx((loss(x + moved) - loss(x - moved)) / 2e-6, abs=1e-6)
