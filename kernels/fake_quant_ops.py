@@ -61,7 +61,7 @@ def _masks(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bo
 
 def _same(dy: Any, x: Any) -> None:
     if dy.shape != x.shape:
-        raise invalid(f"gradients and inputs must be of one shape, but are of {Shape(dy.shape)} and {Shape(x.shape)}")
+        raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to inputs of {Shape(x.shape)}")
 
 
 # With the range as attributes
@@ -155,7 +155,9 @@ def _declare(
             )
 
     forward = op(
-        f"{name}(inputs: float, min: float, max: float; {_ATTRS}) -> (outputs: float)", shape=shape, fresh=True
+        f"{name}(inputs: float, min: float, max: float; {_ATTRS}) -> (outputs: float)",
+        shape=shape,
+        fresh=True,
     )
 
     @forward.kernel
