@@ -47,6 +47,11 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[IndexedSlices, None]
 
 
 def _take(params: Any, indices: Any, axis: int) -> Any:
+    if not params.size:
+        shape = (*params.shape[:axis], *indices.shape, *params.shape[axis + 1 :])
+        if not prod(shape):
+            # Nothing is read, so no index is looked at.
+            return params.reshape(shape)
     scatter.check_indices(indices, params.shape[axis])
     rows = params.take(indices, axis)
     # One string of a vector would come as bare bytes.
@@ -119,7 +124,7 @@ def _(b: Binding) -> Any:
     rank, axis = b.inputs[0].shape.rank, b.inputs[2].constant
     if b.attrs["batch_dims"] or not rank or axis is None or not -rank <= int(axis) < rank:
         return None
-    position = int(axis)
+    position = int(axis) % rank
 
     def bound(params: Any, indices: Any, _: Any) -> Any:
         return _take(params, indices, position)
@@ -144,12 +149,15 @@ def _(xp: Any, params: Any, indices: Any, axis: Any, *, batch_dims: int) -> Any:
             f"with batch_dims {batch_dims}, params of shape {Shape(params.shape)} and indices of shape "
             f"{Shape(indices.shape)} must have the same dimensions up to there"
         )
-    scatter.check_indices(indices, params.shape[position])
     before, after = params.shape[batch_dims:position], params.shape[position + 1 :]
+    shape = (*batch, *before, *indices.shape[batch_dims:], *after)
+    if not params.size and not prod(shape):
+        return params.reshape(shape)
+    scatter.check_indices(indices, params.shape[position])
     rows = xp.asarray(indices).reshape(prod(batch), 1, prod(indices.shape[batch_dims:]))
     table = params.reshape(prod(batch), prod(before), params.shape[position], prod(after))
     outer, inner = xp.arange(prod(batch))[:, None, None], xp.arange(prod(before))[None, :, None]
-    return table[outer, inner, rows].reshape(*batch, *before, *indices.shape[batch_dims:], *after)
+    return table[outer, inner, rows].reshape(shape)
 
 
 @gather_v2.gradient
@@ -240,7 +248,7 @@ def gather_slices(xp: Any, params: Any, indices: Any, *, ignore: bool = False) -
         )
     inner = params.shape[depth:]
     wanted = (*indices.shape[:-1], *inner)
-    if not params.size and prod(wanted):
+    if not params.size and prod(indices.shape[:-1]):
         raise invalid(f"indices of shape {Shape(indices.shape)} ask for elements of params that have none")
     rows, good = scatter.flat_rows(xp, indices, params.shape[:depth], ignore=ignore)
     flat = params.reshape(prod(params.shape[:depth]), *inner)

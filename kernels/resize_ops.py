@@ -131,12 +131,30 @@ def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_center
 
 
 def _between(xp: Any, images: Any, places: tuple[Any, Any, Any], axis: int) -> Any:
-    lower, upper, part = (xp.asarray(x) for x in places)
-    first, second = images.take(lower, axis), images.take(upper, axis)
+    lower, upper, part = places
+    first, second = _picked(xp, images, lower, axis), _picked(xp, images, upper, axis)
     second -= first
-    second *= part.reshape(-1, *[1] * (3 - axis))
+    second *= _along(xp, part, axis, images.shape[3])
     second += first
-    return second
+    return _as_images(second, images.shape[3], len(part) if axis == 2 else images.shape[2])
+
+
+def _as_images(rows: Any, channels: int, width: int) -> Any:
+    return rows.reshape(*rows.shape[:2], width, channels)
+
+
+def _picked(xp: Any, images: Any, places: Any, axis: int) -> Any:
+    """Rows or columns, as [batch, rows, columns * channels]: long rows are what makes arrays fast."""
+    batch, height, width, channels = images.shape
+    flat = images.reshape(batch, height, width * channels)
+    if axis == 1:
+        return flat.take(xp.asarray(places), 1)
+    return flat.take(xp.asarray((places[:, None] * channels + np.arange(channels)).reshape(-1)), 2)
+
+
+def _along(xp: Any, weights: Any, axis: int, channels: int) -> Any:
+    """Weights of rows or columns for what ``_picked`` gives."""
+    return xp.asarray(weights[:, None] if axis == 1 else np.repeat(weights, channels))
 
 
 @bilinear.gradient
@@ -202,9 +220,13 @@ def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_center
     values: Any = images.astype(np.float32)
     for axis, wanted in ((1, height), (2, width)):
         places, weights = resampling.cubic(values.shape[axis], wanted, align_corners, half_pixel_centers)
-        column = xp.asarray(weights.T).reshape(4, -1, *[1] * (3 - axis))
-        taps = [values.take(xp.asarray(places[:, tap]), axis) * column[tap] for tap in range(4)]
-        values = taps[0] + taps[1] + taps[2] + taps[3]
+        channels = values.shape[3]
+        total: Any = 0
+        for tap in range(4):
+            part = _picked(xp, values, places[:, tap], axis)
+            part *= _along(xp, weights[:, tap], axis, channels)
+            total = part if tap == 0 else xp.add(total, part, out=total)
+        values = _as_images(total, channels, wanted if axis == 2 else values.shape[2])
     return values
 
 

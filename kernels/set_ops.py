@@ -31,7 +31,12 @@ where = op(
 def _(xp: Any, x: Any) -> Any:
     if not x.ndim:
         raise invalid("the input must be of rank 1 or more, not a scalar")
-    return xp.argwhere(x)
+    flat = xp.flatnonzero(x)
+    index = xp.empty((flat.size, x.ndim), np.int64)
+    for axis in range(x.ndim - 1, 0, -1):
+        flat, index[:, axis] = xp.divmod(flat, max(x.shape[axis], 1))
+    index[:, 0] = flat
+    return index
 
 
 def _unique_shape(c: ShapeContext) -> list[Shape]:
@@ -116,6 +121,10 @@ def distinct(keys: Any) -> tuple[Any, Any, Any]:
     each occurs."""
     if keys.dtype == object:
         return _distinct_objects(keys.tolist())
+    if keys.dtype.kind in "iu" and keys.size:
+        low, high = int(keys.min()), int(keys.max())
+        if high - low < 2 * keys.size:
+            return _distinct_in_range(keys, low, high - low + 1)
     _, first, inverse, counts = np.unique(
         keys, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -123,6 +132,18 @@ def distinct(keys: Any) -> tuple[Any, Any, Any]:
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
     return first[order], rank[inverse.reshape(-1)], counts[order]
+
+
+def _distinct_in_range(keys: Any, low: int, span: int) -> tuple[Any, Any, Any]:
+    """By a table of all integers that there may be, for integers that lie close together."""
+    places = (keys - keys.dtype.type(low)).astype(np.int64)
+    table = np.full(span, keys.size)
+    # The last write stays, which is the first occurrence.
+    table[places[::-1]] = np.arange(keys.size - 1, -1, -1)
+    first = np.sort(table[table < keys.size])
+    table[places[first]] = np.arange(first.size)
+    index = table[places]
+    return first, index, np.bincount(index, minlength=first.size)
 
 
 def _distinct_objects(keys: list[Any]) -> tuple[Any, Any, Any]:

@@ -49,11 +49,45 @@ def top_k(xp: Any, x: Any, k: int) -> tuple[Any, Any]:
         index = x.argmax(axis=-1)[..., None]
     elif not k or not x.size:
         index = xp.zeros((*x.shape[:-1], k), np.int64)
-    elif x.itemsize < 8 and size < 2**32:
-        index = _packed(xp, x, k)
+    elif 4 * k < size and x.dtype.kind != "V":
+        index = _by_threshold(xp, x, k)
     else:
-        index = xp.argsort(_descending_keys(xp, x), axis=-1, kind="stable")[..., :k]
+        index = _sorted(xp, x, k)
     return xp.take_along_axis(x, index, -1), index
+
+
+def _by_threshold(xp: Any, x: Any, k: int) -> Any:
+    """Finds the k-th largest of each row, then looks only at what is not less. Where more than k are not
+    less, because of ties, the row is sorted in full."""
+    size = x.shape[-1]
+    rows = x.reshape(-1, size)
+    least = xp.partition(rows, size - k, axis=-1)[:, size - k : size - k + 1]
+    # NaN is not less than anything.
+    chosen = ~(rows < least)
+    exact = chosen.sum(axis=1) == k
+    index = xp.empty((len(rows), k), np.int64)
+    if bool(exact.all()):
+        _order_candidates(xp, rows, chosen, index)
+    else:
+        some = index[exact]
+        _order_candidates(xp, rows[exact], chosen[exact], some)
+        index[exact] = some
+        index[~exact] = _sorted(xp, rows[~exact], k)
+    return index.reshape(*x.shape[:-1], k)
+
+
+def _order_candidates(xp: Any, rows: Any, chosen: Any, index: Any) -> None:
+    """Writes the columns chosen in each row into ``index``, the largest element's first."""
+    columns = (xp.flatnonzero(chosen) % rows.shape[1]).reshape(index.shape)
+    order = _sorted(xp, xp.take_along_axis(rows, columns, 1), index.shape[1])
+    index[...] = xp.take_along_axis(columns, order, 1)
+
+
+def _sorted(xp: Any, x: Any, k: int) -> Any:
+    """The positions of the k largest of each row, in order."""
+    if x.itemsize < 8 and x.shape[-1] < 2**32:
+        return _packed(xp, x, k)
+    return xp.argsort(_descending_keys(xp, x), axis=-1, kind="stable")[..., :k]
 
 
 def _packed(xp: Any, x: Any, k: int) -> Any:

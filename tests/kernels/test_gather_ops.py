@@ -47,6 +47,9 @@ CASES = [
         for dtype in ("bool", "half", "bfloat16", "complex64", "uint16", "int8", "double")
     ),
     case("GatherV2", rand(3, 0), i32([2, 1]), i32(0)),
+    case("GatherV2", rand(3, 0), i32([7]), i32(0)),
+    case("GatherV2", rand(2, 0, 0), i32([[1], [0]]), i32(1), batch_dims=1),
+    case("GatherNd", rand(2, 0), i32([[0], [1]])),
     case("GatherV2", rand(3, 2), np.zeros((0, 2), np.int32), i32(1)),
     case("GatherNd", TABLE, i32([[1, 2], [0, 0], [1, 2]]), grad=True),
     case("GatherNd", TABLE, i32([[1], [4], [1]]), grad=True),

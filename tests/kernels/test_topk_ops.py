@@ -29,6 +29,12 @@ CASES = [
     case("TopKV2", f32([-1, -0.0, 0.0, -INF, INF]), i32(5)),
     case("TopKV2", f64([-1, -0.0, 0.0, -INF, INF]), i32(4)),
     case("TopKV2", of("int8", [-128, 127, -1]), i32(2)),
+    *(
+        case("TopKV2", of(d, rand(6, 40, low=-9, high=9)), i32(3))
+        for d in ("float", "int32", "int64", "int8", "double")
+    ),
+    case("TopKV2", of("int32", rand(2, 3, 40)), i32(4)),
+    case("TopKV2", rand(3, 40), i32(2), grad=True),
     case("TopKV2", rand(3, 7), i32(2), grad=True),
     case("TopKV2", rand(2, 2, 5), i32(3), grad=True),
     case("TopKV2", rand(6), i32(6), grad=True),
@@ -78,6 +84,7 @@ def test_the_first_version_is_the_second_with_k_an_attribute() -> None:
 
 def test_nan_is_the_largest() -> None:
     for dtype in (np.float32, np.float64):
-        values, index = top_k(np, np.array([1, np.nan, 3, -np.nan, 2], dtype), 4)
-        assert index.tolist() == [1, 3, 2, 4]
-        assert np.isnan(values[:2]).all()
+        for more in (0, 30):
+            values, index = top_k(np, np.array([1, np.nan, 3, -np.nan, 2, *[0] * more], dtype), 4)
+            assert index.tolist() == [1, 3, 2, 4]
+            assert np.isnan(values[:2]).all()
