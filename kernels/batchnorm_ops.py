@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from .inference import ShapeContext
 from .registry import Op, op
 from .types import NUMBERS
 
+_CACHED_ELEMENTS = 1 << 17
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 _FORMAT_V3 = "data_format: string in {'NHWC', 'NCHW', 'NDHWC', 'NCDHW'} = \"NHWC\""
 _EPSILON = "epsilon: float = 0.0001"
@@ -102,30 +103,36 @@ def _rows(xp: Any, x: Any, axis: int) -> _Rows:
     )
 
 
-def _column_sums(xp: Any, matrix: Any) -> Any:
-    """BLAS adds up rows several times as fast as numpy does; a few at a time, so that errors stay small."""
-    rows, columns = matrix.shape
-    step = 1024
-    whole = rows // step
-    if not whole:
-        return xp.ones(rows, matrix.dtype) @ matrix
-    ones = xp.ones(step, matrix.dtype)
-    total = (ones @ matrix[: whole * step].reshape(whole, step, columns)).sum(axis=0)
-    rest = rows - whole * step
-    return total + ones[:rest] @ matrix[whole * step :] if rest else total
+def _blocks(xp: Any, *matrices: Any) -> Iterator[tuple[Any, ...]]:
+    """The same few rows of each matrix at a time, so that they stay in the cache; all of them on a GPU."""
+    rows, columns = matrices[0].shape
+    step = rows if xp is not np else max(1, _CACHED_ELEMENTS // max(1, columns))
+    for first in range(0, rows, max(step, 1)):
+        yield tuple(matrix[first : first + step] for matrix in matrices)
+
+
+def _column_sums(xp: Any, block: Any) -> Any:
+    """BLAS adds up rows several times as fast as numpy does."""
+    return xp.ones(block.shape[0], block.dtype) @ block
 
 
 def _train(xp: Any, x: Any, scale: Any, offset: Any, epsilon: float, axis: int) -> tuple[Any, Any, Any, int]:
     """The normalized tensor, its mean and its variance, and how many rows there were."""
     rows = _rows(xp, x, axis)
     count = rows.matrix.shape[0]
-    one = np.float32(1)
-    mean = _column_sums(xp, rows.matrix) * (one / np.float32(count))
-    centered = rows.matrix - mean
-    variance = _column_sums(xp, centered * centered) * (one / np.float32(count))
-    centered *= scale / xp.sqrt(variance + np.float32(epsilon))
-    centered += offset
-    return rows.back(xp, centered, x.dtype), mean, variance, count
+    share = np.float32(1) / np.float32(count)
+    mean = sum(_column_sums(xp, block) for (block,) in _blocks(xp, rows.matrix)) * share
+    result = xp.empty_like(rows.matrix)
+    squares: Any = 0
+    for block, out in _blocks(xp, rows.matrix, result):
+        xp.subtract(block, mean, out=out)
+        squares = squares + _column_sums(xp, out * out)
+    variance = squares * share
+    factor = scale / xp.sqrt(variance + np.float32(epsilon))
+    for (out,) in _blocks(xp, result):
+        out *= factor
+        out += offset
+    return rows.back(xp, result, x.dtype), mean, variance, count
 
 
 def _forward(
@@ -141,8 +148,11 @@ def _forward(
     if not is_training:
         rows = _rows(xp, x, axis)
         factor_of = scale.astype(np.float32) / xp.sqrt(variance.astype(np.float32) + np.float32(epsilon))
-        y = (rows.matrix - mean) * factor_of
-        y += offset
+        y = xp.empty_like(rows.matrix)
+        for block, out in _blocks(xp, rows.matrix, y):
+            xp.subtract(block, mean, out=out)
+            out *= factor_of
+            out += offset
         return [rows.back(xp, y, x.dtype), mean.copy(), variance.copy(), mean.copy(), variance.copy()]
     channels = x.shape[axis]
     if not x.size:
@@ -178,18 +188,26 @@ def _backward(
         return [xp.empty(x.shape, x.dtype), zeros, zeros.copy(), none, none.copy()]
     rows, given = _rows(xp, x, axis), _rows(xp, dy, axis).matrix
     deviation = 1 / xp.sqrt(variance + np.float32(epsilon))
-    centered = rows.matrix - mean
-    d_offset = _column_sums(xp, given)
-    d_scale = _column_sums(xp, given * centered) * deviation
-    if is_training:
-        share = np.float32(1) / np.float32(rows.matrix.shape[0])
-        centered *= d_scale * deviation * -share
-        centered += given
-        centered -= d_offset * share
-    else:
-        centered = given.copy() if given.base is None else given + np.float32(0)
-    centered *= scale * deviation
-    return [rows.back(xp, centered, x.dtype), d_scale, d_offset, none, none.copy()]
+    d_offset: Any = 0
+    along: Any = 0
+    for block, part in _blocks(xp, rows.matrix, given):
+        d_offset = d_offset + _column_sums(xp, part)
+        along = along + _column_sums(xp, part * (block - mean))
+    d_scale = along * deviation
+    share = np.float32(1) / np.float32(rows.matrix.shape[0])
+    lean, common = d_scale * deviation * -share, d_offset * share
+    factor = scale * deviation
+    result = xp.empty_like(rows.matrix)
+    for block, part, out in _blocks(xp, rows.matrix, given, result):
+        if is_training:
+            xp.subtract(block, mean, out=out)
+            out *= lean
+            out += part
+            out -= common
+            out *= factor
+        else:
+            xp.multiply(part, factor, out=out)
+    return [rows.back(xp, result, x.dtype), d_scale, d_offset, none, none.copy()]
 
 
 def _declare_forward(text: str) -> Op:

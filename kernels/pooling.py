@@ -43,24 +43,24 @@ def max_pool(xp: Any, x: Any, win: Window) -> Any:
         part = x[images]
         for axis in range(len(win.size)):
             target = result[images] if axis == len(win.size) - 1 else None
-            part = _max_along(xp, part, win, axis, target)
+            part = _fold_along(xp, xp.maximum, lowest(x.dtype), part, win, axis, target)
     return result
 
 
-def _max_along(xp: Any, x: Any, win: Window, axis: int, target: Any) -> Any:
+def _fold_along(
+    xp: Any, combine: Any, neutral: Any, x: Any, win: Window, axis: int, target: Any = None
+) -> Any:
+    """Reduces one axis with a binary function, into ``target`` if given."""
     if target is None:
         target = _reduced_like(xp, x, win, axis)
     taps = list(win.taps_of(axis))
     complete = next((t for t in taps if t[1] == slice(0, win.outputs[axis])), None)
     lead = (slice(None),) * (axis + 1)
-    if complete is None:
-        target[...] = lowest(x.dtype)
-    else:
-        target[...] = x[(*lead, complete[2])]
+    target[...] = neutral if complete is None else x[(*lead, complete[2])]
     for tap in taps:
         if tap is not complete:
             part = target[(*lead, tap[1])]
-            xp.maximum(part, x[(*lead, tap[2])], out=part)
+            combine(part, x[(*lead, tap[2])], out=part)
     return target
 
 
@@ -98,18 +98,9 @@ def avg_pool(xp: Any, x: Any, win: Window) -> Any:
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
         part = x[images].astype(wide, copy=False)
         for axis in range(len(win.size)):
-            part = _sum_along(xp, part, win, axis)
+            part = _fold_along(xp, xp.add, 0, part, win, axis)
         xp.multiply(part, scale, out=result[images], casting="same_kind")
     return result
-
-
-def _sum_along(xp: Any, x: Any, win: Window, axis: int) -> Any:
-    target = _reduced_like(xp, x, win, axis)
-    target[...] = 0
-    lead = (slice(None),) * (axis + 1)
-    for _, outs, ins in win.taps_of(axis):
-        target[(*lead, outs)] += x[(*lead, ins)]
-    return target
 
 
 def avg_pool_grad(xp: Any, dy: Any, win: Window) -> Any:
