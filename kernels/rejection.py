@@ -56,8 +56,8 @@ class Numbers:
 
 
 def per_parameter(sample: Callable[..., Array], generator: Philox, samples: int, *parameters: Array) -> Array:
-    """An array [samples, size of the parameters] of what ``sample(generator, places, *parameters)`` gives. All
-    samples of the first parameter come first in the stream."""
+    """An array [samples, size of the parameters] of what ``sample(generator, places, *parameters)`` gives. In
+    the stream, all samples of the first parameter come first."""
     sizes = parameters[0].size
     out = np.empty(sizes * samples)
     for places in _blocks(out.size):
@@ -72,8 +72,10 @@ def _blocks(size: int) -> Iterator[Array]:
 
 
 def gammas(generator: Philox, places: Array, alpha: Array) -> Array:
-    """Marsaglia and Tsang: A simple method for generating gamma variables. ACM TOMS 26 (2000). NaN where alpha
-    is not positive."""
+    """Marsaglia and Tsang: A simple method for generating gamma variables. ACM TOMS 26 (2000).
+
+    NaN where alpha is negative.
+    """
     lanes = Lanes(generator, places * PER_OUTPUT)
     normal, uniform = Numbers(lanes, normal_double), Numbers(lanes, uniform_double)
     out = np.full(alpha.shape, np.nan)

@@ -9,7 +9,8 @@ from .harness import case, f32, i32, of, rand, table_tests
 FLOATS = ("half", "bfloat16", "float", "double")
 
 CASES = [
-    *(case("Multinomial", rand(5, 7, dtype=d), i32(n), seed=3, seed2=4) for d in FLOATS for n in (0, 1, 2, 9, 50)),
+    *(case("Multinomial", rand(5, 7, dtype=d), i32(n), seed=3, seed2=4)
+      for d in FLOATS for n in (0, 1, 2, 9, 50)),
     case("Multinomial", rand(3, 4), i32(5), seed=3, output_dtype="int32"),
     case("Multinomial", f32([[1, -np.inf, 2], [np.nan, 3, np.inf], [-1e30, 0, 1e30]]), i32(20), seed=3),
     case("Multinomial", f32([[-np.inf, -np.inf]]), i32(4), seed=3),

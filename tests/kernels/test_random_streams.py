@@ -97,6 +97,18 @@ def cropped(rows: int, columns: int) -> Stream:
     )
 
 
+def drawn(op: str, *inputs: Any, port: int = 0, exact: bool = True, **attrs: Any) -> Stream:
+    """An operation whose first input is no shape; ``port`` says which output counts."""
+
+    def build(g: GraphBuilder) -> tuple[Tensor, None]:
+        found = g.add_op(op, *inputs, **{"seed": 5, "seed2": 6, **attrs}, name="out")
+        return (found[port] if isinstance(found, list) else found), None
+
+    return Stream(f"{op}-{port}-{attrs}", build, exact)
+
+
+TRUE = i64([[1, 5], [0, 9], [9, 7]])
+SAMPLERS = ("Uniform", "LogUniform", "LearnedUnigram", "ThreadUnsafeUnigram")
 SIZES = (0, 1, 3, 4, 5, 1000, 100003)
 FLOATS = ("float", "double", "half", "bfloat16")
 NORMALS = ("RandomStandardNormal", "TruncatedNormal")
@@ -118,6 +130,11 @@ STREAMS = [
     *(shuffled(n) for n in (0, 1, 2, 3, 5, 6, 100, 100003)),
     *(after_skip(n) for n in (0, 1, 7, -1, -3, -(2**55), 2**62)),
     tagged(),
+    drawn("Multinomial", np.float32([[1, 2, 3], [0.5, 0, 0]]), np.int32(7)),
+    drawn("RandomGamma", i32([9]), np.float64([0.5, 1.0, 3.0]), exact=False),
+    drawn("RandomPoissonV2", i32([9]), np.float64([0.5, 11.0])),
+    *(drawn(f"{name}CandidateSampler", TRUE, port=port, exact=port == 0, num_true=2, num_sampled=6,
+            unique=True, range_max=10) for name in SAMPLERS for port in range(3)),
     *(cropped(rows, columns) for rows, columns in ((20, 30), (20, 7), (3, 30), (4, 5))),
 ]  # fmt: skip
 
