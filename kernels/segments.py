@@ -48,11 +48,11 @@ def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
 
     Rows whose id is negative are dropped. Raises INVALID_ARGUMENT for an id that is not below ``count``.
     """
-    if ids.size and int(ids.max()) >= count:
+    if rows.size and int(ids.max()) >= count:
         host = on_host(ids)
         first = int((host >= count).argmax())
         raise invalid(f"segment_ids[{first}] = {host[first]} is not in [0, {count})")
-    if ids.size and int(ids.min()) < 0:
+    if rows.size and int(ids.min()) < 0:
         kept = ids >= 0
         rows, ids = rows[kept], ids[kept]
     wide = accumulator(rows.dtype)
