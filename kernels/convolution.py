@@ -59,7 +59,7 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
         return (_strided(x, win).reshape(-1, x.shape[-1]) @ w.reshape(-1, outs)).reshape(shape)
-    if not _worth_padding(win):
+    if not worth_padding(win):
         return _forward_by_taps(xp, x, w, win)
     matrix = w.reshape(-1, outs)
     result = xp.empty(shape, x.dtype)
@@ -79,7 +79,8 @@ def _strided(x: Any, win: Window) -> Any:
     return x[(slice(None), *(slice(None, None, s) for s in win.strides))]
 
 
-def _worth_padding(win: Window) -> bool:
+def worth_padding(win: Window) -> bool:
+    """Whether a padded copy of the input is not much larger than the input."""
     return math.prod(win.padded) <= max(8 * math.prod(win.inputs), _MODEST_ELEMENTS)
 
 
@@ -90,7 +91,8 @@ def _forward_by_taps(xp: Any, x: Any, w: Any, win: Window) -> Any:
     return result
 
 
-def _pad(xp: Any, x: Any, win: Window) -> Any:
+def pad(xp: Any, x: Any, win: Window) -> Any:
+    """The input with the window's padding of zeros around it; itself if there is none."""
     if not any(map(any, win.pads)):
         return x
     padded = xp.zeros((x.shape[0], *win.padded, x.shape[-1]), x.dtype)
@@ -112,7 +114,7 @@ def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]
     buffer = xp.empty(images * rows * per_row // x.dtype.itemsize, x.dtype)
     inner = win.outputs[1:]
     for first in range(0, batch, images):
-        block = _pad(xp, x[first : first + images], win)
+        block = pad(xp, x[first : first + images], win)
         count = block.shape[0]
         steps = block.strides
         spatial = steps[1:-1]
@@ -156,7 +158,7 @@ def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
         return (_strided(x, win).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, outs)).reshape(shape)
-    if not _worth_padding(win):
+    if not worth_padding(win):
         result = xp.zeros(shape, x.dtype)
         for tap, out, ins in win.taps():
             result[tap] = x[:, *ins].reshape(-1, x.shape[-1]).T @ dy[:, *out].reshape(-1, outs)
@@ -190,10 +192,10 @@ def _backprop_input(xp: Any, w: Any, dy: Any, win: Window) -> Any:
     if win.is_pointwise:
         part = (dy.reshape(-1, outs) @ w.reshape(channels, outs).T).reshape(*dy.shape[:-1], channels)
         return _spread(xp, part, shape, win)
-    mirrored = _mirrored(win)
-    if mirrored is not None:
+    other_way = mirrored(win)
+    if other_way is not None:
         flipped = w[(slice(None, None, -1),) * len(win.size)].swapaxes(-1, -2)
-        return _forward(xp, dy, xp.ascontiguousarray(flipped), mirrored)
+        return _forward(xp, dy, xp.ascontiguousarray(flipped), other_way)
     return _scattered(xp, w, dy, win)
 
 
@@ -206,10 +208,10 @@ def _spread(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
     return result
 
 
-def _mirrored(win: Window) -> Window | None:
+def mirrored(win: Window) -> Window | None:
     """The convolution of output gradients with the mirrored filter that gives input gradients; None where
     strides leave gaps or padding exceeds the window."""
-    if any(s != 1 for s in win.strides) or not _worth_padding(win):
+    if any(s != 1 for s in win.strides) or not worth_padding(win):
         return None
     reach = [(k - 1) * d for k, d in zip(win.size, win.dilations)]
     before = [r - p[0] for r, p in zip(reach, win.pads)]

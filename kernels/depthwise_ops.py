@@ -14,7 +14,7 @@ import numpy as np
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Dim, Shape, merge_dim
 from .builder import GraphBuilder, NodeView, Tensor
-from .convolution import compute_type
+from .convolution import compute_type, mirrored, pad, worth_padding
 from .dims import claim
 from .inference import ShapeContext
 from .registry import op
@@ -22,6 +22,7 @@ from .types import HALF_FIRST_FLOATS
 from .windows import Spec, Window, explicit_pads, output_dims, split, window
 
 _CACHED_BYTES = 1 << 20
+_ROWS_BYTES = 1 << 18
 _REST = (
     f"T: type in {HALF_FIRST_FLOATS}, strides: list(int), padding: string in "
     f"{{'SAME', 'VALID', 'EXPLICIT'}}, "
@@ -114,6 +115,8 @@ def _images(xp: Any, x: Any, multiplier: int) -> range:
 
 
 def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    if w.shape[3] == 1 and win.strides[1] == 1 and worth_padding(win):
+        return _forward_by_rows(xp, x, w, win)
     channels, multiplier = w.shape[2:]
     wide = compute_type(x.dtype)
     x_wide, w_wide = x.astype(wide, copy=False), w.astype(wide, copy=False)
@@ -126,7 +129,46 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     return result.reshape(*result.shape[:3], channels * multiplier).astype(x.dtype, copy=False)
 
 
+def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    """One filter per channel, next to each other: whole rows of pixels and channels are multiplied at once."""
+    channels, wide = w.shape[2], compute_type(x.dtype)
+    height, width = win.outputs
+    result = xp.empty((x.shape[0], height, width * channels), wide)
+    filters = xp.tile(w[..., 0].astype(wide, copy=False), width)
+    row_bytes = max(1, width * channels * wide.itemsize)
+    rows = height if xp is not np else min(height, max(1, _ROWS_BYTES // row_bytes))
+    images = x.shape[0] if xp is not np else max(1, _ROWS_BYTES // (row_bytes * max(1, height)))
+    buffer = xp.empty((min(images, x.shape[0]), rows, width * channels), wide)
+    for first in range(0, x.shape[0], images):
+        block = pad(xp, x[first : first + images].astype(wide, copy=False), win)
+        block = block.reshape(*block.shape[:2], -1)
+        for row in range(0, height, rows):
+            target = result[first : first + images, row : row + rows]
+            product = buffer[: target.shape[0], : target.shape[1]]
+            _multiply_rows(xp, block[:, row * win.strides[0] :], filters, win, target, product)
+    return result.reshape(x.shape[0], height, width, channels).astype(x.dtype, copy=False)
+
+
+def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, product: Any) -> None:
+    """Adds up, into ``target``, a row of filters times each of the rows of pixels that it meets."""
+    channels = filters.shape[2] // win.outputs[1]
+    span = (target.shape[1] - 1) * win.strides[0] + 1
+    into = target
+    for i in range(win.size[0]):
+        down = slice(i * win.dilations[0], i * win.dilations[0] + span, win.strides[0])
+        for j in range(win.size[1]):
+            start = j * win.dilations[1] * channels
+            xp.multiply(block[:, down, start : start + filters.shape[2]], filters[i, j], out=into)
+            if into is product:
+                target += product
+            into = product
+
+
 def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+    if w.shape[3] == 1:
+        other_way = mirrored(win)
+        if other_way is not None:
+            return _forward(xp, dy, w[::-1, ::-1], other_way)
     channels, multiplier = w.shape[2:]
     wide = compute_type(dy.dtype)
     w_wide = w.astype(wide, copy=False)
