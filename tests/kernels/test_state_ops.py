@@ -176,3 +176,32 @@ def test_destroyed_resource_is_gone() -> None:
     with pytest.raises(TfgError) as caught:
         reference.run(g.graph(), ["destroy"], {}, context)
     assert caught.value.status is Status.NOT_FOUND
+
+
+def test_concurrent_updates_are_not_lost() -> None:
+    from threading import Thread
+
+    from tfg.graphfmt.dtypes import int64
+    from tfg.graphfmt.shapes import Shape
+    from tfg.kernels import registry
+    from tfg.kernels.resources import Variable
+
+    w = Variable("w", int64, Shape((1000,)))
+    w.assign(np.zeros(1000, np.int64))
+    add = registry.get("AssignAdd").kernel_function
+    assert add is not None
+    torn: list[bool] = []
+
+    def work() -> None:
+        for _ in range(200):
+            add(np, w, np.ones(1000, np.int64))
+            value = w.read()
+            torn.append(bool((value != value[0]).any()))
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not any(torn)
+    assert w.read().tolist() == [800] * 1000
