@@ -222,22 +222,18 @@ def mirrored(win: Window) -> Window | None:
 
 
 def _scattered(xp: Any, w: Any, dy: Any, win: Window) -> Any:
-    """Each window's gradient, added up where windows overlap."""
+    """Each window's gradient, added up where windows overlap, one tap after the other."""
     channels, outs = w.shape[-2:]
     result = xp.zeros((dy.shape[0], *win.inputs, channels), dy.dtype)
+    per_image = math.prod(win.outputs) * (channels + outs) * dy.dtype.itemsize
+    images = max(1, 2 * (_CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES) // per_image)
     taps = list(win.taps())
-    if len(taps) < math.prod(win.size) or channels >= 32:
-        for tap, out, ins in taps:
-            result[:, *ins] += dy[:, *out] @ w[tap].T
-        return result
-    matrix = w.reshape(-1, outs).T
-    per_image = math.prod(win.outputs) * matrix.shape[1] * dy.dtype.itemsize
-    images = max(1, (_CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES) // per_image)
     for first in range(0, dy.shape[0], images):
-        block = dy[first : first + images]
-        parts = (block.reshape(-1, outs) @ matrix).reshape(*block.shape[:-1], *win.size, channels)
-        target = result[first : first + images]
-        inner = (slice(None),) * len(win.size)
+        block, target = dy[first : first + images], result[first : first + images]
+        rows = block.reshape(-1, outs)
+        part = xp.empty((len(rows), channels), dy.dtype)
+        placed = part.reshape(*block.shape[:-1], channels)
         for tap, out, ins in taps:
-            target[:, *ins] += parts[(slice(None), *inner, *tap)][:, *out]
+            xp.matmul(rows, w[tap].T, out=part)
+            target[:, *ins] += placed[:, *out]
     return result

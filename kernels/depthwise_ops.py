@@ -130,7 +130,7 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 
 def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
-    """One filter per channel, next to each other: whole rows of pixels and channels are multiplied at once."""
+    """One filter per channel, side by side: whole rows of pixels and channels are multiplied at once."""
     channels, wide = w.shape[2], compute_type(x.dtype)
     height, width = win.outputs
     result = xp.empty((x.shape[0], height, width * channels), wide)
