@@ -1,4 +1,4 @@
-"""The process's memory: what the allocator keeps, and when garbage is looked for.
+"""Keeps the memory of large arrays in the process.
 
 glibc maps every large array anew and gives its pages back when it dies, so that each elementwise operation
 on a megabyte first waits for the kernel to clear that megabyte. Asking it to keep freed memory made chains
@@ -7,9 +7,6 @@ of elementwise operations on 1e5 to 1e6 floats six times as fast.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import cache
 
 _M_TRIM_THRESHOLD = -1
@@ -32,16 +29,3 @@ def keep_freed_memory() -> None:
     mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
     mallopt(_M_TRIM_THRESHOLD, 1 << 30)
     mallopt(_M_TOP_PAD, 16 << 20)
-
-
-@contextmanager
-def no_collection() -> Generator[None]:
-    """Puts off the search for garbage cycles while a great many objects are made that all stay alive: with
-    a million of them the search costs more than making them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

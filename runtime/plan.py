@@ -15,6 +15,7 @@ import numpy as np
 from ..graphfmt import dtypes
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
+from ..graphfmt.garbage import no_collection
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
@@ -22,7 +23,6 @@ from ..kernels.facts import Fact
 from .analysis import Prepared, prepare
 from .liveness import Line, needed_lines
 from .lowering import Segment, lower
-from .memory import no_collection
 from .prune import Signature, prune
 
 if TYPE_CHECKING:
