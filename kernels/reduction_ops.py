@@ -15,7 +15,7 @@ from .binding import Binding
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
 from .facts import Fact
-from .reductions import CHAIN, accumulator, axes_of, reduced, total
+from .reductions import CHAIN, SHORT, accumulator, axes_of, reduce_over, reduced, total
 from .registry import Op, op
 from .types import FLOATS, NUMBERS
 
@@ -73,7 +73,11 @@ def _is_simple(fact: Fact, axes: tuple[int, ...]) -> bool:
         return False
     if fact.dtype.name in ("half", "bfloat16") or shape.size > _SIMPLE:
         return False
-    return len(axes) == len(shape.dims) or (len(axes) == 1 and (shape[axes[0]] or 0) <= CHAIN)
+    if len(axes) == len(shape.dims):
+        return True
+    size = shape.dims[axes[0]] or 0
+    is_last = axes[0] == len(shape.dims) - 1
+    return len(axes) == 1 and size <= CHAIN and (not is_last or size > SHORT or shape.size <= CHAIN * SHORT)
 
 
 def _reduce_directly(
@@ -113,39 +117,22 @@ def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
     return quotients.astype(x.dtype)
 
 
-def _prod(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return xp.prod(x, axis=axes, dtype=x.dtype, keepdims=keep_dims)
+def _by(ufunc: str) -> Reduction:
+    """The reduction that is one ufunc's. The extreme of no elements is what any element would replace."""
 
+    def reduction(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
+        if x.size or ufunc not in ("maximum", "minimum"):
+            return reduce_over(xp, ufunc, x, axes, x.dtype, keep_dims=keep_dims)
+        shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
+        return xp.full(shape, _limit(x.dtype, lowest=ufunc == "maximum"), x.dtype)
 
-def _max(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return _extreme(xp, x, axes, keep_dims, xp.maximum, lowest=True)
-
-
-def _min(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return _extreme(xp, x, axes, keep_dims, xp.minimum, lowest=False)
-
-
-def _extreme(xp: Any, x: Any, axes: tuple[int, ...], keep_dims: bool, ufunc: Any, *, lowest: bool) -> Any:
-    """The extreme of no elements is the one that any element would replace."""
-    if x.size:
-        reduce = ufunc.reduce if xp is np else (xp.amax if lowest else xp.amin)
-        return reduce(x, axis=axes, keepdims=keep_dims)
-    shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
-    return xp.full(shape, _limit(x.dtype, lowest=lowest), x.dtype)
+    return reduction
 
 
 def _limit(dtype: Any, *, lowest: bool) -> Any:
     if dtype.kind in "iu":
         return np.iinfo(dtype).min if lowest else np.iinfo(dtype).max
     return -np.inf if lowest else np.inf
-
-
-def _all(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return xp.all(x, axis=axes, keepdims=keep_dims)
-
-
-def _any(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return xp.any(x, axis=axes, keepdims=keep_dims)
 
 
 def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
@@ -158,12 +145,12 @@ def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
 
 sum_ = _declare("Sum", NUMBERS, _sum, "add")
 mean = _declare("Mean", NUMBERS, _mean)
-prod = _declare("Prod", NUMBERS, _prod, "multiply")
-max_ = _declare("Max", _ORDERED, _max, "maximum")
-min_ = _declare("Min", _ORDERED, _min, "minimum")
+prod = _declare("Prod", NUMBERS, _by("multiply"), "multiply")
+max_ = _declare("Max", _ORDERED, _by("maximum"), "maximum")
+min_ = _declare("Min", _ORDERED, _by("minimum"), "minimum")
 norm = _declare("EuclideanNorm", NUMBERS, _norm)
-all_ = _declare("All", "bool", _all, "logical_and")
-any_ = _declare("Any", "bool", _any, "logical_or")
+all_ = _declare("All", "bool", _by("logical_and"), "logical_and")
+any_ = _declare("Any", "bool", _by("logical_or"), "logical_or")
 
 
 # Gradients. They spread what was gathered, so most of them start by putting back the reduced dimensions.

@@ -1,4 +1,4 @@
-"""What reductions share: which axes they run over, and sums that are both fast and accurate."""
+"""What reductions share: which axes they run over, and how to go fast along those, and accurately."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .shapes import axis_of
 # Rows added one after another before partial sums are kept apart: bounds the rounding error of a sum.
 CHAIN = 64
 
-# Rows up to this length are summed as a matrix product.
-_SHORT = 16
+# Rows up to this length are not worth a loop each.
+SHORT = 16
 
 # Elements of a partial sum: large enough for long inner loops, small enough for the first-level cache.
 _PARTIAL = 2048
@@ -66,48 +66,70 @@ def accumulator(dtype: Any) -> Any:
 
 def total(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) -> Any:
     """The sum over axes, in the accumulator's dtype."""
-    dtype = accumulator(x.dtype)
+    return reduce_over(xp, "add", x, axes, accumulator(x.dtype), keep_dims=keep_dims)
+
+
+# The ufuncs' names as reductions.
+_REDUCTIONS = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "amax",
+    "minimum": "amin",
+    "logical_and": "all",
+    "logical_or": "any",
+}
+
+
+def reduce_over(
+    xp: Any, ufunc: str, x: Any, axes: tuple[int, ...], dtype: Any, *, keep_dims: bool = False
+) -> Any:
+    """What ``ufunc.reduce`` computes, in that dtype: faster where rows are short, and more accurate where
+    there are many. Never a view of x."""
     if xp is not np:
-        return xp.sum(x, axis=axes, dtype=dtype, keepdims=keep_dims)
-    if _adds_in_pairs(x, axes):
-        return np.add.reduce(x, axis=axes, dtype=dtype, keepdims=keep_dims)
-    sums = _sum_runs(np.ascontiguousarray(x), axes, dtype)
+        typed = {"dtype": dtype} if ufunc in ("add", "multiply") else {}
+        return getattr(xp, _REDUCTIONS[ufunc])(x, axis=axes, keepdims=keep_dims, **typed)
+    reducer = getattr(np, ufunc)
+    if _is_best_done_by_numpy(x, axes):
+        return reducer.reduce(x, axis=axes, dtype=dtype, keepdims=keep_dims)
+    found = _reduce_runs(reducer, np.ascontiguousarray(x), axes, dtype)
     shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
-    return sums.reshape(shape)
+    return found.reshape(shape)
 
 
-def _adds_in_pairs(x: Any, axes: tuple[int, ...]) -> bool:
-    """Whether numpy's own reduction is as accurate and as fast as it gets."""
-    if not axes or x.size <= CHAIN or x.dtype.kind in "iub":
+def _is_best_done_by_numpy(x: Any, axes: tuple[int, ...]) -> bool:
+    if not axes or x.size <= CHAIN:
         return True
     if len(axes) == x.ndim:
         return x.flags.c_contiguous
-    return len(axes) == 1 and _SHORT < x.shape[axes[0]] <= 2 * CHAIN and x.flags.c_contiguous
+    return len(axes) == 1 and SHORT < x.shape[axes[0]] <= 2 * CHAIN and x.flags.c_contiguous
 
 
-def _sum_runs(x: Any, axes: Sequence[int], dtype: Any) -> Any:
-    """Sums run by run of neighbouring axes, the last first, which is where the elements lie together."""
-    sizes, summed = runs(x.shape, axes)
-    if True not in summed:
+def _reduce_runs(ufunc: Any, x: Any, axes: Sequence[int], dtype: Any) -> Any:
+    """Run by run of neighbouring axes, the last first, which is where the elements lie together."""
+    sizes, reduced_runs = runs(x.shape, axes)
+    if True not in reduced_runs:
         return x.astype(dtype)
     x = x.reshape(sizes)
     for position in range(len(sizes) - 1, -1, -1):
-        if not summed[position]:
+        if not reduced_runs[position]:
             continue
         if position == len(sizes) - 1:
-            x = _sum_columns(x, dtype)
+            x = _reduce_columns(ufunc, x, dtype)
         else:
-            x = _sum_rows(x.reshape(*_three(x.shape, position)), dtype)
+            x = _reduce_rows(ufunc, x.reshape(*_three(x.shape, position)), dtype)
         sizes = [*sizes[:position], *sizes[position + 1 :]]
         x = np.reshape(x, sizes)
     return x if x.dtype == dtype else x.astype(dtype)
 
 
-def _sum_columns(x: Any, dtype: Any) -> Any:
-    """The sum over the last axis. Few at a time are dear in a loop, cheap as a product."""
-    if x.shape[-1] <= _SHORT and x.dtype.kind in "fc" and x.dtype == dtype:
+def _reduce_columns(ufunc: Any, x: Any, dtype: Any) -> Any:
+    """Over the last axis. A few elements at a time are dear in a loop, but a sum of them is a product, and
+    anything else is cheap on the transposed array."""
+    if x.shape[-1] > SHORT or x.ndim == 1:
+        return ufunc.reduce(x, axis=-1, dtype=dtype)
+    if ufunc is np.add and x.dtype.kind in "fc" and x.dtype == dtype:
         return x @ np.ones(x.shape[-1], dtype)
-    return np.add.reduce(x, axis=-1, dtype=dtype)
+    return ufunc.reduce(np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T), axis=0, dtype=dtype)
 
 
 def _three(shape: Sequence[int], middle: int) -> tuple[int, int, int]:
@@ -131,38 +153,38 @@ def runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[boo
     return sizes, flags
 
 
-def _sum_rows(x: Any, dtype: Any) -> Any:
-    """The sum of a contiguous (outer, rows, columns) over its rows.
+def _reduce_rows(ufunc: Any, x: Any, dtype: Any) -> Any:
+    """A contiguous (outer, rows, columns) over its rows.
 
     Adding row to row would let the rounding error grow with their number, so partial sums of a bounded
     number of rows are added up in turn.
     """
     outer, rows, columns = x.shape
     if rows <= 2 * CHAIN or not columns or not outer:
-        return np.add.reduce(x, axis=1, dtype=dtype)
+        return ufunc.reduce(x, axis=1, dtype=dtype)
     fold = 1
     while fold * columns < _PARTIAL and 2 * fold <= rows:
         fold *= 2
     if fold > 1:
-        return _sum_folded(x, fold, dtype)
+        return _reduce_folded(ufunc, x, fold, dtype)
     blocks = rows // CHAIN
     whole = blocks * CHAIN
-    partial = np.add.reduce(x[:, :whole].reshape(outer, blocks, CHAIN, columns), axis=2, dtype=dtype)
-    sums = _sum_rows(partial, dtype)
+    partial = ufunc.reduce(x[:, :whole].reshape(outer, blocks, CHAIN, columns), axis=2, dtype=dtype)
+    found = _reduce_rows(ufunc, partial, dtype)
     if whole < rows:
-        sums = sums + np.add.reduce(x[:, whole:], axis=1, dtype=dtype)
-    return sums
+        found = ufunc(found, ufunc.reduce(x[:, whole:], axis=1, dtype=dtype))
+    return found
 
 
-def _sum_folded(x: Any, fold: int, dtype: Any) -> Any:
+def _reduce_folded(ufunc: Any, x: Any, fold: int, dtype: Any) -> Any:
     """Short rows: ``fold`` of them, a power of two, are taken as one long row."""
     outer, rows, columns = x.shape
     whole = rows // fold * fold
     long = x[:, :whole].reshape(outer, rows // fold, fold * columns)
-    sums = _sum_rows(long, dtype) if len(long[0]) > 1 else long[:, 0].astype(dtype)
+    found = _reduce_rows(ufunc, long, dtype)
     while fold > 1:
         fold //= 2
-        sums = sums[:, : fold * columns] + sums[:, fold * columns :]
+        found = ufunc(found[:, : fold * columns], found[:, fold * columns :])
     if whole < rows:
-        sums = sums + _sum_rows(np.ascontiguousarray(x[:, whole:]), dtype)
-    return sums
+        found = ufunc(found, _reduce_rows(ufunc, np.ascontiguousarray(x[:, whole:]), dtype))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tfg.kernels.builder import GraphBuilder
-from tfg.kernels.reductions import total
+from tfg.kernels.reductions import reduce_over, total
 from tfg.runtime import gradients
 
 from tests import reference
@@ -131,3 +131,19 @@ def test_sums_over_every_choice_of_axes(shape: tuple[int, ...], order: str) -> N
             found = total(np, x, axes, keep_dims=keep)
             np.testing.assert_allclose(found, x.sum(axis=axes, keepdims=keep), rtol=1e-12, atol=1e-12)
             assert not np.shares_memory(found, x)
+
+
+@pytest.mark.parametrize("ufunc", ["add", "multiply", "maximum", "minimum", "logical_and", "logical_or"])
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int8", "bool", "float16"])
+@pytest.mark.parametrize("shape", [(3, 1, 4), (130, 3), (2, 200, 3, 5), (257, 33), (70, 3)])
+def test_every_reduction_over_every_choice_of_axes(ufunc: str, dtype: str, shape: tuple[int, ...]) -> None:
+    if dtype == "bool" and not ufunc.startswith("logical"):
+        return
+    x = np.random.RandomState(0).choice([1, 1, 1, 1, 2, 0], shape).astype(dtype)
+    x = x.astype(bool) if ufunc.startswith("logical") else x
+    for chosen in range(2 ** len(shape)):
+        axes = tuple(axis for axis in range(len(shape)) if chosen >> axis & 1)
+        expected = getattr(np, ufunc).reduce(x, axis=axes, dtype=x.dtype)
+        found = reduce_over(np, ufunc, x, axes, x.dtype)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == x.dtype and not np.shares_memory(found, x)
