@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource)
 
+# Containers of this name and a step's id live as long as that step.
+PER_STEP = "__per_step_"
+
 
 class ResourceManager:
     """All resources of a session. There is at most one per (container, kind, name)."""
@@ -27,6 +30,8 @@ class ResourceManager:
         self._resources: dict[tuple[str, type[Any], str], Any] = {}
         self._saved: dict[Key, Mapping[str, Array]] = {}
         self._lock = Lock()
+        # Whether a step has put something into a container of its own; few do, and ``end_step`` takes time.
+        self.has_step_containers = False
 
     def get(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
         """The resource of that kind and name, made on first use."""
@@ -42,7 +47,16 @@ class ResourceManager:
                 if saved is not None:
                     found.load(dict(saved))
                 self._resources[key] = found
+                self.has_step_containers = self.has_step_containers or container.startswith(PER_STEP)
             return found
+
+    def end_step(self, step_id: int) -> None:
+        """Forgets what a step kept for itself."""
+        own = f"{PER_STEP}{step_id}"
+        with self._lock:
+            for key in [key for key in self._resources if key[0] == own]:
+                del self._resources[key]
+            self.has_step_containers = any(key[0].startswith(PER_STEP) for key in self._resources)
 
     def save(self) -> dict[Key, Mapping[str, Array]]:
         """The state of every resource, those restored but not asked for yet included."""

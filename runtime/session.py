@@ -90,6 +90,9 @@ class Session:
                 values = found.execute(step, arguments)
         except Exception as error:
             raise self._explained(found, error) from error
+        finally:
+            if self.resources.has_step_containers:
+                self.resources.end_step(step.step_id)
         if observer is not None:
             observer(found, step)
         return [_as_result(value) for value in values]

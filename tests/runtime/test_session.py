@@ -238,3 +238,12 @@ def test_a_step_that_waits_too_long_ends() -> None:
     g.WaitForTests(g.placeholder("float", [], name="x"), name="slow")
     session = Session(g.graph())
     assert status_of(session, ["slow"], {"x": 1.0}, timeout=0.1) == "DEADLINE_EXCEEDED"
+
+
+def test_what_a_step_keeps_for_itself_goes_with_it() -> None:
+    g = tfg.GraphBuilder()
+    v = g.TemporaryVariable(shape=[], dtype="float", var_name="v", name="v")
+    g.Assign(v, 1.0, name="leak")
+    session = Session(g.graph())
+    session.run(targets=["leak"])
+    assert session.resources.save() == {}
