@@ -93,8 +93,8 @@ _RANGE = f"T: type in {FLOATS}"
 _ROUNDING = "round_mode: string in {'HALF_TO_EVEN', 'HALF_UP'} = \"HALF_TO_EVEN\""
 
 first = op(
-    "QuantizeAndDequantize(input: T; signed_input: bool = true, num_bits: int = 8, range_given: bool = false, "
-    f"input_min: float = 0, input_max: float = 0, {_RANGE}) -> (output: T)",
+    "QuantizeAndDequantize(input: T; signed_input: bool = true, num_bits: int = 8, "
+    f"range_given: bool = false, input_min: float = 0, input_max: float = 0, {_RANGE}) -> (output: T)",
     shape=shapes.like_input,
     fresh=True,
 )
@@ -150,7 +150,8 @@ fourth = _declare_with_rounding("QuantizeAndDequantizeV4")
 
 third = op(
     "QuantizeAndDequantizeV3(input: T, input_min: T, input_max: T, num_bits: int32; "
-    f"signed_input: bool = true, range_given: bool = true, {_RANGE}, narrow_range: bool = false, axis: int = -1) -> (output: T)",
+    f"signed_input: bool = true, range_given: bool = true, {_RANGE}, "
+    "narrow_range: bool = false, axis: int = -1) -> (output: T)",
     shape=_shape,
     fresh=True,
 )
