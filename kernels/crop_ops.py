@@ -74,14 +74,14 @@ def _check(image: tuple[int, ...], boxes: Any, box_ind: Any) -> None:
 def _crop_shape(c: ShapeContext) -> Shape:
     image, boxes, count = c.with_rank(0, 4), c.with_rank(1, 2), c.with_rank(2, 1)[0]
     merge_dim(boxes[1], 4)
-    c.with_rank(3, 1)
+    merge_dim(c.with_rank(3, 1)[0], 2)
     height, width = c.elements(3) or (None, None)
     return Shape((merge_dim(boxes[0], count), height, width, image[3]))
 
 
 crop = op(
-    f"CropAndResize(image: T, boxes: float, box_ind: int32, crop_size: int32; T: type in {_IMAGES}, {_METHOD}, "
-    "extrapolation_value: float = 0) -> (crops: float)",
+    f"CropAndResize(image: T, boxes: float, box_ind: int32, crop_size: int32; T: type in {_IMAGES}, "
+    f"{_METHOD}, extrapolation_value: float = 0) -> (crops: float)",
     shape=_crop_shape,
     fresh=True,
 )
@@ -194,7 +194,8 @@ def _(xp: Any, grads: Any, image: Any, boxes: Any, box_ind: Any) -> Any:
     wanted = grads.shape[1:3]
     if grads.shape != (len(boxes), *wanted, image.shape[3]):
         raise invalid(
-            f"gradients of shape {Shape(grads.shape)} do not fit {len(boxes)} boxes of {image.shape[3]} channels"
+            f"gradients of shape {Shape(grads.shape)} do not fit {len(boxes)} boxes of {image.shape[3]} "
+            "channels"
         )
     down, across = _axes(xp, boxes, image.shape, wanted)
     top_left, top_right = _pixels(image, box_ind, down.lower, across)

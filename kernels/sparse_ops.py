@@ -97,8 +97,9 @@ sparse_reorder = op(
 def _(xp: Any, indices: Any, values: Any, shape: Any) -> tuple[Any, Any]:
     if indices.ndim != 2 or values.ndim != 1 or shape.ndim != 1 or indices.shape != (len(values), len(shape)):
         raise invalid(
-            "indices must be a matrix of a row for each value and a column for each axis, but indices, values "
-            f"and shape are of shapes {Shape(indices.shape)}, {Shape(values.shape)} and {Shape(shape.shape)}"
+            "indices must be a matrix of a row for each value and a column for each axis, but indices, "
+            f"values and shape are of shapes {Shape(indices.shape)}, {Shape(values.shape)} and "
+            f"{Shape(shape.shape)}"
         )
     order = xp.lexsort(xp.asarray(indices).T[::-1]) if indices.shape[1] else xp.arange(len(values))
     return indices[order], values[order]
@@ -128,7 +129,8 @@ def _product_shape(c: ShapeContext) -> Shape:
 
 product = op(
     "SparseTensorDenseMatMul(a_indices: Tindices, a_values: T, a_shape: int64, b: T; T: type, "
-    "Tindices: type in {int32, int64} = int64, adjoint_a: bool = false, adjoint_b: bool = false) -> (product: T)",
+    "Tindices: type in {int32, int64} = int64, adjoint_a: bool = false, adjoint_b: bool = false) -> "
+    "(product: T)",
     shape=_product_shape,
     fresh=True,
 )
@@ -140,7 +142,8 @@ def _(xp: Any, indices: Any, values: Any, shape: Any, b: Any, *, adjoint_a: bool
     if len(dims) != 2 or b.ndim != 2 or values.ndim != 1 or indices.shape != (len(values), 2):
         raise invalid(
             "a and b must be matrices, but a's indices, values and shape are of shapes "
-            f"{Shape(indices.shape)}, {Shape(values.shape)} and {Shape(shape.shape)}, and b of {Shape(b.shape)}"
+            f"{Shape(indices.shape)}, {Shape(values.shape)} and {Shape(shape.shape)}, and b of "
+            f"{Shape(b.shape)}"
         )
     if adjoint_b:
         b = b.T.conj()

@@ -37,6 +37,7 @@ CASES = [
             case(op, [i32([0, 1])], [rand(3)]),
             case(op, [i32([0, 1]), i32([2])], [rand(2, 2), rand(1, 3)]),
             case(op, [i32([0, -1])], [rand(2)]),
+            case(op, [i32([-5, -9])], [rand(2)]),
         )
     ),
     case("DynamicStitch", [i32([0, 1]), i32([1, 0])], [rand(2), rand(2, seed=1)], grad=True),
