@@ -138,7 +138,7 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
     rows, columns = _at(x)
     low, high = limits
     _check_limits(rows, columns, low, high)
-    at_rows, at_columns, which, places = _positions(rows, columns, low, high, align)
+    at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
     if low == high:
         return x[..., at_rows, at_columns]
     width = _longest(rows, columns, low, high)
@@ -148,11 +148,11 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
     return found
 
 
-def _put_diagonals(matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
+def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
     """Writes packed diagonals into a fresh stack of matrices."""
     rows, columns = _at(matrix)
     low, high = limits
-    at_rows, at_columns, which, places = _positions(rows, columns, low, high, align)
+    at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
     matrix[..., at_rows, at_columns] = x if low == high else x[..., which, places]
     return matrix
 
@@ -187,7 +187,7 @@ def _make_matrix(
         outer = x.shape[:-2]
     rows, columns = _matrix_size(x.shape[-1], low, high, *size)
     found = xp.full(claim((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
-    return _put_diagonals(found, x, limits, align)
+    return _put_diagonals(xp, found, x, limits, align)
 
 
 def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], align: str) -> Any:
@@ -201,7 +201,7 @@ def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], alig
             f"diagonals {low} to {high} of a tensor of shape {Shape(x.shape)} are of shape "
             f"{Shape((*x.shape[:-2], *packed))}, not {Shape(diagonal.shape)}"
         )
-    return _put_diagonals(xp.array(x), diagonal, limits, align)
+    return _put_diagonals(xp, xp.array(x), diagonal, limits, align)
 
 
 # Shapes

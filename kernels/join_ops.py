@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..graphfmt import dtypes
+from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
-from ..graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
+from ..graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape, merge_dim
 from .binding import Binding
 from .builder import GraphBuilder, NodeView, Tensor
 from .dims import axis_fact, axis_in, elements_of, ints, scalar_int
+from .facts import Fact, of_constant
 from .inference import ShapeContext
 from .registry import op
 from .types import INDEX
@@ -255,7 +257,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
     return g.Unpack(dy, num=len(node.inputs), axis=node.attr("axis"))
 
 
-def _unpacked(c: ShapeContext) -> list[Shape]:
+def _unpacked(c: ShapeContext) -> Sequence[Shape | Fact]:
     count, dims = c.attr("num"), c.input(0).dims
     if dims is None:
         return [UNKNOWN] * count
@@ -263,7 +265,17 @@ def _unpacked(c: ShapeContext) -> list[Shape]:
         raise invalid("a scalar cannot be unpacked")
     at = axis_in(c.attr("axis"), len(dims))
     merge_dim(dims[at], count)
+    elements = c.elements(0)
+    if len(dims) == 1 and elements is not None:
+        return [_scalar_fact(c.dtype(0), element) for element in elements]
     return [Shape((*dims[:at], *dims[at + 1 :]))] * count
+
+
+def _scalar_fact(dtype: DType, element: Dim) -> Fact:
+    """One size out of a shape, which is of use to those that compute shapes with it."""
+    if element is None:
+        return Fact(dtype, SCALAR)
+    return of_constant(np.array(element, dtype.numpy), dtype)
 
 
 unpack = op("Unpack(value: T; num: int >= 0, T: type, axis: int = 0) -> (output: num*T)", shape=_unpacked)

@@ -99,9 +99,9 @@ invert_permutation = op(
 def _(xp: Any, x: Any) -> Any:
     if x.ndim != 1:
         raise invalid(f"a permutation must be a vector, but has shape {Shape(x.shape)}")
-    counts = np.sort(np.asarray(x))
-    if (counts != np.arange(x.size)).any():
+    numbers = xp.arange(x.size, dtype=x.dtype)
+    if bool((xp.sort(x) != numbers).any()):
         raise invalid(f"{x.tolist()[:32]} is not a permutation of the numbers below {x.size}")
-    y = np.empty_like(x)
-    y[x] = np.arange(x.size, dtype=x.dtype)
+    y = xp.empty_like(x)
+    y[x] = numbers
     return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from tfg.kernels.builder import GraphBuilder
 
 from .harness import case, f32, i32, i64, of, rand, table_tests
 
@@ -73,3 +74,10 @@ CASES = [
 ]
 
 test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+def test_sizes_taken_out_of_a_shape_stay_known() -> None:
+    g = GraphBuilder()
+    x = g.placeholder("float", [None, 28, 28])
+    batch, height, width = g.Unpack(g.Shape(x), num=3)
+    assert str(g.Reshape(x, g.Pack([batch, width, height, 1])).shape) == "[?,28,28,1]"
