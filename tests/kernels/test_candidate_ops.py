@@ -15,6 +15,7 @@ from tests import reference
 from .harness import case, i64, table_tests
 
 TRUE = i64([[1, 5], [0, 9], [7, 7]])
+FIXED = "FixedUnigramCandidateSampler"
 SAMPLERS = ("Uniform", "LogUniform", "LearnedUnigram", "ThreadUnsafeUnigram")
 WEIGHTS = tuple(float(w) for w in (1, 2, 30, 4, 5, 6.5, 7, 8, 9, 10))
 
@@ -30,15 +31,15 @@ CASES = [
     case("LogUniformCandidateSampler", TRUE, num_true=2, num_sampled=9, unique=True, range_max=2**40, seed=3),
     case("AllCandidateSampler", TRUE, num_true=2, num_sampled=10, unique=True, seed=3),
     case("AllCandidateSampler", TRUE, num_true=2, num_sampled=9, unique=True, seed=3),
-    *(case("FixedUnigramCandidateSampler", TRUE, num_true=2, num_sampled=n, unique=unique, range_max=10, seed=3,
+    *(case(FIXED, TRUE, num_true=2, num_sampled=n, unique=unique, range_max=10, seed=3,
            unigrams=WEIGHTS, distortion=d) for n, unique in ((7, True), (30, False)) for d in (1.0, 0.75)),
-    case("FixedUnigramCandidateSampler", TRUE, num_true=2, num_sampled=20, unique=False, range_max=12,
+    case(FIXED, TRUE, num_true=2, num_sampled=20, unique=False, range_max=12,
          seed=3, unigrams=WEIGHTS, num_reserved_ids=2),
-    case("FixedUnigramCandidateSampler", i64([[1], [4]]), num_true=1, num_sampled=20, unique=False,
+    case(FIXED, i64([[1], [4]]), num_true=1, num_sampled=20, unique=False,
          range_max=6, seed=3, unigrams=WEIGHTS, num_reserved_ids=2, num_shards=2, shard=1),
-    case("FixedUnigramCandidateSampler", TRUE, num_true=2, num_sampled=20, unique=False, range_max=11,
+    case(FIXED, TRUE, num_true=2, num_sampled=20, unique=False, range_max=11,
          seed=3, unigrams=WEIGHTS),
-    case("FixedUnigramCandidateSampler", TRUE, num_true=2, num_sampled=20, unique=False, range_max=11, seed=3),
+    case(FIXED, TRUE, num_true=2, num_sampled=20, unique=False, range_max=11, seed=3),
     case("ComputeAccidentalHits", TRUE, i64([7, 3, 1, 9, 7]), num_true=2),
     case("ComputeAccidentalHits", TRUE, i64([]), num_true=2),
     case("ComputeAccidentalHits", TRUE, i64([30]), num_true=2),
