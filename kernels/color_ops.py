@@ -146,6 +146,8 @@ def _(xp: Any, images: Any, factor: Any) -> Any:
     if images.ndim < 3:
         raise invalid(f"images must be of rank 3 or more, but have shape {Shape(images.shape)}")
     _check_scalar("contrast_factor", factor)
+    if not images.size:
+        return xp.zeros_like(images)
     values = images.astype(np.float32)
     mean = values.mean(axis=(-3, -2), keepdims=True)
     return ((values - mean) * factor + mean).astype(images.dtype, copy=False)

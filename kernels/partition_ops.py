@@ -104,7 +104,7 @@ def _stitch(name: str) -> Any:
                     f"data[{i}] must be of shape {Shape((*at.shape, *inner))}, its indices' shape and what "
                     f"the first one's data have beyond that, but is of shape {Shape(values.shape)}"
                 )
-        size = max(0, *(int(at.max()) + 1 for at in indices if at.size), 0)
+        size = max([0, *(int(at.max()) + 1 for at in indices if at.size)])
         # Rows that no index names are zero.
         merged = zeros(xp, (size, *inner), data[0].dtype)
         for i, (at, values) in enumerate(zip(indices, data)):

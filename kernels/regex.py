@@ -199,6 +199,9 @@ class _Translator:
             if char == "]" and not first:
                 break
             text, length = self.class_item(position, char)
+            if text == "-" and (first or found[-1] == "-"):
+                # Two in a row may one day mean a difference of sets.
+                text = "\\-"
             found.append(text)
             position += length
             first = False

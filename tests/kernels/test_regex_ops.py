@@ -10,6 +10,7 @@ from tfg.kernels.regex import compiled
 from .harness import case, table_tests
 
 TEXT = np.array(["abxd", "ab\n", "a1é", "É.b[$] {,2}", ""])
+SIGNS = np.array(["+,-./[]^_a&&~|bz", "\\-"])
 PATTERNS = (
     "x*", "a", "(a)(b)?", "b$", "(?m)b$", "[[:alpha:]]+", "[[:^alpha:]]", "\\d+", "\\D", "\\w", "\\W+",
     "\\s", ".", "(?s).", "(?i)A|é", "a(?i)B|X", "(?i:é)b?", "\\pL", "\\PL", "\\p{Lu}", "[^\\pL]", "", "^",
@@ -17,6 +18,21 @@ PATTERNS = (
     "\\x{e9}", "\\xe9", "a+?b??", "[a-cx-z&&~~||--]", "\\.", "[\\d\\s]", "[\\D]", "(?:ab)+", "a|ab",
     "(|a)b", "\\A", "\\141", "[[:punct:]]",
 )  # fmt: skip
+CLASSES = (
+    "[+--]",
+    "[--a]",
+    "[---]",
+    "[a-]",
+    "[-a]",
+    "[^-a]",
+    "[]-a]",
+    "[a\\-z]",
+    "[&&]",
+    "[~~|]",
+    "[[a]",
+    "[^]a]",
+    "[--]",
+)
 REFUSED = (
     "(",
     ")",
@@ -36,6 +52,7 @@ REFUSED = (
 
 CASES = [
     *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="<\\0>") for p in PATTERNS),
+    *(case("StaticRegexReplace", SIGNS, pattern=p, rewrite="<\\0>") for p in CLASSES),
     *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="") for p in REFUSED),
     *(
         case("StaticRegexFullMatch", TEXT, pattern=p)
