@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import click
 
-from ..graphfmt.errors import TfgError
+
+if TYPE_CHECKING:
+    from ..graphfmt.errors import TfgError
 
 JSON_VERSION = 1
 

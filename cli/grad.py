@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ..graphfmt.graph import Graph
 from ..graphfmt.load import load, save
 from .console import note, print_json
 from .options import common, graph_argument, output_option
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..graphfmt.graph import Graph
 
 
 @click.command("grad")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import click
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
 from ..kernels import registry
-from ..kernels.registry import Op
 from .console import print_json
 from .options import common
+
+if TYPE_CHECKING:
+    from ..kernels.registry import Op
 
 
 @click.command("ops")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from ..runtime.arrays import jsonable
 from . import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from ..runtime.trace import Cost
 
 # Arrays with more elements are printed in part.

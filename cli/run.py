@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from .options import common, graph_argument
 from .report import print_step, print_steps_json
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
     from ..runtime.trace import Trace
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import click
 
-from ..graphfmt.graph import Graph
 from ..graphfmt.load import load
 from ..runtime.summary import Entry, Summary, human_bytes, summarize
 from .console import print_json
 from .options import common, graph_argument
+
+if TYPE_CHECKING:
+    from ..graphfmt.graph import Graph
+    from collections.abc import Sequence
 
 
 @click.command("show")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import click
 
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph
 from ..graphfmt.load import load
-from ..kernels.facts import Fact
 from ..runtime import validation
 from .console import error_fields, note, print_error, print_json
 from .options import common
+
+if TYPE_CHECKING:
+    from ..kernels.facts import Fact
+    from collections.abc import Mapping, Sequence
 
 
 @click.command("validate")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import Location, Status, TfgError, invalid
 from ..runtime.arrays import h5_array, npy_array, npy_bytes, npz_array, npz_names
-from ..runtime.plan import Feed
+
+if TYPE_CHECKING:
+    from ..runtime.plan import Feed
+    from collections.abc import Callable, Mapping, Sequence
 
 _FILE = re.compile(r"@(?P<path>.*?)(?:\[(?P<key>[^\[\]]+)\])?")
 _MADE_UP = re.compile(r"(zeros|ones|random)(?::([0-9, ]*))?")

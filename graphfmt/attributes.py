@@ -20,12 +20,15 @@ None stands for an AttrValue in which nothing is set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .dtypes import DType
 from .shapes import Shape
 from .tensors import TensorValue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)

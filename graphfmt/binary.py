@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from google.protobuf.message import DecodeError, EncodeError
 
 from . import frombinary, tobinary
 from .errors import Location, Status, TfgError, invalid
 from .garbage import no_collection
-from .graph import Graph
 from .schema import graph_pb2
+
+if TYPE_CHECKING:
+    from .graph import Graph
 
 
 def graph_from_bytes(data: bytes, name: str) -> Graph:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 
 from . import dtypes
 from .attributes import AttrValue, Function, Placeholder
@@ -11,6 +10,10 @@ from .graph import Argument, FunctionDef, Graph, Node, Versions
 from .shapes import SCALAR, UNKNOWN, Dim, Shape
 from .tensors import TensorValue
 from .textschema import Tree, message
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TENSOR_FIELDS = (
     "half_val",

@@ -6,14 +6,16 @@ of them is first asked for, because a graph of floats must not wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from .errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REF_OFFSET = 100
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from . import build, dtypes
 from .attributes import AttrValue, Function, Placeholder
@@ -12,6 +11,9 @@ from .graph import Argument, FunctionDef, Graph, Node, Versions
 from .schema import graph_pb2, tensor_pb2
 from .shapes import SCALAR, Shape
 from .tensors import TensorValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 # Attribute values already made, by the serialised message.
 Memo = dict[bytes, AttrValue]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +11,7 @@ from .attributes import AttrValue
 from .errors import Location, TfgError, invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from .source import Source
 
 

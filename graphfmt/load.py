@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from .errors import Location, Status, TfgError, invalid
 from .files import STANDARD, read_file, write_file
-from .graph import Graph
 from .source import Source
 
 if TYPE_CHECKING:
+    from .graph import Graph
     from .metagraph import MetaGraph
 
 # The tags and lengths of binary fields are such bytes; text has none of them.

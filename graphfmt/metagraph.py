@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from . import dtypes, frombinary
 from .binary import decoded
-from .dtypes import DType
 from .errors import Location, TfgError
 from .graph import Graph
 from .rest import fill
@@ -16,6 +14,10 @@ from .schema import meta_graph_pb2
 from .shapes import UNKNOWN, Shape
 from .textreader import parse_text
 from .textschema import Tree, message
+
+if TYPE_CHECKING:
+    from .dtypes import DType
+    from collections.abc import Mapping
 
 Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float, ...]
 

@@ -5,8 +5,7 @@ Only a text that has such parts needs protobuf to be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from google.protobuf import text_format
 
@@ -15,6 +14,9 @@ from .errors import invalid
 from .schema import graph_pb2, meta_graph_pb2, tensor_pb2
 from .textschema import Field, Tree
 from .textschema import message as schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def serialised(name: str, tree: Tree) -> bytes:

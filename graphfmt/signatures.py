@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TYPE_CHECKING
 
 from . import dtypes
 from .attributes import AttrValue, Function, Placeholder, kind_of
 from .dtypes import DType
 from .errors import TfgError, invalid
-from .graph import Node
 from .names import did_you_mean
 from .shapes import UNKNOWN, Shape
 from .texttokens import to_float32
+
+if TYPE_CHECKING:
+    from .graph import Node
+    from collections.abc import Mapping, Sequence
 
 
 class Missing:

@@ -7,16 +7,18 @@ it, and turned into an array only when somebody asks for the values: a header al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from . import dtypes
-from .dtypes import DType
 from .errors import Status, TfgError, invalid
 from .shapes import MAX_ELEMENTS, Shape
+
+if TYPE_CHECKING:
+    from .dtypes import DType
+    from collections.abc import Mapping
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TYPE_CHECKING
 
 from .errors import TfgError, invalid
-from .source import Source
 from .textfaults import explain_field, explain_item
-from .textschema import Field, Message, Tree
 from .texttokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, shorten
+
+if TYPE_CHECKING:
+    from .textschema import Field, Message, Tree
+    from .source import Source
 
 # As deep as protobuf reads binary messages.
 MAX_DEPTH = 100

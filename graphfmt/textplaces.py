@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 
 from .texttokens import TOKEN, read_string
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def find_in_node(text: str, offset: int, *, input: int | None = None, attr: str | None = None) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from .names import did_you_mean
 from .schema.fields import ENUMS, MESSAGES
@@ -19,6 +18,9 @@ from .texttokens import (
     read_string,
     shorten,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Tree = dict[str, Any]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 
-from .attributes import AttrValue
 from .dtypes import BY_ENUM_NAME
 from .errors import TfgError
 from .graph import Node
@@ -19,6 +18,10 @@ from .tensors import TensorValue
 from .textparser import Parser, Shortcut
 from .textschema import Tree, message
 from .texttokens import BLANK, STRING, read_bytes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .attributes import AttrValue
 
 
 def _balanced(depth: int) -> str:

@@ -7,8 +7,7 @@ sorted by name, so that equal graphs are equal texts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from .attributes import AttrValue, Function, Placeholder
 from .dtypes import DType
@@ -17,6 +16,9 @@ from .graph import Argument, FunctionDef, Graph, Node, Versions
 from .shapes import Shape
 from .tensors import TensorValue
 from .texttokens import to_float32
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 Lines = list[str]
 

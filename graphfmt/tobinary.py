@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from .attributes import AttrValue, Function, Placeholder
 from .dtypes import DType
@@ -11,6 +10,9 @@ from .graph import Argument, FunctionDef, Graph, Node, Versions
 from .schema import graph_pb2, tensor_pb2
 from .shapes import Shape
 from .tensors import TensorValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 # Attribute messages already made, by the identity of the value.
 Memo = dict[int, graph_pb2.AttrValue]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..graphfmt.errors import TfgError
-from ..graphfmt.graph import Endpoint, Graph, Node
-from ..graphfmt.signatures import Bound
 from ..kernels import registry
-from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, input_facts, topological_order
-from ..kernels.registry import Op
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..kernels.registry import Op
+    from ..kernels.facts import Fact
+    from ..graphfmt.signatures import Bound
+    from ..graphfmt.graph import Endpoint, Graph, Node
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +12,11 @@ from numpy.lib import format as npy_format
 from ..graphfmt import dtypes
 from ..graphfmt.errors import Location, Status, TfgError, invalid
 from ..graphfmt.names import did_you_mean
-from ..graphfmt.tensors import Array
 
 if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from pathlib import Path
+    from collections.abc import Mapping
     from zipfile import ZipFile
 
 # Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless

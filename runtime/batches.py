@@ -6,15 +6,17 @@ batch: the order of an epoch follows from the seed and the epoch's number alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
-from ..graphfmt.tensors import Array
+
+if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)

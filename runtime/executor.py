@@ -7,16 +7,18 @@ thread of the step takes the reports one by one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import Status, TfgError
-from ..graphfmt.graph import Endpoint
 from ..kernels.resources import Variable
 from .scheduler import Run, Scheduler
-from .step import Step
 from .units import Compute, Cut, Wait
+
+if TYPE_CHECKING:
+    from .step import Step
+    from ..graphfmt.graph import Endpoint
+    from collections.abc import Mapping, Sequence
 
 # How long a step sleeps before it looks whether it is to stop, in seconds.
 _PATIENCE = 0.05

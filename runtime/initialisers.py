@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 
-from ..graphfmt.graph import Graph, Node
 from .states import is_variable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..graphfmt.graph import Graph, Node
+    from collections.abc import Mapping, Sequence
 
 _ASSIGNS = ("Assign", "AssignVariableOp")
 

@@ -7,13 +7,15 @@ its own, and stands for its input's.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.graph import Endpoint, endpoint
 from ..kernels.binding import PASS_ON
-from .analysis import Prepared
+
+if TYPE_CHECKING:
+    from .analysis import Prepared
+    from collections.abc import Callable, Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,20 @@ A constant is a global of the function. An elementwise operation writes into an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.graph import Endpoint, Node
 from ..kernels.binding import Inline
-from ..kernels.facts import Fact
 from . import liveness
-from .analysis import Prepared
-from .liveness import Line, Liveness
+
+if TYPE_CHECKING:
+    from .analysis import Prepared
+    from .liveness import Line, Liveness
+    from ..kernels.facts import Fact
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True)

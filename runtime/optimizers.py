@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
-from ..graphfmt.graph import Graph
 from ..graphfmt.names import did_you_mean, nothing_called
 from ..kernels import registry
 from ..kernels.builder import GraphBuilder, IndexedSlices, Tensor
@@ -18,6 +15,11 @@ from .gradients import Gradient, add_gradients, variables_behind
 from .initialisers import behind, initial_assignments, not_initialised
 from .optimizer_methods import METHODS, Method
 from .states import State, free_name, new_state, state_of
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.graph import Graph
+    from collections.abc import Mapping, Sequence
 
 # Short names that people write.
 _ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}

@@ -6,26 +6,26 @@ Building one: prune to what is needed, infer dtypes and shapes, bind kernels, lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.garbage import no_collection
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
-from ..kernels.facts import Fact
 from .analysis import Prepared, prepare
 from .liveness import Line, needed_lines
 from .lowering import Segment, lower
 from .prune import Signature, prune
 
 if TYPE_CHECKING:
+    from ..kernels.facts import Fact
+    from ..graphfmt.dtypes import DType
+    from collections.abc import Mapping, Sequence
     from .step import Step
     from .units import Cut
 

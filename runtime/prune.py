@@ -6,12 +6,15 @@ by a placeholder of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import did_you_mean
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 

@@ -6,15 +6,15 @@ resetting a container drops what it holds and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.tensors import Array
 from ..kernels.context import Resource
 
 if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from collections.abc import Callable, Iterator, Mapping
     from .statefile import Key
 
 R = TypeVar("R", bound=Resource)

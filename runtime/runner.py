@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import Status, TfgError, invalid
-from ..graphfmt.tensors import Array
 from .batches import START, Batches, Position
-from .session import Observer, Session
+
+if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from .session import Observer, Session
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True)

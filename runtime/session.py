@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
-from types import TracebackType
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
-from ..graphfmt.graph import Graph, Node
 from . import memory, plan, structure
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
 from .step import Step
+
+if TYPE_CHECKING:
+    from ..graphfmt.graph import Graph, Node
+    from types import TracebackType
 
 Observer = Callable[[Plan, Step], None]
 

@@ -14,17 +14,19 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import Location, Status, TfgError
-from ..graphfmt.tensors import Array
+
+if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from pathlib import Path
+    from collections.abc import Generator, Mapping
 
 FORMAT = 1
 

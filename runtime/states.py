@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 
 from ..graphfmt import dtypes
-from ..graphfmt.attributes import AttrValue
 from ..graphfmt.dtypes import DType
-from ..graphfmt.graph import Node
-from ..graphfmt.shapes import Shape
-from ..kernels.builder import GraphBuilder, Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..kernels.builder import GraphBuilder, Tensor
+    from ..graphfmt.shapes import Shape
+    from ..graphfmt.graph import Node
+    from ..graphfmt.attributes import AttrValue
+    from collections.abc import Generator
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from threading import Event
-from typing import TypeVar
+from typing import TypeVar, TYPE_CHECKING
 
 from ..graphfmt.errors import Status, TfgError
 from ..kernels.context import Resource
-from .resources import ResourceManager
+
+if TYPE_CHECKING:
+    from .resources import ResourceManager
+    from threading import Event
+    from collections.abc import Callable
 
 R = TypeVar("R", bound=Resource)
 

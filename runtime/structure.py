@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import Graph, Node, endpoint
 from ..graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, did_you_mean
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A GraphDef that says it needs a consumer later than this build is refused.
 CONSUMER = 2500

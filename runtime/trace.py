@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from .plan import Plan
-from .step import Step
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .step import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,18 @@ they depend on the same waiting nodes. So no segment waits for something that on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.graph import Endpoint, Node, endpoint
-from ..kernels.facts import Fact
 from . import lowering
 from .liveness import Line, reads_reference
-from .lowering import Segment
 from .scheduler import CONTROL, Program, Source, Unit
+
+if TYPE_CHECKING:
+    from ..kernels.facts import Fact
+    from .lowering import Segment
+    from collections.abc import Callable, Mapping, Sequence
 
 _Group = tuple[frozenset[str], str]
 

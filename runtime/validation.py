@@ -14,12 +14,15 @@ from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import did_you_mean
 from ..graphfmt.shapes import UNKNOWN
-from ..graphfmt.signatures import Bound
 from ..kernels import registry
 from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, topological_order
-from ..kernels.registry import Op
 from .structure import placed, structure_faults
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..kernels.registry import Op
+    from ..graphfmt.signatures import Bound
 
 _FULL_DEVICE = re.compile(
     r"(?:/job:(?:[A-Za-z][A-Za-z0-9_]*|\*)|/replica:(?:\d+|\*)|/task:(?:\d+|\*)"
