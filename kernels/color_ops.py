@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
 
 
 def _pixels_shape(c: ShapeContext) -> Shape:
