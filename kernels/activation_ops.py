@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from . import shapes
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import where
 from .registry import Op, op
 from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from collections.abc import Callable
 
 # Klambauer et al., "Self-Normalizing Neural Networks".
 _SELU_SCALE = 1.0507009873554805

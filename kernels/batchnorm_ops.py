@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, merge_dim, vector
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import Op, op
 from .types import NUMBERS
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
+    from collections.abc import Callable, Iterator
 
 _CACHED_ELEMENTS = 1 << 17
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim, vector
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .types import NUMBERS
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .binding import Binding
 
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Dim, Shape
 from . import convolution
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim
-from .inference import ShapeContext
 from .registry import Op, op
 from .windows import Spec, Window, output_dims, spec_of, window
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
+    from collections.abc import Callable
 
 _PADDING_2D = "padding: string in {'SAME', 'VALID', 'EXPLICIT'}, explicit_paddings: list(int) = []"
 _REST_2D = (

@@ -8,12 +8,14 @@ padding go tap by tap, so that memory is bounded by the tensors there are, never
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from .windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CPU_PATCH_BYTES = 1 << 21
 _GPU_PATCH_BYTES = 1 << 28

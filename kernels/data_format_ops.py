@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.shapes import Dim, Shape
 from . import shapes
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from ..graphfmt.shapes import Dim, Shape
+    from .inference import ShapeContext
 
 _ATTRS = 'T: type in {int32, int64} = int32, src_format: string = "NHWC", dst_format: string = "NCHW"'
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Dim, Shape, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
 from .convolution import compute_type, mirrored, pad, worth_padding
 from .dims import claim
-from .inference import ShapeContext
 from .registry import op
 from .types import HALF_FIRST_FLOATS
 from .windows import Spec, Window, explicit_pads, output_dims, split, window
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _CACHED_BYTES = 1 << 20
 _ROWS_BYTES = 1 << 18

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim
-from .inference import ShapeContext
 from .pooling import lowest
 from .registry import op
 from .types import REAL_NUMBERS
 from .windows import Spec, Window, output_dims, unimplemented, window
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
+    from collections.abc import Callable
 
 _ATTRS = (
     f"T: type in {REAL_NUMBERS}, strides: list(int) >= 4, rates: list(int) >= 4, "

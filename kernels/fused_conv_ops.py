@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Dim, Shape
 from . import conv_ops, pad_ops, resize_ops
-from .inference import ShapeContext
 from .registry import op
 from .windows import Spec, output_dims, spec_of
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _ONES = (1, 1, 1, 1)
 _REST = "mode: string in {'REFLECT', 'SYMMETRIC'}, strides: list(int), padding: string in {'SAME', 'VALID'}"
@@ -85,6 +87,7 @@ def _(
     xp: Any, x: Any, size: Any, paddings: Any, w: Any, *,
     resize_align_corners: bool, mode: str, strides: Any, padding: str,
 ) -> Any:  # fmt: skip
+    _around(paddings)
     kernel = resize_ops.bilinear.kernel_function
     assert kernel is not None
     resized = kernel(xp, x, size, align_corners=resize_align_corners, half_pixel_centers=False)

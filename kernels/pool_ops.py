@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import pooling
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim
-from .inference import ShapeContext
 from .registry import Op, op
 from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
 from .windows import Spec, Window, explicit_pads, output_dims, split, unimplemented, window
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)

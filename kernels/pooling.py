@@ -7,14 +7,16 @@ few images at a time, so that intermediate results stay in the cache.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from .convolution import compute_type
-from .windows import Slices, Window
+
+if TYPE_CHECKING:
+    from .windows import Slices, Window
+    from collections.abc import Iterator
 
 _CACHED_BYTES = 1 << 20
 # What ml_dtypes.finfo would say, without importing it.

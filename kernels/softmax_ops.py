@@ -3,17 +3,19 @@ overflows; half-size floats are computed as float."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, broadcast, merge_dim, vector
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .types import HALF_FIRST_FLOATS, INDEX
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
+    from .builder import GraphBuilder, NodeView, Tensor
 
 
 def _wide(x: Any) -> Any:

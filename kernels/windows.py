@@ -7,12 +7,15 @@ box, and so do those elements: two strided slices of equal shape. Padding is the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ..graphfmt.errors import Status, TfgError, invalid
-from ..graphfmt.shapes import Dim
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..graphfmt.shapes import Dim
+    from collections.abc import Iterator, Sequence
 
 Slices = tuple[slice, ...]
 _INT32_MAX = 2**31 - 1
