@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from . import shapes
@@ -11,8 +11,9 @@ from .registry import Op, op
 from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
 
 if TYPE_CHECKING:
-    from .builder import GraphBuilder, NodeView, Tensor
     from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
 
 # Klambauer et al., "Self-Normalizing Neural Networks".
 _SELU_SCALE = 1.0507009873554805

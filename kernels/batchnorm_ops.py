@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from .registry import Op, op
 from .types import NUMBERS
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
-    from .builder import GraphBuilder, NodeView, Tensor
     from collections.abc import Callable, Iterator
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _CACHED_ELEMENTS = 1 << 17
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""

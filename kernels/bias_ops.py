@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim, vector
@@ -11,9 +11,9 @@ from .registry import op
 from .types import NUMBERS
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
-    from .builder import GraphBuilder, NodeView, Tensor
     from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Dim, Shape
@@ -13,9 +13,10 @@ from .registry import Op, op
 from .windows import Spec, Window, output_dims, spec_of, window
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
-    from .builder import GraphBuilder, NodeView, Tensor
     from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _PADDING_2D = "padding: string in {'SAME', 'VALID', 'EXPLICIT'}, explicit_paddings: list(int) = []"
 _REST_2D = (

@@ -8,7 +8,7 @@ padding go tap by tap, so that memory is bounded by the tensors there are, never
 from __future__ import annotations
 
 import math
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 

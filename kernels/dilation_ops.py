@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim
@@ -14,9 +14,10 @@ from .types import REAL_NUMBERS
 from .windows import Spec, Window, output_dims, unimplemented, window
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
-    from .builder import GraphBuilder, NodeView, Tensor
     from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _ATTRS = (
     f"T: type in {REAL_NUMBERS}, strides: list(int) >= 4, rates: list(int) >= 4, "

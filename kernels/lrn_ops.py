@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from .convolution import compute_type
 from .registry import op
 
 if TYPE_CHECKING:
+    from ..graphfmt.shapes import Shape
     from .builder import GraphBuilder, NodeView, Tensor
     from .inference import ShapeContext
-    from ..graphfmt.shapes import Shape
 
 _ATTRS = (
     "depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5, "

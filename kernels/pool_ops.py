@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
@@ -16,9 +16,10 @@ from .types import HALF_FIRST_FLOATS, REAL_NUMBERS
 from .windows import Spec, Window, explicit_pads, output_dims, split, unimplemented, window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .builder import GraphBuilder, NodeView, Tensor
     from .inference import ShapeContext
-    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)

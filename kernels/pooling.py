@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .convolution import compute_type
 
 if TYPE_CHECKING:
-    from .windows import Slices, Window
     from collections.abc import Iterator
+
+    from .windows import Slices, Window
 
 _CACHED_BYTES = 1 << 20
 # What ml_dtypes.finfo would say, without importing it.

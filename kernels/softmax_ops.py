@@ -3,7 +3,7 @@ overflows; half-size floats are computed as float."""
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from .registry import op
 from .types import HALF_FIRST_FLOATS, INDEX
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
     from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _wide(x: Any) -> Any:

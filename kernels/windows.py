@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
-
-from ..graphfmt.errors import Status, TfgError, invalid
 from typing import TYPE_CHECKING
 
+from ..graphfmt.errors import Status, TfgError, invalid
+
 if TYPE_CHECKING:
-    from ..graphfmt.shapes import Dim
     from collections.abc import Iterator, Sequence
+
+    from ..graphfmt.shapes import Dim
 
 Slices = tuple[slice, ...]
 _INT32_MAX = 2**31 - 1
