@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, broadcast
-from ..graphfmt.tensors import Array
 from .distributions import allocate, shape_from, uniform_double
 from .generators import reserve_from
-from .inference import ShapeContext
-from .philox import Philox
 from .random_ops import given_shape
 from .registry import op
 from .rejection import Lanes, Numbers, per_parameter, to_integers
 from .state_ops import variable
 from .stateless_random_ops import check_seed, seeded
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
+    from .inference import ShapeContext
+    from .philox import Philox
 
 _NUMBERS = "{half, float, double, int32, int64}"
 # Under this mean, variables are sums of geometric ones.
@@ -66,7 +68,7 @@ def _by_inversion(uniform: Numbers, counts: Array, p: Array) -> Array:
 
 
 def _by_rejection(uniform: Numbers, counts: Array, p: Array) -> Array:
-    """Hörmann: The generation of binomial random variates. J. Statistical Computation and Simulation 46 (1993)."""
+    """Hörmann: The generation of binomial random variates. J. Stat. Comput. Simul. 46 (1993)."""
     out, waiting = np.full(counts.size, np.nan), np.arange(counts.size)
     for _ in range(_MAX_ROUNDS):
         if not waiting.size:

@@ -129,8 +129,6 @@ STREAMS = [
       for n in (5, 1001) for t, d in ((i32, "int32"), (i64, "int64"))),
     *(shuffled(n) for n in (0, 1, 2, 3, 5, 6, 100, 100003)),
     *(after_skip(n) for n in (0, 1, 7, -1, -3, -(2**55), 2**62)),
-    by_variable("StatefulRandomBinomial", 11, inputs=(np.float64(9), np.float64(0.4))),
-    by_variable("StatefulRandomBinomial", 13, inputs=(np.float64(900), np.float64(0.4)), dtype="float"),
     tagged(),
     drawn("Multinomial", np.float32([[1, 2, 3], [0.5, 0, 0]]), np.int32(7)),
     drawn("RandomGamma", i32([9]), np.float64([0.5, 1.0, 3.0]), exact=False),
