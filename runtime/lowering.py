@@ -175,7 +175,7 @@ class _Writer:
             return f"{prepared.op.ufunc}({', '.join(arguments)})"
         shapes = [fact.shape for fact in prepared.input_facts]
         if all(s.is_fully_known for s in shapes) and shapes[written] == prepared.output_facts[0].shape:
-            return f"{prepared.op.ufunc}({', '.join(arguments)}, {arguments[written]})"
+            return f"{prepared.op.ufunc}({', '.join(arguments)}, out={arguments[written]})"
         helper = "reuse" if written == 0 else "reuse_other"
         return f"{helper}({prepared.op.ufunc}, {', '.join(arguments)})"
 
@@ -211,15 +211,15 @@ def _scalar_or_array(constant: Any) -> Any:
 def _reuse(ufunc: Any, a: Any, b: Any = None) -> Any:
     """``ufunc(a, b)`` in the memory of ``a``, if the result fits there."""
     if b is None:
-        return ufunc(a, a)
-    return ufunc(a, b, a) if a.shape == b.shape or b.ndim == 0 else _unless_smaller(ufunc, a, b, a)
+        return ufunc(a, out=a)
+    return ufunc(a, b, out=a) if a.shape == b.shape or b.ndim == 0 else _unless_smaller(ufunc, a, b, a)
 
 
 def _reuse_other(ufunc: Any, a: Any, b: Any) -> Any:
     """``ufunc(a, b)`` in the memory of ``b``, if the result fits there."""
-    return ufunc(a, b, b) if a.shape == b.shape or a.ndim == 0 else _unless_smaller(ufunc, a, b, b)
+    return ufunc(a, b, out=b) if a.shape == b.shape or a.ndim == 0 else _unless_smaller(ufunc, a, b, b)
 
 
 def _unless_smaller(ufunc: Any, a: Any, b: Any, out: Any) -> Any:
     fits = np.broadcast_shapes(a.shape, b.shape) == out.shape
-    return ufunc(a, b, out) if fits else ufunc(a, b)
+    return ufunc(a, b, out=out) if fits else ufunc(a, b)

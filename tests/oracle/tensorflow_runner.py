@@ -89,11 +89,13 @@ def _tensor(value: TensorValue) -> Any:
     return tf.make_tensor_proto(array, dtype=tf.as_dtype(value.dtype.number), shape=array.shape)
 
 
-def run(graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], init: Sequence[str] = ()) -> list[Any]:
+def run(
+    graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], init: Sequence[str] = ()
+) -> list[Any]:
     """The values of the fetches, after a step that runs the nodes ``init``."""
     with v1.Graph().as_default() as imported:
         tf.graph_util.import_graph_def(to_graph_def(graph), name="")
-        with v1.Session(graph=imported, config=_plain_config()) as session:
+        with v1.Session(graph=imported, config=plain_config()) as session:
             for name in init:
                 session.run(imported.get_operation_by_name(name))
             return session.run([_fetchable(imported, f) for f in fetches], _feeds(feeds))
@@ -113,7 +115,7 @@ def _fetchable(imported: Any, name: str) -> Any:
     return imported.get_tensor_by_name(_full(name)) if operation.outputs else operation
 
 
-def _plain_config() -> Any:
+def plain_config() -> Any:
     """No graph rewriting: what is compared is the kernels."""
     config = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
     config.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -141,7 +143,7 @@ def _run_state(row: StateCase) -> list[Any]:
     made = state_graph_of(row)
     with v1.Graph().as_default() as imported:
         tf.graph_util.import_graph_def(to_graph_def(made.graph), name="")
-        with v1.Session(graph=imported, config=_plain_config()) as session:
+        with v1.Session(graph=imported, config=plain_config()) as session:
             values: list[Any] = []
             for names in (made.init, made.outputs, made.reads):
                 found = session.run([_fetchable(imported, n) for n in names], _feeds(made.feeds))
@@ -180,6 +182,6 @@ def _gradients(row: Case, values: Sequence[Any]) -> list[Any]:
         xs = [_fetchable(imported, name) for name in inputs]
         found = v1.gradients(weighed, xs, [tf.ones_like(y) for y in weighed])
         wanted = [tf.convert_to_tensor(x) for x in found if x is not None]
-        with v1.Session(graph=imported, config=_plain_config()) as session:
+        with v1.Session(graph=imported, config=plain_config()) as session:
             got = iter(session.run(wanted, _feeds({**feeds, **weights_for(values)})))
         return [None if x is None else next(got) for x in found]
