@@ -34,6 +34,7 @@ bench: .venv/.installed-oracle  ## tfg beside TensorFlow, as ratios
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m compileall -q cli graphfmt kernels runtime
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node, Versions
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import of_array
-from tfg.graphfmt import dtypes
 from tfg.kernels.builder import GraphBuilder
 from tfg.runtime.optimizers import minimize
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, unknown_of_rank
-from .inference import ShapeContext
 from .registry import Op, op
 from .scatter import on_host
 from .shapes import axis_of
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _TYPES = (
     "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.shapes import Shape
 from . import shapes
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..graphfmt.shapes import Shape
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
 
 
 def _const_fact(c: ShapeContext) -> Fact:

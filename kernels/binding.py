@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError
-from ..graphfmt.graph import Node
-from ..graphfmt.signatures import Bound
-from .facts import Fact
-from .registry import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.graph import Node
+    from ..graphfmt.signatures import Bound
+    from .facts import Fact
+    from .registry import Op
 
 
 @dataclass(frozen=True, slots=True)

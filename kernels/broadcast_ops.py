@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, vector
 from . import shapes
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, elements_of, ints
 from .facts import Fact, of_constant
-from .inference import ShapeContext
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def all_axes(g: GraphBuilder, x: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .builder import GraphBuilder, Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, Tensor
 
 
 def sum_to(g: GraphBuilder, dy: Tensor, x: Tensor, other: Tensor) -> Tensor:

@@ -10,10 +10,9 @@ any other node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,10 +23,15 @@ from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
 from ..graphfmt.names import NODE_NAME
 from ..graphfmt.shapes import Shape
-from ..graphfmt.signatures import Signature
 from ..graphfmt.tensors import Array, TensorValue, of_array
 from . import inference, registry
-from .facts import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from ..graphfmt.signatures import Signature
+    from .facts import Fact
+
 
 @dataclass(frozen=True, eq=False)
 class Tensor:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import shapes
-from .inference import ShapeContext
 from .registry import op
 from .strings import mapped, strings
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .inference import ShapeContext
 
 encode_base64 = op(
     "EncodeBase64(input: string; pad: bool = false) -> (output: string)",

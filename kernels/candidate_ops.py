@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Shape, vector
 from .candidate_samplers import Fixed, Learned, LogUniform, Sampler, Uniform, draw
 from .generators import reserve
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _OUTPUTS = "(sampled_candidates: int64, true_expected_count: float, sampled_expected_count: float)"
 _SAMPLING = "num_true: int >= 1, num_sampled: int >= 1, unique: bool"

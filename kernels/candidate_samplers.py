@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.tensors import Array
 from .distributions import uniform_double, uniform_float
-from .philox import Philox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..graphfmt.tensors import Array
+    from .philox import Philox
 
 _MAX_WEIGHT = 2**31 - 1
 

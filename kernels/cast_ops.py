@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import shapes
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 cast = op(
     "Cast(x: SrcT; SrcT: type, DstT: type, Truncate: bool = false) -> (y: DstT)", shape=shapes.like_input

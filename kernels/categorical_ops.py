@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
-from ..graphfmt.tensors import Array
 from .distributions import allocate, uniform_double
 from .generators import PER_OUTPUT, reserve
-from .inference import ShapeContext
-from .philox import Philox
 from .registry import op
 from .stateless_random_ops import check_seed, seeded
 from .types import INDEX, REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
+    from .inference import ShapeContext
+    from .philox import Philox
 
 _KERNEL_TYPES = {"T": "half bfloat16 float double"}
 # Comparisons made at a time where there are many rows.

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.shapes import Shape
-from ..graphfmt.tensors import Array
 from . import shapes
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .summaries import summarize
 from .types import FLOATS
+
+if TYPE_CHECKING:
+    from ..graphfmt.shapes import Shape
+    from ..graphfmt.tensors import Array
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _scalar_input(c: ShapeContext) -> list[Shape]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from ..graphfmt.shapes import Shape, merge_dim
 from .registry import op
 
 if TYPE_CHECKING:
-    from .inference import ShapeContext
     from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _pixels_shape(c: ShapeContext) -> Shape:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast
 from . import shapes, types
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .inference import ShapeContext
 
 for _name, _ufunc, _operator in (
     ("Less", "less", "{} < {}"),

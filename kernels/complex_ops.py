@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from . import shapes
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .registry import Op, op
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .builder import GraphBuilder, NodeView, Tensor
 
 complex_ = op(
     "Complex(real: T, imag: T; T: type in {float, double} = float, "

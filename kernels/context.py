@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..graphfmt.tensors import Array
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..graphfmt.tensors import Array
 
 R = TypeVar("R", bound="Resource")
 

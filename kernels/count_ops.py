@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
-from .inference import ShapeContext
 from .registry import op
 from .scatter import on_host
 from .segments import combine_unsorted, scalar_size
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _WEIGHTS = "{int32, int64, float, double}"
 _INDEX = "{int32, int64}"

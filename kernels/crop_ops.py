@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Shape, matrix, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .resampling import host_sizes
 from .scatter import scatter_rows
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _IMAGES = "{uint8, uint16, int8, int16, int32, int64, half, float, double}"
 _METHOD = "method: string in {'bilinear', 'nearest'} = \"bilinear\""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .linalg import (
     adjoint,
     adjoint_of,
@@ -28,6 +26,10 @@ from .linalg import (
     working,
 )
 from .registry import op
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 

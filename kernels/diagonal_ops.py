@@ -7,17 +7,19 @@ The variants of MatrixDiag and its kin share one idea: a diagonal, or a run of t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, ints, scalar_int
-from .inference import ShapeContext
 from .registry import Op, op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _ALIGN = "align: string in {'LEFT_RIGHT', 'RIGHT_LEFT', 'LEFT_LEFT', 'RIGHT_RIGHT'} = \"RIGHT_LEFT\""
 # How the second variants, which have no such attribute, align what is shorter.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import MAX_ELEMENTS, Dim, Shape
-from .inference import ShapeContext
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .inference import ShapeContext
 
 # Claims below this many bytes are not held against the memory there is.
 _SMALL = 2**30

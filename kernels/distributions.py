@@ -7,17 +7,20 @@ Normal floats come in pairs by Box and Muller's transform; half and bfloat16 are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
-from ..graphfmt.tensors import Array
 from .philox import BLOCK, Philox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
 
 # Under this, uniform numbers are raised to it before their logarithm is taken.
 _SMALLEST = 1e-7

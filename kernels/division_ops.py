@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError
 from . import types
 from .broadcasting import conj, sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, in_float, known_elements, zeros_where
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
 
 _ROUNDING = "bfloat16 half float double uint8 int8 uint16 int16 int32 uint32 uint64 int64"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from .products import multiply
 from .reductions import total
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ELLIPSIS = "..."
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
-from .binding import Binding
 from .broadcasting import conj
 from .builder import GraphBuilder, NodeView, Tensor
 from .einsum import ELLIPSIS, Label, einsum, expand, expand_output, parse
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .binding import Binding
+    from .inference import ShapeContext
 
 
 def _einsum_shape(c: ShapeContext) -> Shape:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from ..graphfmt.shapes import Dim
 from . import shapes
-from .inference import ShapeContext
 from .registry import Op, op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..graphfmt.shapes import Dim
+    from .inference import ShapeContext
 
 
 def unary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, differentiable: bool = True) -> Op:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from . import types
-from .binding import Binding
 from .broadcasting import conj, sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, in_float, unary, zeros_where
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
 
 exp = unary("Exp", types.FLOATS_AND_COMPLEX, "exp")
 expm1 = unary("Expm1", types.FLOATS_AND_COMPLEX, "expm1")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
-from ..graphfmt.tensors import Array
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
 
 # Larger constants are not looked into while shapes are inferred.
 MAX_ELEMENTS = 1024

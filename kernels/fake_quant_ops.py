@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import SCALAR, Dim, Shape, merge_dim, vector
 from . import shapes
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _ATTRS = "num_bits: int = 8, narrow_range: bool = false"
 _float = np.float32

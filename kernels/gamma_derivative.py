@@ -7,11 +7,12 @@ converges, and is differentiated term by term.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.tensors import Array
+if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
 
 _MAX_TERMS = 5000
 _PRECISION = 2.0**-53

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import types
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, in_float, special_functions, unary
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 lgamma = unary("Lgamma", types.FLOATS)
 digamma = unary("Digamma", types.FLOATS)

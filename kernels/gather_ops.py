@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_of_rank
 from . import scatter, shapes
-from .binding import Binding
 from .builder import GraphBuilder, IndexedSlices, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .inference import ShapeContext
 
 
 def _gather_shape(c: ShapeContext) -> Shape:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.tensors import Array
-from .context import StepContext
 from .philox import Philox
-from .resources import Variable
+
+if TYPE_CHECKING:
+    from ..graphfmt.tensors import Array
+    from .context import StepContext
+    from .resources import Variable
 
 # What a generator moves on by for every output, whatever the distribution takes of it.
 PER_OUTPUT = 256

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.attributes import AttrValue
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import Graph, Node, endpoint
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
-from ..graphfmt.signatures import Bound
-from ..graphfmt.tensors import Array
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, of_constant
-from .registry import Op
+
+if TYPE_CHECKING:
+    from ..graphfmt.attributes import AttrValue
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.signatures import Bound
+    from ..graphfmt.tensors import Array
+    from .registry import Op
 
 _SMALL_INTEGERS = frozenset({dtypes.int32, dtypes.int64})
 

@@ -3,18 +3,20 @@ what others may still read, and the runtime reuses memory where it can."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import shapes
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, ints
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _checked_rows(x: Any, rows: Any, values: Any) -> Any:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape, merge_dim
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import axis_fact, axis_in, elements_of, ints, scalar_int
 from .facts import Fact, of_constant
-from .inference import ShapeContext
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..graphfmt.dtypes import DType
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 # Concatenation
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, merge_dim
-from .builder import GraphBuilder, Tensor
-from .inference import ShapeContext
 from .reductions import accumulator
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, Tensor
+    from .inference import ShapeContext
 
 
 def check_matrices(name: str, x: Any) -> None:

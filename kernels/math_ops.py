@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add as plus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Shape, merge_dim
 from . import shapes, types
-from .binding import Binding
 from .broadcasting import conj, sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, known_elements, zeros_where
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 add_v2 = binary("AddV2", types.ARITHMETIC, "add", "{} + {}", commutative=True)
 add = binary(

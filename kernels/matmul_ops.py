@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from . import shapes
-from .binding import Binding
 from .broadcasting import conj
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .linalg import adjoint, sum_stack_to
 from .products import gradients, multiply
 from .registry import Op, op
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 matmul = op(
     "MatMul(a: T, b: T; transpose_a: bool = false, transpose_b: bool = false, T: type in {bfloat16, half, "

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .linalg import (
     adjoint_of,
     check_square,
@@ -23,6 +20,12 @@ from .linalg import (
     working,
 )
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 

@@ -3,22 +3,25 @@ references or resource handles, by a whole gradient or by the rows of it that ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim
-from .inference import ShapeContext
 from .optimizer_rules import Rule, rules
 from .registry import op
-from .resources import Variable
 from .scatter import check_indices, on_host
 from .state_ops import handle_of, typed
 from .types import INDEX, NUMBERS
 from .updates import GRADIENTS, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from .inference import ShapeContext
+    from .resources import Variable
 
 
 def _signature(rule: Rule, *, by_handle: bool, sparse: bool) -> str:

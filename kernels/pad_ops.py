@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, elements_of, ints
-from .inference import ShapeContext
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 PADDINGS = f"paddings: Tpaddings; T: type, Tpaddings: type in {INDEX} = int32"
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Shape
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .scatter import check_indices, on_host, zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _partition_shape(c: ShapeContext) -> list[Shape]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Dim, Shape
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim
-from .inference import ShapeContext
 from .registry import Op, op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _window(values: Sequence[int], name: str, count: int) -> tuple[int, ...]:

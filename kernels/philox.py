@@ -8,13 +8,15 @@ Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3. SC 2011
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.tensors import Array
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..graphfmt.tensors import Array
 
 _WORD = 0xFFFFFFFF
 _MASK64 = 2**64 - 1

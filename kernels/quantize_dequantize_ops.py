@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import SCALAR, Shape, vector
 from . import shapes
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import scalar_int
-from .inference import ShapeContext
 from .registry import op
 from .types import FLOATS
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _bounds(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:

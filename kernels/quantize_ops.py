@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import SCALAR, Shape, vector
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .inference import ShapeContext
 
 _MODES = "mode: string in {'MIN_COMBINED', 'MIN_FIRST', 'SCALED'} = \"MIN_COMBINED\""
 _float = np.float32

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
-from ..graphfmt.tensors import Array
 from . import shapes
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .distributions import allocate, shape_from
 from .gamma_derivative import sample_derivative
 from .generators import PER_OUTPUT, of_key_counter, reserve
-from .inference import ShapeContext
-from .philox import Philox
 from .random_ops import given_shape
 from .registry import op
 from .rejection import gammas, per_parameter, poissons, to_integers
 from .stateless_random_ops import seeded, seeded_shape, stream_shape
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
+    from .philox import Philox
 
 _SEEDS = "seed: int = 0, seed2: int = 0"
 _FLOATS = "{half, float, double}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from ..graphfmt.tensors import Array
 from . import distributions, shapes
 from .distributions import shape_from
 from .generators import PER_OUTPUT, of_key_counter, reserve
-from .inference import ShapeContext
 from .philox import Philox
 from .registry import op
 from .types import HALF_FIRST_FLOATS, INDEX
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _SEEDS = "seed: int = 0, seed2: int = 0"
 

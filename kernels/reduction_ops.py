@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import TfgError
 from . import shapes
-from .binding import Binding
 from .broadcasting import conj
-from .builder import GraphBuilder, NodeView, Tensor
-from .facts import Fact
 from .reductions import CHAIN, SHORT, accumulator, axes_of, reduce_over, reduced, total
 from .registry import Op, op
 from .types import FLOATS, NUMBERS
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .facts import Fact
 
 _ORDERED = (
     "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, unknown_of_rank
-from .inference import ShapeContext
 from .shapes import axis_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .inference import ShapeContext
 
 # Rows added one after another before partial sums are kept apart: bounds the rounding error of a sum.
 CHAIN = 64

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import shapes
-from .inference import ShapeContext
 from .regex import compiled
 from .registry import op
 from .strings import decode, encode, mapped, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .inference import ShapeContext
 
 
 def _scalar_arguments(c: ShapeContext) -> Shape:

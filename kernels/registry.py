@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any
 from ..graphfmt import signatures
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
-from ..graphfmt.signatures import Signature
 
 if TYPE_CHECKING:
+    from ..graphfmt.signatures import Signature
     from .binding import Binding
     from .inference import ShapeContext
 

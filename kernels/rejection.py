@@ -3,15 +3,18 @@ numbers as it happens to need. All outputs are worked on at once; those that are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.tensors import Array
 from .distributions import normal_double, uniform_double
 from .generators import PER_OUTPUT
-from .philox import Philox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..graphfmt.tensors import Array
+    from .philox import Philox
 
 # Outputs worked on together.
 _BLOCK = 1 << 15

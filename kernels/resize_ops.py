@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import resampling
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _REAL = "{int8, uint8, int16, uint16, int32, int64, half, float, double, bfloat16}"
 _BILINEAR = "{int8, uint8, int16, uint16, int32, int64, bfloat16, half, float, double, bfloat16}"

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, vector
-from ..graphfmt.tensors import Array
 from . import distributions
 from .distributions import shape_from
 from .generators import PER_OUTPUT, reserve_from, to_state
-from .inference import ShapeContext
 from .random_ops import Sampler, given_shape
 from .registry import op
 from .state_ops import variable
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
+    from .inference import ShapeContext
 
 _FLOATS = "half bfloat16 float double"
 _INTS = "int32 int64 uint32 uint64"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
-from ..graphfmt.shapes import Shape
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .reductions import accumulator
 from .registry import Op, op
 from .scatter import on_host
 from .shapes import axis_of
 from .types import FLOATS, NUMBERS
+
+if TYPE_CHECKING:
+    from ..graphfmt.shapes import Shape
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 # From (xp, x, axis, out): writes the running values of x into out.
 Scan = Callable[[Any, Any, int, Any], None]

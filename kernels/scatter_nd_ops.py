@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Shape, unknown_of_rank
 from . import scatter
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .types import NUMBERS
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def check_static(indices: Shape, updates: Shape, shape: Shape) -> Shape:

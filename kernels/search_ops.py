@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, merge_dim
 from . import shapes
-from .binding import Binding
-from .inference import ShapeContext
 from .registry import op
 from .topk_ops import ascending_keys
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .binding import Binding
+    from .inference import ShapeContext
 
 
 def _bound_shape(c: ShapeContext) -> Shape:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .reductions import accumulator
 from .registry import Op, op
 from .segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
 from .types import NUMBERS, REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _unsorted_shape(c: ShapeContext) -> Shape:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from . import shapes, types
-from .binding import Binding
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, known_elements, where
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 # Select: the condition may be a scalar or choose whole rows; nothing broadcasts otherwise.
 

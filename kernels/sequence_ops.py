@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape, vector
 from .dims import claim
-from .inference import ShapeContext
 from .registry import op
 from .types import FLOATS, INDEX
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 
 def range_size(start: Any, limit: Any, delta: Any) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape, vector
 from . import shapes
-from .inference import ShapeContext
 from .registry import op
 from .scatter import on_host
 from .types import NUMBERS
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 
 def _where_shape(c: ShapeContext) -> Shape:

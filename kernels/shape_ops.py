@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
 from operator import methodcaller
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from . import shapes
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import axis_in, checked_dims, ints, scalar_int
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
 
 _INT32_MAX = 2**31 - 1
 

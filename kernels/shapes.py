@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, merge_dim
-from .inference import ShapeContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .inference import ShapeContext
 
 
 def like_input(c: ShapeContext) -> Shape:

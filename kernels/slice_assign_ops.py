@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
-from .resources import Variable
 from .slice_ops import MASKS, indexer, mask_attrs, strided_dims
-from .slicing import Index
 from .state_ops import handle_of, typed
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..graphfmt.dtypes import DType
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
+    from .resources import Variable
+    from .slicing import Index
 
 _WHERE = "begin: Index, end: Index, strides: Index, value: T"
 _ATTRS = f"T: type, Index: type in {INDEX}, {MASKS}"

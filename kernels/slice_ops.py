@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +11,16 @@ from ..graphfmt import dtypes
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
 from . import slicing
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import claim, elements_of, ints
-from .inference import ShapeContext
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 MASKS = (
     "begin_mask: int = 0, end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, "

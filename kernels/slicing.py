@@ -8,13 +8,16 @@ wins over a new axis, that over a shrunk one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import TfgError, invalid
-from ..graphfmt.shapes import Dim
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..graphfmt.shapes import Dim
 
 Index = tuple[Any, ...]
 

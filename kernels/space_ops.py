@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import ints
-from .inference import ShapeContext
 from .pad_ops import Pairs, pad_with, pairs
 from .registry import op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 # Space and batch. What both know: the block's sizes, and what is padded or cropped, per axis of space.
 

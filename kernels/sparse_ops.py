@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import MAX_ELEMENTS, Shape, matrix, merge_dim, unknown_of_rank
 from . import scatter
 from .broadcasting import conj
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _dense_shape(c: ShapeContext) -> Shape:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
 from .builder import GraphBuilder, IndexedSlices, NodeView, Tensor
-from .inference import ShapeContext
 from .reductions import accumulator
 from .registry import op
 from .scatter import check_indices
 from .segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
 from .types import FLOATS, REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 # What each segment's sum is multiplied by, from the number of its rows; None for sums.
 Weigh = Callable[[Any], Any] | None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import types
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import in_float, special_functions, unary
-from .registry import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .registry import Op
 
 
 def _special(name: str, function: Callable[[Any, Any, Any], Any]) -> Op:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from . import shapes
@@ -17,6 +15,11 @@ from .inference import ShapeContext, attr_shape
 from .registry import op
 from .resources import Variable
 from .types import NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..graphfmt.dtypes import DType
 
 # What TensorFlow's CPU can add up: NUMBERS without the quantised.
 ADDABLE = "float double int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 half uint32 uint64"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import SCALAR, Shape, vector
 from . import distributions
 from .distributions import shape_from
 from .generators import of_key_counter
-from .inference import ShapeContext
 from .philox import Philox, of_seed_pair
 from .random_ops import Sampler, given_shape
 from .registry import op
 from .types import HALF_FIRST_FLOATS, INDEX
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .inference import ShapeContext
 
 _SEED_PAIR_FLOATS = (
     f"shape: T, seed: Tseed; dtype: type in {HALF_FIRST_FLOATS} = float, "

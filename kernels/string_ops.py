@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, matrix, vector
 from . import shapes
-from .inference import ShapeContext
 from .registry import op
 from .strings import filled, mapped, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .inference import ShapeContext
 
 
 def _join_shape(c: ShapeContext) -> Shape:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import SCALAR, Shape, merge_dim, vector
-from .inference import ShapeContext
 from .registry import op
+
+if TYPE_CHECKING:
+    from .inference import ShapeContext
 
 _TYPES = "T: type in {half, float} = float, T_threshold: type in {half, float} = float"
 

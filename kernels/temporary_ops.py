@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import SCALAR, Shape
-from ..graphfmt.tensors import Array
 from . import shapes
 from .inference import ShapeContext, attr_shape
 from .registry import op
 from .resources import Variable
 from .state_ops import handle_of, typed
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
 
 
 class Temporaries:

@@ -6,17 +6,19 @@ half of the integer, a plain partition keeps ties in order; NaN counts as larger
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim, vector
-from .builder import GraphBuilder, NodeView, Tensor
-from .inference import ShapeContext
 from .registry import op
 from .types import REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def ascending_keys(xp: Any, x: Any) -> Any:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from operator import methodcaller
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
-from .binding import Binding
-from .builder import GraphBuilder, NodeView, Tensor
 from .dims import ints
-from .inference import ShapeContext
 from .registry import Op, op
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 
 def _checked(perm: Any, rank: int) -> tuple[int, ...]:

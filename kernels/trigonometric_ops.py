@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import types
 from .broadcasting import conj, sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, unary
+
+if TYPE_CHECKING:
+    from .builder import GraphBuilder, NodeView, Tensor
 
 sin = unary("Sin", types.FLOATS_AND_COMPLEX, "sin")
 cos = unary("Cos", types.FLOATS_AND_COMPLEX, "cos")

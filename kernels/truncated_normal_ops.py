@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import Shape, broadcast
 from ..graphfmt.tensors import Array
 from .broadcasting import sum_to
-from .builder import GraphBuilder, NodeView, Tensor
 from .distributions import allocate, normals, shape_from, uniforms
 from .generators import reserve
-from .inference import ShapeContext
 from .philox import Philox
 from .random_ops import given_shape
 from .registry import op
 from .stateless_random_ops import seeded, seeded_shape
 from .types import HALF_FIRST_FLOATS, INDEX
+
+if TYPE_CHECKING:
+    from ..graphfmt.dtypes import DType
+    from .builder import GraphBuilder, NodeView, Tensor
+    from .inference import ShapeContext
 
 _MAX_TRIES = 1000
 # Outputs of a batch where all have the same parameters.

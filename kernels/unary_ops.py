@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import types
 from .broadcasting import conj
-from .builder import GraphBuilder, NodeView, Tensor
 from .elementwise import binary, in_float, unary, zeros_where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .builder import GraphBuilder, NodeView, Tensor
 
 neg = unary("Neg", types.SIGNED, "negative", "-{}")
 absolute = unary("Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")

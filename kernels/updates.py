@@ -8,12 +8,14 @@ allocated, and a block of every array stays in the cache from its first use to i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 # Elements that are taken at a time. Four arrays of floats then fill a megabyte of cache.
 BLOCK = 1 << 16

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.dtypes import DType
-from ..graphfmt.shapes import Shape
 from .builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from .facts import Fact, of_constant
 from .gather_ops import gather_nd, gather_slices, gather_v2
-from .inference import ShapeContext
 from .registry import op
 from .state_ops import handle_of, typed
 from .types import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.shapes import Shape
+    from .inference import ShapeContext
 
 
 def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import invalid
 from ..graphfmt.shapes import Shape
 from . import scatter
-from .inference import ShapeContext
 from .registry import op
-from .resources import Variable
 from .scatter_nd_ops import check_static
 from .state_ops import ADDABLE, handle_of, typed
 from .types import INDEX, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..graphfmt.dtypes import DType
+    from .inference import ShapeContext
+    from .resources import Variable
 
 _FEW = "{half, bfloat16, float, double, int32, int64}"
 _ORDERED = "float double int32 uint8 int16 int8 int64 bfloat16 uint16 half uint32 uint64"

@@ -62,7 +62,12 @@ class Case:
 
 
 def case(
-    op: str, *inputs: Any, tol: float | None = None, grad: bool = False, unset: Sequence[int] = (), **attrs: Any
+    op: str,
+    *inputs: Any,
+    tol: float | None = None,
+    grad: bool = False,
+    unset: Sequence[int] = (),
+    **attrs: Any,
 ) -> Case:
     """A row of a test table."""
     converted = tuple([_array(x) for x in v] if isinstance(v, list) else _array(v) for v in inputs)
