@@ -15,7 +15,7 @@ _HOW = {
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(list(_HOW)))
+@click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(list(_HOW)))
 @common
 def command(shell: str, as_json: bool, verbose: int) -> None:
     """Print the completion script of a shell.

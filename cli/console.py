@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import traceback
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-
 
 if TYPE_CHECKING:
     from ..graphfmt.errors import TfgError
 
 JSON_VERSION = 1
+
+
+class UsageError(click.UsageError):
+    """A wrong command line, with a hint of its own."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def print_anything() -> None:
+    """Lets standard output show, escaped, what its encoding has no character for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def plain(text: str) -> str:
+    """A text on one line, with nothing in it that a terminal would obey: names in a file may be anything."""
+    return text if text.isprintable() else "".join(map(_visible, " ".join(text.splitlines())))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else repr(char)[1:-1]
 
 
 def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> None:
@@ -22,14 +45,14 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
     if as_json:
         print_json({"error": error_fields(error)})
     click.echo(
-        click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {error.message}",
+        click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {plain(error.message)}",
         err=True,
     )
     where = place_of(error)
     if where:
         click.echo(f"  {click.style('-->', fg='blue', bold=True)} {where}", err=True)
     if error.hint:
-        click.echo(f"  {click.style('hint:', fg='cyan')} {error.hint}", err=True)
+        click.echo(f"  {click.style('hint:', fg='cyan')} {plain(error.hint)}", err=True)
     if verbose >= 2:
         click.echo("".join(traceback.format_exception(error)), err=True)
 
@@ -37,7 +60,7 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
 def place_of(error: TfgError) -> str:
     """``mlp.pbtxt:41:3  node "hidden/MatMul"``, as far as it is known."""
     parts = [str(error.location) if error.location else "", f'node "{error.node}"' if error.node else ""]
-    return "  ".join(part for part in parts if part)
+    return plain("  ".join(part for part in parts if part))
 
 
 def error_fields(error: TfgError) -> dict[str, Any]:
@@ -66,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 
 def note(text: str) -> None:
-    """A line for the person at the terminal."""
+    """Something to read for the person at the terminal."""
     click.echo(text, err=True)
 
 

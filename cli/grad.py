@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..graphfmt.load import load, save
-from .console import note, print_json
+from .console import note, plain, print_json
 from .options import common, graph_argument, output_option
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -70,4 +71,4 @@ def _tell(before: Graph, after: Graph, output: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": output, "nodes": len(after.nodes), "added": len(added), "results": results})
     else:
-        note(f"{output}: {len(added)} nodes added; now there are {', '.join(results)}")
+        note(f"{plain(output)}: {len(added)} nodes added, with {', '.join(results)}")

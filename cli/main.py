@@ -23,14 +23,6 @@ COMMANDS = {
 }
 
 
-class TfgUsageError(click.UsageError):
-    """A wrong command line, with a hint of its own."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -47,7 +39,7 @@ class _Commands(click.Group):
             from ..graphfmt.names import did_you_mean
 
             hint = did_you_mean(args[0], COMMANDS)
-            raise TfgUsageError(f"there is no command {args[0]!r}", hint or "tfg --help")
+            raise console.UsageError(f"there is no command {args[0]!r}", hint or "tfg --help")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -65,16 +57,16 @@ def main() -> NoReturn:
     """Runs the command line and exits: 0 it holds or ran, 1 it does not, 2 a wrong command line, 130
     interrupted."""
     arguments = sys.argv[1:]
+    console.print_anything()
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
     try:
-        tfg.main(arguments, prog_name="tfg", standalone_mode=False)
+        # Without standalone mode click returns the status of an Exit, and a command's own result else.
+        result = tfg.main(arguments, prog_name="tfg", standalone_mode=False)
         sys.stdout.flush()
-        status = 0
+        status = result if isinstance(result, int) else 0
     except TfgError as error:
         console.print_error(error, as_json=as_json, verbose=verbose)
         status = 1
-    except click.exceptions.Exit as leaving:
-        status = leaving.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         console.note(error.format_message())
         status = 2
@@ -103,7 +95,10 @@ def _usage(error: click.ClickException) -> TfgError:
     """A wrong command line, as a diagnostic like any other."""
     context = getattr(error, "ctx", None)
     hint = getattr(error, "hint", None) or (f"{context.command_path} --help" if context else None)
-    message = error.format_message()
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption):
+        message = f"there is no option {error.option_name!r}"
+        hint = f"did you mean {error.possibilities[0]!r}?" if error.possibilities else hint
     return TfgError(Status.INVALID_ARGUMENT, message[:1].lower() + message[1:].rstrip("."), hint=hint)
 
 

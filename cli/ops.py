@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any, TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -66,13 +67,18 @@ def gradient(op: Op) -> str:
     return "missing" if op.differentiable else "none"
 
 
+def _wrapped(line: str) -> str:
+    """A line of the table, continued under its second column where a terminal is too narrow for it."""
+    return textwrap.fill(line, 79, subsequent_indent=" " * 15, break_long_words=False)
+
+
 def _print_one(op: Op) -> None:
     signature = op.signature
     rows = [("inputs", signature.inputs), ("attrs", signature.attrs), ("outputs", signature.outputs)]
     click.echo(op.name)
     for title, items in rows:
         for position, item in enumerate(items):
-            click.echo(f"  {title if position == 0 else '':8} {item}")
+            click.echo(_wrapped(f"  {title if position == 0 else '':8} {item}"))
     click.echo(f"  {'devices':8} {', '.join(devices(op)) or 'none'}")
     click.echo(f"  {'gradient':8} {gradient(op)}")
     if op.stateful:

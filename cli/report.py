@@ -14,6 +14,7 @@ from . import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from ..runtime.trace import Cost
 
 # Arrays with more elements are printed in part.
@@ -27,7 +28,7 @@ def print_step(names: Sequence[str], values: Sequence[Any]) -> None:
             click.echo(f"{name} = {_scalar(value)}")
         else:
             click.echo(f"{name} = {dtypes.of_numpy(value.dtype)}{Shape(value.shape)}")
-            click.echo(np.array2string(value, threshold=_WHOLE, max_line_width=110))
+            click.echo(np.array2string(value, threshold=_WHOLE, max_line_width=79))
 
 
 def _scalar(value: Any) -> str:

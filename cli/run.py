@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.files import write_file
 from ..graphfmt.load import load
 from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
@@ -24,6 +25,7 @@ from .report import print_step, print_steps_json
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
     from ..runtime.trace import Trace
 
 
@@ -57,7 +59,12 @@ if TYPE_CHECKING:
 )
 @click.option("--shuffle", is_flag=True, help="Shuffle the rows anew in every epoch; see --seed.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Fixes random feeds and the order of --shuffle."
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Fixes random feeds and the order of --shuffle.",
 )
 @click.option(
     "--steps",
@@ -151,6 +158,7 @@ class _Run:
         given = values.parse_feeds(options.feeds, options.archives)
         session = Session(load(self.path), log=console.note)
         work = self._work(session, given)
+        self._check_state(session)
         start = self._start(session, work)
         trace = _trace() if options.trace or options.profile else None
         last, now = None, start
@@ -167,13 +175,33 @@ class _Run:
     def _check(self) -> None:
         """Refuses, before anything runs, what could only fail at the end."""
         options = self.options
-        if options.output is not None:
-            arrays.check_output(options.output, len(options.fetches))
-        for path in (options.state, options.trace):
-            if path is not None and not path.absolute().parent.is_dir():
-                raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
         if options.shuffle and options.batch is None:
-            raise click.UsageError("--shuffle shuffles batches, so it needs --batch")
+            raise console.UsageError("--shuffle shuffles batches, so it needs --batch")
+        if options.epochs is not None and options.batch is None:
+            raise console.UsageError("--epochs counts passes over batches, so it needs --batch")
+        if options.output is not None:
+            if not options.fetches:
+                raise console.UsageError("-o saves what is fetched", hint="add --fetch NAME")
+            arrays.check_output(options.output, len(set(options.fetches)))
+        written = [path.absolute() for path in (options.output, options.state, options.trace) if path]
+        if len(set(written)) < len(written):
+            raise console.UsageError("two results are to be written to one file")
+        for path in written:
+            _check_place(path)
+
+    def _check_state(self, session: Session) -> None:
+        """Refuses a state that could be read, but not written after all the steps."""
+        state = self.options.state
+        if state is not None and self._changes_state(session):
+            from ..runtime import statefile
+
+            statefile.check_replaceable(state)
+
+    def _changes_state(self, session: Session) -> bool:
+        options = self.options
+        assert options.state is not None
+        plan = session.plan(options.fetches, self.fed, options.targets)
+        return plan.changes_state or not options.state.exists()
 
     def _work(self, session: Session, given: dict[str, values.FeedValue]) -> Work:
         options = self.options
@@ -197,6 +225,8 @@ class _Run:
     def _start(self, session: Session, work: Work) -> Progress:
         """Takes up the state, or runs the initialisers where there is none."""
         state = self.options.state
+        for node in self.options.init:
+            _ = session.graph[node.removesuffix(":0").removeprefix("^")]
         if state is not None and state.exists():
             return runner.progress_from(session.restore(state), work.batches)
         for node in self.options.init:
@@ -222,11 +252,8 @@ class _Run:
 
     def _keep(self, session: Session, work: Work, now: Progress) -> None:
         """Writes the state. Steps that only look at it leave the file, and its step number, as they were."""
-        state, options = self.options.state, self.options
-        if state is None:
-            return
-        plan = session.plan(options.fetches, self.fed, options.targets)
-        if plan.changes_state or not state.exists():
+        state = self.options.state
+        if state is not None and self._changes_state(session):
             session.save(state, now.notes(work.batches))
 
     def _report(self, last: Result | None, work: Work) -> None:
@@ -238,7 +265,7 @@ class _Run:
 
     def _write_trace(self, trace: Trace) -> None:
         if self.options.trace is not None:
-            self.options.trace.write_text(json.dumps(trace.chrome()))
+            write_file(self.options.trace, json.dumps(trace.chrome()).encode())
         if self.options.profile:
             from .report import print_profile
 
@@ -258,6 +285,15 @@ class _Run:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _check_place(path: Path) -> None:
+    try:
+        found = path.parent.is_dir() and (path.exists() or True)
+    except (OSError, ValueError) as error:
+        raise TfgError(Status.INVALID_ARGUMENT, f"{str(path)!r} is no name for a file: {error}") from None
+    if not found:
+        raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
 
 
 def _trace() -> Trace:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..graphfmt.load import load
+from ..graphfmt.names import counted
 from ..runtime.summary import Entry, Summary, human_bytes, summarize
-from .console import print_json
+from .console import plain, print_json
 from .options import common, graph_argument
 
 if TYPE_CHECKING:
-    from ..graphfmt.graph import Graph
     from collections.abc import Sequence
+
+    from ..graphfmt.graph import Graph
 
 
 @click.command("show")
@@ -57,7 +59,7 @@ def _entry_fields(entry: Entry) -> dict[str, Any]:
 
 
 def _print(path: str, graph: Graph, summary: Summary) -> None:
-    click.echo(f"{path}: {summary.nodes} nodes, producer {graph.versions.producer}")
+    click.echo(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
     _section("inputs", [(e.name, _typed(e)) for e in summary.inputs])
     _section("outputs", [(e.name, _typed(e), e.op) for e in summary.outputs])
     _section("targets", [(name,) for name in summary.targets])
@@ -67,7 +69,9 @@ def _print(path: str, graph: Graph, summary: Summary) -> None:
         click.echo(f"  {summary.parameters:,} parameters, {human_bytes(total)}")
     _section("functions", [(name,) for name in summary.functions])
     _section("operations", [(op, str(count)) for op, count in summary.ops.items()])
-    click.echo(f"\nrun it:\n  {run_line(path, summary)}")
+    line = run_line(path, summary)
+    if line is not None:
+        click.echo(f"\nrun it:\n  {plain(line)}")
 
 
 def _typed(entry: Entry) -> str:
@@ -78,13 +82,16 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> None:
     if not rows:
         return
     click.echo(f"\n{title}:")
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(len(plain(row[i])) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        click.echo("  " + "  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
-def run_line(path: str, summary: Summary) -> str:
-    """A command that runs the graph, made-up values fed where it needs some."""
+def run_line(path: str, summary: Summary) -> str | None:
+    """A command that runs the graph, made-up values fed where it needs some; None where there is nothing to
+    ask for."""
+    if not summary.outputs and not summary.targets:
+        return None
     parts = ["tfg run", _quoted(path)]
     if "init" in summary.targets and summary.variables:
         parts.append("--init init")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph
 from ..graphfmt.load import load
+from ..graphfmt.names import counted
 from ..runtime import validation
-from .console import error_fields, note, print_error, print_json
+from .console import error_fields, note, plain, print_error, print_json
 from .options import common
 
 if TYPE_CHECKING:
-    from ..kernels.facts import Fact
     from collections.abc import Mapping, Sequence
+
+    from ..kernels.facts import Fact
 
 
 @click.command("validate")
@@ -61,11 +63,11 @@ def _fields(report: dict[str, Any]) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     for name, shape in (report["shapes"] or {}).items():
-        click.echo(f"{name}\t{shape}")
+        click.echo(f"{plain(name)}\t{shape}")
     for error in report["faults"]:
         print_error(error)
     count = len(report["faults"])
     if count:
-        note(f"{report['file']}: {count} fault{'s' if count > 1 else ''}")
+        note(f"{plain(report['file'])}: {counted(count, 'fault')}")
     elif report["shapes"] is None:
-        click.echo(f"{report['file']}: valid, {report['nodes']} nodes")
+        click.echo(f"{plain(report['file'])}: valid, {counted(report['nodes'], 'node')}")

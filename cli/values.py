@@ -8,19 +8,24 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt.errors import Location, Status, TfgError, invalid
+from ..graphfmt.files import read_file
 from ..runtime.arrays import h5_array, npy_array, npy_bytes, npz_array, npz_names
+from .console import UsageError
 
 if TYPE_CHECKING:
-    from ..runtime.plan import Feed
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..runtime.plan import Feed
+
 _FILE = re.compile(r"@(?P<path>.*?)(?:\[(?P<key>[^\[\]]+)\])?")
-_MADE_UP = re.compile(r"(zeros|ones|random)(?::([0-9, ]*))?")
+_MADE_UP = re.compile(r"(zeros|ones|random)(?::((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?))?")
+# numpy takes up to 64, and before version 2 up to 32.
+_MOST_DIMENSIONS = 32
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
@@ -49,7 +54,7 @@ class FeedValue:
 def parse_feeds(options: Sequence[str], archives: Sequence[str]) -> dict[str, FeedValue]:
     """The values of ``--feed NAME=VALUE`` and ``--feeds FILE.npz``, by name.
 
-    Raises INVALID_ARGUMENT for a name fed twice or a VALUE of no known form.
+    Raises INVALID_ARGUMENT for a name fed twice, UsageError for what is not NAME=VALUE.
     """
     values = [parse_feed(option) for option in options]
     for path in archives:
@@ -67,7 +72,7 @@ def parse_feed(option: str) -> FeedValue:
     """One NAME=VALUE."""
     name, equals, text = option.partition("=")
     if not equals or not name:
-        raise invalid(f"--feed {option!r} is not of the form NAME=VALUE")
+        raise UsageError(f"--feed {shortened(option)} is not of the form NAME=VALUE")
     if text.startswith("@"):
         return FeedValue(name, _reader(text), True)
     made_up = _MADE_UP.fullmatch(text)
@@ -80,46 +85,60 @@ def parse_feed(option: str) -> FeedValue:
 def _literal(name: str, text: str) -> Any:
     try:
         return _rectangular(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise TfgError(
-            Status.INVALID_ARGUMENT,
-            f"the value {_shortened(text)} fed to {name!r} is not JSON: {reason}",
-            hint="a text needs quotes of its own: '\"text\"'; a file begins with @",
+    except json.JSONDecodeError:
+        raise UsageError(
+            f"the value {shortened(text)} for {name!r} is neither JSON, nor a file, nor made up",
+            hint="a text needs quotes of its own: '\"text\"'; a file begins with @; or zeros, ones, random",
         ) from None
+    except (ValueError, RecursionError) as error:
+        reason = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"the value {shortened(text)} for {name!r} {reason}") from None
 
 
 def _rectangular(value: Any) -> Any:
     """A literal that is the same in every row. Raises ValueError."""
     if isinstance(value, dict):
-        raise ValueError("an object is no tensor")
+        raise ValueError("is an object, which no tensor holds")
     if value is None:
-        raise ValueError("null is no number")
+        raise ValueError("is null, which is no number")
     if not isinstance(value, list):
         return value
+    if _depth(value) > _MOST_DIMENSIONS:
+        raise ValueError("is nested too deeply")
     try:
         array = np.array(value)
     except ValueError:
-        raise ValueError("the rows are of different lengths") from None
+        raise ValueError("has rows of different lengths") from None
     if array.dtype.kind == "O":
         kinds = {type(item).__name__ for item in array.reshape(-1).tolist()}
         if kinds & {"dict", "NoneType", "list"}:
-            raise ValueError("only numbers, booleans and texts make a tensor")
+            raise ValueError("has elements that are no numbers, booleans or texts")
+    if array.size == 0:
+        return value
     return np.array(value, object) if array.dtype.kind in "OSU" else array
 
 
-def _shortened(text: str) -> str:
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list) and value:
+        value, depth = value[0], depth + 1
+    return depth
+
+
+def shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 def _reader(text: str) -> Callable[[Feed, Randomness], Any]:
     match = _FILE.fullmatch(text)
     if match is None or not match["path"]:
-        raise invalid(f"{text!r} names no file")
+        raise UsageError(f"{text!r} names no file")
     path, key = Path(match["path"]), match["key"]
     if str(path) == "-":
         return lambda feed, random: npy_bytes(sys.stdin.buffer.read(), "<stdin>")
     suffix = path.suffix.lower()
+    if key is not None and suffix not in (".npz", ".h5", ".hdf5"):
+        raise UsageError(f"{text!r}: only .npz and .h5 files hold several arrays to choose from")
     if suffix == ".npy":
         return lambda feed, random: npy_array(path)
     if suffix == ".npz":
@@ -137,57 +156,51 @@ def _from_archive(path: str, name: str) -> FeedValue:
 
 def _bytes(path: Path) -> Any:
     value = np.empty((), object)
-    value[()] = _read(path)
+    value[()] = read_file(path)[0]
     return value
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        status = Status.NOT_FOUND if isinstance(error, FileNotFoundError) else Status.PERMISSION_DENIED
-        raise TfgError(
-            status, f"cannot read {str(path)!r}: {error.strerror}", location=Location(str(path))
-        ) from None
 
 
 def _image(path: Path) -> Any:
     """An image as uint8 height × width × channels."""
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise TfgError(
             Status.FAILED_PRECONDITION, "images need the package pillow", hint="pip install 'tfg[images]'"
         ) from None
-    data = _read(path)
+    data, _ = read_file(path)
     try:
         import io
 
         with Image.open(io.BytesIO(data)) as image:
             mode = image.mode if image.mode in ("L", "RGB", "RGBA") else "RGB"
             pixels = np.asarray(image.convert(mode), np.uint8)
+    except UnidentifiedImageError:
+        raise _no_image(path, "it is of no kind that pillow knows") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TfgError(
-            Status.INVALID_ARGUMENT, f"cannot read an image: {error}", location=Location(str(path))
-        ) from None
+        raise _no_image(path, str(error)) from None
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
+def _no_image(path: Path, why: str) -> TfgError:
+    return invalid(f"cannot read an image: {why}").at(None, Location(str(path)))
+
+
 def _maker(kind: str, dims: str | None) -> Callable[[Feed, Randomness], Any]:
-    wanted = None if dims is None else tuple(int(d) for d in dims.replace(" ", "").split(",") if d)
+    wanted = None if dims is None else tuple(int(d) for d in dims.split(",")) if dims else ()
 
     def make(feed: Feed, random: Randomness) -> Any:
-        shape = wanted if wanted is not None else _shape_for(feed)
+        shape = wanted if wanted is not None else _shape_for(feed, kind)
         return _made_up(kind, shape, feed, random)
 
     return make
 
 
-def _shape_for(feed: Feed) -> tuple[int, ...]:
+def _shape_for(feed: Feed, kind: str) -> tuple[int, ...]:
     """The placeholder's shape, 1 for a dimension that is not known."""
     if feed.shape.dims is None:
         raise invalid(
-            f"nothing is known of the shape of {feed.name!r}", hint=f"say it: --feed {feed.name}=random:2,3"
+            f"nothing is known of the shape of {feed.name!r}", hint=f"say it: --feed {feed.name}={kind}:2,3"
         )
     return tuple(1 if d is None else d for d in feed.shape.dims)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import stat
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import Location, Status, TfgError
 
 STANDARD = "-"
+
+_TEMPORARY = re.compile(r"[0-9a-f]{12}\.tmp")
 
 
 def read_file(path: str | Path) -> tuple[bytes, str]:
@@ -26,7 +30,7 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
     try:
         return Path(path).read_bytes(), str(path)
     except (OSError, ValueError, MemoryError) as error:
-        raise _refused(error, "read", str(path)) from error
+        raise refused(error, "read", str(path)) from error
 
 
 def write_file(path: str | Path, data: bytes) -> None:
@@ -46,31 +50,89 @@ def write_file(path: str | Path, data: bytes) -> None:
         else:
             _replace(target, data)
     except (OSError, ValueError) as error:
-        raise _refused(error, "written", str(path)) from error
+        raise refused(error, "written", str(path)) from error
 
 
 def _replace(target: Path, data: bytes) -> None:
+    with _beside(target) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def written(path: Path) -> Generator[Path]:
+    """A new, empty file to be written within; what is in it takes the place of ``path`` in the end, or of
+    nothing where writing fails.
+
+    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION.
+    """
+    try:
+        with _beside(Path(os.path.realpath(path))) as temporary:
+            yield temporary
+    except (OSError, ValueError) as error:
+        raise refused(error, "written", str(path)) from error
+
+
+@contextmanager
+def _beside(target: Path) -> Generator[Path]:
+    import fcntl
+
+    check_writable(target)
+    sweep(target)
+    # The name is cut, for a long one plus the suffix may be longer than a file system takes.
+    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        # Held as long as the file is written, so that others see that it is.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield temporary
+        os.fsync(descriptor)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+        _flush_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def check_writable(target: Path) -> None:
+    """Raises OSError for what is no file, or may not be written."""
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"{target} is read-only")
-    # The name is cut, for a long one plus the suffix may be longer than a file system takes.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def sweep(target: Path) -> None:
+    """Removes what writers of this file left behind that were killed; nobody holds those files."""
+    head = f".{target.name[:100]}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(head) and _TEMPORARY.fullmatch(path.name, len(head)):
+            with suppress(OSError):
+                _remove_unless_held(path)
+
+
+def _remove_unless_held(path: Path) -> None:
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(descriptor)
 
 
-def _refused(error: Exception, what: str, name: str) -> TfgError:
+def _flush_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refused(error: Exception, what: str, name: str) -> TfgError:
     location = Location(name)
     if isinstance(error, FileNotFoundError):
         missing = "there is no such file" if what == "read" else "there is no such folder"

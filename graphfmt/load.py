@@ -49,7 +49,11 @@ def load(path: str | Path) -> Graph:
     if kind is None:
         from .textreader import read_graph
 
-        return read_graph(text, name)
+        try:
+            return read_graph(text, name)
+        except TfgError as error:
+            error.hint = error.hint or _hint(data)
+            raise
     from . import metagraph
 
     if kind == "MetaGraphDef":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from .errors import Status, TfgError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,23 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """A hint for an error about a name nobody knows."""
     found = nearest(name, candidates)
     return f"did you mean {found!r}?" if found else None
+
+
+class Hints:
+    """Hints for many errors. Looking for what a name may have meant takes longer than all else, so a file
+    full of unknown names gets hints for the first of them only."""
+
+    def __init__(self, most: int = 20) -> None:
+        self._left = most
+
+    def did_you_mean(self, name: str, candidates: Iterable[str]) -> str | None:
+        self._left -= 1
+        return did_you_mean(name, candidates) if self._left >= 0 else None
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def nothing_called(what: str, name: str, candidates: Iterable[str]) -> TfgError:

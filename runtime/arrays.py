@@ -11,23 +11,28 @@ from numpy.lib import format as npy_format
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import Location, Status, TfgError, invalid
+from ..graphfmt.files import read_file, written
 from ..graphfmt.names import did_you_mean
 
 if TYPE_CHECKING:
-    from ..graphfmt.tensors import Array
-    from pathlib import Path
     from collections.abc import Mapping
+    from pathlib import Path
     from zipfile import ZipFile
+
+    from ..graphfmt.tensors import Array
 
 # Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless
 # it is small anyway.
 _LARGEST_RATIO = 300
 _HARMLESS = 64 << 20
 
+# numpy takes up to 64, and before version 2 up to 32.
+_MOST_DIMENSIONS = 32
+
 
 def npy_array(path: Path) -> Array:
     """The array of a ``.npy`` file. Raises INVALID_ARGUMENT for pickles and for files cut short."""
-    return npy_bytes(_read(path), str(path))
+    return npy_bytes(read_file(path)[0], str(path))
 
 
 def npy_bytes(data: bytes, name: str) -> Array:
@@ -40,9 +45,8 @@ def npy_bytes(data: bytes, name: str) -> Array:
         )
         shape, fortran, dtype = read_header(stream)
     except (ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise _bad(name, f"is not a .npy file: {error}") from None
-    if dtype.hasobject:
-        raise _bad(name, "holds Python objects, which are never unpickled")
+        raise _bad(name, f"is not a .npy file: {str(error).partition(chr(10))[0]}") from None
+    _check_header(name, shape, dtype)
     count = math.prod(shape)
     start = stream.tell()
     if len(data) - start != count * dtype.itemsize:
@@ -51,9 +55,23 @@ def npy_bytes(data: bytes, name: str) -> Array:
     return _native(flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape))
 
 
+def _check_header(name: str, shape: tuple[Any, ...], dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise _bad(name, "holds Python objects, which are never unpickled")
+    if any(type(dim) is not int or not 0 <= dim < 1 << 63 for dim in shape):
+        raise _bad(name, f"claims the impossible shape {shape}")
+    if len(shape) > _MOST_DIMENSIONS or dtype.itemsize == 0 or not _is_plain(dtype):
+        raise _bad(name, f"holds elements of type {dtype}, which no tensor has")
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Numbers, texts, and the two void bytes that ml_dtypes writes for a bfloat16."""
+    return dtype.kind in "biufcSU" or (dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None)
+
+
 def _native(array: Array) -> Array:
     """The array in this machine's byte order; void bytes of two are bfloat16, as ml_dtypes writes them."""
-    if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
+    if array.dtype.kind == "V":
         return array.view(dtypes.bfloat16.numpy)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -61,7 +79,7 @@ def _native(array: Array) -> Array:
 def npz_names(path: Path) -> list[str]:
     """The names of the arrays in a ``.npz`` file."""
     with _zip(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist()]
+        return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
 
 
 def npz_array(path: Path, key: str | None) -> Array:
@@ -70,12 +88,7 @@ def npz_array(path: Path, key: str | None) -> Array:
     key = _chosen(path, key, names)
     with _zip(path) as archive:
         member = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
-        if member.file_size > _HARMLESS and member.file_size > _LARGEST_RATIO * max(member.compress_size, 1):
-            raise TfgError(
-                Status.RESOURCE_EXHAUSTED,
-                f"array {key!r} claims {member.file_size} bytes out of {member.compress_size}",
-                location=Location(str(path)),
-            )
+        check_claim(path, key, member.file_size, member.compress_size)
         try:
             return npy_bytes(archive.read(member), f"{path}[{key}]")
         except TfgError:
@@ -85,14 +98,26 @@ def npz_array(path: Path, key: str | None) -> Array:
             raise _bad(str(path), f"cannot be read: {error}") from None
 
 
+def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
+    """Raises RESOURCE_EXHAUSTED for an array that takes far more memory than the file has bytes for it."""
+    if claimed > _HARMLESS and claimed > _LARGEST_RATIO * max(stored, 1):
+        raise TfgError(
+            Status.RESOURCE_EXHAUSTED,
+            f"array {key!r} claims {claimed} bytes out of {stored}",
+            location=Location(str(path)),
+        )
+
+
 def _chosen(path: Path, key: str | None, names: list[str]) -> str:
     if key is None and len(names) == 1:
         return names[0]
     if key is None:
-        some = ", ".join(names[:8])
+        some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        if not names:
+            raise invalid(f"{str(path)!r} holds no arrays")
         raise invalid(
             f"{str(path)!r} holds several arrays: {some}",
-            hint=f"choose one: @{path}[{names[0] if names else 'KEY'}]",
+            hint=f"choose one: @{path}[{names[0]}]",
         )
     if key not in names:
         raise TfgError(
@@ -113,9 +138,17 @@ def h5_array(path: Path, key: str | None) -> Array:
             dataset: Any = file[name]
             if dataset.external or dataset.is_virtual:
                 raise _bad(str(path), f"dataset {name!r} has its data elsewhere")
+            if dataset.shape is None or dataset.dtype.kind not in "biufcOSU":
+                raise _bad(str(path), f"dataset {name!r} is no tensor")
+            check_claim(path, name, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
             return _from_h5(dataset[()])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise _bad(str(path), f"cannot be read as HDF5: {error}") from None
+        raise _bad(str(path), f"cannot be read as HDF5: {h5_reason(error)}") from None
+
+
+def h5_reason(error: Exception) -> str:
+    """What HDF5 found, without the function's name around it."""
+    return str(error).strip("'").removeprefix("Unable to synchronously open file (").removesuffix(")")
 
 
 def _datasets(file: Any, h5py: Any) -> list[str]:
@@ -138,24 +171,20 @@ def _from_h5(value: Any) -> Array:
 def save(path: Path, arrays: Mapping[str, Array]) -> None:
     """Writes arrays under their names: ``.npz``, ``.h5``, or ``.npy`` for a single one. The file appears
     whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        _WRITERS[path.suffix](temporary, arrays)
-        temporary.replace(path)
-    except OSError as error:
-        raise TfgError(Status.UNKNOWN, f"cannot write {str(path)!r}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written(path) as temporary:
+        _WRITERS[path.suffix.lower()](temporary, arrays)
 
 
 def check_output(path: Path, count: int) -> None:
     """Raises INVALID_ARGUMENT, before anything runs, for a file that ``save`` could not write."""
-    if path.suffix not in _WRITERS:
+    if path.suffix.lower() not in _WRITERS:
         raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
-    if path.suffix == ".npy" and count != 1:
+    if path.suffix.lower() == ".npy" and count != 1:
         raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
     if not path.parent.is_dir():
         raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
+    if path.is_dir():
+        raise TfgError(Status.FAILED_PRECONDITION, f"{str(path)!r} is a folder")
 
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -216,19 +245,6 @@ def _without_objects(array: Array) -> Array:
 
 
 _WRITERS = {".npz": _write_npz, ".npy": _write_npy, ".json": _write_json, ".h5": _write_h5}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise _missing(path) from None
-        raise TfgError(
-            Status.PERMISSION_DENIED,
-            f"cannot read {str(path)!r}: {error.strerror}",
-            location=Location(str(path)),
-        ) from None
 
 
 def _zip(path: Path) -> ZipFile:

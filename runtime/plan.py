@@ -15,6 +15,7 @@ from ..graphfmt import dtypes
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.garbage import no_collection
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ..graphfmt.names import counted
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
 from .analysis import Prepared, prepare
@@ -23,9 +24,10 @@ from .lowering import Segment, lower
 from .prune import Signature, prune
 
 if TYPE_CHECKING:
-    from ..kernels.facts import Fact
-    from ..graphfmt.dtypes import DType
     from collections.abc import Mapping, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from ..kernels.facts import Fact
     from .step import Step
     from .units import Cut
 
@@ -45,7 +47,8 @@ class Feed:
         if not self.shape.is_compatible(Shape(array.shape)):
             raise invalid(
                 f"Cannot feed value of shape {Shape(array.shape)} for {self.name!r}, "
-                f"which has shape {self.shape}"
+                f"which has shape {self.shape}",
+                node=endpoint(self.name).node,
             )
         return array if array.ndim or array.dtype == object else array[()]
 
@@ -54,20 +57,44 @@ class Feed:
         if isinstance(value, np.ndarray) and value.dtype == wanted and not wanted.hasobject:
             return value
         if self.dtype.name in ("resource", "variant"):
-            raise invalid(f"{self.name!r} is a {self.dtype}, which cannot be fed")
+            raise self._refused("which cannot be fed")
         if self.dtype.is_opaque:
-            return as_strings(value)
+            return self._as_strings(value)
         try:
             array = np.asarray(value)
-        except ValueError as error:
-            raise invalid(f"the value fed to {self.name!r} is not an array: {error}") from None
-        if array.dtype.kind in "OSU":
-            raise invalid(f"{self.name!r} is {self.dtype}, and cannot be fed {array.dtype} values")
-        if not _fits(array, self.dtype):
-            raise invalid(
-                f"{self.name!r} is {self.dtype}, and cannot be fed {array.dtype} values without loss"
-            )
+        except (ValueError, OverflowError) as error:
+            raise self._refused(f"and the value fed is not an array: {error}") from None
+        if array.size == 0 and not isinstance(value, np.ndarray):
+            return array.astype(wanted)
+        if not _is_numeric(array) or not _fits(array, self.dtype):
+            raise self._refused(f"and cannot be fed {_described(array)}")
         return array.astype(wanted)
+
+    def _as_strings(self, value: Any) -> Any:
+        try:
+            return as_strings(value)
+        except TfgError:
+            raise self._refused(f"and cannot be fed {_described(np.asarray(value))}") from None
+
+    def _refused(self, why: str) -> TfgError:
+        return invalid(f"{self.name!r} is {self.dtype}, {why}", node=endpoint(self.name).node)
+
+
+def _is_numeric(array: Any) -> bool:
+    kind = array.dtype.kind
+    return kind in "biufc" or (kind == "V" and array.dtype.names is None)
+
+
+def _described(array: Any) -> str:
+    """What a value is that does not fit: the element itself where there is but one."""
+    if array.dtype.kind in "OSU":
+        kinds = {type(item) for item in array.reshape(-1).tolist()}
+        return "text" if kinds & {str, bytes} else "a number of more than 64 bits"
+    try:
+        name = dtypes.of_numpy(array.dtype).name
+    except (TfgError, ValueError, KeyError):
+        name = str(array.dtype)
+    return f"the {name} {array.reshape(-1)[0]}" if array.size == 1 else f"{name} values without loss"
 
 
 def _fits(array: Any, dtype: DType) -> bool:
@@ -85,10 +112,15 @@ def _fits(array: Any, dtype: DType) -> bool:
     return limits is None or array.size == 0 or bool(limits.min <= array.min() and array.max() <= limits.max)
 
 
+def _encoded(text: str) -> bytes:
+    """UTF-8; a lone surrogate, which JSON can write, becomes the bytes that it would have."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def as_strings(value: Any) -> Any:
     """Strings as an object array of bytes."""
     array = np.asarray(value, object) if not isinstance(value, np.ndarray) else value
-    flat = [x.encode() if isinstance(x, str) else x for x in array.reshape(-1).tolist()]
+    flat = [_encoded(x) if isinstance(x, str) else x for x in array.reshape(-1).tolist()]
     if not all(isinstance(x, bytes) for x in flat):
         raise invalid("a string tensor can only be fed strings")
     result = np.empty(array.size, object)
@@ -208,7 +240,7 @@ def _check_fetch(graph: Graph, name: str, fetch: Endpoint, outputs: Sequence[Fac
     if not outputs:
         error = invalid(f"node {fetch.node!r} has no output to fetch", hint=f"add --target {fetch.node}")
     elif fetch.port >= len(outputs):
-        error = invalid(f"cannot fetch {name!r}: node {fetch.node!r} has {len(outputs)} outputs")
+        error = invalid(f"cannot fetch {name!r}: node {fetch.node!r} has {counted(len(outputs), 'output')}")
     elif outputs[fetch.port].dtype.name in ("resource", "variant"):
         error = invalid(f"cannot fetch {name!r}, which is a {outputs[fetch.port].dtype}")
     else:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from .batches import START, Batches, Position
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from ..graphfmt.tensors import Array
     from .session import Observer, Session
-    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,13 @@ class Progress:
 
 def _order_of(batches: Batches) -> dict[str, Any]:
     """What decides which rows a batch has."""
-    return {"rows": batches.count, "size": batches.size, "shuffle": batches.shuffle, "seed": batches.seed}
+    return {
+        "rows": batches.count,
+        "size": batches.size,
+        "shuffle": batches.shuffle,
+        "seed": batches.seed,
+        "only_whole": batches.only_whole,
+    }
 
 
 BEGINNING = Progress()
@@ -73,13 +80,22 @@ BEGINNING = Progress()
 
 def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress:
     """Where a saved run stood. Batches cut otherwise than before begin anew."""
-    step = int(notes.get("step", 0))
+    step = _number(notes, "step")
     saved = notes.get("feeds")
     if batches is None or not isinstance(saved, dict):
         return Progress(step)
     if any(saved.get(key) != value for key, value in _order_of(batches).items()):
         return Progress(step)
-    return Progress(step, Position(int(saved["epoch"]), int(saved["batch"])))
+    position = Position(_number(saved, "epoch"), _number(saved, "batch"))
+    return Progress(step, position if position.batch < batches.per_epoch else START)
+
+
+def _number(notes: Mapping[str, Any], key: str) -> int:
+    """A count among the notes of a state, which are any JSON. Raises DATA_LOSS."""
+    value = notes.get(key, 0)
+    if type(value) is not int or value < 0:
+        raise TfgError(Status.DATA_LOSS, f"the state says that its {key} is {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ def run(
 ) -> Iterator[Result]:
     """Runs the steps, one result each; ``stop`` is asked between them."""
     if work.batches is None and work.epochs is not None:
-        raise invalid("--epochs counts passes over batches, so it needs --batch")
+        raise invalid("epochs are passes over batches, and there are none")
     total, done, now = work.total, 0, start
     while (total is None or done < total) and not stop():
         feeds = {**work.feeds, **(work.batches.at(now.position) if work.batches else {})}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from .resources import ResourceManager
 from .step import Step
 
 if TYPE_CHECKING:
-    from ..graphfmt.graph import Graph, Node
     from types import TracebackType
+
+    from ..graphfmt.graph import Graph, Node
 
 Observer = Callable[[Plan, Step], None]
 
@@ -84,7 +85,10 @@ class Session:
         if self._stop.is_set():
             raise TfgError(Status.CANCELLED, "Session has been closed.")
         step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
-        arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+        try:
+            arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+        except TfgError as error:
+            raise self.graph.error_at(error, error.node) if error.node else error from None
         if observer is not None:
             step.start_clock()
         try:
@@ -97,7 +101,17 @@ class Session:
                 self.resources.end_step(step.step_id)
         if observer is not None:
             observer(found, step)
-        return [_as_result(value) for value in values]
+        if timeout is not None:
+            step.check_cancelled()
+        return self._results(fetches, values)
+
+    def _results(self, fetches: Sequence[str], values: Sequence[Any]) -> list[Any]:
+        try:
+            return [_as_result(value) for value in values]
+        except MemoryError as error:
+            raise TfgError(
+                Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
+            ) from error
 
     def _build(self, key: tuple[Any, ...]) -> Plan:
         with self._lock:
@@ -167,7 +181,8 @@ def _as_tfg_error(error: Exception, node: Node) -> TfgError:
         case MemoryError():
             return TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory in {node.op}: {error}")
         case ValueError() if "broadcast" in str(error):
-            return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {error}")
+            reason = str(error).strip()
+            return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {reason}")
         case _:
             return _internal(error, node)
 

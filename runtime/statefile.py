@@ -2,7 +2,8 @@
 
 Layout: a resource's arrays lie under ``/<kind>/<container>/<name>:<field>``; a variable ``hidden/w`` of the
 default container is the dataset ``/Variable/hidden/w:value``. Every dataset carries its TensorFlow dtype and
-a checksum, and the root a commit record over all of them, written last: a copy that was cut short is found out.
+a checksum, and the root a commit record over all of them, written last: a copy that was cut short is found
+out.
 
 A file is written under another name, flushed to the disk, read again and verified, and only then renamed:
 whatever happens, the old state or the new one is there.
@@ -16,17 +17,20 @@ import os
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.errors import Location, Status, TfgError
+from ..graphfmt.files import check_writable, refused, written
+from .arrays import check_claim, h5_reason
 
 if TYPE_CHECKING:
-    from ..graphfmt.tensors import Array
-    from pathlib import Path
     from collections.abc import Generator, Mapping
+
+    from ..graphfmt.tensors import Array
 
 FORMAT = 1
 
@@ -45,17 +49,10 @@ class State:
 
 def write(path: Path, state: State) -> None:
     """Replaces the file at ``path`` by this state, or leaves it as it was and raises."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written(path) as temporary:
         _write_file(temporary, state)
         _flush(temporary)
         read(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
-    except OSError as error:
-        raise _failed(path, "write", error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> State:
@@ -69,19 +66,38 @@ def read(path: Path) -> State:
         raise TfgError(Status.NOT_FOUND, f"there is no state file {str(path)!r}")
     with _opened(path) as file:
         record = _record(path, file)
-        resources: dict[Key, dict[str, Array]] = {}
-        for entry in record["datasets"]:
-            key = (entry["container"], entry["kind"], entry["name"])
-            resources.setdefault(key, {})[entry["field"]] = _read_dataset(path, file, entry)
-        for container, kind, name in record["resources"]:
-            resources.setdefault((container, kind, name), {})
-        return State(resources, record["notes"])
+        try:
+            return _state(path, file, record)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise _refused(
+                path, Status.DATA_LOSS, f"has a commit record that makes no sense: {error}"
+            ) from error
+
+
+def _state(path: Path, file: Any, record: Any) -> State:
+    resources: dict[Key, dict[str, Array]] = {}
+    for entry in record["datasets"]:
+        key = (entry["container"], entry["kind"], entry["name"])
+        resources.setdefault(key, {})[entry["field"]] = _read_dataset(path, file, entry)
+    for container, kind, name in record["resources"]:
+        resources.setdefault((container, kind, name), {})
+    return State(resources, dict(record["notes"]))
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises, before anything runs, what ``write`` would raise for a file that must stay as it is."""
+    try:
+        check_writable(Path(os.path.realpath(path)))
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise PermissionError
+    except OSError as error:
+        raise refused(error, "written", str(path)) from error
 
 
 def _write_file(path: Path, state: State) -> None:
     import h5py
 
-    with h5py.File(path, "w", libver="v110") as file:
+    with h5py.File(path, "w", libver="v110", locking=False) as file:
         entries = [
             _write_dataset(file, key, name, array)
             for key, arrays in state.resources.items()
@@ -162,19 +178,22 @@ def _decode(stored: Array, dtype: dtypes.DType, shape: tuple[int, ...]) -> Array
     return stored
 
 
-def _record(path: Path, file: Any) -> dict[str, Any]:
-    version = file.attrs.get("tfg_format")
+def _record(path: Path, file: Any) -> Any:
+    version: Any = file.attrs.get("tfg_format")
     if version is None:
         raise _refused(path, Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
-    if version != FORMAT:
+    if np.ndim(version) or version != FORMAT:
         raise _refused(
             path, Status.INVALID_ARGUMENT, f"has format {version}; this version of tfg reads format {FORMAT}"
         )
     dataset = _plain_dataset(path, file, "/commit")
     text = dataset[()].tobytes()
-    if hashlib.sha256(text).hexdigest() != file.attrs.get("commit_sha256"):
+    if hashlib.sha256(text).hexdigest() != str(file.attrs.get("commit_sha256")):
         raise _refused(path, Status.DATA_LOSS, "has a commit record that does not verify")
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, Status.DATA_LOSS, f"has a commit record that is not JSON: {error}") from error
 
 
 def _plain_dataset(path: Path, file: Any, name: str) -> Any:
@@ -191,16 +210,22 @@ def _plain_dataset(path: Path, file: Any, name: str) -> Any:
         raise _refused(path, Status.DATA_LOSS, f"has no dataset {name!r} of its own")
     if group.id.get_storage_size() != group.size * group.dtype.itemsize and group.chunks is None:
         raise _refused(path, Status.DATA_LOSS, f"claims more in dataset {name!r} than it holds")
+    check_claim(path, name, group.size * group.dtype.itemsize, group.id.get_storage_size())
     return group
 
 
 def _read_dataset(path: Path, file: Any, entry: Mapping[str, Any]) -> Array:
     dataset = _plain_dataset(path, file, entry["path"])
-    stored = dataset[()]
-    stored = np.asarray(stored)
+    stored = np.asarray(dataset[()])
     if _checksum(stored) != entry["crc32"]:
         raise _refused(path, Status.DATA_LOSS, f"has a dataset {entry['path']!r} whose checksum is wrong")
-    return _decode(stored, dtypes.BY_NAME[entry["dtype"]], tuple(entry["shape"]))
+    dtype, shape = dtypes.BY_NAME[entry["dtype"]], tuple(entry["shape"])
+    array = _decode(stored, dtype, shape)
+    if array.dtype != dtype.numpy or array.shape != shape:
+        raise _refused(
+            path, Status.DATA_LOSS, f"has a dataset {entry['path']!r} of another dtype or shape than it says"
+        )
+    return array
 
 
 @contextmanager
@@ -212,24 +237,14 @@ def _opened(path: Path) -> Generator[Any]:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, PermissionError | IsADirectoryError):
-            raise _failed(path, "read", error) from error
-        raise _refused(path, Status.DATA_LOSS, f"cannot be read as HDF5: {error}") from error
+            raise refused(error, "read", str(path)) from error
+        raise _refused(path, Status.DATA_LOSS, f"cannot be read as HDF5: {h5_reason(error)}") from error
 
 
 def _refused(path: Path, status: Status, why: str) -> TfgError:
     error = TfgError(status, f"{str(path)!r} {why}")
     error.location = Location(str(path))
     return error
-
-
-def _failed(path: Path, what: str, error: OSError) -> TfgError:
-    status = {
-        28: Status.RESOURCE_EXHAUSTED,
-        13: Status.PERMISSION_DENIED,
-        30: Status.PERMISSION_DENIED,
-        2: Status.NOT_FOUND,
-    }.get(error.errno or 0, Status.UNKNOWN)
-    return TfgError(status, f"cannot {what} {str(path)!r}: {error.strerror or error}")
 
 
 def _flush(path: Path) -> None:

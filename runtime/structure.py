@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import Graph, Node, endpoint
-from ..graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, did_you_mean
-from typing import TYPE_CHECKING
+from ..graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, Hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +25,11 @@ def structure_faults(graph: Graph) -> Iterator[TfgError]:
     """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
     yield from _version_faults(graph)
     seen: set[str] = set()
+    hints = Hints()
     for node in graph.nodes:
         yield from _name_faults(graph, node, seen)
         seen.add(node.name)
-        yield from _input_faults(graph, node)
+        yield from _input_faults(graph, node, hints)
 
 
 def _version_faults(graph: Graph) -> Iterator[TfgError]:
@@ -62,7 +63,7 @@ def _name_faults(graph: Graph, node: Node, seen: set[str]) -> Iterator[TfgError]
             yield placed(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
 
 
-def _input_faults(graph: Graph, node: Node) -> Iterator[TfgError]:
+def _input_faults(graph: Graph, node: Node, hints: Hints) -> Iterator[TfgError]:
     control_seen = False
     for position, text in enumerate(node.inputs):
         try:
@@ -78,7 +79,7 @@ def _input_faults(graph: Graph, node: Node) -> Iterator[TfgError]:
         control_seen = control_seen or source.is_control
         if source.node not in graph:
             message = f"Node {node.name!r}: Unknown input node {text!r}"
-            hint = did_you_mean(source.node, graph.index)
+            hint = hints.did_you_mean(source.node, graph.index)
             yield placed(graph, invalid(message, hint=hint), node, position)
 
 

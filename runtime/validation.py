@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
-from ..graphfmt.names import did_you_mean
+from ..graphfmt.names import ATTR_NAME, Hints, counted
 from ..graphfmt.shapes import UNKNOWN
 from ..kernels import registry
 from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, topological_order
 from .structure import placed, structure_faults
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..kernels.registry import Op
     from ..graphfmt.signatures import Bound
+    from ..kernels.registry import Op
 
 _FULL_DEVICE = re.compile(
     r"(?:/job:(?:[A-Za-z][A-Za-z0-9_]*|\*)|/replica:(?:\d+|\*)|/task:(?:\d+|\*)"
@@ -53,6 +53,8 @@ class _Checker:
     graph: Graph
     facts: dict[str, Sequence[Fact]] = field(default_factory=dict[str, Sequence[Fact]])
     found: list[TfgError] = field(default_factory=list[TfgError])
+    hints: Hints = field(default_factory=Hints)
+    op_names: set[str] = field(default_factory=set[str])
 
     def run(self) -> list[TfgError]:
         whole = self._without_unknown_inputs()
@@ -72,30 +74,40 @@ class _Checker:
         )
 
     def _check(self, node: Node) -> None:
-        op = registry.find(node.op) if node.op else None
+        op = self._op(node.op)
         if op is None:
             self._unknown_op(node)
             return
         faults = op.signature.faults(node)
         for attr, error in faults:
-            self._report(error, node, attr=attr)
+            if attr is None or ATTR_NAME.fullmatch(attr):
+                self._report(error, node, attr=attr)
         self._check_colocation(node)
         if node.device and not _FULL_DEVICE.fullmatch(node.device):
             self._report(invalid(f"malformed device {node.device!r}"), node)
         if not faults:
             self._infer(op, node)
 
+    def _op(self, name: str) -> Op | None:
+        """An operation, found without looking through the whole registry for every name it does not have."""
+        if not name or (self.op_names and name not in self.op_names):
+            return None
+        found = registry.find(name)
+        if found is None:
+            self.op_names.update(op.name for op in registry.all_ops())
+        return found
+
     def _unknown_op(self, node: Node) -> None:
         if not node.op or any(node.op == function.name for function in self.graph.functions):
             return
-        try:
-            registry.get(node.op)
-        except TfgError as error:
-            self._report(error, node)
+        hint = self.hints.did_you_mean(node.op, self.op_names)
+        error = TfgError(Status.NOT_FOUND, f"Op type not registered {node.op!r}", hint=hint)
+        self._report(error, node)
 
     def _infer(self, op: Op, node: Node) -> None:
         try:
-            bound = op.signature.bind(node)
+            # Inputs out of order are told of already.
+            bound = op.signature.bind(_in_order(node))
         except TfgError as error:
             self._report(error, node)
             return
@@ -112,9 +124,11 @@ class _Checker:
         """The facts of the inputs; None where one of them is unknown or does not exist."""
         inputs: list[Fact] = []
         for position, text in enumerate(node.inputs):
-            source = _parsed(text)
-            if source is None or source.is_control:
+            if _is_control(text):
                 continue
+            source = _parsed(text)
+            if source is None:
+                return None
             outputs = self.facts.get(source.node)
             if outputs is None:
                 if source.node in self.graph and node.op in ("Merge", "RefMerge"):
@@ -122,7 +136,7 @@ class _Checker:
                     continue
                 return None
             if source.port >= len(outputs):
-                message = f"input {text!r}: node {source.node!r} has {len(outputs)} outputs"
+                message = f"input {text!r}: node {source.node!r} has {counted(len(outputs), 'output')}"
                 self._report(TfgError(Status.INVALID_ARGUMENT, message), node, input=position)
                 return None
             inputs.append(outputs[source.port])
@@ -136,13 +150,23 @@ class _Checker:
             name = item[5:].decode("utf-8", "replace")
             if name not in self.graph:
                 message = f"node {node.name!r} expects to be colocated with unknown node {name!r}"
-                hint = did_you_mean(name, self.graph.index)
+                hint = self.hints.did_you_mean(name, self.graph.index)
                 self._report(invalid(message, hint=hint), node, attr="_class")
 
     def _report(
         self, error: TfgError, node: Node, *, input: int | None = None, attr: str | None = None
     ) -> None:
         self.found.append(placed(self.graph, error, node, input, attr))
+
+
+def _is_control(text: str) -> bool:
+    return text.startswith("^")
+
+
+def _in_order(node: Node) -> Node:
+    """The node with its data inputs first."""
+    inputs = tuple(sorted(node.inputs, key=_is_control))
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
 
 
 def _parsed(text: str) -> Endpoint | None:
