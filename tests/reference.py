@@ -49,7 +49,7 @@ def run(
     for node in topological_order(graph, fed):
         if node.name in needed and node.name not in fed:
             try:
-                outputs = _call(graph, node, facts, values, context)
+                outputs = call(graph, node, facts, values, context)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from None
             for port, value in enumerate(outputs):
@@ -70,7 +70,7 @@ def _ancestors(graph: Graph, names: Sequence[str], fed: set[str]) -> set[str]:
     return needed
 
 
-def _call(graph: Graph, node: Any, facts: Any, values: Any, context: Context) -> list[Any]:
+def call(graph: Graph, node: Any, facts: Any, values: Any, context: Context) -> list[Any]:
     op = registry.get(node.op)
     bound = op.signature.bind(node)
     inputs = [values[e.node, e.port] for e in node.data_inputs]
