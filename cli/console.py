@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,6 +53,8 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
     if error.hint:
         click.echo(f"  {click.style('hint:', fg='cyan')} {plain(error.hint)}", err=True)
     if verbose >= 2:
+        import traceback
+
         click.echo("".join(traceback.format_exception(error)), err=True)
 
 

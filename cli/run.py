@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
@@ -120,8 +120,7 @@ def command(graph: str, **options: Any) -> None:
     _Run(graph, _Options(**options)).execute()
 
 
-@dataclass(frozen=True)
-class _Options:
+class _Options(NamedTuple):
     fetches: tuple[str, ...]
     targets: tuple[str, ...]
     feeds: tuple[str, ...]

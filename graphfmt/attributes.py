@@ -21,11 +21,11 @@ None stands for an AttrValue in which nothing is set.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .dtypes import DType
 from .shapes import Shape
 from .tensors import TensorValue
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from . import dtypes
 from .attributes import AttrValue, Function, Placeholder
@@ -10,7 +11,6 @@ from .graph import Argument, FunctionDef, Graph, Node, Versions
 from .shapes import SCALAR, UNKNOWN, Dim, Shape
 from .tensors import TensorValue
 from .textschema import Tree, message
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

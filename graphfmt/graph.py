@@ -12,6 +12,7 @@ from .errors import Location, TfgError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from .source import Source
 
 
@@ -73,8 +74,7 @@ class Node:
         return [i[1:] for i in self.inputs if i.startswith("^")]
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(NamedTuple):
     """VersionDef: who wrote the graph, and who must not read it."""
 
     producer: int = 0
@@ -82,8 +82,10 @@ class Versions:
     bad_consumers: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+NO_VERSIONS = Versions()
+
+
+class Argument(NamedTuple):
     """OpDef.ArgDef of a function's signature; ``type_attr`` and the others as in op_def.proto."""
 
     name: str
@@ -128,7 +130,7 @@ class Graph:
     nodes: tuple[Node, ...] = ()
     functions: tuple[FunctionDef, ...] = ()
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
-    versions: Versions = Versions()
+    versions: Versions = NO_VERSIONS
     source: Source | None = field(default=None, compare=False, repr=False)
     rest: bytes = b""
     index: Mapping[str, Node] = field(init=False, compare=False, repr=False)

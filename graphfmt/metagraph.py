@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import dtypes, frombinary
 from .binary import decoded
@@ -16,8 +16,9 @@ from .textreader import parse_text
 from .textschema import Tree, message
 
 if TYPE_CHECKING:
-    from .dtypes import DType
     from collections.abc import Mapping
+
+    from .dtypes import DType
 
 Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float, ...]
 

@@ -5,7 +5,7 @@ Only a text that has such parts needs protobuf to be read.
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format
 

@@ -14,7 +14,7 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import dtypes
 from .attributes import AttrValue, Function, Placeholder, kind_of
@@ -25,8 +25,9 @@ from .shapes import UNKNOWN, Shape
 from .texttokens import to_float32
 
 if TYPE_CHECKING:
-    from .graph import Node
     from collections.abc import Mapping, Sequence
+
+    from .graph import Node
 
 
 class Missing:
@@ -43,8 +44,7 @@ MISSING: Final = Missing()
 MAX_LIST = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Arg:
+class Arg(NamedTuple):
     """An input or output. Exactly one of ``dtype``, ``type_attr`` and ``list_attr`` says its type;
     ``number_attr`` makes it a list of that many tensors."""
 
@@ -63,7 +63,7 @@ class Arg:
         """The dtypes of its tensors, given the node's attributes."""
         if self.list_attr:
             return tuple(self._ref(t) for t in _types(attrs[self.list_attr]))
-        one = self._ref(self.dtype or _types((attrs[self.type_attr],))[0])
+        one = self._ref(self.dtype or _types(attrs[self.type_attr])[0])
         if not self.number_attr:
             return (one,)
         count = attrs[self.number_attr]
@@ -86,8 +86,7 @@ def _types(value: AttrValue) -> tuple[DType, ...]:
     return tuple(v for v in values if isinstance(v, DType))
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
+class Attr(NamedTuple):
     """An attribute: ``kind`` as in ``kind_of``, the values it may take, its minimum and its default."""
 
     name: str

@@ -8,7 +8,7 @@ it, and turned into an array only when somebody asks for the values: a header al
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from .errors import Status, TfgError, invalid
 from .shapes import MAX_ELEMENTS, Shape
 
 if TYPE_CHECKING:
-    from .dtypes import DType
     from collections.abc import Mapping
+
+    from .dtypes import DType
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

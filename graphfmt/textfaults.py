@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn, TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .errors import invalid
 from .names import did_you_mean
 from .texttokens import STRINGS, TOKEN, shorten
 
 if TYPE_CHECKING:
-    from .textschema import Message
     from .source import Source
+    from .textschema import Message
 
 _STRINGS = re.compile(STRINGS)
 _WORD = re.compile(r"[A-Za-z_]")

@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import TfgError, invalid
 from .textfaults import explain_field, explain_item
 from .texttokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, shorten
 
 if TYPE_CHECKING:
-    from .textschema import Field, Message, Tree
     from .source import Source
+    from .textschema import Field, Message, Tree
 
 # As deep as protobuf reads binary messages.
 MAX_DEPTH = 100

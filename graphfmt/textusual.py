@@ -8,6 +8,7 @@ only read faster.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from .dtypes import BY_ENUM_NAME
 from .errors import TfgError
@@ -18,7 +19,6 @@ from .tensors import TensorValue
 from .textparser import Parser, Shortcut
 from .textschema import Tree, message
 from .texttokens import BLANK, STRING, read_bytes
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .attributes import AttrValue

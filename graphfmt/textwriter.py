@@ -7,7 +7,7 @@ sorted by name, so that equal graphs are equal texts.
 from __future__ import annotations
 
 import re
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .attributes import AttrValue, Function, Placeholder
 from .dtypes import DType

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +70,7 @@ placeholder_with_default = op(
 
 def _same_facts(c: ShapeContext) -> Sequence[Fact]:
     """The outputs are the inputs, references read."""
-    return [replace(fact, dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
+    return [fact._replace(dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
 
 
 identity = op("Identity(input: T; T: type) -> (output: T)", shape=_same_facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.errors import Status, TfgError
 
@@ -35,8 +35,7 @@ class Inline:
 PASS_ON = Inline("{}")
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """A node held against its operation: attributes as kernels take them, and what is known of the inputs."""
 
     op: Op

@@ -263,7 +263,7 @@ class GraphBuilder:
             return self.add_op("NoOp", name=name or "group")
 
     def add_op(self, op_name: str, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
-        """Adds a node of any operation; see the class. Raises INVALID_ARGUMENT where it would not be valid."""
+        """Adds a node of any operation; see the class. Raises INVALID_ARGUMENT where it is not valid."""
         op = registry.get(op_name)
         signature = op.signature
         node, tensors = self.node_for(signature, inputs, name or op_name, attrs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt import dtypes
 from ..graphfmt.shapes import UNKNOWN, Dim, Shape
@@ -16,16 +15,14 @@ if TYPE_CHECKING:
 MAX_ELEMENTS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(NamedTuple):
     """What a resource handle refers to: dtype and shape of the variable's value."""
 
     dtype: DType
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """``constant`` is the value where it is known; ``elements`` the flattened elements of a small integer
     tensor, None where unknown, so that ``[batch, 784]`` is of use while the batch is not known yet."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 _SMALL_INTEGERS = frozenset({dtypes.int32, dtypes.int64})
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeContext:
+class ShapeContext(NamedTuple):
     """A node as its shape function sees it. Inputs are named by their place among all input tensors, or by
     their argument's name."""
 
@@ -72,7 +70,7 @@ class ShapeContext:
         return self._fact(key).constant
 
     def elements(self, key: int | str) -> tuple[Dim, ...] | None:
-        """The flattened elements of a small integer input, None where one is unknown; None if none is known."""
+        """The flattened elements of a small integer input, None where unknown; None if none is known."""
         return self._fact(key).elements
 
     def as_shape(self, key: int | str) -> Shape:
@@ -169,7 +167,7 @@ def _with_values(
         return outputs
     elements = tuple(elements)
     if None in elements or output.shape.dims is None:
-        return (replace(output, elements=elements),)
+        return (output._replace(elements=elements),)
     array = np.array(elements, output.dtype.numpy).reshape([-1] if output.shape.dims else [])
     return (of_constant(array, output.dtype),)
 

@@ -152,7 +152,7 @@ def op(
             either may be written over once the last reader has gone.
         asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
             calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
-        ufunc: the name in numpy (and cupy) of the elementwise function that the kernel is, if it is just that.
+        ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
         operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
         kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
             signature allows, written ``"float double"``.

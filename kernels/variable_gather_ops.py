@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:
     """The node as if it were given the variable's value, and further inputs."""
     dtype: DType = c.attr("dtype")
-    return replace(c, facts=[Fact(dtype, handle_of(c, dtype)), *c.facts[1:], *more])
+    return c._replace(facts=[Fact(dtype, handle_of(c, dtype)), *c.facts[1:], *more])
 
 
 def _gather_shape(c: ShapeContext) -> Shape:

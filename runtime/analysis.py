@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.errors import TfgError
 from ..kernels import registry
 from ..kernels.inference import infer_node, input_facts, topological_order
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..kernels.registry import Op
-    from ..kernels.facts import Fact
-    from ..graphfmt.signatures import Bound
-    from ..graphfmt.graph import Endpoint, Graph, Node
     from collections.abc import Mapping, Sequence
 
+    from ..graphfmt.graph import Endpoint, Graph, Node
+    from ..graphfmt.signatures import Bound
+    from ..kernels.facts import Fact
+    from ..kernels.registry import Op
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+
+class Prepared(NamedTuple):
     """A node ready to be lowered."""
 
     node: Node

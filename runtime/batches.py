@@ -6,21 +6,21 @@ batch: the order of an epoch follows from the seed and the epoch's number alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 
 if TYPE_CHECKING:
-    from ..graphfmt.tensors import Array
     from collections.abc import Mapping
 
+    from ..graphfmt.tensors import Array
 
-@dataclass(frozen=True, slots=True)
-class Position:
+
+class Position(NamedTuple):
     """The batch that comes next."""
 
     epoch: int = 0
@@ -58,7 +58,7 @@ class Batches:
     def after(self, position: Position) -> Position:
         """The position that follows."""
         if position.batch + 1 < self.per_epoch:
-            return replace(position, batch=position.batch + 1)
+            return position._replace(batch=position.batch + 1)
         return Position(position.epoch + 1, 0)
 
 

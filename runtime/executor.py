@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError
 from ..kernels.resources import Variable
@@ -16,9 +16,10 @@ from .scheduler import Run, Scheduler
 from .units import Compute, Cut, Wait
 
 if TYPE_CHECKING:
-    from .step import Step
-    from ..graphfmt.graph import Endpoint
     from collections.abc import Mapping, Sequence
+
+    from ..graphfmt.graph import Endpoint
+    from .step import Step
 
 # How long a step sleeps before it looks whether it is to stop, in seconds.
 _PATIENCE = 0.05

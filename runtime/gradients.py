@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
@@ -16,7 +17,6 @@ from ..graphfmt.names import nothing_called
 from ..kernels import registry
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.inference import topological_order
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

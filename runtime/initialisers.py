@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-
-from .states import is_variable
 from typing import TYPE_CHECKING
 
+from .states import is_variable
+
 if TYPE_CHECKING:
-    from ..graphfmt.graph import Graph, Node
     from collections.abc import Mapping, Sequence
+
+    from ..graphfmt.graph import Graph, Node
 
 _ASSIGNS = ("Assign", "AssignVariableOp")
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.graph import Endpoint, endpoint
 from ..kernels.binding import PASS_ON
 
 if TYPE_CHECKING:
-    from .analysis import Prepared
     from collections.abc import Callable, Iterable, Sequence
 
+    from .analysis import Prepared
 
-@dataclass(frozen=True, slots=True)
-class Line:
+
+class Line(NamedTuple):
     """A node of the straight line and the function that computes it (None: its value is a constant)."""
 
     prepared: Prepared

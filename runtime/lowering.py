@@ -10,7 +10,7 @@ A constant is a global of the function. An elementwise operation writes into an 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,14 @@ from ..kernels.binding import Inline
 from . import liveness
 
 if TYPE_CHECKING:
-    from .analysis import Prepared
-    from .liveness import Line, Liveness
-    from ..kernels.facts import Fact
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..kernels.facts import Fact
+    from .analysis import Prepared
+    from .liveness import Line, Liveness
 
-@dataclass(frozen=True)
-class Segment:
+
+class Segment(NamedTuple):
     """``function(ctx, *arguments)`` gives the fetched values; ``nodes[i]`` is computed on line ``i + 2``."""
 
     function: Callable[..., tuple[Any, ...]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass, replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
 from ..graphfmt.names import did_you_mean, nothing_called
@@ -17,9 +17,10 @@ from .optimizer_methods import METHODS, Method
 from .states import State, free_name, new_state, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..graphfmt.dtypes import DType
     from ..graphfmt.graph import Graph
-    from collections.abc import Mapping, Sequence
 
 # Short names that people write.
 _ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}

@@ -6,8 +6,7 @@ Building one: prune to what is needed, infer dtypes and shapes, bind kernels, lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from .units import Cut
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(NamedTuple):
     """A fed output: its name as the caller wrote it, and what a value for it must be."""
 
     name: str
@@ -128,8 +126,7 @@ def as_strings(value: Any) -> Any:
     return result.reshape(array.shape)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How a step of one signature runs: as one function (``segment``), or, where some node may have to wait,
     as units under a scheduler (``cut``)."""
 

@@ -6,12 +6,12 @@ by a placeholder of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import did_you_mean
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """What a step is asked for. Plans are kept per signature."""
 
     fetches: tuple[str, ...]
@@ -28,8 +27,7 @@ class Signature:
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Pruned:
+class Pruned(NamedTuple):
     """``graph`` holds the nodes that run and one placeholder per feed; ``arguments`` are those placeholders'
     names in the order of the feeds (None for a feed that nothing reads)."""
 
@@ -93,7 +91,7 @@ def _known(graph: Graph, name: str, role: str) -> Endpoint:
 
 def _stand_in(graph: Graph, source: Endpoint) -> str:
     """The name of the placeholder that takes a feed."""
-    if graph[source.node].op in _PLACEHOLDERS:
+    if graph[source.node].op in _PLACEHOLDERS and source.port == 0:
         return source.node
     return f"_feed/{source.node}/{source.port}"
 

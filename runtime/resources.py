@@ -13,8 +13,9 @@ from ..graphfmt.errors import invalid
 from ..kernels.context import Resource
 
 if TYPE_CHECKING:
-    from ..graphfmt.tensors import Array
     from collections.abc import Callable, Iterator, Mapping
+
+    from ..graphfmt.tensors import Array
     from .statefile import Key
 
 R = TypeVar("R", bound=Resource)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from .batches import START, Batches, Position
@@ -45,8 +45,7 @@ class Work:
         return by_epochs if self.steps is None else min(self.steps, by_epochs)
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Where a run stands: steps done in all, and the batch that comes next."""
 
     step: int = 0
@@ -98,8 +97,7 @@ def _number(notes: Mapping[str, Any], key: str) -> int:
     return value
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A finished step."""
 
     values: list[Array]

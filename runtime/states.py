@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import TYPE_CHECKING
 
 from ..graphfmt import dtypes
 from ..graphfmt.dtypes import DType
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..kernels.builder import GraphBuilder, Tensor
-    from ..graphfmt.shapes import Shape
-    from ..graphfmt.graph import Node
-    from ..graphfmt.attributes import AttrValue
     from collections.abc import Generator
+
+    from ..graphfmt.attributes import AttrValue
+    from ..graphfmt.graph import Node
+    from ..graphfmt.shapes import Shape
+    from ..kernels.builder import GraphBuilder, Tensor
 
 
 @dataclass(frozen=True)

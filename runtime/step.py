@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TypeVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..graphfmt.errors import Status, TfgError
 from ..kernels.context import Resource
 
 if TYPE_CHECKING:
-    from .resources import ResourceManager
-    from threading import Event
     from collections.abc import Callable
+    from threading import Event
+
+    from .resources import ResourceManager
 
 R = TypeVar("R", bound=Resource)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
 from . import validation
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..kernels.facts import Fact
     from collections.abc import Iterator, Mapping, Sequence
+
+    from ..kernels.facts import Fact
 
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})

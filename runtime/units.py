@@ -8,7 +8,7 @@ they depend on the same waiting nodes. So no segment waits for something that on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.graph import Endpoint, Node, endpoint
 from . import lowering
@@ -16,9 +16,10 @@ from .liveness import Line, reads_reference
 from .scheduler import CONTROL, Program, Source, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from ..kernels.facts import Fact
     from .lowering import Segment
-    from collections.abc import Callable, Mapping, Sequence
 
 _Group = tuple[frozenset[str], str]
 
