@@ -64,7 +64,7 @@ def text_and_shapes() -> Model:
     spread = tf.nn.space_to_depth(batched[:, :4, :4, tf.newaxis], 2)
     blocks = tf.space_to_batch(batched[:, :4, :4, tf.newaxis], [2, 2], [[0, 0], [0, 0]])
     broad = tf.broadcast_to(rows[:1], [3, 3]) + tf.repeat(rows[:1], 3, 0)
-    meshed = tf.meshgrid(tf.range(3), tf.linspace(0.0, 1.0, 2))
+    meshed = tf.meshgrid(tf.range(3.0), tf.linspace(0.0, 1.0, 2))
     updated = tf.tensor_scatter_nd_update(rows, [[0], [2]], tf.zeros([2, 3]))
     scattered = tf.scatter_nd([[1], [3]], rows[:2], [5, 3])
     nd = tf.gather_nd(rows, [[0, 1], [3, 2]])
