@@ -23,8 +23,8 @@ from tfg.kernels import registry
 from tfg.kernels.builder import GraphBuilder, Tensor
 from tfg.kernels.inference import infer_graph
 from tfg.runtime import gradients
+from tfg.runtime.session import Session
 
-from tests import reference
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -263,15 +263,19 @@ def pack(store: dict[str, Any], prefix: str, arrays: Sequence[Any]) -> None:
 
 def run_tfg(row: Case) -> list[Any]:
     graph, outputs, feeds = graph_of(row)
-    return reference.run(graph, outputs, feeds)
+    session = Session(graph, log=lambda line: None)
+    if not registry.get(row.op).signature.outputs:
+        session.run([], feeds, outputs)
+        return [None for _ in outputs]
+    return session.run(outputs, feeds)
 
 
 def gradients_tfg(row: Case) -> list[Any]:
     graph, inputs, outputs, feeds = gradient_graph_of(row)
-    values = reference.run(graph, outputs, feeds)
+    values = Session(graph).run(outputs, feeds)
     full, names = with_gradients(graph, inputs)
     wanted = [n for n in names if n is not None]
-    found = dict(zip(wanted, reference.run(full, wanted, {**feeds, **weights_for(values)})))
+    found = dict(zip(wanted, Session(full).run(wanted, {**feeds, **weights_for(values)}) if wanted else []))
     return [None if n is None else found[n] for n in names]
 
 
