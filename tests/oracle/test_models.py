@@ -13,6 +13,10 @@ import pytest
 tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
+from tensorflow.python.eager import context  # noqa: E402
+from tensorflow.python.framework.convert_to_constants import (  # noqa: E402
+    convert_variables_to_constants_v2,
+)
 from tfg.kernels import registry  # noqa: E402
 from tfg.runtime.gradients import dense  # noqa: E402
 
@@ -180,3 +184,60 @@ def test_an_optimizer_steps_as_in_tensorflow(name: str, by_handle: bool, tmp_pat
         for step in range(5):
             pair.compare([loss], pair.feeds, f"step {step}: ", train)
             pair.compare_variables(f"after step {step}: ")
+
+
+class Classifier(tf.Module):
+    """A model as one writes it today: variables of a module, and functions that call each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(values(3, 3, 1, 4), name="kernel")
+        self.head = tf.Variable(values(4, 5), name="head")
+        self.scale = tf.Variable(1.5, name="scale")
+
+    @tf.function
+    def features(self, images: Any) -> Any:
+        h = tf.nn.relu(tf.nn.conv2d(images, self.kernel, 1, "SAME"))
+        return tf.reduce_mean(h, [1, 2]) * self.scale
+
+    @tf.function
+    def __call__(self, images: Any) -> Any:
+        logits = self.features(images) @ self.head
+        best = tf.math.top_k(tf.nn.softmax(logits), 2)
+        return {"logits": logits, "scores": best.values, "classes": best.indices}
+
+
+@tf.function
+def search(queries: Any, keys: Any) -> Any:
+    """Nearest neighbours, with shapes that are not known before it runs."""
+    distances = tf.reduce_sum((queries[:, tf.newaxis] - keys[tf.newaxis]) ** 2, -1)
+    nearest = tf.argsort(distances, axis=-1)[:, :3]
+    found = tf.gather(keys, nearest)
+    return nearest, tf.reduce_mean(found, 1), tf.einsum("qd,kd->qk", queries, keys), tf.sqrt(distances)
+
+
+CONCRETE = {
+    "classifier": (Classifier, [values(2, 6, 6, 1)]),
+    "search": (lambda: search, [values(4, 3), values(7, 3, seed=2)]),
+}
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
+@pytest.mark.parametrize("name", CONCRETE)
+def test_a_frozen_function_computes_as_in_tensorflow(name: str, text: bool, tmp_path: Path) -> None:
+    with context.eager_mode():
+        make, arrays = CONCRETE[name]
+        specs = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in arrays]
+        made = make()
+        function = made.__call__ if isinstance(made, tf.Module) else made
+        frozen = convert_variables_to_constants_v2(function.get_concrete_function(*specs))
+        expected = tf.nest.flatten(frozen(*map(tf.constant, arrays)))
+        path = tmp_path / ("graph.pbtxt" if text else "graph.pb")
+        tf.io.write_graph(frozen.graph, str(tmp_path), path.name, as_text=text)
+        wanted = [v.numpy() for v in expected]
+        fetches, inputs = names(tf.nest.flatten(frozen.structured_outputs)), names(frozen.inputs)
+    graph = tfg.load(path)
+    assert not missing_operations(graph)
+    actual = tfg.Session(graph).run(fetches, dict(zip(inputs, arrays)))
+    for fetch, a, e in zip(fetches, actual, wanted):
+        assert_close(a, e, 1e-5, fetch)
