@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +43,9 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
     """One diagnostic: status and sentence, place and node, hint. With ``--json`` also as a document on
     standard output; with ``-vv`` the traceback as well."""
     if as_json:
-        print_json({"error": error_fields(error)})
+        # Standard output may be what the error is about.
+        with suppress(OSError):
+            print_json({"error": error_fields(error)})
     click.echo(
         click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {plain(error.message)}",
         err=True,

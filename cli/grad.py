@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--optimizer",
-    metavar="NAME[:KEY=VALUE,...]",
-    help="sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, adamax or ftrl.",
+    metavar="SPEC",
+    help="NAME or NAME:KEY=VALUE,...; NAME is sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, "
+    "adamax or ftrl.",
 )
 @output_option
 @common

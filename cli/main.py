@@ -23,6 +23,10 @@ COMMANDS = {
 }
 
 
+# Set by a completion script: what the shell asks for.
+_COMPLETION = "_TFG_COMPLETE"
+
+
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -56,14 +60,22 @@ def tfg() -> None:
 def main() -> NoReturn:
     """Runs the command line and exits: 0 it holds or ran, 1 it does not, 2 a wrong command line, 130
     interrupted."""
+    if _COMPLETION in os.environ:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(tfg, {}, "tfg", _COMPLETION, os.environ[_COMPLETION]))
     arguments = sys.argv[1:]
     console.print_anything()
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
     try:
-        # Without standalone mode click returns the status of an Exit, and a command's own result else.
-        result = tfg.main(arguments, prog_name="tfg", standalone_mode=False)
-        sys.stdout.flush()
-        status = result if isinstance(result, int) else 0
+        # Not by click's main, which has its own mind about pipes, interruptions and statuses.
+        with tfg.make_context("tfg", list(arguments)) as context:
+            tfg.invoke(context)
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
+        status = 0
+    except click.exceptions.Exit as leaving:
+        status = leaving.exit_code
     except TfgError as error:
         console.print_error(error, as_json=as_json, verbose=verbose)
         status = 1
@@ -77,7 +89,10 @@ def main() -> NoReturn:
         console.note("interrupted")
         status = 130
     except BrokenPipeError:
-        status = _quiet_pipe()
+        status = _without_reader()
+    except OSError as error:
+        console.print_error(_refused(error), as_json=as_json, verbose=verbose)
+        status = _without_reader(1)
     except MemoryError as error:
         console.print_error(TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory: {error}"), as_json=as_json)
         status = 1
@@ -112,7 +127,13 @@ def _bug(error: Exception) -> TfgError:
     return made
 
 
-def _quiet_pipe() -> int:
-    """The reader of standard output has gone: so do we, without a word, as other filters do."""
+def _refused(error: OSError) -> TfgError:
+    """What the system refuses where nobody expects it, such as standard output on a full disk."""
+    named = f" {error.filename!r}" if error.filename else ""
+    return TfgError(Status.UNKNOWN, f"the system refuses{named}: {error.strerror or error}")
+
+
+def _without_reader(status: int = 0) -> int:
+    """Nobody reads standard output any more: we go, without a word, as other filters do."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
+    return status

@@ -181,7 +181,7 @@ class _Run:
         if options.output is not None:
             if not options.fetches:
                 raise console.UsageError("-o saves what is fetched", hint="add --fetch NAME")
-            arrays.check_output(options.output, len(set(options.fetches)))
+            arrays.check_output(options.output, set(options.fetches))
         written = [path.absolute() for path in (options.output, options.state, options.trace) if path]
         if len(set(written)) < len(written):
             raise console.UsageError("two results are to be written to one file")

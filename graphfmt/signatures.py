@@ -217,7 +217,7 @@ class Signature:
         """
         bound = self._bound(node)
         given = len(node.inputs)
-        while given and node.inputs[given - 1][0] == "^":
+        while given and node.inputs[given - 1][:1] == "^":
             given -= 1
         if given != len(bound.input_types):
             raise invalid(f"operation {self.name} takes {len(bound.input_types)} inputs, not {given}")

@@ -15,7 +15,7 @@ from ..graphfmt.files import read_file, written
 from ..graphfmt.names import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
     from zipfile import ZipFile
 
@@ -175,16 +175,27 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
         _WRITERS[path.suffix.lower()](temporary, arrays)
 
 
-def check_output(path: Path, count: int) -> None:
+def check_output(path: Path, names: Collection[str]) -> None:
     """Raises INVALID_ARGUMENT, before anything runs, for a file that ``save`` could not write."""
+    count = len(names)
     if path.suffix.lower() not in _WRITERS:
         raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
     if path.suffix.lower() == ".npy" and count != 1:
         raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
+    if path.suffix.lower() == ".h5":
+        _check_groups(names)
     if not path.parent.is_dir():
         raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
     if path.is_dir():
         raise TfgError(Status.FAILED_PRECONDITION, f"{str(path)!r} is a folder")
+
+
+def _check_groups(names: Collection[str]) -> None:
+    """HDF5 reads a slash as TensorFlow means it, as a folder, and a folder is no dataset as well."""
+    for name in names:
+        inner = next((other for other in names if other.startswith(f"{name}/")), None)
+        if inner is not None:
+            raise invalid(f"a .h5 file cannot hold both {name!r} and {inner!r}", hint="use .npz")
 
 
 def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -204,7 +215,8 @@ def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
 def _write_h5(path: Path, arrays: Mapping[str, Array]) -> None:
     import h5py
 
-    with h5py.File(path, "w") as file:
+    # The empty file is locked by its maker already.
+    with h5py.File(path, "w", locking=False) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=_without_objects(array))
 

@@ -100,12 +100,12 @@ def _write_file(path: Path, state: State) -> None:
     with h5py.File(path, "w", libver="v110", locking=False) as file:
         entries = [
             _write_dataset(file, key, name, array)
-            for key, arrays in state.resources.items()
-            for name, array in arrays.items()
+            for key, arrays in sorted(state.resources.items())
+            for name, array in sorted(arrays.items())
         ]
         record = {
             "datasets": entries,
-            "resources": [list(key) for key in state.resources],
+            "resources": [list(key) for key in sorted(state.resources)],
             "notes": dict(state.notes),
         }
         text = json.dumps(record, sort_keys=True)

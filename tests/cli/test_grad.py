@@ -1,0 +1,98 @@
+"""``tfg grad``: gradients and training steps from the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tfg
+
+from .command import is_diagnostic, run_tfg, write
+from .graphs import FLOAT, ONE, node, placeholder
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [], name="x")
+    w = g.VariableV2(shape=[], dtype="float", name="w")
+    g.Assign(w, 2.0, name="assign")
+    g.Mul(g.Identity(w), x * x, name="y")
+    g.Floor(x, name="steps")
+    tfg.save(g.graph(), tmp_path / "g.pbtxt")
+
+
+def test_the_gradient_of_a_placeholder_through_a_pipe() -> None:
+    text = run_tfg("grad", "g.pbtxt", "--loss", "y", "--wrt", "x", "-o", "-")
+    assert (text.status, text.err) == (0, "")
+    line = ("--feed", "w=2", "--feed", "x=3", "--fetch", "grad/x")
+    assert run_tfg("run", "-", *line, stdin=text.out).out == "grad/x = 12.0\n"
+
+
+@pytest.mark.parametrize("name", ["o.pbtxt", "o.pb"])
+def test_variables_are_the_default_and_either_format_will_do(name: str) -> None:
+    outcome = run_tfg("grad", "g.pbtxt", "--loss", "y", "-o", name)
+    assert outcome.status == 0
+    assert outcome.out == ""
+    assert "nodes added, with grad/w" in outcome.err
+    assert (
+        run_tfg("run", name, "--feed", "x=3", "--init", "assign", "--fetch", "grad/w").out == "grad/w = 9.0\n"
+    )
+
+
+def test_several_by_pattern_as_json() -> None:
+    outcome = run_tfg("grad", "g.pbtxt", "--loss", "y:0", "--wrt", "[wx]", "-o", "o.pb", "--json")
+    assert outcome.json["results"] == ["grad/x", "grad/w"]
+    assert outcome.err == ""
+
+
+def test_a_training_step() -> None:
+    options = ("--optimizer", "sgd:learning_rate=0.5", "-o", "o.pbtxt")
+    assert run_tfg("grad", "g.pbtxt", "--loss", "y", *options).status == 0
+    line = ("run", "o.pbtxt", "--init", "init", "--target", "train", "--feed", "x=1", "--state", "s.h5")
+    assert run_tfg(*line, "--steps", "3").status == 0
+    assert run_tfg("run", "o.pbtxt", "--state", "s.h5", "--fetch", "w").out == "w = 0.5\n"
+    assert run_tfg("validate", "o.pbtxt").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "why"),
+    [
+        (["--loss", "Y"], "NOT_FOUND", "did you mean 'y'?"),
+        (["--loss", "y:7"], "INVALID_ARGUMENT", "no output 'y:7'"),
+        (["--loss", "^y"], "INVALID_ARGUMENT", "no output '^y'"),
+        (["--loss", ""], "INVALID_ARGUMENT", "is not of the form"),
+        (["--loss", "y", "--wrt", "z"], "NOT_FOUND", "no variable or placeholder"),
+        (["--loss", "y", "--wrt", ""], "INVALID_ARGUMENT", "is not of the form"),
+        (["--loss", "y", "--wrt", "x:2"], "INVALID_ARGUMENT", "no output 'x:2'"),
+        (["--loss", "x"], "INVALID_ARGUMENT", "name one: --wrt NAME"),
+        (["--loss", "steps", "--wrt", "w"], "INVALID_ARGUMENT", "does not depend on 'w'"),
+        (["--loss", "y", "--optimizer", "adm"], "INVALID_ARGUMENT", "did you mean 'adam'?"),
+        (["--loss", "y", "--optimizer", "adam:rate=1"], "INVALID_ARGUMENT", "no hyperparameter 'rate'"),
+        (["--loss", "y", "--optimizer", "adam:learning_rate=x"], "INVALID_ARGUMENT", "is not a number"),
+    ],
+)
+def test_what_has_no_gradient(options: list[str], status: str, why: str) -> None:
+    outcome = run_tfg("grad", "g.pbtxt", *options, "-o", "o.pbtxt")
+    assert outcome.status == 1
+    assert is_diagnostic(outcome, status, why)
+    assert not Path("o.pbtxt").exists()
+
+
+def test_the_operation_without_gradient_is_named() -> None:
+    text = placeholder("x", shape="") + node("u", "NextAfter", "x", "one", T=FLOAT) + ONE
+    text += node("y", "Angle", "z", T="type: DT_COMPLEX64", Tout=FLOAT) + placeholder("z", "DT_COMPLEX64", "")
+    write(Path(), "g.pbtxt", text)
+    for loss, wrt in (("u", "x"), ("y", "z")):
+        outcome = run_tfg("grad", "g.pbtxt", "--loss", loss, "--wrt", wrt, "-o", "o.pb")
+        assert outcome.status == 0 or is_diagnostic(outcome, "INVALID_ARGUMENT", f'node "{loss}"')
+
+
+@pytest.mark.parametrize("place", ["none/o.pbtxt", ".", "o.pbtxt/x"])
+def test_a_place_that_cannot_be_written(place: str) -> None:
+    Path("o.pbtxt").touch()
+    outcome = run_tfg("grad", "g.pbtxt", "--loss", "y", "-o", place)
+    assert outcome.status == 1
+    assert "INTERNAL" not in outcome.err
+    assert "cannot be written" in outcome.err

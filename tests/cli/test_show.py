@@ -1,0 +1,66 @@
+"""``tfg show``: what is inside a graph, whatever file it is in."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+import tfg
+from tfg.graphfmt.binary import graph_to_bytes
+from tfg.graphfmt.schema import graph_pb2, meta_graph_pb2
+
+from .command import matches_golden, run_tfg, write
+from .graphs import FLOAT, node
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_graph_for_a_person(training: Path) -> None:
+    outcome = run_tfg("show", training.name)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert matches_golden("show.txt", outcome.out)
+
+
+def test_a_graph_as_json(training: Path) -> None:
+    document = run_tfg("show", training.name, "--json").json
+    assert document["nodes"] == len(tfg.load(training).nodes)
+    assert document["parameters"] == 3
+    assert document["inputs"][0] == {
+        "name": "x", "op": "Placeholder", "dtype": "float", "shape": [None, 2], "bytes": None
+    }  # fmt: skip
+    assert {v["name"]: v["bytes"] for v in document["variables"]} == {"w": 8, "count": 8}
+
+
+def test_the_line_it_shows_runs(training: Path) -> None:
+    line = run_tfg("show", training.name, "--json").json["run"]
+    outcome = run_tfg(*shlex.split(line)[1:])
+    assert outcome.status == 0, outcome.err
+
+
+def test_a_graph_with_nothing_to_run_shows_no_line(tmp_path: Path) -> None:
+    graph = write(tmp_path, "g.pbtxt", node("a", "Neg", "a", T=FLOAT))
+    assert "run it" not in run_tfg("show", graph).out
+    assert run_tfg("show", graph, "--json").json["run"] is None
+    empty = write(tmp_path, "e.pbtxt", "")
+    assert run_tfg("show", empty).out == f"{empty}: 0 nodes, producer 0\n"
+
+
+def test_every_kind_of_file_shows_the_same(training: Path, tmp_path: Path) -> None:
+    graph = tfg.load(training)
+    meta = meta_graph_pb2.MetaGraphDef()
+    meta.meta_info_def.tags.append("serve")
+    meta.graph_def.CopyFrom(graph_pb2.GraphDef.FromString(graph_to_bytes(graph)))
+    model = meta_graph_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
+    (tmp_path / "g.pb").write_bytes(graph_to_bytes(graph))
+    (tmp_path / "g.meta").write_bytes(meta.SerializeToString())
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(model.SerializeToString())
+    expected = run_tfg("show", "train.pbtxt").out
+    for name in ("g.pb", "g.meta", "model"):
+        assert run_tfg("show", name).out == expected.replace("train.pbtxt", name)
+    for data in ((tmp_path / "g.pb").read_bytes(), training.read_bytes()):
+        assert run_tfg("show", "-", stdin=data).out == expected.replace("train.pbtxt", "-")
