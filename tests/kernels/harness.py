@@ -249,7 +249,8 @@ def pack(store: dict[str, Any], prefix: str, arrays: Sequence[Any]) -> None:
         if array is None:
             store[f"{prefix}{i}/none"] = np.array(True)
             continue
-        array = np.asarray(array)
+        # An array of fixed-size strings would lose the zeros at their ends.
+        array = np.asarray(array, object if isinstance(array, bytes) else None)
         dtype = dtypes.of_numpy(array.dtype)
         store[f"{prefix}{i}/dtype"] = np.array(dtype.name)
         if dtype is dtypes.string:
