@@ -24,7 +24,7 @@ BAD = {
     "shape product overflows": const("a", f"tensor_shape {{ {dims(*[999_999_999] * 3)} }}"),
     "negative dimension": const("a", f"tensor_shape {{ {dims(-5)} }}"),
     "unknown dimension": const("a", f"tensor_shape {{ {dims(-1)} }}"),
-    "few values for a huge shape": const("a", f"tensor_shape {{ {dims(1 << 40)} }} float_val: 1 float_val: 2"),
+    "few values, huge shape": const("a", f"tensor_shape {{ {dims(1 << 40)} }} float_val: 1 float_val: 2"),
     "more values than the shape": const("a", "tensor_shape { } float_val: 1 float_val: 2"),
     "short content": const("a", f'tensor_shape {{ {dims(4)} }} tensor_content: "abc"'),
     "list too long": ONE + node("a", "AddN", "one", N="i: 1000000000", T=FLOAT),
