@@ -8,6 +8,7 @@ import numpy as np
 
 from ..graphfmt.errors import invalid
 from . import shapes
+from .binding import PASS_ON
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
 from .registry import op
@@ -82,16 +83,12 @@ snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_same_facts)
 identity_n = op("IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)", shape=_same_facts)
 
 
-def _input(x: Any) -> Any:
-    return x
-
-
 def _inputs(*values: Any) -> list[Any]:
     return list(values)
 
 
 def _bind_to_input(b: Binding) -> Any:
-    return _input
+    return PASS_ON
 
 
 for _op in (identity, stop_gradient, prevent_gradient, placeholder_with_default, snapshot):
