@@ -108,7 +108,10 @@ def _(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
 
 @identity_n.gradient
 def _(g: GraphBuilder, node: NodeView, *dys: Any) -> Any:
-    return dys
+    """An output that nothing depends on has a gradient of zeros, as if it were used for nothing."""
+    return [
+        g.zeros_like(x) if dy is None and x.dtype.is_differentiable else dy for x, dy in zip(node.inputs, dys)
+    ]
 
 
 @prevent_gradient.gradient

@@ -171,3 +171,33 @@ def moving_averages() -> Model:
     with tf.control_dependencies([kept]):
         shown = [tf.identity(s) for s in shadows]
     return Model([rate, cosine, natural, inverse, *shown], fed((x, given)), apart=[kept], steps=5, loss=loss)
+
+
+@model
+def watched_training() -> Model:
+    """Learning rates that fall in every way, summaries, and gradients of rows cut by their norm."""
+    ids, given = entry("ids", numbers(5, limit=4))
+    step = v1.train.get_or_create_global_step()
+    rates = [
+        v1.train.polynomial_decay(0.5, step, 4, 0.01, power=2.0),
+        v1.train.cosine_decay(0.1, step, 5),
+        v1.train.linear_cosine_decay(0.1, step, 5),
+        v1.train.natural_exp_decay(0.1, step, 2, 0.5),
+        v1.train.inverse_time_decay(0.1, step, 2, 0.5, staircase=True),
+    ]
+    table = weight("table", 4, 3)
+    rows = tf.nn.embedding_lookup(table, ids)
+    loss = tf.reduce_mean(tf.square(rows - 1.0)) + 0.1 * tf.reduce_mean(tf.abs(table))
+    v1.summary.scalar("loss", loss)
+    v1.summary.histogram("ids", ids)
+    summaries = v1.summary.merge_all()
+    optimizer = v1.train.MomentumOptimizer(rates[0], 0.9)
+    rows_loss = tf.reduce_sum(tf.tanh(rows))
+    slopes, norm = tf.clip_by_global_norm(v1.gradients([loss, rows_loss], [table]), 0.5)
+    row_slopes, row_norm = tf.clip_by_global_norm(v1.gradients(rows_loss, [table]), 0.5)
+    by_rows = v1.train.AdagradOptimizer(0.1).apply_gradients(zip(row_slopes, [table]))
+    train = optimizer.apply_gradients(zip(slopes, [table]), global_step=step)
+    length = tf.strings.length(summaries)
+    return Model(
+        [*rates, norm, row_norm, length], fed((ids, given)), apart=[train, by_rows], steps=4, loss=loss
+    )

@@ -32,12 +32,13 @@ from .tensorflow_runner import plain_config  # noqa: E402
 
 CONTROL_FLOW = {"Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit"} | {
     *("NextIteration", "RefNextIteration", "LoopCond", "If", "StatelessIf", "While", "StatelessWhile"),
-    *("PartitionedCall", "StatefulPartitionedCall"),
+    *("PartitionedCall", "StatefulPartitionedCall", "TensorArrayV3", "StackV2"),
 }
 
 
 def reads_of_variables() -> list[Any]:
-    return [tf.identity(v, name=f"read_{v.op.name.replace('/', '_')}") for v in v1.global_variables()]
+    variables = [*v1.global_variables(), *v1.local_variables()]
+    return [tf.identity(v, name=f"read_{v.op.name.replace('/', '_')}") for v in variables]
 
 
 def written(folder: Path, *, text: bool) -> Path:
@@ -75,7 +76,7 @@ class Pair:
     def __init__(self, model: Model, folder: Path, *, text: bool) -> None:
         self.model = model
         self.reads = reads_of_variables()
-        self.init = v1.global_variables_initializer()
+        self.init = tf.group(v1.global_variables_initializer(), v1.local_variables_initializer())
         self.graph = tfg.load(written(folder, text=text))
         missing = missing_operations(self.graph)
         if not CONTROL_FLOW.isdisjoint(missing):

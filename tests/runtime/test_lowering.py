@@ -323,3 +323,16 @@ def test_a_graph_written_and_read_gives_the_same(seed: int) -> None:
     text = textreader.read_graph(textwriter.write_graph(step.graph), "graph.pbtxt")
     assert results(step, text) == expected
     assert results(step, binary.graph_from_bytes(binary.graph_to_bytes(step.graph), "graph.pb")) == expected
+
+
+def test_a_reference_is_read_as_late_as_can_be() -> None:
+    g = GraphBuilder()
+    v = g.VariableV2(shape=[2], dtype="float", name="v")
+    g.Assign(v, np.zeros(2, np.float32), name="init")
+    read = g.Identity(v, name="read")
+    update = g.AssignAdd(v, np.ones(2, np.float32), name="update")
+    with g.control_dependencies([update]):
+        g.Identity(read, name="after")
+    session = Session(g.graph())
+    session.run(targets=["init"])
+    assert session.run(["after"])[0].tolist() == [1, 1]
