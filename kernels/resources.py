@@ -109,7 +109,11 @@ class Variable:
 
     def load(self, state: dict[str, Array]) -> None:
         if "value" in state:
-            self.assign(np.asarray(state["value"]))
+            value = np.asarray(state["value"])
+            if value.dtype != self.dtype.numpy:
+                held = dtypes.of_numpy(value.dtype)
+                raise invalid(f"variable {self.name!r} is {self.dtype}, but the saved value is {held}")
+            self.assign(value)
         else:
             self.clear()
 

@@ -378,13 +378,20 @@ def test_a_read_only_state_is_refused_before_the_steps(
     assert ran == []
 
 
-def test_the_state_of_another_graph(training: Path) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "size", "why"),
+    [
+        ("DT_FLOAT", 3, "variable 'w' has shape [3], and cannot be assigned a value of shape [2]"),
+        ("DT_DOUBLE", 2, "variable 'w' is double, but the saved value is float"),
+    ],
+)
+def test_the_state_of_another_graph(training: Path, dtype: str, size: int, why: str) -> None:
     run(training, *TRAIN, "--steps", "1", "--state", "s.h5")
-    variable = node("w", "VariableV2", dtype=FLOAT, shape=f"shape {{ {dims(3)} }}")
-    other = write(Path(), "other.pbtxt", variable + node("y", "Identity", "w", T=FLOAT))
+    variable = node("w", "VariableV2", dtype=f"type: {dtype}", shape=f"shape {{ {dims(size)} }}")
+    other = write(Path(), "other.pbtxt", variable + node("y", "Identity", "w", T=f"type: {dtype}"))
     before = Path("s.h5").read_bytes()
     outcome = run(other, "--fetch", "y", "--state", "s.h5")
-    assert is_diagnostic(outcome, "INVALID_ARGUMENT", "'w' has shape [3]", "shape [2]", 'node "w"')
+    assert is_diagnostic(outcome, "INVALID_ARGUMENT", why, 'node "w"')
     assert Path("s.h5").read_bytes() == before
 
 
