@@ -50,13 +50,15 @@ def lower(
     results: Sequence[Endpoint],
     *,
     traced: bool = False,
+    read: bool = True,
 ) -> Segment:
     """Writes and compiles the function that takes the values of ``arguments`` (one that is None is not
-    looked at) and gives those of ``results``; references among the results are read.
+    looked at) and gives those of ``results``; references among the results are read, unless ``read`` is
+    False because another function is to take them.
 
     A traced function calls ``ctx.record(place)`` after every line; an untraced one knows nothing of it.
     """
-    writer = _Writer(liveness.analyse(lines, results), facts)
+    writer = _Writer(liveness.analyse(lines, results), facts, read)
     return writer.write(lines, arguments, results, traced)
 
 
@@ -66,6 +68,7 @@ class _Writer:
 
     live: Liveness
     facts: Mapping[str, Sequence[Fact]]
+    read: bool
     names: dict[Endpoint, str] = field(default_factory=dict[Endpoint, str])
     namespace: dict[str, Any] = field(default_factory=lambda: {"reuse": _reuse, "reuse_other": _reuse_other})
     free: list[str] = field(default_factory=list[str])
@@ -98,7 +101,8 @@ class _Writer:
     def _result(self, result: Endpoint) -> str:
         value = self.live.source.get(result, result)
         name = self._name(value)
-        return f"{name}.read()" if self.facts[value.node][value.port].dtype.is_ref else name
+        is_ref = self.facts[value.node][value.port].dtype.is_ref
+        return f"{name}.read()" if is_ref and self.read else name
 
     def _name(self, value: Endpoint) -> str:
         """The expression for a value; constants become globals when first named."""
@@ -106,7 +110,7 @@ class _Writer:
         if found is None:
             constant = self.facts[value.node][value.port].constant
             assert constant is not None, value
-            found = self.names[value] = self._global("c", _scalar_or_array(constant))
+            found = self.names[value] = self._global("c", scalar_or_array(constant))
         return found
 
     def _global(self, prefix: str, thing: Any) -> str:
@@ -203,7 +207,7 @@ def _repeats(shape: Any, output: Any) -> bool:
     return any(a is not None and b is not None and a != b for a, b in zip(shape.dims, output.dims))
 
 
-def _scalar_or_array(constant: Any) -> Any:
+def scalar_or_array(constant: Any) -> Any:
     """Rank-0 numbers as numpy scalars, which Python's operators handle five times as fast as arrays."""
     return constant[()] if constant.ndim == 0 and constant.dtype != object else constant
 

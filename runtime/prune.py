@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import did_you_mean
+from .rereads import reread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,7 +64,7 @@ def prune(graph: Graph, asked: Signature) -> Pruned:
     ]
     nodes = [_rewired(node, stand_ins) for node in graph.nodes if node.name in needed]
     arguments = tuple(stand_ins[source] if stand_ins[source] in needed else None for source in feeds)
-    return Pruned(graph.with_nodes([*added, *nodes]), arguments, fetches, targets)
+    return Pruned(reread(graph.with_nodes([*added, *nodes])), arguments, fetches, targets)
 
 
 def _feeds(graph: Graph, names: Iterable[str]) -> list[Endpoint]:

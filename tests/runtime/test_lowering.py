@@ -325,14 +325,17 @@ def test_a_graph_written_and_read_gives_the_same(seed: int) -> None:
     assert results(step, binary.graph_from_bytes(binary.graph_to_bytes(step.graph), "graph.pb")) == expected
 
 
-def test_a_reference_is_read_as_late_as_can_be() -> None:
+def test_a_reference_is_read_again_after_an_update() -> None:
     g = GraphBuilder()
     v = g.VariableV2(shape=[2], dtype="float", name="v")
     g.Assign(v, np.zeros(2, np.float32), name="init")
     read = g.Identity(v, name="read")
-    update = g.AssignAdd(v, np.ones(2, np.float32), name="update")
+    update = g.AssignAdd(v, read + 1.0, name="update")
     with g.control_dependencies([update]):
-        g.Identity(read, name="after")
+        g.Neg(read, name="after")
+        g.AddV2(g.AssignAdd(v, read, name="again"), read, name="twice")
     session = Session(g.graph())
     session.run(targets=["init"])
-    assert session.run(["after"])[0].tolist() == [1, 1]
+    assert session.run(["after"])[0].tolist() == [-1, -1]
+    session.run(targets=["init"])
+    assert session.run(["twice"])[0].tolist() == [4, 4]
