@@ -157,7 +157,7 @@ def _with_values(
     size = output.shape.size
     if size is not None and size > MAX_ELEMENTS:
         return outputs
-    foldable = not op.stateful and op.name != "PlaceholderWithDefault"
+    foldable = not op.stateful and not op.steers and op.name != "PlaceholderWithDefault"
     if foldable and context.facts and all(f.constant is not None for f in context.facts):
         return (_fold(op, node, bound, context.facts, output),)
     if op.elements_function is None:

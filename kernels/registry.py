@@ -57,6 +57,7 @@ class Op:
     commutative: bool
     fresh: bool
     asynchronous: bool
+    steers: bool
     ufunc: str
     operator: str
     kernel_types: dict[str, frozenset[str]]
@@ -136,6 +137,7 @@ def op(
     commutative: bool = False,
     fresh: bool = False,
     asynchronous: bool = False,
+    steers: bool = False,
     ufunc: str = "",
     operator: str = "",
     kernel_types: dict[str, str] | None = None,
@@ -152,6 +154,7 @@ def op(
             either may be written over once the last reader has gone.
         asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
             calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
+        steers: it decides which nodes run, or in which iteration of a loop; the scheduler knows it by name.
         ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
         operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
         kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
@@ -165,7 +168,7 @@ def op(
         raise ValueError(f"operation {name} is declared twice")
     types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
     declared = Op(
-        name, text, shape, stateful, differentiable, commutative, fresh, asynchronous, ufunc, operator, types
+        name, text, shape, stateful, differentiable, commutative, fresh, asynchronous, steers, ufunc, operator, types
     )
     declared.family = _declaring_family()
     if ufunc:

@@ -55,15 +55,19 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
     not wait for that.
     """
     by_name = {line.name: line for line in lines}
-    wanted = set(ends)
-    for line in reversed(lines):
-        if line.name not in wanted:
+    wanted: set[str] = set()
+    stack = [name for name in ends if name in by_name]
+    while stack:
+        name = stack.pop()
+        if name in wanted:
             continue
+        wanted.add(name)
+        line = by_name[name]
         for text in line.prepared.node.inputs:
             source = endpoint(text)
             producer = by_name.get(source.node)
             if producer is not None and (source.is_control or not line.is_constant or producer.is_constant):
-                wanted.add(source.node)
+                stack.append(source.node)
     return _with_late_reads([line for line in lines if line.name in wanted])
 
 

@@ -19,8 +19,8 @@ from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
 from .analysis import Prepared, prepare
 from .liveness import Line, needed_lines
-from .lowering import Segment, lower
-from .prune import Signature, prune
+from .lowering import Segment, lower, scalar_or_array
+from .prune import Pruned, Signature, prune
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,6 +170,8 @@ def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
 
 def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
     pruned = prune(graph, asked)
+    if any(node.op in _ENTERS for node in pruned.graph.nodes):
+        _check_loops(pruned)
     prepared = prepare(pruned.graph)
     facts = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches):
@@ -181,24 +183,40 @@ def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
     lines = [_line(graph, p) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
-    waits = any(line.prepared.op.asynchronous for line in lines)
+    scheduled = any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
     return Plan(
         graph=pruned.graph,
         feeds=feeds,
         fetches=pruned.fetches,
         arguments=arguments,
-        constants=_constants(lines) if waits else {},
-        segment=None if waits else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=_cut(lines, facts, pruned.fetches) if waits else None,
+        constants=_constants(lines) if scheduled else {},
+        segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
+        cut=_cut(lines, facts, [a for a in arguments if a], pruned.fetches) if scheduled else None,
         changes_state=any(_changes_state(line.prepared) for line in lines),
     )
 
 
-def _cut(lines: Sequence[Line], facts: Mapping[str, Sequence[Fact]], fetches: Sequence[Endpoint]) -> Cut:
-    # Few graphs have nodes that wait; the others start without the machinery.
+_ENTERS = frozenset({"Enter", "RefEnter"})
+
+
+def _check_loops(pruned: Pruned) -> None:
+    from .frames import check_fetches, check_whole, frames
+
+    found = frames(pruned.graph)
+    check_fetches(pruned.graph, found, pruned.fetches)
+    check_whole(pruned.graph, found)
+
+
+def _cut(
+    lines: Sequence[Line],
+    facts: Mapping[str, Sequence[Fact]],
+    given: Sequence[Endpoint],
+    fetches: Sequence[Endpoint],
+) -> Cut:
+    # Few graphs have nodes that wait or steer; the others start without the machinery.
     from .units import cut
 
-    return cut(lines, facts, fetches)
+    return cut(lines, facts, given, fetches)
 
 
 def _line(graph: Graph, prepared: Prepared) -> Line:
@@ -214,7 +232,9 @@ def _line(graph: Graph, prepared: Prepared) -> Line:
 
 def _constants(lines: Sequence[Line]) -> dict[Endpoint, Any]:
     return {
-        Endpoint(line.name, 0): line.prepared.output_facts[0].constant for line in lines if line.is_constant
+        Endpoint(line.name, 0): scalar_or_array(line.prepared.output_facts[0].constant)
+        for line in lines
+        if line.is_constant
     }
 
 

@@ -1,37 +1,49 @@
 """What runs when: a pure state machine, without threads, clocks or numpy.
 
-A program is a graph of *units*: a segment of nodes that runs as one call, or a single node that may have to
-wait (a queue, a receive). Events go in, instructions come out: ``start`` and ``finished`` each give the units
-that have become ready; whoever carries them out reports back.
+A program is a graph of *units*: a segment of nodes that runs as one call, or a single node that may wait or
+steer. Events go in, instructions come out: ``start`` and ``finished`` each tell what to do next, and whoever
+does it reports back.
 
-State, per *tag* (which iteration of which frame; the root frame's is ``()``) and unit:
+Loops run in *frames* (OSDI'16 section 3.4). An Enter takes a value into a frame, which begins there with
+iteration 0; a NextIteration takes it on to the next one, an Exit out again. A *tag* says where something
+happens: ``(("outer", 2), ("inner", 0))`` is the first iteration of the loop "inner" within the third of
+"outer", and ``()`` is the root. Iterations overlap, as many as the frame's ``parallel_iterations`` allow.
 
-``waiting``   inputs that have not arrived
-``dead``      whether one that arrived was dead: then the unit is not run, and all it would give is dead too
-
-A merge is the exception: it is ready with its first live data input once all control inputs are there, and
-dead only when every data input is (OSDI'16 section 3.4).
+A tensor on the branch that is not taken is *dead*: a unit with a dead input is not run, and all it would give
+is dead too. The exceptions: a merge is ready with its first live input, and dead only when all its inputs are;
+a trigger is never dead; a dead NextIteration ends there; a dead Exit counts only if the whole loop ends so.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 CONTROL = -1
 
-# Frames and iterations from the outside in: (("while", 3),) is the fourth iteration of the loop "while".
 Tag = tuple[tuple[str, int], ...]
 ROOT: Tag = ()
 
+# The "iteration" under which a frame's constants are kept.
+CONSTANTS = -1
 
-@dataclass(frozen=True, slots=True)
-class Source:
+
+class Kind(Enum):
+    """How a unit treats its inputs, and where its outputs go."""
+
+    PLAIN = auto()
+    MERGE = auto()
+    TRIGGER = auto()
+    ENTER = auto()
+    EXIT = auto()
+    NEXT_ITERATION = auto()
+
+
+class Source(NamedTuple):
     """An output of a unit, or its control output (port -1)."""
 
     unit: int
@@ -40,12 +52,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``inputs`` are where its values come from, and what it must wait for; ``outputs`` counts its ports."""
+    """``inputs`` are where its values come from, and what it must wait for; ``outputs`` counts its ports.
+    The last three are an Enter's."""
 
     name: str
     inputs: tuple[Source, ...] = ()
     outputs: int = 0
-    is_merge: bool = False
+    kind: Kind = Kind.PLAIN
+    frame: str = ""
+    is_constant: bool = False
+    parallel_iterations: int = 10
 
 
 @dataclass(frozen=True)
@@ -63,26 +79,82 @@ class Program:
                 found[source.unit].append((source.port, number))
         return found
 
+    @cached_property
+    def enters(self) -> dict[str, int]:
+        """How many Enters lead into each frame."""
+        found: dict[str, int] = {}
+        for unit in self.units:
+            if unit.kind is Kind.ENTER:
+                found[unit.frame] = found.get(unit.frame, 0) + 1
+        return found
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The instruction to run a unit; ``live`` tells a merge which port of which unit it is to pass on."""
+
+class Run(NamedTuple):
+    """The instruction to run a unit; ``live`` tells a merge which input it is to pass on."""
 
     unit: int
     tag: Tag = ROOT
     live: Source | None = None
 
 
-@dataclass
-class _Activation:
-    """A unit that waits, under one tag."""
+class Move(NamedTuple):
+    """The instruction to make a unit's outputs known under another tag."""
+
+    unit: int
+    source: Tag
+    target: Tag
+
+
+class Orders(NamedTuple):
+    """What is to be done, in this order: moves, then forgetting what is known under the tags that have come to
+    their end, then the units to run."""
+
+    runs: list[Run]
+    moves: list[Move]
+    ended: list[Tag]
+
+
+@dataclass(slots=True)
+class _Arrivals:
+    """What has arrived at a unit under one tag. ``waiting`` counts inputs, for a merge control inputs alone;
+    ``dead`` counts the dead data inputs of a merge, the dead inputs of others."""
 
     waiting: int
-    controls: int
-    data: int
-    dead: bool = False
+    dead: int = 0
     live: Source | None = None
-    fired: bool = False
+    is_settled: bool = False
+
+
+@dataclass(slots=True)
+class _Iteration:
+    """``active`` counts the units that have been told to run and have not finished, ``frames`` the loops that
+    were entered from here and have not ended."""
+
+    active: int = 0
+    frames: int = 0
+    arrivals: dict[int, _Arrivals] = field(default_factory=dict[int, _Arrivals])
+
+
+@dataclass(eq=False)
+class _Frame:
+    """A loop in progress: where it was entered from, how many Enters have yet to come, the iterations that
+    have not ended, and the newest one's number. ``deferred`` are NextIterations that had to wait because as
+    many iterations were running as may."""
+
+    tag: Tag
+    name: str
+    parent: _Frame | None
+    parent_iteration: int
+    entering: int
+    parallel: int
+    newest: int = 0
+    iterations: dict[int, _Iteration] = field(default_factory=dict[int, _Iteration])
+    constants: list[tuple[int, bool]] = field(default_factory=list[tuple[int, bool]])
+    deferred: list[int] = field(default_factory=list[int])
+    dead_exits: list[int] = field(default_factory=list[int])
+
+    def tag_of(self, iteration: int) -> Tag:
+        return (*self.tag, (self.name, iteration)) if self.parent is not None else ROOT
 
 
 @dataclass
@@ -90,84 +162,214 @@ class Scheduler:
     """The state of one step."""
 
     program: Program
-    running: set[tuple[Tag, int]] = field(default_factory=set[tuple[Tag, int]])
-    dead_outputs: set[tuple[Tag, Source]] = field(default_factory=set[tuple[Tag, Source]])
-    _activations: dict[tuple[Tag, int], _Activation] = field(
-        default_factory=dict[tuple[Tag, int], _Activation]
-    )
+    _frames: dict[Tag, _Frame] = field(default_factory=dict[Tag, _Frame])
+    _orders: Orders = field(default_factory=lambda: Orders([], [], []))
+    _dead: deque[tuple[_Frame, int, int]] = field(default_factory=deque[tuple[_Frame, int, int]])
+    _running: int = 0
 
     @property
     def is_done(self) -> bool:
         """Whether nothing runs; then nothing is ready either, and what has not run waits for ever."""
-        return not self.running
+        return self._running == 0
 
-    def start(self) -> list[Run]:
+    @property
+    def open_frames(self) -> list[str]:
+        """The loops that have begun and not ended."""
+        return sorted({frame.name for frame in self._frames.values() if frame.parent is not None})
+
+    def start(self) -> Orders:
         """The units that wait for nothing."""
-        ready = [Run(number) for number, unit in enumerate(self.program.units) if not unit.inputs]
-        return self._issue(ready)
+        root = _Frame(ROOT, "", None, 0, 0, 1, iterations={0: _Iteration()})
+        self._frames[ROOT] = root
+        for number, unit in enumerate(self.program.units):
+            if not unit.inputs:
+                self._run(root, 0, number, None)
+        return self._take_orders()
 
-    def finished(self, run: Run, dead: Iterable[int] = ()) -> list[Run]:
-        """A unit has run, and of its ports these are dead. Returns the units that have become ready."""
-        self.running.remove((run.tag, run.unit))
-        ready: list[Run] = []
-        deaths = deque([(run.tag, run.unit, frozenset(dead))])
-        while deaths:
-            tag, unit, dead_ports = deaths.popleft()
-            for port in dead_ports:
-                self.dead_outputs.add((tag, Source(unit, port)))
-            for port, reader in self.program.readers[unit]:
-                state = self._activation(tag, reader)
-                verdict = self._arrive(state, Source(unit, port), port in dead_ports)
-                if verdict == "ready":
-                    ready.append(Run(reader, tag, state.live))
-                elif verdict == "dead":
-                    # Nothing of it runs, and the news goes on without anybody's help.
-                    ports = range(CONTROL, self.program.units[reader].outputs)
-                    deaths.append((tag, reader, frozenset(ports)))
-        return self._issue(ready)
+    def finished(self, run: Run, dead: Iterable[int] = ()) -> Orders:
+        """A unit has run, and of its ports these are dead."""
+        self._running -= 1
+        frame, iteration = self._place(run.tag)
+        self._leave(frame, iteration, run.unit, frozenset(dead), is_dead=False)
+        self._bury()
+        return self._take_orders()
 
-    def stuck(self) -> list[str]:
-        """The names of the units that still wait, for an error that says so."""
-        return [self.program.units[unit].name for (_, unit), a in self._activations.items() if not a.fired]
+    def _take_orders(self) -> Orders:
+        orders, self._orders = self._orders, Orders([], [], [])
+        return orders
 
-    def _issue(self, ready: list[Run]) -> list[Run]:
-        self.running.update((run.tag, run.unit) for run in ready)
-        return ready
+    def _place(self, tag: Tag) -> tuple[_Frame, int]:
+        if not tag:
+            return self._frames[ROOT], 0
+        return self._frames[(*tag[:-1], (tag[-1][0], 0))], tag[-1][1]
 
-    def _activation(self, tag: Tag, number: int) -> _Activation:
-        found = self._activations.get((tag, number))
+    def _run(self, frame: _Frame, iteration: int, unit: int, live: Source | None) -> None:
+        frame.iterations[iteration].active += 1
+        self._running += 1
+        self._orders.runs.append(Run(unit, frame.tag_of(iteration), live))
+
+    def _bury(self) -> None:
+        """Carries the news of dead units on, without anybody's help."""
+        while self._dead:
+            frame, iteration, unit = self._dead.popleft()
+            self._leave(frame, iteration, unit, frozenset(), is_dead=True)
+
+    def _leave(
+        self, frame: _Frame, iteration: int, unit: int, dead: frozenset[int], *, is_dead: bool
+    ) -> None:
+        """A unit is through: its outputs go where its kind sends them."""
+        match self.program.units[unit].kind:
+            case Kind.ENTER:
+                self._enter(frame, iteration, unit, is_dead)
+            case Kind.EXIT:
+                self._exit(frame, iteration, unit, is_dead)
+            case Kind.NEXT_ITERATION:
+                if not is_dead:
+                    self._go_on(frame, iteration, unit)
+            case _:
+                self._deliver(frame, iteration, unit, dead, is_dead)
+        frame.iterations[iteration].active -= 1
+        self._end_iterations(frame, iteration)
+
+    def _enter(self, frame: _Frame, iteration: int, unit: int, is_dead: bool) -> None:
+        what = self.program.units[unit]
+        child = self._child(frame, iteration, what)
+        if what.is_constant:
+            if not is_dead:
+                self._move(frame, iteration, unit, child.tag_of(CONSTANTS))
+            child.constants.append((unit, is_dead))
+            for number in list(child.iterations):
+                self._deliver(child, number, unit, frozenset(), is_dead)
+        else:
+            if not is_dead:
+                self._move(frame, iteration, unit, child.tag_of(0))
+            self._deliver(child, 0, unit, frozenset(), is_dead)
+        child.entering -= 1
+        self._end_iterations(child, 0)
+
+    def _child(self, frame: _Frame, iteration: int, what: Unit) -> _Frame:
+        """The frame that an Enter leads to, begun by the first of its Enters."""
+        tag = frame.tag_of(iteration)
+        key = (*tag, (what.frame, 0))
+        found = self._frames.get(key)
         if found is None:
-            inputs = self.program.units[number].inputs
-            controls = sum(source.port == CONTROL for source in inputs)
-            merge = self.program.units[number].is_merge
-            found = _Activation(len(inputs), controls if merge else -1, len(inputs) - controls)
-            self._activations[tag, number] = found
+            found = _Frame(
+                tag, what.frame, frame, iteration, self.program.enters[what.frame], what.parallel_iterations
+            )
+            found.iterations[0] = _Iteration()
+            frame.iterations[iteration].frames += 1
+            self._frames[key] = found
         return found
 
-    def _arrive(self, state: _Activation, source: Source, is_dead: bool) -> str:
-        """Takes note of an input; ``ready`` or ``dead`` if that settles the unit, ``waits`` if not."""
-        state.waiting -= 1
-        if state.controls < 0:
-            state.dead = state.dead or is_dead
-            if state.waiting:
-                return "waits"
-            state.fired = True
-            return "dead" if state.dead else "ready"
-        return self._arrive_at_merge(state, source, is_dead)
+    def _exit(self, frame: _Frame, iteration: int, unit: int, is_dead: bool) -> None:
+        assert frame.parent is not None
+        if not is_dead:
+            self._move(frame, iteration, unit, frame.parent.tag_of(frame.parent_iteration))
+            self._deliver(frame.parent, frame.parent_iteration, unit, frozenset(), False)
+        elif iteration == frame.newest:
+            frame.dead_exits.append(unit)
 
-    def _arrive_at_merge(self, state: _Activation, source: Source, is_dead: bool) -> str:
+    def _go_on(self, frame: _Frame, iteration: int, unit: int) -> None:
+        """A value goes to the next iteration, which begins now if it may."""
+        following = iteration + 1
+        self._move(frame, iteration, unit, frame.tag_of(following))
+        if following > frame.newest:
+            if len(frame.iterations) >= frame.parallel:
+                frame.deferred.append(unit)
+                return
+            self._begin_iteration(frame)
+        self._deliver(frame, following, unit, frozenset(), False)
+
+    def _begin_iteration(self, frame: _Frame) -> None:
+        frame.newest += 1
+        frame.iterations[frame.newest] = _Iteration()
+        frame.dead_exits.clear()
+        for unit, is_dead in frame.constants:
+            self._deliver(frame, frame.newest, unit, frozenset(), is_dead)
+
+    def _move(self, frame: _Frame, iteration: int, unit: int, target: Tag) -> None:
+        self._orders.moves.append(Move(unit, frame.tag_of(iteration), target))
+
+    def _end_iterations(self, frame: _Frame, iteration: int) -> None:
+        """Ends this iteration and those after it that have only waited for it, and at last the frame."""
+        while frame.parent is not None and self._has_ended(frame, iteration):
+            del frame.iterations[iteration]
+            self._orders.ended.append(frame.tag_of(iteration))
+            if frame.deferred:
+                deferred, frame.deferred = frame.deferred, []
+                self._begin_iteration(frame)
+                for unit in deferred:
+                    self._deliver(frame, frame.newest, unit, frozenset(), False)
+            iteration += 1
+        if frame.parent is not None and not frame.iterations and not frame.entering:
+            self._end_frame(frame)
+
+    def _has_ended(self, frame: _Frame, iteration: int) -> bool:
+        state = frame.iterations.get(iteration)
+        if state is None or state.active or state.frames:
+            return False
+        return not frame.entering if iteration == 0 else iteration - 1 not in frame.iterations
+
+    def _end_frame(self, frame: _Frame) -> None:
+        parent, iteration = frame.parent, frame.parent_iteration
+        key = (*frame.tag, (frame.name, 0))
+        if parent is None or key not in self._frames:
+            return
+        del self._frames[key]
+        self._orders.ended.append(frame.tag_of(CONSTANTS))
+        for unit in frame.dead_exits:
+            self._deliver(parent, iteration, unit, frozenset(), True)
+        parent.iterations[iteration].frames -= 1
+        self._end_iterations(parent, iteration)
+
+    def _deliver(self, frame: _Frame, iteration: int, unit: int, dead: frozenset[int], is_dead: bool) -> None:
+        """Takes note of a unit's outputs at all its readers."""
+        units = self.program.units
+        is_dead_enter = is_dead and units[unit].kind is Kind.ENTER
+        for port, reader in self.program.readers[unit]:
+            arrivals = self._arrivals(frame, iteration, reader)
+            dies = is_dead or port in dead
+            kind = units[reader].kind
+            if kind is Kind.MERGE:
+                verdict = self._at_merge(arrivals, units[reader], Source(unit, port), dies, is_dead_enter)
+            else:
+                verdict = _at_plain(arrivals, dies and kind is not Kind.TRIGGER)
+            if verdict == "run":
+                self._run(frame, iteration, reader, arrivals.live)
+            elif verdict == "die":
+                frame.iterations[iteration].active += 1
+                self._dead.append((frame, iteration, reader))
+
+    def _arrivals(self, frame: _Frame, iteration: int, reader: int) -> _Arrivals:
+        known = frame.iterations[iteration].arrivals
+        found = known.get(reader)
+        if found is None:
+            unit = self.program.units[reader]
+            controls = sum(source.port == CONTROL for source in unit.inputs)
+            found = known[reader] = _Arrivals(controls if unit.kind is Kind.MERGE else len(unit.inputs))
+        return found
+
+    def _at_merge(
+        self, arrivals: _Arrivals, unit: Unit, source: Source, dies: bool, is_dead_enter: bool
+    ) -> str:
         if source.port == CONTROL:
-            state.controls -= 1
-        elif is_dead:
-            state.data -= 1
-        elif state.live is None:
-            state.live = source
-        if state.fired or state.controls:
-            return "waits"
-        if state.live is not None:
-            state.fired = True
-            return "ready"
-        if state.data == 0:
-            state.fired = True
-            return "dead"
-        return "waits"
+            arrivals.waiting -= 1
+        elif dies:
+            arrivals.dead += 1
+        elif arrivals.live is None:
+            arrivals.live = source
+        if arrivals.is_settled or arrivals.waiting:
+            return "wait"
+        data = sum(source.port != CONTROL for source in unit.inputs)
+        if arrivals.live is None and arrivals.dead < data and not is_dead_enter:
+            return "wait"
+        arrivals.is_settled = True
+        return "run" if arrivals.live is not None else "die"
+
+
+def _at_plain(arrivals: _Arrivals, dies: bool) -> str:
+    arrivals.waiting -= 1
+    arrivals.dead += dies
+    if arrivals.waiting:
+        return "wait"
+    return "die" if arrivals.dead else "run"

@@ -1,0 +1,126 @@
+"""Branches and loops as the graph itself has them (white paper section 4.4, OSDI'16 section 3.4).
+
+The kernels only pass values on; that a branch is dead, and which iteration a value belongs to, is the
+scheduler's matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ..graphfmt import dtypes
+from ..graphfmt.errors import Status, TfgError, invalid
+from ..graphfmt.shapes import SCALAR, UNKNOWN
+from .binding import PASS_ON
+from .facts import Fact
+from .registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .binding import Binding
+    from .inference import ShapeContext
+
+
+class _Dead:
+    def __repr__(self) -> str:
+        return "DEAD"
+
+
+# What a kernel gives for an output that has no value this time.
+DEAD: Final = _Dead()
+
+
+def _passed(c: ShapeContext) -> Fact:
+    """The input's fact, but not its value: that may differ from iteration to iteration."""
+    return c.facts[0]._replace(dtype=c.bound.output_types[0], constant=None, elements=None)
+
+
+def _bind_to_pass_on(b: Binding) -> Any:
+    return PASS_ON
+
+
+def _switch_facts(c: ShapeContext) -> Sequence[Fact]:
+    c.with_rank("pred", 0)
+    return [_passed(c)] * 2
+
+
+def _switch(xp: Any, data: Any, pred: Any) -> tuple[Any, Any]:
+    """(data, DEAD) where ``pred`` is false, (DEAD, data) where it is true."""
+    if np.ndim(pred):
+        raise invalid(f"the predicate of a Switch must be a scalar, but has shape {list(pred.shape)}")
+    return (DEAD, data) if pred else (data, DEAD)
+
+
+for _name, _kind in (("Switch", "T"), ("RefSwitch", "Ref(T)")):
+    op(
+        f"{_name}(data: {_kind}, pred: bool; T: type) -> (output_false: {_kind}, output_true: {_kind})",
+        shape=_switch_facts,
+        steers=True,
+    ).kernel(_switch)
+
+
+def _merge_facts(c: ShapeContext) -> Sequence[Fact]:
+    """The shape that all inputs have; nothing is known of it where one of them is not known."""
+    shapes = {shape.dims for shape in c.inputs("inputs")}
+    value = Fact(
+        c.bound.output_types[0], c.input(0) if len(shapes) == 1 else UNKNOWN, handle=c.facts[0].handle
+    )
+    return [value, Fact(dtypes.int32, SCALAR)]
+
+
+def _merge(xp: Any, inputs: Sequence[Any]) -> Any:
+    raise AssertionError("which input a Merge passes on is the scheduler's matter")
+
+
+for _name, _list, _kind in (("Merge", "N*T", "T"), ("RefMerge", "Ref(N*T)", "Ref(T)")):
+    op(
+        f"{_name}(inputs: {_list}; T: type, N: int >= 1) -> (output: {_kind}, value_index: int32)",
+        shape=_merge_facts,
+        steers=True,
+    ).kernel(_merge)
+
+for _name, _kind in (("Enter", "T"), ("RefEnter", "Ref(T)")):
+    op(
+        f"{_name}(data: {_kind}; T: type, frame_name: string, is_constant: bool = false, "
+        f"parallel_iterations: int = 10) -> (output: {_kind})",
+        shape=_passed,
+        steers=True,
+    ).bind(_bind_to_pass_on)
+
+for _name, _kind in (
+    ("Exit", "T"),
+    ("NextIteration", "T"),
+    ("RefExit", "Ref(T)"),
+    ("RefNextIteration", "Ref(T)"),
+):
+    op(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})", shape=_passed, steers=True).bind(
+        _bind_to_pass_on
+    )
+
+op("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", shape=_passed).bind(_bind_to_pass_on)
+op("LoopCond(input: bool) -> (output: bool)", shape=_passed).bind(_bind_to_pass_on)
+
+ref_select = op(
+    "RefSelect(index: int32, inputs: Ref(N*T); T: type, N: int >= 1) -> (output: Ref(T))",
+    shape=lambda c: c.facts[1]._replace(shape=UNKNOWN),
+)
+
+
+@ref_select.kernel
+def _(xp: Any, index: Any, inputs: Sequence[Any]) -> Any:
+    if not 0 <= index < len(inputs):
+        raise invalid(f"RefSelect has {len(inputs)} inputs, and none of number {index}")
+    return inputs[int(index)]
+
+
+abort = op(
+    'Abort(; error_msg: string = "", exit_without_error: bool = false)', shape=lambda c: [], stateful=True
+)
+
+
+@abort.kernel
+def _(xp: Any, *, error_msg: str, node_name: str) -> Any:
+    raise TfgError(Status.ABORTED, error_msg or f"Abort was run at node {node_name!r}")
