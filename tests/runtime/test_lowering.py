@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt import binary, textreader, textwriter
 from tfg.graphfmt.errors import TfgError
-from tfg.graphfmt.graph import Graph
+from tfg.graphfmt.graph import Graph, Node
+from tfg.kernels import binding, registry
 from tfg.kernels.builder import GraphBuilder, Tensor
 from tfg.kernels.resources import Variable
 from tfg.runtime.session import Session
@@ -69,7 +70,7 @@ class Made:
         try:
             for node in fresh:
                 facts = {e.node: self.g.facts_of(e.node) for e in node.data_inputs}
-                outputs = reference.call(graph, node, facts, self.values, self.context)
+                outputs = computed(node, facts, self.values, self.context)
                 self.values[node.name, 0] = None
                 self.values.update({(node.name, port): v for port, v in enumerate(outputs)})
         except (TfgError, ValueError):
@@ -85,6 +86,22 @@ class Made:
         """Any tensor of that rank, a recent one more often than not."""
         of_rank = [t for t in self.floats if rank is None or len(self.shape(t)) == rank]
         return self.pick.choice(of_rank[-4:] if self.pick.random() < 0.8 else of_rank)
+
+
+def computed(node: Node, facts: Any, values: Any, context: Any) -> list[Any]:
+    """A node's outputs, from the values of its inputs."""
+    op = registry.get(node.op)
+    bound = op.signature.bind(node)
+    inputs = [values[e.node, e.port] for e in node.data_inputs]
+    arguments = [
+        v.read() if isinstance(v, Variable) and not t.is_ref and t.name != "resource" else v
+        for v, t in zip(inputs, bound.input_types)
+    ]
+    kernel = binding.bind(op, node, bound, [facts[e.node][e.port] for e in node.data_inputs], np)
+    with np.errstate(all="ignore"):
+        result = kernel(*([context] if op.takes_context else []), *arguments)
+    flat = len(bound.output_types) != 1 or any(a.is_list for a in op.signature.outputs)
+    return list(result) if flat else [result]
 
 
 def start(pick: random.Random) -> Made:
