@@ -48,12 +48,7 @@ class Liveness:
 
 def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
     """The lines that the ends need; what is fed has none. A constant needs its control inputs, but none of
-    its data inputs unless those have been folded too and stand behind control inputs of their own.
-
-    Reference variables are read as late as can be: in TensorFlow the Identity that reads one shares its
-    memory, so what is computed from it after an update sees the update, even where the Identity itself does
-    not wait for that.
-    """
+    its data inputs unless those have been folded too and stand behind control inputs of their own."""
     by_name = {line.name: line for line in lines}
     wanted: set[str] = set()
     stack = [name for name in ends if name in by_name]
@@ -68,26 +63,7 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
             producer = by_name.get(source.node)
             if producer is not None and (source.is_control or not line.is_constant or producer.is_constant):
                 stack.append(source.node)
-    return _with_late_reads([line for line in lines if line.name in wanted])
-
-
-def _with_late_reads(lines: Sequence[Line]) -> list[Line]:
-    late = {line.name: line for line in lines if _is_free_read(line.prepared)}
-    ordered: list[Line] = []
-    for line in lines:
-        if line.name not in late:
-            for text in line.prepared.node.inputs:
-                read = late.pop(endpoint(text).node, None)
-                if read is not None:
-                    ordered.append(read)
-            ordered.append(line)
-    return [*ordered, *late.values()]
-
-
-def _is_free_read(prepared: Prepared) -> bool:
-    """Whether a node does nothing but read a reference, at a time of its own choice."""
-    inputs = prepared.node.inputs
-    return prepared.op.name == "Identity" and len(inputs) == 1 and reads_reference(prepared, 0)
+    return [line for line in lines if line.name in wanted]
 
 
 def passed_on(lines: Sequence[Line]) -> dict[Endpoint, Endpoint]:
