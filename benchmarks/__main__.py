@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if any([os.environ.pop(name, None) for name in ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")]):
+_DROPPED = [os.environ.pop(name, None) for name in ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")]
+if any(_DROPPED):
     os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], os.environ)
 
 import numpy as np
