@@ -191,6 +191,11 @@ class Signature:
         names = {n for arg in self.inputs for n in (arg.type_attr, arg.list_attr, arg.number_attr)}
         return frozenset(names - {""})
 
+    @cached_property
+    def function_attrs(self) -> tuple[str, ...]:
+        """Attributes that name functions of the library."""
+        return tuple(attr.name for attr in self.attrs if attr.kind in ("func", "list(func)"))
+
     def faults(self, node: Node) -> list[tuple[str | None, TfgError]]:
         """All that is wrong with a node's attributes, each with the attribute it is about, if it is there."""
         found: list[tuple[str | None, TfgError]] = []

@@ -11,11 +11,16 @@ from ..graphfmt.errors import Status, TfgError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..graphfmt.attributes import Function
     from ..graphfmt.dtypes import DType
     from ..graphfmt.graph import Node
     from ..graphfmt.signatures import Bound
+    from .context import Callee
     from .facts import Fact
     from .registry import Op
+
+    # From a function that a node names to what its kernel calls.
+    Resolver = Callable[[Function, Node], Callee]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +50,33 @@ class Binding(NamedTuple):
     output_types: Sequence[DType]
     inputs: Sequence[Fact]
     xp: Any
+    functions: Resolver | None = None
+
+    def callee(self, function: Function) -> Callee:
+        """What a kernel calls to call a function. Raises NOT_FOUND where the graph has no functions."""
+        if self.functions is None:
+            name = function.name
+            raise TfgError(Status.NOT_FOUND, f"function {name!r} is called, but the graph has no library")
+        return self.functions(function, self.node)
 
     def is_scalar(self) -> bool:
         """Whether every input is known to be of rank 0."""
         return all(fact.shape.dims == () for fact in self.inputs)
 
 
-def bind(op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any) -> Callable[..., Any]:
+def bind(
+    op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any, functions: Resolver | None = None
+) -> Callable[..., Any]:
     """The function to call on a node's input values, after ``ctx`` if ``op.takes_context``. Input values
     come one per tensor, lists spread out; outputs come as one value, or as a flat list where the signature
-    has several or a list.
+    has several or a list. Where an attribute names a function, the kernel is given a ``Callee``.
 
     Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
     """
-    binding = Binding(op, node, bound.plain_attrs, bound.input_types, bound.output_types, inputs, xp)
+    attrs = bound.plain_attrs
+    binding = Binding(op, node, attrs, bound.input_types, bound.output_types, inputs, xp, functions)
+    if op.signature.function_attrs:
+        binding = binding._replace(attrs=_with_callees(binding))
     _check_types(binding)
     if op.bind_function is not None:
         special = op.bind_function(binding)
@@ -67,6 +85,14 @@ def bind(op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any) -> C
     if op.kernel_function is None:
         raise TfgError(Status.UNIMPLEMENTED, f"operation {op.name} has no kernel")
     return _flat_outputs(op, _spread(binding, _partial(binding)))
+
+
+def _with_callees(binding: Binding) -> Mapping[str, Any]:
+    attrs = dict(binding.attrs)
+    for name in binding.op.signature.function_attrs:
+        value = attrs[name]
+        attrs[name] = tuple(map(binding.callee, value)) if isinstance(value, tuple) else binding.callee(value)
+    return attrs
 
 
 def _check_types(binding: Binding) -> None:

@@ -11,7 +11,7 @@ any other node.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +27,16 @@ from ..graphfmt.tensors import Array, TensorValue, of_array
 from . import inference, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Container, Generator, Mapping, Sequence
 
+    from ..graphfmt.graph import FunctionDef
     from ..graphfmt.signatures import Signature
     from .facts import Fact
+    from .library import Library
+    from .registry import Op
+
+    # Adds the gradients of ys with respect to xs, given the gradients of the ys.
+    Backpropagation = Callable[..., Sequence[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +115,16 @@ class NodeView:
 
     builder: GraphBuilder
     node: Node
+    path: Container[str] | None = None
 
     @property
     def name(self) -> str:
         return self.node.name
+
+    @property
+    def wanted(self) -> list[bool]:
+        """For each input, whether its gradient leads to anything that was asked for."""
+        return [self.path is None or e.node in self.path for e in self.node.data_inputs]
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -124,7 +136,7 @@ class NodeView:
 
     def attr(self, name: str) -> Any:
         """An attribute, default included, as a builder takes it: strings are str, lists are tuples."""
-        signature = registry.get(self.node.op).signature
+        signature = self.builder.op(self.node.op).signature
         value = self.node.attrs.get(name, signature.defaults.get(name))
         if isinstance(value, tuple):
             return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
@@ -140,10 +152,23 @@ class GraphBuilder:
     ask for. Attributes that follow from the inputs need not be given.
     """
 
-    def __init__(self, graph: Graph | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph | None = None,
+        *,
+        given: Mapping[str, tuple[Fact, ...]] | None = None,
+        library: Library | None = None,
+    ) -> None:
+        """``given`` is what is known of the outputs of nodes of the graph by other means; functions are
+        those of ``library``, and added to it, where it is not the graph's own."""
         self._base = graph or Graph(versions=Versions(producer=PRODUCER))
         self._nodes: dict[str, Node] = dict(self._base.index)
         self._facts: dict[str, tuple[Fact, ...]] | None = None if graph else {}
+        self._given = given
+        self._library = library
+        # How gradient functions of operations that call functions differentiate those; whoever adds
+        # gradients says so.
+        self.backpropagate: Backpropagation | None = None
         self._scope = ""
         self._controls: tuple[str, ...] = ()
         self._device = ""
@@ -151,7 +176,7 @@ class GraphBuilder:
         self._suffixes: dict[str, int] = {}
 
     def __getattr__(self, op_name: str) -> Callable[..., Any]:
-        if op_name.startswith("_") or registry.find(op_name) is None:
+        if op_name.startswith("_") or registry.find(op_name, self.__dict__.get("_library")) is None:
             raise AttributeError(f"no operation is called {op_name!r}")
 
         def method(*inputs: Any, name: str | None = None, **attrs: Any) -> Any:
@@ -164,7 +189,10 @@ class GraphBuilder:
 
     def graph(self) -> Graph:
         """The graph as it stands."""
-        return self._base.with_nodes(self._nodes.values())
+        graph = self._base.with_nodes(self._nodes.values())
+        if self._library is None or len(self._library.definitions) == len(graph.functions):
+            return graph
+        return replace(graph, functions=tuple(self._library.definitions.values()))
 
     def tensor(self, name: str) -> Tensor:
         """An output by name. Raises NOT_FOUND or INVALID_ARGUMENT where there is none."""
@@ -177,12 +205,16 @@ class GraphBuilder:
 
     def facts_of(self, node: str) -> tuple[Fact, ...]:
         """What is known of a node's outputs."""
-        if self._facts is None:
-            self._facts = inference.infer_graph(self._base)
-        return self._facts[node]
+        return self._known_facts()[node]
 
-    def view(self, node: str) -> NodeView:
-        return NodeView(self, self._nodes[node])
+    def _known_facts(self) -> dict[str, tuple[Fact, ...]]:
+        if self._facts is None:
+            self._facts = inference.infer_graph(self._base, self._given, self.library)
+        return self._facts
+
+    def view(self, node: str, path: Container[str] | None = None) -> NodeView:
+        """A node for its gradient function; ``path`` holds the nodes whose gradients lead somewhere."""
+        return NodeView(self, self._nodes[node], path)
 
     # Where nodes go.
 
@@ -264,20 +296,18 @@ class GraphBuilder:
 
     def add_op(self, op_name: str, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
         """Adds a node of any operation; see the class. Raises INVALID_ARGUMENT where it is not valid."""
-        op = registry.get(op_name)
+        op = self.op(op_name)
         signature = op.signature
         node, tensors = self.node_for(signature, inputs, name or op_name, attrs)
         if not NODE_NAME.fullmatch(node.name):
             raise invalid(f"Node name contains invalid characters: {node.name!r}")
         try:
             bound = signature.bind(node)
-            facts = inference.infer_node(op, node, bound, [t.fact for t in tensors])
+            facts = inference.infer_node(op, node, bound, [t.fact for t in tensors], self.library)
         except TfgError as error:
             raise error.at(node.name, None) from None
-        if self._facts is None:
-            self._facts = inference.infer_graph(self._base)
+        self._known_facts()[node.name] = facts
         self._nodes[node.name] = node
-        self._facts[node.name] = facts
         outputs = [Tensor(self, node.name, i) for i in range(len(facts))]
         if not signature.outputs:
             return node.name
@@ -293,10 +323,16 @@ class GraphBuilder:
             )
         given = {key: _as_attr(signature, key, value) for key, value in attrs.items()}
         groups = self._as_tensors(signature, inputs, given)
-        tensors = [tensor for group in groups for tensor in group]
+        tensors = [self.captured(tensor) for group in groups for tensor in group]
         full = {**self._attrs, **_inferred(signature, groups), **given}
         written = (*(t.name for t in tensors), *self._controls)
         return Node(self.unique_name(name), signature.name, written, full, self._device), tensors
+
+    def captured(self, tensor: Tensor) -> Tensor:
+        """A tensor of this builder for one of whatever builder."""
+        if tensor.builder is self:
+            return tensor
+        raise invalid(f"{tensor.name!r} is of another graph")
 
     def _as_tensors(
         self, signature: Signature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]
@@ -316,6 +352,87 @@ class GraphBuilder:
             if arg.type_attr and groups[-1]:
                 known.setdefault(arg.type_attr, groups[-1][0].dtype)
         return groups
+
+    # Functions of the library.
+
+    @property
+    def library(self) -> Library | None:
+        """The graph's functions; None where it has none."""
+        if self._library is None and self._base.functions:
+            return self.functions()
+        return self._library
+
+    def functions(self) -> Library:
+        """The graph's functions, none perhaps."""
+        if self._library is None:
+            from .library import Library
+
+            definitions = {f.name: f for f in self._base.functions}
+            self._library = Library(definitions, self._base.gradients, self._base.source)
+        return self._library
+
+    def op(self, name: str) -> Op:
+        """The operation of that name, or the function. Raises NOT_FOUND with the nearest name there is."""
+        return registry.get(name, self.library)
+
+    def add_function(self, definition: FunctionDef) -> None:
+        """Adds a function to the library. Raises INVALID_ARGUMENT where one of that name is there."""
+        definitions = self.functions().definitions
+        if definition.name in definitions:
+            raise invalid(f"function {definition.name!r} is defined already")
+        definitions[definition.name] = definition
+
+    def replace_node(self, node: Node, facts: tuple[Fact, ...]) -> None:
+        """Puts a node in the place of the one of its name. Its first outputs must be those of the other."""
+        self._known_facts()[node.name] = facts
+        self._nodes[node.name] = node
+
+    def function(self, name: str, body: Callable[..., Any], *arguments: Any) -> str:
+        """Adds a function to the library, for ``g.PartitionedCall([…], f=name, Tout=[…])`` or
+        ``getattr(g, name)(…)``; its name.
+
+        Args:
+            body: from the function's builder and its arguments' Tensors to its results: one Tensor or a list.
+            arguments: dtypes, or pairs of a dtype and a shape.
+        """
+        from .authoring import add_function
+
+        return add_function(self, name, body, arguments)
+
+    def cond(
+        self,
+        pred: Any,
+        true_fn: Callable[[GraphBuilder], Any],
+        false_fn: Callable[[GraphBuilder], Any],
+        *,
+        name: str | None = None,
+    ) -> Any:
+        """What ``true_fn`` gives if ``pred`` is true, otherwise what ``false_fn`` gives: a Tensor, or a list
+        of as many Tensors of the same dtypes. Only that branch runs.
+
+        Each is called with a builder of its own, and may use tensors of this one.
+        """
+        from .authoring import add_cond
+
+        return add_cond(self, pred, true_fn, false_fn, name)
+
+    def while_loop(
+        self,
+        cond: Callable[..., Any],
+        body: Callable[..., Any],
+        loop_vars: Sequence[Any],
+        *,
+        parallel_iterations: int = 10,
+        name: str | None = None,
+    ) -> list[Tensor]:
+        """The loop variables after ``body`` has run as long as ``cond`` holds.
+
+        Both are called with a builder of their own and one Tensor per loop variable; ``cond`` gives a
+        boolean scalar, ``body`` the new loop variables. They may use tensors of this builder.
+        """
+        from .authoring import add_while
+
+        return add_while(self, cond, body, loop_vars, parallel_iterations, name)
 
     # What gradient functions ask for.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..graphfmt.tensors import Array
+    from .facts import Fact
 
 R = TypeVar("R", bound="Resource")
 
@@ -27,9 +28,10 @@ class Resource(Protocol):
 
 
 class StepContext(Protocol):
-    """The step as its kernels see it."""
+    """The step as its kernels see it. ``depth`` counts the functions that it is within."""
 
     step_id: int
+    depth: int
 
     def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
         """The resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT where one
@@ -42,6 +44,29 @@ class StepContext(Protocol):
 
     def check_cancelled(self) -> None:
         """Raises CANCELLED or DEADLINE_EXCEEDED if the step is to stop."""
+        ...
+
+
+class Callee(Protocol):
+    """A function of the library, as a kernel calls it: with the step and one value per argument, for one
+    value per result."""
+
+    def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]: ...
+
+    def given(self, facts: Sequence[Fact]) -> Callee:
+        """The same function for arguments of which this much is known."""
+        ...
+
+    def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """What is known of the results for such arguments."""
+        ...
+
+    def is_passed_on(self, position: int) -> bool:
+        """Whether the result at a position is just the argument at that position."""
+        ...
+
+    def gradient(self) -> Callee:
+        """The function from the arguments and the results' gradients to the arguments' gradients."""
         ...
 
 

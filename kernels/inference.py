@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..graphfmt import dtypes
-from ..graphfmt.errors import TfgError, invalid
+from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Graph, Node, endpoint
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, of_constant
 
 if TYPE_CHECKING:
-    from ..graphfmt.attributes import AttrValue
+    from ..graphfmt.attributes import AttrValue, Function
     from ..graphfmt.dtypes import DType
     from ..graphfmt.signatures import Bound
     from ..graphfmt.tensors import Array
+    from .library import Library
     from .registry import Op
 
 _SMALL_INTEGERS = frozenset({dtypes.int32, dtypes.int64})
@@ -32,6 +33,7 @@ class ShapeContext(NamedTuple):
     node: Node
     bound: Bound
     facts: Sequence[Fact]
+    library: Library | None = None
 
     @property
     def attrs(self) -> Mapping[str, Any]:
@@ -98,6 +100,19 @@ class ShapeContext(NamedTuple):
         """What an input resource handle refers to."""
         return self._fact(key).handle
 
+    def callees(self) -> Library:
+        """The library of the graph. Raises NOT_FOUND where it has none."""
+        if self.library is None:
+            raise TfgError(Status.NOT_FOUND, f"{self.op.name} calls a function, but the graph has no library")
+        return self.library
+
+    def results_of(self, function: Function, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+        """What is known of the results of a call. Raises NOT_FOUND where there is no such function,
+        INVALID_ARGUMENT where it does not take such arguments or give this node's outputs."""
+        library = self.callees()
+        library.check(function, [fact.dtype for fact in facts], self.bound.output_types)
+        return library.infer(function, facts)
+
     def with_rank(self, key: int | str, rank: int) -> Shape:
         """An input's shape, which must be of this rank. Raises INVALID_ARGUMENT."""
         shape = self.input(key)
@@ -123,11 +138,13 @@ class ShapeContext(NamedTuple):
         return f"input {key}"
 
 
-def infer_node(op: Op, node: Node, bound: Bound, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+def infer_node(
+    op: Op, node: Node, bound: Bound, facts: Sequence[Fact], library: Library | None = None
+) -> tuple[Fact, ...]:
     """What is known of a node's outputs, given its inputs'. Raises INVALID_ARGUMENT for inputs whose
     dtypes or shapes the operation cannot take."""
     _check_input_types(op, bound, facts)
-    context = ShapeContext(op, node, bound, facts)
+    context = ShapeContext(op, node, bound, facts, library)
     inferred = op.shape(context)
     if isinstance(inferred, Shape | Fact):
         inferred = (inferred,)
@@ -192,27 +209,34 @@ Facts = Mapping[str, tuple[Fact, ...]]
 
 
 def infer_graph(
-    graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None
+    graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None, library: Library | None = None
 ) -> dict[str, tuple[Fact, ...]]:
     """The facts of every node's outputs, by node name. ``given`` facts (of fed nodes) are taken as they are.
+    ``library`` is made from the graph's functions where it is not given.
 
     Raises the first error, placed at its node; use ``faults`` for all of them.
     """
+    if graph.functions and library is None:
+        from .library import of_graph
+
+        library = of_graph(graph)
     facts = dict(given or {})
     for node in topological_order(graph, set(facts)):
         if node.name not in facts:
             try:
-                facts[node.name] = infer_in(node, facts)
+                facts[node.name] = infer_in(node, facts, library)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from None
     return facts
 
 
-def infer_in(node: Node, facts: Mapping[str, tuple[Fact, ...]]) -> tuple[Fact, ...]:
+def infer_in(
+    node: Node, facts: Mapping[str, tuple[Fact, ...]], library: Library | None = None
+) -> tuple[Fact, ...]:
     """The facts of one node's outputs in a graph whose earlier nodes' facts are known."""
-    op = registry.get(node.op)
+    op = registry.get(node.op, library)
     bound = op.signature.bind(node)
-    return infer_node(op, node, bound, input_facts(node, bound, facts))
+    return infer_node(op, node, bound, input_facts(node, bound, facts), library)
 
 
 def input_facts(node: Node, bound: Bound, facts: Mapping[str, Sequence[Fact]]) -> list[Fact]:

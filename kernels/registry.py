@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..graphfmt.signatures import Signature
     from .binding import Binding
     from .inference import ShapeContext
+    from .library import Library
 
 Kernel = Callable[..., Any]
 ShapeFunction = Callable[["ShapeContext"], Any]
@@ -168,7 +169,18 @@ def op(
         raise ValueError(f"operation {name} is declared twice")
     types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
     declared = Op(
-        name, text, shape, stateful, differentiable, commutative, fresh, asynchronous, steers, ufunc, operator, types
+        name,
+        text,
+        shape,
+        stateful,
+        differentiable,
+        commutative,
+        fresh,
+        asynchronous,
+        steers,
+        ufunc,
+        operator,
+        types,
     )
     declared.family = _declaring_family()
     if ufunc:
@@ -192,9 +204,12 @@ def _call_ufunc(ufunc: str, xp: Any, *inputs: Any) -> Any:
     return getattr(xp, ufunc)(*inputs)
 
 
-def find(name: str) -> Op | None:
-    """The operation of that name, importing its family if need be; None if there is none."""
-    found = _OPS.get(name)
+def find(name: str, library: Library | None = None) -> Op | None:
+    """The operation of that name, importing its family if need be; None if there is none. A function of the
+    library goes before an operation."""
+    found = library.op(name) if library is not None else None
+    if found is None:
+        found = _OPS.get(name)
     if found is not None:
         return found
     from .index import FAMILY_OF
@@ -207,13 +222,13 @@ def find(name: str) -> Op | None:
     return _OPS.get(name)
 
 
-def get(name: str) -> Op:
+def get(name: str, library: Library | None = None) -> Op:
     """The operation of that name. Raises NOT_FOUND with the nearest name there is."""
-    found = find(name)
+    found = find(name, library)
     if found is None:
         if not name:
             raise TfgError(Status.INVALID_ARGUMENT, "node does not specify an operation")
-        hint = did_you_mean(name, _OPS)
+        hint = did_you_mean(name, _OPS if library is None else {**_OPS, **library.definitions})
         raise TfgError(Status.NOT_FOUND, f"Op type not registered {name!r}", hint=hint)
     return found
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..graphfmt.graph import Endpoint, Graph, Node
     from ..graphfmt.signatures import Bound
     from ..kernels.facts import Fact
+    from ..kernels.library import Library
     from ..kernels.registry import Op
 
 
@@ -28,22 +29,27 @@ class Prepared(NamedTuple):
     output_facts: Sequence[Fact]
 
 
-def prepare(graph: Graph) -> list[Prepared]:
-    """Every node, each after its inputs. Raises the first error, placed at its node."""
+def prepare(
+    graph: Graph, library: Library | None = None, given: Mapping[str, Sequence[Fact]] | None = None
+) -> list[Prepared]:
+    """Every node, each after its inputs; ``given`` is what is known of nodes' outputs by other means. Raises
+    the first error, placed at its node."""
     prepared: list[Prepared] = []
     facts: dict[str, Sequence[Fact]] = {}
     for node in topological_order(graph):
         try:
-            found = _prepare_one(node, facts)
+            found = _prepare_one(node, facts, library)
         except TfgError as error:
             raise graph.error_at(error, node.name) from None
+        if given is not None and node.name in given:
+            found = found._replace(output_facts=given[node.name])
         facts[node.name] = found.output_facts
         prepared.append(found)
     return prepared
 
 
-def _prepare_one(node: Node, facts: Mapping[str, Sequence[Fact]]) -> Prepared:
-    op = registry.get(node.op)
+def _prepare_one(node: Node, facts: Mapping[str, Sequence[Fact]], library: Library | None) -> Prepared:
+    op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     inputs = input_facts(node, bound, facts)
-    return Prepared(node, op, bound, node.data_inputs, inputs, infer_node(op, node, bound, inputs))
+    return Prepared(node, op, bound, node.data_inputs, inputs, infer_node(op, node, bound, inputs, library))

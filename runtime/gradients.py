@@ -14,7 +14,6 @@ from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import nothing_called
-from ..kernels import registry
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.inference import topological_order
 
@@ -42,21 +41,30 @@ def add_gradients(
         TfgError: INVALID_ARGUMENT where the path from a y to an x leads through an operation without
             gradient, naming it, or where a y is not of a floating or complex dtype.
     """
+    if g.backpropagate is None:
+        g.backpropagate = add_dense_gradients
     graph = g.graph()
     path = _between(graph, {y.node for y in ys}, {x.node for x in xs})
     partials: dict[Endpoint, list[Gradient]] = defaultdict(list)
     with g.name_scope("gradients"):
         for position, y in enumerate(ys):
-            if not y.dtype.is_differentiable:
+            start = dys[position] if dys is not None else None
+            if not y.dtype.is_differentiable and (start is None or not _carries_gradient(y.dtype)):
                 raise g.graph().error_at(
                     invalid(f"the gradient of {y.name!r} is not defined, because it is {y.dtype}"), y.node
                 )
-            start = dys[position] if dys is not None else None
             partials[_endpoint(y)].append(start if start is not None else _ones_like(g, y))
         wanted = {_endpoint(x) for x in xs}
         for node in reversed([n for n in topological_order(graph) if n.name in path]):
-            _step_back(g, graph, g.view(node.name), partials, path, wanted)
+            _step_back(g, graph, g.view(node.name, path), partials, path, wanted)
         return [_sum(g, partials.get(_endpoint(x), [])) for x in xs]
+
+
+def add_dense_gradients(
+    g: GraphBuilder, ys: Sequence[Tensor], xs: Sequence[Tensor], dys: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """``add_gradients`` within the body of a function, which cannot give rows of a table."""
+    return [dense(g, found) for found in add_gradients(g, ys, xs, dys)]
 
 
 def _endpoint(tensor: Tensor) -> Endpoint:
@@ -112,7 +120,7 @@ def _carries_gradient(dtype: DType) -> bool:
 def _input_gradients(
     g: GraphBuilder, graph: Graph, view: NodeView, sums: Sequence[Gradient | None]
 ) -> Sequence[Gradient | None]:
-    op = registry.get(view.node.op)
+    op = g.op(view.node.op)
     count = len(view.inputs)
     if not op.differentiable:
         return [None] * count

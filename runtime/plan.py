@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..graphfmt.dtypes import DType
     from ..kernels.facts import Fact
+    from .functions import Functions
     from .step import Step
     from .units import Cut
 
@@ -162,25 +163,43 @@ class Plan(NamedTuple):
         return next((n for n in (s.node_of(error) for s in self.cut.segments) if n is not None), None)
 
 
-def build(graph: Graph, asked: Signature, *, traced: bool = False) -> Plan:
-    """The plan of a signature. Raises the first fault of the part of the graph that it needs."""
+def build(
+    graph: Graph,
+    asked: Signature,
+    *,
+    traced: bool = False,
+    functions: Functions | None = None,
+    given: Mapping[str, Sequence[Fact]] | None = None,
+) -> Plan:
+    """The plan of a signature. Raises the first fault of the part of the graph that it needs.
+
+    Args:
+        functions: the library that nodes call functions of.
+        given: for the body of a function, what is known of its fed placeholders; it may fetch resources too.
+    """
     with no_collection():
-        return _build(graph, asked, traced)
+        return _build(graph, asked, traced, functions, given)
 
 
-def _build(graph: Graph, asked: Signature, traced: bool) -> Plan:
+def _build(
+    graph: Graph,
+    asked: Signature,
+    traced: bool,
+    functions: Functions | None,
+    given: Mapping[str, Sequence[Fact]] | None,
+) -> Plan:
     pruned = prune(graph, asked)
     if any(node.op in _ENTERS for node in pruned.graph.nodes):
         _check_loops(pruned)
-    prepared = prepare(pruned.graph)
+    prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
     facts = {p.node.name: p.output_facts for p in prepared}
-    for name, fetch in zip(asked.fetches, pruned.fetches):
+    for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
     feeds = tuple(
         _feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments)
     )
     fed = {name for name in pruned.arguments if name is not None}
-    lines = [_line(graph, p) for p in prepared if p.node.name not in fed]
+    lines = [_line(graph, p, functions) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
     scheduled = any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
@@ -219,13 +238,14 @@ def _cut(
     return cut(lines, facts, given, fetches)
 
 
-def _line(graph: Graph, prepared: Prepared) -> Line:
+def _line(graph: Graph, prepared: Prepared, functions: Functions | None) -> Line:
     """A node with its kernel; a node whose value is known and that does nothing else needs none."""
     outputs, node = prepared.output_facts, prepared.node
     if len(outputs) == 1 and outputs[0].constant is not None and not prepared.op.stateful:
         return Line(prepared, None)
     try:
-        return Line(prepared, bind(prepared.op, node, prepared.bound, prepared.input_facts, np))
+        kernel = bind(prepared.op, node, prepared.bound, prepared.input_facts, np, functions)
+        return Line(prepared, kernel)
     except TfgError as error:
         raise graph.error_at(error, node.name) from None
 

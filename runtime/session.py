@@ -13,6 +13,7 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from . import memory, plan, structure
+from .failures import as_tfg_error
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
@@ -21,7 +22,8 @@ from .step import Step
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..graphfmt.graph import Graph, Node
+    from ..graphfmt.graph import Graph
+    from .functions import Functions
 
 Observer = Callable[[Plan, Step], None]
 
@@ -40,6 +42,7 @@ class Session:
         structure.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
+        self._functions = _functions(graph) if graph.functions else None
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._lock = Lock()
         self._stop = Event()
@@ -118,7 +121,9 @@ class Session:
             found = self._plans.get(key)
             if found is None:
                 fetches, feeds, targets, traced = key
-                found = plan.build(self.graph, Signature(fetches, feeds, targets), traced=traced)
+                found = plan.build(
+                    self.graph, Signature(fetches, feeds, targets), traced=traced, functions=self._functions
+                )
                 self._plans[key] = found
             return found
 
@@ -126,9 +131,9 @@ class Session:
         """A kernel's failure as an error of the node it happened at."""
         node = failed.node_of(error)
         if node is not None:
-            return self.graph.error_at(_as_tfg_error(error, node), node.name)
+            return self.graph.error_at(as_tfg_error(error, node), node.name)
         if not isinstance(error, TfgError):
-            return _internal(error)
+            return as_tfg_error(error)
         return self.graph.error_at(error, error.node) if error.node else error
 
     def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
@@ -159,6 +164,13 @@ class Session:
         self._stop.set()
 
 
+def _functions(graph: Graph) -> Functions | None:
+    # Few graphs have functions; the others start without the machinery.
+    from . import functions
+
+    return functions.of(graph)
+
+
 def _to_standard_error(line: str) -> None:
     sys.stderr.write(line + "\n")
 
@@ -172,21 +184,3 @@ def _as_result(value: Any) -> Any:
     result = np.empty((), object)
     result[()] = value
     return result
-
-
-def _as_tfg_error(error: Exception, node: Node) -> TfgError:
-    match error:
-        case TfgError():
-            return error
-        case MemoryError():
-            return TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory in {node.op}: {error}")
-        case ValueError() if "broadcast" in str(error):
-            reason = str(error).strip()
-            return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {reason}")
-        case _:
-            return _internal(error, node)
-
-
-def _internal(error: Exception, node: Node | None = None) -> TfgError:
-    where = f" in {node.op}" if node else ""
-    return TfgError(Status.INTERNAL, f"{type(error).__name__}{where}: {error}")

@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Resource)
 class Step:
     """Implements ``kernels.context.StepContext``."""
 
-    __slots__ = ("_deadline", "_log", "_stop", "records", "resources", "started", "step_id")
+    __slots__ = ("_deadline", "_log", "_stop", "depth", "records", "resources", "started", "step_id")
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Step:
         timeout: float | None,
     ) -> None:
         self.step_id = step_id
+        self.depth = 0
         self.resources = resources
         self._log = log
         self._stop = stop

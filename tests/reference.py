@@ -10,6 +10,7 @@ from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph, endpoint
 from tfg.kernels import binding, registry
 from tfg.kernels.inference import infer_graph, topological_order
+from tfg.kernels.library import Library, of_graph
 from tfg.kernels.resources import Variable
 
 
@@ -18,6 +19,7 @@ class Context:
 
     def __init__(self) -> None:
         self.step_id = 1
+        self.depth = 0
         self.resources: dict[tuple[str, str, type], Any] = {}
         self.lines: list[str] = []
 
@@ -37,19 +39,52 @@ class Context:
         pass
 
 
+class Call:
+    """A function: its whole body is run anew with every call, and nothing is kept."""
+
+    def __init__(self, library: Library, function: Any) -> None:
+        self.library = library
+        self.function = function
+
+    def __call__(self, context: Any, /, *values: Any) -> list[Any]:
+        made = self.library.instance(self.function)
+        ends = [*made.results, *made.targets]
+        feeds = dict(zip(made.args, values))
+        return run(made.graph, ends, feeds, context, self.library)[: len(made.results)]
+
+    def given(self, facts: Any) -> Call:
+        return self
+
+    def infer(self, facts: Any) -> Any:
+        return self.library.infer(self.function, facts)
+
+    def is_passed_on(self, position: int) -> bool:
+        return self.library.instance(self.function).is_passed_on(position)
+
+    def gradient(self) -> Call:
+        from tfg.runtime.function_gradients import symbolic_gradient
+
+        return Call(self.library, symbolic_gradient(self.library, self.function))
+
+
 def run(
-    graph: Graph, fetches: Sequence[str], feeds: Mapping[str, Any], context: Context | None = None
+    graph: Graph,
+    fetches: Sequence[str],
+    feeds: Mapping[str, Any],
+    context: Context | None = None,
+    library: Library | None = None,
 ) -> list[Any]:
     """The values of the fetches (a node name without outputs may be among them, and gives None)."""
     context = context or Context()
+    library = library or of_graph(graph)
     values: dict[tuple[str, int], Any] = {(endpoint(k).node, endpoint(k).port): v for k, v in feeds.items()}
     fed = {name for name, _ in values}
-    facts = infer_graph(graph)
+    facts = infer_graph(graph, None, library)
     needed = _ancestors(graph, [endpoint(f).node for f in fetches], fed)
     for node in topological_order(graph, fed):
         if node.name in needed and node.name not in fed:
             try:
-                outputs = call(graph, node, facts, values, context)
+                outputs = call(node, facts, values, context, library)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from None
             for port, value in enumerate(outputs):
@@ -70,8 +105,8 @@ def _ancestors(graph: Graph, names: Sequence[str], fed: set[str]) -> set[str]:
     return needed
 
 
-def call(graph: Graph, node: Any, facts: Any, values: Any, context: Context) -> list[Any]:
-    op = registry.get(node.op)
+def call(node: Any, facts: Any, values: Any, context: Context, library: Library | None) -> list[Any]:
+    op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     inputs = [values[e.node, e.port] for e in node.data_inputs]
     arguments = [
@@ -79,7 +114,8 @@ def call(graph: Graph, node: Any, facts: Any, values: Any, context: Context) -> 
         for v, t in zip(inputs, bound.input_types)
     ]
     input_facts = [facts[e.node][e.port] for e in node.data_inputs]
-    function = binding.bind(op, node, bound, input_facts, np)
+    functions = (lambda function, node: Call(library, function)) if library is not None else None
+    function = binding.bind(op, node, bound, input_facts, np, functions)
     with np.errstate(all="ignore"):
         result = function(context, *arguments) if op.takes_context else function(*arguments)
     flat = len(bound.output_types) != 1 or any(a.is_list for a in op.signature.outputs)

@@ -1,0 +1,190 @@
+"""Functions of the library as a step calls them.
+
+A body becomes a plan of its own when it is first called, so that functions may call each other in a circle.
+Plans are kept per function, attributes, and what is known of the arguments.
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.graph import Graph, Node
+from ..kernels.facts import Fact
+from ..kernels.library import Instance, Library, key_of_facts, of_graph
+from . import plan
+from .failures import as_tfg_error
+from .prune import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..graphfmt.attributes import Function
+    from .plan import Plan
+
+# Calls within calls that a step may make. Each takes about eight of Python's frames.
+MAX_DEPTH = 600
+_FRAMES = 20 * MAX_DEPTH
+# A chain of callers longer than this is not written out.
+_LONGEST_CHAIN = 120
+
+
+def of(graph: Graph) -> Functions | None:
+    """The functions of a graph; None where it has none."""
+    library = of_graph(graph)
+    return Functions(library) if library is not None else None
+
+
+class Functions:
+    """Resolves the functions that nodes name; see ``kernels.binding.Resolver``."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._plans: dict[Any, Plan] = {}
+        self._gradients: dict[Any, Function] = {}
+        self._lock = RLock()
+        if any(map(library.is_recursive, library.definitions)):
+            sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
+
+    def __call__(self, function: Function, node: Node) -> Call:
+        return Call(self, function, self.library.instance(function), node.name)
+
+    def plan_of(self, function: Function, instance: Instance, facts: Sequence[Fact]) -> Plan:
+        """The plan of a function's body for arguments of which this much is known."""
+        given = self.library.narrowed(function.name, instance, facts)
+        key = (id(instance), key_of_facts(given))
+        found = self._plans.get(key)
+        if found is None:
+            with self._lock:
+                found = self._plans.get(key)
+                if found is None:
+                    found = self._plans[key] = self._build(instance, given)
+        return found
+
+    def _build(self, instance: Instance, given: Sequence[Fact]) -> Plan:
+        graph, fetches = _with_separate_results(instance)
+        targets = instance.targets or (() if fetches else (_NOTHING,))
+        facts = {name: (fact,) for name, fact in zip(instance.args, given)}
+        asked = Signature(fetches, instance.args, targets)
+        return plan.build(graph, asked, functions=self, given=facts)
+
+    def gradient_of(self, function: Function, instance: Instance) -> Function:
+        """The function that computes the gradients of another one's arguments."""
+        key = id(instance)
+        with self._lock:
+            found = self._gradients.get(key)
+            if found is None:
+                from .function_gradients import symbolic_gradient
+
+                found = self._gradients[key] = symbolic_gradient(self.library, function)
+            return found
+
+
+_NOTHING = "nothing"
+
+
+def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
+    """The body with an Identity for each result that is an argument: nothing is both fed and fetched."""
+    graph = instance.graph
+    added: list[Node] = []
+    fetches: list[str] = []
+    for text, dtype in zip(instance.results, instance.result_types):
+        if text in instance.args:
+            name = f"_result/{len(added)}"
+            added.append(Node(name, "Identity", (text,), {"T": dtype}))
+            text = name
+        fetches.append(text)
+    if not fetches and not instance.targets:
+        added.append(Node(_NOTHING, "NoOp"))
+    return graph.with_nodes((*graph.nodes, *added)), tuple(fetches)
+
+
+class Call:
+    """A function as one node calls it; see ``kernels.context.Callee``."""
+
+    __slots__ = ("_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
+
+    def __init__(
+        self,
+        functions: Functions,
+        function: Function,
+        instance: Instance,
+        node: str,
+        facts: Sequence[Fact] | None = None,
+    ) -> None:
+        self._functions = functions
+        self._function = function
+        self._instance = instance
+        self._node = node
+        self._facts = facts
+        self._plan: Plan | None = None
+        self._run: Callable[..., Sequence[Any]] | None = None
+
+    def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]:
+        depth = ctx.depth
+        try:
+            if depth >= MAX_DEPTH:
+                raise self._endless()
+            ctx.depth = depth + 1
+            return (self._run or self._compiled())(ctx, *values)
+        except Exception as error:
+            explained = self._explained(error)
+            if explained is error:
+                raise
+            raise explained from error
+        finally:
+            ctx.depth = depth
+
+    def given(self, facts: Sequence[Fact]) -> Call:
+        return Call(self._functions, self._function, self._instance, self._node, facts)
+
+    def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        return self._functions.library.infer(self._function, facts)
+
+    def is_passed_on(self, position: int) -> bool:
+        return self._instance.is_passed_on(position)
+
+    def gradient(self) -> Call:
+        return self._functions(
+            self._functions.gradient_of(self._function, self._instance), Node(self._node, "")
+        )
+
+    def _compiled(self) -> Callable[..., Sequence[Any]]:
+        facts = self._facts or [Fact(dtype) for dtype in self._instance.arg_types]
+        found = self._functions.plan_of(self._function, self._instance, facts)
+        self._plan = found
+        segment = found.segment
+        self._run = segment.function if segment is not None else _Executed(found)
+        return self._run
+
+    def _endless(self) -> TfgError:
+        name = self._function.name
+        again = "calls itself" if self._functions.library.is_recursive(name) else "is called"
+        return TfgError(
+            Status.RESOURCE_EXHAUSTED, f"function {name!r} {again} more than {MAX_DEPTH} calls deep"
+        )
+
+    def _explained(self, error: Exception) -> TfgError:
+        """The error with the chain of callers in front of the node that it happened at."""
+        if isinstance(error, RecursionError):
+            error = self._endless().with_traceback(error.__traceback__)
+        node = self._plan.node_of(error) if self._plan is not None else None
+        found = as_tfg_error(error, node)
+        inner = found.node or (node.name if node is not None else "")
+        if found.location is None and node is not None and node.offset >= 0:
+            found.location = self._instance.graph.locate(node)
+        if len(inner) < _LONGEST_CHAIN:
+            found.node = f"{self._node}/{inner}" if inner else self._node
+        return found
+
+
+class _Executed:
+    """A plan that needs a scheduler, as a function."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __call__(self, ctx: Any, *values: Any) -> Sequence[Any]:
+        return self._plan.execute(ctx, values)
