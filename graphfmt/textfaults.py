@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .errors import invalid
 from .names import did_you_mean
-from .texttokens import STRINGS, TOKEN, shorten
+from .texttokens import STRINGS, TOKEN, rare, shorten
 
 if TYPE_CHECKING:
     from .source import Source
@@ -27,7 +27,7 @@ class _Tokens:
         self.next()
 
     def next(self) -> None:
-        match = TOKEN.match(self.source.text, self.behind)
+        match = rare(TOKEN).match(self.source.text, self.behind)
         assert match is not None
         self.token, self.start, self.behind = match[1], match.start(1), match.end()
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import TfgError, invalid
-from .textfaults import explain_field, explain_item
-from .texttokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, shorten
+from .texttokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, rare, shorten
 
 if TYPE_CHECKING:
     from .source import Source
@@ -151,7 +150,7 @@ class Parser:
 
     def _enter(self, stack: list[_Frame], field: Field, position: int) -> int:
         """Enters the next message of a list."""
-        match = TOKEN.match(self._text, position)
+        match = rare(TOKEN).match(self._text, position)
         assert match is not None
         if match[1] not in _CLOSERS:
             self._fail(f"expected '{{' but found {shorten(match[1])}", match.start(1))
@@ -169,7 +168,7 @@ class Parser:
             return self._enter(stack, frame.owner, match.end())
         end = _END_OF_LIST.match(self._text, behind)
         if end is None:
-            found = TOKEN.match(self._text, behind)
+            found = rare(TOKEN).match(self._text, behind)
             assert found is not None
             self._fail(f"expected ',' or ']' but found {shorten(found[1])}", found.start(1))
         return end.end()
@@ -189,7 +188,7 @@ class Parser:
         while True:
             match = _ITEM.match(self._text, position)
             if match is None:
-                explain_item(self._source, position)
+                self._explain_item(position)
             values.append(self._read(field, match[1], match.start(1)))
             position = match.end()
             if match[2] == "]":
@@ -219,7 +218,7 @@ class Parser:
         """Passes over a message of which nothing is kept, from its opening bracket."""
         closers: list[str] = []
         while True:
-            match = TOKEN.match(self._text, position)
+            match = rare(TOKEN).match(self._text, position)
             assert match is not None
             token, position = match[1], match.end()
             if token in _CLOSERS:
@@ -247,7 +246,14 @@ class Parser:
         if field.message or field.is_explicit or value or (value == 0.0 and math.copysign(1, value) < 0):
             self._fail(f"{field.name!r} is given twice", start)
 
+    def _explain_item(self, position: int) -> NoReturn:
+        from .textfaults import explain_item
+
+        explain_item(self._source, position)
+
     def _explain(self, frame: _Frame, position: int) -> NoReturn:
+        from .textfaults import explain_field
+
         explain_field(self._source, position, frame.message, frame.closer)
 
     def _fail(self, message: str, offset: int, hint: str | None = None) -> NoReturn:

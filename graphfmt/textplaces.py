@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .texttokens import TOKEN, read_string
+from .texttokens import TOKEN, rare, read_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _fields(text: str, offset: int) -> Iterator[tuple[str, int, list[int]]]:
 
 def _tokens(text: str, offset: int) -> Iterator[tuple[str, int]]:
     position = offset
-    while (match := TOKEN.match(text, position)) and match[1]:
+    while (match := rare(TOKEN).match(text, position)) and match[1]:
         yield match[1], match.start(1)
         position = match.end()
 

@@ -36,7 +36,7 @@ __all__ = ["find_in_node", "parse_text", "read_graph"]
 
 _build.install()  # makes the parser build graphs
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def read_graph(text: str, name: str) -> Graph:
@@ -51,7 +51,7 @@ def read_graph(text: str, name: str) -> Graph:
 def parse_text(kind: Message, text: str, name: str) -> tuple[Any, Source]:
     """A text's message, as the parser makes it, and the source that its offsets point into."""
     source = Source(name, text.replace("\r\n", "\n") if "\r" in text else text)
-    stray = None if source.text.isascii() else _SURROGATE.search(source.text)
+    stray = None if source.text.isascii() else re.search(_SURROGATE, source.text)
     if stray:
         raise invalid("the text has half of a UTF-16 surrogate pair").at(None, source.position(stray.start()))
     with no_collection():

@@ -44,10 +44,20 @@ _SCALARS: Mapping[str, tuple[Callable[[str], Any], Any]] = {
 
 
 class Field:
-    """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there; ``run`` recognises many
-    conventional lines of a repeated number at once."""
+    """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there."""
 
-    __slots__ = ("default", "is_explicit", "is_map", "message", "name", "oneof", "read", "repeated", "run")
+    __slots__ = (
+        "_may_run",
+        "_run",
+        "default",
+        "is_explicit",
+        "is_map",
+        "message",
+        "name",
+        "oneof",
+        "read",
+        "repeated",
+    )
 
     def __init__(self, name: str, kind: str, label: str, oneof: str) -> None:
         self.name = name
@@ -59,11 +69,17 @@ class Field:
         self.message = message(kind) if kind in MESSAGES else None
         self.read: Callable[[str], Any] | None = None
         self.default: Any = None
-        self.run: re.Pattern[str] | None = None
-        if self.repeated and kind in _SCALARS and kind not in ("string", "bytes"):
-            self.run = re.compile(rf"(?:\s++{name}: [0-9A-Za-z_.+\-]++(?=\s))++")
+        self._run: re.Pattern[str] | None = None
+        self._may_run = self.repeated and kind in _SCALARS and kind not in ("string", "bytes")
         if self.message is None:
             self.read, self.default = _SCALARS[kind] if kind in _SCALARS else (_enum_reader(kind), 0)
+
+    @property
+    def run(self) -> re.Pattern[str] | None:
+        """Recognises many conventional lines of a repeated number at once; compiled when first used."""
+        if self._run is None and self._may_run:
+            self._run = re.compile(rf"(?:\s++{self.name}: [0-9A-Za-z_.+\-]++(?=\s))++")
+        return self._run
 
     def empty(self) -> Any:
         """What a map entry holds that does not state this field."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from functools import cache
 
 # Blanks are whatever Python's \s is, and comments. A token never holds a line break.
 BLANK = r"(?:\s++|#[^\n]*+)*+"
@@ -26,22 +27,22 @@ class TokenError(ValueError):
         self.hint = hint
 
 
-TOKEN = re.compile(rf"{BLANK}({WORD}|{NUMBER}|{STRING}|\S|\Z)")
+# Most texts need few of the patterns, and a small graph is read in less time than all of them take to compile.
+rare = cache(re.compile)
 
-_STRING = re.compile(STRING)
-_BLANK = re.compile(BLANK)
+TOKEN = rf"{BLANK}({WORD}|{NUMBER}|{STRING}|\S|\Z)"
 # Escapes that Python's own decoder reads as protobuf does.
-_PLAIN_ESCAPES = re.compile(
+_PLAIN_ESCAPES = (
     r"[^\\]*+(?:\\(?:[abfnrtv\\'\"]|[0-3][0-7]{0,2}+|[4-7][0-7]?+(?![0-7])|x[0-9a-fA-F]{2})[^\\]*+)*+"
 )
-_ESCAPE = re.compile(
+_ESCAPE = (
     rb"\\(?:([abfnrtv\\'\"?])|([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))"
 )
 _NAMED = dict(zip(b"abfnrtv\\'\"?", b"\a\b\f\n\r\t\v\\'\"?"))
 _OCTAL = re.compile(r"(-?)0([0-9]+)")
 _OCTAL_FLOAT = re.compile(r"-?0[0-9]")
-_INFINITY = re.compile(r"-?inf(?:inity)?f?", re.IGNORECASE)
-_NAN = re.compile(r"-?nanf?", re.IGNORECASE)
+_INFINITY = r"(?i:-?inf(?:inity)?f?)"
+_NAN = r"(?i:-?nanf?)"
 _BOOLS = {
     "true": True,
     "True": True,
@@ -82,9 +83,9 @@ def _is_plain(token: str) -> bool:
 def _literals(token: str) -> list[str]:
     found: list[str] = []
     position = 0
-    while match := _STRING.match(token, position):
+    while match := rare(STRING).match(token, position):
         found.append(match[0])
-        blank = _BLANK.match(token, match.end())
+        blank = rare(BLANK).match(token, match.end())
         position = blank.end() if blank else match.end()
     return found
 
@@ -92,9 +93,9 @@ def _literals(token: str) -> list[str]:
 def _unescape(body: str) -> bytes:
     if "\\" not in body:
         return body.encode()
-    if _PLAIN_ESCAPES.fullmatch(body):
+    if rare(_PLAIN_ESCAPES).fullmatch(body):
         return body.encode().decode("unicode_escape").encode("latin-1")
-    return _ESCAPE.sub(_escaped, body.encode())
+    return rare(_ESCAPE).sub(_escaped, body.encode())
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
@@ -137,9 +138,9 @@ def read_double(token: str) -> float:
 
 
 def _odd_float(token: str) -> float:
-    if _INFINITY.fullmatch(token):
+    if rare(_INFINITY).fullmatch(token):
         return -math.inf if token[0] == "-" else math.inf
-    if _NAN.fullmatch(token):
+    if rare(_NAN).fullmatch(token):
         return math.nan
     try:
         return float(token.rstrip("fF"))
