@@ -23,7 +23,7 @@ from . import registry
 from .facts import Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..graphfmt.dtypes import DType
     from ..graphfmt.graph import Argument, FunctionDef
@@ -104,16 +104,15 @@ class Library:
                 found = self._instances[key] = _Instantiation(self, function.name, attrs).instance()
             return found
 
-    def faults(self, name: str) -> tuple[list[TfgError], Instance | None]:
-        """What is wrong with the way a function's body is written, and the body as far as it holds; None for
-        one that cannot be looked at without a call's attributes."""
+    def faults(self, name: str) -> tuple[list[TfgError], set[str], Instance | None]:
+        """What is wrong with the way a function's body is written, the nodes that cannot be checked any
+        further for that, and the body; None for one that needs a call's attributes to be looked at."""
         made = _Instantiation(self, name, {})
         try:
-            return made.faults, made.instance(strict=False)
+            instance = made.instance(strict=False)
         except TfgError as error:
-            if made.is_generic:
-                return [], None
-            return [*made.faults, error], None
+            return ([] if made.is_generic else [*made.faults, error]), set(), None
+        return made.faults, made.broken, instance
 
     def check(self, function: Function, inputs: Sequence[DType], outputs: Sequence[DType]) -> Instance:
         """The instance for a call. Raises INVALID_ARGUMENT where it takes or gives something else."""
@@ -171,6 +170,22 @@ class Library:
                     stack.extend(self._callees(callee))
             known = self._recursive[name] = name in seen
         return known
+
+    def cycle(self, name: str) -> list[str]:
+        """A shortest way from a function to itself by calls; empty where there is none."""
+        came_from: dict[str, str] = {}
+        queue = [name]
+        for caller in queue:
+            for callee in self._callees(caller):
+                if callee not in came_from:
+                    came_from[callee] = caller
+                    queue.append(callee)
+            if name in came_from:
+                path = [name, came_from[name]]
+                while path[-1] != name:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+        return []
 
     def _callees(self, name: str) -> Iterator[str]:
         definition = self.definitions.get(name)
@@ -258,6 +273,8 @@ class _Instantiation:
         self.definition = library.definition(name)
         self.attrs = attrs
         self.faults: list[TfgError] = []
+        self.broken: set[str] = set()
+        self.without_outputs: set[str] = set()
         self.is_generic = False
         self.strict = True
         # What may be read: an argument, or ``node:output``, to the tensors behind it.
@@ -357,17 +374,17 @@ class _Instantiation:
         try:
             return node, registry.get(node.op, self.library)
         except TfgError as error:
-            self._fault(error, node)
+            # Whoever checks every node tells of it.
+            if self.strict:
+                self._fault(error, node)
             return node, None
 
     def _add_outputs(self, node: Node, op: Op | None) -> bool:
         """Names the node's outputs, and says whether it runs with every call."""
-        if op is None:
-            return False
-        faults = op.signature.faults(node)
-        if faults:
-            # Whoever checks every node tells of these.
-            if self.strict:
+        faults = op.signature.faults(node) if op is not None else []
+        if op is None or faults:
+            self.without_outputs.add(node.name)
+            if faults and self.strict:
                 self._fault(faults[0][1], node)
             return False
         attrs = {**op.signature.defaults, **node.attrs}
@@ -389,8 +406,9 @@ class _Instantiation:
                 continue
             found = self.tensors.get(text)
             if found is None:
-                hint = did_you_mean(text, self.tensors)
-                self._fault(invalid(f"node {node.name!r} has the unknown input {text!r}", hint=hint), node)
+                self.broken.add(node.name)
+                if text.partition(":")[0] not in self.without_outputs:
+                    self._fault(self._unknown_input(node, text, self.tensors), node)
             inputs.extend(found or ())
         return replace(node, inputs=tuple(inputs))
 
@@ -399,10 +417,13 @@ class _Instantiation:
         if name not in self.names:
             arg = self.tensors.get(name)
             if arg is None:
-                hint = did_you_mean(name, self.names)
-                self._fault(invalid(f"node {node.name!r} has the unknown input {text!r}", hint=hint), node)
+                self._fault(self._unknown_input(node, text, self.names), node)
             return []
         return [text]
+
+    def _unknown_input(self, node: Node, text: str, names: Iterable[str]) -> TfgError:
+        hint = did_you_mean(text.removeprefix("^"), names)
+        return invalid(f"node {node.name!r} has the unknown input {text!r}", hint=hint)
 
     def _results(self) -> tuple[list[str], list[DType]]:
         results: list[str] = []
@@ -411,6 +432,8 @@ class _Instantiation:
             types = self._types(output)
             text = self.definition.returns.get(output.name)
             found = self.tensors.get(text or "", ())
+            if text is not None and text.partition(":")[0] in self.without_outputs:
+                continue
             if text is None or len(found) != len(types):
                 what = f"is {text!r}, which it does not have" if text else "has no value"
                 self._fault(

@@ -161,10 +161,9 @@ class Call:
 
     def _endless(self) -> TfgError:
         name = self._function.name
-        again = "calls itself" if self._functions.library.is_recursive(name) else "is called"
-        return TfgError(
-            Status.RESOURCE_EXHAUSTED, f"function {name!r} {again} more than {MAX_DEPTH} calls deep"
-        )
+        cycle = " -> ".join(self._functions.library.cycle(name))
+        what = f"functions call each other without end: {cycle}" if cycle else f"function {name!r} is called"
+        return TfgError(Status.RESOURCE_EXHAUSTED, f"{what}, more than {MAX_DEPTH} calls deep")
 
     def _explained(self, error: Exception) -> TfgError:
         """The error with the chain of callers in front of the node that it happened at."""
@@ -175,9 +174,19 @@ class Call:
         inner = found.node or (node.name if node is not None else "")
         if found.location is None and node is not None and node.offset >= 0:
             found.location = self._instance.graph.locate(node)
-        if len(inner) < _LONGEST_CHAIN:
-            found.node = f"{self._node}/{inner}" if inner else self._node
+        found.node = _chain(self._node, inner)
         return found
+
+
+def _chain(caller: str, inner: str) -> str:
+    """A node within a call, or within calls within it; those in the middle are left out of a long chain."""
+    if not inner:
+        return caller
+    if len(inner) >= _LONGEST_CHAIN:
+        inner = f"…/{inner.rpartition('/')[2]}"
+    elif inner.count("/…/"):
+        inner = inner[inner.index("…/") :]
+    return f"{caller}/{inner}"
 
 
 class _Executed:

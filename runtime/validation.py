@@ -22,6 +22,7 @@ from .structure import placed, structure_faults
 
 if TYPE_CHECKING:
     from ..graphfmt.signatures import Bound
+    from ..kernels.library import Library
     from ..kernels.registry import Op
 
 _FULL_DEVICE = re.compile(
@@ -33,16 +34,40 @@ _FULL_DEVICE = re.compile(
 def faults(graph: Graph) -> list[TfgError]:
     """Every fault of a graph, in file order as far as they have a place."""
     found = list(structure_faults(graph))
-    checker = _Checker(graph)
-    found += checker.run()
+    library = _library(graph)
+    found += _Checker(graph, library).run()
+    if library is not None:
+        for name in library.definitions:
+            found += _function_faults(library, name)
     return sorted(found, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
 
 
 def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
     """What is known of every node's outputs, as far as it can be worked out in spite of faults."""
-    checker = _Checker(graph)
+    checker = _Checker(graph, _library(graph))
     checker.run()
     return checker.facts
+
+
+def _library(graph: Graph) -> Library | None:
+    if not graph.functions:
+        return None
+    from ..kernels.library import of_graph
+
+    return of_graph(graph)
+
+
+def _function_faults(library: Library, name: str) -> list[TfgError]:
+    """The faults of a function's body, each with the function's name in front of the node's."""
+    found, broken, instance = library.faults(name)
+    if instance is None:
+        return found
+    body = [*structure_faults(instance.graph), *_Checker(instance.graph, library).run()]
+    for error in body:
+        if error.node not in broken:
+            error.node = f"{name}/{error.node}" if error.node else name
+            found.append(error)
+    return found
 
 
 @dataclass
@@ -51,6 +76,7 @@ class _Checker:
     found too, and nodes whose inputs' dtypes are not known are passed over."""
 
     graph: Graph
+    library: Library | None
     facts: dict[str, Sequence[Fact]] = field(default_factory=dict[str, Sequence[Fact]])
     found: list[TfgError] = field(default_factory=list[TfgError])
     hints: Hints = field(default_factory=Hints)
@@ -92,13 +118,14 @@ class _Checker:
         """An operation, found without looking through the whole registry for every name it does not have."""
         if not name or (self.op_names and name not in self.op_names):
             return None
-        found = registry.find(name)
+        found = registry.find(name, self.library)
         if found is None:
             self.op_names.update(op.name for op in registry.all_ops())
+            self.op_names.update(self.library.definitions if self.library is not None else ())
         return found
 
     def _unknown_op(self, node: Node) -> None:
-        if not node.op or any(node.op == function.name for function in self.graph.functions):
+        if not node.op:
             return
         hint = self.hints.did_you_mean(node.op, self.op_names)
         error = TfgError(Status.NOT_FOUND, f"Op type not registered {node.op!r}", hint=hint)
@@ -116,7 +143,7 @@ class _Checker:
         if inputs is None:
             return
         try:
-            self.facts[node.name] = infer_node(op, node, bound, inputs)
+            self.facts[node.name] = infer_node(op, node, bound, inputs, self.library)
         except TfgError as error:
             self._report(error, node)
 
