@@ -29,16 +29,16 @@ _MOST_DIMENSIONS = 32
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
-@dataclass(frozen=True)
 class Randomness:
     """Where ``random`` values come from, the same for the same seed. Made when first asked for, because
     numpy's random module takes as long to import as a small graph takes to run."""
 
-    seed: int
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
 
     @cached_property
     def generator(self) -> np.random.Generator:
-        return np.random.default_rng(self.seed)
+        return np.random.default_rng(self._seed)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     Resolver = Callable[[Function, Node], Callee]
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
+class Inline(NamedTuple):
     """A kernel so small that a plan writes it as a Python expression, ``{}`` standing for each input value.
 
     ``Inline("{}")`` gives its input as it is, and costs nothing at all.

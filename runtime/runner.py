@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.errors import Status, TfgError, invalid
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from .session import Observer, Session
 
 
-@dataclass(frozen=True)
-class Work:
+NO_FEEDS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Work(NamedTuple):
     """What to do in every step, and how often.
 
     ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
@@ -25,7 +27,7 @@ class Work:
 
     fetches: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    feeds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    feeds: Mapping[str, Any] = NO_FEEDS
     batches: Batches | None = None
     steps: int | None = None
     epochs: int | None = None
