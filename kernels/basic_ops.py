@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..graphfmt.errors import invalid
-from . import shapes
+from . import elements, shapes
 from .binding import PASS_ON
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
@@ -127,13 +125,16 @@ for _text in ("NoOp()", "ControlTrigger()"):
     op(_text, shape=shapes.no_outputs).kernel(_nothing)
 
 
-zeros_like = op(
-    "ZerosLike(x: T; T: type) -> (y: T)", shape=shapes.like_input, fresh=True, differentiable=False
-)
+def _like_input(c: ShapeContext) -> Fact:
+    """The shape of the input, and for lists the kind of its elements."""
+    return Fact(c.bound.output_types[0], c.input(0), handle=c.handle())
+
+
+zeros_like = op("ZerosLike(x: T; T: type) -> (y: T)", shape=_like_input, fresh=True, differentiable=False)
 
 
 @zeros_like.kernel
 def _(xp: Any, x: Any) -> Any:
     if x.dtype == object:
-        return np.full_like(x, b"")
+        return elements.zeros_like(x)
     return xp.zeros_like(x)

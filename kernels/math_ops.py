@@ -7,10 +7,11 @@ from operator import add as plus
 from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import Status, TfgError, invalid
-from ..graphfmt.shapes import Shape, merge_dim
+from ..graphfmt.shapes import UNKNOWN, Shape, merge_dim
 from . import shapes, types
 from .broadcasting import conj, sum_to
 from .elementwise import binary, known_elements, zeros_where
+from .facts import Fact
 from .registry import op
 
 if TYPE_CHECKING:
@@ -110,9 +111,20 @@ mul.elements(known_elements(lambda p, q: p * q))
 
 # Many of one shape.
 
+
+def _sum_fact(c: ShapeContext) -> Fact:
+    """The shape of all inputs, and for lists the kind of their elements."""
+    handles = [fact.handle for fact in c.facts if fact.handle is not None]
+    shape = reduce(Shape.merge, (handle.shape for handle in handles), UNKNOWN)
+    if any(handle.dtype is not handles[0].dtype for handle in handles):
+        raise invalid("AddN needs lists of one dtype, but has lists of several")
+    handle = handles[0]._replace(shape=shape) if handles else None
+    return Fact(c.bound.output_types[0], shapes.like_all_inputs(c), handle=handle)
+
+
 add_n = op(
     f"AddN(inputs: N*T; N: int >= 1, T: type in {types.NUMBERS[:-1]}, variant}}) -> (sum: T)",
-    shape=shapes.like_all_inputs,
+    shape=_sum_fact,
     commutative=True,
 )
 

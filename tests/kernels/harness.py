@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import TfgError
-from tfg.graphfmt.graph import Endpoint, Graph, Node
+from tfg.graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
 from tfg.graphfmt.signatures import Signature
 from tfg.kernels import registry
 from tfg.kernels.builder import GraphBuilder, Tensor
 from tfg.kernels.inference import infer_graph
 from tfg.runtime import gradients
 from tfg.runtime.session import Session
-
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -46,6 +45,10 @@ class Case:
     ``grad`` also compares the gradients of all floating inputs. ``tol`` is relative (and absolute against
     the largest element); 0 asks for equal bits. Outputs at the positions ``unset`` are not compared: those
     that TensorFlow leaves uninitialized or shapes differently with and without oneDNN.
+
+    A row with ``build`` is a graph of several nodes, and ``op`` but its name: ``build`` takes a builder and
+    the inputs as tensors, whose shapes are not known before the step, and gives the outputs. ``producer`` is
+    the version that the graph states, for operations that later ones do not have.
     """
 
     op: str
@@ -54,6 +57,8 @@ class Case:
     tol: float | None = None
     grad: bool = False
     unset: tuple[int, ...] = ()
+    build: Callable[..., Any] | None = None
+    producer: int = PRODUCER
 
     def __str__(self) -> str:
         shown = ",".join(_brief(x) for x in self.inputs)
@@ -72,6 +77,18 @@ def case(
     """A row of a test table."""
     converted = tuple([_array(x) for x in v] if isinstance(v, list) else _array(v) for v in inputs)
     return Case(op, converted, attrs, tol, grad, tuple(unset))
+
+
+def graph_case(
+    name: str,
+    build: Callable[..., Any],
+    *inputs: Any,
+    grad: bool = False,
+    tol: float | None = None,
+    producer: int = PRODUCER,
+) -> Case:
+    """A row of a test table for a graph of several nodes; see ``Case``."""
+    return Case(name, tuple(_array(v) for v in inputs), {}, tol, grad, build=build, producer=producer)
 
 
 def _array(value: Any) -> Any:
@@ -119,18 +136,21 @@ def rand(*shape: int, seed: int = 0, dtype: str = "float", low: float = -2, high
 
 def graph_of(row: Case, *, constants: bool = False) -> tuple[Graph, list[str], dict[str, Any]]:
     """The row as a graph, the names of its outputs, and the feeds for its inputs."""
-    g = GraphBuilder()
+    g = GraphBuilder(Graph(versions=Versions(producer=row.producer)))
     feeds: dict[str, Any] = {}
 
     def enter(array: Any) -> Tensor:
         dtype = dtypes.of_numpy(array.dtype)
         if constants:
             return g.constant(array, dtype, name="x")
-        tensor = g.placeholder(dtype, array.shape, name="x")
+        tensor = g.placeholder(dtype, array.shape if row.build is None else None, name="x")
         feeds[tensor.name] = array
         return tensor
 
     inputs = [[enter(a) for a in v] if isinstance(v, list) else enter(v) for v in row.inputs]
+    if row.build is not None:
+        made = row.build(g, *inputs)
+        return g.graph(), [t.name for t in (made if isinstance(made, list) else [made])], feeds
     signature = registry.get(row.op).signature
     node, _ = g.node_for(signature, inputs, "out", row.attrs)
     graph = g.graph()
@@ -265,7 +285,7 @@ def pack(store: dict[str, Any], prefix: str, arrays: Sequence[Any]) -> None:
 def run_tfg(row: Case) -> list[Any]:
     graph, outputs, feeds = graph_of(row)
     session = Session(graph, log=lambda line: None)
-    if not registry.get(row.op).signature.outputs:
+    if row.build is None and not registry.get(row.op).signature.outputs:
         session.run([], feeds, outputs)
         return [None for _ in outputs]
     return session.run(outputs, feeds)
@@ -342,17 +362,20 @@ def check_shapes(row: Case, expected: Record) -> None:
     """With constant inputs, tfg must infer what TensorFlow infers, or more; and never anything untrue."""
     if expected.status is not None:
         return
-    graph, _, _ = graph_of(row, constants=True)
-    facts = infer_graph(graph)["out"]
+    graph, outputs, _ = graph_of(row, constants=True)
+    inferred = infer_graph(graph)
+    facts = (
+        inferred["out"] if row.build is None else [inferred[e.node][e.port] for e in map(endpoint, outputs)]
+    )
     assert len(facts) == len(expected.shapes)
     for i, (fact, shape) in enumerate(zip(facts, expected.shapes)):
         if i in row.unset:
             continue
         if i < len(expected.values) and expected.values[i] is not None:
             true = expected.values[i].shape
-            inferred = fact.shape.dims
-            assert inferred is None or (
-                len(inferred) == len(true) and all(d is None or d == t for d, t in zip(inferred, true))
+            dims = fact.shape.dims
+            assert dims is None or (
+                len(dims) == len(true) and all(d is None or d == t for d, t in zip(dims, true))
             ), f"inferred {fact.shape}, but it is {true}"
         known = shape.count("?") if shape != "<unknown>" else 99
         mine = str(fact.shape).count("?") if fact.shape.dims is not None else 99
