@@ -61,10 +61,10 @@ def devices(op: Op) -> list[str]:
 
 
 def gradient(op: Op) -> str:
-    """``yes``, ``none`` where there can be none, or ``missing``."""
+    """``yes``, ``zero`` where nothing flows back (as through a comparison), ``no`` where asking is an error."""
     if op.gradient_function is not None:
         return "yes"
-    return "missing" if op.differentiable else "none"
+    return "no" if op.differentiable else "zero"
 
 
 def _wrapped(line: str) -> str:

@@ -97,7 +97,7 @@ class Variable:
         return TfgError(
             Status.FAILED_PRECONDITION,
             f"Attempting to use uninitialized value {self.name}",
-            hint="run the graph's initialiser first, or restore a checkpoint",
+            hint="run the graph's initialiser first (tfg run --init NODE)",
         )
 
     def save(self) -> dict[str, Array]:
