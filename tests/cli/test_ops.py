@@ -18,7 +18,7 @@ def test_as_json_with_signatures() -> None:
     ops = {op["name"]: op for op in run_tfg("ops", "--json").json["ops"]}
     assert ops["Neg"]["inputs"] == ["x: T"]
     assert ops["Neg"]["gradient"] == "yes"
-    assert ops["Const"]["gradient"] == "none"
+    assert ops["Const"]["gradient"] == "zero"
     assert ops["VariableV2"]["stateful"]
     assert set(ops["Neg"]) == {
         "name", "signature", "inputs", "attrs", "outputs", "devices", "gradient", "stateful"
