@@ -57,6 +57,12 @@ class Callee(Protocol):
         """The same function for arguments of which this much is known."""
         ...
 
+    def repeat(
+        self, ctx: Any, body: Any, state: Sequence[Any], is_true: Callable[[Any], bool]
+    ) -> Sequence[Any]:
+        """Calls ``body`` on the state, for the next state, as long as this function's only result is true."""
+        ...
+
     def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         """What is known of the results for such arguments."""
         ...

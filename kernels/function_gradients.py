@@ -36,7 +36,7 @@ def carries_gradient(dtype: DType) -> bool:
 def zeros(g: GraphBuilder, tensor: Tensor) -> Tensor:
     """The gradient of what nothing depends on; of a variable's handle, zeros of the variable's shape."""
     fact = tensor.fact
-    if fact.handle is not None:
+    if fact.dtype.name == "resource" and fact.handle is not None:
         zero = g.constant(0, fact.handle.dtype)
         if fact.handle.shape.is_fully_known:
             return g.Fill(g.constant(np.array(fact.handle.shape.known(), np.int32)), zero)
@@ -233,7 +233,7 @@ def extend(
 
 
 def dy_facts(dys: Sequence[Any]) -> list[Fact | None]:
-    return [None if dy is None else Fact(dy.dtype, dy.shape) for dy in dys]
+    return [None if dy is None else Fact(dy.dtype, dy.shape, handle=dy.fact.handle) for dy in dys]
 
 
 def call_gradient(g: GraphBuilder, node: NodeView, function: Function, dys: Sequence[Any]) -> list[Any]:

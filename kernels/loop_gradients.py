@@ -45,7 +45,7 @@ def while_gradient(g: GraphBuilder, node: NodeView, dys: Sequence[Any]) -> list[
         return [None] * len(facts)
     inputs = node.inputs
     starts = {i: dys[i] if dys[i] is not None else zeros(g, Tensor(g, node.name, i)) for i in carried}
-    dy = [Fact(facts[i].dtype, facts[i].shape) if i in starts else None for i in range(len(facts))]
+    dy = [facts[i]._replace(constant=None, elements=None) if i in starts else None for i in range(len(facts))]
     made = differentiate(g, body, facts, dy, [i in starts or i in resources for i in range(len(facts))])
     b = made.b
     for i in carried:

@@ -35,15 +35,7 @@ def _facts(c: ShapeContext) -> list[Fact]:
 
 
 def _while(ctx: Any, xp: Any, input: Sequence[Any], *, cond: Callee, body: Callee) -> Any:
-    return _loop(ctx, cond, body, input)
-
-
-def _loop(ctx: Any, cond: Callee, body: Callee, state: Sequence[Any]) -> Sequence[Any]:
-    check = ctx.check_cancelled
-    while is_true(cond(ctx, *state)[0]):
-        check()
-        state = body(ctx, *state)
-    return state
+    return cond.repeat(ctx, body, input, is_true)
 
 
 def _bind(b: Binding) -> Any:
@@ -53,7 +45,7 @@ def _bind(b: Binding) -> Any:
     cond, body = cond.given(facts), body.given(facts)
 
     def loop(ctx: Any, *state: Any) -> Any:
-        return _loop(ctx, cond, body, state)
+        return cond.repeat(ctx, body, state, is_true)
 
     return loop
 

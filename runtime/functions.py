@@ -10,6 +10,8 @@ import sys
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
 from ..kernels.facts import Fact
@@ -131,6 +133,35 @@ class Call:
             return (self._run or self._compiled())(ctx, *values)
         except Exception as error:
             explained = self._explained(error)
+            if explained is error:
+                raise
+            raise explained from error
+        finally:
+            ctx.depth = depth
+
+    def repeat(
+        self, ctx: Any, body: Call, state: Sequence[Any], is_true: Callable[[Any], bool]
+    ) -> Sequence[Any]:
+        depth = ctx.depth
+        check = ctx.check_cancelled
+        running = self
+        try:
+            if depth >= MAX_DEPTH:
+                raise self._endless()
+            ctx.depth = depth + 1
+            test = self._run or self._compiled()
+            running = body
+            step = body._run or body._compiled()
+            while True:
+                running = self
+                (flag,) = test(ctx, *state)
+                if not (flag if flag.__class__ is np.bool_ else is_true(flag)):
+                    return state
+                check()
+                running = body
+                state = step(ctx, *state)
+        except Exception as error:
+            explained = running._explained(error)
             if explained is error:
                 raise
             raise explained from error

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from . import memory, plan, structure
-from .failures import as_tfg_error
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
@@ -129,6 +128,8 @@ class Session:
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
+        from .failures import as_tfg_error
+
         node = failed.node_of(error)
         if node is not None:
             return self.graph.error_at(as_tfg_error(error, node), node.name)

@@ -52,6 +52,11 @@ class Call:
         feeds = dict(zip(made.args, values))
         return run(made.graph, ends, feeds, context, self.library)[: len(made.results)]
 
+    def repeat(self, context: Any, body: Call, state: Any, is_true: Any) -> Any:
+        while is_true(self(context, *state)[0]):
+            state = body(context, *state)
+        return state
+
     def given(self, facts: Any) -> Call:
         return self
 
