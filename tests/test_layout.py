@@ -11,10 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = ("graphfmt", "kernels", "runtime", "cli")
 MODULES = sorted(
-    path
-    for folder in ORDER
-    for path in (ROOT / folder).rglob("*.py")
-    if not path.name.endswith("_pb2.py")
+    path for folder in ORDER for path in (ROOT / folder).rglob("*.py") if not path.name.endswith("_pb2.py")
 )
 
 
@@ -54,7 +51,9 @@ def test_a_module_says_why_it_is_there_and_only_the_command_line_prints(path: Pa
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree) or path.name == "__main__.py"
     if path.relative_to(ROOT).parts[0] != "cli":
-        calls = [n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        calls = [
+            n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        ]
         assert "print" not in calls
 
 
@@ -62,7 +61,7 @@ def test_heavy_packages_are_imported_by_those_who_need_them() -> None:
     heavy = {"scipy", "h5py", "rich", "ml_dtypes", "PIL", "cupy", "tensorflow"}
     for path in MODULES:
         top = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
-        names = {
-            alias.name.split(".")[0] for n in top if isinstance(n, ast.Import) for alias in n.names
-        } | {(n.module or "").split(".")[0] for n in top if isinstance(n, ast.ImportFrom) and not n.level}
+        names = {alias.name.split(".")[0] for n in top if isinstance(n, ast.Import) for alias in n.names} | {
+            (n.module or "").split(".")[0] for n in top if isinstance(n, ast.ImportFrom) and not n.level
+        }
         assert not names & heavy, f"{path.name} imports {names & heavy} before it is needed"

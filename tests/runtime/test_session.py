@@ -154,9 +154,7 @@ def test_concurrent_steps_share_variables_and_nothing_else() -> None:
     session.run(targets=["init"])
 
     def work(number: int) -> bool:
-        return all(
-            session.run(["square"], {"x": number}, ["add"])[0] == number * number for _ in range(100)
-        )
+        return all(session.run(["square"], {"x": number}, ["add"])[0] == number * number for _ in range(100))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(8)))
