@@ -44,7 +44,8 @@ def npy_bytes(data: bytes, name: str) -> Array:
             npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         )
         shape, fortran, dtype = read_header(stream)
-    except (ValueError, EOFError, SyntaxError, TypeError) as error:
+    except Exception as error:
+        # numpy reads the header as Python, and lets through whatever its tokenizer and parser raise.
         raise _bad(name, f"is not a .npy file: {str(error).partition(chr(10))[0]}") from None
     _check_header(name, shape, dtype)
     count = math.prod(shape)
