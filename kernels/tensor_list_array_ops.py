@@ -86,7 +86,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
 
 def _gathered(c: ShapeContext) -> Shape:
     shape = element_shape(c, c.attr("element_dtype")).merge(stated_shape(c, "element_shape"))
-    return _below(c.with_rank("indices", 1)[0], shape)
+    return _below(c.input("indices").size, shape)
 
 
 gather = op(
@@ -116,8 +116,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
 
 
 def _list_of_rows(c: ShapeContext) -> Fact:
-    rows = _after_first(c.with_rank_at_least("tensor", 1))
-    return list_fact(c.attr("element_dtype"), rows.merge(stated_shape(c, "element_shape")))
+    rows, stated = _after_first(c.with_rank_at_least("tensor", 1)), stated_shape(c, "element_shape")
+    return list_fact(c.attr("element_dtype"), UNKNOWN if stated.rank is None else stated.merge(rows))
 
 
 from_tensor = op(
@@ -161,21 +161,16 @@ def _(g: GraphBuilder, node: NodeView, dlist: Tensor) -> Any:
 # Rows to places.
 
 
-def _scattered_shape(c: ShapeContext) -> Fact:
-    c.with_rank("indices", 1)
-    return _list_of_rows(c)
-
-
 scatter = op(
     "TensorListScatter(tensor: element_dtype, indices: int32, element_shape: shape_type; "
     "element_dtype: type, shape_type: type in {int32, int64}) -> (output_handle: variant)",
-    shape=_scattered_shape,
+    shape=_list_of_rows,
 )
 scatter_v2 = op(
     "TensorListScatterV2(tensor: element_dtype, indices: int32, element_shape: shape_type, "
     "num_elements: int32; element_dtype: type, shape_type: type in {int32, int64}) "
     "-> (output_handle: variant)",
-    shape=_scattered_shape,
+    shape=_list_of_rows,
 )
 
 
@@ -223,7 +218,6 @@ def _(g: GraphBuilder, node: NodeView, dlist: Tensor) -> Any:
 def _scattered_into(c: ShapeContext) -> Fact:
     dtype = c.attr("element_dtype")
     shape = element_shape(c, dtype)
-    c.with_rank("indices", 1)
     c.with_rank_at_least("tensor", 1)
     return list_fact(dtype, shape)
 
@@ -277,9 +271,15 @@ def _concat(xp: Any, handle: Any, shape: Shape, leading: Sequence[int], dtype: D
     items, rest = found.items(), _after_first(shape)
     if shape.rank == 0 or any(item is not None and not item.shape for item in items):
         raise invalid("scalars cannot be concatenated")
+    first = shape.dims[0] if shape.dims else None
     for item in items:
         if item is not None:
-            rest = _merged(rest, Shape(tuple(item.shape[1:])))
+            if not elements.fits(_below(first, rest), item):
+                raise invalid(
+                    f"an element of shape {Shape(item.shape)} is to be concatenated with elements of shape "
+                    f"{_below(first, rest)}"
+                )
+            rest = Shape(item.shape[1:])
     lengths = _lengths(items, shape, leading)
     if not rest.is_fully_known:
         raise invalid(f"elements of shape {shape} cannot be concatenated: it is not known but for the first")
@@ -289,12 +289,6 @@ def _concat(xp: Any, handle: Any, shape: Shape, leading: Sequence[int], dtype: D
     ]
     joined = xp.concatenate(parts) if parts else elements.zeros(xp, (0, *dims), dtype)
     return joined, np.array(lengths, np.int64)
-
-
-def _merged(rest: Shape, found: Shape) -> Shape:
-    if not rest.is_compatible(found):
-        raise invalid(f"an element has shape {found} but for its first dimension, others {rest}")
-    return found
 
 
 def _lengths(items: Sequence[Any], shape: Shape, leading: Sequence[int]) -> list[int]:

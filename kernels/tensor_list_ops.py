@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def list_fact(dtype: DType, shape: Shape) -> Fact:
-    """A list of elements of this shape."""
+    """A list of elements of this shape. The rank is known only where the list itself knows it."""
     return Fact(dtypes.variant, SCALAR, handle=Handle(dtype, shape))
 
 
@@ -118,10 +118,16 @@ def _(xp: Any, input_handle: Any) -> Any:
     return np.int32(as_list(input_handle).length)
 
 
+def _rank_of_elements(c: ShapeContext) -> Shape:
+    """A vector, or a scalar where the list says nothing of its elements' rank."""
+    handle = c.handle()
+    return UNKNOWN if handle is None or handle.shape.rank is None else Shape((handle.shape.rank,))
+
+
 element_shape_op = op(
     "TensorListElementShape(input_handle: variant; shape_type: type in {int32, int64}) "
     "-> (element_shape: shape_type)",
-    shape=lambda c: UNKNOWN,
+    shape=_rank_of_elements,
     differentiable=False,
 )
 
@@ -244,7 +250,7 @@ def _(xp: Any, input_handle: Any, element_shape: Any, *, element_dtype: DType) -
 def _(g: GraphBuilder, node: NodeView, dlist: Any, delement: Any) -> Any:
     rest, element = node.outputs
     if dlist is None:
-        dlist = g.EmptyTensorList(list_shape(g, rest), -1, element_dtype=node.attr("element_dtype"))
+        dlist = g.zeros_like(rest)
     if delement is None:
         delement = g.zeros_like(element)
     return g.TensorListPushBack(dlist, delement), None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tfg.graphfmt.dtypes import float32
 from tfg.graphfmt.shapes import UNKNOWN
 from tfg.kernels.tensor_arrays import TensorArray
+from tfg.runtime.gradients import add_gradients, dense
 
 from .harness import Case, f32, f64, graph_case, i32, i64, of, rand, table_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KINDS = (
     "float double int32 uint8 int16 int8 complex64 int64 bool bfloat16 uint16 complex128 half uint32 uint64"
@@ -275,6 +279,25 @@ def _read_many(a: Any, x: Any) -> Any:
     return found.read(0) * found.read(0) + found.read(1) * found.read(0)
 
 
+def _split_value(a: Any, lengths: Any, x: Any) -> Any:
+    return a.split(x, lengths).concat()[0]
+
+
+def _write_many(a: Any, x: Any, y: Any, z: Any) -> Any:
+    return a.write(2, x).write(0, x * y).write(1, z).concat()[0]
+
+
+def _slope(y: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradients of the sum of squares of what ``y`` builds."""
+
+    def build(a: Array, *xs: Any) -> Any:
+        made = y(a, *xs)
+        found = add_gradients(a.g, [made * made], [x for x in xs if x.dtype.is_differentiable])
+        return [dense(a.g, x) for x in found]
+
+    return build
+
+
 def _pack_unpack(a: Any, x: Any) -> Any:
     return a.unpack(x).pack()
 
@@ -412,6 +435,17 @@ CASES = [
     row("twice-in-a-row", _twice_in_a_row, rand(3, 2), grad=True),
     _keep("read-many", _read_many, rand(3, 2), grad=True),
     row("write-read", _write_read, i32(5), X, dynamic_size=True, grad=True),
+    # Gradient nodes that TensorFlow runs too.
+    *(
+        row(f"slope{build.__name__}", _slope(build), *inputs, size=3, clear_after_read=False)
+        for build, *inputs in (
+            (_write_two_gather, X, X + 1, i32([1, 0, 1])),
+            (_read_many, rand(3, 2)),
+            (_twice_in_a_row, rand(3, 2)),
+            (_split_value, i64([1, 0, 2]), rand(3, 2)),
+            (_write_many, X, X + 1, f32([5])),
+        )
+    ),
     # Earlier versions.
     *(
         found
@@ -447,7 +481,6 @@ def test_elements_are_given_up_when_read() -> None:
 def test_gradients_in_every_version(version: str) -> None:
     """TensorFlow writes gradient nodes of the third version alone; the others work here too."""
     from tfg.kernels.builder import GraphBuilder
-    from tfg.runtime.gradients import add_gradients
     from tfg.runtime.session import Session
 
     g = GraphBuilder()
