@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .library import Instance
 
 
+# What an argument is called that has a value only if another branch was taken: it has nothing to make zeros of.
+_OTHER = "of_other_branch"
+
+
 def carries_gradient(dtype: DType) -> bool:
     """Whether tensors of this dtype have gradients, or lead to some that have."""
     return dtype.is_differentiable or dtype.name in ("resource", "variant")
@@ -43,6 +47,8 @@ def zeros(g: GraphBuilder, tensor: Tensor) -> Tensor:
         return g.Fill(g.VariableShape(tensor), zero)
     if fact.dtype.name == "resource":
         raise invalid(f"the gradient of {tensor.name!r} is not defined, because it is no known variable")
+    if fact.dtype.name == "variant" and tensor.node.startswith(_OTHER):
+        return g.FakeParam(dtype=fact.dtype, shape=fact.shape)
     if fact.dtype.is_differentiable and fact.shape.is_fully_known:
         return g.Fill(g.shape_of(tensor), g.constant(0, fact.dtype))
     return g.zeros_like(tensor)
@@ -105,8 +111,15 @@ class Differentiated:
                 ends += [e.node for e in index[name].data_inputs if e.node not in self.forward]
         return [name for name in index if name in found]
 
-    def forward_function(self, name: str, extra: Sequence[Tensor], add: Sequence[Node] = ()) -> Function:
-        """The forward part, which gives ``extra`` too; ``add`` are nodes that only those need."""
+    def forward_function(
+        self,
+        name: str,
+        extra: Sequence[Tensor],
+        add: Sequence[Node] = (),
+        always: Sequence[str] | None = None,
+    ) -> Function:
+        """The forward part, which gives ``extra`` too; ``add`` are nodes that only those need, ``always``
+        those that run with every call if it is not the function's control results."""
         b, instance = self.b, self.instance
         index = b.graph().index
         nodes = [index[n] for n in index if n in self.forward]
@@ -116,7 +129,7 @@ class Differentiated:
             [*nodes, *add],
             list(zip(instance.args, instance.arg_types)),
             [*zip(instance.results, instance.result_types), *((t.name, t.dtype) for t in extra)],
-            always=instance.targets,
+            always=instance.targets if always is None else always,
         )
 
     def backward_nodes(self, saved: Sequence[tuple[Tensor, str]]) -> list[Node]:
@@ -243,7 +256,8 @@ def call_gradient(g: GraphBuilder, node: NodeView, function: Function, dys: Sequ
     saved = made.split()
     outputs: list[Tensor] = []
     if saved:
-        forward = made.forward_function(f"{function.name}_forward", saved)
+        always = made.instance.always(node.node)
+        forward = made.forward_function(f"{function.name}_forward", saved, always=always)
         stateful = g.functions().definition(forward.name).is_stateful
         types = (*made.instance.result_types, *(t.dtype for t in saved))
         kept = {k: v for k, v in node.node.attrs.items() if k.startswith("_") or "Call" in node.node.op}
@@ -284,9 +298,9 @@ def backward_function(
     """The backward part: from all arguments, the saved values (those of other branches ``before`` and
     ``after`` them) and the gradients of results, to those gradients that there are; and their types."""
     b = made.b
-    others = [placeholder(b, "other", t.fact) for t in before]
+    others = [placeholder(b, _OTHER, t.fact) for t in before]
     own = [(t, placeholder(b, "saved", t.fact)) for t in saved]
-    rest = [placeholder(b, "other", t.fact) for t in after]
+    rest = [placeholder(b, _OTHER, t.fact) for t in after]
     renamed = {t.name: p.name for t, p in own}
     nodes = made.backward_nodes([(t, p.name) for t, p in own])
     arguments = [*made.args, *others, *(p for _, p in own), *rest, *(dy for dy in made.dys if dy is not None)]

@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 24
 # Larger constants are not handed on to the body of a function.
 _MAX_CONSTANT = 64
+_PRUNED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_LOWERED = frozenset({"If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile"})
 
 
 class Instance(NamedTuple):
     """A function with its attributes given. ``args`` are the placeholders of its ``graph``, ``results`` its
-    outputs as inputs are written; ``targets`` run with every call, whether or not a result needs them."""
+    outputs as inputs are written. ``targets`` run with every call, whether or not a result needs them, and
+    ``stateful`` nodes with some calls; see ``always``."""
 
     name: str
     graph: Graph
@@ -47,6 +50,15 @@ class Instance(NamedTuple):
     results: tuple[str, ...]
     result_types: tuple[DType, ...]
     targets: tuple[str, ...]
+    stateful: tuple[str, ...]
+
+    def always(self, node: Node) -> tuple[str, ...]:
+        """What runs whenever a node calls this function: its control results, and every stateful node
+        unless the node is of those whose bodies TensorFlow prunes or writes out in their place."""
+        lowered = node.op in _LOWERED and node.attrs.get("_lower_using_switch_merge") is True
+        if lowered or node.op in _PRUNED:
+            return self.targets
+        return tuple(dict.fromkeys([*self.targets, *self.stateful]))
 
     def is_passed_on(self, position: int) -> bool:
         """Whether the result at a position is just the argument at that position."""
@@ -224,7 +236,7 @@ def _results_of(library: Library, instance: Instance, given: Sequence[Fact]) -> 
         found = [facts[end.node][end.port] for end in ends]
     except TfgError:
         return tuple(Fact(dtype) for dtype in instance.result_types)
-    if instance.targets:
+    if instance.targets or instance.stateful:
         # The call must be made, even if what it gives is known.
         found = [fact._replace(constant=None) for fact in found]
     return tuple(_narrowed(fact) for fact in found)
@@ -300,7 +312,8 @@ class _Instantiation:
             tuple(dtype for _, dtype in args),
             tuple(results),
             tuple(result_types),
-            tuple(dict.fromkeys([*stateful, *self._control_returns()])),
+            tuple(dict.fromkeys(self._control_returns())),
+            tuple(stateful),
         )
 
     def _fault(self, error: TfgError, node: Node | None = None) -> None:

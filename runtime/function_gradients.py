@@ -39,5 +39,5 @@ def symbolic_gradient(library: Library, function: Function) -> Function:
         list(made.b.graph().nodes),
         [(a.node, a.dtype) for a in arguments],
         list(zip(gradients, instance.arg_types)),
-        always=instance.targets,
+        always=tuple(dict.fromkeys([*instance.targets, *instance.stateful])),
     )

@@ -33,17 +33,18 @@ _FRAMES = 20 * MAX_DEPTH
 _LONGEST_CHAIN = 120
 
 
-def of(graph: Graph) -> Functions | None:
-    """The functions of a graph; None where it has none."""
+def of(graph: Graph, *, compiled: bool = True) -> Functions | None:
+    """The functions of a graph; None where it has none. ``compiled`` is as for ``plan.build``."""
     library = of_graph(graph)
-    return Functions(library) if library is not None else None
+    return Functions(library, compiled) if library is not None else None
 
 
 class Functions:
     """Resolves the functions that nodes name; see ``kernels.binding.Resolver``."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, compiled: bool = True) -> None:
         self.library = library
+        self._compiled = compiled
         self._plans: dict[Any, Plan] = {}
         self._gradients: dict[Any, Function] = {}
         self._lock = RLock()
@@ -51,26 +52,29 @@ class Functions:
             sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
 
     def __call__(self, function: Function, node: Node) -> Call:
-        return Call(self, function, self.library.instance(function), node.name)
+        instance = self.library.instance(function)
+        return Call(self, function, instance, node.name, instance.always(node))
 
-    def plan_of(self, function: Function, instance: Instance, facts: Sequence[Fact]) -> Plan:
+    def plan_of(
+        self, function: Function, instance: Instance, always: Sequence[str], facts: Sequence[Fact]
+    ) -> Plan:
         """The plan of a function's body for arguments of which this much is known."""
         given = self.library.narrowed(function.name, instance, facts)
-        key = (id(instance), key_of_facts(given))
+        key = (id(instance), len(always), key_of_facts(given))
         found = self._plans.get(key)
         if found is None:
             with self._lock:
                 found = self._plans.get(key)
                 if found is None:
-                    found = self._plans[key] = self._build(instance, given)
+                    found = self._plans[key] = self._build(instance, tuple(always), given)
         return found
 
-    def _build(self, instance: Instance, given: Sequence[Fact]) -> Plan:
+    def _build(self, instance: Instance, always: tuple[str, ...], given: Sequence[Fact]) -> Plan:
         graph, fetches = _with_separate_results(instance)
-        targets = instance.targets or (() if fetches else (_NOTHING,))
+        targets = always or (() if fetches else (_NOTHING,))
         facts = {name: (fact,) for name, fact in zip(instance.args, given)}
         asked = Signature(fetches, instance.args, targets)
-        return plan.build(graph, asked, functions=self, given=facts)
+        return plan.build(graph, asked, functions=self, given=facts, compiled=self._compiled)
 
     def gradient_of(self, function: Function, instance: Instance) -> Function:
         """The function that computes the gradients of another one's arguments."""
@@ -98,7 +102,7 @@ def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
             added.append(Node(name, "Identity", (text,), {"T": dtype}))
             text = name
         fetches.append(text)
-    if not fetches and not instance.targets:
+    if not fetches:
         added.append(Node(_NOTHING, "NoOp"))
     return graph.with_nodes((*graph.nodes, *added)), tuple(fetches)
 
@@ -106,7 +110,7 @@ def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
 class Call:
     """A function as one node calls it; see ``kernels.context.Callee``."""
 
-    __slots__ = ("_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
+    __slots__ = ("_always", "_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
 
     def __init__(
         self,
@@ -114,12 +118,14 @@ class Call:
         function: Function,
         instance: Instance,
         node: str,
+        always: Sequence[str],
         facts: Sequence[Fact] | None = None,
     ) -> None:
         self._functions = functions
         self._function = function
         self._instance = instance
         self._node = node
+        self._always = always
         self._facts = facts
         self._plan: Plan | None = None
         self._run: Callable[..., Sequence[Any]] | None = None
@@ -169,7 +175,7 @@ class Call:
             ctx.depth = depth
 
     def given(self, facts: Sequence[Fact]) -> Call:
-        return Call(self._functions, self._function, self._instance, self._node, facts)
+        return Call(self._functions, self._function, self._instance, self._node, self._always, facts)
 
     def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         return self._functions.library.infer(self._function, facts)
@@ -184,7 +190,7 @@ class Call:
 
     def _compiled(self) -> Callable[..., Sequence[Any]]:
         facts = self._facts or [Fact(dtype) for dtype in self._instance.arg_types]
-        found = self._functions.plan_of(self._function, self._instance, facts)
+        found = self._functions.plan_of(self._function, self._instance, self._always, facts)
         self._plan = found
         segment = found.segment
         self._run = segment.function if segment is not None else _Executed(found)

@@ -42,13 +42,14 @@ class Context:
 class Call:
     """A function: its whole body is run anew with every call, and nothing is kept."""
 
-    def __init__(self, library: Library, function: Any) -> None:
+    def __init__(self, library: Library, function: Any, node: Any) -> None:
         self.library = library
         self.function = function
+        self.node = node
 
     def __call__(self, context: Any, /, *values: Any) -> list[Any]:
         made = self.library.instance(self.function)
-        ends = [*made.results, *made.targets]
+        ends = [*made.results, *made.always(self.node)]
         feeds = dict(zip(made.args, values))
         return run(made.graph, ends, feeds, context, self.library)[: len(made.results)]
 
@@ -69,7 +70,7 @@ class Call:
     def gradient(self) -> Call:
         from tfg.runtime.function_gradients import symbolic_gradient
 
-        return Call(self.library, symbolic_gradient(self.library, self.function))
+        return Call(self.library, symbolic_gradient(self.library, self.function), self.node)
 
 
 def run(
@@ -94,8 +95,15 @@ def run(
                 raise graph.error_at(error, node.name) from None
             for port, value in enumerate(outputs):
                 values[node.name, port] = value
-    found = [values.get((endpoint(f).node, endpoint(f).port)) for f in fetches]
-    return [v.read() if isinstance(v, Variable) else v for v in found]
+    return [_fetched(values, facts, endpoint(f)) for f in fetches]
+
+
+def _fetched(values: Any, facts: Any, fetch: Any) -> Any:
+    """A value; a reference is read, a resource is not."""
+    value = values.get((fetch.node, fetch.port))
+    return (
+        value.read() if isinstance(value, Variable) and facts[fetch.node][fetch.port].dtype.is_ref else value
+    )
 
 
 def _ancestors(graph: Graph, names: Sequence[str], fed: set[str]) -> set[str]:
@@ -119,7 +127,7 @@ def call(node: Any, facts: Any, values: Any, context: Context, library: Library 
         for v, t in zip(inputs, bound.input_types)
     ]
     input_facts = [facts[e.node][e.port] for e in node.data_inputs]
-    functions = (lambda function, node: Call(library, function)) if library is not None else None
+    functions = (lambda function, node: Call(library, function, node)) if library is not None else None
     function = binding.bind(op, node, bound, input_facts, np, functions)
     with np.errstate(all="ignore"):
         result = function(context, *arguments) if op.takes_context else function(*arguments)
