@@ -39,7 +39,7 @@ class Endpoint(NamedTuple):
 _ENDPOINT = re.compile(r"(\^?)([^:^]+)(?::(0|[1-9][0-9]{0,8}))?")
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 19)
 def endpoint(text: str) -> Endpoint:
     """Reads ``node``, ``node:1`` or ``^node``. Raises INVALID_ARGUMENT for anything else."""
     match = _ENDPOINT.fullmatch(text)
