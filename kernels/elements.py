@@ -12,21 +12,37 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.shapes import UNKNOWN, Shape
+from .dims import claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graphfmt.dtypes import DType
 
+# What an element takes at least, in bytes.
+_SLOT = 64
 
-class NoValue:
-    """The variant that holds nothing, which is what zero is among variants. It passes for an array of rank
-    0, as all variants of rank 0 do."""
+
+class Variant:
+    """What a variant tensor of rank 0 is. It passes for an array of rank 0 where it is but moved about."""
 
     shape = ()
     ndim = 0
     size = 1
     dtype = np.dtype(object)
+    __slots__ = ()
+
+    def reshape(self, *shape: Any) -> Any:
+        """An array of the one variant."""
+        made = np.empty((), object)
+        made[()] = self
+        return made.reshape(*shape)
+
+
+class NoValue(Variant):
+    """The variant that holds nothing, which is what zero is among variants."""
+
+    __slots__ = ()
 
     def zeros_like(self) -> Any:
         raise invalid("an empty variant has no zeros_like")
@@ -67,8 +83,16 @@ def stack(xp: Any, items: Sequence[Any], shape: tuple[int, ...], dtype: DType) -
     return xp.concatenate(items).reshape(len(items), *shape)
 
 
+def slots(count: int) -> list[Any]:
+    """Places for elements that are not there yet. Raises RESOURCE_EXHAUSTED for more than memory can hold
+    with anything in them."""
+    claim((count,), _SLOT)
+    return [None] * count
+
+
 def zeros(xp: Any, shape: tuple[int, ...], dtype: DType) -> Any:
     """What an element that was never written reads as."""
+    claim(shape, dtype.size)
     if _is_object(dtype):
         if shape == ():
             return NO_VALUE

@@ -65,7 +65,7 @@ class TensorArray:
         self.gradients: dict[str, TensorArray] = {}
         self._closed = False
         self._lock = Lock()
-        self._values: list[Any] = [None] * size
+        self._values = elements.slots(size)
         self._states = bytearray(size)
 
     def read(self) -> TensorArray:
@@ -96,7 +96,7 @@ class TensorArray:
         if index < 0 or (index >= size and not self.dynamic_size):
             raise self._wrong(f"cannot be written at {index}: it has {size} elements, and cannot grow")
         if index >= size:
-            self._values.extend([None] * (index + 1 - size))
+            self._values.extend(elements.slots(index + 1 - size))
             self._states.extend(bytes(index + 1 - size))
         if not elements.fits(self.element_shape, value):
             raise self._wrong(

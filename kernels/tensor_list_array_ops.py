@@ -182,7 +182,7 @@ def _put(items: list[Any], indices: Any, rows: Sequence[Any], *, grow: bool = Tr
     for place in places:
         if place < 0 or (place >= len(items) and not grow):
             raise invalid(f"index {place} is out of range for a list of {len(items)} elements")
-    items.extend([None] * (max(places, default=-1) + 1 - len(items)))
+    items.extend(elements.slots(max(0, max(places, default=-1) + 1 - len(items))))
     for place, row in zip(places, rows):
         items[place] = row
     return items
@@ -203,7 +203,9 @@ def _(
     if count < -1:
         raise invalid(f"a list cannot have {count} elements")
     rows = _rows(tensor, shape, element_dtype)
-    return TensorList(element_dtype, shape, _put([None] * max(count, 0), indices, rows, grow=count < 0))
+    return TensorList(
+        element_dtype, shape, _put(elements.slots(max(count, 0)), indices, rows, grow=count < 0)
+    )
 
 
 @scatter.gradient

@@ -103,7 +103,7 @@ def _(xp: Any, element_shape: Any, num_elements: Any, *, element_dtype: DType) -
     count = _scalar(num_elements, "num_elements")
     if count < 0:
         raise invalid(f"a list cannot have {count} elements")
-    return TensorList(element_dtype, elements.shape_argument(element_shape), [None] * count)
+    return TensorList(element_dtype, elements.shape_argument(element_shape), elements.slots(count))
 
 
 # What a list is.
@@ -153,7 +153,7 @@ def _(xp: Any, input_handle: Any, size: Any) -> TensorList:
     if wanted == found.length:
         return found
     items = found.items()[:wanted]
-    return found.with_items(items + [None] * (wanted - len(items)))
+    return found.with_items(items + elements.slots(wanted - len(items)))
 
 
 @resize.gradient
@@ -320,9 +320,8 @@ def _(
         return found.replaced(place, item)
     if place < 0 or not resize_if_index_out_of_bounds:
         raise invalid(f"there is no element {place} in a list of {found.length}")
-    # One after another, so that a loop that sets each next element does so without copying the list.
-    for _ in range(place - found.length):
-        found = found.pushed(None)
+    if place > found.length:
+        found = found.with_items(found.items() + elements.slots(place - found.length))
     return found.pushed(item)
 
 

@@ -20,14 +20,10 @@ if TYPE_CHECKING:
     from ..graphfmt.dtypes import DType
 
 
-class TensorList(PersistentList):
+class TensorList(elements.Variant, PersistentList):
     """A list of tensors; None is one that was never written. ``limit`` is the most elements that may be
     pushed, unless negative."""
 
-    shape = ()
-    ndim = 0
-    size = 1
-    dtype = np.dtype(object)
     __slots__ = ("element_dtype", "element_shape", "limit")
 
     def __init__(

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tfg.graphfmt.dtypes import int32
+from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.shapes import UNKNOWN
+from tfg.kernels.builder import GraphBuilder
 from tfg.kernels.tensor_lists import TensorList
 from tfg.runtime.gradients import add_gradients, dense
+from tfg.runtime.session import Session
 
 from .harness import f32, graph_case, i32, i64, of, rand, table_tests
 
@@ -120,6 +123,11 @@ def _nested_zeros(t: Any, x: Any) -> Any:
 def _nested_rows(t: Any, x: Any) -> Any:
     outer = t.g.TensorListFromTensor(t.g.Pack([t.of(x), t.of(x, x)]), _shape(-1))
     return [t.length(outer), t.stack(t.get(outer, 1, dtype="variant"))]
+
+
+def _moved(t: Any, x: Any, how: Any) -> Any:
+    """What operations on tensors of any dtype make of two lists."""
+    return t.stack(how(t.g, t.g.Pack([t.of(x), t.of(x, x)])))
 
 
 def _nested_unwritten(t: Any, x: Any) -> Any:
@@ -417,6 +425,15 @@ CASES = [
     row("nested-sum", _nested_sum, X, X + 1),
     row("nested-zeros", _nested_zeros, X),
     row("nested-rows", _nested_rows, X),
+    *(
+        row(f"moved-{name}", lambda t, x, how=how: _moved(t, x, how), X)
+        for name, how in (
+            ("slice", lambda g, v: g.StridedSlice(v, [1], [2], [1], shrink_axis_mask=1)),
+            ("reshape", lambda g, v: g.Reshape(g.StridedSlice(v, [1], [2], [1]), i32([]))),
+            ("gather", lambda g, v: g.GatherV2(v, 1, 0)),
+            ("reshape-one", lambda g, v: g.Unpack(g.Reshape(g.Unpack(v, num=2)[1], i32([1])), num=1)[0]),
+        )
+    ),
     row("nested-unwritten", _nested_unwritten, X),
     row("nested-unwritten-sum", _nested_unwritten_sum, X),
     # Gradients.
@@ -548,3 +565,13 @@ def test_what_nobody_holds_is_given_up() -> None:
         late = [*late[-5:], found]
     assert len(items) <= 200
     assert first.items() == [None]
+
+
+@pytest.mark.parametrize("shape", [[1 << 40], [1 << 31, 1 << 31, 1 << 31]])
+def test_memory_is_not_promised(shape: list[int]) -> None:
+    g = GraphBuilder()
+    found = g.TensorListReserve(np.array(shape, np.int64), 1, element_dtype="float")
+    out = g.TensorListGetItem(found, 0, -1, element_dtype="float")
+    with pytest.raises(TfgError) as caught:
+        Session(g.graph()).run([out.name], {})
+    assert caught.value.status in (Status.RESOURCE_EXHAUSTED, Status.INVALID_ARGUMENT)
