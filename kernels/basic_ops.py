@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.errors import invalid
-from . import elements, shapes
+from . import shapes
 from .binding import PASS_ON
 from .facts import Fact, of_constant
 from .inference import ShapeContext, attr_shape
@@ -136,5 +136,7 @@ zeros_like = op("ZerosLike(x: T; T: type) -> (y: T)", shape=_like_input, fresh=T
 @zeros_like.kernel
 def _(xp: Any, x: Any) -> Any:
     if x.dtype == object:
-        return elements.zeros_like(x)
+        from .elements import zeros_like
+
+        return zeros_like(x)
     return xp.zeros_like(x)
