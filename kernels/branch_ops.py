@@ -141,9 +141,8 @@ fake_param = op("FakeParam(; dtype: type, shape: shape) -> (output: dtype)", sha
 @fake_param.kernel
 def _(xp: Any, *, dtype: Any, shape: Shape) -> Any:
     """A tensor that nobody will read: it stands where only another branch has a value."""
-    if dtype.is_opaque:
-        return np.full([d or 0 for d in shape.dims or (0,)], b"", object)
-    return xp.zeros([d or 0 for d in shape.dims or (0,)], dtype.numpy)
+    dims = (0,) if shape.dims is None else tuple(d or 0 for d in shape.dims)
+    return np.full(dims, b"", object) if dtype.is_opaque else xp.zeros(dims, dtype.numpy)
 
 
 to_bool = op("ToBool(input: T; T: type) -> (output: bool)", shape=shapes.scalar)

@@ -171,17 +171,43 @@ class Library:
 
     def is_recursive(self, name: str) -> bool:
         """Whether a function may come to call itself."""
-        known = self._recursive.get(name)
-        if known is None:
-            seen: set[str] = set()
-            stack = list(self._callees(name))
-            while stack:
-                callee = stack.pop()
-                if callee not in seen:
-                    seen.add(callee)
-                    stack.extend(self._callees(callee))
-            known = self._recursive[name] = name in seen
-        return known
+        with self._lock:
+            if name not in self._recursive:
+                self._find_cycles(name)
+            return self._recursive[name]
+
+    def _find_cycles(self, start: str) -> None:
+        """Tarjan's algorithm, without recursion of its own: functions that reach each other are recursive."""
+        place: dict[str, int] = {}
+        lowest: dict[str, int] = {}
+        waiting: list[str] = []
+        path: list[tuple[str, Iterator[str]]] = []
+
+        def enter(name: str) -> None:
+            place[name] = lowest[name] = len(place)
+            waiting.append(name)
+            path.append((name, iter(set(self._callees(name)))))
+
+        enter(start)
+        while path:
+            name, callees = path[-1]
+            callee = next(callees, None)
+            if callee is None:
+                path.pop()
+                if path:
+                    caller = path[-1][0]
+                    lowest[caller] = min(lowest[caller], lowest[name])
+                if lowest[name] == place[name]:
+                    group = waiting[waiting.index(name) :] if waiting[-1] != name else [name]
+                    del waiting[-len(group) :]
+                    for member in group:
+                        self._recursive[member] = len(group) > 1 or member in set(self._callees(member))
+            elif callee in self._recursive:
+                continue
+            elif callee not in place:
+                enter(callee)
+            else:
+                lowest[name] = min(lowest[name], place[callee])
 
     def cycle(self, name: str) -> list[str]:
         """A shortest way from a function to itself by calls; empty where there is none."""

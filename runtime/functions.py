@@ -135,6 +135,7 @@ class Call:
         try:
             if depth >= MAX_DEPTH:
                 raise self._endless()
+            ctx.check_cancelled()
             ctx.depth = depth + 1
             return (self._run or self._compiled())(ctx, *values)
         except Exception as error:
