@@ -103,7 +103,9 @@ def _(xp: Any, element_shape: Any, num_elements: Any, *, element_dtype: DType) -
     count = _scalar(num_elements, "num_elements")
     if count < 0:
         raise invalid(f"a list cannot have {count} elements")
-    return TensorList(element_dtype, elements.shape_argument(element_shape), elements.slots(count))
+    made = TensorList(element_dtype, elements.shape_argument(element_shape), elements.slots(count))
+    made.places = ()
+    return made
 
 
 # What a list is.

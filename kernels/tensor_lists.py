@@ -19,12 +19,19 @@ from .persistent import PersistentList
 if TYPE_CHECKING:
     from ..graphfmt.dtypes import DType
 
+# Of how many elements a list remembers that they are all there are.
+_FEW = 8
+
 
 class TensorList(elements.Variant, PersistentList):
-    """A list of tensors; None is one that was never written. ``limit`` is the most elements that may be
-    pushed, unless negative."""
+    """A list of tensors; None is one that was never written.
 
-    __slots__ = ("element_dtype", "element_shape", "limit")
+    ``limit`` is the most elements that may be pushed, unless negative. ``places`` are the indices of the
+    elements that were written, where they are few and known: the gradient of reading one element of a list
+    is a list of which that one is written, and a loop adds up many of those.
+    """
+
+    __slots__ = ("element_dtype", "element_shape", "limit", "places")
 
     def __init__(
         self, element_dtype: DType, element_shape: Shape, items: list[Any] | None = None, limit: int = -1
@@ -34,6 +41,7 @@ class TensorList(elements.Variant, PersistentList):
         self.element_dtype = element_dtype
         self.element_shape = element_shape
         self.limit = limit
+        self.places: tuple[int, ...] | None = None
 
     def with_items(self, items: list[Any], shape: Shape | None = None) -> TensorList:
         """A list like this one with other elements."""
@@ -55,6 +63,9 @@ class TensorList(elements.Variant, PersistentList):
         """The list with another element at an index within its length."""
         made = self._like()
         self._set(made, index, item)
+        places = self.places
+        if places is not None:
+            made.places = places if index in places else (*places, index) if len(places) < _FEW else None
         return made
 
     def _like(self) -> TensorList:
@@ -62,11 +73,14 @@ class TensorList(elements.Variant, PersistentList):
         made.element_dtype = self.element_dtype
         made.element_shape = self.element_shape
         made.limit = self.limit
+        made.places = None
         return made
 
     def zeros_like(self) -> TensorList:
         """A list of zeros of the same shapes."""
-        return self.with_items([None if x is None else elements.zeros_like(x) for x in self.items()])
+        made = self.with_items([None if x is None else elements.zeros_like(x) for x in self.items()])
+        made.places = self.places
+        return made
 
     def __add__(self, other: Any) -> TensorList:
         """The list of sums; an element that was never written counts as zeros.
@@ -80,7 +94,18 @@ class TensorList(elements.Variant, PersistentList):
         if self.length != other.length:
             raise invalid(f"lists of {self.length} and {other.length} elements cannot be added")
         shape = self.element_shape.merge(other.element_shape)
+        if other.places is not None and shape == self.element_shape:
+            return self._with_sums(other, other.places)
+        if self.places is not None and shape == other.element_shape:
+            return other._with_sums(self, self.places)
         return self.with_items([_sum(a, b) for a, b in zip(self.items(), other.items())], shape)
+
+    def _with_sums(self, other: TensorList, places: tuple[int, ...]) -> TensorList:
+        """The sum with a list that is written at a few places."""
+        made = self
+        for place in places:
+            made = made.replaced(place, _sum(self.get(place), other.get(place)))
+        return made
 
     def __repr__(self) -> str:
         return f"<TensorList of {self.length} {self.element_dtype}{self.element_shape}>"
