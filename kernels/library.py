@@ -439,17 +439,20 @@ class _Instantiation:
 
     def _wired(self, node: Node) -> Node:
         inputs: list[str] = []
+        controls: list[str] = []
         for text in node.inputs:
             if text.startswith("^"):
-                inputs += self._control(node, text)
+                controls += self._control(node, text)
                 continue
+            if controls:
+                self._fault(invalid(f"input {text!r} follows a control input"), node)
             found = self.tensors.get(text)
             if found is None:
                 self.broken.add(node.name)
                 if text.partition(":")[0] not in self.without_outputs:
                     self._fault(self._unknown_input(node, text, self.tensors), node)
             inputs.extend(found or ())
-        return replace(node, inputs=tuple(inputs))
+        return replace(node, inputs=(*inputs, *controls))
 
     def _control(self, node: Node, text: str) -> list[str]:
         name = text[1:]

@@ -20,6 +20,8 @@ def as_tfg_error(error: BaseException, node: Node | None = None) -> TfgError:
         case ValueError() if node is not None and "broadcast" in str(error):
             reason = str(error).strip()
             return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {reason}")
+        case IndexError() if node is not None and type(error).__name__ == "AxisError":
+            return TfgError(Status.INVALID_ARGUMENT, f"{node.op}: {error}")
         case _:
             where = f" in {node.op}" if node else ""
             return TfgError(Status.INTERNAL, f"{type(error).__name__}{where}: {error}")
