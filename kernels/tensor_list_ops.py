@@ -142,6 +142,9 @@ def _(xp: Any, input_handle: Any, *, shape_type: DType) -> Any:
     return np.array([-1 if dim is None else dim for dim in dims], shape_type.numpy)
 
 
+# A list that is made longer or shorter by so many elements is not copied.
+_FEW = 8
+
 resize = op(
     "TensorListResize(input_handle: variant, size: int32) -> (output_handle: variant)", shape=same_list
 )
@@ -152,10 +155,14 @@ def _(xp: Any, input_handle: Any, size: Any) -> TensorList:
     found, wanted = as_list(input_handle), _scalar(size, "size")
     if wanted < 0:
         raise invalid(f"a list cannot have {wanted} elements")
-    if wanted == found.length:
-        return found
-    items = found.items()[:wanted]
-    return found.with_items(items + elements.slots(wanted - len(items)))
+    if abs(wanted - found.length) > _FEW:
+        items = found.items()[:wanted]
+        return found.with_items(items + elements.slots(wanted - len(items)))
+    while found.length < wanted:
+        found = found.pushed(None)
+    while found.length > wanted:
+        found = found.popped()
+    return found
 
 
 @resize.gradient
