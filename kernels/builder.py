@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     # Adds the gradients of ys with respect to xs, given the gradients of the ys.
     Backpropagation = Callable[..., Sequence[Any]]
+    Placing = Callable[["Node", Sequence["Tensor"]], tuple["Node", Sequence["Tensor"]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +170,8 @@ class GraphBuilder:
         # How gradient functions of operations that call functions differentiate those; whoever adds
         # gradients says so.
         self.backpropagate: Backpropagation | None = None
+        # What may change a node and its inputs before it is added; whoever adds gradients of loops does.
+        self.placing: Placing | None = None
         self._scope = ""
         self._controls: tuple[str, ...] = ()
         self._device = ""
@@ -229,15 +232,16 @@ class GraphBuilder:
             self._scope = outer
 
     @contextmanager
-    def control_dependencies(self, nodes: Sequence[Tensor | str]) -> Generator[None]:
-        """Nodes added within run after these."""
-        outer = self._controls
+    def control_dependencies(self, nodes: Sequence[Tensor | str] | None) -> Generator[None]:
+        """Nodes added within run after these, and after those of outer calls; None is for after none."""
+        outer = self._controls if nodes is not None else ()
+        before, nodes = self._controls, nodes or ()
         names = [n.node if isinstance(n, Tensor) else n.removeprefix("^") for n in nodes]
         self._controls = (*outer, *(f"^{n}" for n in dict.fromkeys(names) if f"^{n}" not in outer))
         try:
             yield
         finally:
-            self._controls = outer
+            self._controls = before
 
     @contextmanager
     def device(self, device: str) -> Generator[None]:
@@ -299,6 +303,8 @@ class GraphBuilder:
         op = self.op(op_name)
         signature = op.signature
         node, tensors = self.node_for(signature, inputs, name or op_name, attrs)
+        if self.placing is not None:
+            node, tensors = self.placing(node, tensors)
         if not NODE_NAME.fullmatch(node.name):
             raise invalid(f"Node name contains invalid characters: {node.name!r}")
         try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .binding import Binding
+    from .builder import GraphBuilder, NodeView, Tensor
     from .inference import ShapeContext
 
 
@@ -54,12 +55,19 @@ def _switch(xp: Any, data: Any, pred: Any) -> tuple[Any, Any]:
     return (DEAD, data) if pred else (data, DEAD)
 
 
+def _switch_gradient(g: GraphBuilder, node: NodeView, dfalse: Tensor, dtrue: Tensor) -> Any:
+    """Of both gradients the one that is live."""
+    return g.Merge([dfalse, dtrue])[0], None
+
+
 for _name, _kind in (("Switch", "T"), ("RefSwitch", "Ref(T)")):
-    op(
+    _op = op(
         f"{_name}(data: {_kind}, pred: bool; T: type) -> (output_false: {_kind}, output_true: {_kind})",
         shape=_switch_facts,
         steers=True,
-    ).kernel(_switch)
+    )
+    _op.kernel(_switch)
+    _op.gradient(_switch_gradient)
 
 
 def _merge_facts(c: ShapeContext) -> Sequence[Fact]:
@@ -75,20 +83,38 @@ def _merge(xp: Any, inputs: Sequence[Any]) -> Any:
     raise AssertionError("which input a Merge passes on is the scheduler's matter")
 
 
+def _merge_gradient(g: GraphBuilder, node: NodeView, dy: Tensor, dindex: None) -> Any:
+    """What adds gradients sees to it that each is live only where its input is."""
+    return [dy] * node.attr("N")
+
+
 for _name, _list, _kind in (("Merge", "N*T", "T"), ("RefMerge", "Ref(N*T)", "Ref(T)")):
-    op(
+    _op = op(
         f"{_name}(inputs: {_list}; T: type, N: int >= 1) -> (output: {_kind}, value_index: int32)",
         shape=_merge_facts,
         steers=True,
-    ).kernel(_merge)
+    )
+    _op.kernel(_merge)
+    _op.gradient(_merge_gradient)
+
+
+def _same(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
+    return dy
+
+
+def _passes_on(text: str, *, steers: bool = True) -> None:
+    """A value goes through as it is, and so does its gradient, the other way; which frame the two are in is
+    not for these to know."""
+    declared = op(text, shape=_passed, steers=steers)
+    declared.bind(_bind_to_pass_on)
+    declared.gradient(_same)
+
 
 for _name, _kind in (("Enter", "T"), ("RefEnter", "Ref(T)")):
-    op(
+    _passes_on(
         f"{_name}(data: {_kind}; T: type, frame_name: string, is_constant: bool = false, "
-        f"parallel_iterations: int = 10) -> (output: {_kind})",
-        shape=_passed,
-        steers=True,
-    ).bind(_bind_to_pass_on)
+        f"parallel_iterations: int = 10) -> (output: {_kind})"
+    )
 
 for _name, _kind in (
     ("Exit", "T"),
@@ -96,12 +122,10 @@ for _name, _kind in (
     ("RefExit", "Ref(T)"),
     ("RefNextIteration", "Ref(T)"),
 ):
-    op(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})", shape=_passed, steers=True).bind(
-        _bind_to_pass_on
-    )
+    _passes_on(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})")
 
-op("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", shape=_passed).bind(_bind_to_pass_on)
-op("LoopCond(input: bool) -> (output: bool)", shape=_passed).bind(_bind_to_pass_on)
+_passes_on("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", steers=False)
+_passes_on("LoopCond(input: bool) -> (output: bool)", steers=False)
 
 ref_select = op(
     "RefSelect(index: int32, inputs: Ref(N*T); T: type, N: int >= 1) -> (output: Ref(T))",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, overload
 
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError, invalid
@@ -16,9 +17,10 @@ from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import nothing_called
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.inference import topological_order
+from .places import CONTROL_FLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 Gradient = Tensor | IndexedSlices
 
@@ -44,20 +46,29 @@ def add_gradients(
     if g.backpropagate is None:
         g.backpropagate = add_dense_gradients
     graph = g.graph()
-    path = _between(graph, {y.node for y in ys}, {x.node for x in xs})
-    partials: dict[Endpoint, list[Gradient]] = defaultdict(list)
-    with g.name_scope("gradients"):
+    path = _between(g, graph, {y.node for y in ys}, {x.node for x in xs})
+    with g.name_scope("gradients"), _walk(g, graph, path) as walk:
         for position, y in enumerate(ys):
             start = dys[position] if dys is not None else None
-            if not y.dtype.is_differentiable and (start is None or not _carries_gradient(y.dtype)):
+            if not y.dtype.is_differentiable and (start is None or not carries_gradient(y.dtype)):
                 raise g.graph().error_at(
                     invalid(f"the gradient of {y.name!r} is not defined, because it is {y.dtype}"), y.node
                 )
-            partials[_endpoint(y)].append(start if start is not None else _ones_like(g, y))
-        wanted = {_endpoint(x) for x in xs}
-        for node in reversed([n for n in topological_order(graph) if n.name in path]):
-            _step_back(g, graph, g.view(node.name, path), partials, path, wanted)
-        return [_sum(g, partials.get(_endpoint(x), [])) for x in xs]
+            walk.put(as_endpoint(y), start if start is not None else _ones_like(g, y))
+        walk.back()
+        return [walk.total(as_endpoint(x)) for x in xs]
+
+
+@contextmanager
+def _walk(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[Walk]:
+    """The walk that the graph needs."""
+    if any(n.op in CONTROL_FLOW for n in graph.nodes if n.name in path):
+        from .control_flow_gradients import walking
+
+        with walking(g, graph, path) as walk:
+            yield walk
+    else:
+        yield Walk(g, graph, path)
 
 
 def add_dense_gradients(
@@ -67,7 +78,7 @@ def add_dense_gradients(
     return [dense(g, found) for found in add_gradients(g, ys, xs, dys)]
 
 
-def _endpoint(tensor: Tensor) -> Endpoint:
+def as_endpoint(tensor: Tensor) -> Endpoint:
     return Endpoint(tensor.node, tensor.port)
 
 
@@ -76,45 +87,72 @@ def _ones_like(g: GraphBuilder, y: Tensor) -> Tensor:
     return one if y.shape.rank == 0 else g.Fill(g.shape_of(y), one)
 
 
-def _between(graph: Graph, ends: set[str], starts: set[str]) -> set[str]:
-    """The nodes that depend on one of ``starts`` and that one of ``ends`` depends on, by data edges."""
-    order = list(topological_order(graph))
-    below = set(starts)
-    for node in order:
-        if any(e.node in below for e in node.data_inputs):
-            below.add(node.name)
-    above = set(ends)
-    for node in reversed(order):
-        if node.name in above:
-            above.update(e.node for e in node.data_inputs)
-    return below & above
+def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) -> set[str]:
+    """The nodes that depend on one of ``starts`` and that one of ``ends`` depends on, by data edges that
+    carry gradients."""
+    sources: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = defaultdict(list)
+    for node in graph.nodes:
+        found = [e for e in node.data_inputs if e.node in graph]
+        sources[node.name] = [e.node for e in found if carries_gradient(g.facts_of(e.node)[e.port].dtype)]
+        for name in sources[node.name]:
+            readers[name].append(node.name)
+    return _reached(starts, readers) & _reached(ends, sources)
 
 
-def _step_back(
-    g: GraphBuilder,
-    graph: Graph,
-    view: NodeView,
-    partials: dict[Endpoint, list[Gradient]],
-    path: set[str],
-    wanted: set[Endpoint],
-) -> None:
-    """Adds the gradients of one node's inputs to the partial sums."""
-    outputs = view.outputs
-    sums = [_sum(g, partials.get(_endpoint(out), [])) for out in outputs]
-    for out, total in zip(outputs, sums):
-        if total is not None:
-            partials[_endpoint(out)] = [total]
-    inputs = view.inputs
-    useful = [_carries_gradient(x.fact.dtype) and x.node in path for x in inputs]
-    if not any(useful) or all(total is None for total in sums):
-        return
-    for source, gradient in zip(inputs, _input_gradients(g, graph, view, sums)):
-        if gradient is not None and source.node in path and _carries_gradient(source.fact.dtype):
-            partials[_endpoint(source)].append(gradient)
+def _reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    found, ahead = set(starts), list(starts)
+    while ahead:
+        new = [name for name in edges.get(ahead.pop(), ()) if name not in found]
+        found.update(new)
+        ahead += new
+    return found
 
 
-def _carries_gradient(dtype: DType) -> bool:
-    return dtype.is_differentiable or dtype.name in ("resource", "variant")
+def carries_gradient(dtype: DType) -> bool:
+    return dtype.base.is_differentiable or dtype.base.name in ("resource", "variant")
+
+
+class Walk:
+    """The way back along a path, with the partial gradients found so far of every output on it."""
+
+    def __init__(self, g: GraphBuilder, graph: Graph, path: set[str]) -> None:
+        self.g = g
+        self.graph = graph
+        self.path = path
+        self._partials: dict[Endpoint, list[Gradient]] = defaultdict(list)
+
+    def put(self, source: Endpoint, gradient: Gradient) -> None:
+        """Adds a partial gradient of an output."""
+        self._partials[source].append(gradient)
+
+    def total(self, source: Endpoint) -> Gradient | None:
+        """The sum of the partial gradients of an output; None where there are none."""
+        found = _sum(self.g, self._partials.get(source, []))
+        if found is not None:
+            self._partials[source] = [found]
+        return found
+
+    def back(self) -> None:
+        """Takes every step, those nearest to the ends first."""
+        for node in reversed([n for n in topological_order(self.graph) if n.name in self.path]):
+            self.step(self.g.view(node.name, self.path))
+
+    def step(self, view: NodeView) -> None:
+        """Adds the gradients of one node's inputs to their partial gradients."""
+        sums = [self.total(as_endpoint(out)) for out in view.outputs]
+        if any(map(self.leads_on, view.inputs)) and any(total is not None for total in sums):
+            self.hand_on(view, sums)
+
+    def hand_on(self, view: NodeView, sums: Sequence[Gradient | None]) -> None:
+        """Adds the gradients of a node's inputs, given its outputs', to their partial gradients."""
+        for source, gradient in zip(view.inputs, _input_gradients(self.g, self.graph, view, sums)):
+            if gradient is not None and self.leads_on(source):
+                self.put(as_endpoint(source), gradient)
+
+    def leads_on(self, source: Tensor) -> bool:
+        """Whether the gradient of an input is wanted."""
+        return source.node in self.path and carries_gradient(source.fact.dtype)
 
 
 def _input_gradients(
@@ -140,6 +178,10 @@ def _input_gradients(
     return gradients
 
 
+@overload
+def dense(g: GraphBuilder, gradient: Gradient) -> Tensor: ...
+@overload
+def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None: ...
 def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None:
     """A gradient as one tensor."""
     if not isinstance(gradient, IndexedSlices):
