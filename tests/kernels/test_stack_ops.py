@@ -7,7 +7,6 @@ from typing import Any
 from .harness import f32, graph_case, i32, i64, of, rand, table_tests
 
 
-
 def _after(g: Any, node: Any) -> Any:
     return g.control_dependencies([node])
 
@@ -79,7 +78,9 @@ def _named_twice(g: Any, a: Any, b: Any) -> Any:
     return found
 
 
-KINDS = "float double int32 uint8 int16 int8 complex64 int64 bool bfloat16 uint16 complex128 half uint32 uint64"
+KINDS = (
+    "float double int32 uint8 int16 int8 complex64 int64 bool bfloat16 uint16 complex128 half uint32 uint64"
+)
 
 CASES = [
     *(graph_case("push-pop", _round, of(kind, [1, 0]), of(kind, 1)) for kind in KINDS.split()),
