@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphfmt.attributes import Function
-from ..graphfmt.errors import invalid
+from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Node, endpoint
 from .authoring import definition, output_names, unique_function_name
 from .builder import GraphBuilder, NodeView, Tensor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..graphfmt.dtypes import DType
+    from .builder import Backpropagation
     from .library import Instance
 
 
@@ -218,6 +219,24 @@ def differentiate(
     backpropagate = g.backpropagate
     if backpropagate is None:
         raise invalid("gradients of functions are added by add_gradients")
+    library = g.functions()
+    if function.name in library.differentiating:
+        raise TfgError(Status.UNIMPLEMENTED, f"function {function.name!r} calls itself, and has no gradient")
+    library.differentiating.append(function.name)
+    try:
+        return _differentiated(g, backpropagate, function, facts, dys, wanted)
+    finally:
+        library.differentiating.pop()
+
+
+def _differentiated(
+    g: GraphBuilder,
+    backpropagate: Backpropagation,
+    function: Function,
+    facts: Sequence[Fact],
+    dys: Sequence[Fact | None],
+    wanted: Sequence[bool],
+) -> Differentiated:
     instance = g.functions().instance(function)
     given = {name: (fact,) for name, fact in zip(instance.args, facts)}
     b = GraphBuilder(instance.graph, given=given, library=g.functions())
@@ -252,6 +271,8 @@ def dy_facts(dys: Sequence[Any]) -> list[Fact | None]:
 def call_gradient(g: GraphBuilder, node: NodeView, function: Function, dys: Sequence[Any]) -> list[Any]:
     """The gradients of the inputs of a node that calls a function."""
     inputs = node.inputs
+    if g.functions().is_recursive(function.name):
+        return _recursive_gradient(g, node, function, dys)
     made = differentiate(g, function, [t.fact for t in inputs], dy_facts(dys), node.wanted)
     saved = made.split()
     outputs: list[Tensor] = []
@@ -266,6 +287,20 @@ def call_gradient(g: GraphBuilder, node: NodeView, function: Function, dys: Sequ
     backward, given = backward_function(made, f"{function.name}_backward", saved, made.gradients)
     values = [*inputs, *outputs, *(dy for dy in dys if dy is not None)]
     return call_for(g, backward, given, values, made.gradients)
+
+
+def _recursive_gradient(g: GraphBuilder, node: NodeView, function: Function, dys: Sequence[Any]) -> list[Any]:
+    """The gradients of a call of a function that calls itself: they are made when they are called, as deep as
+    the calls go, and the function runs once more."""
+    inputs = node.inputs
+    if not all(t.dtype.is_differentiable for t in node.outputs):
+        raise TfgError(
+            Status.UNIMPLEMENTED,
+            f"function {function.name!r} calls itself, and has results without gradients",
+        )
+    given = [g.zeros_like(y) if dy is None else dy for y, dy in zip(node.outputs, dys)]
+    found = g.SymbolicGradient([*inputs, *given], f=function, Tout=[t.dtype for t in inputs])
+    return [dx if x.dtype.is_differentiable else None for x, dx in zip(inputs, found)]
 
 
 def _call_op(stateful: bool) -> str:

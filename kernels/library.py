@@ -83,6 +83,9 @@ class Library:
         self._results: dict[Any, tuple[Fact, ...]] = {}
         self._inferring: list[Any] = []
         self._recursive: dict[str, bool] = {}
+        self._known = 0
+        # The functions whose gradients are being made.
+        self.differentiating: list[str] = []
 
     def definition(self, name: str) -> FunctionDef:
         """The function of that name. Raises NOT_FOUND with the nearest name there is."""
@@ -172,6 +175,10 @@ class Library:
     def is_recursive(self, name: str) -> bool:
         """Whether a function may come to call itself."""
         with self._lock:
+            if self._known != len(self.definitions):
+                # What was missing may be there now.
+                self._recursive.clear()
+                self._known = len(self.definitions)
             if name not in self._recursive:
                 self._find_cycles(name)
             return self._recursive[name]

@@ -24,6 +24,8 @@ def check_structure(graph: Graph) -> None:
 def structure_faults(graph: Graph) -> Iterator[TfgError]:
     """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
     yield from _version_faults(graph)
+    if graph.functions:
+        yield from _function_faults(graph)
     seen: set[str] = set()
     hints = Hints()
     for node in graph.nodes:
@@ -42,6 +44,21 @@ def _version_faults(graph: Graph) -> Iterator[TfgError]:
         yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
     if versions.producer < 0 or versions.min_consumer < 0:
         yield _at_file(graph, "GraphDef versions must not be negative")
+
+
+def _function_faults(graph: Graph) -> Iterator[TfgError]:
+    """Functions without a name, with that of another one, or with that of an operation."""
+    from ..kernels.index import FAMILY_OF
+
+    seen: set[str] = set()
+    for function in graph.functions:
+        if not function.name:
+            yield _at_file(graph, "a function of the library has no name")
+        if function.name in seen:
+            yield _at_file(graph, f"function {function.name!r} is defined twice")
+        if function.name in FAMILY_OF:
+            yield _at_file(graph, f"function {function.name!r} has the name of an operation")
+        seen.add(function.name)
 
 
 def _at_file(graph: Graph, message: str) -> TfgError:

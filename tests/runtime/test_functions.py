@@ -390,3 +390,36 @@ def test_plans_of_bodies_are_shared() -> None:
     held = session._functions
     assert isinstance(held, functions.Functions)
     assert len(held._plans) == 1
+
+
+def test_a_function_that_calls_itself_has_a_gradient() -> None:
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [], name="x")
+    n = g.placeholder("int32", [], name="n")
+
+    def grown(b: Any, n: Any, a: Any) -> Any:
+        return b.Mul(a, b.PartitionedCall([n - 1, a], f="power", Tout=["float"])[0])
+
+    def power(b: Any, n: Any, a: Any) -> Any:
+        return b.StatelessIf(
+            b.Greater(n, 1), [n, a], then_branch="grown", else_branch="second", Tout=["float"]
+        )[0]
+
+    g.function("second", lambda b, n, a: a, "int32", "float")
+    stub = tfg.GraphBuilder()
+    stub.function("power", lambda b, n, a: a, "int32", "float")
+    stub.function("grown", grown, "int32", "float")
+    g.add_function(stub.graph().functions[1])
+    g.function("power", power, "int32", "float")
+    y = g.PartitionedCall([n, x], f="power", Tout=["float"], name="y")[0]
+    (dx,) = tfg.add_gradients(g, [y], [x])
+    found = Session(g.graph()).run([y.name, dx.name], {"x": 2, "n": 5})
+    assert [float(v) for v in found] == [32, 80]
+
+
+@pytest.mark.parametrize("name", ["MatMul", "twice", ""])
+def test_names_of_functions_are_their_own(name: str) -> None:
+    library = function("twice", ret="n") + function(name, ret="n")
+    with pytest.raises(tfg.TfgError) as caught:
+        Session(graph_of(placeholder(), library))
+    assert caught.value.status == "INVALID_ARGUMENT"
