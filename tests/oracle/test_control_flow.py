@@ -285,6 +285,113 @@ def folded() -> Flow:
     return Flow(tf.reduce_sum(y * y), [x], [{x: values(4, 3)}], [y])
 
 
+def with_variables(by_handle: bool) -> Flow:
+    with v1.variable_scope("", use_resource=by_handle):
+        w = v1.get_variable("w", initializer=values(3, 3).astype(np.float64))
+        table = v1.get_variable("table", initializer=values(5, 3).astype(np.float64))
+        x, p = vector(size=3), v1.placeholder(tf.bool, [], "p")
+
+        def body(i: Any, h: Any) -> Any:
+            row = v1.cond(
+                p, lambda: tf.nn.embedding_lookup(table, [i % 5, 2])[0], lambda: tf.linalg.matvec(w, h)
+            )
+            return i + 1, tf.tanh(tf.linalg.matvec(w, h) + row + tf.gather(table, i % 2))
+
+        _, h = tf.while_loop(lambda i, h: i < 6, body, [0, x])
+        y = v1.cond(p, lambda: tf.reduce_sum(h * tf.gather(table, 1)), lambda: tf.reduce_sum(h * h))
+    return Flow(y, [x, w, table], on_both(p, {x: values(3)}), [h])
+
+
+FLOWS["ref_variables"] = lambda: with_variables(False)
+FLOWS["resource_variables"] = lambda: with_variables(True)
+
+
+@flow
+def a_dynamic_rnn() -> Flow:
+    x = v1.placeholder(tf.float32, [None, None, 3], "x")
+    lengths = v1.placeholder(tf.int32, [None], "lengths")
+    w = v1.get_variable("w", initializer=values(5, 2))
+
+    class Cell:
+        state_size = output_size = 2
+
+        def zero_state(self, batch: Any, dtype: Any) -> Any:
+            return tf.zeros([batch, 2], dtype)
+
+        def __call__(self, inputs: Any, state: Any, scope: Any = None) -> Any:
+            new = tf.tanh(tf.matmul(tf.concat([inputs, state], 1), w))
+            return new, new
+
+    outputs, state = v1.nn.dynamic_rnn(Cell(), x, lengths, dtype=tf.float32)
+    feeds = {x: values(2, 4, 3), lengths: [2, 4]}
+    return Flow(tf.reduce_sum(outputs * outputs) + tf.reduce_sum(state), [x, w], [feeds], [outputs, state])
+
+
+@flow
+def mapped_over_conditionals() -> Flow:
+    x, w = v1.placeholder(tf.float64, [None, 3], "x"), vector("w")
+
+    def one(row: Any) -> Any:
+        return v1.cond(tf.reduce_sum(row) > 0, lambda: tf.sin(row) * w, lambda: row * row)
+
+    y = tf.map_fn(one, x, parallel_iterations=4)
+    return Flow(tf.reduce_sum(y * y), [x, w], [{x: values(6, 3), w: values(3)}], [y])
+
+
+@flow
+def mapped_twice() -> Flow:
+    x, w = v1.placeholder(tf.float64, [None, 2, 3], "x"), vector("w")
+    y = tf.map_fn(lambda m: tf.map_fn(lambda row: tf.sin(row) * w, m), x)
+    return Flow(tf.reduce_sum(y * y), [x, w], [{x: values(4, 2, 3), w: values(3)}], [y])
+
+
+@flow
+def what_no_gradient_goes_through() -> Flow:
+    x, z = vector(), vector("z")
+
+    def body(i: Any, y: Any, n: Any, u: Any) -> Any:
+        return i + 1, y * tf.stop_gradient(u) + tf.cast(n, tf.float64), n + tf.cast(y[0] > 0, tf.int32), u * z
+
+    _, y, n, u = tf.while_loop(lambda i, *_: i < 4, body, [0, x, 0, z])
+    return Flow(
+        tf.reduce_sum(y) * tf.cast(n, tf.float64), [x, z], [{x: values(3), z: values(3, seed=3)}], [y, n, u]
+    )
+
+
+@flow
+def gradients_of_gradients_of_conditionals() -> Flow:
+    x, p = vector(), v1.placeholder(tf.bool, [], "p")
+    y = v1.cond(p, lambda: x * x * x, lambda: tf.exp(x))
+    (dx,) = v1.gradients(tf.reduce_sum(y * y), [x])
+    return Flow(tf.reduce_sum(dx * dx), [x], on_both(p, {x: values(3)}))
+
+
+@flow
+def an_array_of_a_changing_size() -> Flow:
+    x = vector()
+    array = tf.TensorArray(tf.float64, size=0, dynamic_size=True, clear_after_read=False, infer_shape=False)
+
+    def body(i: Any, y: Any, a: Any) -> Any:
+        a = a.write(i, y)
+        return i + 1, tf.ensure_shape(tf.sin(y) * a.read(i), [None]), a
+
+    _, y, array = tf.while_loop(lambda i, *_: i < 5, body, [0, x, array])
+    return Flow(tf.reduce_sum(array.stack()) + tf.reduce_sum(y), [x], [{x: values(3)}], [y])
+
+
+@flow
+def a_loop_that_ends_early() -> Flow:
+    x, limit = vector(), number("limit")
+
+    def body(y: Any, steps: Any) -> Any:
+        return v1.cond(steps > 2, lambda: y * x, lambda: y + tf.exp(x)), steps + 1
+
+    y, steps = tf.while_loop(lambda y, s: tf.reduce_max(y) < limit, body, [x, tf.constant(0)])
+    return Flow(
+        tf.reduce_sum(y), [x], [{x: [1.5, 1.2], limit: i} for i in (1.0, 3.0, 40.0, 1000.0)], [y, steps]
+    )
+
+
 def load(folder: Path) -> Graph:
     v1.train.write_graph(v1.get_default_graph(), str(folder), "graph.pb", as_text=False)
     return tfg.load(folder / "graph.pb")
@@ -317,13 +424,15 @@ def first_kind() -> Any:
 def test_values_and_gradients_are_those_of_tensorflow(name: str, tmp_path: Path) -> None:
     with v1.Graph().as_default():
         model = FLOWS[name]()
-        graph = load(tmp_path)
         fetches = [model.y, *model.fetches]
+        init = v1.global_variables_initializer().name
+        graph = load(tmp_path)
         theirs = [tf.convert_to_tensor(x) for x in v1.gradients(model.y, list(model.xs))]
         with v1.Session(config=plain_config()) as session:
+            session.run(init)
             expected = [session.run([fetches, theirs], feeds) for feeds in model.feeds]
         outputs, ys = [t.name for t in fetches], model.y.name
-        xs = [x.op.name for x in model.xs]
+        xs = [x.handle.name if hasattr(x, "handle") else x.op.name for x in model.xs]
         feeds = [{t.name: v for t, v in each.items()} for each in model.feeds]
     for form in (graph, shuffled(graph)):
         g = tfg.GraphBuilder(form)
@@ -331,19 +440,25 @@ def test_values_and_gradients_are_those_of_tensorflow(name: str, tmp_path: Path)
         gradients = [t.name for t in (dense(g, x) for x in found) if t is not None]
         made = g.graph()
         with tfg.Session(made) as session:
+            session.run(targets=[init])
             for each, (values_, gradients_) in zip(feeds, expected):
                 close(session.run(outputs, each), values_, "values")
                 close(session.run(gradients, each), gradients_, "gradients")
-    compare_in_tensorflow(made, gradients, feeds, [e[1] for e in expected])
+    compare_in_tensorflow(made, init, gradients, feeds, [e[1] for e in expected])
 
 
 def compare_in_tensorflow(
-    graph: Graph, fetches: Sequence[str], feeds: Sequence[dict[str, Any]], expected: Sequence[Any]
+    graph: Graph,
+    init: str,
+    fetches: Sequence[str],
+    feeds: Sequence[dict[str, Any]],
+    expected: Sequence[Any],
 ) -> None:
     with v1.Graph().as_default() as imported:
         tf.graph_util.import_graph_def(to_graph_def(graph), name="")
         tensors = [imported.get_tensor_by_name(f if ":" in f else f + ":0") for f in fetches]
         with v1.Session(graph=imported, config=plain_config()) as session:
+            session.run(imported.get_operation_by_name(init))
             for each, wanted in zip(feeds, expected):
                 close(
                     session.run(tensors, each), wanted, "gradients of the graph that tfg made, in TensorFlow"
