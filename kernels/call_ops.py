@@ -93,7 +93,7 @@ def _(ctx: Any, xp: Any, input: Sequence[Any], *, f: Callee) -> Any:
 
 @symbolic_gradient.bind
 def _(b: Binding) -> Any:
-    return b.attrs["f"].gradient().given(b.inputs)
+    return b.attrs["f"].gradient(b.input_types, b.output_types).given(b.inputs)
 
 
 device_index = op(

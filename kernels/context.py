@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..graphfmt.dtypes import DType
     from ..graphfmt.tensors import Array
     from .facts import Fact
 
@@ -71,8 +72,9 @@ class Callee(Protocol):
         """Whether the result at a position is just the argument at that position."""
         ...
 
-    def gradient(self) -> Callee:
-        """The function from the arguments and the results' gradients to the arguments' gradients."""
+    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Callee:
+        """The function from the arguments and the results' gradients to the arguments' gradients. Raises
+        INVALID_ARGUMENT where it takes or gives other types."""
         ...
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..graphfmt.attributes import Function
+    from ..graphfmt.dtypes import DType
     from .plan import Plan
 
 # Calls within calls that a step may make. Each takes about eight of Python's frames.
@@ -183,10 +184,10 @@ class Call:
     def is_passed_on(self, position: int) -> bool:
         return self._instance.is_passed_on(position)
 
-    def gradient(self) -> Call:
-        return self._functions(
-            self._functions.gradient_of(self._function, self._instance), Node(self._node, "")
-        )
+    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Call:
+        found = self._functions.gradient_of(self._function, self._instance)
+        self._functions.library.check(found, inputs, outputs)
+        return self._functions(found, Node(self._node, ""))
 
     def _compiled(self) -> Callable[..., Sequence[Any]]:
         facts = self._facts or [Fact(dtype) for dtype in self._instance.arg_types]

@@ -17,6 +17,7 @@ import tfg  # noqa: E402
 from tfg.runtime.gradients import dense  # noqa: E402
 
 from tests import reference  # noqa: E402
+from tests.runtime.test_functions import FACTORIAL, call, graph_of, placeholder  # noqa: E402
 
 from .functions import GRAPHS  # noqa: E402
 from .models import Model, v1  # noqa: E402
@@ -143,3 +144,13 @@ def _run_by_tensorflow(graph: tfg.Graph, pair: Pair, names: list[str], folder: P
             session.run(pair.init.name)
             tensors = [imported.get_tensor_by_name(n if ":" in n else n + ":0") for n in names]
             return session.run(tensors, pair.feeds)
+
+
+def test_tensorflow_runs_a_function_that_calls_itself(tmp_path: Path) -> None:
+    graph = graph_of(placeholder() + call("factorial"), FACTORIAL)
+    tfg.save(graph, tmp_path / "graph.pb")
+    message = v1.GraphDef.FromString((tmp_path / "graph.pb").read_bytes())
+    with v1.Graph().as_default():
+        tf.import_graph_def(message, name="")
+        with v1.Session(config=plain_config()) as session:
+            assert session.run("y:0", {"n:0": 6}) == tfg.Session(graph).run(["y"], {"n": 6})[0] == 720

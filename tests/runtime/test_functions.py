@@ -379,6 +379,26 @@ def test_a_symbolic_gradient_is_made_when_it_is_called() -> None:
     np.testing.assert_array_equal(Session(g.graph()).run([dx.name], {"x": [1, 2]})[0], [3, 12])
 
 
+def test_a_symbolic_gradient_may_be_named_by_the_library() -> None:
+    library = function("f", f'node_def {{ name: "m" op: "Mul" input: "n" input: "n" {INT} }}\n', ret="m:z:0")
+    library += (
+        'function { signature { name: "df" input_arg { name: "n" type: DT_INT32 } '
+        'input_arg { name: "dy" type: DT_INT32 } output_arg { name: "dx" type: DT_INT32 } }\n'
+        f'node_def {{ name: "m" op: "AddV2" input: "n" input: "dy" {INT} }}\n'
+        'ret { key: "dx" value: "m:z:0" } }\n'
+        'gradient { function_name: "f" gradient_func: "df" }\n'
+    )
+    types = 'attr { key: "Tout" value { list { type: DT_INT32 } } } attr { key: "f" value { func { name: "f" } } }'
+    node = f'node {{ name: "y" op: "SymbolicGradient" input: "n" input: "n" {types} '
+    node += 'attr { key: "Tin" value { list { type: DT_INT32 type: DT_INT32 } } } }\n'
+    assert Session(graph_of(placeholder() + node, library)).run(["y"], {"n": 4})[0] == 8
+    short = node.replace('input: "n" input: "n"', 'input: "n"').replace(
+        "type: DT_INT32 type: DT_INT32", "type: DT_INT32"
+    )
+    error = error_of(Session(graph_of(placeholder() + short, library)), ["y"], {"n": 4})
+    assert (error.status, error.node) == ("INVALID_ARGUMENT", "y")
+
+
 def test_plans_of_bodies_are_shared() -> None:
     g = tfg.GraphBuilder()
     x = g.placeholder("float", [2], name="x")
