@@ -73,12 +73,10 @@ class _Execution:
             )
         return [self._fetched(fetch) for fetch in fetches]
 
-    def _obey(self, orders: Orders) -> None:
+    def _obey(self, orders: Orders, values: _Values | None = None) -> None:
+        """Does as told; ``values`` are those of the unit that has just run, which moves are about."""
         for move in orders.moves:
-            source = self.known.get(move.source, {})
-            target = self.known.setdefault(move.target, {})
-            for output in self.cut.units[move.unit].outputs:
-                target[output] = source[output]
+            self.known.setdefault(move.target, {}).update(values or {})
         for tag in orders.ended:
             self.known.pop(tag, None)
         self.ready.extend(orders.runs)
@@ -144,8 +142,12 @@ class _Execution:
             raise result.at(unit.node.name, None)
         results = [result] if unit.is_one else list(result or ())
         dead = [port for port, value in enumerate(results) if value is DEAD]
-        self.known.setdefault(run.tag, {}).update(zip(unit.outputs, results))
-        self._obey(self.scheduler.finished(run, dead))
+        values = dict(zip(unit.outputs, results))
+        orders = self.scheduler.finished(run, dead)
+        if not orders.moves:
+            # Under its own tag, what a NextIteration gives would hide what the one before has given.
+            self.known.setdefault(run.tag, {}).update(values)
+        self._obey(orders, values)
 
     def _single(self, run: Run) -> Single:
         unit = self.cut.units[run.unit]
