@@ -34,17 +34,18 @@ _FRAMES = 20 * MAX_DEPTH
 _LONGEST_CHAIN = 120
 
 
-def of(graph: Graph) -> Functions | None:
-    """The functions of a graph; None where it has none."""
+def of(graph: Graph, *, compiled: bool = True) -> Functions | None:
+    """The functions of a graph; None where it has none. ``compiled`` is as for ``plan.build``."""
     library = of_graph(graph)
-    return Functions(library) if library is not None else None
+    return Functions(library, compiled) if library is not None else None
 
 
 class Functions:
     """Resolves the functions that nodes name; see ``kernels.binding.Resolver``."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, compiled: bool = True) -> None:
         self.library = library
+        self._compiled = compiled
         self._plans: dict[Any, Plan] = {}
         self._gradients: dict[Any, Function] = {}
         self._lock = RLock()
@@ -74,7 +75,7 @@ class Functions:
         targets = always or (() if fetches else (_NOTHING,))
         facts = {name: (fact,) for name, fact in zip(instance.args, given)}
         asked = Signature(fetches, instance.args, targets)
-        return plan.build(graph, asked, functions=self, given=facts)
+        return plan.build(graph, asked, functions=self, given=facts, compiled=self._compiled)
 
     def gradient_of(self, function: Function, instance: Instance) -> Function:
         """The function that computes the gradients of another one's arguments."""

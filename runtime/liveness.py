@@ -71,8 +71,8 @@ def passed_on(lines: Sequence[Line]) -> dict[Endpoint, Endpoint]:
     source: dict[Endpoint, Endpoint] = {}
     for line in lines:
         if line.kernel is PASS_ON and not reads_reference(line.prepared, 0):
-            first = line.prepared.inputs[0]
-            source[Endpoint(line.name, 0)] = source.get(first, first)
+            for port, input in enumerate(line.prepared.inputs):
+                source[Endpoint(line.name, port)] = source.get(input, input)
     return source
 
 

@@ -9,7 +9,6 @@ A constant is a global of the function. An elementwise operation writes into an 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from . import liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
 
     from ..kernels.facts import Fact
     from .analysis import Prepared
@@ -27,20 +27,32 @@ if TYPE_CHECKING:
 
 
 class Segment(NamedTuple):
-    """``function(ctx, *arguments)`` gives the fetched values; ``nodes[i]`` is computed on line ``i + 2``."""
+    """``function(ctx, *arguments)`` gives the fetched values; ``nodes[i]`` is computed on line ``i + 2``.
+    ``inner`` are the segments that it calls itself: loops and branches."""
 
     function: Callable[..., tuple[Any, ...]]
     nodes: Sequence[Node]
+    inner: Sequence[Segment] = ()
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        return self.function(*arguments)
 
     def node_of(self, error: BaseException) -> Node | None:
-        """The node at which an exception left the function."""
+        """The node at which an exception left the function, the innermost of those that are segments."""
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code is self.function.__code__:
-                place = trace.tb_lineno - 2
-                return self.nodes[place] if 0 <= place < len(self.nodes) else None
+                return self._node_at(trace)
             trace = trace.tb_next
         return None
+
+    def _node_at(self, trace: TracebackType) -> Node | None:
+        called = trace.tb_next
+        for segment in self.inner if called is not None else ():
+            if called is not None and called.tb_frame.f_code is segment.function.__code__:
+                return segment._node_at(called)
+        place = trace.tb_lineno - 2
+        return self.nodes[place] if 0 <= place < len(self.nodes) else None
 
 
 def lower(
@@ -58,51 +70,76 @@ def lower(
 
     A traced function calls ``ctx.record(place)`` after every line; an untraced one knows nothing of it.
     """
-    writer = _Writer(liveness.analyse(lines, results), facts, read)
-    return writer.write(lines, arguments, results, traced)
+    writer = Writer(liveness.analyse(lines, results), facts, Text(arguments))
+    writer.add(lines, traced=traced)
+    writer.end(results, read=read)
+    return writer.text.compiled()
 
 
-@dataclass
-class _Writer:
-    """The function while it is written: ``names`` are the expressions of the values alive."""
+class Text:
+    """The text of a function while it is written, and what it refers to."""
 
-    live: Liveness
-    facts: Mapping[str, Sequence[Fact]]
-    read: bool
-    names: dict[Endpoint, str] = field(default_factory=dict[Endpoint, str])
-    namespace: dict[str, Any] = field(default_factory=lambda: {"reuse": _reuse, "reuse_other": _reuse_other})
-    free: list[str] = field(default_factory=list[str])
-    count: int = 0
-
-    def write(
-        self,
-        lines: Sequence[Line],
-        arguments: Sequence[Endpoint | None],
-        results: Sequence[Endpoint],
-        traced: bool,
-    ) -> Segment:
-        for place, argument in enumerate(arguments):
-            if argument is not None:
-                self.names[argument] = f"a{place}"
+    def __init__(self, arguments: Sequence[Endpoint | None]) -> None:
+        self.names = {
+            argument: f"a{place}" for place, argument in enumerate(arguments) if argument is not None
+        }
         head = ", ".join(["ctx", *(f"a{place}" for place in range(len(arguments)))])
-        body = [f"def segment({head}):"]
-        nodes: list[Node] = []
-        dying = liveness.dying_at(self.live)
-        for place, line in enumerate(lines):
-            text = self._statement(line, place, dying.get(place, ()))
-            if text is not None:
-                body.append(f" {text}; ctx.record({len(nodes)})" if traced else f" {text}")
-                nodes.append(line.prepared.node)
-        values = [self._result(result) for result in results]
-        body.append(f" return ({', '.join(values)}{',' if values else ''})")
-        exec(compile("\n".join(body), "<segment>", "exec"), self.namespace)
-        return Segment(self.namespace["segment"], nodes)
+        self.lines = [f"def segment({head}):"]
+        self.nodes: list[Node] = []
+        self.inner: list[Segment] = []
+        self.namespace: dict[str, Any] = {"reuse": _reuse, "reuse_other": _reuse_other}
 
-    def _result(self, result: Endpoint) -> str:
+    def add(self, line: str, node: Node) -> None:
+        self.lines.append(line)
+        self.nodes.append(node)
+
+    def refer(self, prefix: str, thing: Any) -> str:
+        """A name for something that is there before the function is called."""
+        name = f"{prefix}{len(self.namespace)}"
+        self.namespace[name] = thing
+        return name
+
+    def compiled(self) -> Segment:
+        exec(compile("\n".join(self.lines), "<segment>", "exec"), self.namespace)
+        return Segment(self.namespace["segment"], self.nodes, self.inner)
+
+
+class Writer:
+    """Writes straight lines: ``names`` are the expressions of the values alive, ``place`` counts the lines."""
+
+    def __init__(
+        self, live: Liveness, facts: Mapping[str, Sequence[Fact]], text: Text, indent: str = " "
+    ) -> None:
+        self.live = live
+        self.facts = facts
+        self.text = text
+        self.indent = indent
+        self.names = dict(text.names)
+        self.place = 0
+        self._dying = liveness.dying_at(live)
+        self._free: list[str] = []
+        self._count = 0
+
+    def add(self, lines: Sequence[Line], *, traced: bool = False) -> None:
+        """Writes some lines, in order."""
+        for line in lines:
+            text = self._statement(line, self.place, self._dying.get(self.place, ()))
+            if text is not None:
+                record = f"; ctx.record({len(self.text.nodes)})" if traced else ""
+                self.text.add(f"{self.indent}{text}{record}", line.prepared.node)
+            self.place += 1
+
+    def end(self, results: Sequence[Endpoint], *, read: bool) -> None:
+        """Gives the results; references among them are read, if so asked."""
+        values = [self.result(result, read=read) for result in results]
+        self.text.lines.append(f"{self.indent}return ({', '.join(values)}{',' if values else ''})")
+
+    def result(self, result: Endpoint, *, read: bool) -> str:
+        """The expression for a result."""
         value = self.live.source.get(result, result)
         name = self._name(value)
         is_ref = self.facts[value.node][value.port].dtype.is_ref
-        return f"{name}.read()" if is_ref and self.read else name
+        return f"{name}.read()" if is_ref and read else name
 
     def _name(self, value: Endpoint) -> str:
         """The expression for a value; constants become globals when first named."""
@@ -110,13 +147,8 @@ class _Writer:
         if found is None:
             constant = self.facts[value.node][value.port].constant
             assert constant is not None, value
-            found = self.names[value] = self._global("c", scalar_or_array(constant))
+            found = self.names[value] = self.text.refer("c", scalar_or_array(constant))
         return found
-
-    def _global(self, prefix: str, thing: Any) -> str:
-        name = f"{prefix}{len(self.namespace)}"
-        self.namespace[name] = thing
-        return name
 
     def _statement(self, line: Line, place: int, dying: Sequence[Endpoint]) -> str | None:
         """The node's line, or None if it needs none."""
@@ -127,7 +159,7 @@ class _Writer:
         gone = [self.names.pop(v) for v in dying if self.names.get(v, "").startswith("s")]
         outputs = [Endpoint(line.name, port) for port in range(len(prepared.output_facts))]
         slots = [self._slot(out, gone) for out in outputs]
-        self.free.extend(gone)
+        self._free.extend(gone)
         deletion = f"; del {', '.join(gone)}" if gone and not self._all_scalar(dying) else ""
         if not outputs:
             return expression + deletion
@@ -144,11 +176,11 @@ class _Writer:
             return "_"
         if gone:
             name = gone.pop()
-        elif self.free:
-            name = self.free.pop()
+        elif self._free:
+            name = self._free.pop()
         else:
-            self.count += 1
-            name = f"s{self.count}"
+            self._count += 1
+            name = f"s{self._count}"
         self.names[output] = name
         return name
 
@@ -161,7 +193,10 @@ class _Writer:
             return self._elementwise(line, arguments, place)
         if prepared.op.takes_context:
             arguments.insert(0, "ctx")
-        return f"{self._global('k', kernel)}({', '.join(arguments)})"
+        if isinstance(kernel, Segment):
+            self.text.inner.append(kernel)
+            kernel = kernel.function
+        return f"{self.text.refer('k', kernel)}({', '.join(arguments)})"
 
     def _argument(self, prepared: Prepared, position: int) -> str:
         source = prepared.inputs[position]
@@ -170,7 +205,7 @@ class _Writer:
 
     def _elementwise(self, line: Line, arguments: Sequence[str], place: int) -> str:
         prepared = line.prepared
-        function = self.namespace.setdefault(prepared.op.ufunc, getattr(np, prepared.op.ufunc))
+        function = self.text.namespace.setdefault(prepared.op.ufunc, getattr(np, prepared.op.ufunc))
         assert function is not None
         written = self._overwritten(prepared, place)
         if written is None:

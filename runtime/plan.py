@@ -170,15 +170,17 @@ def build(
     traced: bool = False,
     functions: Functions | None = None,
     given: Mapping[str, Sequence[Fact]] | None = None,
+    compiled: bool = True,
 ) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs.
 
     Args:
         functions: the library that nodes call functions of.
         given: for the body of a function, what is known of its fed placeholders; it may fetch resources too.
+        compiled: whether loops and branches that are well formed run as Python's own.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given)
+        return _build(graph, asked, traced, functions, given, compiled)
 
 
 def _build(
@@ -187,12 +189,13 @@ def _build(
     traced: bool,
     functions: Functions | None,
     given: Mapping[str, Sequence[Fact]] | None,
+    compiled: bool,
 ) -> Plan:
     pruned = prune(graph, asked)
-    if any(node.op in _ENTERS for node in pruned.graph.nodes):
-        _check_loops(pruned)
+    has_loops = any(node.op in _ENTERS for node in pruned.graph.nodes)
+    frames = _checked_frames(pruned) if has_loops else {}
     prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
-    facts = {p.node.name: p.output_facts for p in prepared}
+    facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
     feeds = tuple(
@@ -202,6 +205,9 @@ def _build(
     lines = [_line(graph, p, functions) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
+    changes_state = any(_changes_state(line.prepared) for line in lines)
+    if compiled and any(line.prepared.op.steers for line in lines):
+        lines = _compiled(lines, facts, frames, pruned.fetches)
     scheduled = any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
     return Plan(
         graph=pruned.graph,
@@ -211,19 +217,31 @@ def _build(
         constants=_constants(lines) if scheduled else {},
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
         cut=_cut(lines, facts, [a for a in arguments if a], pruned.fetches) if scheduled else None,
-        changes_state=any(_changes_state(line.prepared) for line in lines),
+        changes_state=changes_state,
     )
 
 
 _ENTERS = frozenset({"Enter", "RefEnter"})
 
 
-def _check_loops(pruned: Pruned) -> None:
+def _checked_frames(pruned: Pruned) -> Mapping[str, tuple[str, ...]]:
     from .frames import check_fetches, check_whole, frames
 
     found = frames(pruned.graph)
     check_fetches(pruned.graph, found, pruned.fetches)
     check_whole(pruned.graph, found)
+    return found
+
+
+def _compiled(
+    lines: Sequence[Line],
+    facts: dict[str, Sequence[Fact]],
+    frames: Mapping[str, tuple[str, ...]],
+    fetches: Sequence[Endpoint],
+) -> list[Line]:
+    from .loops import compile_control_flow
+
+    return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches})
 
 
 def _cut(

@@ -34,14 +34,19 @@ class Session:
     Args:
         graph: what to run.
         log: takes the lines that Print nodes write; standard error where not given.
+        compile_control_flow: whether well-formed loops and branches run as Python's own; if not, the
+            scheduler runs them node by node, to the same results.
     """
 
-    def __init__(self, graph: Graph, *, log: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, *, log: Callable[[str], None] | None = None, compile_control_flow: bool = True
+    ) -> None:
         memory.keep_freed_memory()
         structure.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
-        self._functions = _functions(graph) if graph.functions else None
+        self._functions = _functions(graph, compile_control_flow) if graph.functions else None
+        self._compile_control_flow = compile_control_flow
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._lock = Lock()
         self._stop = Event()
@@ -121,7 +126,11 @@ class Session:
             if found is None:
                 fetches, feeds, targets, traced = key
                 found = plan.build(
-                    self.graph, Signature(fetches, feeds, targets), traced=traced, functions=self._functions
+                    self.graph,
+                    Signature(fetches, feeds, targets),
+                    traced=traced,
+                    functions=self._functions,
+                    compiled=self._compile_control_flow,
                 )
                 self._plans[key] = found
             return found
@@ -165,11 +174,11 @@ class Session:
         self._stop.set()
 
 
-def _functions(graph: Graph) -> Functions | None:
+def _functions(graph: Graph, compiled: bool) -> Functions | None:
     # Few graphs have functions; the others start without the machinery.
     from . import functions
 
-    return functions.of(graph)
+    return functions.of(graph, compiled=compiled)
 
 
 def _to_standard_error(line: str) -> None:
