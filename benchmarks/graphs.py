@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node, Versions
@@ -27,6 +29,21 @@ def scalars(count: int, *, dependent: bool) -> Graph:
         made.append(last)
     g.group(*([last] if dependent else made), name="all")
     return g.graph()
+
+
+def counting() -> Graph:
+    """A loop that adds one to a scalar until it is no longer less than ``limit``; the fetch is ``count``."""
+    g = GraphBuilder()
+    start = g.Enter(g.constant(np.float32(0)), frame_name="count")
+    limit = g.Enter(g.placeholder("float", [], name="limit"), frame_name="count", is_constant=True)
+    one = g.Enter(g.constant(np.float32(1)), frame_name="count", is_constant=True)
+    merge, _ = g.Merge([start, start], name="merge")
+    left, going_on = g.Switch(merge, g.LoopCond(g.Less(merge, limit)))
+    g.NextIteration(going_on + one, name="next")
+    g.Exit(left, name="count")
+    graph = g.graph()
+    back = replace(graph["merge"], inputs=(graph["merge"].inputs[0], "next"))
+    return graph.with_nodes(back if node.name == "merge" else node for node in graph.nodes)
 
 
 def mlp() -> Graph:

@@ -114,6 +114,13 @@ def stepping(tf: Any) -> Iterator[Row]:
             "≤ 0.6",
         ),
         ("1,000 dependent scalar adds", graphs.scalars(1000, dependent=True), ["all"], {"x": one}, "≤ 1.0"),
+        (
+            "a loop of 1,000 iterations, one scalar add",
+            graphs.counting(),
+            ["count"],
+            {"limit": np.float32(1000)},
+            "≤ 0.5",
+        ),
     ]
     for what, graph, targets, feeds, target in cases:
         session = Session(graph)

@@ -105,6 +105,11 @@ if TYPE_CHECKING:
     help="Write what every node took, for Chrome's or Perfetto's viewer.",
 )
 @click.option("--profile", is_flag=True, help="Print what every kind of operation took.")
+@click.option(
+    "--no-compile-loops",
+    is_flag=True,
+    help="Run loops and branches node by node: the same results, more slowly.",
+)
 @common
 def command(graph: str, **options: Any) -> None:
     """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.
@@ -137,6 +142,7 @@ class _Options(NamedTuple):
     timeout: float | None
     trace: Path | None
     profile: bool
+    no_compile_loops: bool
     as_json: bool
     verbose: int
 
@@ -155,7 +161,9 @@ class _Run:
         options = self.options
         self._check()
         given = values.parse_feeds(options.feeds, options.archives)
-        session = Session(load(self.path), log=console.note)
+        session = Session(
+            load(self.path), log=console.note, compile_control_flow=not options.no_compile_loops
+        )
         work = self._work(session, given)
         self._check_state(session)
         start = self._start(session, work)
