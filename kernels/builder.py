@@ -10,9 +10,9 @@ any other node.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from . import inference, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ..graphfmt.graph import FunctionDef
     from ..graphfmt.signatures import Signature
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 
     # Adds the gradients of ys with respect to xs, given the gradients of the ys.
     Backpropagation = Callable[..., Sequence[Any]]
-    Placing = Callable[["Node", Sequence["Tensor"]], tuple["Node", Sequence["Tensor"]]]
+
+    class Placing(Protocol):
+        """Where nodes are added amid conditionals and loops."""
+
+        def placed(self, node: Node, tensors: Sequence[Tensor]) -> tuple[Node, Sequence[Tensor]]: ...
+        def beside(self, node: str) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +268,10 @@ class GraphBuilder:
         finally:
             self._attrs = outer
 
+    def beside(self, node: str) -> AbstractContextManager[None]:
+        """Nodes added within may be inputs of that node: they are in the same loop."""
+        return nullcontext() if self.placing is None else self.placing.beside(node)
+
     def unique_name(self, name: str) -> str:
         """The name within the current scope, with a number if it is in use."""
         full = self._scope + name
@@ -304,7 +314,7 @@ class GraphBuilder:
         signature = op.signature
         node, tensors = self.node_for(signature, inputs, name or op_name, attrs)
         if self.placing is not None:
-            node, tensors = self.placing(node, tensors)
+            node, tensors = self.placing.placed(node, tensors)
         if not NODE_NAME.fullmatch(node.name):
             raise invalid(f"Node name contains invalid characters: {node.name!r}")
         try:

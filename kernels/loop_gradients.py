@@ -127,10 +127,12 @@ def _record(
     """Makes the forward loop count its iterations and save the values; the count and the lists it gives."""
     b, body = made.b, made.function
     facts = [Fact(t.dtype, t.shape) for t in saved]
-    empty = [
-        g.add_op("EmptyTensorList", _element_shape(g, f), -1, element_dtype=f.dtype, shape_type="int32")
-        for f in facts
-    ]
+    with g.beside(node.name):
+        zero = g.constant(np.int32(0))
+        empty = [
+            g.add_op("EmptyTensorList", _element_shape(g, f), -1, element_dtype=f.dtype, shape_type="int32")
+            for f in facts
+        ]
     number = placeholder(b, "iteration", Fact(dtypes.int32, SCALAR))
     lists = [placeholder(b, "list", Fact(dtypes.variant, SCALAR)) for _ in saved]
     more = [
@@ -159,7 +161,6 @@ def _record(
         "body": forward,
         "output_shapes": tuple(f.shape for f in outputs),
     }
-    zero = g.constant(np.int32(0))
     data = [t.name for t in (*node.inputs, zero, *empty)]
     controls = [text for text in node.node.inputs if text.startswith("^")]
     g.replace_node(Node(node.name, node.node.op, (*data, *controls), attrs, node.node.device), outputs)

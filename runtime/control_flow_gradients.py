@@ -29,6 +29,7 @@ from .places import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES, Places
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from .backward_loops import ForwardLoop, Variable
     from .frames import Frame
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def walking(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[Walk]:
     """The walk of a graph with control flow; what is added meanwhile is added outside of all loops."""
     flow = Flow(g, graph)
-    outer, g.placing = g.placing, flow.placed
+    outer, g.placing = g.placing, flow
     try:
         yield FlowWalk(flow, path, (), ())
     finally:
@@ -82,6 +83,10 @@ class Flow:
                 yield
         finally:
             self.here = outer
+
+    def beside(self, node: str) -> AbstractContextManager[None]:
+        """Nodes are added in the frame of that node."""
+        return self.within(self.places.frame(node))
 
     def placed(self, node: Node, tensors: Sequence[Tensor]) -> tuple[Node, Sequence[Tensor]]:
         """The node as it is added here."""
@@ -303,6 +308,7 @@ class FlowWalk(Walk):
             for variable, (merge, _, _) in zip(loop.variables, carried):
                 back.repeat(merge, walk.before(variable))
             totals = [walk.total(Endpoint(enter.name, 0)) for enter in loop.constants]
+            walk.check_enters(loop)
         found: list[tuple[Node, Gradient]] = [
             (variable.enter, end) for variable, (_, _, end) in zip(loop.variables, carried)
         ]
@@ -310,6 +316,23 @@ class FlowWalk(Walk):
             if gradient is not None:
                 found.append((enter, self._accumulated(back, enter, gradient)))
         return found
+
+    def check_enters(self, loop: ForwardLoop) -> None:
+        """Raises INVALID_ARGUMENT for what is used as it enters the loop, and so in the first iteration alone."""
+        constants = {enter.name for enter in loop.constants}
+        for node in self._flow.nodes_in(loop.frame):
+            if (
+                node.op in ENTERS
+                and node.name not in constants
+                and self.total(Endpoint(node.name, 0)) is not None
+            ):
+                raise self.graph.error_at(
+                    invalid(
+                        f"the gradient of the loop {loop.name!r} is not defined, because Enter {node.name!r} is "
+                        "neither a constant nor the start of a variable"
+                    ),
+                    node.name,
+                )
 
     def before(self, variable: Variable) -> Tensor:
         """The gradient of a variable at the start of an iteration."""

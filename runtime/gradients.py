@@ -74,7 +74,19 @@ def _walk(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[Walk]:
 def add_dense_gradients(
     g: GraphBuilder, ys: Sequence[Tensor], xs: Sequence[Tensor], dys: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
-    """``add_gradients`` within the body of a function, which cannot give rows of a table."""
+    """``add_gradients`` within the body of a function, which cannot give rows of a table.
+
+    Raises INVALID_ARGUMENT for a path through Switches and loops: what is inside of those cannot be handed
+    from the function's forward part to its backward part.
+    """
+    graph = g.graph()
+    path = _between(g, graph, {y.node for y in ys}, {x.node for x in xs})
+    for node in graph.nodes:
+        if node.name in path and node.op in CONTROL_FLOW:
+            raise graph.error_at(
+                invalid(f"a function with {node.op} {node.name!r} on the path to its result has no gradient"),
+                node.name,
+            )
     return [dense(g, found) for found in add_gradients(g, ys, xs, dys)]
 
 
@@ -97,7 +109,23 @@ def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) ->
         sources[node.name] = [e.node for e in found if carries_gradient(g.facts_of(e.node)[e.port].dtype)]
         for name in sources[node.name]:
             readers[name].append(node.name)
+    for node in graph.nodes:
+        if node.op in ("StackPush", "StackPushV2"):
+            # What is pushed comes out wherever the stack goes.
+            stack, value = _stack(graph, node.data_inputs[0].node), node.data_inputs[1].node
+            sources[stack].append(value)
+            readers[value].append(stack)
     return _reached(starts, readers) & _reached(ends, sources)
+
+
+def _stack(graph: Graph, handle: str) -> str:
+    """The node that made a stack, or took it from another one."""
+    while graph[handle].op in _HANDS_ON:
+        handle = graph[handle].data_inputs[0].node
+    return handle
+
+
+_HANDS_ON = frozenset({"Enter", "RefEnter", "Switch", "RefSwitch", "Identity", "RefIdentity"})
 
 
 def _reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
