@@ -1,4 +1,4 @@
-"""Branches and loops: Switch, Merge, Enter, Exit, NextIteration."""
+"""Branches and loops: Switch, Merge, Enter, Exit, NextIteration; every test in every way to run them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from tfg.graphfmt.tensors import of_array
 from tfg.kernels import registry, shapes
 from tfg.runtime.session import Session
 
+from .ways import every_way as every_way
+
 FLOAT = {"T": dtypes.float32}
+
+
+pytestmark = pytest.mark.usefixtures("every_way")
 
 
 def placeholder(name: str, dtype: dtypes.DType = dtypes.float32) -> Node:

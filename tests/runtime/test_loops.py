@@ -9,14 +9,14 @@ import pytest
 from tfg.runtime.session import Session
 
 from . import programs
-from .ways import WAYS, going, session
+from .ways import WAYS, going
 
 
 def outcome(program: programs.Program, feeds: dict[str, Any], way: str) -> tuple[list[bytes], Counter[str]]:
     """What a program gives, and what it calls how often."""
     programs.CALLS.clear()
     with going(way):
-        values = session(program.graph, way).run(program.fetches, feeds)
+        values = Session(program.graph).run(program.fetches, feeds)
     return [value.dtype.str.encode() + value.tobytes() for value in values], Counter(programs.CALLS)
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tfg.graphfmt.graph import Graph
 from tfg.runtime import executor
 from tfg.runtime.session import Session
 
@@ -27,14 +26,18 @@ class AnyOrder(deque[Any]):
         return super().popleft()
 
 
-def session(graph: Graph, way: str, **options: Any) -> Session:
-    return Session(graph, compile_control_flow=way == "compiled", **options)
-
-
 @contextmanager
 def going(way: str) -> Iterator[None]:
-    """While it lasts, the scheduler's steps go this way."""
+    """While it lasts, sessions are made to go this way."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Session.__init__.__kwdefaults__, "compile_control_flow", way == "compiled")
         if way == "shuffled":
             patch.setattr(executor, "deque", AnyOrder)
         yield
+
+
+@pytest.fixture(params=WAYS)
+def every_way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test runs once in every way."""
+    with going(request.param):
+        yield request.param
