@@ -19,7 +19,7 @@ from tfg.graphfmt.textreader import read_graph
 from tfg.graphfmt.textwriter import write_graph
 from tfg.runtime.session import Session
 
-from . import graphs
+from . import graphs, recurrent
 from .timing import Pair, compare
 
 
@@ -130,16 +130,21 @@ def stepping(tf: Any) -> Iterator[Row]:
 
 
 def training(tf: Any) -> Iterator[Row]:
-    graph = graphs.mlp()
     random = np.random.RandomState(0)
-    feeds = {"x": random.rand(64, 784).astype(np.float32), "y": random.randint(0, 10, 64).astype(np.int32)}
+    images = {"x": random.rand(64, 784).astype(np.float32), "y": random.randint(0, 10, 64).astype(np.int32)}
+    yield _training(tf, "MLP 784-512-512-10, batch 64, momentum", graphs.mlp(), images)
+    words = random.randint(0, recurrent.WORDS, (2, recurrent.BATCH, recurrent.STEPS)).astype(np.int32)
+    yield _training(
+        tf, "LSTM 2x512, 35 steps, batch 20, 10,000 words", recurrent.lstm(), {"x": words[0], "y": words[1]}
+    )
+
+
+def _training(tf: Any, what: str, graph: Graph, feeds: dict[str, Any]) -> Row:
     session = Session(graph)
     session.run(targets=["init"])
-    ours = lambda: session.run(["loss"], feeds, ["train"])  # noqa: E731
     theirs = their_step(tf, graph, ["loss", "train"], feeds, "init") if tf else None
-    yield Row(
-        "MLP 784-512-512-10, batch 64, momentum", "TensorFlow", compare(ours, theirs, seconds=0.5), "≤ 1.0"
-    )
+    pair = compare(lambda: session.run(["loss"], feeds, ["train"]), theirs, seconds=0.5)
+    return Row(what, "TensorFlow", pair, "≤ 1.0")
 
 
 def planning() -> Iterator[Row]:
