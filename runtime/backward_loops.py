@@ -176,9 +176,13 @@ class BackwardLoop:
 
     def _go_on(self, merge: Tensor, pivot: Tensor, step: int, before: Sequence[str]) -> None:
         g = self._g
-        # A ControlTrigger, since what is on a branch not taken is never pushed or popped.
-        with g.control_dependencies(before):
-            waits = [g.ControlTrigger(name="stacks")] if before else []
+        branches = self._flow.places.branches
+        waits = [name for name in before if not branches(Endpoint(name, 0))]
+        at_times = [name for name in before if name not in waits]
+        if at_times:
+            # A ControlTrigger, since what is on a branch not taken is never pushed or popped.
+            with g.control_dependencies(at_times):
+                waits.append(g.ControlTrigger(name="stacks"))
         one = g.constant(step)
         with g.control_dependencies(waits):
             following = g.AddV2(pivot, one)

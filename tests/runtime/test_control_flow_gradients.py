@@ -13,6 +13,10 @@ from tfg.graphfmt.graph import Graph
 from tfg.kernels.builder import GraphBuilder, Tensor
 from tfg.runtime.gradients import dense, differentiate
 
+from .ways import every_way  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("every_way")
+
 Body = Callable[..., Sequence[Tensor]]
 
 
