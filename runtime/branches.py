@@ -32,11 +32,12 @@ def compile_branches(flow: Flow, guards: Guards, excepted: Collection[Endpoint])
 
 
 class _Finder:
-    """``under`` are the nodes that run under just these guards."""
+    """``under`` are the nodes that run under just these guards, ``switches`` those of a predicate."""
 
     def __init__(self, flow: Flow, guards: Guards) -> None:
         self.flow = flow
         self.guards = guards
+        self.switches: dict[tuple[Endpoint, frozenset[Guard]], list[str]] = {}
         self.under: dict[frozenset[Guard], dict[str, None]] = {}
         for name, found in guards.alive.items():
             if found:
@@ -44,22 +45,15 @@ class _Finder:
 
     def places(self) -> list[tuple[Endpoint, frozenset[Guard]]]:
         """The predicates of the Switches, and the guards around these, the innermost first."""
-        found = dict.fromkeys(
-            (self.guards.predicate(line), self.guards.alive[line.name])
-            for line in self.flow.lines
-            if line.prepared.node.op == "Switch"
-        )
-        return sorted(found, key=lambda place: -len(place[1]))
+        for line in self.flow.lines:
+            if line.prepared.node.op == "Switch":
+                place = self.guards.predicate(line), self.guards.alive[line.name]
+                self.switches.setdefault(place, []).append(line.name)
+        return sorted(self.switches, key=lambda place: -len(place[1]))
 
     def groups(self, predicate: Endpoint, around: frozenset[Guard]) -> list[list[Line]]:
         """The lines of the conditionals of a predicate, those that hang together in one group, in order."""
-        members = {
-            line.name
-            for line in self.flow.lines
-            if line.prepared.node.op == "Switch"
-            and self.guards.alive[line.name] == around
-            and self.guards.predicate(line) == predicate
-        }
+        members = {name for name in self.switches[predicate, around] if name in self.flow.by_name}
         for side in (0, 1):
             names = self.under.get(around | {Guard(predicate, side)}, ())
             members.update(name for name in names if name in self.flow.by_name)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class Flow:
-    """``lines`` are in order; ``facts`` and ``frames`` know the lines that are put in, too. ``fetched`` are the
-    nodes whose values the plan is to give."""
+    """``lines`` are in order, and leave their slots empty when they go; ``facts`` and ``frames`` know the lines
+    that are put in, too. ``fetched`` are the nodes whose values the plan is to give."""
 
     def __init__(
         self,
@@ -35,7 +35,8 @@ class Flow:
         frames: Mapping[str, tuple[str, ...]],
         fetched: Collection[str],
     ) -> None:
-        self.lines = list(lines)
+        self._slots: list[Line | None] = list(lines)
+        self._place = {line.name: place for place, line in enumerate(lines)}
         self.facts = facts
         self.frames = dict(frames)
         self.fetched = fetched
@@ -43,6 +44,10 @@ class Flow:
         self._readers: dict[str, dict[str, None]] = {}
         for line in lines:
             self._note_inputs(line)
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for line in self._slots if line is not None]
 
     def _note_inputs(self, line: Line) -> None:
         for source in sources(line):
@@ -55,7 +60,7 @@ class Flow:
                 yield self.by_name[reader]
 
     def in_order(self, names: Collection[str]) -> list[Line]:
-        return [line for line in self.lines if line.name in names]
+        return [self.by_name[name] for name in sorted(names, key=self._place.__getitem__)]
 
     def outside(self, lines: Iterable[Line], inside: Collection[str]) -> list[Endpoint]:
         """The outputs of other nodes that lines read, each once, less the constants."""
@@ -80,12 +85,14 @@ class Flow:
     def replace(self, inside: Collection[str], made: Line, passing: Sequence[Line]) -> bool:
         """Puts one line, and those that pass its outputs on, in the place of a group. Gives False, and leaves
         all as it was, where the group waits for something that waits for the group."""
-        places = [place for place, line in enumerate(self.lines) if line.name in inside]
-        first, last = places[0], places[-1] + 1
+        places = [self._place[name] for name in inside]
+        first, last = min(places), max(places) + 1
         before: list[Line] = []
         after: list[Line] = []
         behind = set(inside)
-        for line in self.lines[first:last]:
+        for line in self._slots[first:last]:
+            if line is None:
+                continue
             is_behind = any(
                 source.node in behind for source in sources(line) if not self._is_back(line, source)
             )
@@ -97,9 +104,11 @@ class Flow:
                 after.append(line)
             else:
                 before.append(line)
-        self.lines[first:last] = [*before, made, *passing, *after]
+        found = [*before, made, *passing, *after]
+        self._slots[first:last] = [*found, *(None for _ in range(last - first - len(found)))]
         for name in inside:
-            del self.by_name[name]
+            del self.by_name[name], self._place[name]
+        self._place.update((line.name, first + n) for n, line in enumerate(found))
         for line in (made, *passing):
             self.by_name[line.name] = line
             self._note_inputs(line)
