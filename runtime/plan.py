@@ -284,9 +284,13 @@ _READERS = frozenset(
 )
 
 
+# What these keep is gone when the step is.
+_OF_A_STEP = ("Stack", "TensorArray", "TemporaryVariable", "DestroyTemporaryVariable")
+
+
 def _changes_state(prepared: Prepared) -> bool:
     """Whether a node may leave the session's state other than it was."""
-    if prepared.op.name in _READERS:
+    if prepared.op.name in _READERS or prepared.op.name.startswith(_OF_A_STEP):
         return False
     return prepared.op.stateful or any(t.is_ref or t is dtypes.resource for t in prepared.bound.input_types)
 

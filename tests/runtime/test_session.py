@@ -245,3 +245,14 @@ def test_what_a_step_keeps_for_itself_goes_with_it() -> None:
     session = Session(g.graph())
     session.run(targets=["leak"])
     assert session.resources.save() == {}
+
+
+def test_what_a_step_keeps_for_itself_is_no_state_to_save() -> None:
+    g = tfg.GraphBuilder()
+    stack = g.StackV2(10, elem_type="float", name="stack")
+    pushed = g.StackPushV2(stack, 1.0, name="pushed")
+    with g.control_dependencies([pushed]):
+        g.StackPopV2(stack, elem_type="float", name="popped")
+    session = Session(g.graph())
+    assert session.run(["popped"])[0] == 1
+    assert not session.plan(["popped"]).changes_state
