@@ -161,7 +161,7 @@ def arrays_that_grow() -> Model:
     @tf.function
     def twisted(a: Any) -> Any:
         for _ in tf.range(3):
-            if tf.reduce_sum(a) > 0:  # noqa: SIM108
+            if tf.reduce_sum(a) > 0:
                 a = tf.sin(a @ w)
             else:
                 a = a + w[0]
