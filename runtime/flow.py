@@ -14,6 +14,7 @@ from ..graphfmt.signatures import Bound
 from ..kernels.binding import PASS_ON
 from ..kernels.registry import Op
 from .analysis import Prepared
+from .guards import MERGES, NEXT_ITERATIONS
 from .liveness import Line
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ class Flow:
         producer = self.by_name.get(source.node)
         return (
             producer is not None
-            and line.prepared.node.op in ("Merge", "RefMerge")
-            and producer.prepared.node.op in ("NextIteration", "RefNextIteration")
+            and line.prepared.node.op in MERGES
+            and producer.prepared.node.op in NEXT_ITERATIONS
         )
 
 

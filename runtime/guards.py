@@ -32,7 +32,7 @@ class Guard(NamedTuple):
 UNKNOWN = 2
 NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 _SWITCHES = frozenset({"Switch", "RefSwitch"})
-_MERGES = frozenset({"Merge", "RefMerge"})
+MERGES = frozenset({"Merge", "RefMerge"})
 _ENTERS = frozenset({"Enter", "RefEnter"})
 _EXITS = frozenset({"Exit", "RefExit"})
 
@@ -86,7 +86,7 @@ class Guards:
             return _NONE
         if kind in _EXITS:
             return frozenset({self.unknown(line)})
-        if kind in _MERGES:
+        if kind in MERGES:
             return self._merged(line)
         if kind in _SWITCHES:
             self._predicates[line.name] = self.predicate(line)
