@@ -192,6 +192,7 @@ FAMILY_OF: dict[str, str] = {
     "Floor": "unary_ops",
     "FloorDiv": "division_ops",
     "FloorMod": "division_ops",
+    "For": "while_ops",
     "FresnelCos": "special_ops",
     "FresnelSin": "special_ops",
     "FusedBatchNorm": "batchnorm_ops",

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..graphfmt import dtypes
 from ..graphfmt.errors import invalid
+from ..graphfmt.shapes import SCALAR
 from .branch_ops import is_true, with_stated_shapes
+from .facts import Fact
 from .library import loop_facts
 from .registry import op
 
@@ -14,7 +19,6 @@ if TYPE_CHECKING:
 
     from .binding import Binding
     from .context import Callee
-    from .facts import Fact
     from .inference import ShapeContext
 
 
@@ -66,3 +70,33 @@ for _name in ("While", "StatelessWhile"):
     _op.kernel(_while)
     _op.bind(_bind)
     _op.gradient(_gradient)
+
+
+def _for_facts(c: ShapeContext) -> list[Fact]:
+    library = c.callees()
+    body: Any = c.bound.attrs["body"]
+    counter, state = Fact(dtypes.int32, SCALAR), c.facts[3:]
+    library.check(body, [counter.dtype, *(fact.dtype for fact in state)], c.bound.output_types)
+    for name in ("start", "limit", "delta"):
+        c.with_rank(name, 0)
+    found = loop_facts(lambda facts: library.infer(body, [counter, *facts]), state, [False] * len(state))
+    return [fact._replace(constant=None, elements=None) for fact in found]
+
+
+for_loop = op(
+    "For(start: int32, limit: int32, delta: int32, input: *T; T: list(type) >= 0, body: func) -> (output: *T)",
+    shape=_for_facts,
+    stateful=True,
+)
+
+
+@for_loop.kernel
+def _(ctx: Any, xp: Any, start: Any, limit: Any, delta: Any, input: Sequence[Any], *, body: Callee) -> Any:
+    way, step = int(limit) - int(start), int(delta)
+    if way * step < 0 or (way and not step):
+        raise invalid(f"a For from {start} never comes to {limit} in steps of {delta}")
+    state = input
+    for count in range(int(start), int(limit), step or 1):
+        ctx.check_cancelled()
+        state = body(ctx, np.int32(count), *state)
+    return list(state)

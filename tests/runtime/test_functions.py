@@ -443,3 +443,32 @@ def test_names_of_functions_are_their_own(name: str) -> None:
     with pytest.raises(tfg.TfgError) as caught:
         Session(graph_of(placeholder(), library))
     assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def for_loop() -> Session:
+    """``for i in range(start, limit, delta): a, b = a + i, a * b``"""
+    g = tfg.GraphBuilder()
+
+    def body(g: tfg.GraphBuilder, i: Any, a: Any, b: Any) -> list[Any]:
+        return [a + g.Cast(i, DstT="float"), a * b]
+
+    function = g.function("body", body, ("int32", []), ("float", []), ("float", []))
+    bounds = [g.placeholder("int32", [], name=name) for name in ("start", "limit", "delta")]
+    x = g.placeholder("float", [], name="x")
+    g.For(*bounds, [x, x], body=function, name="loop")
+    return Session(g.graph())
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "delta", "expected"),
+    [(0, 5, 1, (12, 960)), (5, 0, -2, (11, 280)), (3, 3, 1, (2, 2)), (3, 3, 0, (2, 2))],
+)
+def test_a_for_counts(start: int, limit: int, delta: int, expected: tuple[float, float]) -> None:
+    feeds = {"start": start, "limit": limit, "delta": delta, "x": 2.0}
+    assert tuple(for_loop().run(["loop", "loop:1"], feeds)) == expected
+
+
+@pytest.mark.parametrize(("start", "limit", "delta"), [(3, 0, 1), (0, 5, -1), (0, 5, 0)])
+def test_a_for_that_never_ends_is_refused(start: int, limit: int, delta: int) -> None:
+    with pytest.raises(tfg.TfgError, match="never comes to"):
+        for_loop().run(["loop"], {"start": start, "limit": limit, "delta": delta, "x": 2.0})
