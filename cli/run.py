@@ -169,7 +169,7 @@ class _Run:
         start = self._start(session, work)
         trace = _trace() if options.trace or options.profile else None
         last, now = None, start
-        with self._interruptible():
+        with self._interruptible(at_once=work.total == 1):
             for result in self._steps(session, work, start, trace):
                 last, now = result, result.progress
         self._keep(session, work, now)
@@ -279,13 +279,15 @@ class _Run:
             print_profile(trace.costs())
 
     @contextmanager
-    def _interruptible(self) -> Generator[None]:
-        """The first Ctrl-C ends the run after the step that runs, with the state kept; the second at once."""
+    def _interruptible(self, *, at_once: bool) -> Generator[None]:
+        """The first Ctrl-C ends the run after the step that runs, with the state kept; the second at once, and
+        so does the first where there is but one step."""
 
         def on_interrupt(number: int, frame: Any) -> None:
-            if self.interrupted:
+            if self.interrupted or at_once:
                 raise KeyboardInterrupt
             self.interrupted = True
+            console.note("the step that runs is being finished; Ctrl-C again stops it at once")
 
         before = signal.signal(signal.SIGINT, on_interrupt)
         try:

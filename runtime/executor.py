@@ -66,12 +66,22 @@ class _Execution:
                 self._finish(run, self._single(run), result)
             count += 1
             if not count % _OFTEN:
-                self.step.check_cancelled()
+                self._check_cancelled()
         if self.scheduler.open_frames:
             raise TfgError(
                 Status.INTERNAL, f"these loops never ended: {', '.join(self.scheduler.open_frames)}"
             )
         return [self._fetched(fetch) for fetch in fetches]
+
+    def _check_cancelled(self) -> None:
+        """Raises CANCELLED or DEADLINE_EXCEEDED, naming the loops that have not ended."""
+        try:
+            self.step.check_cancelled()
+        except TfgError as error:
+            loops = ", ".join(map(repr, self.scheduler.open_frames))
+            raise TfgError(
+                error.status, f"{error.message}, in the loop {loops}" if loops else error.message
+            ) from None
 
     def _obey(self, orders: Orders, values: _Values | None = None) -> None:
         """Does as told; ``values`` are those of the unit that has just run, which moves are about."""
@@ -159,7 +169,7 @@ class _Execution:
             try:
                 return self.reports.get(timeout=_PATIENCE)
             except Empty:
-                self.step.check_cancelled()
+                self._check_cancelled()
 
     def _fetched(self, fetch: Endpoint) -> Any:
         value = self.known[ROOT].get(fetch, self.constants.get(fetch, DEAD))

@@ -87,6 +87,15 @@ def _from_two(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> T
     )
 
 
+def check_loops(graph: Graph) -> Mapping[str, Frame]:
+    """The frame of each node's outputs, once every loop has been found whole. Raises INVALID_ARGUMENT."""
+    if not any(node.op in _ENTERS for node in graph.nodes):
+        return {}
+    found = frames(graph)
+    check_whole(graph, found)
+    return found
+
+
 def check_whole(graph: Graph, found: Mapping[str, Frame]) -> None:
     """Raises INVALID_ARGUMENT for a loop that is entered and never left, or that has no LoopCond."""
     entered: dict[Frame, str] = {}

@@ -18,6 +18,7 @@ from ..graphfmt.shapes import UNKNOWN
 from ..kernels import registry
 from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, topological_order
+from .frames import check_loops
 from .structure import placed, structure_faults
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class _Checker:
         try:
             for node in topological_order(whole):
                 self._check(self.graph.index[node.name])
+            if all(node.inputs == self.graph.index[node.name].inputs for node in whole.nodes):
+                check_loops(self.graph)
         except TfgError as error:
             self.found.append(error)
         return self.found

@@ -12,6 +12,7 @@ from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import of_array
 from tfg.kernels import registry, shapes
+from tfg.runtime import validation
 from tfg.runtime.session import Session
 
 from .ways import every_way as every_way
@@ -230,3 +231,11 @@ def test_a_loop_keeps_the_memory_of_the_iterations_that_run_alone() -> None:
     tracemalloc.stop()
     assert out[0] == 1000
     assert peak < 40 * feeds["x"].nbytes
+
+
+def test_validation_tells_of_loops_that_are_not_whole() -> None:
+    without_exit = [n for n in doubling_loop() if n.name != "out"]
+    (fault,) = validation.faults(Graph(tuple(without_exit)))
+    assert (fault.node, fault.status) == ("x/enter", "INVALID_ARGUMENT")
+    assert "has no Exit" in fault.message
+    assert validation.faults(Graph(tuple(doubling_loop()))) == []
