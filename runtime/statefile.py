@@ -97,7 +97,8 @@ def check_replaceable(path: Path) -> None:
 def _write_file(path: Path, state: State) -> None:
     import h5py
 
-    with h5py.File(path, "w", libver="v110", locking=False) as file:
+    # The earliest layout keeps no times, so equal states are equal files.
+    with h5py.File(path, "w", libver="earliest", locking=False) as file:
         entries = [
             _write_dataset(file, key, name, array)
             for key, arrays in sorted(state.resources.items())
