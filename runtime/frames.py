@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..graphfmt.errors import invalid
 from ..graphfmt.graph import Graph, endpoint
 from ..kernels.inference import topological_order
+from ..kernels.kinds import ENTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # The names of the loops around a node, from the outside in.
 Frame = tuple[str, ...]
 
-_ENTERS = frozenset({"Enter", "RefEnter"})
 _EXITS = frozenset({"Exit", "RefExit"})
 
 
@@ -34,7 +34,7 @@ def frames(graph: Graph) -> Mapping[str, Frame]:
     found: dict[str, Frame] = {}
     for node in topological_order(graph):
         inside = _frame_of_inputs(graph, node, found)
-        if node.op in _ENTERS:
+        if node.op in ENTERS:
             inside = (*inside, _frame_name(node))
         elif node.op in _EXITS:
             if not inside:
@@ -89,7 +89,7 @@ def _from_two(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> T
 
 def check_loops(graph: Graph) -> Mapping[str, Frame]:
     """The frame of each node's outputs, once every loop has been found whole. Raises INVALID_ARGUMENT."""
-    if not any(node.op in _ENTERS for node in graph.nodes):
+    if not any(node.op in ENTERS for node in graph.nodes):
         return {}
     found = frames(graph)
     check_whole(graph, found)
@@ -102,7 +102,7 @@ def check_whole(graph: Graph, found: Mapping[str, Frame]) -> None:
     left: set[Frame] = set()
     conditions: set[Frame] = set()
     for node in graph.nodes:
-        if node.op in _ENTERS:
+        if node.op in ENTERS:
             entered.setdefault(found[node.name], node.name)
         elif node.op in _EXITS:
             source = endpoint(node.inputs[0]).node

@@ -17,6 +17,7 @@ from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import nothing_called
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.inference import topological_order
+from ..kernels.kinds import INPUTS, VARIABLES
 from .places import CONTROL_FLOW
 
 if TYPE_CHECKING:
@@ -270,14 +271,11 @@ def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
             found[pattern] = None
             continue
         names = fnmatch.filter(graph.index, pattern)
-        differentiable = [n for n in names if graph[n].op in _STARTS]
+        differentiable = [n for n in names if graph[n].op in VARIABLES | INPUTS]
         if not differentiable:
             raise nothing_called("variable or placeholder", pattern, graph.index)
         found.update(dict.fromkeys(differentiable))
     return list(found)
-
-
-_STARTS = frozenset({"Variable", "VariableV2", "VarHandleOp", "Placeholder", "PlaceholderWithDefault"})
 
 
 def variables_behind(graph: Graph, end: str) -> list[str]:
@@ -288,10 +286,7 @@ def variables_behind(graph: Graph, end: str) -> list[str]:
             if source.node not in behind:
                 behind.add(source.node)
                 stack.append(source.node)
-    return [n.name for n in graph.nodes if n.name in behind and n.op in _VARIABLES and _is_floating(n)]
-
-
-_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
+    return [n.name for n in graph.nodes if n.name in behind and n.op in VARIABLES and _is_floating(n)]
 
 
 def _is_floating(node: Node) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.graph import Endpoint, endpoint
+from ..kernels.kinds import ENTERS
 from .liveness import passed_on
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ UNKNOWN = 2
 NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 _SWITCHES = frozenset({"Switch", "RefSwitch"})
 MERGES = frozenset({"Merge", "RefMerge"})
-_ENTERS = frozenset({"Enter", "RefEnter"})
 _EXITS = frozenset({"Exit", "RefExit"})
 
 
@@ -82,7 +82,7 @@ class Guards:
 
     def _found(self, line: Line) -> frozenset[Guard]:
         kind = line.prepared.node.op
-        if kind in _ENTERS or kind == "ControlTrigger":
+        if kind in ENTERS or kind == "ControlTrigger":
             return _NONE
         if kind in _EXITS:
             return frozenset({self.unknown(line)})

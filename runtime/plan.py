@@ -17,6 +17,7 @@ from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import counted
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
+from ..kernels.kinds import ENTERS
 from .analysis import Prepared, prepare
 from .liveness import Line, needed_lines
 from .lowering import Segment, lower, scalar_or_array
@@ -192,7 +193,7 @@ def _build(
     compiled: bool,
 ) -> Plan:
     pruned = prune(graph, asked)
-    has_loops = any(node.op in _ENTERS for node in pruned.graph.nodes)
+    has_loops = any(node.op in ENTERS for node in pruned.graph.nodes)
     frames = _checked_frames(pruned) if has_loops else {}
     prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
@@ -219,9 +220,6 @@ def _build(
         cut=_cut(lines, facts, [a for a in arguments if a], pruned.fetches) if scheduled else None,
         changes_state=changes_state,
     )
-
-
-_ENTERS = frozenset({"Enter", "RefEnter"})
 
 
 def _checked_frames(pruned: Pruned) -> Mapping[str, tuple[str, ...]]:

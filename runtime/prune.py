@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import did_you_mean
+from ..kernels.kinds import PLACEHOLDERS
 from .rereads import reread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
 class Signature(NamedTuple):
@@ -92,7 +91,7 @@ def _known(graph: Graph, name: str, role: str) -> Endpoint:
 
 def _stand_in(graph: Graph, source: Endpoint) -> str:
     """The name of the placeholder that takes a feed."""
-    if graph[source.node].op in _PLACEHOLDERS and source.port == 0:
+    if graph[source.node].op in PLACEHOLDERS and source.port == 0:
         return source.node
     return f"_feed/{source.node}/{source.port}"
 
@@ -128,7 +127,7 @@ def _ancestors(graph: Graph, ends: Iterable[str], stand_ins: Mapping[Endpoint, s
 def _rewired(node: Node, stand_ins: Mapping[Endpoint, str]) -> Node:
     if not stand_ins:
         return node
-    if Endpoint(node.name, 0) in stand_ins and node.op in _PLACEHOLDERS:
+    if Endpoint(node.name, 0) in stand_ins and node.op in PLACEHOLDERS:
         return replace(node, inputs=())
     inputs = tuple(stand_ins.get(endpoint(text), text) for text in node.inputs)
     return node if inputs == node.inputs else replace(node, inputs=inputs)

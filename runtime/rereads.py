@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING
 from ..graphfmt.graph import Graph, Node, endpoint
 from ..kernels import registry
 from ..kernels.inference import topological_order
+from ..kernels.kinds import MERGES, REFERENCE_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VARIABLES = frozenset({"Variable", "VariableV2"})
-_MERGES = frozenset({"Merge", "RefMerge"})
-
 
 def reread(graph: Graph) -> Graph:
     """The graph with what is read after an update read again."""
-    bits = {node.name: 1 << place for place, node in enumerate(graph.nodes) if node.op in _VARIABLES}
+    bits = {node.name: 1 << place for place, node in enumerate(graph.nodes) if node.op in REFERENCE_VARIABLES}
     reads = {
         node.name: bits[endpoint(node.inputs[0]).node]
         for node in graph.nodes
@@ -74,7 +72,7 @@ def _takes_reference(node: Node) -> bool:
 def _read_again(node: Node, reads: Mapping[str, int], updated: int) -> list[str]:
     """The reads among a node's inputs of what has been updated before the node runs. A Merge waits for one
     of its inputs alone, so its are left as they are."""
-    if not updated or node.op in _MERGES:
+    if not updated or node.op in MERGES:
         return []
     sources = dict.fromkeys(e.node for e in node.data_inputs)
     return [name for name in sources if reads.get(name, 0) & updated]

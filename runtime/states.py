@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..graphfmt import dtypes
 from ..graphfmt.dtypes import DType
+from ..kernels.kinds import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -112,7 +113,7 @@ def new_state(g: GraphBuilder, like: State, name: str, initial: Tensor) -> tuple
 
 
 def is_variable(node: Node) -> bool:
-    return node.op in ("Variable", "VariableV2", "VarHandleOp")
+    return node.op in VARIABLES
 
 
 def is_floating(node: Node) -> bool:

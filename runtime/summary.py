@@ -11,6 +11,7 @@ from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
+from ..kernels.kinds import INPUTS, VARIABLES
 from . import validation
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from ..kernels.facts import Fact
 
-VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 # Sinks that serve the machinery, not a reader: writing, initialising, grouping.
 _EFFECTS = (
     "Assign",
@@ -86,7 +85,7 @@ def summarize(graph: Graph) -> Summary:
     ]
     return Summary(
         nodes=len(graph.nodes),
-        inputs=[_entry(node, 0, facts) for node in graph.nodes if node.op in _PLACEHOLDERS],
+        inputs=[_entry(node, 0, facts) for node in graph.nodes if node.op in INPUTS],
         outputs=outputs,
         targets=[n.name for n in graph.nodes if n.name not in named and n.op == "NoOp"],
         variables=[_variable(node) for node in graph.nodes if node.op in VARIABLES],

@@ -1,0 +1,15 @@
+"""Operations that passes must know by name, because of what they are rather than of what they compute."""
+
+from __future__ import annotations
+
+# Both kinds of variables: those that give a reference, and the one that gives a handle.
+REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2"})
+VARIABLES = REFERENCE_VARIABLES | {"VarHandleOp"}
+
+# What must be fed, and what may be.
+PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+INPUTS = PLACEHOLDERS | {"PlaceholderWithDefault"}
+
+# Where loops begin, and where branches and iterations meet.
+ENTERS = frozenset({"Enter", "RefEnter"})
+MERGES = frozenset({"Merge", "RefMerge"})
