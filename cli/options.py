@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def group(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order in which ``--help`` shows them."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
 
 graph_argument = click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True))
 
@@ -17,6 +30,51 @@ output_option = click.option(
     required=True,
     metavar="FILE",
     help="Where the graph goes: text, or binary for .pb; - is standard output.",
+)
+
+init_option = click.option(
+    "--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already."
+)
+
+work_options = group(
+    click.option(
+        "--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable."
+    ),
+    click.option(
+        "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
+    ),
+)
+
+feed_options = group(
+    click.option(
+        "--feed",
+        "feeds",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.",
+    ),
+    click.option(
+        "--feeds",
+        "archives",
+        metavar="FILE.npz",
+        multiple=True,
+        help="Feed every array of an archive under its own name.",
+    ),
+    click.option(
+        "--seed",
+        metavar="N",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Fixes random feeds and the order of --shuffle.",
+    ),
+)
+
+state_option = click.option(
+    "--state",
+    metavar="FILE.h5",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep variables and all other state here between commands.",
 )
 
 

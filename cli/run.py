@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
 from ..runtime.session import Session
 from . import console, values
-from .options import common, graph_argument
+from .meter import Meter
+from .options import common, feed_options, graph_argument, init_option, state_option, work_options
 from .report import print_step, print_steps_json
 
 if TYPE_CHECKING:
@@ -31,26 +31,8 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @graph_argument
-@click.option(
-    "--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable."
-)
-@click.option(
-    "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
-)
-@click.option(
-    "--feed",
-    "feeds",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.",
-)
-@click.option(
-    "--feeds",
-    "archives",
-    metavar="FILE.npz",
-    multiple=True,
-    help="Feed every array of an archive under its own name.",
-)
+@work_options
+@feed_options
 @click.option(
     "--batch",
     metavar="N",
@@ -58,14 +40,6 @@ if TYPE_CHECKING:
     help="Feed N rows a step of every feed from a file, epoch after epoch.",
 )
 @click.option("--shuffle", is_flag=True, help="Shuffle the rows anew in every epoch; see --seed.")
-@click.option(
-    "--seed",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Fixes random feeds and the order of --shuffle.",
-)
 @click.option(
     "--steps",
     metavar="N",
@@ -76,15 +50,8 @@ if TYPE_CHECKING:
     "--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches."
 )
 @click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
-@click.option(
-    "--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already."
-)
-@click.option(
-    "--state",
-    metavar="FILE.h5",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep variables and all other state here between commands.",
-)
+@init_option
+@state_option
 @click.option(
     "-o",
     "--output",
@@ -200,7 +167,7 @@ class _Run:
         """Refuses a state that could be read, but not written after all the steps."""
         state = self.options.state
         if state is not None and self._changes_state(session):
-            from ..runtime import statefile
+            from ..graphfmt.checkpoints import statefile
 
             statefile.check_replaceable(state)
 
@@ -241,7 +208,7 @@ class _Run:
         return Progress()
 
     def _steps(self, session: Session, work: Work, start: Progress, trace: Trace | None) -> Iterator[Result]:
-        meter = _Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
+        meter = Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
         observer = trace.observe if trace is not None else None
         steps = runner.run(session, work, start, stop=lambda: self.interrupted, observer=observer)
         try:
@@ -323,39 +290,3 @@ def _stacked(names: tuple[str, ...], steps: list[list[Any]]) -> dict[str, Any]:
         else:
             found.update({f"{name}/{i + 1}": value for i, value in enumerate(series)})
     return found
-
-
-class _Meter:
-    """A line on the terminal that tells how far the run is."""
-
-    def __init__(self, work: Work) -> None:
-        self._total = work.total
-        self._names = work.fetches
-        self._began = self._shown = time.monotonic()
-        self._done = 0
-
-    def update(self, result: Result) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if now - self._shown < 0.1 and self._done != self._total:
-            return
-        self._shown = now
-        of = f"/{self._total}" if self._total else ""
-        scalars = [
-            f"{name} {float(value):.5g}"
-            for name, value in zip(self._names, result.values)
-            if value.ndim == 0 and value.dtype.kind == "f"
-        ]
-        rate = self._done / max(now - self._began, 1e-9)
-        console.rewrite(
-            "  ".join(
-                [
-                    f"step {result.progress.step}{of if result.progress.step == self._done else ''}",
-                    *scalars,
-                    f"{rate:.0f} steps/s",
-                ]
-            )
-        )
-
-    def close(self) -> None:
-        console.end_line(bool(self._done))

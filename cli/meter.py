@@ -1,0 +1,45 @@
+"""A line on the terminal that tells how far a run is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from . import console
+
+if TYPE_CHECKING:
+    from ..runtime.runner import Result, Work
+
+# How often the line is written anew, in seconds.
+_OFTEN = 0.1
+
+
+class Meter:
+    """Steps done, the scalars among the fetches, steps a second."""
+
+    def __init__(self, work: Work) -> None:
+        self._total = work.total
+        self._names = work.fetches
+        self._began = self._shown = time.monotonic()
+        self._done = 0
+
+    def update(self, result: Result) -> None:
+        """A step has ended."""
+        self._done += 1
+        now = time.monotonic()
+        if now - self._shown < _OFTEN and self._done != self._total:
+            return
+        self._shown = now
+        of = f"/{self._total}" if self._total else ""
+        scalars = [
+            f"{name} {float(value):.5g}"
+            for name, value in zip(self._names, result.values)
+            if value.ndim == 0 and value.dtype.kind == "f"
+        ]
+        rate = self._done / max(now - self._began, 1e-9)
+        step = f"step {result.progress.step}{of if result.progress.step == self._done else ''}"
+        console.rewrite("  ".join([step, *scalars, f"{rate:.0f} steps/s"]))
+
+    def close(self) -> None:
+        """Ends the line."""
+        console.end_line(bool(self._done))
