@@ -131,6 +131,8 @@ def h5_array(path: Path, key: str | None) -> Array:
     """One dataset of an HDF5 file; links out of the file are not followed."""
     import h5py
 
+    from ..graphfmt.checkpoints.hdf5 import reason
+
     if not path.exists():
         raise _missing(path)
     try:
@@ -144,12 +146,7 @@ def h5_array(path: Path, key: str | None) -> Array:
             check_claim(path, name, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
             return _from_h5(dataset[()])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise _bad(str(path), f"cannot be read as HDF5: {h5_reason(error)}") from None
-
-
-def h5_reason(error: Exception) -> str:
-    """What HDF5 found, without the function's name around it."""
-    return str(error).strip("'").removeprefix("Unable to synchronously open file (").removesuffix(")")
+        raise _bad(str(path), f"cannot be read as HDF5: {reason(error)}") from None
 
 
 def _datasets(file: Any, h5py: Any) -> list[str]:

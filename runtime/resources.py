@@ -15,8 +15,8 @@ from ..kernels.context import Resource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ..graphfmt.checkpoints.statefile import Key
     from ..graphfmt.tensors import Array
-    from .statefile import Key
 
 R = TypeVar("R", bound=Resource)
 

@@ -151,13 +151,13 @@ class Session:
 
         Call it while no step runs: a step that runs meanwhile may be saved by halves.
         """
-        from . import statefile
+        from ..graphfmt.checkpoints import statefile
 
         statefile.write(Path(path), statefile.State(self.resources.save(), notes or {}))
 
     def restore(self, path: str | Path) -> Mapping[str, Any]:
         """Takes the state of a file in place of the session's own; returns the notes saved with it."""
-        from . import statefile
+        from ..graphfmt.checkpoints import statefile
 
         state = statefile.read(Path(path))
         self.resources.restore(state.resources)

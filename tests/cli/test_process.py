@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfg.runtime import statefile
+from tfg.graphfmt.checkpoints import statefile
 
 from .command import strict_json, write
 from .graphs import FLOAT, ONE, node, placeholder
@@ -173,7 +173,7 @@ def test_an_endless_step_is_interrupted(endless: Path, steps: str, interruptions
 def test_killed_while_it_writes_its_state(tmp_path: Path) -> None:
     """Whenever it dies, the old state or the new one is there, whole, and nothing else piles up."""
     code = (
-        "import sys, numpy as np\nfrom pathlib import Path\nfrom tfg.runtime import statefile\n"
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom tfg.graphfmt.checkpoints import statefile\n"
         "path, i = Path(sys.argv[1]), 0\n"
         "while True:\n"
         "    i += 1\n"

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphfmt import dtypes
-from ..graphfmt.errors import Location, Status, TfgError
-from ..graphfmt.files import check_writable, refused, written
-from .arrays import h5_reason
+from .. import dtypes
+from ..errors import Location, Status, TfgError
+from ..files import check_writable, refused, written
+from .hdf5 import reason
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ..graphfmt.tensors import Array
+    from ..tensors import Array
 
 FORMAT = 1
 
@@ -239,7 +239,7 @@ def _opened(path: Path) -> Generator[Any]:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, PermissionError | IsADirectoryError):
             raise refused(error, "read", str(path)) from error
-        raise _refused(path, Status.DATA_LOSS, f"cannot be read as HDF5: {h5_reason(error)}") from error
+        raise _refused(path, Status.DATA_LOSS, f"cannot be read as HDF5: {reason(error)}") from error
 
 
 def _refused(path: Path, status: Status, why: str) -> TfgError:

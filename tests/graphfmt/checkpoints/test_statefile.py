@@ -17,8 +17,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tfg
-from tfg.runtime import statefile
-from tfg.runtime.statefile import State
+from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.statefile import State
 
 
 def strings(*texts: bytes) -> Any:
