@@ -17,8 +17,9 @@ R = TypeVar("R", bound="Resource")
 class Resource(Protocol):
     """Anything that outlives a step: a variable, a generator, a queue.
 
-    ``kind`` is its type's name in state files; ``save`` gives its whole state as arrays and ``load`` takes
-    it back, so that a session can go on bit for bit.
+    ``kind`` is its type's name in state files; ``save`` gives its whole state as arrays, which never change
+    afterwards (a file may be written from them much later), and ``load`` takes it back, so that a session can
+    go on bit for bit. That is all that a new kind of resource has to do to be in checkpoints.
     """
 
     kind: str

@@ -23,7 +23,7 @@ from . import registry
 from .facts import Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ..graphfmt.dtypes import DType
     from ..graphfmt.graph import Argument, FunctionDef
@@ -232,15 +232,31 @@ class Library:
                 return path[::-1]
         return []
 
+    def uses(self, nodes: Iterable[Node], ops: Collection[str]) -> bool:
+        """Whether any of some operations is among nodes, or in a function that they call in the end."""
+        seen: set[str] = set()
+        stack = [nodes]
+        while stack:
+            for node in stack.pop():
+                if node.op in ops:
+                    return True
+                new = {name for name in self._called_by(node) if name in self.definitions} - seen
+                seen |= new
+                stack += [self.definitions[name].body for name in new]
+        return False
+
     def _callees(self, name: str) -> Iterator[str]:
         definition = self.definitions.get(name)
         for node in definition.body if definition is not None else ():
-            if node.op in self.definitions:
-                yield node.op
-            for value in node.attrs.values():
-                for item in value if isinstance(value, tuple) else (value,):
-                    if isinstance(item, Function):
-                        yield item.name
+            yield from self._called_by(node)
+
+    def _called_by(self, node: Node) -> Iterator[str]:
+        if node.op in self.definitions:
+            yield node.op
+        for value in node.attrs.values():
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, Function):
+                    yield item.name
 
 
 def of_graph(graph: Graph) -> Library | None:

@@ -17,8 +17,9 @@ from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import counted
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
-from ..kernels.kinds import ENTERS
+from ..kernels.kinds import ENTERS, SAVERS
 from .analysis import Prepared, prepare
+from .gate import Access
 from .liveness import Line, needed_lines
 from .lowering import Segment, lower, scalar_or_array
 from .prune import Pruned, Signature, prune
@@ -140,6 +141,7 @@ class Plan(NamedTuple):
     segment: Segment | None
     cut: Cut | None
     changes_state: bool
+    access: Access
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -207,6 +209,9 @@ def _build(
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
     changes_state = any(_changes_state(line.prepared) for line in lines)
+    access = Access.CHANGE if changes_state else Access.READ
+    if _saves(lines, functions):
+        access = Access.ALONE
     if compiled and any(line.prepared.op.steers for line in lines):
         lines = _compiled(lines, facts, frames, pruned.fetches)
     scheduled = any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
@@ -219,6 +224,7 @@ def _build(
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
         cut=_cut(lines, facts, [a for a in arguments if a], pruned.fetches) if scheduled else None,
         changes_state=changes_state,
+        access=access,
     )
 
 
@@ -291,6 +297,14 @@ def _changes_state(prepared: Prepared) -> bool:
     if prepared.op.name in _READERS or prepared.op.name.startswith(_OF_A_STEP):
         return False
     return prepared.op.stateful or any(t.is_ref or t is dtypes.resource for t in prepared.bound.input_types)
+
+
+def _saves(lines: Sequence[Line], functions: Functions | None) -> bool:
+    """Whether a node writes variables to a file, be it in a function."""
+    nodes = [line.prepared.node for line in lines]
+    if functions is not None:
+        return functions.library.uses(nodes, SAVERS)
+    return any(node.op in SAVERS for node in nodes)
 
 
 def _check_fetch(graph: Graph, name: str, fetch: Endpoint, outputs: Sequence[Fact]) -> None:

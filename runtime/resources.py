@@ -60,8 +60,13 @@ class ResourceManager:
             self.has_step_containers = any(key[0].startswith(PER_STEP) for key in self._resources)
 
     def save(self) -> dict[Key, Mapping[str, Array]]:
-        """The state of every resource, those restored but not asked for yet included."""
-        live = {(container, kind.kind, name): r.save() for (container, kind, name), r in self._items()}
+        """The state of every resource, those restored but not asked for yet included; what steps under way keep
+        for themselves is left out."""
+        live = {
+            (container, kind.kind, name): resource.save()
+            for (container, kind, name), resource in self._items()
+            if not container.startswith(PER_STEP)
+        }
         return {**self._saved, **live}
 
     def restore(self, saved: Mapping[Key, Mapping[str, Array]]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from . import memory, plan, structure
+from .gate import Gate
 from .plan import Plan
 from .prune import Signature
 from .resources import ResourceManager
@@ -21,6 +22,7 @@ from .step import Step
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..graphfmt.checkpoints.statefile import State
     from ..graphfmt.graph import Graph
     from .functions import Functions
 
@@ -49,6 +51,7 @@ class Session:
         self._compile_control_flow = compile_control_flow
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._lock = Lock()
+        self._gate = Gate()
         self._stop = Event()
         self._step_ids = count(1)
         self._log = log or _to_standard_error
@@ -89,8 +92,7 @@ class Session:
         found = self._plans.get(key)
         if found is None:
             found = self._build(key)
-        if self._stop.is_set():
-            raise TfgError(Status.CANCELLED, "Session has been closed.")
+        self._check_open()
         step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
         try:
             arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
@@ -98,12 +100,14 @@ class Session:
             raise self.graph.error_at(error, error.node) if error.node else error from None
         if observer is not None:
             step.start_clock()
+        self._gate.enter(found.access, step.check_cancelled)
         try:
             with np.errstate(all="ignore"):
                 values = found.execute(step, arguments)
         except Exception as error:
             raise self._explained(found, error) from error
         finally:
+            self._gate.leave(found.access)
             if self.resources.has_step_containers:
                 self.resources.end_step(step.step_id)
         if observer is not None:
@@ -146,22 +150,40 @@ class Session:
             return as_tfg_error(error)
         return self.graph.error_at(error, error.node) if error.node else error
 
-    def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
-        """Writes the whole state to a file that replaces the old one in one step; see ``statefile``.
+    def snapshot(self, notes: Mapping[str, Any] | None = None) -> State:
+        """The whole state as of one moment at which no step that changes it was under way, although other
+        threads may run steps: they wait meanwhile. That is short, because nothing is copied: a later step that
+        would change a value which the snapshot holds makes a new one.
 
-        Call it while no step runs: a step that runs meanwhile may be saved by halves.
+        Args:
+            notes: what is to be kept with the state; anything that JSON can say.
         """
+        from ..graphfmt.checkpoints.statefile import State
+
+        with self._gate.alone(self._check_open):
+            return State(self.resources.save(), notes or {})
+
+    def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
+        """Writes a snapshot to a file that replaces the old one in one step; see ``statefile``."""
         from ..graphfmt.checkpoints import statefile
 
-        statefile.write(Path(path), statefile.State(self.resources.save(), notes or {}))
+        statefile.write(Path(path), self.snapshot(notes))
 
     def restore(self, path: str | Path) -> Mapping[str, Any]:
         """Takes the state of a file in place of the session's own; returns the notes saved with it."""
         from ..graphfmt.checkpoints import statefile
 
-        state = statefile.read(Path(path))
-        self.resources.restore(state.resources)
+        return self.take(statefile.read(Path(path)))
+
+    def take(self, state: State) -> Mapping[str, Any]:
+        """Takes a state in place of the session's own; returns the notes in it."""
+        with self._gate.alone(self._check_open):
+            self.resources.restore(state.resources)
         return state.notes
+
+    def _check_open(self) -> None:
+        if self._stop.is_set():
+            raise TfgError(Status.CANCELLED, "Session has been closed.")
 
     def plan(
         self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
