@@ -9,7 +9,7 @@ trap 'rm -rf "$out"' EXIT
 "${PROTOC_PYTHON:-python}" -m grpc_tools.protoc -Itfg/graphfmt/schema=. \
     --python_out="$out" --pyi_out="$out" \
     tfg/graphfmt/schema/debug_info.proto tfg/graphfmt/schema/tensor.proto tfg/graphfmt/schema/graph.proto \
-    tfg/graphfmt/schema/meta_graph.proto \
+    tfg/graphfmt/schema/meta_graph.proto tfg/graphfmt/schema/trackable.proto \
     tfg/graphfmt/schema/step_stats.proto tfg/graphfmt/schema/event.proto
 for stub in "$out"/tfg/graphfmt/schema/*.pyi; do
     # The old generator's stubs are not strict.
