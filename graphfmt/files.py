@@ -74,9 +74,22 @@ def written(path: Path) -> Generator[Path]:
 
 @contextmanager
 def _beside(target: Path) -> Generator[Path]:
+    check_writable(target)
+    with reserved(target) as (temporary, descriptor):
+        yield temporary
+        os.fsync(descriptor)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+        flush_folder(target.parent)
+
+
+@contextmanager
+def reserved(target: Path) -> Generator[tuple[Path, int]]:
+    """A new, empty file in the folder of ``target``, as a path and a descriptor. It is gone in the end unless
+    it was renamed. Raises OSError."""
     import fcntl
 
-    check_writable(target)
     sweep(target)
     # The name is cut, for a long one plus the suffix may be longer than a file system takes.
     temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
@@ -85,12 +98,7 @@ def _beside(target: Path) -> Generator[Path]:
         # Held as long as the file is written, so that others see that it is.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield temporary
-        os.fsync(descriptor)
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-        _flush_folder(target.parent)
+        yield temporary, descriptor
     finally:
         temporary.unlink(missing_ok=True)
         os.close(descriptor)
@@ -124,7 +132,8 @@ def _remove_unless_held(path: Path) -> None:
         os.close(descriptor)
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
+    """Makes the names in a folder last, as fsync does a file's bytes. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -29,12 +29,14 @@ class Entry(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A tensor to be written. Of a ``part`` (of a whole of ``shape``), ``array`` holds the part alone."""
+    """A tensor to be written. Of a ``part`` (of a whole of ``shape``), ``array`` holds the part alone.
+    ``dtype`` is asked for where numpy has one type for two of TensorFlow's (int8 and qint8)."""
 
     name: str
     array: Array
     part: Slice | None = None
     shape: tuple[int, ...] | None = None
+    dtype: DType | None = None
 
 
 class Reader(Protocol):
@@ -51,8 +53,8 @@ class Reader(Protocol):
     def read(self, name: str, part: Slice | None = None) -> Array:
         """A tensor, or a part of it, put together from the slices it is kept in.
 
-        Raises NOT_FOUND where there is no such tensor or its slices leave a part out, DATA_LOSS where the
-        bytes do not verify, INVALID_ARGUMENT for a part that does not lie in the tensor.
+        Raises NOT_FOUND where there is no such tensor, DATA_LOSS where the bytes do not verify,
+        INVALID_ARGUMENT for a part that does not lie in the tensor or that its slices do not cover.
         """
         ...
 

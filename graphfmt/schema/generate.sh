@@ -10,7 +10,8 @@ trap 'rm -rf "$out"' EXIT
     --python_out="$out" --pyi_out="$out" \
     tfg/graphfmt/schema/debug_info.proto tfg/graphfmt/schema/tensor.proto tfg/graphfmt/schema/graph.proto \
     tfg/graphfmt/schema/meta_graph.proto tfg/graphfmt/schema/trackable.proto \
-    tfg/graphfmt/schema/step_stats.proto tfg/graphfmt/schema/event.proto
+    tfg/graphfmt/schema/checkpoint.proto \
+    tfg/graphfmt/schema/step_stats.proto tfg/graphfmt/schema/event.proto tfg/graphfmt/schema/machine.proto
 for stub in "$out"/tfg/graphfmt/schema/*.pyi; do
     # The old generator's stubs are not strict.
     sed -i -e '1i # pyright: basic' -e 's/_Mapping\]/_Mapping[str, object]]/g' "$stub"

@@ -15,6 +15,14 @@ def test_the_table_is_what_the_messages_say() -> None:
 
 def test_messages_can_be_imported_without_a_warning() -> None:
     code = "import tfg.graphfmt.schema." + ", tfg.graphfmt.schema.".join(
-        ("debug_info_pb2", "event_pb2", "graph_pb2", "meta_graph_pb2", "step_stats_pb2", "tensor_pb2")
+        (
+            "checkpoint_pb2",
+            "debug_info_pb2",
+            "event_pb2",
+            "graph_pb2",
+            "meta_graph_pb2",
+            "step_stats_pb2",
+            "tensor_pb2",
+        )
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -19,6 +19,7 @@ from tfg.graphfmt.dtypes import BY_NUMBER, DTYPES
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.frombinary import tensor_of
 from tfg.graphfmt.schema import (
+    checkpoint_pb2,
     debug_info_pb2,
     event_pb2,
     graph_pb2,
@@ -33,7 +34,7 @@ from tfg.graphfmt.tobinary import fill_tensor
 
 from tests.graphfmt.messages import random_graph
 
-MODULES = (debug_info_pb2, tensor_pb2, graph_pb2, meta_graph_pb2, step_stats_pb2, event_pb2)
+MODULES = (checkpoint_pb2, debug_info_pb2, tensor_pb2, graph_pb2, meta_graph_pb2, step_stats_pb2, event_pb2)
 _HOMES = (
     *(
         "allocation_description",
@@ -45,7 +46,7 @@ _HOMES = (
         "graph_debug_info",
     ),
     *("node_def", "op_def", "resource_handle", "step_stats", "summary", "tensor", "tensor_description"),
-    *("tensor_shape", "types", "versions"),
+    *("tensor_shape", "tensor_slice", "types", "versions"),
 )
 _OTHER_HOMES = (
     "protobuf.config",
@@ -53,6 +54,8 @@ _OTHER_HOMES = (
     "protobuf.saved_model",
     "protobuf.saver",
     "protobuf.struct",
+    "protobuf.tensor_bundle",
+    "util.saved_tensor_slice",
 )
 
 
