@@ -29,11 +29,28 @@ class Resource(Protocol):
     def load(self, state: dict[str, Array]) -> None: ...
 
 
+class Rendezvous(Protocol):
+    """Where the parts of a step on several devices exchange values; see ``runtime.partitioning.rendezvous``."""
+
+    def send(self, key: str, value: Any, is_dead: bool) -> None:
+        """Leaves a value, or the news that it is dead, under a key; never waits."""
+        ...
+
+    def receive(self, key: str, done: Callable[[Any], None]) -> None:
+        """Calls ``done`` with the value under a key, DEAD or a TfgError once there is one, from any thread."""
+        ...
+
+
 class StepContext(Protocol):
-    """The step as its kernels see it. ``depth`` counts the functions that it is within."""
+    """The step as its kernels see it. ``depth`` counts the functions that it is within; ``iteration`` is the
+    ``frame_id:iter_id`` with which the keys of its rendezvous end, ``0:0`` outside of all loops."""
 
     step_id: int
     depth: int
+    iteration: str
+
+    @property
+    def rendezvous(self) -> Rendezvous: ...
 
     def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
         """The resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT where one

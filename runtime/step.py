@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 from ..graphfmt.errors import Status, TfgError
 from ..kernels.context import Resource
+from ..kernels.rendezvous_keys import ROOT_ITERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
+    from .partitioning.rendezvous import Rendezvous
     from .resources import ResourceManager
 
 R = TypeVar("R", bound=Resource)
 
 
 class Step:
-    """Implements ``kernels.context.StepContext``."""
+    """Implements ``kernels.context.StepContext``. On several devices, each has a copy of its own, and all copies
+    have the rendezvous in common."""
 
-    __slots__ = ("_deadline", "_log", "_stop", "depth", "records", "resources", "started", "step_id")
+    __slots__ = (
+        "_deadline",
+        "_log",
+        "_rendezvous",
+        "_stop",
+        "depth",
+        "iteration",
+        "records",
+        "resources",
+        "started",
+        "step_id",
+    )
 
     def __init__(
         self,
@@ -32,12 +47,36 @@ class Step:
     ) -> None:
         self.step_id = step_id
         self.depth = 0
+        self.iteration = ROOT_ITERATION
         self.resources = resources
+        self._rendezvous: Rendezvous | None = None
         self._log = log
         self._stop = stop
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self.started = 0
         self.records: list[tuple[int, int]] = []
+
+    @property
+    def rendezvous(self) -> Rendezvous:
+        """Where this step's sends and receives meet. A step on one device gets one when first asked."""
+        if self._rendezvous is None:
+            from .partitioning.rendezvous import LocalRendezvous
+
+            self._rendezvous = LocalRendezvous({})
+        return self._rendezvous
+
+    def part(self, rendezvous: Rendezvous) -> Step:
+        """This step as one of the devices that share it sees it."""
+        own = copy.copy(self)
+        own.records = []
+        own._rendezvous = rendezvous
+        return own
+
+    def within(self, iteration: str) -> Step:
+        """This step as kernels in an iteration of a loop see it."""
+        own = copy.copy(self)
+        own.iteration = iteration
+        return own
 
     def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
         return self.resources.get(container, name, kind, make)
@@ -46,6 +85,8 @@ class Step:
         self._log(text)
 
     def check_cancelled(self) -> None:
+        if self._rendezvous is not None and self._rendezvous.error is not None:
+            raise self._rendezvous.error
         if self._stop.is_set():
             raise TfgError(Status.CANCELLED, "the session was closed while the step ran")
         if self._deadline is not None and time.monotonic() > self._deadline:
