@@ -1,4 +1,4 @@
-"""The messages of graph text as plain data: name, then type, label and oneof of each field.
+"""The messages of text files as plain data: name, then type, label and oneof of each field.
 
 Written by make_fields.py; do not edit.
 """
@@ -162,6 +162,23 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "ListValue": {
         "values": ("StructuredValue", "repeated", ""),
+    },
+    "Machine": {
+        "device": ("Machine.Device", "repeated", ""),
+        "link": ("Machine.Link", "repeated", ""),
+    },
+    "Machine.Device": {
+        "name": ("string", "", ""),
+        "memory": ("string", "", ""),
+        "speed": ("string", "", ""),
+        "bandwidth": ("string", "", ""),
+    },
+    "Machine.Link": {
+        "source": ("string", "", ""),
+        "target": ("string", "", ""),
+        "bandwidth": ("string", "", ""),
+        "latency": ("string", "", ""),
+        "one_way": ("bool", "", ""),
     },
     "MetaGraphDef": {
         "meta_info_def": ("MetaGraphDef.MetaInfoDef", "", ""),

@@ -1,4 +1,4 @@
-"""Writes fields.py: the messages that graph text may hold, as plain data.
+"""Writes fields.py: the messages that text files may hold, as plain data.
 
 Reading text must not wait for protobuf to be imported, so the reader knows the schema from this table.
 """
@@ -10,9 +10,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from .machine_pb2 import Machine
 from .meta_graph_pb2 import SavedModel
 
-_HEAD = '''"""The messages of graph text as plain data: name, then type, label and oneof of each field.
+_HEAD = '''"""The messages of text files as plain data: name, then type, label and oneof of each field.
 
 Written by make_fields.py; do not edit.
 """
@@ -27,6 +28,7 @@ def render() -> str:
     messages: dict[str, Any] = {}
     enums: dict[str, Any] = {}
     _collect(SavedModel.DESCRIPTOR, messages, enums)
+    _collect(Machine.DESCRIPTOR, messages, enums)
     lines = [_HEAD, "MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {\n"]
     for name, message in sorted(messages.items()):
         rows = "".join(f'        "{field.name}": {_row(field)},\n' for field in message.fields)

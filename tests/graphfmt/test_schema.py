@@ -20,6 +20,7 @@ def test_messages_can_be_imported_without_a_warning() -> None:
             "debug_info_pb2",
             "event_pb2",
             "graph_pb2",
+            "machine_pb2",
             "meta_graph_pb2",
             "step_stats_pb2",
             "tensor_pb2",

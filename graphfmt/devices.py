@@ -1,0 +1,154 @@
+"""Device names: ``/job:worker/replica:0/task:3/device:GPU:1``, whole or in part.
+
+A part that is absent, or ``*``, stands for any. What is accepted is what TensorFlow accepts in a graph file
+(DeviceNameUtils): parts in any order, the last of two of the same kind, and the older ``/cpu:0`` and ``/gpu:0``.
+Its Python front end is laxer (``cpu:0``), but writes such names out in full before they get into a file.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple, NoReturn
+
+from .errors import TfgError, invalid
+
+# TensorFlow keeps these numbers in an int, and lets larger ones wrap around; here they are refused.
+MAX_NUMBER = 2**31 - 1
+
+_NUMBER = r"\*|[0-9]+"
+_PART = re.compile(
+    rf"/(?:job:(?P<job>\*|[A-Za-z][A-Za-z0-9_]*)|replica:(?P<replica>{_NUMBER})|task:(?P<task>{_NUMBER})"
+    rf"|device:(?P<type>\*|[A-Za-z][A-Za-z0-9_]*)(?::(?P<id>{_NUMBER}))?"
+    rf"|(?P<old>cpu|CPU|gpu|GPU):(?P<old_id>{_NUMBER}))(?=/|\Z)"
+)
+# What may stand where a slash was forgotten, for a hint.
+_LOCAL = re.compile(rf"(device:)?([A-Za-z][A-Za-z0-9_]*)(:(?:{_NUMBER}))?")
+_MADE_UPPER = frozenset({"cpu", "gpu", "tpu"})
+
+
+class DeviceName(NamedTuple):
+    """The parts of a device's name; None where any will do."""
+
+    job: str | None = None
+    replica: int | None = None
+    task: int | None = None
+    type: str | None = None
+    id: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it names one device."""
+        return None not in self
+
+    @property
+    def local(self) -> str:
+        """The device within its task: ``CPU:0``."""
+        return f"{'*' if self.type is None else self.type}:{'*' if self.id is None else self.id}"
+
+    def matches(self, full: DeviceName) -> bool:
+        """Whether every part that is given here is the same there."""
+        return all(mine is None or mine == theirs for mine, theirs in zip(self, full))
+
+    def __str__(self) -> str:
+        """As TensorFlow writes it; the empty string where every part is open."""
+        out = f"/job:{self.job}" if self.job is not None else ""
+        out += f"/replica:{self.replica}" if self.replica is not None else ""
+        out += f"/task:{self.task}" if self.task is not None else ""
+        return out if self.type is None and self.id is None else f"{out}/device:{self.local}"
+
+
+ANY = DeviceName()
+LOCAL_TASK = DeviceName("localhost", 0, 0)
+
+
+@lru_cache(maxsize=1 << 16)
+def parse_device(text: str) -> DeviceName:
+    """Reads a name, or as much of one as is given; the empty string and ``/`` leave all open.
+
+    Raises INVALID_ARGUMENT, with the text and the part of it that is wrong.
+    """
+    if text in ("", "/"):
+        return ANY
+    parts: dict[str, str | None] = {}
+    position = 0
+    while position < len(text):
+        match = _PART.match(text, position)
+        if match is None:
+            _fail(text, position)
+        position = match.end()
+        if match["old"]:
+            parts["type"], parts["id"] = match["old"].upper(), match["old_id"]
+        elif match["type"]:
+            parts["type"], parts["id"] = match["type"], match["id"]
+        else:
+            parts[match.lastgroup or ""] = match[match.lastgroup or ""]
+    given = {part: value for part, value in parts.items() if value not in (None, "*")}
+    return DeviceName(
+        given.get("job"),
+        _number(text, "replica", given.get("replica")),
+        _number(text, "task", given.get("task")),
+        given.get("type"),
+        _number(text, "id", given.get("id")),
+    )
+
+
+def _number(text: str, part: str, digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    # As many digits as an int has: Python takes its time over very long ones.
+    value = int(digits.lstrip("0")[:11] or "0")
+    if value > MAX_NUMBER:
+        raise invalid(f"Malformed device specification {_cut(text)!r}: {part} is greater than {MAX_NUMBER}")
+    return value
+
+
+def _fail(text: str, position: int) -> NoReturn:
+    end = text.find("/", position + 1)
+    part = text[position : end if end > 0 else len(text)]
+    expected = "expected parts such as /job:worker, /replica:0, /task:0 and /device:CPU:0"
+    message = f"Malformed device specification {_cut(text)!r}: {_cut(part)!r} is not understood; {expected}"
+    raise invalid(message, hint=_meant(text, part))
+
+
+def _meant(text: str, part: str) -> str | None:
+    match = _LOCAL.fullmatch(part.removeprefix("/"))
+    if match is None or (match[2] in ("job", "replica", "task", "device")) or len(text) > 200:
+        return None
+    kind = match[2].upper() if match[2].lower() in _MADE_UPPER else match[2]
+    meant = text.replace(part, f"/device:{kind}{match[3] or ''}", 1)
+    return f"did you mean {meant!r}?"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+@lru_cache(maxsize=1 << 16)
+def merge(a: DeviceName, b: DeviceName, *, soft: bool = False) -> DeviceName:
+    """The name that says all that either says (``MergeDevNames``).
+
+    Raises INVALID_ARGUMENT, in TensorFlow's words, where both give a part and differ. With ``soft``, differing
+    types leave type and id open, and differing ids leave the id open.
+    """
+    for part, mine, theirs in zip(("jobs", "replicas", "tasks"), a, b):
+        if _differ(mine, theirs):
+            raise _conflict(a, b, part)
+    whole = DeviceName._make(theirs if mine is None else mine for mine, theirs in zip(a, b))
+    if _differ(a.type, b.type):
+        if not soft:
+            raise _conflict(a, b, "types")
+        return whole._replace(type=None, id=None)
+    if _differ(a.id, b.id):
+        if not soft:
+            raise _conflict(a, b, "ids")
+        return whole._replace(id=None)
+    return whole
+
+
+def _differ(mine: str | int | None, theirs: str | int | None) -> bool:
+    return mine is not None and theirs is not None and mine != theirs
+
+
+def _conflict(a: DeviceName, b: DeviceName, parts: str) -> TfgError:
+    return invalid(f"Cannot merge devices with incompatible {parts}: '{a}' and '{b}'")
