@@ -280,11 +280,12 @@ def _constants(lines: Sequence[Line]) -> dict[Endpoint, Any]:
     }
 
 
-# Stateful operations that leave everything as it was.
-_READERS = frozenset(
+# Stateful operations that leave everything in the session as it was; some read or write files.
+_READERS = SAVERS | frozenset(
     {"VarHandleOp", "Variable", "VariableV2", "ReadVariableOp", "VarIsInitializedOp", "ResourceGather"}
     | {"ResourceGatherNd", "CheckNumerics", "CheckNumericsV2", "Assert", "Print", "PrintV2", "Timestamp"}
     | {"IsVariableInitialized", "VariableShape"}
+    | {"MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2"}
 )
 
 
