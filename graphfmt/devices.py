@@ -13,8 +13,8 @@ from typing import NamedTuple, NoReturn
 
 from .errors import TfgError, invalid
 
-# TensorFlow keeps these numbers in an int, and lets larger ones wrap around; here they are refused.
-MAX_NUMBER = 2**31 - 1
+# Greater numbers are malformed. TensorFlow keeps what it reads in an int, so that 4294967296 means 0 there.
+MAX_NUMBER = 2**64 - 1
 
 _NUMBER = r"\*|[0-9]+"
 _PART = re.compile(
@@ -22,9 +22,8 @@ _PART = re.compile(
     rf"|device:(?P<type>\*|[A-Za-z][A-Za-z0-9_]*)(?::(?P<id>{_NUMBER}))?"
     rf"|(?P<old>cpu|CPU|gpu|GPU):(?P<old_id>{_NUMBER}))(?=/|\Z)"
 )
-# What may stand where a slash was forgotten, for a hint.
-_LOCAL = re.compile(rf"(device:)?([A-Za-z][A-Za-z0-9_]*)(:(?:{_NUMBER}))?")
-_MADE_UPPER = frozenset({"cpu", "gpu", "tpu"})
+# What is nearly the name of a device, for a hint.
+_LOCAL = re.compile(rf"(?:device:)?(cpu|gpu|tpu)(:(?:{_NUMBER}))?", re.IGNORECASE)
 
 
 class DeviceName(NamedTuple):
@@ -96,8 +95,8 @@ def parse_device(text: str) -> DeviceName:
 def _number(text: str, part: str, digits: str | None) -> int | None:
     if digits is None:
         return None
-    # As many digits as an int has: Python takes its time over very long ones.
-    value = int(digits.lstrip("0")[:11] or "0")
+    # No more digits than the greatest has, and one: Python takes its time over very long ones.
+    value = int(digits.lstrip("0")[:21] or "0")
     if value > MAX_NUMBER:
         raise invalid(f"Malformed device specification {_cut(text)!r}: {part} is greater than {MAX_NUMBER}")
     return value
@@ -106,17 +105,15 @@ def _number(text: str, part: str, digits: str | None) -> int | None:
 def _fail(text: str, position: int) -> NoReturn:
     end = text.find("/", position + 1)
     part = text[position : end if end > 0 else len(text)]
-    expected = "expected parts such as /job:worker, /replica:0, /task:0 and /device:CPU:0"
-    message = f"Malformed device specification {_cut(text)!r}: {_cut(part)!r} is not understood; {expected}"
-    raise invalid(message, hint=_meant(text, part))
+    where = "" if part == text else f": {_cut(part)!r} is no part of a name"
+    raise invalid(f"Malformed device specification {_cut(text)!r}{where}", hint=_meant(text, part))
 
 
-def _meant(text: str, part: str) -> str | None:
+def _meant(text: str, part: str) -> str:
     match = _LOCAL.fullmatch(part.removeprefix("/"))
-    if match is None or (match[2] in ("job", "replica", "task", "device")) or len(text) > 200:
-        return None
-    kind = match[2].upper() if match[2].lower() in _MADE_UPPER else match[2]
-    meant = text.replace(part, f"/device:{kind}{match[3] or ''}", 1)
+    if match is None or len(text) > 200:
+        return "device names look like /job:worker/replica:0/task:0/device:CPU:0, or consist of some of these parts"
+    meant = text.replace(part, f"/device:{match[1].upper()}{match[2] or ''}", 1)
     return f"did you mean {meant!r}?"
 
 

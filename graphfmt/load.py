@@ -44,7 +44,7 @@ def load(path: str | Path) -> Graph:
         from .binary import graph_from_bytes
 
         return graph_from_bytes(data, name)
-    text = _decode(data, name)
+    text = decode(data, name)
     kind = _kind_of_text(text)
     if kind is None:
         from .textreader import read_graph
@@ -70,7 +70,7 @@ def load_metagraph(path: str | Path) -> MetaGraph:
     data, name = read_file(path)
     if _looks_binary(data):
         return metagraph.metagraph_from_bytes(data, name)
-    return metagraph.metagraph_from_text(_decode(data, name), name)
+    return metagraph.metagraph_from_text(decode(data, name), name)
 
 
 def load_saved_model(path: str | Path) -> list[MetaGraph]:
@@ -80,7 +80,7 @@ def load_saved_model(path: str | Path) -> list[MetaGraph]:
     file = _model_file(Path(path)) if Path(path).is_dir() else Path(path)
     data, name = read_file(file)
     if file.suffix == ".pbtxt":
-        return metagraph.saved_model_from_text(_decode(data, name), name)
+        return metagraph.saved_model_from_text(decode(data, name), name)
     return metagraph.saved_model_from_bytes(data, name)
 
 
@@ -146,7 +146,7 @@ def _kind_of_text(text: str) -> str | None:
     return "MetaGraphDef" if first[1] in _META_FIELDS else "SavedModel" if first[1] in _MODEL_FIELDS else None
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
     """A text file's characters. Raises INVALID_ARGUMENT where it is not UTF-8."""
     try:
         return data.decode("utf-8-sig")
