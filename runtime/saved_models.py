@@ -1,0 +1,122 @@
+"""Models as TensorFlow saves them: what is to be run, once, before a MetaGraph's graph is ready for use.
+
+The variables come back through the graph's own restore operation (SaverDef), whatever is behind it, a
+Saver's nodes or the restore function of a TensorFlow 2 model; then the main operation (the initialiser of
+tables and the like) runs, with the paths of the assets fed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..graphfmt.errors import Location, Status, TfgError
+from ..graphfmt.graph import endpoint
+
+if TYPE_CHECKING:
+    from ..graphfmt.metagraph import MetaGraph
+    from .session import Session
+
+_VARIABLES = Path("variables", "variables")
+_ASSETS = "assets"
+_INIT_SIGNATURE = "__saved_model_init_op"
+# Collections that name the initialiser, the later before the earlier.
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+
+
+def folder_of(path: str | Path) -> Path:
+    """The folder of a SavedModel, of which the file in it may be given."""
+    found = Path(path)
+    return found if found.is_dir() else found.parent
+
+
+def make_ready(session: Session, meta: MetaGraph, folder: Path, *, restore: bool = True) -> None:
+    """Restores the variables that lie in a SavedModel's folder and runs its initialiser.
+
+    Args:
+        session: of the graph of ``meta``.
+        restore: whether the variables are to be restored; if not, they have their values already.
+
+    Raises what the graph's own operations raise, UNIMPLEMENTED or NOT_FOUND naming one that this build does
+    not know.
+    """
+    assets = _asset_feeds(meta, folder)
+    if restore and meta.saver is not None and _has_variables(folder):
+        _restore(session, meta, str(folder / _VARIABLES), assets)
+    init = initialiser(meta)
+    if init is not None:
+        session.run(targets=[init], feeds=assets)
+
+
+def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
+    """Restores a checkpoint through the graph's own Restore nodes.
+
+    Args:
+        session: of the graph of ``meta``.
+        prefix: the checkpoint's name, as the graph's Restore nodes take it.
+
+    Raises FAILED_PRECONDITION where the MetaGraph says of no such nodes; else what they raise.
+    """
+    _restore(session, meta, prefix, {})
+
+
+def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, np.ndarray]) -> None:
+    saver = meta.saver
+    if saver is None or not saver.restore_op:
+        raise TfgError(
+            Status.FAILED_PRECONDITION,
+            "the MetaGraph does not say which of its nodes restore variables (it has no saver_def)",
+        )
+    feeds = {**assets, _name(saver.filename_tensor): _string(prefix)}
+    session.run(targets=[endpoint(saver.restore_op).node], feeds=feeds)
+
+
+def initialiser(meta: MetaGraph) -> str | None:
+    """The node that makes the graph ready once its variables are restored; None where there is none.
+
+    Raises INVALID_ARGUMENT where several are named.
+    """
+    signature = meta.signatures.get(_INIT_SIGNATURE)
+    if signature is not None:
+        info = signature.outputs.get(_INIT_SIGNATURE)
+        return endpoint(info.name).node if info is not None else None
+    for collection in _INIT_COLLECTIONS:
+        names = [name for name in meta.collections.get(collection, ()) if isinstance(name, str)]
+        if len(names) > 1:
+            raise TfgError(
+                Status.FAILED_PRECONDITION, f"Expected exactly one main op in {collection}, not {len(names)}"
+            )
+        if names:
+            return endpoint(names[0]).node
+    return None
+
+
+def _has_variables(folder: Path) -> bool:
+    return (folder / f"{_VARIABLES}.index").is_file()
+
+
+def _asset_feeds(meta: MetaGraph, folder: Path) -> dict[str, np.ndarray]:
+    """The paths of the asset files, by the tensors that take them. Raises INVALID_ARGUMENT for a file that
+    does not lie in the folder of assets."""
+    found: dict[str, np.ndarray] = {}
+    for tensor, file in meta.assets.items():
+        if Path(file).is_absolute() or ".." in Path(file).parts:
+            raise TfgError(
+                Status.INVALID_ARGUMENT,
+                f"the asset {file!r} does not lie in the model's folder",
+                location=Location(str(folder)),
+            )
+        found[_name(tensor)] = _string(str(folder / _ASSETS / file))
+    return found
+
+
+def _name(tensor: str) -> str:
+    return str(endpoint(tensor))
+
+
+def _string(text: str) -> np.ndarray:
+    found = np.empty((), object)
+    found[()] = text.encode("utf-8", "surrogateescape")
+    return found
