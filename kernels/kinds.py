@@ -16,3 +16,7 @@ MERGES = frozenset({"Merge", "RefMerge"})
 
 # What writes variables to files, and must see them all as of one moment.
 SAVERS = frozenset({"Save", "SaveV2", "SaveSlices"})
+
+# Where a part of a graph leaves values for another one, and where it gets them.
+SENDS = frozenset({"_Send", "_HostSend"})
+RECVS = frozenset({"_Recv", "_HostRecv"})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..graphfmt.graph import Endpoint
 from ..kernels.binding import PASS_ON
 from . import blocks
-from .flow import made_line, passing_line, sources
+from .flow import made_line, passing_line, sources, stands_alone
 from .guards import Guard, Guards
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Finder:
         given = {source for line in (*switches, *nodes) for source in sources(line)}
         return (
             all(not line.prepared.input_facts[0].dtype.is_ref for line in switches)
-            and all(not (line.prepared.op.steers or line.prepared.op.asynchronous) for line in nodes)
+            and all(not (line.prepared.op.steers or stands_alone(line)) for line in nodes)
             and all(line.name not in self.flow.fetched for line in (*switches, *nodes))
             and all(
                 reader.name in inside

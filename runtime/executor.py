@@ -20,17 +20,18 @@ from .scheduler import CONSTANTS, ROOT, Kind, Orders, Run, Scheduler, Tag
 from .units import Compute, Cut, Given, Single
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..graphfmt.graph import Endpoint
     from .step import Step
 
 # How long a step sleeps before it looks whether it is to stop, in seconds.
-_PATIENCE = 0.05
+PATIENCE = 0.05
 # After how many units a step that does not sleep looks.
 _OFTEN = 64
 
-_Report = tuple[Run, Any]
+# A node that has waited, and what it has got: its outputs, or a TfgError.
+Report = tuple[Run, Any]
 _Values = dict["Endpoint", Any]
 
 
@@ -38,42 +39,95 @@ def execute(cut: Cut, step: Step, values: Mapping[Endpoint, Any], fetches: Seque
     """Runs all units of a step; ``values`` are those of the feeds and constants.
 
     Raises what a kernel raises (naming the node, if it is a unit of its own), INVALID_ARGUMENT for a fetch that
-    turns out dead, CANCELLED or DEADLINE_EXCEEDED.
+    turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives wait for what nobody sends.
     """
-    return _Execution(cut, step, values).run(fetches)
+    reports: SimpleQueue[Report] = SimpleQueue()
+    execution = Execution(cut, step, values, reports.put)
+    execution.start()
+    execution.proceed()
+    while not execution.is_done:
+        try:
+            execution.take(reports.get(timeout=PATIENCE))
+        except Empty:
+            execution.check_cancelled()
+            if execution.only_receives and not step.device:
+                raise nobody_sends(execution.receiving, step.rendezvous.waiting()) from None
+        execution.proceed()
+    return execution.results(fetches)
 
 
-class _Execution:
-    """One step: the values known under each tag, and the reports of nodes that waited."""
+class Execution:
+    """One step of a plan, or of one device's part of it: the values known under each tag, and what has been
+    begun. ``start`` begins, ``proceed`` does what can be done now, ``take`` accepts what a node that waits has
+    told ``report``. No two of them may run at once; ``report`` is called from any thread.
 
-    def __init__(self, cut: Cut, step: Step, values: Mapping[Endpoint, Any]) -> None:
+    ``urgent`` are the units that lead to a send, which go first, so that other devices need not wait.
+    """
+
+    def __init__(
+        self, cut: Cut, step: Step, values: Mapping[Endpoint, Any], report: Callable[[Report], None]
+    ) -> None:
         self.cut = cut
         self.step = step
         self.constants = values
         self.known: dict[Tag, _Values] = {ROOT: {}}
         self.scheduler = Scheduler(cut.program)
-        self.reports: SimpleQueue[_Report] = SimpleQueue()
+        self.report = report
         self.ready: deque[Run] = deque()
+        self.urgent: deque[Run] = deque()
+        self.waiting: dict[Run, Single] = {}
+        self._steps: dict[Tag, Step] = {ROOT: step}
+        self._count = 0
 
-    def run(self, fetches: Sequence[Endpoint]) -> list[Any]:
+    def start(self) -> None:
         self._obey(self.scheduler.start())
-        count = 0
-        while not self.scheduler.is_done:
-            if self.ready:
-                self._do(self.ready.popleft())
-            else:
-                run, result = self._next_report()
-                self._finish(run, self._single(run), result)
-            count += 1
-            if not count % _OFTEN:
-                self._check_cancelled()
+
+    def proceed(self) -> None:
+        """Does what is ready, until nothing is."""
+        while self.urgent or self.ready:
+            self._do((self.urgent or self.ready).popleft())
+            self._look_around()
+
+    def take(self, report: Report) -> None:
+        """A node that waited has something."""
+        run, result = report
+        unit = self.waiting.pop(run)
+        if self.cut.traced:
+            self._step_in(run.tag).start_clock()
+        self._finish(run, unit, result)
+        self._look_around()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do or to wait for. Raises INTERNAL if a loop has not ended even so."""
+        if not self.scheduler.is_done:
+            return False
         if self.scheduler.open_frames:
             raise TfgError(
                 Status.INTERNAL, f"these loops never ended: {', '.join(self.scheduler.open_frames)}"
             )
+        return True
+
+    @property
+    def only_receives(self) -> bool:
+        """Whether all that is waited for is for others to send."""
+        return all(unit.exchanges for unit in self.waiting.values())
+
+    @property
+    def receiving(self) -> list[str]:
+        """The nodes that wait for others to send."""
+        return [unit.node.name for unit in self.waiting.values() if unit.exchanges]
+
+    def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
+        """The values of the fetches. Raises INVALID_ARGUMENT for one that is dead."""
         return [self._fetched(fetch) for fetch in fetches]
 
-    def _check_cancelled(self) -> None:
+    def _look_around(self) -> None:
+        self._count += 1
+        if not self._count % _OFTEN:
+            self.check_cancelled()
+
+    def check_cancelled(self) -> None:
         """Raises CANCELLED or DEADLINE_EXCEEDED, naming the loops that have not ended."""
         try:
             self.step.check_cancelled()
@@ -89,10 +143,15 @@ class _Execution:
             self.known.setdefault(move.target, {}).update(values or {})
         for tag in orders.ended:
             self.known.pop(tag, None)
-        self.ready.extend(orders.runs)
+            self._steps.pop(tag, None)
+        urgent = self.cut.urgent
+        for run in orders.runs:
+            (self.urgent if run.unit in urgent else self.ready).append(run)
 
     def _do(self, run: Run) -> None:
         unit = self.cut.units[run.unit]
+        if self.cut.traced:
+            self.step.start_clock()
         if isinstance(unit, Compute):
             results = unit.segment.function(self.step, *(self._value(run.tag, e) for e in unit.inputs))
             self.known.setdefault(run.tag, {}).update(zip(unit.outputs, results))
@@ -125,27 +184,42 @@ class _Execution:
         self._finish(run, unit, [value, np.int32(place)])
 
     def _call(self, run: Run, unit: Single) -> None:
-        arguments = [
-            value.read() if read and isinstance(value, Variable) else value
-            for value, read in zip((self._value(run.tag, e) for e in unit.inputs), unit.dereferenced)
-        ]
+        arguments = [DEAD] * len(unit.inputs) if run.is_dead else self._arguments(run, unit)
+        step = self._step_in(run.tag) if unit.exchanges else self.step
         assert unit.kernel is not None
         try:
             if unit.waits:
-                self._wait(run, unit, arguments)
+                self._wait(run, unit, step, arguments)
                 return
-            result = unit.kernel(self.step, *arguments) if unit.takes_context else unit.kernel(*arguments)
+            result = unit.kernel(step, *arguments) if unit.takes_context else unit.kernel(*arguments)
         except TfgError as error:
             raise error.at(unit.node.name, None) from None
         self._finish(run, unit, result)
 
-    def _wait(self, run: Run, unit: Single, arguments: Sequence[Any]) -> None:
+    def _arguments(self, run: Run, unit: Single) -> list[Any]:
+        values = (self._value(run.tag, source) for source in unit.inputs)
+        return [
+            value.read() if read and isinstance(value, Variable) else value
+            for value, read in zip(values, unit.dereferenced)
+        ]
+
+    def _step_in(self, tag: Tag) -> Step:
+        """The step as what exchanges values in an iteration is to see it."""
+        found = self._steps.get(tag)
+        if found is None:
+            from .partitioning.rendezvous import iteration_id
+
+            found = self._steps[tag] = self.step.within(iteration_id(tag))
+        return found
+
+    def _wait(self, run: Run, unit: Single, step: Step, arguments: Sequence[Any]) -> None:
         assert unit.kernel is not None
+        self.waiting[run] = unit
 
         def done(result: Any) -> None:
-            self.reports.put((run, result))
+            self.report((run, result))
 
-        unit.kernel(self.step, *arguments, done=done)
+        unit.kernel(step, *arguments, done=done)
 
     def _finish(self, run: Run, unit: Single, result: Any) -> None:
         if isinstance(result, TfgError):
@@ -153,23 +227,13 @@ class _Execution:
         results = [result] if unit.is_one else list(result or ())
         dead = [port for port, value in enumerate(results) if value is DEAD]
         values = dict(zip(unit.outputs, results))
+        if self.cut.traced:
+            self._step_in(run.tag).record(unit.node)
         orders = self.scheduler.finished(run, dead)
         if not orders.moves:
             # Under its own tag, what a NextIteration gives would hide what the one before has given.
             self.known.setdefault(run.tag, {}).update(values)
         self._obey(orders, values)
-
-    def _single(self, run: Run) -> Single:
-        unit = self.cut.units[run.unit]
-        assert isinstance(unit, Single)
-        return unit
-
-    def _next_report(self) -> _Report:
-        while True:
-            try:
-                return self.reports.get(timeout=_PATIENCE)
-            except Empty:
-                self._check_cancelled()
 
     def _fetched(self, fetch: Endpoint) -> Any:
         value = self.known[ROOT].get(fetch, self.constants.get(fetch, DEAD))
@@ -179,3 +243,14 @@ class _Execution:
                 node=fetch.node,
             )
         return value.read() if isinstance(value, Variable) else value
+
+
+def nobody_sends(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:
+    """The error of a step in which these nodes wait under these keys, and nothing else is under way."""
+    nodes, under = ", ".join(map(repr, receiving)), ", ".join(map(repr, keys))
+    return TfgError(
+        Status.INTERNAL,
+        f"the step cannot end: {nodes} wait for what nobody sends, under {under}",
+        node=receiving[0] if len(receiving) == 1 else None,
+        hint="run the part that has the _Send together with this one: tfg run DIR",
+    )

@@ -12,6 +12,7 @@ from ..graphfmt.graph import Endpoint, Node, endpoint
 from ..graphfmt.shapes import UNKNOWN
 from ..graphfmt.signatures import Bound
 from ..kernels.binding import PASS_ON
+from ..kernels.kinds import SENDS
 from ..kernels.registry import Op
 from .analysis import Prepared
 from .guards import MERGES, NEXT_ITERATIONS
@@ -123,6 +124,12 @@ class Flow:
             and line.prepared.node.op in MERGES
             and producer.prepared.node.op in NEXT_ITERATIONS
         )
+
+
+def stands_alone(line: Line) -> bool:
+    """Whether a node can be no part of something that runs as one: it waits, or must tell another device even
+    that it is dead."""
+    return line.prepared.op.asynchronous or line.prepared.op.name in SENDS
 
 
 def sources(line: Line) -> list[Endpoint]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.graph import Endpoint, endpoint
-from ..kernels.kinds import ENTERS
+from ..kernels.kinds import ENTERS, RECVS
 from .liveness import passed_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from .liveness import Line
 
@@ -39,9 +39,10 @@ _EXITS = frozenset({"Exit", "RefExit"})
 
 class Guards:
     """``alive`` are the guards under which each node runs; where a guard was ``UNKNOWN`` and no longer is,
-    ``learnt`` has what it stands for."""
+    ``learnt`` has what it stands for. ``mortal`` are the receives that may get something dead."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[Line], mortal: Collection[str] = ()) -> None:
+        self._mortal = mortal
         self.learnt: dict[Guard, frozenset[Guard]] = {}
         self.alive: dict[str, frozenset[Guard]] = {}
         self._sources = passed_on(lines)
@@ -69,7 +70,7 @@ class Guards:
         return _NONE.union(*(self.learnt.get(guard, (guard,)) for guard in found))
 
     def unknown(self, line: Line) -> Guard:
-        """The guard for whatever may make the first output of a Merge or an Exit dead."""
+        """The guard for whatever may make the first output of a Merge, an Exit or a receive dead."""
         return Guard(Endpoint(line.name, 0), UNKNOWN)
 
     def value(self, source: Endpoint) -> Endpoint:
@@ -86,6 +87,8 @@ class Guards:
             return _NONE
         if kind in _EXITS:
             return frozenset({self.unknown(line)})
+        if line.name in self._mortal and kind in RECVS:
+            return self.of_inputs(line) | {self.unknown(line)}
         if kind in MERGES:
             return self._merged(line)
         if kind in _SWITCHES:

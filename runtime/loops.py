@@ -13,7 +13,7 @@ from ..graphfmt.graph import Endpoint
 from ..kernels.binding import PASS_ON
 from . import blocks
 from .branches import compile_branches
-from .flow import Flow, made_line, passing_line, sources
+from .flow import Flow, made_line, passing_line, sources, stands_alone
 from .guards import NEXT_ITERATIONS, Guard, Guards
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def compile_control_flow(
     facts: dict[str, Sequence[Fact]],
     frames: Mapping[str, tuple[str, ...]],
     fetched: Collection[str],
+    mortal: Collection[str] = (),
 ) -> list[Line]:
     """The lines with loops and conditionals, as far as they can be recognised, as single lines, of which the
-    facts are added. ``frames`` are the names of the loops around each node."""
+    facts are added. ``frames`` are the names of the loops around each node, ``mortal`` the sends and receives
+    whose values may be dead."""
     flow = Flow(lines, facts, frames, fetched)
     deepest = max((len(frame) for frame in frames.values()), default=0)
     count = 0
@@ -38,12 +40,12 @@ def compile_control_flow(
         # What comes after a conditional with a loop in it is understood once that is one line.
         count = len(flow.by_name)
         for depth in range(deepest, -1, -1):
-            _compile_depth(flow, depth)
+            _compile_depth(flow, depth, mortal)
     return flow.lines
 
 
-def _compile_depth(flow: Flow, depth: int) -> None:
-    guards = Guards(flow.lines)
+def _compile_depth(flow: Flow, depth: int, mortal: Collection[str]) -> None:
+    guards = Guards(flow.lines, mortal)
     conditions = {
         guards.value(line.prepared.inputs[0]) for line in flow.lines if line.prepared.node.op == "LoopCond"
     }
@@ -96,7 +98,7 @@ def _parts(flow: Flow, guards: Guards, members: Sequence[Line]) -> _Parts | None
     for line in members:
         kind = line.prepared.node.op
         side = sides.get(guards.alive[line.name])
-        if side is None or line.prepared.op.asynchronous or line.name in flow.fetched:
+        if side is None or stands_alone(line) or line.name in flow.fetched:
             return None
         if kind == "Enter":
             enters.append(line)

@@ -68,7 +68,7 @@ def lower(
     looked at) and gives those of ``results``; references among the results are read, unless ``read`` is
     False because another function is to take them.
 
-    A traced function calls ``ctx.record(place)`` after every line; an untraced one knows nothing of it.
+    A traced function calls ``ctx.record(node)`` after every line; an untraced one knows nothing of it.
     """
     writer = Writer(liveness.analyse(lines, results), facts, Text(arguments))
     writer.add(lines, traced=traced)
@@ -125,8 +125,9 @@ class Writer:
         for line in lines:
             text = self._statement(line, self.place, self._dying.get(self.place, ()))
             if text is not None:
-                record = f"; ctx.record({len(self.text.nodes)})" if traced else ""
-                self.text.add(f"{self.indent}{text}{record}", line.prepared.node)
+                node = line.prepared.node
+                record = f"; ctx.record({self.text.refer('n', node)})" if traced else ""
+                self.text.add(f"{self.indent}{text}{record}", node)
             self.place += 1
 
     def end(self, results: Sequence[Endpoint], *, read: bool) -> None:

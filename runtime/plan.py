@@ -17,7 +17,7 @@ from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import counted
 from ..graphfmt.shapes import Shape
 from ..kernels.binding import bind
-from ..kernels.kinds import ENTERS, SAVERS
+from ..kernels.kinds import ENTERS, RECVS, SAVERS, SENDS
 from .analysis import Prepared, prepare
 from .gate import Access
 from .liveness import Line, needed_lines
@@ -25,7 +25,7 @@ from .lowering import Segment, lower, scalar_or_array
 from .prune import Pruned, Signature, prune
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..graphfmt.dtypes import DType
     from ..kernels.facts import Fact
@@ -129,6 +129,14 @@ def as_strings(value: Any) -> Any:
     return result.reshape(array.shape)
 
 
+class Share(NamedTuple):
+    """What the plan of one device's part is told of the others: the facts of what the part receives, and the names
+    of the sends and receives whose values may be dead."""
+
+    received: Mapping[str, Sequence[Fact]]
+    mortal: Collection[str]
+
+
 class Plan(NamedTuple):
     """How a step of one signature runs: as one function (``segment``), or, where some node may have to wait,
     as units under a scheduler (``cut``)."""
@@ -143,11 +151,6 @@ class Plan(NamedTuple):
     changes_state: bool
     access: Access
 
-    @property
-    def nodes(self) -> Sequence[Node]:
-        """The nodes that a step computes, in order; empty where that is for a scheduler to say."""
-        return self.segment.nodes if self.segment is not None else ()
-
     def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
         """Runs a step on the values of the feeds; gives those of the fetches."""
         if self.segment is not None:
@@ -155,8 +158,12 @@ class Plan(NamedTuple):
         from .executor import execute
 
         assert self.cut is not None
-        known = {argument: value for argument, value in zip(self.arguments, values) if argument is not None}
-        return execute(self.cut, step, {**self.constants, **known}, self.fetches)
+        return execute(self.cut, step, self.known(values), self.fetches)
+
+    def known(self, values: Sequence[Any]) -> Mapping[Endpoint, Any]:
+        """What is known before a step begins: constants, and the values of the feeds."""
+        fed = {argument: value for argument, value in zip(self.arguments, values) if argument is not None}
+        return {**self.constants, **fed}
 
     def node_of(self, error: BaseException) -> Node | None:
         """The node at which a step failed."""
@@ -174,6 +181,7 @@ def build(
     functions: Functions | None = None,
     given: Mapping[str, Sequence[Fact]] | None = None,
     compiled: bool = True,
+    share: Share | None = None,
 ) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs.
 
@@ -181,9 +189,10 @@ def build(
         functions: the library that nodes call functions of.
         given: for the body of a function, what is known of its fed placeholders; it may fetch resources too.
         compiled: whether loops and branches that are well formed run as Python's own.
+        share: for a part of a graph, what it has to know of the others. Its plan is always one of units.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given, compiled)
+        return _build(graph, asked, traced, functions, given, compiled, share)
 
 
 def _build(
@@ -193,11 +202,12 @@ def _build(
     functions: Functions | None,
     given: Mapping[str, Sequence[Fact]] | None,
     compiled: bool,
+    share: Share | None,
 ) -> Plan:
     pruned = prune(graph, asked)
-    has_loops = any(node.op in ENTERS for node in pruned.graph.nodes)
-    frames = _checked_frames(pruned) if has_loops else {}
-    prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
+    frames = _frames(pruned, is_whole=share is None)
+    known = share.received if share is not None else given
+    prepared = prepare(pruned.graph, functions.library if functions is not None else None, known)
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
@@ -212,9 +222,13 @@ def _build(
     access = Access.CHANGE if changes_state else Access.READ
     if _saves(lines, functions):
         access = Access.ALONE
+    mortal = share.mortal if share is not None else _mortal(lines)
     if compiled and any(line.prepared.op.steers for line in lines):
-        lines = _compiled(lines, facts, frames, pruned.fetches)
-    scheduled = any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
+        lines = _compiled(lines, facts, frames, pruned.fetches, mortal)
+    scheduled = share is not None or any(
+        line.prepared.op.asynchronous or line.prepared.op.steers for line in lines
+    )
+    given_here = [argument for argument in arguments if argument]
     return Plan(
         graph=pruned.graph,
         feeds=feeds,
@@ -222,19 +236,30 @@ def _build(
         arguments=arguments,
         constants=_constants(lines) if scheduled else {},
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=_cut(lines, facts, [a for a in arguments if a], pruned.fetches) if scheduled else None,
+        cut=_cut(lines, facts, given_here, pruned.fetches, mortal, traced) if scheduled else None,
         changes_state=changes_state,
         access=access,
     )
 
 
-def _checked_frames(pruned: Pruned) -> Mapping[str, tuple[str, ...]]:
+def _frames(pruned: Pruned, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
+    """The loops around each node, once they have been checked; those of a part need not be whole."""
+    if not any(node.op in ENTERS for node in pruned.graph.nodes):
+        return {}
     from .frames import check_fetches, check_whole, frames
 
     found = frames(pruned.graph)
     check_fetches(pruned.graph, found, pruned.fetches)
-    check_whole(pruned.graph, found)
+    if is_whole:
+        check_whole(pruned.graph, found)
     return found
+
+
+def _mortal(lines: Sequence[Line]) -> Collection[str]:
+    """The sends and receives of a plan that may be dead: all, where anything can be."""
+    if not any(line.prepared.op.steers for line in lines):
+        return ()
+    return {line.name for line in lines if line.prepared.op.name in SENDS | RECVS}
 
 
 def _compiled(
@@ -242,10 +267,11 @@ def _compiled(
     facts: dict[str, Sequence[Fact]],
     frames: Mapping[str, tuple[str, ...]],
     fetches: Sequence[Endpoint],
+    mortal: Collection[str],
 ) -> list[Line]:
     from .loops import compile_control_flow
 
-    return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches})
+    return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches}, mortal)
 
 
 def _cut(
@@ -253,11 +279,13 @@ def _cut(
     facts: Mapping[str, Sequence[Fact]],
     given: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
+    mortal: Collection[str],
+    traced: bool,
 ) -> Cut:
     # Few graphs have nodes that wait or steer; the others start without the machinery.
     from .units import cut
 
-    return cut(lines, facts, given, fetches)
+    return cut(lines, facts, given, fetches, mortal=mortal, traced=traced)
 
 
 def _line(graph: Graph, prepared: Prepared, functions: Functions | None) -> Line:

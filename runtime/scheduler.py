@@ -11,7 +11,8 @@ happens: ``(("outer", 2), ("inner", 0))`` is the first iteration of the loop "in
 
 A tensor on the branch that is not taken is *dead*: a unit with a dead input is not run, and all it would give
 is dead too. The exceptions: a merge is ready with its first live input, and dead only when all its inputs are;
-a trigger is never dead; a dead NextIteration ends there; a dead Exit counts only if the whole loop ends so.
+a trigger is never dead; a send is run all the same, so that the other device hears of it; a dead NextIteration
+ends there; a dead Exit counts only if the whole loop ends so.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Kind(Enum):
     PLAIN = auto()
     MERGE = auto()
     TRIGGER = auto()
+    SEND = auto()
     ENTER = auto()
     EXIT = auto()
     NEXT_ITERATION = auto()
@@ -90,11 +92,13 @@ class Program:
 
 
 class Run(NamedTuple):
-    """The instruction to run a unit; ``live`` tells a merge which input it is to pass on."""
+    """The instruction to run a unit; ``live`` tells a merge which input it is to pass on, ``is_dead`` a send
+    that there is nothing to pass on."""
 
     unit: int
     tag: Tag = ROOT
     live: Source | None = None
+    is_dead: bool = False
 
 
 class Move(NamedTuple):
@@ -190,7 +194,7 @@ class Scheduler:
         """A unit has run, and of its ports these are dead."""
         self._running -= 1
         frame, iteration = self._place(run.tag)
-        self._leave(frame, iteration, run.unit, frozenset(dead), is_dead=False)
+        self._leave(frame, iteration, run.unit, frozenset(dead), is_dead=run.is_dead)
         self._bury()
         return self._take_orders()
 
@@ -203,10 +207,12 @@ class Scheduler:
             return self._frames[ROOT], 0
         return self._frames[(*tag[:-1], (tag[-1][0], 0))], tag[-1][1]
 
-    def _run(self, frame: _Frame, iteration: int, unit: int, live: Source | None) -> None:
+    def _run(
+        self, frame: _Frame, iteration: int, unit: int, live: Source | None, *, is_dead: bool = False
+    ) -> None:
         frame.iterations[iteration].active += 1
         self._running += 1
-        self._orders.runs.append(Run(unit, frame.tag_of(iteration), live))
+        self._orders.runs.append(Run(unit, frame.tag_of(iteration), live, is_dead))
 
     def _bury(self) -> None:
         """Carries the news of dead units on, without anybody's help."""
@@ -336,6 +342,8 @@ class Scheduler:
                 verdict = _at_plain(arrivals, dies and kind is not Kind.TRIGGER)
             if verdict == "run":
                 self._run(frame, iteration, reader, arrivals.live)
+            elif verdict == "die" and kind is Kind.SEND:
+                self._run(frame, iteration, reader, None, is_dead=True)
             elif verdict == "die":
                 frame.iterations[iteration].active += 1
                 self._dead.append((frame, iteration, reader))

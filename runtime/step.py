@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..graphfmt.errors import Status, TfgError
 from ..kernels.context import Resource
@@ -14,10 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
+    from ..graphfmt.graph import Node
     from .partitioning.rendezvous import Rendezvous
     from .resources import ResourceManager
 
 R = TypeVar("R", bound=Resource)
+
+
+class Record(NamedTuple):
+    """What a node took in a traced step, in nanoseconds of the process's clock."""
+
+    node: Node
+    iteration: str
+    start: int
+    end: int
 
 
 class Step:
@@ -30,7 +40,9 @@ class Step:
         "_rendezvous",
         "_stop",
         "depth",
+        "device",
         "iteration",
+        "parts",
         "records",
         "resources",
         "started",
@@ -53,8 +65,10 @@ class Step:
         self._log = log
         self._stop = stop
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.device = ""
+        self.parts: list[Step] = []
         self.started = 0
-        self.records: list[tuple[int, int]] = []
+        self.records: list[Record] = []
 
     @property
     def rendezvous(self) -> Rendezvous:
@@ -65,11 +79,13 @@ class Step:
             self._rendezvous = LocalRendezvous({})
         return self._rendezvous
 
-    def part(self, rendezvous: Rendezvous) -> Step:
+    def part(self, device: str, rendezvous: Rendezvous) -> Step:
         """This step as one of the devices that share it sees it."""
         own = copy.copy(self)
+        own.device = device
         own.records = []
         own._rendezvous = rendezvous
+        self.parts.append(own)
         return own
 
     def within(self, iteration: str) -> Step:
@@ -93,9 +109,11 @@ class Step:
             raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
 
     def start_clock(self) -> None:
-        """Called before a traced plan's first node."""
+        """Called by traced plans before a node, unless another one has just ended."""
         self.started = time.perf_counter_ns()
 
-    def record(self, place: int) -> None:
+    def record(self, node: Node) -> None:
         """Called by traced plans after every node."""
-        self.records.append((place, time.perf_counter_ns()))
+        now = time.perf_counter_ns()
+        self.records.append(Record(node, self.iteration, self.started, now))
+        self.started = now

@@ -38,11 +38,10 @@ class Trace:
     events: list[Event] = field(default_factory=list[Event])
 
     def observe(self, plan: Plan, step: Step) -> None:
-        start = step.started
-        for place, end in step.records:
-            node = plan.nodes[place]
-            self.events.append(Event(step.step_id, node.name, node.op, start, end))
-            start = end
+        for part in (step, *step.parts):
+            for record in part.records:
+                node = record.node
+                self.events.append(Event(step.step_id, node.name, node.op, record.start, record.end))
 
     def chrome(self) -> dict[str, Any]:
         """The trace in Chrome's format: one complete event per node, microseconds."""

@@ -4,7 +4,8 @@ Most nodes neither wait nor steer; they run together as segments. A node that ma
 that steers (Switch, Merge, Enter, Exit, NextIteration) is a unit of its own, and splits what depends on it from
 what does not: two nodes share a segment exactly if the waiting and steering outputs that they depend on, going
 back to the nearest, are the same. So a segment is dead as a whole or not at all, belongs to one iteration, and
-waits for nothing that one of its nodes does not need.
+waits for nothing that one of its nodes does not need. A send, which runs even when it is dead, is a unit of its
+own where it may be, and otherwise a line of a segment like any other.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.graph import Endpoint, Node, endpoint
 from ..kernels.binding import PASS_ON
+from ..kernels.kinds import RECVS, SENDS
 from . import lowering
 from .liveness import Line, reads_reference
 from .scheduler import CONTROL, Kind, Program, Source, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ..kernels.facts import Fact
     from .lowering import Segment
@@ -36,6 +38,7 @@ _KINDS = {
     "ControlTrigger": Kind.TRIGGER,
     "Switch": Kind.PLAIN,
     "RefSwitch": Kind.PLAIN,
+    **dict.fromkeys(SENDS, Kind.SEND),
 }
 
 # The waiting and steering outputs that a node depends on, going back to the nearest.
@@ -53,7 +56,8 @@ class Compute:
 
 @dataclass(frozen=True)
 class Single:
-    """A node that is a unit of its own; ``dereferenced`` marks inputs that are references to be read."""
+    """A node that is a unit of its own; ``dereferenced`` marks inputs that are references to be read, and one
+    that ``exchanges`` sends to another device, or receives."""
 
     node: Node
     kernel: Callable[..., Any] | None
@@ -63,6 +67,7 @@ class Single:
     is_one: bool
     takes_context: bool
     waits: bool
+    exchanges: bool
 
 
 @dataclass(frozen=True)
@@ -74,19 +79,23 @@ class Given:
 
 @dataclass(frozen=True)
 class Cut:
-    """The units and the program that says how they depend on each other, in the same order."""
+    """The units and the program that says how they depend on each other, in the same order; ``urgent`` are the
+    numbers of those that lead to a send."""
 
     units: tuple[Compute | Single | Given, ...]
     program: Program
+    urgent: frozenset[int] = frozenset()
+    traced: bool = False
 
     @property
     def segments(self) -> list[Segment]:
         return [unit.segment for unit in self.units if isinstance(unit, Compute)]
 
 
-def is_single(line: Line) -> bool:
-    """Whether a node waits or steers."""
-    return line.prepared.op.asynchronous or line.prepared.op.name in _KINDS
+def is_single(line: Line, mortal: Collection[str] = ()) -> bool:
+    """Whether a node waits or steers, or sends what may be dead."""
+    op = line.prepared.op
+    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or line.name in mortal))
 
 
 def cut(
@@ -94,23 +103,51 @@ def cut(
     facts: Mapping[str, Sequence[Fact]],
     given: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
+    *,
+    mortal: Collection[str] = (),
+    traced: bool = False,
 ) -> Cut:
-    """Cuts ordered lines into units; the first is what is given."""
-    cutter = _Cutter(lines, facts, tuple(given))
+    """Cuts ordered lines into units; the first is what is given.
+
+    Args:
+        mortal: the names of the sends whose inputs may be dead.
+        traced: as for ``lowering.lower``.
+    """
+    cutter = _Cutter(lines, facts, tuple(given), mortal, traced)
     units = cutter.units(fetches)
-    return Cut(units, Program(tuple(cutter.shape(number, unit) for number, unit in enumerate(units))))
+    program = Program(tuple(cutter.shape(number, unit) for number, unit in enumerate(units)))
+    return Cut(units, program, _leading_to(program, cutter.sending()), traced)
+
+
+def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:
+    found: set[int] = set()
+    stack = list(ends)
+    while stack:
+        number = stack.pop()
+        if number not in found:
+            found.add(number)
+            stack += [source.unit for source in program.units[number].inputs]
+    return frozenset(found)
 
 
 class _Cutter:
-    """``groups`` are the lines of each unit, ``home`` says which unit a node belongs to, ``known`` are the
-    constants that no gate stands before: their values are part of the segments that read them."""
+    """``singles`` are the nodes that are units of their own, ``groups`` the lines of each unit, ``home`` says which
+    unit a node belongs to, ``known`` are the constants that no gate stands before: their values are part of the
+    segments that read them."""
 
     def __init__(
-        self, lines: Sequence[Line], facts: Mapping[str, Sequence[Fact]], given: tuple[Endpoint, ...]
+        self,
+        lines: Sequence[Line],
+        facts: Mapping[str, Sequence[Fact]],
+        given: tuple[Endpoint, ...],
+        mortal: Collection[str],
+        traced: bool,
     ) -> None:
         self.facts = facts
         self.given = given
-        self.groups, free = _grouped(lines)
+        self.traced = traced
+        self.singles = {line.name for line in lines if is_single(line, mortal)}
+        self.groups, free = _grouped(lines, self.singles)
         self.groups.insert(0, [])
         self.home = {line.name: number for number, group in enumerate(self.groups) for line in group}
         self.home |= {source.node: 0 for source in given}
@@ -130,7 +167,7 @@ class _Cutter:
     def _inputs(self, number: int) -> tuple[Endpoint, ...]:
         """The outputs of others that a unit's kernels read, each once; all of them, in order, for a single."""
         group = self.groups[number]
-        if group and is_single(group[0]):
+        if group and group[0].name in self.singles:
             return tuple(group[0].prepared.inputs)
         read = dict.fromkeys(e for line in group if not line.is_constant for e in line.prepared.inputs)
         return tuple(e for e in read if self.home.get(e.node) != number and e.node not in self.known)
@@ -141,8 +178,9 @@ class _Cutter:
         group = self.groups[number]
         first = group[0]
         prepared = first.prepared
-        if not is_single(first):
-            return Compute(lowering.lower(group, self.facts, inputs, outputs, read=False), inputs, outputs)
+        if first.name not in self.singles:
+            segment = lowering.lower(group, self.facts, inputs, outputs, read=False, traced=self.traced)
+            return Compute(segment, inputs, outputs)
         ports = tuple(Endpoint(first.name, port) for port in range(len(prepared.output_facts)))
         return Single(
             node=prepared.node,
@@ -153,7 +191,16 @@ class _Cutter:
             is_one=len(ports) == 1 and not prepared.op.signature.outputs[0].is_list,
             takes_context=prepared.op.takes_context,
             waits=prepared.op.asynchronous,
+            exchanges=prepared.op.name in SENDS or prepared.op.name in RECVS,
         )
+
+    def sending(self) -> list[int]:
+        """The units with a send in them."""
+        return [
+            number
+            for number, group in enumerate(self.groups)
+            if any(line.prepared.op.name in SENDS for line in group)
+        ]
 
     def shape(self, number: int, unit: Compute | Single | Given) -> Unit:
         """The unit as the scheduler sees it."""
@@ -171,7 +218,7 @@ class _Cutter:
         return Unit(unit.node.name, sources, 1, kind, attrs["frame_name"], attrs["is_constant"], parallel)
 
     def _sources(self, number: int, group: Sequence[Line]) -> Iterator[Source]:
-        single = is_single(group[0])
+        single = group[0].name in self.singles
         for line in group:
             for source in map(endpoint, line.prepared.node.inputs):
                 producer = self.home.get(source.node)
@@ -182,11 +229,12 @@ class _Cutter:
 
     def _port(self, source: Endpoint, producer: int, reader: Line) -> int:
         """Which of its unit's outputs an output is; none where only its being there counts."""
-        if source.is_control or (reader.is_constant and not is_single(reader)):
+        if source.is_control or (reader.is_constant and reader.name not in self.singles):
             return CONTROL
         if producer == 0:
             return self.given.index(source)
-        return source.port if is_single(self.groups[producer][0]) else self._place(producer, source)
+        first = self.groups[producer][0].name
+        return source.port if first in self.singles else self._place(producer, source)
 
     def _place(self, producer: int, source: Endpoint) -> int:
         return self._outputs[producer].index(source)
@@ -196,10 +244,9 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _grouped(lines: Sequence[Line]) -> tuple[list[list[Line]], set[str]]:
+def _grouped(lines: Sequence[Line], singles: Collection[str]) -> tuple[list[list[Line]], set[str]]:
     """The lines by unit, and the names of those that no gate stands before."""
     gates: dict[str, _Gates] = {}
-    singles = {line.name for line in lines if is_single(line)}
     groups: dict[_Gates | str, list[Line]] = {}
     for line in lines:
         found: set[Endpoint] = set()
