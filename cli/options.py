@@ -77,6 +77,42 @@ state_option = click.option(
     help="Keep variables and all other state here between commands.",
 )
 
+checkpoint_options = group(
+    click.option(
+        "--restore",
+        metavar="FILE",
+        help="Begin with this checkpoint; latest:FOLDER takes the newest in a folder that verifies.",
+    ),
+    click.option(
+        "--checkpoint",
+        metavar="FILE.h5",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write checkpoints here while steps run, and at the end.",
+    ),
+    click.option(
+        "--every",
+        metavar="WHEN",
+        help="A number of steps (100), a time (30s, 5m), or auto, the default: what loses least.",
+    ),
+    click.option(
+        "--keep",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Keep the last N checkpoints as well, under the numbers of their steps.",
+    ),
+    click.option(
+        "--mtbf",
+        metavar="TIME",
+        help="The mean time between failures that auto expects (6h); one day, corrected by the failures seen.",
+    ),
+    click.option(
+        "--max-restarts",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="When the run crashes, go on from the newest checkpoint that verifies, at most N times.",
+    ),
+)
+
 
 def common(command: F) -> F:
     """``--json`` and ``-v``, which every command has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,14 +19,25 @@ from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
 from ..runtime.session import Session
 from . import console, values
+from .beginning import Beginning, begin
 from .meter import Meter
-from .options import common, feed_options, graph_argument, init_option, state_option, work_options
+from .options import (
+    checkpoint_options,
+    common,
+    feed_options,
+    graph_argument,
+    init_option,
+    state_option,
+    work_options,
+)
 from .report import print_step, print_steps_json
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from ..runtime.trace import Trace
+    from .keeping import Keeper
 
 
 @click.command("run")
@@ -49,9 +60,16 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches."
 )
+@click.option(
+    "--until-step",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Stop when N steps are done in all, counting those before a restore.",
+)
 @click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
 @init_option
 @state_option
+@checkpoint_options
 @click.option(
     "-o",
     "--output",
@@ -89,7 +107,13 @@ def command(graph: str, **options: Any) -> None:
     With several steps the fetches of the last are printed, and those of all are saved, stacked along a new
     first axis; with --json every step is a line.
     """
-    _Run(graph, _Options(**options)).execute()
+    given = _Options(**options)
+    if given.max_restarts is not None:
+        from . import supervision
+
+        if supervision.attempt() is None:
+            supervision.supervise(graph, given.feeds, given.checkpoint, given.max_restarts)
+    _Run(graph, given).execute()
 
 
 class _Options(NamedTuple):
@@ -102,9 +126,16 @@ class _Options(NamedTuple):
     seed: int
     steps: int | None
     epochs: int | None
+    until_step: int | None
     until_exhausted: bool
     init: tuple[str, ...]
     state: Path | None
+    restore: str | None
+    checkpoint: Path | None
+    every: str | None
+    keep: int | None
+    mtbf: str | None
+    max_restarts: int | None
     output: Path | None
     timeout: float | None
     trace: Path | None
@@ -133,12 +164,16 @@ class _Run:
         )
         work = self._work(session, given)
         self._check_state(session)
-        start = self._start(session, work)
+        keeper = self._keeper()
+        crashed = keeper.series if keeper is not None and keeper.is_restart else None
+        start = begin(session, options, work, crashed)
+        work = start.work
         trace = _trace() if options.trace or options.profile else None
-        last, now = None, start
-        with self._interruptible(at_once=work.total == 1):
-            for result in self._steps(session, work, start, trace):
+        last, now = None, start.progress
+        with self._interruptible(at_once=work.total == 1), self._checkpoints(keeper, session, start) as after:
+            for result in self._steps(session, work, start.progress, trace):
                 last, now = result, result.progress
+                after(now)
         self._keep(session, work, now)
         self._report(last, work)
         if trace is not None:
@@ -157,11 +192,31 @@ class _Run:
             if not options.fetches:
                 raise console.UsageError("-o saves what is fetched", hint="add --fetch NAME")
             arrays.check_output(options.output, set(options.fetches))
-        written = [path.absolute() for path in (options.output, options.state, options.trace) if path]
+        if options.until_step is not None and (options.steps, options.epochs) != (None, None):
+            raise console.UsageError("--until-step says when to stop already; leave out --steps and --epochs")
+        results = (options.output, options.state, options.checkpoint, options.trace)
+        written = [path.absolute() for path in results if path]
         if len(set(written)) < len(written):
             raise console.UsageError("two results are to be written to one file")
         for path in written:
             _check_place(path)
+
+    def _keeper(self) -> Keeper | None:
+        # Few runs write checkpoints; the others start without the machinery.
+        if not any((self.options.checkpoint, self.options.every, self.options.keep, self.options.mtbf)):
+            return None
+        from .keeping import keeper_of
+
+        return keeper_of(self.options)
+
+    def _checkpoints(
+        self, keeper: Keeper | None, session: Session, start: Beginning
+    ) -> AbstractContextManager[Callable[[Progress], None]]:
+        if keeper is None:
+            return nullcontext(lambda progress: None)
+        from .keeping import kept
+
+        return kept(keeper, session, start)
 
     def _check_state(self, session: Session) -> None:
         """Refuses a state that could be read, but not written after all the steps."""
@@ -195,17 +250,6 @@ class _Run:
             options.fetches, options.targets, found, cut, options.steps, options.epochs,
             options.until_exhausted, options.timeout,
         )  # fmt: skip
-
-    def _start(self, session: Session, work: Work) -> Progress:
-        """Takes up the state, or runs the initialisers where there is none."""
-        state = self.options.state
-        for node in self.options.init:
-            _ = session.graph[node.removesuffix(":0").removeprefix("^")]
-        if state is not None and state.exists():
-            return runner.progress_from(session.restore(state), work.batches)
-        for node in self.options.init:
-            session.run(targets=[node], timeout=self.options.timeout)
-        return Progress()
 
     def _steps(self, session: Session, work: Work, start: Progress, trace: Trace | None) -> Iterator[Result]:
         meter = Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None

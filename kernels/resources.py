@@ -108,14 +108,20 @@ class Variable:
         return {"value": value.get() if hasattr(value, "get") else value}
 
     def load(self, state: dict[str, Array]) -> None:
-        if "value" in state:
-            value = np.asarray(state["value"])
-            if value.dtype != self.dtype.numpy:
-                held = dtypes.of_numpy(value.dtype)
-                raise invalid(f"variable {self.name!r} is {self.dtype}, but the saved value is {held}")
-            self.assign(value)
-        else:
+        """Takes the value as it is where it may: whoever else holds the array will not see it change."""
+        if "value" not in state:
             self.clear()
+            return
+        value = np.asarray(state["value"])
+        if value.dtype != self.dtype.numpy:
+            held = dtypes.of_numpy(value.dtype)
+            raise invalid(f"variable {self.name!r} is {self.dtype}, but the saved value is {held}")
+        flags = value.flags
+        with self.lock:
+            self.value = None
+            self.check_shape(value.shape)
+            is_own = flags.owndata and flags.writeable and flags.c_contiguous
+            self.value = value if is_own else np.array(value, order="C")
 
 
 def _count_unshared() -> int:
