@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt import dtypes
-from tfg.graphfmt.checkpoints.entries import Entry, Slice
 from tfg.graphfmt.checkpoints.objects import OBJECT_GRAPH
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.schema.trackable_pb2 import TrackableObjectGraph
@@ -21,36 +17,7 @@ from tfg.runtime.renaming import parse_rule, renamed
 from tfg.runtime.restoring import Match, match
 from tfg.runtime.variables import variables_of
 
-
-class Memory:
-    """A checkpoint that was never in a file."""
-
-    path = "memory"
-
-    def __init__(self, arrays: Mapping[str, Any]) -> None:
-        self.arrays = {name: np.asarray(array) for name, array in arrays.items()}
-        self.reads = 0
-
-    @property
-    def entries(self) -> Mapping[str, Entry]:
-        return {n: Entry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self.arrays.items())}
-
-    def read(self, name: str, part: Slice | None = None) -> Array:
-        self.reads += 1
-        whole = self.arrays[name]
-        if part is None:
-            return whole
-        ends = [size if n < 0 else s + n for s, n, size in zip(part.starts, part.lengths, whole.shape)]
-        return whole[tuple(slice(s, e) for s, e in zip(part.starts, ends))]
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Memory:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+from .checkpoints import Memory
 
 
 def graph_of(**shapes: Any) -> Graph:

@@ -1,0 +1,109 @@
+"""What the tensors of a checkpoint are like, worked out a piece at a time: no tensor is ever in memory whole."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..graphfmt import dtypes
+from ..graphfmt.checkpoints.entries import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..graphfmt.checkpoints.entries import Entry, Reader
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.tensors import Array
+
+# A piece has no more elements than this, except for strings, which are read as they are.
+PIECE = 1 << 20
+
+
+class Statistics(NamedTuple):
+    """Of the elements that are numbers; ``nans`` counts those that are not. ``std`` is that of the elements
+    themselves, not of a sample. None where there are no elements."""
+
+    min: float | None
+    max: float | None
+    mean: float | None
+    std: float | None
+    nans: int
+
+
+def statistics(reader: Reader, name: str) -> Statistics | None:
+    """The statistics of a tensor; None for strings, complex numbers and whatever else has no order.
+
+    Raises what reading it raises.
+    """
+    entry = reader.entries[name]
+    if not has_order(entry.dtype):
+        return None
+    total = _Total()
+    for _, piece in pieces(reader, name, entry):
+        total.add(piece)
+    return total.result()
+
+
+def has_order(dtype: DType) -> bool:
+    """Whether its elements are numbers that can be compared."""
+    return not (dtype.is_opaque or dtype.is_complex or dtype is dtypes.string)
+
+
+def pieces(reader: Reader, name: str, entry: Entry) -> Iterator[tuple[Slice | None, Array]]:
+    """The tensor in parts that follow one another, each with its place."""
+    for part in boxes(entry.shape) if entry.dtype is not dtypes.string else [None]:
+        yield part, reader.read(name, part)
+
+
+def boxes(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | None]:
+    """Parts of a tensor of at most so many elements, each one run of them; None for all of a small one."""
+    if math.prod(shape) <= most:
+        yield None
+        return
+    axis = next(a for a in range(len(shape)) if math.prod(shape[a + 1 :]) <= most)
+    rows, behind = max(most // math.prod(shape[axis + 1 :]), 1), len(shape) - axis - 1
+    for index in np.ndindex(shape[:axis]):
+        for start in range(0, shape[axis], rows):
+            starts = (*index, start) + (0,) * behind
+            yield Slice(starts, (1,) * axis + (min(rows, shape[axis] - start),) + (-1,) * behind)
+
+
+class _Total:
+    """The statistics of what was added so far; moments are joined as Chan, Golub and LeVeque do (1979)."""
+
+    def __init__(self) -> None:
+        self._count = self._nans = 0
+        self._mean = self._squares = 0.0
+        self._least: float | None = None
+        self._most: float | None = None
+
+    def add(self, piece: Array) -> None:
+        if piece.dtype.kind not in "biu":
+            piece = piece.astype(np.float64)
+            missing = np.isnan(piece)
+            self._nans += int(missing.sum())
+            piece = piece[~missing]
+        if not piece.size:
+            return
+        least, most = piece.min().item(), piece.max().item()
+        self._least = least if self._least is None else min(self._least, least)
+        self._most = most if self._most is None else max(self._most, most)
+        with np.errstate(all="ignore"):
+            self._join(piece.astype(np.float64, copy=False))
+
+    def _join(self, numbers: Array) -> None:
+        mean = float(numbers.mean())
+        squares = float(np.square(numbers - mean).sum())
+        count = self._count + numbers.size
+        apart = mean - self._mean
+        self._squares += squares + apart * apart * self._count * numbers.size / count
+        self._mean += apart * numbers.size / count
+        self._count = count
+
+    def result(self) -> Statistics:
+        if not self._count:
+            return Statistics(None, None, None, None, self._nans)
+        std = math.sqrt(self._squares / self._count)
+        return Statistics(self._least, self._most, self._mean, std, self._nans)
