@@ -152,6 +152,7 @@ FAMILY_OF: dict[str, str] = {
     "Dilation2D": "dilation_ops",
     "Dilation2DBackpropFilter": "dilation_ops",
     "Dilation2DBackpropInput": "dilation_ops",
+    "DisableCopyOnRead": "state_ops",
     "Div": "division_ops",
     "DivNoNan": "division_ops",
     "DynamicPartition": "partition_ops",

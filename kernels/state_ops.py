@@ -129,6 +129,16 @@ def _(g: Any, node: Any, dy: Any) -> Any:
     return dy
 
 
+disable_copy_on_read = op("DisableCopyOnRead(resource: resource)", shape=shapes.no_outputs, stateful=True)
+
+
+@disable_copy_on_read.kernel
+def _(xp: Any, resource: Any) -> list[Any]:
+    """A value that somebody has read never changes here, whichever way it is kept."""
+    variable(resource)
+    return []
+
+
 is_initialized = op(
     "IsVariableInitialized(ref: Ref(dtype); dtype: type) -> (is_initialized: bool)", shape=shapes.scalar
 )

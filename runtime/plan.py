@@ -313,7 +313,7 @@ _READERS = SAVERS | frozenset(
     {"VarHandleOp", "Variable", "VariableV2", "ReadVariableOp", "VarIsInitializedOp", "ResourceGather"}
     | {"ResourceGatherNd", "CheckNumerics", "CheckNumericsV2", "Assert", "Print", "PrintV2", "Timestamp"}
     | {"IsVariableInitialized", "VariableShape"}
-    | {"MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2"}
+    | {"DisableCopyOnRead", "MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2"}
 )
 
 
