@@ -13,7 +13,7 @@ from ..graphfmt.graph import Graph, Node, endpoint
 from ..graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, of_constant
-from .kinds import MERGES
+from .kinds import MERGES, NEXT_ITERATIONS
 
 if TYPE_CHECKING:
     from ..graphfmt.attributes import AttrValue, Function
@@ -285,7 +285,7 @@ def topological_order(graph: Graph, cut: set[str] | frozenset[str] = frozenset()
                         node.name,
                         input=node.inputs.index(text),
                     )
-                if node.op in MERGES and producer.op in _NEXT_ITERATIONS:
+                if node.op in MERGES and producer.op in NEXT_ITERATIONS:
                     continue
                 readers.setdefault(name, []).append(node)
                 count += 1
@@ -306,9 +306,6 @@ def topological_order(graph: Graph, cut: set[str] | frozenset[str] = frozenset()
     if done < len(graph.nodes):
         left = [n for n in graph.nodes if waiting.get(n.name)]
         raise graph.error_at(cycle_error(graph, left), left[0].name)
-
-
-_NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 
 
 def cycle_error(graph: Graph, left: Sequence[Node]) -> TfgError:

@@ -13,6 +13,7 @@ INPUTS = PLACEHOLDERS | {"PlaceholderWithDefault"}
 # Where loops begin, and where branches and iterations meet.
 ENTERS = frozenset({"Enter", "RefEnter"})
 MERGES = frozenset({"Merge", "RefMerge"})
+NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 
 # What writes variables to files, and must see them all as of one moment.
 SAVERS = frozenset({"Save", "SaveV2", "SaveSlices"})
