@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.graph import Endpoint, endpoint
 from ..kernels.binding import PASS_ON
+from ..kernels.kinds import SENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from .analysis import Prepared
 
@@ -64,6 +65,32 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
             if producer is not None and (source.is_control or not line.is_constant or producer.is_constant):
                 stack.append(source.node)
     return [line for line in lines if line.name in wanted]
+
+
+def sends_first(lines: Sequence[Line]) -> list[Line]:
+    """The lines with those first that a send needs, one send after the other, so that another device that waits
+    gets its value as early as it can."""
+    place = {line.name: number for number, line in enumerate(lines)}
+    ordered: dict[int, None] = {}
+    for number, line in enumerate(lines):
+        if line.prepared.op.name in SENDS:
+            ordered.update(dict.fromkeys(sorted(_before(number, lines, place, ordered))))
+    ordered.update(dict.fromkeys(range(len(lines))))
+    return [lines[number] for number in ordered]
+
+
+def _before(number: int, lines: Sequence[Line], place: Mapping[str, int], known: Collection[int]) -> set[int]:
+    """A line and those that it depends on, less what is known already. The back edges of loops do not count."""
+    found: set[int] = set()
+    stack = [number]
+    while stack:
+        number = stack.pop()
+        if number in found or number in known:
+            continue
+        found.add(number)
+        sources = (place.get(endpoint(text).node, number) for text in lines[number].prepared.node.inputs)
+        stack += [source for source in sources if source < number]
+    return found
 
 
 def passed_on(lines: Sequence[Line]) -> dict[Endpoint, Endpoint]:

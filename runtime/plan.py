@@ -20,7 +20,7 @@ from ..kernels.binding import bind
 from ..kernels.kinds import ENTERS, RECVS, SAVERS, SENDS
 from .analysis import Prepared, prepare
 from .gate import Access
-from .liveness import Line, needed_lines
+from .liveness import Line, needed_lines, sends_first
 from .lowering import Segment, lower, scalar_or_array
 from .prune import Pruned, Signature, prune
 
@@ -129,14 +129,6 @@ def as_strings(value: Any) -> Any:
     return result.reshape(array.shape)
 
 
-class Share(NamedTuple):
-    """What the plan of one device's part is told of the others: the facts of what the part receives, and the names
-    of the sends and receives whose values may be dead."""
-
-    received: Mapping[str, Sequence[Fact]]
-    mortal: Collection[str]
-
-
 class Plan(NamedTuple):
     """How a step of one signature runs: as one function (``segment``), or, where some node may have to wait,
     as units under a scheduler (``cut``)."""
@@ -181,7 +173,7 @@ def build(
     functions: Functions | None = None,
     given: Mapping[str, Sequence[Fact]] | None = None,
     compiled: bool = True,
-    share: Share | None = None,
+    mortal: Collection[str] | None = None,
 ) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs.
 
@@ -189,10 +181,11 @@ def build(
         functions: the library that nodes call functions of.
         given: for the body of a function, what is known of its fed placeholders; it may fetch resources too.
         compiled: whether loops and branches that are well formed run as Python's own.
-        share: for a part of a graph, what it has to know of the others. Its plan is always one of units.
+        mortal: for the part of a graph that one device runs, the names of its sends and receives whose values may
+            be dead. Its plan is always one of units, and its loops need not be whole.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given, compiled, share)
+        return _build(graph, asked, traced, functions, given, compiled, mortal)
 
 
 def _build(
@@ -202,12 +195,12 @@ def _build(
     functions: Functions | None,
     given: Mapping[str, Sequence[Fact]] | None,
     compiled: bool,
-    share: Share | None,
+    mortal: Collection[str] | None,
 ) -> Plan:
     pruned = prune(graph, asked)
-    frames = _frames(pruned, is_whole=share is None)
-    known = share.received if share is not None else given
-    prepared = prepare(pruned.graph, functions.library if functions is not None else None, known)
+    is_part = mortal is not None
+    frames = _frames(pruned, is_whole=not is_part)
+    prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
@@ -222,13 +215,13 @@ def _build(
     access = Access.CHANGE if changes_state else Access.READ
     if _saves(lines, functions):
         access = Access.ALONE
-    mortal = share.mortal if share is not None else _mortal(lines)
+    mortal = _mortal(lines) if mortal is None else mortal
     if compiled and any(line.prepared.op.steers for line in lines):
         lines = _compiled(lines, facts, frames, pruned.fetches, mortal)
-    scheduled = share is not None or any(
-        line.prepared.op.asynchronous or line.prepared.op.steers for line in lines
-    )
-    given_here = [argument for argument in arguments if argument]
+    scheduled = is_part or any(line.prepared.op.asynchronous or line.prepared.op.steers for line in lines)
+    if is_part:
+        lines = sends_first(lines)
+    fed_here = [argument for argument in arguments if argument]
     return Plan(
         graph=pruned.graph,
         feeds=feeds,
@@ -236,7 +229,7 @@ def _build(
         arguments=arguments,
         constants=_constants(lines) if scheduled else {},
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=_cut(lines, facts, given_here, pruned.fetches, mortal, traced) if scheduled else None,
+        cut=_cut(lines, facts, fed_here, pruned.fetches, mortal, traced) if scheduled else None,
         changes_state=changes_state,
         access=access,
     )

@@ -80,11 +80,12 @@ class Given:
 @dataclass(frozen=True)
 class Cut:
     """The units and the program that says how they depend on each other, in the same order; ``urgent`` are the
-    numbers of those that lead to a send."""
+    numbers of those that lead to a send, and ``has_work`` is whether a segment waits for nothing but what is fed."""
 
     units: tuple[Compute | Single | Given, ...]
     program: Program
     urgent: frozenset[int] = frozenset()
+    has_work: bool = True
     traced: bool = False
 
     @property
@@ -116,7 +117,11 @@ def cut(
     cutter = _Cutter(lines, facts, tuple(given), mortal, traced)
     units = cutter.units(fetches)
     program = Program(tuple(cutter.shape(number, unit) for number, unit in enumerate(units)))
-    return Cut(units, program, _leading_to(program, cutter.sending()), traced)
+    has_work = any(
+        isinstance(unit, Compute) and all(source.unit == 0 for source in shape.inputs)
+        for unit, shape in zip(units, program.units)
+    )
+    return Cut(units, program, _leading_to(program, cutter.sending()), has_work, traced)
 
 
 def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:

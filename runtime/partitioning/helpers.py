@@ -1,0 +1,66 @@
+"""Threads that help where several things of one step can be done at once.
+
+A step runs on the thread that called for it; helpers only take work off it, and a step would come to its end
+without them. So no thread belongs to a device or a step: whoever is free takes what is ready, steps that run at
+the same time cannot wait for each other's threads, and one that has nothing to share wakes nobody.
+"""
+
+from __future__ import annotations
+
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Work = Callable[[], None]
+
+# Seconds that a thread waits for work before it ends.
+_PATIENCE = 10.0
+
+
+class Helpers:
+    """``_idle`` counts the threads that wait and that no work has been meant for."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[Work] = SimpleQueue()
+        self._lock = Lock()
+        self._idle = 0
+
+    def call(self, work: Work) -> None:
+        """Has a thread do some work, which must not raise: one that waits, or a new one."""
+        with self._lock:
+            is_waiting = self._idle > 0
+            self._idle -= is_waiting
+        if is_waiting:
+            self._work.put(work)
+        else:
+            Thread(target=self._serve, args=(work,), name="tfg-helper", daemon=True).start()
+
+    def _serve(self, first: Work) -> None:
+        np.seterr(all="ignore")
+        work: Work | None = first
+        while work is not None:
+            work()
+            # What belongs to a step must not be kept until the next one.
+            del work
+            with self._lock:
+                self._idle += 1
+            work = self._next()
+
+    def _next(self) -> Work | None:
+        try:
+            return self._work.get(timeout=_PATIENCE)
+        except Empty:
+            with self._lock:
+                if self._idle:
+                    self._idle -= 1
+                    return None
+        # Every thread that waits is meant; the work is on its way.
+        return self._work.get()
+
+
+HELPERS = Helpers()
