@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.graph import Endpoint, endpoint
 from ...graphfmt.names import did_you_mean
+from ...kernels.kinds import RECVS, SENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ...graphfmt.graph import Graph, Node
-
-SENDS = frozenset({"_Send", "_HostSend"})
-RECEIVES = frozenset({"_Recv", "_HostRecv"})
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def _is_send(node: Node) -> bool:
 
 
 def _is_receive(node: Node) -> bool:
-    return node.op in RECEIVES and node.attrs.get("client_terminated") is not True
+    return node.op in RECVS and node.attrs.get("client_terminated") is not True
 
 
 def _meant(ends: Ends, others: Mapping[Ends, Node]) -> str | None:
