@@ -1,0 +1,93 @@
+"""A file that is read in places: nothing beyond its end is believed in, and bytes are checksummed as they come."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ..errors import Location, Status, TfgError
+from ..files import refused
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+# Small enough to be in the cache still when its checksum is taken.
+PIECE = 1 << 20
+
+
+def lost(path: str, message: str, *, hint: str | None = None) -> TfgError:
+    """The error of a file that does not hold what it should."""
+    return TfgError(Status.DATA_LOSS, f"{path}: {message}", location=Location(path), hint=hint)
+
+
+class DataFile:
+    """A regular file, open for reading. Threads may read from it at the same time.
+
+    Raises NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION where it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            # Without O_NONBLOCK a pipe would be waited for.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            raise refused(error, "read", path) from error
+        state = os.fstat(self._descriptor)
+        self.size = state.st_size
+        if not stat.S_ISREG(state.st_mode):
+            self.close()
+            what = "a folder" if stat.S_ISDIR(state.st_mode) else "no regular file"
+            raise TfgError(
+                Status.FAILED_PRECONDITION, f"{path} cannot be read: it is {what}", location=Location(path)
+            )
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Some bytes. Raises DATA_LOSS where the file does not have them."""
+        self.check(offset, size)
+        try:
+            data = os.pread(self._descriptor, size, offset)
+            while len(data) < size:
+                more = os.pread(self._descriptor, size - len(data), offset + len(data))
+                if not more:
+                    raise self._ended(offset + len(data))
+                data += more
+        except (OSError, MemoryError) as error:
+            raise refused(error, "read", self.path) from error
+        return data
+
+    def read_into(self, target: Array, offset: int) -> int:
+        """Fills a vector of bytes, and returns the CRC-32C of what came."""
+        import google_crc32c
+
+        crc = position = 0
+        size = target.size
+        try:
+            while position < size:
+                piece = target[position : position + PIECE]
+                count = os.preadv(self._descriptor, [piece.data], offset + position)
+                if not count:
+                    raise self._ended(offset + position)
+                crc = google_crc32c.extend(crc, piece[:count])
+                position += count
+        except OSError as error:
+            raise refused(error, "read", self.path) from error
+        return crc
+
+    def check(self, offset: int, size: int) -> None:
+        """Raises DATA_LOSS unless a stretch of bytes lies in the file."""
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise lost(
+                self.path,
+                f"{size} bytes are wanted at {offset}, but the file has {self.size}",
+                hint="it was cut short, or belongs to another checkpoint",
+            )
+
+    def _ended(self, position: int) -> TfgError:
+        return lost(self.path, f"the file ends at {position}, earlier than when it was opened")
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,172 @@
+"""Opening a checkpoint whatever it is, and writing one in the format its name asks for."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Location, Status, TfgError
+from ..files import read_file, refused
+from .datafile import lost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .entries import Reader, Tensor
+
+HDF5_SUFFIX = ".h5"
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+# The file in which TensorFlow keeps the name of the latest checkpoint of a folder.
+_STATE_FILE = "checkpoint"
+_LATEST = re.compile(
+    r"^\s*model_checkpoint_path\s*:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", re.MULTILINE
+)
+_SHARD = re.compile(r"(.+)\.(?:index|data-\d{5,}-of-\d{5,})")
+_OLD_SHARD = re.compile(r"-\d{5}-of-(\d{5})")
+
+
+def open_checkpoint(path: str | Path) -> Reader:
+    """A checkpoint: an HDF5 state, a bundle by its prefix or one of its files, a V1 table or the common prefix
+    of several, a SavedModel's folder, or a folder whose ``checkpoint`` file names the latest.
+
+    Raises NOT_FOUND, with the nearest checkpoint as the hint, and what reading each format raises.
+    """
+    name = str(path)
+    try:
+        return _open(name)
+    except (OSError, ValueError) as error:
+        raise refused(error, "read", name) from error
+
+
+def write_checkpoint(path: str | Path, tensors: Iterable[Tensor]) -> None:
+    """Writes tensors as an HDF5 state where the name ends in ``.h5``, as a bundle under that prefix otherwise.
+    What stood there is whole until the new one is."""
+    if str(path).endswith(HDF5_SUFFIX):
+        from .statefile import write_tensors
+
+        write_tensors(Path(path), tensors)
+    else:
+        from .bundlewriter import write_bundle
+
+        write_bundle(str(path), tensors)
+
+
+def _open(name: str) -> Reader:
+    from .bundle import BundleReader
+    from .oldtable import OldTableReader
+
+    place = Path(name)
+    if place.is_dir() and not _is_bundle(name):
+        name = _in_folder(place)
+        place = Path(name)
+    part = _SHARD.fullmatch(name)
+    for prefix in (name, part[1] if part else ""):
+        if _is_bundle(prefix):
+            return BundleReader(prefix)
+    if place.exists():
+        if not _is_hdf5(place):
+            return OldTableReader(name, [name])
+        from .statefile import open_state
+
+        return open_state(name)
+    tables = _old_shards(place)
+    if not tables:
+        raise _nothing(place)
+    return OldTableReader(name, tables)
+
+
+def _is_bundle(prefix: str) -> bool:
+    from .bundleindex import index_name
+
+    return Path(index_name(prefix)).is_file()
+
+
+def _is_hdf5(path: Path) -> bool:
+    # A pipe would be waited for.
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HDF5_MAGIC)) == _HDF5_MAGIC or path.suffix == HDF5_SUFFIX
+
+
+def _in_folder(folder: Path) -> str:
+    """The checkpoint that a folder is about."""
+    variables = folder / "variables" / "variables"
+    if _is_bundle(str(variables)):
+        return str(variables)
+    state = folder / _STATE_FILE
+    if state.is_file():
+        return str(folder / _latest(state))
+    if _is_bundle(str(folder / "variables")):
+        return str(folder / "variables")
+    raise _nothing(folder)
+
+
+def _latest(state: Path) -> str:
+    """The prefix that a ``checkpoint`` file names, absolute or from its own folder. Where the folder was moved
+    away from an absolute one, the checkpoint is looked for beside the file.
+
+    Raises DATA_LOSS for a file that names none.
+    """
+    from ..texttokens import read_string
+
+    text = read_file(state)[0].decode("utf-8", "surrogateescape")
+    found = _LATEST.search(text)
+    try:
+        latest = Path(read_string(found[1])) if found else Path()
+    except ValueError:
+        latest = Path()
+    if not latest.name:
+        raise lost(str(state), "the file names no checkpoint", hint="name the checkpoint itself")
+    there = state.parent / latest
+    if latest.is_absolute() and not _is_bundle(str(latest)) and _is_bundle(str(state.parent / latest.name)):
+        there = state.parent / latest.name
+    return str(there)
+
+
+def _old_shards(prefix: Path) -> list[str]:
+    """The tables of a V1 checkpoint that several wrote, PREFIX-00000-of-00002 and so on, or all files that match
+    where the prefix has wildcards. Raises NOT_FOUND where some are missing."""
+    if not prefix.parent.is_dir():
+        return []
+    names = sorted(path.name for path in prefix.parent.iterdir())
+    if glob.has_magic(prefix.name):
+        return [str(prefix.parent / name) for name in fnmatch.filter(names, prefix.name)]
+    found = [
+        name
+        for name in names
+        if name.startswith(prefix.name) and _OLD_SHARD.fullmatch(name, len(prefix.name))
+    ]
+    if found and len(found) != int(found[0][-5:]):
+        raise TfgError(
+            Status.NOT_FOUND,
+            f"of the {int(found[0][-5:])} files of {prefix} only {len(found)} are there: {', '.join(found)}",
+            location=Location(str(prefix)),
+        )
+    return [str(prefix.parent / name) for name in found]
+
+
+def _nothing(path: Path) -> TfgError:
+    folder = path if path.is_dir() else path.parent
+    there = sorted(_prefixes(folder))
+    near = get_close_matches(path.name, there, n=1, cutoff=0.3) or there[:1]
+    return TfgError(
+        Status.NOT_FOUND,
+        f"there is no checkpoint {str(path)!r}",
+        location=Location(str(path)),
+        hint=f"did you mean {str(folder / near[0])!r}?" if near else None,
+    )
+
+
+def _prefixes(folder: Path) -> set[str]:
+    """The names under which checkpoints stand in a folder."""
+    if not folder.is_dir():
+        return set()
+    names = [path.name for path in folder.iterdir()]
+    bundles = {name.removesuffix(".index") for name in names if name.endswith(".index")}
+    return bundles | {name for name in names if name.endswith(HDF5_SUFFIX)}
