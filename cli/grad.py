@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..graphfmt.load import load, save
-from .console import note, plain, print_json
+from .console import UsageError, note, plain, print_json
 from .options import common, graph_argument, output_option
 
 if TYPE_CHECKING:
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     help="NAME or NAME:KEY=VALUE,...; NAME is sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, "
     "adamax or ftrl.",
 )
+@click.option(
+    "--replicas",
+    metavar="SPEC",
+    help="Compute the loss once per device (cpu:2), each on its share of the batch; with --optimizer.",
+)
+@click.option(
+    "--asynchronous",
+    is_flag=True,
+    help="Give each replica a training step of its own, replica_0/train and so on, on the whole batch.",
+)
 @output_option
 @common
 def command(
@@ -36,6 +46,8 @@ def command(
     loss: str,
     wrt: tuple[str, ...],
     optimizer: str | None,
+    replicas: str | None,
+    asynchronous: bool,
     output: str,
     as_json: bool,
     verbose: int,
@@ -50,7 +62,14 @@ def command(
     grad/NAME/indices. With an optimizer there are also its slots, the target `train`, and the target `init`.
     """
     loaded = load(graph)
-    made = _differentiated(loaded, loss, wrt, optimizer)
+    if replicas is None:
+        if asynchronous:
+            raise UsageError("--asynchronous is about replicas, so it needs --replicas")
+        made = _differentiated(loaded, loss, wrt, optimizer)
+    elif optimizer is None:
+        raise UsageError("--replicas train together, so they need --optimizer")
+    else:
+        made = _replicated(loaded, loss, wrt, optimizer, replicas, asynchronous)
     save(made, output)
     if output != "-":
         _tell(loaded, made, output, as_json)
@@ -66,10 +85,29 @@ def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: st
     return minimize(graph, loss, optimizer, wrt or None)
 
 
+def _replicated(
+    graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str, spec: str, asynchronous: bool
+) -> Graph:
+    from ..runtime.optimizers import minimize, minimize_each
+    from ..runtime.placement.machine import parse_devices
+    from ..runtime.replicas import replicate
+
+    devices = [device.name for device in parse_devices(spec).devices]
+    made = replicate(graph, loss, devices, split=not asynchronous)
+    if made.loss is not None:
+        return minimize(made.graph, made.loss, optimizer, wrt or None)
+    steps = {f"replica_{number}/train": loss for number, loss in enumerate(made.losses)}
+    return minimize_each(made.graph, steps, optimizer, wrt or None)
+
+
 def _tell(before: Graph, after: Graph, output: str, as_json: bool) -> None:
     added = [node.name for node in after.nodes if node.name not in before]
-    results = [n for n in added if n.startswith("grad/")] or [n for n in ("train", "init") if n in after]
+    results = [n for n in added if n.startswith("grad/")] or [n for n in added if _is_target(n)]
     if as_json:
         print_json({"file": output, "nodes": len(after.nodes), "added": len(added), "results": results})
     else:
         note(f"{plain(output)}: {len(added)} nodes added, with {', '.join(results)}")
+
+
+def _is_target(name: str) -> bool:
+    return name in ("train", "init", "replicas/loss") or name.endswith("/train")

@@ -55,7 +55,8 @@ def add_gradients(
                 raise g.graph().error_at(
                     invalid(f"the gradient of {y.name!r} is not defined, because it is {y.dtype}"), y.node
                 )
-            walk.put(as_endpoint(y), start if start is not None else _ones_like(g, y))
+            with g.device(graph[y.node].device):
+                walk.put(as_endpoint(y), start if start is not None else _ones_like(g, y))
         walk.back()
         return [walk.total(as_endpoint(x)) for x in xs]
 
@@ -168,10 +169,12 @@ class Walk:
             self.step(self.g.view(node.name, self.path))
 
     def step(self, view: NodeView) -> None:
-        """Adds the gradients of one node's inputs to their partial gradients."""
-        sums = [self.total(as_endpoint(out)) for out in view.outputs]
-        if any(map(self.leads_on, view.inputs)) and any(total is not None for total in sums):
-            self.hand_on(view, sums)
+        """Adds the gradients of one node's inputs to their partial gradients, on the device that the node asks
+        for."""
+        with self.g.device(view.node.device):
+            sums = [self.total(as_endpoint(out)) for out in view.outputs]
+            if any(map(self.leads_on, view.inputs)) and any(total is not None for total in sums):
+                self.hand_on(view, sums)
 
     def hand_on(self, view: NodeView, sums: Sequence[Gradient | None]) -> None:
         """Adds the gradients of a node's inputs, given its outputs', to their partial gradients."""

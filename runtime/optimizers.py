@@ -103,20 +103,36 @@ def minimize(
         TfgError: INVALID_ARGUMENT where the loss depends on no variable, a variable has no initial value, or
             ``train`` or ``init`` is in use; NOT_FOUND where a name or glob matches no variable.
     """
+    return minimize_each(graph, {"train": loss}, optimizer, wrt, **hyper)
+
+
+def minimize_each(
+    graph: Graph,
+    losses: Mapping[str, str],
+    optimizer: str | Optimizer,
+    wrt: Sequence[str] | None = None,
+    **hyper: Any,
+) -> Graph:
+    """``minimize`` for several losses of the same variables, by the names of the nodes that make their training
+    steps. They share the slots, and each makes a whole step of its own: that is asynchronous training."""
     made = optimizer if isinstance(optimizer, Optimizer) else parse_optimizer(optimizer, **hyper)
     if isinstance(optimizer, Optimizer) and hyper:
         raise invalid("hyperparameters belong into the Optimizer that is given")
-    if "train" in graph:
-        raise graph.error_at(
-            invalid("the graph has a node 'train' already", hint="it seems to have an optimizer"), "train"
-        )
-    return _Training(graph, loss, made, wrt).graph()
+    for name in losses:
+        if name in graph:
+            raise graph.error_at(
+                invalid(f"the graph has a node {name!r} already", hint="it seems to have an optimizer"), name
+            )
+    return _Training(graph, losses, made, wrt).graph()
 
 
 class _Training:
-    """The work of ``minimize``: holds the builder while the parts are added one after another."""
+    """The work of ``minimize``: holds the builder while the parts are added one after another. ``steps`` are
+    the variables that each training step changes, with their gradients."""
 
-    def __init__(self, graph: Graph, loss: str, optimizer: Optimizer, wrt: Sequence[str] | None) -> None:
+    def __init__(
+        self, graph: Graph, losses: Mapping[str, str], optimizer: Optimizer, wrt: Sequence[str] | None
+    ) -> None:
         self.before = graph
         self.g = GraphBuilder(graph)
         self.optimizer = optimizer
@@ -125,13 +141,20 @@ class _Training:
         self.constants: dict[tuple[str, DType], Tensor] = {}
         self.powers: dict[str, State] = {}
         self.assigned: list[Tensor | str] = []
+        self.steps = {name: self.gradients(loss, wrt) for name, loss in losses.items()}
+        states = (var for pairs in self.steps.values() for var, _ in pairs)
+        self.variables = {var.node.name: var for var in states}
+
+    def gradients(self, loss: str, wrt: Sequence[str] | None) -> list[tuple[State, Gradient]]:
+        """Adds the gradients of a loss; with them the variables that they are for."""
         y = self.g.tensor(loss)
-        names = _chosen(graph, y.node, wrt)
+        names = _chosen(self.before, y.node, wrt)
         self.check_initialised(names)
         found = add_gradients(self.g, [y], [self.g.tensor(name) for name in names])
-        self.pairs = [(state_of(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
-        if not self.pairs:
-            raise graph.error_at(invalid(f"no gradient of {loss!r} reaches a variable"), y.node)
+        pairs = [(state_of(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
+        if not pairs:
+            raise self.before.error_at(invalid(f"no gradient of {loss!r} reaches a variable"), y.node)
+        return pairs
 
     def check_initialised(self, names: Sequence[str]) -> None:
         """Raises INVALID_ARGUMENT where ``init`` could not give all variables their values."""
@@ -153,18 +176,25 @@ class _Training:
             )
 
     def graph(self) -> Graph:
-        g = self.g
-        slots = [self.add_slots(var) for var, _ in self.pairs]
-        self.add_powers(min((var for var, _ in self.pairs), key=lambda var: var.node.name))
-        with g.name_scope(self.method.scope):
+        slots = {name: self.add_slots(var) for name, var in self.variables.items()}
+        self.add_powers(min(self.variables.values(), key=lambda var: var.node.name))
+        with self.g.name_scope(self.method.scope):
             self.add_constants()
-            updates: list[Tensor | str] = []
-            for (var, dy), own in zip(self.pairs, slots):
-                with g.name_scope("update_" + var.node.name.replace("/", "_")), var.beside():
-                    updates.append(self.update(var, own, dy))
-            updates += self.raise_powers(updates)
-        g.group(*updates, name="train")
+            made = {name: self.add_updates(pairs, slots) for name, pairs in self.steps.items()}
+        for name, updates in made.items():
+            self.g.group(*updates, name=name)
         return self.with_initialiser()
+
+    def add_updates(
+        self, pairs: Sequence[tuple[State, Gradient]], slots: Mapping[str, Mapping[str, State]]
+    ) -> list[Tensor | str]:
+        """Adds the updates of one training step."""
+        updates: list[Tensor | str] = []
+        for var, dy in pairs:
+            name = var.node.name
+            with self.g.name_scope("update_" + name.replace("/", "_")), var.beside():
+                updates.append(self.update(var, slots[name], dy))
+        return updates + self.raise_powers(updates)
 
     # Slots and powers.
 
@@ -217,7 +247,7 @@ class _Training:
         """Adds the hyperparameters once, not within the scope of the first variable that needs them."""
         operation = registry.get(f"ResourceApply{self.method.operation}")
         names = [self.method.inputs.get(arg.name, arg.name) for arg in operation.signature.inputs]
-        for dtype in dict.fromkeys(var.dtype for var, _ in self.pairs):
+        for dtype in dict.fromkeys(var.dtype for var in self.variables.values()):
             for name in names:
                 if name in self.optimizer.values:
                     self.constant(name, dtype)
