@@ -232,18 +232,21 @@ class Library:
                 return path[::-1]
         return []
 
-    def uses(self, nodes: Iterable[Node], ops: Collection[str]) -> bool:
+    def uses(self, nodes: Sequence[Node], ops: Collection[str]) -> bool:
         """Whether any of some operations is among nodes, or in a function that they call in the end."""
+        bodies = (self.definitions[name].body for name in self.called_from(nodes))
+        return any(node.op in ops for body in (nodes, *bodies) for node in body)
+
+    def called_from(self, nodes: Iterable[Node]) -> set[str]:
+        """The functions that nodes call in the end."""
         seen: set[str] = set()
         stack = [nodes]
         while stack:
             for node in stack.pop():
-                if node.op in ops:
-                    return True
                 new = {name for name in self._called_by(node) if name in self.definitions} - seen
                 seen |= new
                 stack += [self.definitions[name].body for name in new]
-        return False
+        return seen
 
     def _callees(self, name: str) -> Iterator[str]:
         definition = self.definitions.get(name)
