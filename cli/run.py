@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
+    from ..runtime.session import Observer
     from ..runtime.trace import Trace
     from .keeping import Keeper
 
@@ -65,6 +66,13 @@ if TYPE_CHECKING:
     metavar="N",
     type=click.IntRange(min=0),
     help="Stop when N steps are done in all, counting those before a restore.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Run N steps at a time; {worker} in a --target or --fetch is the worker's number, from 0.",
 )
 @click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
 @init_option
@@ -127,6 +135,7 @@ class _Options(NamedTuple):
     steps: int | None
     epochs: int | None
     until_step: int | None
+    workers: int
     until_exhausted: bool
     init: tuple[str, ...]
     state: Path | None
@@ -229,13 +238,14 @@ class _Run:
     def _changes_state(self, session: Session) -> bool:
         options = self.options
         assert options.state is not None
-        plan = session.plan(options.fetches, self.fed, options.targets)
+        plan = session.plan(_of_worker(options.fetches, 0), self.fed, _of_worker(options.targets, 0))
         return plan.changes_state or not options.state.exists()
 
     def _work(self, session: Session, given: dict[str, values.FeedValue]) -> Work:
         options = self.options
         self.fed = tuple(given)
-        wanted = session.plan(options.fetches, self.fed, options.targets).feeds
+        fetches, targets = _of_worker(options.fetches, 0), _of_worker(options.targets, 0)
+        wanted = session.plan(fetches, self.fed, targets).feeds
         found, data = values.resolve(given, wanted, values.Randomness(options.seed))
         cut = None
         if options.batch is not None:
@@ -247,26 +257,46 @@ class _Run:
             found = {n: v for n, v in found.items() if n not in rows}
         # A feed is written where the plan was asked for it, so that all steps share that plan.
         return Work(
-            options.fetches, options.targets, found, cut, options.steps, options.epochs,
+            fetches, targets, found, cut, options.steps, options.epochs,
             options.until_exhausted, options.timeout,
         )  # fmt: skip
 
     def _steps(self, session: Session, work: Work, start: Progress, trace: Trace | None) -> Iterator[Result]:
         meter = Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
         observer = trace.observe if trace is not None else None
-        steps = runner.run(session, work, start, stop=lambda: self.interrupted, observer=observer)
+        steps = self._running(session, work, start, observer)
         try:
             for result in steps:
                 if self.options.output is not None:
                     self.saved.append(result.values)
                 if self.options.as_json:
-                    print_steps_json(result.progress.step, self.options.fetches, result.values)
+                    names = _of_worker(self.options.fetches, result.worker)
+                    print_steps_json(result.progress.step, names, result.values)
                 if meter is not None:
                     meter.update(result)
                 yield result
         finally:
             if meter is not None:
                 meter.close()
+
+    def _running(
+        self, session: Session, work: Work, start: Progress, observer: Observer | None
+    ) -> Iterator[Result]:
+        def stop() -> bool:
+            return self.interrupted
+
+        if self.options.workers == 1:
+            return runner.run(session, work, start, stop=stop, observer=observer)
+        from ..runtime.workers import run_beside
+
+        works = [
+            work._replace(
+                fetches=_of_worker(self.options.fetches, number),
+                targets=_of_worker(self.options.targets, number),
+            )
+            for number in range(self.options.workers)
+        ]
+        return run_beside(session, works, start, stop=stop, observer=observer)
 
     def _keep(self, session: Session, work: Work, now: Progress) -> None:
         """Writes the state. Steps that only look at it leave the file, and its step number, as they were."""
@@ -279,7 +309,7 @@ class _Run:
         if options.output is not None and self.saved:
             arrays.save(options.output, _stacked(options.fetches, self.saved))
         elif last is not None and not options.as_json:
-            print_step(options.fetches, last.values)
+            print_step(_of_worker(options.fetches, last.worker), last.values)
 
     def _write_trace(self, trace: Trace) -> None:
         if self.options.trace is not None:
@@ -320,6 +350,11 @@ def _trace() -> Trace:
     from ..runtime.trace import Trace
 
     return Trace()
+
+
+def _of_worker(names: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Names as one of several workers means them."""
+    return tuple(name.replace("{worker}", str(number)) for name in names)
 
 
 def _stacked(names: tuple[str, ...], steps: list[list[Any]]) -> dict[str, Any]:

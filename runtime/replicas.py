@@ -168,7 +168,8 @@ def _averaged(graph: Graph, losses: Sequence[str], devices: Sequence[str]) -> Re
     for number, (loss, device) in enumerate(zip(losses, devices)):
         with g.device(device):
             y = g.tensor(loss)
-            weighted.append(y * g.cast(g.tensor(f"{_WHOLE}/share_{number}"), y.dtype))
+            # Of no rows the mean is NaN, and its share nought.
+            weighted.append(g.MulNoNan(y, g.cast(g.tensor(f"{_WHOLE}/share_{number}"), y.dtype)))
     with g.device(devices[0]):
         whole = g.AddN(weighted, name=f"{_WHOLE}/loss")
     return Replicas(g.graph(), whole.name, losses)

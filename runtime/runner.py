@@ -100,10 +100,11 @@ def _number(notes: Mapping[str, Any], key: str) -> int:
 
 
 class Result(NamedTuple):
-    """A finished step."""
+    """A finished step, and which worker ran it."""
 
     values: list[Array]
     progress: Progress
+    worker: int = 0
 
 
 def run(
