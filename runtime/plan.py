@@ -204,9 +204,7 @@ def _build(
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
-    feeds = tuple(
-        _feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments)
-    )
+    feeds = tuple(feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments))
     fed = {name for name in pruned.arguments if name is not None}
     lines = [_line(graph, p, functions) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
@@ -341,7 +339,8 @@ def _check_fetch(graph: Graph, name: str, fetch: Endpoint, outputs: Sequence[Fac
     raise graph.error_at(error, fetch.node)
 
 
-def _feed(name: str, graph: Graph, facts: Mapping[str, Sequence[Fact]], argument: str | None) -> Feed:
+def feed(name: str, graph: Graph, facts: Mapping[str, Sequence[Fact]], argument: str | None) -> Feed:
+    """The feed of that name, of which ``argument`` is the placeholder; None if nothing reads it."""
     if argument is not None:
         fact = facts[argument][0]
     else:

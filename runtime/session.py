@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from ..graphfmt.checkpoints.statefile import State
     from ..graphfmt.graph import Graph
     from .functions import Functions
+    from .partitioning.devices import Devices
+    from .partitioning.shared_plan import SharedPlan
+    from .placement.machine import Machine
 
-Observer = Callable[[Plan, Step], None]
+Observer = Callable[["Plan | SharedPlan", Step], None]
 
 
 class Session:
@@ -38,10 +42,23 @@ class Session:
         log: takes the lines that Print nodes write; standard error where not given.
         compile_control_flow: whether well-formed loops and branches run as Python's own; if not, the
             scheduler runs them node by node, to the same results.
+        devices: what to run on, such as ``cpu:2``, the name of a file that describes a machine, or a
+            ``Machine``. Nodes go where their device fields ask for, and the others where a step is fastest. If
+            not given, the graph runs as one, wherever its nodes are placed.
+        threads_per_device: how many threads BLAS uses for one matrix product while the session is open; as many
+            as there are cores for each device, if ``devices`` is given.
+        wire: ``bf16`` to send float32 as bfloat16 between devices.
     """
 
     def __init__(
-        self, graph: Graph, *, log: Callable[[str], None] | None = None, compile_control_flow: bool = True
+        self,
+        graph: Graph,
+        *,
+        log: Callable[[str], None] | None = None,
+        compile_control_flow: bool = True,
+        devices: str | Machine | None = None,
+        threads_per_device: int | None = None,
+        wire: str | None = None,
     ) -> None:
         memory.keep_freed_memory()
         structure.check_structure(graph)
@@ -49,7 +66,10 @@ class Session:
         self.resources = ResourceManager()
         self._functions = _functions(graph, compile_control_flow) if graph.functions else None
         self._compile_control_flow = compile_control_flow
-        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._plans: dict[tuple[Any, ...], Plan | SharedPlan] = {}
+        self._devices: Devices | None = None
+        if devices is not None or threads_per_device is not None or wire is not None:
+            self._devices = _devices(graph, devices or "cpu:1", threads_per_device, wire)
         self._lock = Lock()
         self._gate = Gate()
         self._stop = Event()
@@ -124,22 +144,24 @@ class Session:
                 Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
             ) from error
 
-    def _build(self, key: tuple[Any, ...]) -> Plan:
+    def _build(self, key: tuple[Any, ...]) -> Plan | SharedPlan:
         with self._lock:
             found = self._plans.get(key)
             if found is None:
                 fetches, feeds, targets, traced = key
-                found = plan.build(
-                    self.graph,
-                    Signature(fetches, feeds, targets),
+                asked = Signature(fetches, feeds, targets)
+                build = partial(
+                    plan.build,
                     traced=traced,
                     functions=self._functions,
                     compiled=self._compile_control_flow,
                 )
+                shared = self._devices
+                found = build(self.graph, asked) if shared is None else shared.plan(asked, build)
                 self._plans[key] = found
             return found
 
-    def _explained(self, failed: Plan, error: Exception) -> TfgError:
+    def _explained(self, failed: Plan | SharedPlan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
         from .failures import as_tfg_error
 
@@ -187,13 +209,15 @@ class Session:
 
     def plan(
         self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
-    ) -> Plan:
+    ) -> Plan | SharedPlan:
         """The plan that such a step would use: what it feeds, and which nodes it runs."""
         return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 
     def close(self) -> None:
         """Cancels the steps that still run; any later one fails with CANCELLED."""
         self._stop.set()
+        if self._devices is not None:
+            self._devices.close()
 
 
 def _functions(graph: Graph, compiled: bool) -> Functions | None:
@@ -201,6 +225,13 @@ def _functions(graph: Graph, compiled: bool) -> Functions | None:
     from . import functions
 
     return functions.of(graph, compiled=compiled)
+
+
+def _devices(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
+    # Most sessions have one device.
+    from .partitioning import devices
+
+    return devices.of(graph, spec, threads, wire)
 
 
 def _to_standard_error(line: str) -> None:

@@ -6,20 +6,30 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..kernels.kinds import RECVS, SENDS
+
 if TYPE_CHECKING:
-    from .plan import Plan
-    from .step import Step
+    from collections.abc import Iterator
+
+    from ..graphfmt.graph import Node
+    from .step import Record, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One node of one step; times in nanoseconds."""
+    """One node of one step; times in nanoseconds. ``device`` is empty where a step ran on one device.
+
+    ``transfer`` is the same for a send and its receive, and empty for other nodes. A receive, like whatever
+    waits, is over in no time: what it took is only what came after it had its value.
+    """
 
     step: int
     node: str
     op: str
     start: int
     end: int
+    device: str = ""
+    transfer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +47,39 @@ class Trace:
 
     events: list[Event] = field(default_factory=list[Event])
 
-    def observe(self, plan: Plan, step: Step) -> None:
+    def observe(self, plan: object, step: Step) -> None:
         for part in (step, *step.parts):
-            for record in part.records:
-                node = record.node
-                self.events.append(Event(step.step_id, node.name, node.op, record.start, record.end))
+            self.events += [_event(step.step_id, part.device, record) for record in part.records]
 
     def chrome(self) -> dict[str, Any]:
-        """The trace in Chrome's format: one complete event per node, microseconds."""
+        """The trace in Chrome's format: one complete event per node, microseconds; a track for each device, and
+        an arrow from every send to its receive."""
         if not self.events:
             return {"traceEvents": []}
-        origin = self.events[0].start
-        return {
-            "displayTimeUnit": "ms",
-            "traceEvents": [
-                {
-                    "name": event.node,
-                    "cat": event.op,
-                    "ph": "X",
-                    "pid": 1,
-                    "tid": 1,
-                    "ts": (event.start - origin) / 1000,
-                    "dur": (event.end - event.start) / 1000,
-                    "args": {"op": event.op, "step": event.step},
+        origin = min(event.start for event in self.events)
+        tracks = {device: n for n, device in enumerate(sorted({e.device for e in self.events}), 1)}
+        named = [_track(name, number) for name, number in tracks.items() if name]
+        nodes = [_complete(event, tracks[event.device], origin) for event in self.events]
+        return {"displayTimeUnit": "ms", "traceEvents": [*named, *nodes, *self._arrows(tracks, origin)]}
+
+    def _arrows(self, tracks: dict[str, int], origin: int) -> Iterator[dict[str, Any]]:
+        ends: dict[str, list[Event]] = defaultdict(list)
+        for event in self.events:
+            if event.transfer:
+                ends[event.transfer].append(event)
+        for number, (_, pair) in enumerate(ends.items(), 1):
+            if len(pair) == 2:
+                send, receive = sorted(pair, key=lambda event: event.op in RECVS)
+                arrow = {"name": "transfer", "cat": "transfer", "id": number, "pid": 1}
+                left = {"ph": "s", "tid": tracks[send.device], "ts": (send.start - origin) / 1000}
+                came = {
+                    "ph": "f",
+                    "bp": "e",
+                    "tid": tracks[receive.device],
+                    "ts": (receive.start - origin) / 1000,
                 }
-                for event in self.events
-            ],
-        }
+                yield {**arrow, **left}
+                yield {**arrow, **came}
 
     def costs(self) -> list[Cost]:
         """Per operation, the dearest first."""
@@ -73,3 +89,30 @@ class Trace:
             calls[event.op] += 1
             total[event.op] += event.end - event.start
         return sorted((Cost(op, calls[op], total[op]) for op in calls), key=lambda cost: -cost.total)
+
+
+def _event(step: int, device: str, record: Record) -> Event:
+    node = record.node
+    transfer = _transfer(node, f"{step};{record.iteration}") if node.op in SENDS | RECVS else ""
+    return Event(step, node.name, node.op, record.start, record.end, device, transfer)
+
+
+def _transfer(node: Node, when: str) -> str:
+    return f"{node.attrs.get('send_device')};{node.attrs.get('recv_device')};{node.attrs.get('tensor_name')};{when}"
+
+
+def _track(device: str, number: int) -> dict[str, Any]:
+    return {"name": "thread_name", "ph": "M", "pid": 1, "tid": number, "args": {"name": device}}
+
+
+def _complete(event: Event, track: int, origin: int) -> dict[str, Any]:
+    return {
+        "name": event.node,
+        "cat": event.op,
+        "ph": "X",
+        "pid": 1,
+        "tid": track,
+        "ts": (event.start - origin) / 1000,
+        "dur": (event.end - event.start) / 1000,
+        "args": {"op": event.op, "step": event.step},
+    }

@@ -1,0 +1,92 @@
+"""The devices that a session runs on: every node of its graph has one, and every step is cut along them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.errors import invalid
+from ..placement.machine import parse_devices
+from ..prune import Signature, prune
+from . import shared_plan
+from .partition import partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...graphfmt.graph import Graph
+    from ..placement.machine import Machine
+    from ..plan import Plan
+    from .shared_plan import SharedPlan
+
+
+def of(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
+    """The devices that a session was asked to run on; see ``Session``."""
+    return Devices(graph, parse_devices(spec) if isinstance(spec, str) else spec, threads, wire)
+
+
+class Devices:
+    """``graph`` is the session's, placed as a whole, so that variables stay where they are from step to step."""
+
+    def __init__(self, graph: Graph, machine: Machine, threads: int | None, wire: str | None) -> None:
+        _check_present(machine)
+        self.machine = machine
+        self.graph = _placed(graph, machine)
+        self.wire = wire
+        # A device of this process lives as long as its session does.
+        self.incarnations: Mapping[str, int] = {
+            name: int.from_bytes(os.urandom(8), signed=True) for name in machine.names
+        }
+        self._threads = _limit_threads(threads or max(1, _cores() // len(machine.devices)))
+
+    def close(self) -> None:
+        """Gives BLAS its threads back."""
+        self._threads.restore_original_limits()
+
+    def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | SharedPlan:
+        """The plan of a signature: an ordinary one if all that it needs is on one device. ``build`` is
+        ``plan.build``, given what is the same for all of a session's plans."""
+        pruned = prune(self.graph, asked)
+        pruned = pruned._replace(graph=shared_plan.located(pruned, self.graph, asked.feeds))
+        if len({node.device for node in pruned.graph.nodes}) < 2:
+            return build(self.graph, asked)
+        parts = partition(pruned.graph, wire=self.wire, incarnations=self.incarnations)
+        return shared_plan.build(self.graph, asked, pruned, parts, self.incarnations, build)
+
+
+def _placed(graph: Graph, machine: Machine) -> Graph:
+    """The graph with a device for every node; one that has been placed before stays as it is."""
+    if len(machine.devices) == 1 and not any(node.device for node in graph.nodes):
+        (name,) = machine.names
+        return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
+    if all(node.device in machine.index for node in graph.nodes):
+        return graph
+    from ..placement.place import place
+
+    return place(graph, machine).graph
+
+
+def _check_present(machine: Machine) -> None:
+    """Raises INVALID_ARGUMENT for a machine with devices that this process cannot run on."""
+    for device in machine.devices:
+        if device.type != "CPU":
+            raise invalid(
+                f"the device {device.name} cannot be run on here: only CPU devices can",
+                hint="place and partition the graph for it with tfg place and tfg partition",
+            )
+
+
+def _limit_threads(count: int) -> Any:
+    """Has every matrix product use so many threads. BLAS has one number for the whole process."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(count, user_api="blas")
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,132 @@
+"""The plan of a step that several devices share: one plan for each device's part, kept together per signature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ...kernels import registry
+from ...kernels.kinds import SENDS
+from .. import plan
+from ..gate import Access
+from ..prune import Signature
+from .parts import Parts, transfers
+from .rendezvous import LocalRendezvous
+from .team import Team
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..plan import Feed, Plan
+    from ..prune import Pruned
+    from ..step import Step
+
+
+class Part(NamedTuple):
+    """What one device does; ``arguments`` are the positions, among the step's feeds, of those that it takes."""
+
+    device: str
+    plan: Plan
+    arguments: tuple[int, ...]
+
+
+class SharedPlan(NamedTuple):
+    """Runs like a ``Plan``. ``places`` says for each fetch which part gives it, and as which of its fetches."""
+
+    graph: Graph
+    feeds: tuple[Feed, ...]
+    fetches: tuple[Endpoint, ...]
+    places: tuple[tuple[int, int], ...]
+    parts: tuple[Part, ...]
+    incarnations: Mapping[str, int]
+    changes_state: bool
+    access: Access
+
+    def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
+        """Runs a step on the values of the feeds; gives those of the fetches."""
+        team = Team(step, LocalRendezvous(self.incarnations))
+        for part in self.parts:
+            assert part.plan.cut is not None
+            team.add(part.device, part.plan.cut, part.plan.known([values[i] for i in part.arguments]))
+        found = team.run([part.plan.fetches for part in self.parts])
+        return [found[part][place] for part, place in self.places]
+
+    def node_of(self, error: BaseException) -> Node | None:
+        """The node at which a step failed."""
+        return next((node for node in (part.plan.node_of(error) for part in self.parts) if node), None)
+
+
+def located(pruned: Pruned, graph: Graph, feeds: Sequence[str]) -> Graph:
+    """The pruned graph with every stand-in of a feed on the device of what it stands for."""
+    homes = {
+        name: graph[endpoint(feed).node].device
+        for name, feed in zip(pruned.arguments, feeds)
+        if name is not None
+    }
+    return pruned.graph.with_nodes(
+        node if node.device else replace(node, device=homes[node.name]) for node in pruned.graph.nodes
+    )
+
+
+def build(
+    graph: Graph,
+    asked: Signature,
+    pruned: Pruned,
+    parts: Parts,
+    incarnations: Mapping[str, int],
+    build_part: Callable[..., Plan],
+) -> SharedPlan:
+    """The plan of a signature from the parts of the pruned graph. ``build_part`` is ``plan.build``, given what is
+    the same for all parts.
+
+    Raises:
+        TfgError: the first fault of a part, or of how the parts fit together.
+    """
+    mortal = may_be_dead(parts)
+    home = {node.name: device for device, node in parts.nodes}
+    made: list[Part] = []
+    places: dict[Endpoint, tuple[int, int]] = {}
+    feeds: dict[int, Feed] = {}
+    for device, part in parts.graphs.items():
+        fetches = [fetch for fetch in dict.fromkeys(pruned.fetches) if home[fetch.node] == device]
+        targets = [name for name in pruned.targets if home[name] == device]
+        sends = [node.name for node in part.nodes if node.op in SENDS]
+        arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
+        wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
+        found = build_part(part, wanted, mortal=mortal)
+        places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
+        feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
+        made.append(Part(device, found, tuple(i for i, _ in arguments)))
+    unread = [(i, name) for i, name in enumerate(asked.feeds) if i not in feeds]
+    feeds.update({i: plan.feed(name, graph, {}, None) for i, name in unread})
+    return SharedPlan(
+        graph=pruned.graph,
+        feeds=tuple(feeds[i] for i in range(len(asked.feeds))),
+        fetches=pruned.fetches,
+        places=tuple(places[fetch] for fetch in pruned.fetches),
+        parts=tuple(made),
+        incarnations=incarnations,
+        changes_state=any(part.plan.changes_state for part in made),
+        access=max((part.plan.access for part in made), key=_STRICTNESS.index),
+    )
+
+
+_STRICTNESS = (Access.READ, Access.CHANGE, Access.ALONE)
+
+
+def may_be_dead(parts: Parts) -> set[str]:
+    """The names of the nodes whose values may be dead, or one of many in a loop: all that come after something
+    that steers, on whichever device. Raises the first fault of how the parts fit together."""
+    readers: dict[str, list[str]] = {pair.send.name: [pair.receive.name] for pair in transfers(parts)}
+    for _, node in parts.nodes:
+        for text in node.inputs:
+            readers.setdefault(endpoint(text).node, []).append(node.name)
+    stack = [node.name for _, node in parts.nodes if (op := registry.find(node.op)) is not None and op.steers]
+    found: set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack += readers.get(name, ())
+    return found
