@@ -6,11 +6,11 @@ dtypes and shapes. A fault that only follows from another one is not reported.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..graphfmt.devices import parse_device
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.names import ATTR_NAME, Hints, counted
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from ..graphfmt.signatures import Bound
     from ..kernels.library import Library
     from ..kernels.registry import Op
-
-_FULL_DEVICE = re.compile(
-    r"(?:/job:(?:[A-Za-z][A-Za-z0-9_]*|\*)|/replica:(?:\d+|\*)|/task:(?:\d+|\*)"
-    r"|/device:[A-Za-z][A-Za-z0-9_]*:(?:\d+|\*)|/device:[A-Za-z][A-Za-z0-9_]*|/(?:cpu|gpu|CPU|GPU):(?:\d+|\*)|/(?:cpu|gpu))*"
-)
 
 
 def faults(graph: Graph) -> list[TfgError]:
@@ -112,8 +107,7 @@ class _Checker:
             if attr is None or ATTR_NAME.fullmatch(attr):
                 self._report(error, node, attr=attr)
         self._check_colocation(node)
-        if node.device and not _FULL_DEVICE.fullmatch(node.device):
-            self._report(invalid(f"malformed device {node.device!r}"), node)
+        self._check_device(node)
         if not faults:
             self._infer(op, node)
 
@@ -171,6 +165,12 @@ class _Checker:
                 return None
             inputs.append(outputs[source.port])
         return inputs
+
+    def _check_device(self, node: Node) -> None:
+        try:
+            parse_device(node.device)
+        except TfgError as error:
+            self._report(error, node)
 
     def _check_colocation(self, node: Node) -> None:
         value = node.attrs.get("_class")

@@ -164,7 +164,7 @@ class _Constrainer:
             try:
                 whole = merge(whole, name)
             except TfgError:
-                raise self._contradiction(wishes[:number], wishes[number]) from None
+                raise self._contradiction(whole, wishes[:number], wishes[number]) from None
         return whole
 
     def _agreed(self, names: Sequence[DeviceName], hard: DeviceName, wishes: Sequence[_Wish]) -> DeviceName:
@@ -176,8 +176,7 @@ class _Constrainer:
             whole = whole._replace(type=next(iter(types), None))
             if len(ids) < 2:
                 return whole._replace(id=next(iter(ids), None))
-        if hard.type is not None:
-            whole = whole._replace(type=hard.type, id=hard.id)
+        whole = DeviceName._make(mine if theirs is None else theirs for mine, theirs in zip(whole, hard))
         first = wishes[0].by[0].name
         self._notes.append(
             f"the nodes that must be with {first!r} ask for different devices; '{whole}' is kept"
@@ -190,11 +189,12 @@ class _Constrainer:
         except TfgError as error:
             raise self._graph.error_at(error, node.name) from None
 
-    def _contradiction(self, before: Sequence[_Wish], wish: _Wish) -> TfgError:
-        """The error for a wish that goes against one before it."""
-        earlier = [node for other in before for node in other.by]
-        node = next(node for node in wish.by if any(self._differ(node, other) for other in earlier))
-        other = next(other for other in earlier if self._differ(node, other))
+    def _contradiction(self, whole: DeviceName, before: Sequence[_Wish], wish: _Wish) -> TfgError:
+        """The error for a wish that goes against one of those before it, which make up ``whole``."""
+        node = next(node for node in wish.by if not _agree(self._request(node), whole))
+        asked = self._request(node)
+        earlier = (node for other in before for node in other.by)
+        other = next(other for other in earlier if not _agree(self._request(other), asked))
         message = (
             f"Cannot assign a device for operation {node.name!r}: it must be with {other.name!r}"
             f"{_reason(self._graph, node, other)}, which asks for {other.device}{where(self._graph, other)}, but "
@@ -202,12 +202,13 @@ class _Constrainer:
         )
         return self._graph.error_at(invalid(message), node.name)
 
-    def _differ(self, a: Node, b: Node) -> bool:
-        try:
-            merge(self._request(a), self._request(b))
-        except TfgError:
-            return True
+
+def _agree(a: DeviceName, b: DeviceName) -> bool:
+    try:
+        merge(a, b)
+    except TfgError:
         return False
+    return True
 
 
 def _reason(graph: Graph, node: Node, other: Node) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...graphfmt.devices import DeviceName
+    from ...graphfmt.errors import TfgError
 
 # More devices than this on one machine are a slip of the finger.
 MAX_DEVICES = 256
@@ -120,7 +121,7 @@ def parse_devices(spec: str) -> Machine:
     """
     if not spec.strip():
         raise invalid("--devices names no device", hint=_EXAMPLES)
-    if spec == STANDARD or not _SPEC.fullmatch(spec) or Path(spec).is_file():
+    if spec == STANDARD or not _SPEC.fullmatch(spec) or (len(spec) < 256 and Path(spec).is_file()):
         from .machinefile import read_machine
 
         return read_machine(spec)
@@ -128,35 +129,38 @@ def parse_devices(spec: str) -> Machine:
     for item in spec.split(","):
         kind, count = _counted(item.strip(), spec)
         if kind in counts:
-            raise invalid(f"--devices {spec}: {kind.lower()} is given twice")
+            raise _refused(spec, f"{kind.lower()} is given twice")
         counts[kind] = count
     devices = [_default(kind, i) for kind, count in counts.items() for i in range(count)]
     if len(devices) > MAX_DEVICES:
-        raise invalid(f"--devices {spec}: {len(devices)} devices are more than {MAX_DEVICES}")
+        raise _refused(spec, f"{len(devices)} devices are more than {MAX_DEVICES}")
     return Machine(tuple(devices), tuple(_links(devices)))
 
 
 def _counted(item: str, spec: str) -> tuple[str, int]:
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise invalid(f"--devices {spec}: {item!r} is not of the form cpu:2", hint=_EXAMPLES)
+        raise _refused(spec, f"{_cut(item)!r} is not of the form cpu:2")
     kind = match[1].upper()
     if kind not in _DEFAULTS:
         types = [known.lower() for known in _DEFAULTS]
-        message = f"--devices {spec}: unknown device type {match[1]!r}; there are {' and '.join(types)}"
-        raise invalid(message, hint=did_you_mean(match[1].lower(), types) or _EXAMPLES)
+        message = f"unknown device type {_cut(match[1])!r}; there are {' and '.join(types)}"
+        raise _refused(spec, message, did_you_mean(match[1].lower(), types))
     text = "1" if match[2] is None else match[2].strip()
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_DEVICES:
-        message = f"--devices {spec}: {kind.lower()}:{text} asks for {_shown(text)} devices"
-        raise invalid(f"{message}; give a number from 1 to {MAX_DEVICES}", hint=_EXAMPLES)
+        raise _refused(spec, f"{_cut(text)!r} is no number of devices from 1 to {MAX_DEVICES}")
     return kind, int(text)
 
 
 _EXAMPLES = "write for example cpu:2 or cpu:4,gpu:1, or name a file that describes devices and links"
 
 
-def _shown(text: str) -> str:
-    return repr(text) if len(text) <= 20 else repr(text[:17] + "...")
+def _refused(spec: str, message: str, hint: str | None = None) -> TfgError:
+    return invalid(f"--devices {_cut(spec)}: {message}", hint=hint or _EXAMPLES)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _default(kind: str, number: int) -> Device:

@@ -104,7 +104,7 @@ def test_devices_that_are_well_formed(device: str) -> None:
 @pytest.mark.parametrize("device", ["cpu:0", "/cpu:x", "/job:", "/device:CPU:0 ", "/task:-1", "nonsense"])
 def test_devices_that_are_not(device: str) -> None:
     found = faults(node("a", "NoOp").replace("op:", f'device: "{device}" op:'))
-    assert [error.message for error in found] == [f"malformed device {device!r}"]
+    assert [error.message for error in found] == [f"Malformed device specification {device!r}"]
 
 
 def test_hints_are_given_for_the_first_faults_only() -> None:
