@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "What is inside a graph.",
     "ops": "The operations this build knows.",
     "grad": "Add gradients, and an optimizer's update.",
+    "place": "Give every node a device.",
     "completion": "Completion for bash, zsh or fish.",
 }
 

@@ -32,6 +32,20 @@ output_option = click.option(
     help="Where the graph goes: text, or binary for .pb; - is standard output.",
 )
 
+devices_option = click.option(
+    "--devices",
+    required=True,
+    metavar="SPEC",
+    help="cpu:2; cpu:4,gpu:1; or a file that describes devices and links.",
+)
+
+soft_option = click.option(
+    "--soft/--hard",
+    default=False,
+    show_default=True,
+    help="Whether device types and numbers that cannot be had are wishes or errors.",
+)
+
 init_option = click.option(
     "--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already."
 )

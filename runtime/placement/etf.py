@@ -1,0 +1,46 @@
+"""ETF: earliest task first (Hwang, Chow, Anger, Lee 1989): of all ready operations and all devices, the pair that
+can start first; among equals the operation with the longest chain behind it."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from .heft import upward_ranks
+from .partial import Choice, Partial
+
+if TYPE_CHECKING:
+    from .problem import Assignment, Problem
+
+
+def etf(problem: Problem) -> Assignment:
+    """The placement of ETF; ties to the lower number.
+
+    Start times only grow as others are put, so a queue ordered by what they were when last looked at finds the
+    least: what comes out is looked at again, and goes back if it grew.
+    """
+    rank = upward_ranks(problem)
+    partial = Partial(problem)
+    waiting = [len(inputs) for inputs in problem.inputs]
+
+    def entry(op: int) -> tuple[float, float, int, Choice]:
+        choices = [partial.choice(op, device) for device in partial.candidates(op)]
+        first = min(choices, key=lambda choice: (choice.start, choice.finish, choice.device))
+        return first.start, -rank[op], op, first
+
+    ready = [entry(op) for op, count in enumerate(waiting) if not count]
+    heapify(ready)
+    while ready:
+        old = heappop(ready)
+        new = entry(old[2])
+        if ready and new > ready[0]:
+            heappush(ready, new)
+            continue
+        op = new[2]
+        partial.put(op, new[3])
+        for number in problem.outputs[op]:
+            for reader in problem.tensors[number].readers:
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    heappush(ready, entry(reader))
+    return partial.assignment
