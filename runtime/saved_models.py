@@ -7,6 +7,7 @@ tables and the like) runs, with the paths of the assets fed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,15 @@ import numpy as np
 
 from ..graphfmt.errors import Location, Status, TfgError
 from ..graphfmt.graph import endpoint
+from .variables import variables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..graphfmt.checkpoints.statefile import Key
+    from ..graphfmt.graph import Graph
     from ..graphfmt.metagraph import MetaGraph
+    from ..graphfmt.tensors import Array
     from .session import Session
 
 _VARIABLES = Path("variables", "variables")
@@ -45,6 +52,7 @@ def make_ready(session: Session, meta: MetaGraph, folder: Path, *, restore: bool
     assets = _asset_feeds(meta, folder)
     if restore and meta.saver is not None and _has_variables(folder):
         _restore(session, meta, str(folder / _VARIABLES), assets)
+        _complete(session)
     init = initialiser(meta)
     if init is not None:
         session.run(targets=[init], feeds=assets)
@@ -62,7 +70,7 @@ def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
     _restore(session, meta, prefix, {})
 
 
-def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, np.ndarray]) -> None:
+def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, Array]) -> None:
     saver = meta.saver
     if saver is None or not saver.restore_op:
         raise TfgError(
@@ -71,6 +79,32 @@ def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, n
         )
     feeds = {**assets, _name(saver.filename_tensor): _string(prefix)}
     session.run(targets=[endpoint(saver.restore_op).node], feeds=feeds)
+
+
+def _complete(session: Session) -> None:
+    """Gives variables that were not restored the values of their copies. A Keras model written by
+    ``tf.saved_model.save`` computes with variables that nothing restores; what is restored are others, which
+    the graph would initialise from them."""
+    state = session.snapshot()
+    variables = {v.node: v for v in variables_of(session.graph)}
+    found: dict[Key, Mapping[str, Array]] = {}
+    for copy, original in _copies(session.graph):
+        if original in variables and copy in variables and not state.resources.get(variables[original].key):
+            value = state.resources.get(variables[copy].key)
+            if value:
+                found[variables[original].key] = value
+    if found:
+        session.take(replace(state, resources={**state.resources, **found}))
+
+
+def _copies(graph: Graph) -> Iterator[tuple[str, str]]:
+    """The variables that a node assigns the value of another, with that one."""
+    for node in graph.nodes:
+        if node.op == "AssignVariableOp":
+            copy, value = node.data_inputs
+            read = graph[value.node]
+            if read.op == "ReadVariableOp":
+                yield copy.node, read.data_inputs[0].node
 
 
 def initialiser(meta: MetaGraph) -> str | None:
@@ -97,10 +131,10 @@ def _has_variables(folder: Path) -> bool:
     return (folder / f"{_VARIABLES}.index").is_file()
 
 
-def _asset_feeds(meta: MetaGraph, folder: Path) -> dict[str, np.ndarray]:
+def _asset_feeds(meta: MetaGraph, folder: Path) -> dict[str, Array]:
     """The paths of the asset files, by the tensors that take them. Raises INVALID_ARGUMENT for a file that
     does not lie in the folder of assets."""
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Array] = {}
     for tensor, file in meta.assets.items():
         if Path(file).is_absolute() or ".." in Path(file).parts:
             raise TfgError(
@@ -116,7 +150,7 @@ def _name(tensor: str) -> str:
     return str(endpoint(tensor))
 
 
-def _string(text: str) -> np.ndarray:
+def _string(text: str) -> Array:
     found = np.empty((), object)
     found[()] = text.encode("utf-8", "surrogateescape")
     return found
