@@ -17,6 +17,7 @@ from ..graphfmt.errors import Status, TfgError, invalid
 from ..kernels.control_flow_ops import DEAD
 from ..kernels.resources import Variable
 from .scheduler import CONSTANTS, ROOT, Kind, Orders, Run, Scheduler, Tag
+from .straight import Straight
 from .units import Compute, Cut, Given, Single
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Execution:
         self.step = step
         self.constants = values
         self.known: dict[Tag, _Values] = {ROOT: {}}
-        self.scheduler = Scheduler(cut.program)
+        self.scheduler = Straight(cut.program) if cut.is_straight else Scheduler(cut.program)
         self.report = report
         self.ready: deque[Run] = deque()
         self.urgent: deque[Run] = deque()

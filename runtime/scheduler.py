@@ -82,6 +82,16 @@ class Program:
         return found
 
     @cached_property
+    def input_counts(self) -> Sequence[int]:
+        """How many inputs each unit has."""
+        return [len(unit.inputs) for unit in self.units]
+
+    @cached_property
+    def root_runs(self) -> Sequence[Run]:
+        """The instruction to run each unit outside of all loops."""
+        return [Run(number) for number in range(len(self.units))]
+
+    @cached_property
     def enters(self) -> dict[str, int]:
         """How many Enters lead into each frame."""
         found: dict[str, int] = {}

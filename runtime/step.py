@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -81,7 +80,7 @@ class Step:
 
     def part(self, device: str, rendezvous: Rendezvous) -> Step:
         """This step as one of the devices that share it sees it."""
-        own = copy.copy(self)
+        own = self.within(self.iteration)
         own.device = device
         own.records = []
         own._rendezvous = rendezvous
@@ -90,7 +89,9 @@ class Step:
 
     def within(self, iteration: str) -> Step:
         """This step as kernels in an iteration of a loop see it."""
-        own = copy.copy(self)
+        own = Step.__new__(Step)
+        for name in Step.__slots__:
+            setattr(own, name, getattr(self, name))
         own.iteration = iteration
         return own
 

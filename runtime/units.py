@@ -79,13 +79,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Cut:
-    """The units and the program that says how they depend on each other, in the same order; ``urgent`` are the
-    numbers of those that lead to a send, and ``has_work`` is whether a segment waits for nothing but what is fed."""
+    """The units and the program that says how they depend on each other, in the same order.
+
+    ``urgent`` are the numbers of the units that lead to a send; ``has_work`` is whether a segment waits for nothing
+    but what is fed, ``is_straight`` whether there are no branches and loops.
+    """
 
     units: tuple[Compute | Single | Given, ...]
     program: Program
     urgent: frozenset[int] = frozenset()
     has_work: bool = True
+    is_straight: bool = False
     traced: bool = False
 
     @property
@@ -121,7 +125,9 @@ def cut(
         isinstance(unit, Compute) and all(source.unit == 0 for source in shape.inputs)
         for unit, shape in zip(units, program.units)
     )
-    return Cut(units, program, _leading_to(program, cutter.sending()), has_work, traced)
+    urgent = _leading_to(program, cutter.sending())
+    is_straight = not any(line.prepared.op.steers or line.name in mortal for line in lines)
+    return Cut(units, program, urgent, has_work, is_straight, traced)
 
 
 def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:
