@@ -20,6 +20,7 @@ COMMANDS = {
     "ops": "The operations this build knows.",
     "grad": "Add gradients, and an optimizer's update.",
     "place": "Give every node a device.",
+    "partition": "One runnable graph per device.",
     "completion": "Completion for bash, zsh or fish.",
 }
 

@@ -15,7 +15,7 @@ from ...graphfmt.names import did_you_mean
 from ...kernels.kinds import RECVS, SENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ...graphfmt.graph import Graph, Node
 
@@ -160,19 +160,10 @@ def join(parts: Parts) -> Graph:
     Raises the first of ``faults``.
     """
     sent = {pair.receive.name: pair.send.inputs[0] for pair in transfers(parts)}
-    nodes = [
-        _reading_what_is_sent(node, sent)
-        for _, node in parts.nodes
-        if not (_is_send(node) or _is_receive(node))
-    ]
-    graphs = list(parts.graphs.values())
-    functions = {f.name: f for graph in graphs for f in graph.functions}
-    gradients = {name: gradient for graph in graphs for name, gradient in graph.gradients.items()}
-    made = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
-    if all(graph.source is made.source for graph in graphs):
-        return made
-    # From several files: one source cannot tell where all the nodes stand.
-    return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
+    whole = union(parts)
+    return whole.with_nodes(
+        _reading_what_is_sent(node, sent) for node in whole.nodes if not (_is_send(node) or _is_receive(node))
+    )
 
 
 def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
@@ -187,3 +178,36 @@ def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
         else:
             inputs.append(made)
     return node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
+
+
+def union(parts: Parts) -> Graph:
+    """All nodes of the parts in one graph, sends and receives included: one executor can run it, which then
+    exchanges values with itself."""
+    graphs = list(parts.graphs.values())
+    functions = {f.name: f for graph in graphs for f in graph.functions}
+    gradients = {name: gradient for graph in graphs for name, gradient in graph.gradients.items()}
+    nodes = [node for _, node in parts.nodes]
+    made = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
+    if all(graph.source is made.source for graph in graphs):
+        return made
+    # From several files: one source cannot tell where all the nodes stand.
+    return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
+
+
+def sends_for(parts: Parts, names: Iterable[str]) -> list[str]:
+    """The sends without which these nodes would wait for ever."""
+    send_of = {pair.receive.name: pair.send.name for pair in transfers(parts)}
+    index = {node.name: node for _, node in parts.nodes}
+    found: dict[str, None] = {}
+    stack = list(names)
+    seen: set[str] = set()
+    while stack:
+        name = stack.pop()
+        if name in seen or name not in index:
+            continue
+        seen.add(name)
+        stack += [endpoint(text).node for text in index[name].inputs]
+        if name in send_of:
+            found[send_of[name]] = None
+            stack.append(send_of[name])
+    return list(found)

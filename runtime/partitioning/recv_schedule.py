@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...graphfmt.graph import Graph, Node, endpoint
@@ -26,7 +25,7 @@ from ...kernels.inference import topological_order
 from ...kernels.kinds import RECVS
 from ...kernels.library import of_graph
 from ..frames import frames
-from .parts import Parts, transfers
+from .parts import Parts, transfers, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +48,7 @@ def schedule_receives(parts: Parts, cost: Cost = one_each) -> Parts:
     pairs = transfers(parts)
     if not pairs or sum(1 for _ in parts.nodes) > _MOST_NODES:
         return parts
-    whole = _joined(parts, {pair.receive.name: pair.send.name for pair in pairs})
+    whole = _ordered_by_transfers(parts, {pair.receive.name: pair.send.name for pair in pairs})
     after = _Schedule(whole, cost).later()
     graphs = {
         device: graph.with_nodes(
@@ -60,15 +59,12 @@ def schedule_receives(parts: Parts, cost: Cost = one_each) -> Parts:
     return replace(parts, graphs=graphs)
 
 
-def _joined(parts: Parts, send_of: Mapping[str, str]) -> Graph:
+def _ordered_by_transfers(parts: Parts, send_of: Mapping[str, str]) -> Graph:
     """All parts in one graph, in which each receive waits for its send."""
-    nodes = [
-        replace(n, inputs=(*n.inputs, f"^{send_of[n.name]}")) if n.name in send_of else n
-        for _, n in parts.nodes
-    ]
-    first = next(iter(parts.graphs.values()))
-    functions = {f.name: f for f in chain.from_iterable(g.functions for g in parts.graphs.values())}
-    return replace(first, nodes=tuple(nodes), functions=tuple(functions.values()))
+    whole = union(parts)
+    return whole.with_nodes(
+        replace(n, inputs=(*n.inputs, f"^{send_of[n.name]}")) if n.name in send_of else n for n in whole.nodes
+    )
 
 
 @dataclass
