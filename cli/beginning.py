@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..runtime.checkpoints import Series
+    from ..runtime.saved_models import Model
     from ..runtime.session import Session
 
 # ``--restore latest:FOLDER``.
@@ -42,9 +43,11 @@ class Beginning(NamedTuple):
     goal: int | None
 
 
-def begin(session: Session, options: Options, work: Work, crashed: Series | None) -> Beginning:
+def begin(
+    session: Session, options: Options, work: Work, crashed: Series | None, model: Model | None = None
+) -> Beginning:
     """Takes up the newest checkpoint of a run that ``crashed``, the checkpoint to restore or the state; or
-    runs the initialisers where there is nothing yet."""
+    begins with what the ``model`` comes with, and runs the initialisers, where there is nothing yet."""
     for node in options.init:
         _ = session.graph[node.removesuffix(":0").removeprefix("^")]
     source = crashed.newest(console.note) if crashed is not None else None
@@ -54,12 +57,12 @@ def begin(session: Session, options: Options, work: Work, crashed: Series | None
         console.note(f"going on from {source}, step {notes.get('step', 0)}")
         goal = notes.get("until", goal)
     else:
-        notes = _restored(session, options)
+        notes = _restored(session, options, model)
     progress = progress_from(notes, work.batches)
     return _aimed(progress, work, goal)
 
 
-def _restored(session: Session, options: Options) -> Mapping[str, Any]:
+def _restored(session: Session, options: Options, model: Model | None) -> Mapping[str, Any]:
     """The notes of what there is to begin with."""
     state = options.state
     if options.restore is not None:
@@ -73,6 +76,10 @@ def _restored(session: Session, options: Options) -> Mapping[str, Any]:
             return notes
     elif state is not None and state.exists():
         return session.restore(state)
+    if model is not None:
+        from ..runtime.saved_models import make_ready
+
+        make_ready(session, model)
     for node in options.init:
         session.run(targets=[node], timeout=options.timeout)
     return {}

@@ -14,12 +14,13 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.files import write_file
-from ..graphfmt.load import load
+from ..graphfmt.load import is_saved_model, load
 from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
 from ..runtime.session import Session
 from . import console, values
 from .beginning import Beginning, begin
+from .called import signature_option
 from .meter import Meter
 from .options import (
     checkpoint_options,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
+    from ..runtime.saved_models import Model
     from ..runtime.session import Observer
     from ..runtime.trace import Trace
     from .keeping import Keeper
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 @graph_argument
 @work_options
 @feed_options
+@signature_option
 @click.option(
     "--batch",
     metavar="N",
@@ -132,6 +135,7 @@ class _Options(NamedTuple):
     batch: int | None
     shuffle: bool
     seed: int
+    signature: str | None
     steps: int | None
     epochs: int | None
     until_step: int | None
@@ -160,22 +164,27 @@ class _Run:
 
     path: str
     options: _Options
+    # The fetches by the names that they were asked for.
+    labels: tuple[str, ...] = ()
     fed: tuple[str, ...] = ()
     saved: list[list[Any]] = field(default_factory=list[list[Any]])
     interrupted: bool = False
 
     def execute(self) -> None:
-        options = self.options
         self._check()
-        given = values.parse_feeds(options.feeds, options.archives)
+        model = self._model()
+        given = self._called(model, values.parse_feeds(self.options.feeds, self.options.archives))
+        options = self.options
         session = Session(
-            load(self.path), log=console.note, compile_control_flow=not options.no_compile_loops
+            model.meta.graph if model is not None else load(self.path),
+            log=console.note,
+            compile_control_flow=not options.no_compile_loops,
         )
         work = self._work(session, given)
         self._check_state(session)
         keeper = self._keeper()
         crashed = keeper.series if keeper is not None and keeper.is_restart else None
-        start = begin(session, options, work, crashed)
+        start = begin(session, options, work, crashed, model)
         work = start.work
         trace = _trace() if options.trace or options.profile else None
         last, now = None, start.progress
@@ -197,7 +206,7 @@ class _Run:
             raise console.UsageError("--shuffle shuffles batches, so it needs --batch")
         if options.epochs is not None and options.batch is None:
             raise console.UsageError("--epochs counts passes over batches, so it needs --batch")
-        if options.output is not None:
+        if options.output is not None and not options.signature:
             if not options.fetches:
                 raise console.UsageError("-o saves what is fetched", hint="add --fetch NAME")
             arrays.check_output(options.output, set(options.fetches))
@@ -209,6 +218,29 @@ class _Run:
             raise console.UsageError("two results are to be written to one file")
         for path in written:
             _check_place(path)
+
+    def _model(self) -> Model | None:
+        """The model, where the graph comes with more than itself."""
+        if not is_saved_model(self.path) and Path(self.path).suffix != ".meta":
+            return None
+        from ..runtime.saved_models import open_model
+
+        return open_model(self.path)
+
+    def _called(self, model: Model | None, given: dict[str, values.FeedValue]) -> dict[str, values.FeedValue]:
+        """Takes the names of the signature for those of the graph; gives the feeds."""
+        options = self.options
+        self.labels = options.fetches
+        if options.signature is None:
+            return given
+        from .called import by_signature
+
+        called = by_signature(options.signature, self.path, model, options.fetches, given, options.targets)
+        self.labels = called.labels
+        self.options = options._replace(fetches=called.fetches)
+        if options.output is not None:
+            arrays.check_output(options.output, set(called.labels))
+        return called.feeds
 
     def _keeper(self) -> Keeper | None:
         # Few runs write checkpoints; the others start without the machinery.
@@ -270,7 +302,7 @@ class _Run:
                 if self.options.output is not None:
                     self.saved.append(result.values)
                 if self.options.as_json:
-                    names = _of_worker(self.options.fetches, result.worker)
+                    names = _of_worker(self.labels, result.worker)
                     print_steps_json(result.progress.step, names, result.values)
                 if meter is not None:
                     meter.update(result)
@@ -307,9 +339,9 @@ class _Run:
     def _report(self, last: Result | None, work: Work) -> None:
         options = self.options
         if options.output is not None and self.saved:
-            arrays.save(options.output, _stacked(options.fetches, self.saved))
+            arrays.save(options.output, _stacked(self.labels, self.saved))
         elif last is not None and not options.as_json:
-            print_step(_of_worker(options.fetches, last.worker), last.values)
+            print_step(_of_worker(self.labels, last.worker), last.values)
 
     def _write_trace(self, trace: Trace) -> None:
         if self.options.trace is not None:

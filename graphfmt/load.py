@@ -35,7 +35,7 @@ def load(path: str | Path) -> Graph:
 
     Raises NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (with line and column in a text) or DATA_LOSS.
     """
-    if _is_model(path):
+    if is_saved_model(path):
         return _serving(load_saved_model(path), path).graph
     if Path(path).suffix == ".meta" and str(path) != STANDARD:
         return load_metagraph(path).graph
@@ -65,7 +65,7 @@ def load_metagraph(path: str | Path) -> MetaGraph:
     """The MetaGraphDef in a file, or of a SavedModel folder the one that is for serving."""
     from . import metagraph
 
-    if _is_model(path):
+    if is_saved_model(path):
         return _serving(load_saved_model(path), path)
     data, name = read_file(path)
     if _looks_binary(data):
@@ -99,7 +99,8 @@ def save(graph: Graph, path: str | Path) -> None:
         write_file(path, write_graph(graph).encode())
 
 
-def _is_model(path: str | Path) -> bool:
+def is_saved_model(path: str | Path) -> bool:
+    """Whether a path is a SavedModel's folder, or the file in it."""
     if str(path) == STANDARD:
         return False
     try:

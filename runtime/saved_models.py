@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..graphfmt.errors import Location, Status, TfgError
 from ..graphfmt.graph import endpoint
+from ..graphfmt.load import is_saved_model, load_metagraph
 from .variables import variables_of
 
 if TYPE_CHECKING:
@@ -33,24 +34,34 @@ _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
-def folder_of(path: str | Path) -> Path:
-    """The folder of a SavedModel, of which the file in it may be given."""
-    found = Path(path)
-    return found if found.is_dir() else found.parent
+class Model(NamedTuple):
+    """A MetaGraph with the SavedModel's folder that it comes from, None for one that stands by itself."""
+
+    meta: MetaGraph
+    folder: Path | None
 
 
-def make_ready(session: Session, meta: MetaGraph, folder: Path, *, restore: bool = True) -> None:
-    """Restores the variables that lie in a SavedModel's folder and runs its initialiser.
+def open_model(path: str | Path) -> Model | None:
+    """The model that a SavedModel's folder or a MetaGraph's file holds; None for a file that is neither by its
+    name. Raises what reading it raises."""
+    if is_saved_model(path):
+        found = Path(path)
+        return Model(load_metagraph(path), found if found.is_dir() else found.parent)
+    return Model(load_metagraph(path), None) if Path(path).suffix == ".meta" else None
 
-    Args:
-        session: of the graph of ``meta``.
-        restore: whether the variables are to be restored; if not, they have their values already.
+
+def make_ready(session: Session, model: Model) -> None:
+    """Restores the variables that lie in a SavedModel's folder and runs its initialiser. Of a MetaGraph that
+    stands by itself nothing is known but the graph.
 
     Raises what the graph's own operations raise, UNIMPLEMENTED or NOT_FOUND naming one that this build does
     not know.
     """
+    meta, folder = model
+    if folder is None:
+        return
     assets = _asset_feeds(meta, folder)
-    if restore and meta.saver is not None and _has_variables(folder):
+    if meta.saver is not None and _has_variables(folder):
         _restore(session, meta, str(folder / _VARIABLES), assets)
         _complete(session)
     init = initialiser(meta)
