@@ -153,9 +153,17 @@ class _Constrainer:
         if len(wishes) == 1:
             return wishes[0]
         by = tuple([node for wish in wishes for node in wish.by])
-        hard = self._merged([wish.hard for wish in wishes], wishes)
-        asked = [wish.asked for wish in wishes]
-        return _Wish(hard, self._agreed(asked, hard, wishes) if soft else self._merged(asked, wishes), by)
+        hard, asked = [wish.hard for wish in wishes], [wish.asked for wish in wishes]
+        if not soft:
+            return _Wish(self._merged(hard, wishes), self._merged(asked, wishes), by)
+        kept = self._agreed(hard, wishes)
+        whole = self._agreed(asked, wishes, kept)
+        if not all(name.matches(whole) for name in asked):
+            first = by[0].name
+            self._notes.append(
+                f"those who must be with {first!r} ask for different devices; '{whole}' is kept"
+            )
+        return _Wish(kept, whole, by)
 
     def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_Wish]) -> DeviceName:
         """All of the names in one, each of the wish at its place."""
@@ -167,8 +175,10 @@ class _Constrainer:
                 raise self._contradiction(whole, wishes[:number], wishes[number]) from None
         return whole
 
-    def _agreed(self, names: Sequence[DeviceName], hard: DeviceName, wishes: Sequence[_Wish]) -> DeviceName:
-        """All of the names in one, less the types and ids that they differ in, except for those of ``hard``."""
+    def _agreed(
+        self, names: Sequence[DeviceName], wishes: Sequence[_Wish], kept: DeviceName = ANY
+    ) -> DeviceName:
+        """All of the names in one, less the types and ids that they differ in, except for what is ``kept``."""
         types = {name.type for name in names if name.type is not None}
         ids = {name.id for name in names if name.id is not None}
         whole = self._merged([name._replace(type=None, id=None) for name in names], wishes)
@@ -176,12 +186,7 @@ class _Constrainer:
             whole = whole._replace(type=next(iter(types), None))
             if len(ids) < 2:
                 return whole._replace(id=next(iter(ids), None))
-        whole = DeviceName._make(mine if theirs is None else theirs for mine, theirs in zip(whole, hard))
-        first = wishes[0].by[0].name
-        self._notes.append(
-            f"the nodes that must be with {first!r} ask for different devices; '{whole}' is kept"
-        )
-        return whole
+        return DeviceName._make(mine if theirs is None else theirs for mine, theirs in zip(whole, kept))
 
     def _request(self, node: Node) -> DeviceName:
         try:
