@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from .bounds import lower_bounds
 from .coarsen import coarsen
 from .pipeline import order_of_groups
 from .simulator import Schedule, excess, score, simulate
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from .problem import Assignment, Problem
 
 # Operations simulated altogether where no time is given: some seconds.
-DEFAULT_EFFORT = 600_000
+EFFORT = 600_000
 # The most simulations at each level where no time is given.
-MOST_ROUNDS = 4000
+MOST_ROUNDS = 2000
 COARSE_OPERATIONS = 300
 # The share of the effort that goes to the coarse problem.
 _COARSE_SHARE = 0.6
@@ -36,15 +37,16 @@ _WARMTH = 0.02
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on: for so many seconds, or, if None, for a fixed effort."""
+    """How long a search goes on: for so many seconds, or, if None, until so many operations are simulated."""
 
     seconds: float | None = None
+    effort: int = EFFORT
 
     def rounds(self, problem: Problem, share: float) -> int | None:
         """How many simulations of a problem that is; None where time decides."""
         if self.seconds is not None:
             return None
-        return min(MOST_ROUNDS, int(share * DEFAULT_EFFORT / max(len(problem.group), 1)) + 1)
+        return min(MOST_ROUNDS, int(share * self.effort / max(len(problem.group), 1)) + 1)
 
 
 def search(
@@ -85,6 +87,8 @@ class _Annealer:
         self._orders = [order_of_groups(problem, folded=folded) for folded in (False, True)]
         self._rank = [_inverse(order) for order in self._orders]
         self._near = _neighbours(problem)
+        # What cannot be improved any more.
+        self._least = (0.0, lower_bounds(problem).best * (1 + 1e-9), 0)
         self._movable = [g for g, devices in enumerate(problem.feasible) if len(devices) > 1]
 
     def run(self, start: Assignment, rounds: int | None, deadline: float | None) -> Assignment:
@@ -95,7 +99,7 @@ class _Annealer:
         energy = self._energy(schedule)
         began = time.monotonic()
         turn = 0
-        while self._movable:
+        while self._movable and best_score > self._least:
             if deadline is not None:
                 done = (time.monotonic() - began) / max(deadline - began, 1e-9)
             else:
