@@ -64,7 +64,7 @@ def _write(path: str, tensors: Sequence[Tensor]) -> None:
         if whole[tensor.name] > 1 or (tensor.part is not None and whole[tensor.name]):
             raise invalid(f"Adding duplicate key: {tensor.name}")
     _make_folder(path)
-    write_checkpoint(Path(path), tensors)
+    write_checkpoint(path, tensors)
 
 
 def _make_folder(path: str) -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..graphfmt.checkpoints.entries import Tensor
-from ..graphfmt.checkpoints.open import merge_bundles, open_checkpoint, write_checkpoint
+from ..graphfmt.checkpoints.merge import merge_bundles
+from ..graphfmt.checkpoints.open import HDF5_SUFFIX, open_checkpoint, write_checkpoint
 from ..graphfmt.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..graphfmt.checkpoints.entries import Reader
-
-HDF5 = ".h5"
 
 
 def merge(
@@ -29,28 +28,33 @@ def merge(
 
     Raises INVALID_ARGUMENT where a shard is missing or none is there.
     """
+    if not any(path.endswith(HDF5_SUFFIX) for path in (*prefixes, destination)):
+        merge_bundles(
+            prefixes,
+            destination,
+            delete_old_dirs=delete_old_dirs,
+            allow_missing_files=allow_missing_files,
+        )
+        return
     found = [prefix for prefix in prefixes if _exists(prefix)]
     missing = [prefix for prefix in prefixes if prefix not in found]
     if missing and not allow_missing_files:
         raise invalid(f"allow_missing_files was set to false and {', '.join(missing)} did not exist.")
     if not found:
         raise invalid("there is no checkpoint to merge")
-    if any(path.endswith(HDF5) for path in (*found, destination)):
-        _rewrite(found, destination)
-    else:
-        merge_bundles(found, destination)
+    _rewrite(found, destination)
     if delete_old_dirs:
         _remove_folders(found, destination)
 
 
 def _exists(prefix: str) -> bool:
-    return Path(prefix if prefix.endswith(HDF5) else f"{prefix}.index").is_file()
+    return Path(prefix if prefix.endswith(HDF5_SUFFIX) else f"{prefix}.index").is_file()
 
 
 def _rewrite(prefixes: Sequence[str], destination: str) -> None:
     with ExitStack() as stack:
         readers = [stack.enter_context(open_checkpoint(prefix)) for prefix in prefixes]
-        write_checkpoint(Path(destination), [tensor for reader in readers for tensor in _tensors(reader)])
+        write_checkpoint(destination, (tensor for reader in readers for tensor in _tensors(reader)))
     for prefix in prefixes:
         _remove(prefix)
 

@@ -44,7 +44,7 @@ def read_tensors(
     """
     with open_checkpoint(path) as reader:
         entries = reader.entries
-        missing = [name for name in names if name not in entries]
+        missing = list(dict.fromkeys(name for name in names if name not in entries))
         if missing:
             raise _missing(missing, reader)
         _check_types(path, names, wanted, [entries[name] for name in names])
