@@ -6,33 +6,48 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..graphfmt.load import load
+from ..graphfmt.load import is_saved_model, load
 from ..graphfmt.names import counted
 from ..runtime.summary import Entry, Summary, human_bytes, summarize
-from .console import plain, print_json
+from .console import UsageError, plain, print_json
 from .options import common, graph_argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graphfmt.graph import Graph
+    from ..runtime.signatures import Call
 
 
 @click.command("show")
 @graph_argument
+@click.option("--signature", metavar="NAME", help="Only this signature of a SavedModel or MetaGraph.")
 @common
-def command(graph: str, as_json: bool, verbose: int) -> None:
+def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> None:
     """Tell what is inside GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of
     parameters, and a line that runs it."""
-    loaded = load(graph)
+    loaded, calls = _loaded(graph, signature)
     summary = summarize(loaded)
     if as_json:
-        print_json(_fields(graph, loaded, summary))
+        print_json(_fields(graph, loaded, summary, calls))
     else:
-        _print(graph, loaded, summary)
+        _print(graph, loaded, summary, calls)
 
 
-def _fields(path: str, graph: Graph, summary: Summary) -> dict[str, Any]:
+def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[Call]]:
+    """The graph, and its signatures."""
+    if not is_saved_model(path) and not path.endswith(".meta"):
+        if signature is not None:
+            raise UsageError(f"{plain(path)} is only a graph, which has no signatures")
+        return load(path), ()
+    from ..graphfmt.load import load_metagraph
+    from .signature_lines import chosen
+
+    meta = load_metagraph(path)
+    return meta.graph, chosen(meta, signature)
+
+
+def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "file": path,
         "nodes": summary.nodes,
@@ -44,8 +59,17 @@ def _fields(path: str, graph: Graph, summary: Summary) -> dict[str, Any]:
         "parameters": summary.parameters,
         "ops": dict(summary.ops),
         "functions": list(summary.functions),
+        "signatures": _signature_fields(path, calls),
         "run": run_line(path, summary),
     }
+
+
+def _signature_fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
+    if not calls:
+        return {}
+    from .signature_lines import fields
+
+    return fields(path, calls)
 
 
 def _entry_fields(entry: Entry) -> dict[str, Any]:
@@ -58,7 +82,7 @@ def _entry_fields(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _print(path: str, graph: Graph, summary: Summary) -> None:
+def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> None:
     click.echo(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
     _section("inputs", [(e.name, _typed(e)) for e in summary.inputs])
     _section("outputs", [(e.name, _typed(e), e.op) for e in summary.outputs])
@@ -69,6 +93,11 @@ def _print(path: str, graph: Graph, summary: Summary) -> None:
         click.echo(f"  {summary.parameters:,} parameters, {human_bytes(total)}")
     _section("functions", [(name,) for name in summary.functions])
     _section("operations", [(op, str(count)) for op, count in summary.ops.items()])
+    if calls:
+        from .signature_lines import print_signatures
+
+        print_signatures(path, calls)
+        return
     line = run_line(path, summary)
     if line is not None:
         click.echo(f"\nrun it:\n  {plain(line)}")
