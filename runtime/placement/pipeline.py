@@ -34,6 +34,8 @@ def pipeline(problem: Problem) -> Assignment:
 
 def pipelines(problem: Problem) -> list[Assignment]:
     """All four: unfolded and folded, each for little traffic and for equal work."""
+    if not problem.group:
+        return [[]]
     return [
         _stages(problem, _pieces(problem, _positions(problem, folded=folded)), balanced=balanced)
         for folded in (False, True)
@@ -122,7 +124,9 @@ def _pieces(problem: Problem, position: list[float]) -> _Pieces:
     seconds = problem.group_seconds * allowed
     persistent = np.asarray(problem.group_persistent, np.float64)
     held = np.zeros(groups)
-    np.add.at(held, np.asarray(problem.group)[problem.tensor_table.producer], problem.tensor_table.held)
+    np.add.at(
+        held, np.asarray(problem.group, np.intp)[problem.tensor_table.producer], problem.tensor_table.held
+    )
     held *= _live_share(problem)
     weight = np.full(groups, 1e-3 / max(groups, 1))
     for part in (seconds.mean(axis=1), persistent + held):

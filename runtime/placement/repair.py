@@ -29,6 +29,37 @@ class _Move(NamedTuple):
 
 def repair(problem: Problem, assignment: Assignment) -> Assignment:
     """The assignment if it fits; else one that fits, or the one that is least over the limits of those found."""
+    best = _relieved(problem, assignment)
+    if not excess(problem, simulate(problem, best)):
+        return best
+    return min(best, _relieved(problem, _packed(problem)), key=lambda a: score(problem, simulate(problem, a)))
+
+
+def _packed(problem: Problem) -> Assignment:
+    """Variables and constants, the largest first, each where most room is left; all else where most of its
+    inputs are."""
+    room = list(problem.limits)
+    assignment: Assignment = [-1] * len(problem.feasible)
+    for group in sorted(range(len(assignment)), key=lambda g: -problem.group_persistent[g]):
+        if problem.group_persistent[group]:
+            device = max(problem.feasible[group], key=lambda d: (room[d], -d))
+            assignment[group] = device
+            room[device] -= problem.group_persistent[group]
+    for op, group in enumerate(problem.group):
+        if assignment[group] >= 0:
+            continue
+        near = dict.fromkeys(problem.feasible[group], 0)
+        for number in problem.inputs[op]:
+            tensor = problem.tensors[number]
+            source = assignment[problem.group[tensor.producer]]
+            if source in near:
+                near[source] += tensor.size
+        assignment[group] = max(near, key=lambda d: (near[d], room[d], -d))
+    return assignment
+
+
+def _relieved(problem: Problem, assignment: Assignment) -> Assignment:
+    """The best that is found by moving groups off full devices."""
     best, best_score = assignment, None
     current = list(assignment)
     for _ in range(ROUNDS):
@@ -78,7 +109,7 @@ def _load(problem: Problem, schedule: Schedule, device: int) -> np.ndarray:
     level = np.cumsum(np.concatenate([-bytes, bytes])[order])
     moment = when[order][int(level.argmax())]
     alive = (start <= moment) & (moment < finish)
-    owner = np.asarray(problem.group)[problem.tensor_table.producer[there.tensor[mine][alive]]]
+    owner = np.asarray(problem.group, np.intp)[problem.tensor_table.producer[there.tensor[mine][alive]]]
     np.add.at(load, owner, bytes[alive])
     return load
 

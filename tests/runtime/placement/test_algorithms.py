@@ -82,7 +82,9 @@ def test_variables_that_fill_a_device_each_go_to_one_each(placer: Placer) -> Non
 def test_repair_moves_what_is_cheapest_to_move() -> None:
     """Of two variables, the one that shares little with the rest goes."""
     problem = chain(1, 1, 1, size=50, persistent=[0, 10, 10], limits=[115.0, 200.0])
-    problem = replace(problem, tensors=[Tensor(0, 50, 50, (1,)), Tensor(1, 50, 50, ()), Tensor(1, 1, 1, (2,))])
+    problem = replace(
+        problem, tensors=[Tensor(0, 50, 50, (1,)), Tensor(1, 50, 50, ()), Tensor(1, 1, 1, (2,))]
+    )
     assert repair(problem, [0, 0, 0]) == [0, 0, 1]
 
 
