@@ -179,7 +179,8 @@ def build(
 
     Args:
         functions: the library that nodes call functions of.
-        given: for the body of a function, what is known of its fed placeholders; it may fetch resources too.
+        given: for the body of a function, what is known of its fed placeholders; it may fetch resources too. For
+            a part, what is known of its receives.
         compiled: whether loops and branches that are well formed run as Python's own.
         mortal: for the part of a graph that one device runs, the names of its sends and receives whose values may
             be dead. Its plan is always one of units, and its loops need not be whole.
@@ -202,7 +203,7 @@ def _build(
     frames = _frames(pruned, is_whole=not is_part)
     prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
-    for name, fetch in zip(asked.fetches, pruned.fetches) if given is None else ():
+    for name, fetch in zip(asked.fetches, pruned.fetches) if given is None or is_part else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
     feeds = tuple(feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments))
     fed = {name for name in pruned.arguments if name is not None}

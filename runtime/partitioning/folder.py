@@ -16,7 +16,7 @@ from ...graphfmt.files import read_file, refused
 from ...graphfmt.load import load
 from ...graphfmt.textwriter import write_graph
 from . import manifest
-from .parts import Parts, faults
+from .parts import Parts, informed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -121,15 +121,12 @@ def read_parts(folder: str | Path) -> Parts:
 
     Raises:
         TfgError: NOT_FOUND for a file that is missing; INVALID_ARGUMENT, with file, line and node, for what
-            ``parts.faults`` finds; what ``load`` raises.
+            ``parts.faults`` finds, and for what inference does; what ``load`` raises.
     """
     path = Path(folder) / MANIFEST
     listed = manifest.entries(*read_file(path))
     graphs = {entry.device: load(_existing(Path(folder) / entry.file, path)) for entry in listed}
-    parts = Parts(dict(sorted(graphs.items())))
-    for fault in faults(parts):
-        raise fault
-    return parts
+    return informed(Parts(dict(sorted(graphs.items()))))
 
 
 def _existing(file: Path, listed_in: Path) -> Path:

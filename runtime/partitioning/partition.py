@@ -22,10 +22,11 @@ from .parts import Parts
 from .wire import cast, narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...graphfmt.attributes import AttrValue
     from ...graphfmt.dtypes import DType
+    from ...kernels.facts import Fact
 
 _NO_INCARNATIONS: Mapping[str, int] = {}
 
@@ -64,7 +65,8 @@ def _by_name(graph: Graph) -> Graph:
 
 @dataclass
 class _Cutter:
-    """``arrivals`` is what readers of each crossing read instead; ``made`` are the nodes of each part."""
+    """``arrivals`` is what readers of each crossing read instead; ``made`` are the nodes of each part, and
+    ``received`` what is known of its receives."""
 
     placed: Placed
     loops: ControlLoops
@@ -72,6 +74,7 @@ class _Cutter:
     incarnations: Mapping[str, int]
     arrivals: dict[Crossing, str] = field(default_factory=dict[Crossing, str])
     made: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
+    received: dict[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"])
 
     def __post_init__(self) -> None:
         self._taken = set(self.placed.graph.index)
@@ -85,7 +88,8 @@ class _Cutter:
             self._carry(crossing, number, found[crossing])
         for node in self.placed.graph.nodes:
             self._add(self._rewired(node))
-        return Parts({device: self._part(nodes) for device, nodes in self.made.items()})
+        graphs = {device: self._part(nodes) for device, nodes in self.made.items()}
+        return Parts(graphs, self.received)
 
     def _part(self, nodes: Iterable[Node]) -> Graph:
         part = _by_name(self.placed.graph.with_nodes(nodes))
@@ -131,6 +135,8 @@ class _Cutter:
         trigger = self.loops.trigger(crossing)
         received = self._add(Node(self._name(f"{stem}/_recv_{number}"), kind, trigger, attrs, target))
         wanted = self._type(crossing)
+        if wanted is dtype and not crossing.is_control:
+            self.received[received] = (self._fact(crossing)._replace(dtype=dtype),)
         if crossing.is_control:
             name = self._name(f"{stem}/_after_{number}")
             return self._add(Node(name, "Identity", (received,), {"T": dtype}, target))
@@ -145,14 +151,15 @@ class _Cutter:
             yield f"^{name}" if here else f"^{self.arrivals[Crossing(name, CONTROL, home)]}"
 
     def _type(self, crossing: Crossing) -> DType:
-        if crossing.is_control:
-            return dtypes.float32
-        return self.placed.facts[crossing.source][crossing.port].dtype.base
+        return dtypes.float32 if crossing.is_control else self._fact(crossing).dtype.base
+
+    def _fact(self, crossing: Crossing) -> Fact:
+        return self.placed.facts[crossing.source][crossing.port]
 
     def _shape(self, crossing: Crossing) -> dict[str, AttrValue]:
         if crossing.is_control:
             return {SHAPES_ATTR: (NOTHING.shape,)}
-        shape = self.placed.facts[crossing.source][crossing.port].shape
+        shape = self._fact(crossing).shape
         return {} if shape.dims is None else {SHAPES_ATTR: (shape,)}
 
     def _attrs(self, crossing: Crossing, number: int, home: str, reader: str) -> dict[str, AttrValue]:

@@ -6,25 +6,29 @@ by hand, so the pairs are looked for anew: what would make a step wait for ever 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.graph import Endpoint, endpoint
 from ...graphfmt.names import did_you_mean
+from ...kernels.inference import infer_graph
 from ...kernels.kinds import RECVS, SENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...graphfmt.graph import Graph, Node
+    from ...kernels.facts import Fact
 
 
 @dataclass(frozen=True)
 class Parts:
-    """One graph per device, under the device's full name."""
+    """One graph per device, under the device's full name. ``received`` is what is known of the value of each
+    receive, as far as the whole graph told: kernels that know as much as they did there give the same bits."""
 
     graphs: Mapping[str, Graph]
+    received: Mapping[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"], compare=False)
 
     @property
     def nodes(self) -> Iterator[tuple[str, Node]]:
@@ -192,6 +196,20 @@ def union(parts: Parts) -> Graph:
         return made
     # From several files: one source cannot tell where all the nodes stand.
     return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
+
+
+def informed(parts: Parts) -> Parts:
+    """The parts with what is known of their receives, worked out from all of them together. Raises the first of
+    ``faults``, and what inference finds at fault."""
+    facts = infer_graph(join(parts))
+    received = {pair.receive.name: _sent(facts, pair.send) for pair in transfers(parts)}
+    return replace(parts, received=received)
+
+
+def _sent(facts: Mapping[str, Sequence[Fact]], send: Node) -> Sequence[Fact]:
+    source = endpoint(send.inputs[0])
+    fact = facts[source.node][source.port]
+    return (fact._replace(dtype=fact.dtype.base),)
 
 
 def sends_for(parts: Parts, names: Iterable[str]) -> list[str]:

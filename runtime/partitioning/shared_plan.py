@@ -94,7 +94,7 @@ def build(
         sends = [node.name for node in part.nodes if node.op in SENDS]
         arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
         wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
-        found = build_part(part, wanted, mortal=mortal)
+        found = build_part(part, wanted, mortal=mortal, given=parts.received)
         places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
         feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
         made.append(Part(device, found, tuple(i for i, _ in arguments)))
