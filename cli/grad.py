@@ -8,7 +8,7 @@ import click
 
 from ..graphfmt.load import load, save
 from .console import UsageError, note, plain, print_json
-from .options import common, graph_argument, output_option
+from .options import common, graph_argument, output_option, pin_option, pinned
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Give each replica a training step of its own, replica_0/train and so on, on the whole batch.",
 )
+@pin_option
 @output_option
 @common
 def command(
@@ -48,6 +49,7 @@ def command(
     optimizer: str | None,
     replicas: str | None,
     asynchronous: bool,
+    pins: tuple[str, ...],
     output: str,
     as_json: bool,
     verbose: int,
@@ -61,7 +63,7 @@ def command(
     The gradient of NAME is called grad/NAME; that of a table that is gathered from has grad/NAME/values and
     grad/NAME/indices. With an optimizer there are also its slots, the target `train`, and the target `init`.
     """
-    loaded = load(graph)
+    loaded = pinned(load(graph), pins)
     if replicas is None:
         if asynchronous:
             raise UsageError("--asynchronous is about replicas, so it needs --replicas")

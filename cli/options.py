@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from ..graphfmt.graph import Graph
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,6 +94,14 @@ state_option = click.option(
     help="Keep variables and all other state here between commands.",
 )
 
+pin_option = click.option(
+    "--pin",
+    "pins",
+    metavar="GLOB=DEVICE",
+    multiple=True,
+    help="Nodes of these names ask for this device ('hidden/*=/device:CPU:1'); repeatable, the last one counts.",
+)
+
 checkpoint_options = group(
     click.option(
         "--restore",
@@ -126,6 +137,23 @@ checkpoint_options = group(
         help="When the run crashes, go on from the newest checkpoint that verifies, at most N times.",
     ),
 )
+
+
+def pinned(graph: Graph, pins: tuple[str, ...]) -> Graph:
+    """A graph with what ``--pin`` says."""
+    if not pins:
+        return graph
+    from ..runtime.placement.pins import parse_pin, pin
+
+    return pin(graph, map(parse_pin, pins))
+
+
+def once(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """For an option declared as one of several values: the only one. Given twice it is a slip, and whichever
+    was taken might be the wrong one."""
+    if len(values) > 1:
+        raise click.UsageError(f"{option.opts[0]} is given twice: {values[0]!r} and {values[1]!r}", context)
+    return values[0] if values else None
 
 
 def common(command: F) -> F:

@@ -11,7 +11,7 @@ from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
 from ..runtime.summary import human_bytes
 from .console import UsageError, note, plain, print_json
-from .options import common, devices_option, graph_argument, soft_option, work_options
+from .options import common, devices_option, graph_argument, pin_option, pinned, soft_option, work_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +47,7 @@ _EVERY_NODE = "*"
     help="What open dimensions are taken to be.",
 )
 @work_options
+@pin_option
 @soft_option
 @click.option(
     "--explain",
@@ -66,6 +67,7 @@ def command(
     batch: int,
     fetches: tuple[str, ...],
     targets: tuple[str, ...],
+    pins: tuple[str, ...],
     soft: bool,
     explain: str | None,
     as_json: bool,
@@ -89,7 +91,7 @@ def command(
     if output == "-" and as_json:
         raise UsageError("-o - and --json both ask for standard output")
     placement = place(
-        load(graph),
+        pinned(load(graph), pins),
         parse_devices(devices),
         "best" if algorithm == "all" else algorithm,
         costs=read_costs(costs) if costs else None,

@@ -264,7 +264,9 @@ class _Training:
 
     def hyperparameter(self, name: str, dtype: DType) -> Tensor:
         if name in self.powers:
-            return self.g.cast(self.powers[name].read(), dtype)
+            with self.powers[name].beside():
+                value = self.powers[name].read()
+            return self.g.cast(value, dtype)
         return self.constant(self.method.inputs.get(name, name), dtype)
 
     def update(self, var: State, slots: Mapping[str, State], dy: Gradient) -> Tensor | str:
