@@ -14,10 +14,9 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.files import write_file
-from ..graphfmt.load import is_saved_model, load
+from ..graphfmt.load import is_saved_model
 from ..runtime import arrays, batches, runner
 from ..runtime.runner import Progress, Result, Work
-from ..runtime.session import Session
 from . import console, values
 from .beginning import Beginning, begin
 from .called import signature_option
@@ -32,13 +31,14 @@ from .options import (
     work_options,
 )
 from .report import print_step, print_steps_json
+from .sessions import holds_parts, open_session, session_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
     from ..runtime.saved_models import Model
-    from ..runtime.session import Observer
+    from ..runtime.session import Observer, Session
     from ..runtime.trace import Trace
     from .keeping import Keeper
 
@@ -101,11 +101,7 @@ if TYPE_CHECKING:
     help="Write what every node took, for Chrome's or Perfetto's viewer.",
 )
 @click.option("--profile", is_flag=True, help="Print what every kind of operation took.")
-@click.option(
-    "--no-compile-loops",
-    is_flag=True,
-    help="Run loops and branches node by node: the same results, more slowly.",
-)
+@session_options
 @common
 def command(graph: str, **options: Any) -> None:
     """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.
@@ -153,6 +149,9 @@ class _Options(NamedTuple):
     timeout: float | None
     trace: Path | None
     profile: bool
+    devices: str | None
+    threads_per_device: int | None
+    wire: str | None
     no_compile_loops: bool
     as_json: bool
     verbose: int
@@ -175,11 +174,7 @@ class _Run:
         model = self._model()
         given = self._called(model, values.parse_feeds(self.options.feeds, self.options.archives))
         options = self.options
-        session = Session(
-            model.meta.graph if model is not None else load(self.path),
-            log=console.note,
-            compile_control_flow=not options.no_compile_loops,
-        )
+        session = open_session(self.path, model.meta.graph if model is not None else None, options)
         work = self._work(session, given)
         self._check_state(session)
         keeper = self._keeper()
@@ -222,6 +217,8 @@ class _Run:
     def _model(self) -> Model | None:
         """The model, where the graph comes with more than itself."""
         if not is_saved_model(self.path) and Path(self.path).suffix != ".meta":
+            return None
+        if holds_parts(self.path):
             return None
         from ..runtime.saved_models import open_model
 

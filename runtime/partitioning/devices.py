@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
 from ..placement.machine import parse_devices
 from ..prune import Signature, prune
@@ -18,12 +19,28 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ..placement.machine import Machine
     from ..plan import Plan
+    from .parts import Parts
     from .shared_plan import SharedPlan
 
 
 def of(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
     """The devices that a session was asked to run on; see ``Session``."""
     return Devices(graph, parse_devices(spec) if isinstance(spec, str) else spec, threads, wire)
+
+
+def devices_of(parts: Parts) -> str:
+    """What has to be asked for to run parts where they are placed. Raises INVALID_ARGUMENT for a part whose
+    device is not a CPU of this process."""
+    most = 0
+    for name in parts.graphs:
+        device = parse_device(name)
+        if device.type != "CPU" or device.id is None or device._replace(type="CPU", id=0) != _FIRST:
+            raise invalid(f"there is a part for {name}, which this machine does not have: only CPU devices")
+        most = max(most, device.id + 1)
+    return f"cpu:{most}"
+
+
+_FIRST = LOCAL_TASK._replace(type="CPU", id=0)
 
 
 class Devices:
