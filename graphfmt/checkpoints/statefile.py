@@ -1,38 +1,41 @@
-"""State files: everything a session needs to go on, in one HDF5 file that proves itself.
+"""State files: everything a session needs to go on, or any tensors by name, in one HDF5 file that proves itself.
 
-Layout: a resource's arrays lie under ``/<kind>/<container>/<name>:<field>``; a variable ``hidden/w`` of the
-default container is the dataset ``/Variable/hidden/w:value``. Every dataset carries its TensorFlow dtype and
-a checksum, and the root a commit record over all of them, written last: a copy that was cut short is found
-out.
+Any program that reads HDF5 finds a variable as the dataset of its own name (see ``paths``), with attributes that say
+its dtype, shape and checksum. tfg itself reads by its commit record (see ``record``), which covers every byte.
 
-A file is written under another name, flushed to the disk, read again and verified, and only then renamed:
-whatever happens, the old state or the new one is there.
+A file is written under another name, read again and verified, flushed to the disk, and only then renamed: whatever
+happens, the old state or the new one is there.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import zlib
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
-from ..errors import Location, Status, TfgError
+from ..errors import Location, Status, TfgError, invalid
 from ..files import check_writable, refused, written
-from .hdf5 import reason
+from . import pieces
+from .deferred import Deferred
+from .forms import Form, form_of
+from .paths import VALUE, VARIABLE, Origin
+from .slices import check_apart, intersection, region_of, shape_of, slice_text
+from .statereader import StateReader
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ..dtypes import DType
     from ..tensors import Array
-
-FORMAT = 1
+    from .entries import Tensor
+    from .slices import Region
+    from .statewriter import Item
 
 # (container, kind, name) of a resource.
 Key = tuple[str, str, str]
@@ -47,12 +50,41 @@ class State:
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def write(path: Path, state: State) -> None:
-    """Replaces the file at ``path`` by this state, or leaves it as it was and raises."""
-    with written(path) as temporary:
-        _write_file(temporary, state)
-        _flush(temporary)
-        read(temporary)
+def write(path: Path, state: State, *, compress: bool = False, as_dtype: str | None = None) -> None:
+    """Replaces the file at ``path`` by this state, or leaves it as it was and raises.
+
+    ``as_dtype``, ``"bfloat16"`` or ``"half"``, keeps the variables of 32 and 64 bit floats in 16 bits, rounded to the
+    nearest, ties to even; they come back in their own dtype. A ``Deferred`` may stand for an array.
+
+    Raises:
+        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION where it cannot
+            be written; UNAVAILABLE where another process has locked the file; DATA_LOSS where what was written does
+            not read back; INVALID_ARGUMENT for a number too large for ``as_dtype``.
+    """
+    kept = _kept(as_dtype)
+    items = [
+        _item(
+            Origin(*key, name),
+            array if isinstance(array, Deferred) else np.asarray(array),
+            kept if (key[1], name) == (VARIABLE, VALUE) else None,
+        )
+        for key, arrays in state.resources.items()
+        for name, array in arrays.items()
+    ]
+    _replace(path, items, sorted(state.resources), state.notes, compress=compress)
+
+
+def write_tensors(
+    path: Path, tensors: Iterable[Tensor], *, compress: bool = False, as_dtype: str | None = None
+) -> None:
+    """Replaces the file at ``path`` by these tensors, which are variables of the default container to whoever reads
+    it as a state. Slices that make up a whole are written as the whole. Errors as ``write``'s."""
+    named: dict[str, list[Tensor]] = {}
+    for tensor in tensors:
+        named.setdefault(tensor.name, []).append(tensor)
+    kept = _kept(as_dtype)
+    items = [item for same in named.values() for item in _tensor_items(same, kept)]
+    _replace(path, items, sorted(("", VARIABLE, name) for name in named), {}, compress=compress)
 
 
 def read(path: Path) -> State:
@@ -60,28 +92,31 @@ def read(path: Path) -> State:
 
     Raises:
         TfgError: NOT_FOUND where there is no file; DATA_LOSS, naming the dataset, where it does not verify;
-            INVALID_ARGUMENT where it is no state file or one of a later format.
+            INVALID_ARGUMENT where it is no state file, one of another format, or one that has only parts of a
+            variable.
     """
-    if not path.exists():
-        raise TfgError(Status.NOT_FOUND, f"there is no state file {str(path)!r}")
-    with _opened(path) as file:
-        record = _record(path, file)
-        try:
-            return _state(path, file, record)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise _refused(
-                path, Status.DATA_LOSS, f"has a commit record that makes no sense: {error}"
-            ) from error
+    with StateReader(path) as reader:
+        resources: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
+        for dataset in reader.datasets:
+            container, kind, name, field, _ = dataset.origin
+            if dataset.part is not None:
+                raise invalid(f"{str(path)!r} holds only parts of {name!r}")
+            resources.setdefault((container, kind, name), {})[field] = reader.array(dataset)
+        return State(resources, reader.notes)
 
 
-def _state(path: Path, file: Any, record: Any) -> State:
-    resources: dict[Key, dict[str, Array]] = {}
-    for entry in record["datasets"]:
-        key = (entry["container"], entry["kind"], entry["name"])
-        resources.setdefault(key, {})[entry["field"]] = _read_dataset(path, file, entry)
-    for container, kind, name in record["resources"]:
-        resources.setdefault((container, kind, name), {})
-    return State(resources, dict(record["notes"]))
+def open_state(path: Path | str) -> StateReader:
+    """A state file to read single tensors from; see ``StateReader`` for the errors."""
+    return StateReader(path)
+
+
+def verify(path: Path | str) -> list[TfgError]:
+    """What is wrong with a file: one error that speaks of it as a whole, or one for every damaged dataset."""
+    try:
+        with StateReader(path) as reader:
+            return list(reader.faults())
+    except TfgError as error:
+        return [error]
 
 
 def check_replaceable(path: Path) -> None:
@@ -92,165 +127,130 @@ def check_replaceable(path: Path) -> None:
             raise PermissionError
     except OSError as error:
         raise refused(error, "written", str(path)) from error
+    _check_unlocked(path)
 
 
-def _write_file(path: Path, state: State) -> None:
-    import h5py
+def _check_unlocked(path: Path) -> None:
+    """HDF5 holds a file locked that it writes; to replace that would lose what it writes."""
+    import fcntl
 
-    # The earliest layout keeps no times, so equal states are equal files.
-    with h5py.File(path, "w", libver="earliest", locking=False) as file:
-        entries = [
-            _write_dataset(file, key, name, array)
-            for key, arrays in sorted(state.resources.items())
-            for name, array in sorted(arrays.items())
-        ]
-        record = {
-            "datasets": entries,
-            "resources": [list(key) for key in sorted(state.resources)],
-            "notes": dict(state.notes),
-        }
-        text = json.dumps(record, sort_keys=True)
-        file.attrs["tfg_format"] = FORMAT
-        # An attribute holds at most 64 KiB, so the record is a dataset.
-        file.create_dataset("commit", data=np.frombuffer(text.encode(), np.uint8))
-        file.attrs["commit_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-
-
-def _dataset_path(key: Key, name: str) -> str:
-    container, kind, resource = key
-    parts = [kind, *([f"container:{container}"] if container else []), *resource.split("/")]
-    return "/" + "/".join(_escaped(part) for part in parts) + f":{name}"
-
-
-def _escaped(part: str) -> str:
-    """HDF5 reads ``.`` as the group itself, and an empty part as none."""
-    return f"%{part}%" if part in ("", ".", "..") else part
-
-
-def _write_dataset(file: Any, key: Key, name: str, array: Array) -> dict[str, Any]:
-    dtype = dtypes.of_numpy(array.dtype)
-    stored = _encode(np.asarray(array), dtype)
-    path = _dataset_path(key, name)
-    dataset = file.create_dataset(path, data=stored)
-    checksum = _checksum(stored)
-    dataset.attrs["dtype"] = dtype.name
-    dataset.attrs["shape"] = list(array.shape)
-    dataset.attrs["crc32"] = checksum
-    container, kind, resource = key
-    return {
-        "container": container,
-        "kind": kind,
-        "name": resource,
-        "field": name,
-        "path": path,
-        "dtype": dtype.name,
-        "shape": list(array.shape),
-        "crc32": checksum,
-    }
-
-
-def _checksum(stored: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data) if stored.size else 0
-
-
-def _encode(array: Array, dtype: dtypes.DType) -> Array:
-    """As HDF5 can hold it: strings as one run of bytes behind their lengths, bit patterns for the types
-    that HDF5 has no name for."""
-    if dtype is dtypes.string:
-        texts: list[bytes] = array.reshape(-1).tolist()
-        lengths = np.array([len(texts), *map(len, texts)], "<i8")
-        return np.frombuffer(lengths.tobytes() + b"".join(texts), np.uint8)
-    if dtype.numpy_name.startswith("ml:"):
-        return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
-    return array
-
-
-def _decode(stored: Array, dtype: dtypes.DType, shape: tuple[int, ...]) -> Array:
-    if dtype is dtypes.string:
-        raw = stored.tobytes()
-        count = int.from_bytes(raw[:8], "little")
-        ends = 8 * (count + 1) + np.cumsum(np.frombuffer(raw, "<i8", count, 8))
-        starts = [8 * (count + 1), *ends[:-1].tolist()]
-        texts = np.empty(count, object)
-        texts[:] = [raw[start:end] for start, end in zip(starts, ends.tolist())]
-        return texts.reshape(shape)
-    if dtype.numpy_name.startswith("ml:"):
-        return stored.view(dtype.numpy)
-    return stored
-
-
-def _record(path: Path, file: Any) -> Any:
-    version: Any = file.attrs.get("tfg_format")
-    if version is None:
-        raise _refused(path, Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
-    if np.ndim(version) or version != FORMAT:
-        raise _refused(
-            path, Status.INVALID_ARGUMENT, f"has format {version}; this version of tfg reads format {FORMAT}"
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # There is nothing to lock, or nothing that may be read; writing says what is wrong, if it is.
+    try:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        raise TfgError(
+            Status.UNAVAILABLE,
+            f"{str(path)!r} cannot be written: another program has locked it",
+            location=Location(str(path)),
         )
-    dataset = _plain_dataset(path, file, "/commit")
-    text = dataset[()].tobytes()
-    if hashlib.sha256(text).hexdigest() != str(file.attrs.get("commit_sha256")):
-        raise _refused(path, Status.DATA_LOSS, "has a commit record that does not verify")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _refused(path, Status.DATA_LOSS, f"has a commit record that is not JSON: {error}") from error
-
-
-def _plain_dataset(path: Path, file: Any, name: str) -> Any:
-    """A dataset that lies in this very file. Links and external storage are never followed."""
-    import h5py
-
-    group: Any = file
-    for part in name.strip("/").split("/"):
-        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
-        if not isinstance(link, h5py.HardLink):
-            raise _refused(path, Status.DATA_LOSS, f"has no dataset {name!r} of its own")
-        group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.external or group.is_virtual:
-        raise _refused(path, Status.DATA_LOSS, f"has no dataset {name!r} of its own")
-    # What is written here is never compressed.
-    if group.id.get_storage_size() != group.size * group.dtype.itemsize:
-        raise _refused(path, Status.DATA_LOSS, f"claims more in dataset {name!r} than it holds")
-    return group
-
-
-def _read_dataset(path: Path, file: Any, entry: Mapping[str, Any]) -> Array:
-    dataset = _plain_dataset(path, file, entry["path"])
-    stored = np.asarray(dataset[()])
-    if _checksum(stored) != entry["crc32"]:
-        raise _refused(path, Status.DATA_LOSS, f"has a dataset {entry['path']!r} whose checksum is wrong")
-    dtype, shape = dtypes.BY_NAME[entry["dtype"]], tuple(entry["shape"])
-    array = _decode(stored, dtype, shape)
-    if array.dtype != dtype.numpy or array.shape != shape:
-        raise _refused(
-            path, Status.DATA_LOSS, f"has a dataset {entry['path']!r} of another dtype or shape than it says"
-        )
-    return array
-
-
-@contextmanager
-def _opened(path: Path) -> Generator[Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, PermissionError | IsADirectoryError):
-            raise refused(error, "read", str(path)) from error
-        raise _refused(path, Status.DATA_LOSS, f"cannot be read as HDF5: {reason(error)}") from error
-
-
-def _refused(path: Path, status: Status, why: str) -> TfgError:
-    error = TfgError(status, f"{str(path)!r} {why}")
-    error.location = Location(str(path))
-    return error
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
-        os.close(handle)
+        os.close(file)
+
+
+def _replace(
+    path: Path, items: Sequence[Item], resources: Sequence[Key], notes: Mapping[str, Any], *, compress: bool
+) -> None:
+    # Most runs never write a state.
+    from .statewriter import write_new
+
+    _check_unlocked(path)
+    try:
+        with written(path) as temporary:
+            write_new(temporary, items, resources, notes, compress=compress)
+    except MemoryError as error:
+        raise refused(error, "written", str(path)) from error
+
+
+def _kept(as_dtype: str | None) -> DType | None:
+    if as_dtype is None:
+        return None
+    found = dtypes.parse(as_dtype)
+    if found not in (dtypes.bfloat16, dtypes.float16):
+        raise invalid(f"tensors can be kept as bfloat16 or half, not as {as_dtype}")
+    return found
+
+
+def _item(origin: Origin, array: Array, kept: DType | None, dtype: DType | None = None) -> Item:
+    from .statewriter import Item
+
+    try:
+        form = form_of(array, kept, dtype)
+    except TfgError as error:
+        raise invalid(f"{origin.name!r}: {error.message}") from error
+    return Item(origin, form, _of(array))
+
+
+def _of(array: Array) -> Callable[[Region], Array]:
+    return lambda region: array[(*region, ...)]
+
+
+def _tensor_items(same: list[Tensor], kept: DType | None) -> list[Item]:
+    """The datasets for the tensors of one name: one where they are or make up a whole."""
+    first = same[0]
+    origin = Origin("", VARIABLE, first.name)
+    if first.part is None and len(same) == 1:
+        return [_item(origin, first.array, kept, first.dtype)]
+    try:
+        regions = _regions(same)
+    except TfgError as error:
+        raise TfgError(Status(error.status), f"tensor {first.name!r}: {error.message}") from error
+    shape = first.shape or ()
+    if sum(prod(shape_of(region)) for region in regions) == prod(shape):
+        return [_joined(origin, same, regions, kept)]
+    return [
+        _item(origin._replace(part=slice_text(tensor.part)), tensor.array, kept, tensor.dtype)._replace(
+            part=tensor.part, whole=shape
+        )
+        for tensor in same
+        if tensor.part is not None
+    ]
+
+
+def _dtype(tensor: Tensor) -> DType:
+    return tensor.dtype or dtypes.of_numpy(tensor.array.dtype)
+
+
+def _regions(same: list[Tensor]) -> list[Region]:
+    """Where the parts of a tensor lie. Raises INVALID_ARGUMENT where they do not belong together, INTERNAL where
+    they overlap."""
+    shape, dtype = same[0].shape, _dtype(same[0])
+    regions: list[Region] = []
+    for tensor in same:
+        if (
+            tensor.part is None
+            or tensor.shape is None
+            or tensor.shape != shape
+            or _dtype(tensor) is not dtype
+        ):
+            raise invalid("its parts are not of one dtype and shape")
+        region = region_of(tensor.part, tensor.shape)
+        if shape_of(region) != tensor.array.shape:
+            raise invalid(f"the part {slice_text(tensor.part)} has shape {list(tensor.array.shape)}")
+        regions.append(region)
+    check_apart(regions)
+    return regions
+
+
+def _joined(origin: Origin, same: list[Tensor], regions: list[Region], kept: DType | None) -> Item:
+    """A whole that is put together box by box, as it is written."""
+    from .statewriter import Item
+
+    shape, dtype = same[0].shape or (), _dtype(same[0])
+
+    def values(wanted: Region) -> Array:
+        made = np.empty(shape_of(wanted), dtype.numpy)
+        for tensor, region in zip(same, regions):
+            shared = intersection(region, wanted)
+            if shared is not None:
+                made[pieces.within(shared, wanted)] = tensor.array[pieces.within(shared, region)]
+        return made
+
+    if dtype is dtypes.string:
+        whole = values(region_of(None, shape))
+        return Item(origin, form_of(whole), _of(whole))
+    halved = kept if kept is not None and dtype in (dtypes.float32, dtypes.float64) else dtype
+    return Item(origin, Form(dtype, shape, halved), values)
