@@ -44,6 +44,8 @@ def parse(text: str) -> Part | None:
     *sizes, parts = text.split(" ")
     if not sizes:
         raise invalid(f"Need least two elements in shape_and_slice specification: {text}")
+    if not all(map(_SIZE.fullmatch, sizes)):
+        raise invalid(f"the sizes in the shape_and_slice specification {text!r} are not all whole numbers")
     ranges = parts.split(":")
     if len(ranges) != len(sizes):
         raise TfgError(
@@ -51,8 +53,6 @@ def parse(text: str) -> Part | None:
             f"Mismatching ranks: {text!r} has {counted(len(ranges), 'part')} for "
             f"{counted(len(sizes), 'dimension')}",
         )
-    if not all(map(_SIZE.fullmatch, sizes)):
-        raise invalid(f"the sizes in the shape_and_slice specification {text!r} are not all whole numbers")
     shape = tuple(map(int, sizes))
     found = [_range(part, text) for part in ranges]
     for axis, ((start, length), size) in enumerate(zip(found, shape)):
