@@ -19,6 +19,8 @@ COMMANDS = {
     "show": "What is inside a graph.",
     "ops": "The operations this build knows.",
     "grad": "Add gradients, and an optimizer's update.",
+    "checkpoint": "Write a checkpoint of a state; list, verify and diff look at some.",
+    "restore": "Put a checkpoint back into a state, or into the graph.",
     "place": "Give every node a device.",
     "partition": "One runnable graph per device.",
     "completion": "Completion for bash, zsh or fish.",

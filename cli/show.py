@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..graphfmt.checkpoints.recognising import is_checkpoint
 from ..graphfmt.load import is_saved_model, load
 from ..graphfmt.names import counted
 from ..runtime.summary import Entry, Summary, human_bytes, summarize
 from .console import UsageError, plain, print_json
-from .options import common, graph_argument
+from .options import common
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@graph_argument
+@click.argument("graph", metavar="GRAPH|CKPT", type=click.Path(allow_dash=True))
 @click.option("--signature", metavar="NAME", help="Only this signature of a SavedModel or MetaGraph.")
 @common
 def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> None:
     """Tell what is inside GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of
-    parameters, and a line that runs it."""
+    parameters, and a line that runs it. Of a checkpoint CKPT: its tensors, as `tfg checkpoint list` does."""
+    if is_checkpoint(graph):
+        from .checkpoint_files import show
+
+        show(graph, as_json=as_json)
+        return
     loaded, calls = _loaded(graph, signature)
     summary = summarize(loaded)
     if as_json:

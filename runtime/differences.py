@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..graphfmt import dtypes
-from .tensor_statistics import boxes
+from .tensor_statistics import boxes, reader_of_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +66,9 @@ def differences(a: Reader, b: Reader, names: list[str], tolerance: Tolerance) ->
 
 def _values(a: Reader, b: Reader, name: str, entry: Entry, tolerance: Tolerance) -> Values | None:
     worst: Values | None = None
-    for part in boxes(entry.shape) if entry.dtype is not dtypes.string else [None]:
-        found = compare(a.read(name, part), b.read(name, part), tolerance)
+    of_a, of_b = reader_of_parts(a, name), reader_of_parts(b, name)
+    for part in boxes(entry.shape):
+        found = compare(of_a(part), of_b(part), tolerance)
         if found is not None:
             worst = _worse(worst, found._replace(at=_absolute(part, found.at)))
     return worst

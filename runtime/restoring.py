@@ -124,7 +124,12 @@ class _Finder:
     def find(self, variable: GraphVariable) -> Source | None:
         if variable.name in self._renamed:
             return self._whole(variable.name)
-        found = self._stored(variable) or self._whole(variable.name) or self._whole(variable.node)
+        found = (
+            self._stored(variable)
+            or self._whole(variable.full_name)
+            or self._whole(variable.name)
+            or self._whole(variable.node)
+        )
         return found or self._part(variable) or self._joined(variable)
 
     def _whole(self, name: str) -> Source | None:

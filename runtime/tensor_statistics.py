@@ -1,4 +1,4 @@
-"""What the tensors of a checkpoint are like, worked out a piece at a time: no tensor is ever in memory whole."""
+"""What the tensors of a checkpoint are like, worked out a piece at a time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 
 from ..graphfmt import dtypes
 from ..graphfmt.checkpoints.entries import Slice
+from ..graphfmt.checkpoints.statereader import StateReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from ..graphfmt.checkpoints.entries import Entry, Reader
+    from ..graphfmt.checkpoints.entries import Reader
     from ..graphfmt.dtypes import DType
     from ..graphfmt.tensors import Array
 
-# A piece has no more elements than this, except for strings, which are read as they are.
-PIECE = 1 << 20
+# A piece has no more elements than this.
+PIECE = 1 << 22
 
 
 class Statistics(NamedTuple):
@@ -41,7 +42,7 @@ def statistics(reader: Reader, name: str) -> Statistics | None:
     if not has_order(entry.dtype):
         return None
     total = _Total()
-    for _, piece in pieces(reader, name, entry):
+    for _, piece in pieces(reader, name):
         total.add(piece)
     return total.result()
 
@@ -51,10 +52,24 @@ def has_order(dtype: DType) -> bool:
     return not (dtype.is_opaque or dtype.is_complex or dtype is dtypes.string)
 
 
-def pieces(reader: Reader, name: str, entry: Entry) -> Iterator[tuple[Slice | None, Array]]:
+def pieces(reader: Reader, name: str) -> Iterator[tuple[Slice | None, Array]]:
     """The tensor in parts that follow one another, each with its place."""
-    for part in boxes(entry.shape) if entry.dtype is not dtypes.string else [None]:
-        yield part, reader.read(name, part)
+    read = reader_of_parts(reader, name)
+    for part in boxes(reader.entries[name].shape):
+        yield part, read(part)
+
+
+def reader_of_parts(reader: Reader, name: str) -> Callable[[Slice | None], Array]:
+    """Reads parts of a tensor. Only HDF5 has checksums for pieces; of other formats the whole tensor is read
+    for any part of it, so it is read once, as strings are, whose lengths differ."""
+    if isinstance(reader, StateReader) and reader.entries[name].dtype is not dtypes.string:
+        return lambda part: reader.read(name, part)
+    whole = reader.read(name)
+    return lambda part: whole if part is None else whole[_places(part)]
+
+
+def _places(part: Slice) -> tuple[slice, ...]:
+    return tuple(slice(start, None if n < 0 else start + n) for start, n in zip(*part))
 
 
 def boxes(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..graphfmt import dtypes
+from ..graphfmt.checkpoints.paths import VARIABLE
 from ..graphfmt.dtypes import DType
 from ..graphfmt.names import nothing_called
 from ..graphfmt.shapes import UNKNOWN, Shape
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ..graphfmt.errors import Location
     from ..graphfmt.graph import Graph, Node
     from .restore_nodes import Stored
-
-KIND = "Variable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,12 @@ class GraphVariable:
     @property
     def key(self) -> Key:
         """Where a session keeps it."""
-        return self.container, KIND, self.name
+        return self.container, VARIABLE, self.name
+
+    @property
+    def full_name(self) -> str:
+        """What a state file calls it: the names of containers other than the default one stand in front."""
+        return f"{self.container}:{self.name}" if self.container else self.name
 
     def __str__(self) -> str:
         place = f" ({self.location})" if self.location and self.location.line else ""

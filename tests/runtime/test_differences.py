@@ -44,7 +44,7 @@ def test_statistics_are_those_of_the_whole(array: Array) -> None:
 
 
 def test_statistics_of_many_pieces_are_joined() -> None:
-    array = np.random.default_rng(0).normal(3, 2, (3, 1_000_000)).astype(np.float32)
+    array = np.random.default_rng(0).normal(3, 2, (3, 2_000_000)).astype(np.float32)
     found = statistics(Memory({"a": array}), "a")
     assert found is not None
     assert found.mean == pytest.approx(array.mean(dtype=np.float64))
@@ -116,13 +116,13 @@ def test_tolerances() -> None:
 
 
 def test_differences_of_many_pieces_are_joined() -> None:
-    a = np.zeros((3, 1_000_000), np.float32)
+    a = np.zeros((3, 2_000_000), np.float32)
     b = a.copy()
-    b[0, 7], b[2, 999_999] = 1, -3
+    b[0, 7], b[2, 1_999_999] = 1, -3
     (difference,) = differences(Memory({"a": a}), Memory({"a": b}), ["a"], Tolerance())
     assert difference.values is not None
     assert (difference.values.elements, difference.values.at, difference.values.absolute) == (
         2,
-        (2, 999_999),
+        (2, 1_999_999),
         3,
     )
