@@ -16,7 +16,7 @@ from ...kernels.inference import infer_graph
 from ...kernels.kinds import RECVS, SENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...graphfmt.graph import Graph, Node
     from ...kernels.facts import Fact
@@ -112,6 +112,8 @@ def _end_faults(parts: Parts, device: str, node: Node, found: dict[Ends, Node]) 
     what = "sends" if _is_send(node) else "receives"
     if mine != device:
         yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but it is on {device}"))
+    elif _is_send(node) and not node.data_inputs:
+        yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but has no input"))
     elif ends in found:
         message = f"{node.name!r} {what} {ends}, and so does {found[ends].name!r}"
         yield _at(parts, device, node, invalid(message))
@@ -210,22 +212,3 @@ def _sent(facts: Mapping[str, Sequence[Fact]], send: Node) -> Sequence[Fact]:
     source = endpoint(send.inputs[0])
     fact = facts[source.node][source.port]
     return (fact._replace(dtype=fact.dtype.base),)
-
-
-def sends_for(parts: Parts, names: Iterable[str]) -> list[str]:
-    """The sends without which these nodes would wait for ever."""
-    send_of = {pair.receive.name: pair.send.name for pair in transfers(parts)}
-    index = {node.name: node for _, node in parts.nodes}
-    found: dict[str, None] = {}
-    stack = list(names)
-    seen: set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name in seen or name not in index:
-            continue
-        seen.add(name)
-        stack += [endpoint(text).node for text in index[name].inputs]
-        if name in send_of:
-            found[send_of[name]] = None
-            stack.append(send_of[name])
-    return list(found)
