@@ -27,7 +27,7 @@ def read_costs(path: str) -> dict[str, float]:
     document = _parsed(path)
     events = document.get("traceEvents") if isinstance(document, dict) else document
     if not isinstance(events, list):
-        raise _refused(path, "is not a trace: it has no list of traceEvents")
+        raise _refused(path, "has no list of traceEvents")
     steps: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for event in events:
         if isinstance(event, dict) and event.get("ph") == "X":
@@ -71,6 +71,6 @@ def _medians(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _refused(path: str, why: str) -> TfgError:
-    error = invalid(f"the costs {why}", hint="tfg run --trace OUT.json writes such a file")
+    error = invalid(f"the trace of costs {why}", hint="tfg run --trace OUT.json writes such a file")
     error.location = Location(path)
     return error

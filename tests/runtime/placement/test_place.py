@@ -128,7 +128,7 @@ def test_memory_limits_are_kept_where_that_can_be() -> None:
     for algorithm in ALGORITHMS:
         placement = place(g.graph(), machine, algorithm)
         assert max(placement.best.schedule.peak) <= 9000
-    with pytest.raises(tfg.TfgError, match="4,096 bytes|more than its memory of 6,000") as caught:
+    with pytest.raises(tfg.TfgError, match="more than its memory of 6,000") as caught:
         place(g.graph(), with_memory(parse_devices("cpu:2"), 6000))
     assert caught.value.status == "RESOURCE_EXHAUSTED"
     assert caught.value.hint == "variables and constants take 16,000 bytes, all devices have 12,000"

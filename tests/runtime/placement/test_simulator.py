@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -113,7 +114,7 @@ def _nothing_overlaps(problem: Problem, schedule: Schedule) -> None:
         spans.setdefault((t.source, t.target), []).append((t.start, t.finish))
     for busy in spans.values():
         busy.sort()
-        assert all(end <= start for (_, end), (start, _) in zip(busy, busy[1:]))
+        assert all(end <= start for (_, end), (start, _) in pairwise(busy))
 
 
 def _inputs_come_first(problem: Problem, schedule: Schedule) -> None:
