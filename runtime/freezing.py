@@ -143,10 +143,10 @@ def _in_the_way(graph: Graph, body: Body, ends: Sequence[str]) -> TfgError:
     """The error for what is to stay and cannot."""
     name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
     if not name:
-        return TfgError(Status.FAILED_PRECONDITION, "the graph has nothing in it that computes anything")
+        return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph is left when it is frozen")
     lost = [end for end in ends if end in _dependents(graph, [name])] or list(ends)
     others = [other for other in body.blocked if other != name]
-    more = f"; so do {_listed(others)}" if others and ends else ""
+    more = f"; in the way are also {_listed(others)}" if others else ""
     needing = f", and {_listed(lost)} {'needs' if len(lost) == 1 else 'need'} it" if lost else ""
     error = TfgError(
         Status.FAILED_PRECONDITION,
