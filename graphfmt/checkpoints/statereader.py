@@ -218,8 +218,8 @@ class StateReader:
         """What to say of a file without a seal: HDF5's first record gives the sizes of its numbers, and in the
         versions that tfg writes the length of the file."""
         version, size = head[8:9], os.fstat(self._file).st_size
-        if version in (b"\0", b"\1") and not (
-            head[13:15] == b"\x08\x08" and int.from_bytes(head[40:48], "little") <= size
+        if version in (b"", b"\0", b"\1") and not (
+            size >= 96 and head[13:15] == b"\x08\x08" and int.from_bytes(head[40:48], "little") <= size
         ):
             return self._refused(Status.DATA_LOSS, f"is a damaged HDF5 file, or cut short at {size} bytes")
         return self._refused(Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
