@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
-from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.files import write_file
 from ..graphfmt.load import is_saved_model
 from ..runtime import arrays, batches, runner
@@ -30,6 +29,7 @@ from .options import (
     state_option,
     work_options,
 )
+from .places import check_place
 from .report import print_step, print_steps_json
 from .sessions import holds_parts, open_session, session_options
 
@@ -212,7 +212,7 @@ class _Run:
         if len(set(written)) < len(written):
             raise console.UsageError("two results are to be written to one file")
         for path in written:
-            _check_place(path)
+            check_place(path)
 
     def _model(self) -> Model | None:
         """The model, where the graph comes with more than itself."""
@@ -364,15 +364,6 @@ class _Run:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-
-
-def _check_place(path: Path) -> None:
-    try:
-        found = path.parent.is_dir() and (path.exists() or True)
-    except (OSError, ValueError) as error:
-        raise TfgError(Status.INVALID_ARGUMENT, f"{str(path)!r} is no name for a file: {error}") from None
-    if not found:
-        raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
 
 
 def _trace() -> Trace:
