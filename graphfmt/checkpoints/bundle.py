@@ -15,9 +15,9 @@ from .bundleindex import dtype_of, index_name, read_index, shape_of_message, sha
 from .checksums import unmasked
 from .datafile import DataFile, lost
 from .entries import Entry
-from .lookup import entry_of
+from .lookup import entry_of, read_slices
 from .slicekeys import decoded_name, encoded, slice_key
-from .slices import Region, assemble, region_of, shape_of
+from .slices import shape_of
 from .stringdata import strings_from
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..schema.checkpoint_pb2 import BundleEntryProto
     from ..tensors import Array
     from .entries import Slice
+    from .slices import Region
 
 
 class BundleReader:
@@ -53,14 +54,13 @@ class BundleReader:
 
     def read(self, name: str, part: Slice | None = None) -> Array:
         entry = entry_of(self, name)
-        wanted = region_of(part, entry.shape)
-        if not entry.slices:
-            keys, regions = [encoded(name)], [region_of(None, entry.shape)]
-        else:
-            keys = [slice_key(name, stored) for stored in entry.slices]
-            regions = [region_of(stored, entry.shape) for stored in entry.slices]
-        return assemble(
-            entry.dtype, wanted, regions, lambda i: self._locate(name, keys[i], entry.dtype, regions[i])
+        keys = [slice_key(name, stored) for stored in entry.slices] or [encoded(name)]
+        return read_slices(
+            self,
+            name,
+            part,
+            entry.slices or [None],
+            lambda place, region: self._locate(name, keys[place], entry.dtype, region),
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The tensor of a name in a checkpoint, or an error that helps."""
+"""The tensor of a name in a checkpoint, from the slices it is kept in, or an error that helps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
 from ..names import did_you_mean
+from .slices import assemble, region_of
 
 if TYPE_CHECKING:
-    from .entries import Entry, Reader
+    from collections.abc import Callable, Sequence
+
+    from ..tensors import Array
+    from .entries import Entry, Reader, Slice
+    from .slices import Region
 
 
 def entry_of(reader: Reader, name: str) -> Entry:
@@ -22,3 +27,32 @@ def entry_of(reader: Reader, name: str) -> Entry:
         location=Location(reader.path),
         hint=did_you_mean(name, reader.entries),
     )
+
+
+def read_slices(
+    reader: Reader,
+    name: str,
+    part: Slice | None,
+    kept: Sequence[Slice | None],
+    locate: Callable[[int, Region], Callable[[Array], None]],
+) -> Array:
+    """A part of a tensor, from the slices of it that are kept (None for all of it).
+
+    ``locate`` finds one by its place and region, as ``assemble`` asks for. Raises as ``Reader.read`` does, and
+    INTERNAL for slices that overlap.
+    """
+    entry = entry_of(reader, name)
+    try:
+        wanted = region_of(part, entry.shape)
+        regions = [region_of(stored, entry.shape) for stored in kept]
+        return assemble(entry.dtype, wanted, regions, lambda place: locate(place, regions[place]))
+    except TfgError as error:
+        if error.location is None:
+            error.message = f"{name!r}: {error.message}"
+        raise error.at(None, Location(reader.path)) from None
+    except MemoryError:
+        raise TfgError(
+            Status.RESOURCE_EXHAUSTED,
+            f"{name!r} of shape {list(entry.shape)} does not fit into memory",
+            location=Location(reader.path),
+        ) from None

@@ -19,9 +19,9 @@ from ..tensors import FIELD_OF
 from .bundleindex import check_version, dtype_of, shape_of_message, slices_of
 from .datafile import DataFile, lost
 from .entries import Entry
-from .lookup import entry_of
+from .lookup import entry_of, read_slices
 from .slicekeys import slice_key
-from .slices import assemble, is_whole, region_of, shape_of
+from .slices import is_whole, shape_of
 from .sstable import Table
 
 if TYPE_CHECKING:
@@ -71,12 +71,14 @@ class OldTableReader:
         return self._entries
 
     def read(self, name: str, part: Slice | None = None) -> Array:
-        entry = entry_of(self, name)
+        dtype = entry_of(self, name).dtype
         kept = self._kept[name]
-        regions = [region_of(stored.part, entry.shape) for stored in kept]
-        wanted = region_of(part, entry.shape)
-        return assemble(
-            entry.dtype, wanted, regions, lambda i: self._locate(name, kept[i], entry.dtype, regions[i])
+        return read_slices(
+            self,
+            name,
+            part,
+            [stored.part for stored in kept],
+            lambda place, region: self._locate(name, kept[place], dtype, region),
         )
 
     def close(self) -> None:
