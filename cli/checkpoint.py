@@ -169,4 +169,7 @@ def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
     found = match(variables_of(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing)
     rest = State(notes=checkpoint.rest.notes) if given.only else checkpoint.rest
     write(given.output, found, checkpoint.reader, rest, compress=given.compress, as_dtype=given.as_dtype)
-    tell(given.output, checkpoint, found, step=checkpoint.step, as_json=given.as_json)
+    step = checkpoint.step if given.is_hdf5 else None
+    tell(given.output, checkpoint, found, step=step, as_json=given.as_json)
+    if not given.is_hdf5 and not given.only and (checkpoint.others or checkpoint.rest.notes):
+        note("TensorFlow's format has no place for a step's number and random counters; a .h5 file has")

@@ -15,10 +15,12 @@ import numpy as np
 from ..graphfmt import dtypes
 from ..graphfmt.checkpoints.entries import Slice
 from ..graphfmt.checkpoints.objects import OBJECT_GRAPH, variable_names
+from ..graphfmt.checkpoints.statereader import StateReader
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import nearest
 from ..graphfmt.shapes import Shape
 from . import partitioned
+from .memory_reader import MemoryReader
 from .renaming import renamed
 from .variables import chosen
 
@@ -109,6 +111,8 @@ class _Finder:
 
     def __init__(self, variables: Sequence[GraphVariable], reader: Reader, rules: Sequence[Rule]) -> None:
         self._entries = reader.entries
+        # A session's variables are under their own names, whatever the graph's Saver calls them.
+        self._names_first = isinstance(reader, StateReader | MemoryReader)
         by_objects = {name: key for key, name in variable_names(reader).items()}
         tensors = {**by_objects, **{name: name for name in self._entries}}
         rename = renamed(tensors, rules)
@@ -124,13 +128,13 @@ class _Finder:
     def find(self, variable: GraphVariable) -> Source | None:
         if variable.name in self._renamed:
             return self._whole(variable.name)
-        found = (
-            self._stored(variable)
-            or self._whole(variable.full_name)
-            or self._whole(variable.name)
-            or self._whole(variable.node)
-        )
-        return found or self._part(variable) or self._joined(variable)
+        ways = (self._named, self._stored) if self._names_first else (self._stored, self._named)
+        found = (find(variable) for find in (*ways, self._part, self._joined))
+        return next((source for source in found if source is not None), None)
+
+    def _named(self, variable: GraphVariable) -> Source | None:
+        names = (variable.full_name, variable.name, variable.node)
+        return next((self._whole(name) for name in names if name in self.known), None)
 
     def _whole(self, name: str) -> Source | None:
         tensor = self.known.get(name)

@@ -69,7 +69,11 @@ def test_floats_in_16_bits(state: str, name: str) -> None:
 
 
 def test_other_names_are_prefixes_of_bundles(state: str) -> None:
-    written("--state", state, "-o", "model.ckpt")
+    outcome = written("--state", state, "-o", "model.ckpt")
+    assert outcome.err.splitlines() == [
+        "model.ckpt: 2 tensors, 16 B",
+        "TensorFlow's format has no place for a step's number and random counters; a .h5 file has",
+    ]
     assert Path("model.ckpt.index").exists()
     with open_checkpoint("model.ckpt") as reader:
         assert list(reader.entries) == ["count", "w"]

@@ -8,11 +8,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tfg
+from hypothesis import given
+from hypothesis import strategies as st
 from tfg.graphfmt.checkpoints.objects import OBJECT_GRAPH
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.schema.trackable_pb2 import TrackableObjectGraph
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import Array
+from tfg.runtime.memory_reader import MemoryReader
 from tfg.runtime.renaming import parse_rule, renamed
 from tfg.runtime.restoring import Match, match
 from tfg.runtime.variables import variables_of
@@ -32,7 +35,7 @@ def floats(*shape: int) -> Array:
     return np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
 
 
-def restored(graph: Graph, reader: Memory, **options: Any) -> dict[str, Any]:
+def restored(graph: Graph, reader: Memory | MemoryReader, **options: Any) -> dict[str, Any]:
     """The values that the variables take, by name."""
     found = match(variables_of(graph), reader, **options)
     return {v.name: source.read(reader, v.dtype).tolist() for v, source in found.taken.items()}
@@ -63,6 +66,26 @@ def test_a_shared_name_goes_before_the_nodes() -> None:
         ("box", "Variable", "shared"): ("shared",),
         ("", "Variable", "unknown"): ("other",),
     }
+
+
+def test_containers_are_told_apart() -> None:
+    g = tfg.GraphBuilder()
+    for container in ("", "box"):
+        g.VarHandleOp(dtype="float", shape=[], name=f"w{container}", shared_name="w", container=container)
+    found = match(variables_of(g.graph()), Memory({"w": floats(), "box:w": floats()}))
+    assert {v.container: s.tensors for v, s in found.taken.items()} == {"": ("w",), "box": ("box:w",)}
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2))
+def test_parts_make_the_whole_that_makes_the_parts(sizes: list[int], axis: int) -> None:
+    shape = [2, 5, 3]
+    shape[axis] = sum(sizes)
+    whole = floats(*shape)
+    pieces = np.split(whole, np.cumsum(sizes)[:-1], axis)
+    parts = {f"w/part_{i}": piece for i, piece in enumerate(pieces)}
+    graph = graph_of(**{name.replace("/", "__"): list(piece.shape) for name, piece in parts.items()})
+    assert restored(graph, Memory({"w": whole})) == {name: piece.tolist() for name, piece in parts.items()}
+    assert restored(graph_of(w=shape), Memory(parts)) == {"w": whole.tolist()}
 
 
 def test_variables_of_functions_are_variables_too(tmp_path: Any) -> None:
@@ -228,6 +251,13 @@ def test_the_graphs_own_restore_nodes_know_better(by_handle: bool) -> None:
     graph = restoring_graph([b"", b"6 2,2"], by_handle)
     assert restored(graph, Memory({"x": floats(2), "y": floats(6)})) == {"a": [0, 1], "b": [2, 3]}
     refused(graph, Memory({"x": floats(2), "y": floats(7)}), "INVALID_ARGUMENT")
+
+
+def test_a_sessions_own_state_goes_by_names() -> None:
+    graph = restoring_graph([b"", b""], True)
+    crossed = {"a": floats(2), "b": floats(2) + 5, "x": floats(2) + 7, "y": floats(2) + 9}
+    assert restored(graph, Memory(crossed)) == {"a": [7, 8], "b": [9, 10]}
+    assert restored(graph, MemoryReader(crossed, "state")) == {"a": [0, 1], "b": [5, 6]}
 
 
 # Checkpoints by objects.
