@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,8 @@ from .places import check_apart, check_place
 from .restored import tell
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ..graphfmt.checkpoints.statefile import State
     from ..graphfmt.graph import Graph
     from ..runtime.checkpoint_files import Checkpoint
@@ -90,20 +93,20 @@ def command(**options: Any) -> None:
     """
     given = _Options(**options)
     _check(given)
-    from ..runtime.checkpoint_files import opened
     from ..runtime.renaming import parse_rule
     from ..runtime.restoring import match
     from ..runtime.variables import variables_of
 
     rules = [parse_rule(text) for text in given.rename]
     graph = load(given.graph)
-    with opened(given.ckpt or _folder(given.graph)) as checkpoint:
+    source = _source(given)
+    with source.checkpoint as checkpoint:
         found = match(
             variables_of(graph),
             checkpoint.reader,
             only=given.only,
             rename=rules,
-            allow_missing=given.allow_missing,
+            allow_missing=not source.is_whole,
         )
         if given.state is not None:
             _into_state(graph, checkpoint, found, given)
@@ -113,9 +116,27 @@ def command(**options: Any) -> None:
         tell(given.target, checkpoint, found, step=step, as_json=given.as_json)
 
 
-def _folder(path: str) -> Path:
-    """A SavedModel's folder, of which the file in it may be given."""
-    return Path(path) if Path(path).is_dir() else Path(path).parent
+class _Source(NamedTuple):
+    """Where the values come from. ``is_whole`` says that there must be one for every variable; a SavedModel may
+    have some that it never uses."""
+
+    checkpoint: AbstractContextManager[Checkpoint]
+    is_whole: bool
+
+
+def _source(given: _Options) -> _Source:
+    """The checkpoint, or what a SavedModel's own restore operation makes of its variables."""
+    from ..runtime.checkpoint_files import of_state, opened
+
+    if given.ckpt is not None:
+        return _Source(opened(given.ckpt), not given.allow_missing)
+    from ..runtime.saved_models import open_model, restored_state
+
+    model = open_model(given.graph)
+    assert model is not None
+    if model.meta.saver is None:
+        return _Source(opened(model.folder or given.graph), not given.allow_missing)
+    return _Source(nullcontext(of_state(restored_state(model), given.graph)), False)
 
 
 class _Options(NamedTuple):
@@ -203,4 +224,5 @@ def _keep(graph: Graph, given: _Options) -> list[str]:
     if model is None:
         raise UsageError(f"--signature is for SavedModels, and {given.graph!r} is only a graph")
     call = signatures.find(model.meta, given.signature)
-    return [call.fetch(graph, name) for name in given.fetches or call.outputs]
+    outputs = [call.fetch(graph, name) for name in given.fetches or call.outputs]
+    return [*outputs, *(call.feed(graph, name) for name in call.inputs)]

@@ -21,7 +21,7 @@ from .variables import variables_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..graphfmt.checkpoints.statefile import Key
+    from ..graphfmt.checkpoints.statefile import Key, State
     from ..graphfmt.graph import Graph
     from ..graphfmt.metagraph import MetaGraph
     from ..graphfmt.tensors import Array
@@ -50,6 +50,16 @@ def open_model(path: str | Path) -> Model | None:
     return Model(load_metagraph(path), None) if Path(path).suffix == ".meta" else None
 
 
+def restored_state(model: Model) -> State:
+    """The variables of a SavedModel, as a session has them once they are restored. Raises as ``make_ready``."""
+    from .session import Session
+
+    session = Session(model.meta.graph)
+    if model.folder is not None:
+        _restore_own(session, model.meta, model.folder, _asset_feeds(model.meta, model.folder))
+    return session.snapshot()
+
+
 def make_ready(session: Session, model: Model) -> None:
     """Restores the variables that lie in a SavedModel's folder and runs its initialiser. Of a MetaGraph that
     stands by itself nothing is known but the graph.
@@ -61,9 +71,7 @@ def make_ready(session: Session, model: Model) -> None:
     if folder is None:
         return
     assets = _asset_feeds(meta, folder)
-    if meta.saver is not None and _has_variables(folder):
-        _restore(session, meta, str(folder / _VARIABLES), assets)
-        _complete(session)
+    _restore_own(session, meta, folder, assets)
     init = initialiser(meta)
     if init is not None:
         session.run(targets=[init], feeds=assets)
@@ -79,6 +87,13 @@ def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
     Raises FAILED_PRECONDITION where the MetaGraph says of no such nodes; else what they raise.
     """
     _restore(session, meta, prefix, {})
+
+
+def _restore_own(session: Session, meta: MetaGraph, folder: Path, assets: dict[str, Array]) -> None:
+    """Restores the variables that lie in the folder, if any do."""
+    if meta.saver is not None and _has_variables(folder):
+        _restore(session, meta, str(folder / _VARIABLES), assets)
+        _complete(session)
 
 
 def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, Array]) -> None:
