@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.runtime.scheduler import CONTROL, ROOT, Kind, Orders, Program, Run, Scheduler, Source, Tag, Unit
+from tfg.runtime.straight import Straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ KINDS = {
     "exit": Kind.EXIT,
     "next": Kind.NEXT_ITERATION,
     "trigger": Kind.TRIGGER,
+    "send": Kind.SEND,
 }
 
 
@@ -208,6 +210,52 @@ def test_no_more_iterations_run_at_once_than_may() -> None:
     assert [run.tag[-1][1] for run in slow] == [0, 1, 2]
 
 
+def test_a_send_runs_though_it_is_dead_and_what_waits_for_it_dies() -> None:
+    p = program(("switch", ""), ("send", "switch:1"), ("after", "^send"))
+    s = Scheduler(p)
+    (switch,) = s.start().runs
+    (send,) = s.finished(switch, dead=[1]).runs
+    assert send == Run(1, ROOT, None, is_dead=True)
+    assert s.finished(send).runs == []
+    assert s.is_done
+
+
+def test_a_send_that_is_alive_is_like_any_other_unit() -> None:
+    p = program(("switch", ""), ("send", "switch:0"), ("after", "^send"))
+    s = Scheduler(p)
+    (switch,) = s.start().runs
+    (send,) = s.finished(switch, dead=[1]).runs
+    assert not send.is_dead
+    assert names(p, s.finished(send)) == ["after"]
+
+
+def test_a_receive_that_gets_something_dead_is_a_unit_with_a_dead_port() -> None:
+    p = program(("receive", ""), ("reader", "receive"), ("send", "reader"))
+    s = Scheduler(p)
+    (receive,) = s.start().runs
+    (send,) = s.finished(receive, dead=[0]).runs
+    assert p.units[send.unit].name == "send" and send.is_dead
+
+
+def test_a_send_in_a_loop_runs_in_the_last_iteration_too() -> None:
+    """The body's side of the Switch is dead then, and the other device has begun that iteration as well."""
+    p = program(
+        ("start", ""), ("enter", "start"), ("merge", "enter next"), ("switch", "merge"),
+        ("send", "switch:1"), ("next", "switch:1"), ("exit", "switch:0"),
+    )  # fmt: skip
+    s = Scheduler(p)
+    ready, sent = s.start().runs, []
+    while ready:
+        run = ready.pop()
+        name = p.units[run.unit].name
+        is_last = bool(run.tag) and run.tag[-1][1] == 2
+        if name == "send":
+            sent.append((run.tag[-1][1], run.is_dead))
+        ready += s.finished(run, dead=[1 if is_last else 0] if name == "switch" else []).runs
+    assert sorted(sent) == [(0, False), (1, False), (2, True)]
+    assert s.is_done and not s.open_frames
+
+
 def random_unit(rng: random.Random, number: int) -> Unit:
     """A unit that reads up to three of those before it."""
     count = rng.randrange(4) if number else 0
@@ -228,3 +276,20 @@ def test_every_unit_of_a_graph_runs_once_after_its_inputs_in_any_order(size: int
         done.append(run.unit)
         ready += scheduler.finished(run).runs
     assert sorted(done) == list(range(size))
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 10**6))
+def test_without_branches_and_loops_counting_inputs_gives_the_same_orders(size: int, seed: int) -> None:
+    rng = random.Random(seed)
+    whole = Program(tuple(random_unit(rng, number) for number in range(size)))
+    general, straight = Scheduler(whole), Straight(whole)
+    ready = general.start().runs
+    assert straight.start().runs == ready
+    while ready:
+        assert not straight.is_done
+        run = ready.pop(rng.randrange(len(ready)))
+        following = general.finished(run)
+        assert straight.finished(run) == following
+        ready += following.runs
+    assert straight.is_done
