@@ -81,9 +81,13 @@ class StateReader:
         """Everything in the file that has bytes of its own, by path."""
         return self.record.datasets
 
-    @cached_property
+    @property
     def entries(self) -> Mapping[str, Entry]:
         """The variables by name; see ``entries.Reader``."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Entry]:
         return {name: _entry(found) for name, found in sorted(self._variables.items())}
 
     @cached_property
@@ -130,23 +134,30 @@ class StateReader:
         form = dataset.form
         target = np.empty(form.stored_shape, form.stored_type)
         octets, begin = pieces.octets(target), 0
+        shares: list[tuple[int, Array]] = []
         for number, box in enumerate(dataset.grid.boxes()):
             length = prod(shape_of(box)) * form.stored_type.itemsize
-            self._fill(dataset, number, octets[begin : begin + length])
+            shares.append((number, octets[begin : begin + length]))
             begin += length
+        pieces.in_threads(lambda share: self._fill(dataset, *share), shares)
         return target
 
     def _assembled(self, dataset: Dataset, wanted: Region) -> Array:
         form = dataset.form
         target = np.empty(shape_of(wanted), form.dtype.numpy)
-        for number, box in enumerate(dataset.grid.boxes()):
-            common = intersection(box, wanted)
-            if common is None and target.ndim:
-                continue
+
+        def fill(share: tuple[int, Region, Region]) -> None:
+            number, box, common = share
             stored = np.empty(shape_of(box), form.stored_type)
             self._fill(dataset, number, pieces.octets(stored))
-            if common is not None:
-                target[pieces.within(common, wanted)] = decode(stored, form)[pieces.within(common, box)]
+            target[pieces.within(common, wanted)] = decode(stored, form)[pieces.within(common, box)]
+
+        shares = [
+            (number, box, common)
+            for number, box in enumerate(dataset.grid.boxes())
+            if (common := intersection(box, wanted)) is not None
+        ]
+        pieces.in_threads(fill, shares)
         return target
 
     def _fill(self, dataset: Dataset, number: int, target: Array) -> None:
