@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..runtime.checkpoint_files import Checkpoint
     from ..runtime.differences import Difference
 
-_HEADS = ("only_a", "only_b", "dtype", "shape", "values")
+_HOW = ("only_a", "only_b", "dtype", "shape", "values")
+_VALUE_TITLES = ("tensor", "type", "differ", "max abs", "max rel", "at", "A", "B")
 
 
 @click.command("list")
@@ -39,18 +40,34 @@ def list_command(files: tuple[str, ...], as_json: bool, verbose: int) -> None:
     """
     detailed = len(files) == 1 or verbose > 0
     described: list[dict[str, Any]] = []
+    failed: dict[str, TfgError] = {}
     for path in files:
-        with checkpoint_files.opened(path) as checkpoint:
-            described.append(describe(checkpoint, detailed=detailed))
+        try:
+            with checkpoint_files.opened(path) as checkpoint:
+                described.append(describe(checkpoint, detailed=detailed))
+        except TfgError as error:
+            if len(files) == 1:
+                raise
+            failed[path] = error
     if as_json:
-        print_json({"files": described})
-    elif detailed:
-        for number, file in enumerate(described):
-            click.echo("\n" if number else "", nl=False)
-            print_checkpoint(file)
-    else:
+        errors = [{"file": path, "error": error_fields(error)} for path, error in failed.items()]
+        print_json({"files": described, "failed": errors})
+    elif described:
+        _print_list(described, detailed=detailed)
+    if failed:
+        for error in failed.values() if not as_json else ():
+            print_error(error)
+        raise click.exceptions.Exit(1)
+
+
+def _print_list(described: Sequence[dict[str, Any]], *, detailed: bool) -> None:
+    if not detailed:
         titles = ("file", "format", "step", "tensors", "parameters", "bytes")
         print_rows([titles, *map(_line, described)], right={2, 3, 4, 5}, indent="")
+        return
+    for number, file in enumerate(described):
+        click.echo("\n" if number else "", nl=False)
+        print_checkpoint(file)
 
 
 def _line(file: dict[str, Any]) -> tuple[str, ...]:
@@ -246,33 +263,28 @@ def _item(value: Any) -> Any:
 
 def _print_differences(a: str, b: str, found: Sequence[Difference]) -> None:
     titles = (f"only in {a}", f"only in {b}", "other dtype", "other shape", "other values")
-    for number, (how, title) in enumerate(
-        (how, t) for how, t in zip(_HEADS, titles) if any(d.how == how for d in found)
-    ):
+    groups = [(title, [d for d in found if d.how == how]) for how, title in zip(_HOW, titles)]
+    for number, (title, group) in enumerate((title, group) for title, group in groups if group):
         click.echo(("\n" if number else "") + f"{plain(title)}:")
-        print_rows([_difference_row(d) for d in found if d.how == how])
+        if group[0].values is None:
+            print_rows([[d.name, *_types(d)] for d in group])
+        else:
+            print_rows([_VALUE_TITLES, *map(_values_row, group)], right={2, 3, 4})
 
 
-def _difference_row(found: Difference) -> list[str]:
+def _types(found: Difference) -> list[str]:
+    return [f"{entry.dtype}{Shape(entry.shape)}" for entry in (found.a, found.b) if entry is not None]
+
+
+def _values_row(found: Difference) -> list[str]:
     values = found.values
-    types = [f"{e.dtype}{Shape(e.shape)}" for e in (found.a, found.b) if e is not None]
-    if values is None:
-        return [found.name, *types]
-    size = Shape(found.a.shape).size if found.a else 0
-    at = f"at {list(values.at)}" if values.at else ""
-    apart = f"by up to {values.absolute:.4g}" if values.absolute is not None else "first"
-    share = f"({values.relative:.2g} of it)" if values.relative is not None else ""
-    return [
-        found.name,
-        types[0],
-        f"{values.elements} of {size}",
-        apart,
-        share,
-        at,
-        f"{_shown(values.a)} and {_shown(values.b)}",
-    ]
+    assert values is not None and found.a is not None
+    far = ["" if number is None else _short(number) for number in (values.absolute, values.relative)]
+    place = str(list(values.at)) if values.at else ""
+    share = f"{values.elements} of {Shape(found.a.shape).size}"
+    return [found.name, _types(found)[0], share, *far, place, _shown(values.a), _shown(values.b)]
 
 
 def _shown(value: Any) -> str:
     item = value.item() if hasattr(value, "item") else value
-    return repr(item)
+    return f"{item:.7g}" if isinstance(item, float) else repr(item)

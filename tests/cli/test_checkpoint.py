@@ -215,6 +215,18 @@ def test_several_files_in_a_line_each(state: str, known: str) -> None:
     assert "hidden/w" in checkpoint("list", "-v", "run.h5", "known.h5").out
 
 
+def test_a_bad_file_hides_no_other(known: str) -> None:
+    Path("bad.h5").write_bytes(Path(known).read_bytes()[:2000])
+    outcome = checkpoint("list", "bad.h5", known)
+    assert (outcome.status, "known.h5  HDF5" in outcome.out) == (1, True)
+    assert is_diagnostic(outcome, "DATA_LOSS", "bad.h5")
+    found = checkpoint("list", "bad.h5", known, "--json")
+    assert [file["file"] for file in found.json["files"]] == [known]
+    assert [(file["file"], file["error"]["status"]) for file in found.json["failed"]] == [
+        ("bad.h5", "DATA_LOSS")
+    ]
+
+
 def test_files_as_json(known: str) -> None:
     (file,) = checkpoint("list", known, "--json").json["files"]
     assert {key: file[key] for key in ("file", "format", "step", "count", "parameters")} == {
