@@ -62,7 +62,7 @@ def _read_all(path: Path) -> list[np.ndarray[Any, Any]]:
         return [reader.read(name) for name in reader.entries]
 
 
-def rows(tf: Any, names: tuple[str, ...] = ("bundle",)) -> Iterator[Row]:
+def rows(tf: Any, names: tuple[str, ...] = ("bundle", "state.h5")) -> Iterator[Row]:
     """The lines of the table: for each file name, whose suffix says the format, writing and reading."""
     given = variables()
     arrays = list(given.values())

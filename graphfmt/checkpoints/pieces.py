@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from ..tensors import Array
@@ -195,15 +195,30 @@ def grown(data: Array, itemsize: int, length: int) -> Array:
     return np.ascontiguousarray(np.frombuffer(plain, np.uint8).reshape(itemsize, -1).T).reshape(-1)
 
 
-def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+def in_threads(work: Callable[[T], R], items: Sequence[T]) -> None:
+    """``work`` on each item, of several in a few threads: fresh memory is what takes long in reading, and threads
+    get it side by side. Raises what the first that fails raises."""
+    if len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(_threads(), "read") as pool:
+        for future in [pool.submit(work, item) for item in items]:
+            future.result()
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
     """``work`` on each item in a few threads, in order; few items are in memory at any time."""
-    count = min(os.cpu_count() or 1, 4)
-    with ThreadPoolExecutor(count, "compress") as pool:
+    with ThreadPoolExecutor(_threads(), "compress") as pool:
         waiting: deque[tuple[T, Future[R]]] = deque()
         for item in items:
             waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > count:
+            if len(waiting) > _threads():
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, 4)

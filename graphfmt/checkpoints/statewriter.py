@@ -130,7 +130,7 @@ def _write_compressed(structure: Structure, made: Any, item: Item, grid: Grid) -
 
     lengths: list[tuple[int, int]] = []
     claimed = held = 0
-    for (box, _), (plain, small) in pieces.in_threads(filtered, _stored(item, grid)):
+    for (box, _), (plain, small) in pieces.in_order(filtered, _stored(item, grid)):
         claimed += int(room * per_byte)
         # So that no reader has to take the file for one that claims more than it holds.
         is_plain = len(small) >= room or (held + len(small)) * LARGEST_RATIO < claimed
