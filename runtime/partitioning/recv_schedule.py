@@ -82,18 +82,18 @@ class _Schedule:
         self.costs = {node.name: self.cost(node) for node in self.order}
         self.readers: dict[str, list[str]] = {node.name: [] for node in self.order}
         for node in self.order:
-            ends = [self.earliest[name] + self.costs[name] for name in self._sources(node)]
+            sources = self._sources(node)
+            ends = [self.earliest[name] + self.costs[name] for name in sources]
             self.earliest[node.name] = max(ends, default=0.0)
-        whole = max(self.earliest[name] + self.costs[name] for name in self.earliest)
-        for node in self.order:
-            for name in self._sources(node):
+            for name in sources:
                 self.readers[name].append(node.name)
+        whole = max(self.earliest[name] + self.costs[name] for name in self.earliest)
         for node in reversed(self.order):
             starts = [self.latest[reader] for reader in self.readers[node.name]]
             self.latest[node.name] = min(starts, default=whole) - self.costs[node.name]
 
     def _sources(self, node: Node) -> list[str]:
-        """The nodes that come before one, but for those that lead back to it."""
+        """The inputs of a node, but for those that lead back to it, which come later."""
         found = dict.fromkeys(endpoint(text).node for text in node.inputs)
         return [name for name in found if name in self.earliest]
 
