@@ -88,9 +88,10 @@ def _restored(session: Session, options: Options, model: Model | None) -> Mappin
 def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str, Any] | None:
     """Restores a checkpoint; None where a folder has none yet and there is an initialiser instead."""
     from ..runtime import checkpoints
+    from ..runtime.checkpoint_files import restored_state
 
     if not source.startswith(_LATEST):
-        return session.restore(Path(source))
+        return session.take(restored_state(session.graph, source))
     folder = Path(source.removeprefix(_LATEST))
     found = checkpoints.newest_in(folder, console.note) if folder.is_dir() or not is_optional else None
     if found is None and not is_optional:
@@ -98,7 +99,7 @@ def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str
     if found is None:
         console.note(f"there is no checkpoint in {folder} yet: beginning with the initialiser")
         return None
-    notes = session.restore(found)
+    notes = session.take(restored_state(session.graph, found))
     console.note(f"restored {found}, step {notes.get('step', 0)}")
     return notes
 

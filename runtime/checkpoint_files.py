@@ -11,7 +11,7 @@ from ..graphfmt import dtypes
 from ..graphfmt.checkpoints.bundle import BundleReader
 from ..graphfmt.checkpoints.objects import OBJECT_GRAPH
 from ..graphfmt.checkpoints.open import open_checkpoint
-from ..graphfmt.checkpoints.paths import VARIABLE
+from ..graphfmt.checkpoints.paths import VALUE, VARIABLE
 from ..graphfmt.checkpoints.statefile import State
 from ..graphfmt.checkpoints.statereader import StateReader
 from ..graphfmt.errors import TfgError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..graphfmt.checkpoints.entries import Entry, Reader
     from ..graphfmt.checkpoints.statefile import Key
+    from ..graphfmt.graph import Graph
     from ..graphfmt.tensors import Array
 
 # The variable in which TensorFlow 1 counts steps.
@@ -74,6 +75,28 @@ def opened(path: str | Path) -> Generator[Checkpoint]:
         else:
             kind = "bundle" if isinstance(reader, BundleReader) else "V1 table"
             yield Checkpoint(str(path), kind, reader)
+
+
+def restored_state(graph: Graph, path: str | Path) -> State:
+    """What a session of a graph takes from a checkpoint: the values of its variables, and all else that a state
+    of tfg's has. A variable that had no value when the checkpoint was written has none again.
+
+    Raises what ``opened`` and ``match`` raise, so another graph's checkpoint is refused.
+    """
+    from .restoring import match
+    from .variables import variables_of as declared
+
+    with opened(path) as checkpoint:
+        rest = checkpoint.rest
+        wanted = [variable for variable in declared(graph) if variable.key not in rest.resources]
+        found = match(wanted, checkpoint.reader)
+        values: dict[Key, dict[str, Array]] = {
+            variable.key: {VALUE: source.read(checkpoint.reader, variable.dtype)}
+            for variable, source in found.taken.items()
+        }
+        step = checkpoint.step
+        notes = rest.notes if step is None else {"step": step, **rest.notes}
+        return State({**rest.resources, **values}, notes)
 
 
 def of_state(state: State, name: str) -> Checkpoint:

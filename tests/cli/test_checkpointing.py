@@ -134,3 +134,25 @@ def test_nothing_to_restore(train: Path, tmp_path: Path) -> None:
     outcome = run_tfg("run", train, "--target", "train", *DATA, "--restore", f"latest:{tmp_path}")
     assert outcome.status == 1
     assert "error[NOT_FOUND]: there is no checkpoint in" in outcome.err
+
+
+def test_a_checkpoint_of_another_graph_is_refused(train: Path, tmp_path: Path) -> None:
+    run(train, "--steps", "1", "--checkpoint", tmp_path / "m.h5")
+    conv = DIGITS / "conv.pbtxt"
+    outcome = run_tfg("run", conv, "--fetch", "accuracy", *DATA, "--restore", tmp_path / "m.h5")
+    assert outcome.status == 1
+    assert "error[NOT_FOUND]" in outcome.err
+    assert "filters1" in outcome.err and "filters2" in outcome.err
+
+
+def test_a_graph_takes_of_a_checkpoint_what_it_has(train: Path, tmp_path: Path) -> None:
+    run(train, "--steps", "60", "--checkpoint", tmp_path / "m.h5")
+    test = ["--feed", f"x=@{DIGITS}/digits.npz[x_test]", "--feed", f"y=@{DIGITS}/digits.npz[y_test]"]
+    line = ["run", DIGITS / "mlp.pbtxt", *test, "--fetch", "accuracy", "--json"]
+    outcome = run_tfg(*line, "--restore", tmp_path / "m.h5")
+    assert outcome.json["values"]["accuracy"]["value"] > 0.5
+    # TensorFlow's format does as well.
+    written = run_tfg("checkpoint", train, "--state", tmp_path / "m.h5", "-o", tmp_path / "model.ckpt")
+    assert written.status == 0, written.err
+    again = run_tfg(*line, "--restore", tmp_path / "model.ckpt")
+    assert again.json["values"] == outcome.json["values"]
