@@ -1,0 +1,92 @@
+"""``--signature``: SavedModels by the names that they have for their inputs and outputs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.runtime.models import meta_graph, saved_model
+
+from .command import Outcome, is_diagnostic, run_tfg
+
+X = "in=[[1, 10]]"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved_model(Path("model"))
+
+
+def run(*args: str) -> Outcome:
+    return run_tfg("run", "model", "--signature", "scale", *args)
+
+
+def test_all_outputs_under_their_keys() -> None:
+    assert run("--feed", X, "--json").json["values"]["out"]["value"] == [[2, 30]]
+    assert run("--feed", X).out.startswith("out = float[1,2]")
+    assert run("--feed", X, "-o", "out.npz").status == 0
+    assert np.load("out.npz")["out"].tolist() == [[2, 30]]
+    assert run("--feed", X, "--fetch", "out", "-o", "out.npy").status == 0
+    assert np.load("out.npy").tolist() == [[2, 30]]
+
+
+def test_names_of_the_graph_too() -> None:
+    found = run("--feed", "x=[[1, 10]]", "--fetch", "out", "--fetch", "z", "--json").json["values"]
+    assert {name: field["value"] for name, field in found.items()} == {"out": [[2, 30]], "z": [[-1, -10]]}
+    assert run_tfg("run", "model", "--feed", "x=[[1, 10]]", "--fetch", "y", "--json").status == 0
+
+
+def test_batches(tmp_path: Path) -> None:
+    np.save("rows.npy", np.ones((4, 2), np.float32))
+    outcome = run("--feed", "in=@rows.npy", "--batch", "2", "-o", "out.npz")
+    assert outcome.status == 0
+    assert np.load("out.npz")["out"].shape == (2, 2, 2)
+
+
+def test_a_state_goes_before_the_models_variables() -> None:
+    assert run("--feed", X, "--state", "s.h5").status == 0
+    for file in Path("model/variables").iterdir():
+        file.unlink()
+    assert run("--feed", X, "--state", "s.h5", "--json").json["values"]["out"]["value"] == [[2, 30]]
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "text"),
+    [
+        (["--fetch", "outt", "--feed", X], "NOT_FOUND", "did you mean 'out'?"),
+        (["--feed", "inn=3"], "NOT_FOUND", "did you mean 'in'?"),
+        ([], "INVALID_ARGUMENT", "needs the input 'in' (float[?,2])"),
+        (["--feed", X, "--feed", "x=3"], "INVALID_ARGUMENT", "more than once"),
+        (["--feed", X, "--signature", "scales"], "NOT_FOUND", "did you mean 'scale'?"),
+    ],
+)
+def test_what_it_says(args: list[str], status: str, text: str) -> None:
+    assert is_diagnostic(run(*args), status, text)
+
+
+def test_only_a_graph() -> None:
+    Path("g.pbtxt").write_text("node { name: 'a' op: 'NoOp' }")
+    for command in ("run", "show"):
+        assert is_diagnostic(
+            run_tfg(command, "g.pbtxt", "--signature", "s"), "INVALID_ARGUMENT", "only a graph"
+        )
+    assert is_diagnostic(run_tfg("run", "nothing", "--signature", "s"), "NOT_FOUND", "nothing")
+
+
+def test_show() -> None:
+    document = run_tfg("show", "model", "--json").json
+    assert list(document["signatures"]) == ["negate", "scale"]
+    shown = document["signatures"]["scale"]
+    assert shown["inputs"] == {"in": {"tensor": "x:0", "dtype": "float", "shape": [None, 2]}}
+    assert shown["outputs"]["out"]["tensor"] == "y:0"
+    outcome = run_tfg(*shlex.split(shown["run"])[1:])
+    assert (outcome.status, outcome.err) == (0, "")
+    text = run_tfg("show", "model", "--signature", "scale").out
+    assert "signature scale:\n  in   in   float[?,2]  x:0\n  out  out  float[?,2]  y:0\n  tfg run" in text
+    assert "negate" not in text
+    Path("g.meta").write_bytes(meta_graph(scale=("x:0", "y:0")).SerializeToString())
+    assert "signature scale" in run_tfg("show", "g.meta").out
