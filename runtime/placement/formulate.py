@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 
 class Formulation(NamedTuple):
-    """A problem, the node of each operation, and the tensor's endpoint (``name:port`` or ``^name``) of each tensor."""
+    """A problem, the node of each operation, and the tensor's endpoint (``name:port`` or ``^name``) of each tensor.
+    ``step`` are the nodes that run in the step, all if None."""
 
     problem: Problem
     nodes: Sequence[str]
     endpoints: Sequence[str]
+    step: AbstractSet[str] | None
 
 
 def formulate(
@@ -65,7 +67,7 @@ def formulate(
             float("inf") if device.memory is None else float(device.memory) for device in machine.devices
         ],
     )
-    return Formulation(problem, [node.name for node in nodes], list(tensors))
+    return Formulation(problem, [node.name for node in nodes], list(tensors), step)
 
 
 def _numbered(graph: Graph) -> list[Node]:
