@@ -9,7 +9,7 @@ import click
 from ..graphfmt.graph import endpoint
 from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
-from ..runtime.summary import human_bytes
+from ..runtime.summary import human_bytes, human_seconds
 from .console import UsageError, note, plain, print_json
 from .options import common, devices_option, graph_argument, pin_option, pinned, soft_option, work_options
 
@@ -294,11 +294,3 @@ def _verdict(found: dict[str, Any], chosen: dict[str, Any]) -> str:
 def _short(name: str) -> str:
     """``CPU:0`` for a device of this computer's own task, the full name for others."""
     return name.removeprefix("/job:localhost/replica:0/task:0/device:")
-
-
-def human_seconds(seconds: float) -> str:
-    """``1.25 ms``: three digits and a unit."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.0f} ns" if seconds else "0 s"

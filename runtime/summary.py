@@ -128,3 +128,11 @@ def human_bytes(count: int | None) -> str:
         return f"{count} B"
     power = min(int(math.log(count, 1000)), 4)
     return f"{count / 1000**power:.1f} {'kMGT'[power - 1]}B"
+
+
+def human_seconds(seconds: float) -> str:
+    """``1.25 ms``: three digits and a unit."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.0f} ns" if seconds else "0 s"
