@@ -59,7 +59,7 @@ class Source(NamedTuple):
 @dataclass(frozen=True)
 class Match:
     """``taken`` says what each variable takes, in the graph's order; ``missing`` are those that the checkpoint
-    does not have, ``unused`` the tensors that no variable takes."""
+    does not have, ``unused`` the tensors that no variable takes, unless only some variables were asked for."""
 
     taken: Mapping[GraphVariable, Source]
     missing: Sequence[GraphVariable]
@@ -102,7 +102,8 @@ def match(
     if absent or unfit:
         raise _refused(reader.path, absent, unfit, finder)
     used = {name for source in taken.values() for name in source.tensors}
-    unused = [name for name in reader.entries if name not in used and name != OBJECT_GRAPH]
+    others = () if only else reader.entries
+    unused = [name for name in others if name not in used and name != OBJECT_GRAPH]
     return Match(taken, missing, unused)
 
 
