@@ -7,7 +7,6 @@ other. The parts together compute what the graph did, bit for bit, unless the wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt import dtypes
@@ -53,10 +52,13 @@ def partition(
     check_devices(graph)
     narrowed(dtypes.float32, wire)
     placed = Placed(colocate_control_flow(_by_name(graph)), memory)
-    loops = add_control_loops(placed.graph, crossings(placed))
+    found = crossings(placed)
+    loops = add_control_loops(placed.graph, found)
     if loops.triggers:
+        # The control loops' predicates are sent, too.
         placed = Placed(loops.graph, memory)
-    return _Cutter(placed, loops, wire, incarnations).parts()
+        found = crossings(placed)
+    return _Cutter(placed, loops, wire, incarnations).parts(found)
 
 
 def _by_name(graph: Graph) -> Graph:
@@ -79,10 +81,9 @@ class _Cutter:
     def __post_init__(self) -> None:
         self._taken = set(self.placed.graph.index)
 
-    def parts(self) -> Parts:
+    def parts(self, found: Mapping[Crossing, str]) -> Parts:
         for device in sorted({node.device for node in self.placed.graph.nodes}):
             self.made[device] = []
-        found = crossings(self.placed)
         # A read of a reference may have to wait for what arrives, so what is read comes last.
         for number, crossing in sorted(enumerate(found), key=lambda pair: bool(pair[1].reader)):
             self._carry(crossing, number, found[crossing])
@@ -175,9 +176,10 @@ class _Cutter:
 
     def _name(self, wanted: str) -> str:
         """A free name, so far as possible the one wanted."""
-        found = next(
-            name for name in chain([wanted], (f"{wanted}_{n}" for n in count(1))) if name not in self._taken
-        )
+        found, number = wanted, 0
+        while found in self._taken:
+            number += 1
+            found = f"{wanted}_{number}"
         self._taken.add(found)
         return found
 
