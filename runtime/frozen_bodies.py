@@ -172,19 +172,23 @@ class Freezer:
             return self._made[key]
         # Until it is known better, for a function that calls itself.
         made = self._made[key] = Made(self._unique(f"{function.name}_frozen"))
+        original = self.library.definition(function.name)
+        self.library.definitions[made.name] = replace(original, name=made.name)
         graph = _needed(instance.graph, [*map(_node_of, instance.results), *always], instance.args)
         given = {Endpoint(instance.args[i], 0): value for i, value in arguments.items()}
         body = self.look(graph, given)
         if body.blocked:
             name, why = next(iter(body.blocked.items()))
             made.blocked = f"{why} at {function.name}/{name}"
+            del self.library.definitions[made.name]
             return made
         results = [endpoint(text) for text in instance.results]
         made.results = {i: body.values[r] for i, r in enumerate(results) if r in body.values}
         if not body.values and not any(self._is_changed(body, n) for n in graph.nodes):
+            del self.library.definitions[made.name]
             made.name = function.name
             return made
-        self._define(made.name, self.library.definition(function.name), instance, body)
+        self._define(made.name, original, instance, body)
         return made
 
     def _is_changed(self, body: Body, node: Node) -> bool:
@@ -227,7 +231,7 @@ class Freezer:
             is_stateful=any(registry.get(node.op, library).stateful for node in nodes),
         )
         attrs = {k: v for k, v in original.attrs.items() if k not in ("_input_shapes", "_output_shapes")}
-        library.definitions[name] = replace(made, attrs=attrs)
+        library.definitions[name] = replace(_with_names(made, original), attrs=attrs)
 
     def _output_names(self, node: Node) -> list[str]:
         signature = registry.get(node.op, self.library).signature
@@ -271,6 +275,18 @@ class Freezer:
             return ()
         called = library.called_from(nodes)
         return tuple(f for name, f in library.definitions.items() if name in called)
+
+
+def _with_names(made: FunctionDef, original: FunctionDef) -> FunctionDef:
+    """A copy whose results have the names that the original has for them, where it has one for each."""
+    if len(made.outputs) != len(original.outputs):
+        return made
+    names = {output.name: old.name for output, old in zip(made.outputs, original.outputs)}
+    return replace(
+        made,
+        outputs=tuple(output._replace(name=names[output.name]) for output in made.outputs),
+        returns={names[name]: text for name, text in made.returns.items()},
+    )
 
 
 def name_of(node: Node) -> str:

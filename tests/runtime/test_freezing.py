@@ -267,3 +267,54 @@ def test_a_loop_of_nodes(name: str) -> None:
     found = freeze(graph, values)
     assert not variables_of(found)
     assert not validation.faults(found)
+
+
+# power(h, x, n): x times the variable's value to the n, by calling itself.
+POWER = """
+node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }
+node { name: "n" op: "Placeholder" attr { key: "dtype" value { type: DT_INT32 } } }
+node { name: "w" op: "VarHandleOp" attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "shape" value { shape { } } } }
+node { name: "y" op: "power" input: "w" input: "x" input: "n" }
+library {
+  function {
+    signature { name: "power" is_stateful: true input_arg { name: "h" type: DT_RESOURCE }
+      input_arg { name: "x" type: DT_FLOAT } input_arg { name: "n" type: DT_INT32 }
+      output_arg { name: "o" type: DT_FLOAT } }
+    node_def { name: "if" op: "If" input: "n" input: "h" input: "x" input: "n"
+      attr { key: "Tcond" value { type: DT_INT32 } } attr { key: "Tout" value { list { type: DT_FLOAT } } }
+      attr { key: "Tin" value { list { type: DT_RESOURCE type: DT_FLOAT type: DT_INT32 } } }
+      attr { key: "then_branch" value { func { name: "more" } } }
+      attr { key: "else_branch" value { func { name: "done" } } } }
+    ret { key: "o" value: "if:output:0" }
+  }
+  function {
+    signature { name: "more" is_stateful: true input_arg { name: "h" type: DT_RESOURCE }
+      input_arg { name: "x" type: DT_FLOAT } input_arg { name: "n" type: DT_INT32 }
+      output_arg { name: "o" type: DT_FLOAT } }
+    node_def { name: "one" op: "Const" attr { key: "dtype" value { type: DT_INT32 } }
+      attr { key: "value" value { tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 } } } }
+    node_def { name: "less" op: "Sub" input: "n" input: "one:output:0"
+      attr { key: "T" value { type: DT_INT32 } } }
+    node_def { name: "read" op: "ReadVariableOp" input: "h" attr { key: "dtype" value { type: DT_FLOAT } } }
+    node_def { name: "times" op: "Mul" input: "x" input: "read:value:0"
+      attr { key: "T" value { type: DT_FLOAT } } }
+    node_def { name: "call" op: "power" input: "h" input: "times:z:0" input: "less:z:0" }
+    ret { key: "o" value: "call:o:0" }
+  }
+  function {
+    signature { name: "done" input_arg { name: "h" type: DT_RESOURCE }
+      input_arg { name: "x" type: DT_FLOAT } input_arg { name: "n" type: DT_INT32 }
+      output_arg { name: "o" type: DT_FLOAT } }
+    ret { key: "o" value: "x" }
+  }
+}
+"""
+
+
+def test_a_function_that_calls_itself(tmp_path: Path) -> None:
+    (tmp_path / "power.pbtxt").write_text(POWER)
+    frozen = freeze(tfg.load(tmp_path / "power.pbtxt"), {"w": np.array(2, np.float32)}, keep=["y"])
+    assert {f.name for f in frozen.functions} == {"power_frozen", "more_frozen", "done_frozen"}
+    with tfg.Session(frozen) as session:
+        assert session.run(["y"], {"x": 3.0, "n": 4})[0] == 48
