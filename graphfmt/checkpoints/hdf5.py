@@ -6,7 +6,10 @@ h5py holds Python's lock whatever it does, so large amounts of data do not go th
 
 from __future__ import annotations
 
+import atexit
 import os
+from functools import cache
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,12 +75,29 @@ class _Disk:
         pass
 
 
+_unfinished: set[Event] = set()
+
+
+@cache
+def _end_in_order() -> None:
+    """h5py closes HDF5 when Python ends, which would wait forever for a thread that is in here then."""
+
+    def wait() -> None:
+        for done in list(_unfinished):
+            done.wait()
+
+    atexit.register(wait)
+
+
 class Structure:
     """A new HDF5 file over an open, empty one. Datasets have their addresses as soon as they are made."""
 
     def __init__(self, file: int) -> None:
         import h5py
 
+        # After h5py has asked to be told of the end, and so before it is told.
+        _end_in_order()
+        self._done = Event()
         self._disk = _Disk(file)
         self._h5 = h5py
         # The earliest layout keeps no times, so equal contents are equal files.
@@ -91,6 +111,7 @@ class Structure:
         self._scalar = h5py.h5s.create(h5py.h5s.SCALAR)
 
     def __enter__(self) -> Structure:
+        _unfinished.add(self._done)
         return self
 
     def __exit__(
@@ -102,6 +123,8 @@ class Structure:
                 # The first to open a file for changes makes notes in it that stay the same from then on.
                 self._h5.File(self._disk, "r+").close()
         finally:
+            _unfinished.discard(self._done)
+            self._done.set()
             if self._disk.error is not None:
                 raise self._disk.error
 

@@ -6,6 +6,8 @@ import fcntl
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from itertools import count
@@ -380,3 +382,19 @@ def test_strings_of_any_kind(tmp_path: Path) -> None:
     state = State({("", "Table", str(i)): {"keys": t} for i, t in enumerate(texts)})
     statefile.write(tmp_path / "s.h5", state)
     assert same(statefile.read(tmp_path / "s.h5"), state)
+
+
+def test_python_can_end_while_a_thread_writes(tmp_path: Path) -> None:
+    program = """if True:
+        import sys, threading, time, numpy as np
+        from pathlib import Path
+        from tfg.graphfmt.checkpoints import statefile
+        arrays = {("", "Variable", f"v{i}"): {"value": np.ones(3)} for i in range(500)}
+        state = statefile.State(arrays)
+        threading.Thread(target=statefile.write, args=(Path(sys.argv[1]), state), daemon=True).start()
+        while not list(Path(sys.argv[1]).parent.iterdir()):
+            time.sleep(0.001)
+    """
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "s.h5")], timeout=60, check=True)
+    statefile.write(tmp_path / "s.h5", STATE)
+    assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
