@@ -228,6 +228,8 @@ class Execution:
         results = [result] if unit.is_one else list(result or ())
         dead = [port for port, value in enumerate(results) if value is DEAD]
         values = dict(zip(unit.outputs, results))
+        if self.step.allowance is not None:
+            self.step.allowance.hold(unit.node, results)
         if self.cut.traced:
             self._step_in(run.tag).record(unit.node)
         orders = self.scheduler.finished(run, dead)

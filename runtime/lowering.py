@@ -62,6 +62,7 @@ def lower(
     results: Sequence[Endpoint],
     *,
     traced: bool = False,
+    limited: bool = False,
     read: bool = True,
 ) -> Segment:
     """Writes and compiles the function that takes the values of ``arguments`` (one that is None is not
@@ -69,9 +70,10 @@ def lower(
     False because another function is to take them.
 
     A traced function calls ``ctx.record(node)`` after every line; an untraced one knows nothing of it.
+    In the same way one that is limited has ``ctx.allowance`` count what is made and given up.
     """
     writer = Writer(liveness.analyse(lines, results), facts, Text(arguments))
-    writer.add(lines, traced=traced)
+    writer.add(lines, traced=traced, limited=limited)
     writer.end(results, read=read)
     return writer.text.compiled()
 
@@ -116,12 +118,14 @@ class Writer:
         self.indent = indent
         self.names = dict(text.names)
         self.place = 0
+        self._limited = False
         self._dying = liveness.dying_at(live)
         self._free: list[str] = []
         self._count = 0
 
-    def add(self, lines: Sequence[Line], *, traced: bool = False) -> None:
+    def add(self, lines: Sequence[Line], *, traced: bool = False, limited: bool = False) -> None:
         """Writes some lines, in order."""
+        self._limited = limited
         for line in lines:
             text = self._statement(line, self.place, self._dying.get(self.place, ()))
             if text is not None:
@@ -158,6 +162,9 @@ class Writer:
             return None
         expression = self._expression(line, place)
         gone = [self.names.pop(v) for v in dying if self.names.get(v, "").startswith("s")]
+        if self._limited:
+            node = self.text.refer("n", prepared.node)
+            expression = f"ctx.allowance.hold({node}, {expression}, [{', '.join(gone)}])"
         outputs = [Endpoint(line.name, port) for port in range(len(prepared.output_facts))]
         slots = [self._slot(out, gone) for out in outputs]
         self._free.extend(gone)

@@ -174,6 +174,7 @@ def build(
     given: Mapping[str, Sequence[Fact]] | None = None,
     compiled: bool = True,
     mortal: Collection[str] | None = None,
+    limited: bool = False,
 ) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs.
 
@@ -184,9 +185,10 @@ def build(
         compiled: whether loops and branches that are well formed run as Python's own.
         mortal: for the part of a graph that one device runs, the names of its sends and receives whose values may
             be dead. Its plan is always one of units, and its loops need not be whole.
+        limited: whether a part is to count the memory that it uses.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given, compiled, mortal)
+        return _build(graph, asked, traced, functions, given, compiled, mortal, limited)
 
 
 def _build(
@@ -197,6 +199,7 @@ def _build(
     given: Mapping[str, Sequence[Fact]] | None,
     compiled: bool,
     mortal: Collection[str] | None,
+    limited: bool,
 ) -> Plan:
     pruned = prune(graph, asked)
     is_part = mortal is not None
@@ -228,7 +231,9 @@ def _build(
         arguments=arguments,
         constants=_constants(lines) if scheduled else {},
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=_cut(lines, facts, fed_here, pruned.fetches, mortal, traced) if scheduled else None,
+        cut=_cut(lines, facts, fed_here, pruned.fetches, mortal=mortal, traced=traced, limited=limited)
+        if scheduled
+        else None,
         changes_state=changes_state,
         access=access,
     )
@@ -271,13 +276,12 @@ def _cut(
     facts: Mapping[str, Sequence[Fact]],
     given: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
-    mortal: Collection[str],
-    traced: bool,
+    **how: Any,
 ) -> Cut:
     # Few graphs have nodes that wait or steer; the others start without the machinery.
     from .units import cut
 
-    return cut(lines, facts, given, fetches, mortal=mortal, traced=traced)
+    return cut(lines, facts, given, fetches, **how)
 
 
 def _line(graph: Graph, prepared: Prepared, functions: Functions | None) -> Line:

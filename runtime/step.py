@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from ..graphfmt.graph import Node
+    from .allowance import Allowance, Limit
     from .partitioning.rendezvous import Rendezvous
     from .resources import ResourceManager
 
@@ -38,6 +39,7 @@ class Step:
         "_log",
         "_rendezvous",
         "_stop",
+        "allowance",
         "depth",
         "device",
         "iteration",
@@ -65,6 +67,7 @@ class Step:
         self._stop = stop
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self.device = ""
+        self.allowance: Allowance | None = None
         self.parts: list[Step] = []
         self.started = 0
         self.records: list[Record] = []
@@ -78,12 +81,16 @@ class Step:
             self._rendezvous = LocalRendezvous({})
         return self._rendezvous
 
-    def part(self, device: str, rendezvous: Rendezvous) -> Step:
-        """This step as one of the devices that share it sees it."""
+    def part(self, device: str, rendezvous: Rendezvous, limit: Limit | None = None) -> Step:
+        """This step as one of the devices that share it sees it; ``limit`` is that of the device's memory."""
         own = self.within(self.iteration)
         own.device = device
         own.records = []
         own._rendezvous = rendezvous
+        if limit is not None:
+            from .allowance import Allowance
+
+            own.allowance = Allowance(limit)
         self.parts.append(own)
         return own
 

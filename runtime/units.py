@@ -11,6 +11,7 @@ own where it may be, and otherwise a line of a segment like any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.graph import Endpoint, Node, endpoint
@@ -111,14 +112,16 @@ def cut(
     *,
     mortal: Collection[str] = (),
     traced: bool = False,
+    limited: bool = False,
 ) -> Cut:
     """Cuts ordered lines into units; the first is what is given.
 
     Args:
         mortal: the names of the sends whose inputs may be dead.
-        traced: as for ``lowering.lower``.
+        traced, limited: as for ``lowering.lower``.
     """
-    cutter = _Cutter(lines, facts, tuple(given), mortal, traced)
+    lower = partial(lowering.lower, read=False, traced=traced, limited=limited)
+    cutter = _Cutter(lines, facts, tuple(given), mortal, lower)
     units = cutter.units(fetches)
     program = Program(tuple(cutter.shape(number, unit) for number, unit in enumerate(units)))
     has_work = any(
@@ -152,11 +155,11 @@ class _Cutter:
         facts: Mapping[str, Sequence[Fact]],
         given: tuple[Endpoint, ...],
         mortal: Collection[str],
-        traced: bool,
+        lower: Callable[..., Segment],
     ) -> None:
         self.facts = facts
         self.given = given
-        self.traced = traced
+        self.lower = lower
         self.singles = {line.name for line in lines if is_single(line, mortal)}
         self.groups, free = _grouped(lines, self.singles)
         self.groups.insert(0, [])
@@ -190,8 +193,7 @@ class _Cutter:
         first = group[0]
         prepared = first.prepared
         if first.name not in self.singles:
-            segment = lowering.lower(group, self.facts, inputs, outputs, read=False, traced=self.traced)
-            return Compute(segment, inputs, outputs)
+            return Compute(self.lower(group, self.facts, inputs, outputs), inputs, outputs)
         ports = tuple(Endpoint(first.name, port) for port in range(len(prepared.output_facts)))
         return Single(
             node=prepared.node,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
+from ..allowance import Limit, persistent
 from ..placement.machine import parse_devices
 from ..prune import Signature, prune
 from . import shared_plan
@@ -55,6 +56,7 @@ class Devices:
         self.incarnations: Mapping[str, int] = {
             name: int.from_bytes(os.urandom(8), signed=True) for name in machine.names
         }
+        self.limits = _limits(self.graph, machine)
         self._threads = _limit_threads(threads or max(1, _cores() // len(machine.devices)))
 
     def close(self) -> None:
@@ -62,14 +64,14 @@ class Devices:
         self._threads.restore_original_limits()
 
     def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | SharedPlan:
-        """The plan of a signature: an ordinary one if all that it needs is on one device. ``build`` is
+        """The plan of a signature: an ordinary one if all that it needs is on one device without a limit. ``build`` is
         ``plan.build``, given what is the same for all of a session's plans."""
         pruned = prune(self.graph, asked)
         pruned = pruned._replace(graph=shared_plan.located(pruned, self.graph, asked.feeds))
-        if len({node.device for node in pruned.graph.nodes}) < 2:
+        if len({node.device for node in pruned.graph.nodes}) < 2 and not self.limits:
             return build(self.graph, asked)
         parts = partition(pruned.graph, wire=self.wire, incarnations=self.incarnations)
-        return shared_plan.build(self.graph, asked, pruned, parts, self.incarnations, build)
+        return shared_plan.build(self.graph, asked, pruned, parts, self.incarnations, self.limits, build)
 
 
 def _placed(graph: Graph, machine: Machine) -> Graph:
@@ -82,6 +84,17 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     from ..placement.place import place
 
     return place(graph, machine).graph
+
+
+def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
+    """The limits of those devices that have one."""
+    return {
+        device.name: Limit(
+            device.name, device.memory, persistent(n for n in graph.nodes if n.device == device.name)
+        )
+        for device in machine.devices
+        if device.memory is not None
+    }
 
 
 def _check_present(machine: Machine) -> None:

@@ -18,6 +18,7 @@ from .team import Team
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..allowance import Limit
     from ..plan import Feed, Plan
     from ..prune import Pruned
     from ..step import Step
@@ -29,6 +30,7 @@ class Part(NamedTuple):
     device: str
     plan: Plan
     arguments: tuple[int, ...]
+    limit: Limit | None
 
 
 class SharedPlan(NamedTuple):
@@ -48,7 +50,8 @@ class SharedPlan(NamedTuple):
         team = Team(step, LocalRendezvous(self.incarnations))
         for part in self.parts:
             assert part.plan.cut is not None
-            team.add(part.device, part.plan.cut, part.plan.known([values[i] for i in part.arguments]))
+            known = part.plan.known([values[i] for i in part.arguments])
+            team.add(part.device, part.plan.cut, known, part.limit)
         found = team.run([part.plan.fetches for part in self.parts])
         return [found[part][place] for part, place in self.places]
 
@@ -75,10 +78,11 @@ def build(
     pruned: Pruned,
     parts: Parts,
     incarnations: Mapping[str, int],
+    limits: Mapping[str, Limit],
     build_part: Callable[..., Plan],
 ) -> SharedPlan:
-    """The plan of a signature from the parts of the pruned graph. ``build_part`` is ``plan.build``, given what is
-    the same for all parts.
+    """The plan of a signature from the parts of the pruned graph. ``limits`` are those of the devices' memories,
+    as far as they have any; ``build_part`` is ``plan.build``, given what is the same for all parts.
 
     Raises:
         TfgError: the first fault of a part, or of how the parts fit together.
@@ -94,10 +98,11 @@ def build(
         sends = [node.name for node in part.nodes if node.op in SENDS]
         arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
         wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
-        found = build_part(part, wanted, mortal=mortal, given=parts.received)
+        limit = limits.get(device)
+        found = build_part(part, wanted, mortal=mortal, given=parts.received, limited=limit is not None)
         places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
         feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
-        made.append(Part(device, found, tuple(i for i, _ in arguments)))
+        made.append(Part(device, found, tuple(i for i, _ in arguments), limit))
     unread = [(i, name) for i, name in enumerate(asked.feeds) if i not in feeds]
     feeds.update({i: plan.feed(name, graph, {}, None) for i, name in unread})
     return SharedPlan(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...graphfmt.graph import Endpoint
+    from ..allowance import Limit
     from ..executor import Report
     from ..step import Step
     from ..units import Cut
@@ -81,9 +82,10 @@ class Team:
         self._asleep = False
         self._error: BaseException | None = None
 
-    def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any]) -> None:
-        """Has a device take part. ``values`` are those of its feeds and constants."""
-        self._members.append(Member(self, cut, self._step.part(device, self._rendezvous), values))
+    def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any], limit: Limit | None = None) -> None:
+        """Has a device take part. ``values`` are those of its feeds and constants, ``limit`` is that of its memory,
+        for which the cut must have been made."""
+        self._members.append(Member(self, cut, self._step.part(device, self._rendezvous, limit), values))
 
     def run(self, fetches: Sequence[Sequence[Endpoint]]) -> list[list[Any]]:
         """Runs the step; gives the values of what is fetched from each member.

@@ -16,6 +16,7 @@ from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.textreader import read_graph
 from tfg.runtime.partitioning import devices
 from tfg.runtime.partitioning.shared_plan import SharedPlan
+from tfg.runtime.placement.machine import Machine, parse_devices
 from tfg.runtime.plan import Plan
 from tfg.runtime.session import Session
 from tfg.runtime.trace import Trace
@@ -266,3 +267,44 @@ def test_blas_gets_its_threads_back_when_the_session_closes() -> None:
         with Session(two_hops(), devices="cpu:2", threads_per_device=1):
             assert set(threads()) <= {1}
         assert threads() == before
+
+
+def with_memory(*limits: int | None) -> Machine:
+    machine = parse_devices(f"cpu:{len(limits)}")
+    return replace(
+        machine, devices=tuple(replace(d, memory=m) for d, m in zip(machine.devices, limits, strict=True))
+    )
+
+
+def test_a_device_without_enough_memory_is_named_with_what_was_asked() -> None:
+    with Session(two_hops(), devices=with_memory(None, 5000)) as session:
+        session.run(["c"], {"x": np.zeros(500, np.float32)})
+        with pytest.raises(TfgError) as caught:
+            session.run(["c"], {"x": np.zeros(1000, np.float32)})
+    error = caught.value
+    assert (error.status, error.node) == (Status.RESOURCE_EXHAUSTED, "b")
+    assert f"out of memory on {device(1)}: 'b' (Mul) asks for 4,000 bytes" in error.message
+    assert "but 4,000 of its 5,000 are in use" in error.message
+
+
+def test_memory_that_is_given_up_can_be_used_again() -> None:
+    g = tfg.GraphBuilder()
+    value = g.placeholder("float", [None], name="x")
+    for _ in range(50):
+        value = g.Tile(g.Neg(value), [1])
+    g.Sum(value, [0], name="y")
+    with Session(g.graph(), devices=with_memory(9000)) as session:
+        assert session.run(["y"], {"x": np.ones(1000, np.float32)})[0] == 1000
+        with pytest.raises(TfgError, match="out of memory"):
+            session.run(["y"], {"x": np.ones(2000, np.float32)})
+
+
+def test_variables_count_as_memory_in_use() -> None:
+    g = tfg.GraphBuilder()
+    w = g.VariableV2(shape=[1000], dtype="float", name="w")
+    g.Assign(w, g.Fill([1000], 1.0), name="init")
+    with (
+        Session(g.graph(), devices=with_memory(7000)) as session,
+        pytest.raises(TfgError, match="4,000 of its 7,000 are in use, 4,000 of them by variables"),
+    ):
+        session.run(targets=["init"])
