@@ -3,7 +3,8 @@
 A device that receives something within a loop must do so once in every iteration, though nothing else there may
 tell it that an iteration has begun. So it gets a small loop of its own, which carries no value and goes round as
 often as the real one: its Switch is steered by the real loop's predicate, which is sent from wherever it is
-computed. What the device receives in the loop waits for the Merge of this control loop. In nested loops, the
+computed. What the device receives in the loop waits for the Merge of this control loop, or for its Enter or its
+NextIteration where it is sent only in the first iteration, or in the later ones. In nested loops, the
 control loop of the inner one is entered from that of the outer one.
 """
 
@@ -20,6 +21,7 @@ from ...graphfmt.graph import Graph, Node
 from ...graphfmt.tensors import of_array
 from ...kernels.kinds import ENTERS
 from ..frames import Frame, frames
+from .iterations import Iterations, Runs, iterations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,17 +35,30 @@ _OPERATIONS = ("Const", "Enter", "Merge", "Switch", "NextIteration")
 
 
 class ControlLoops(NamedTuple):
-    """A graph with its control loops, and the node that begins every iteration of each loop on each device that
-    receives something in it."""
+    """A graph with its control loops. ``stems`` are what their nodes' names begin with, for each loop and each
+    device that receives something in it; ``frames`` and ``runs`` say where and when values are."""
 
     graph: Graph
-    triggers: Mapping[tuple[Frame, str], str]
+    stems: Mapping[tuple[Frame, str], str]
     frames: Mapping[str, Frame]
+    runs: Runs
 
     def trigger(self, crossing: Crossing) -> tuple[str, ...]:
         """What the receive of a crossing has to wait for, as control inputs."""
         inside = self.frames.get(crossing.source, ())
-        return (f"^{self.triggers[inside, crossing.target]}",) if inside else ()
+        if not inside:
+            return ()
+        begins = _BEGINS[self.runs.nodes.get(crossing.source, Iterations.EVERY)]
+        return (f"^{self.stems[inside, crossing.target]}/{begins}",)
+
+
+# What in a control loop is there in these iterations alone.
+_BEGINS = {
+    Iterations.FIRST: "Enter",
+    Iterations.LATER: "NextIteration",
+    Iterations.EVERY: "Merge",
+    Iterations(0): "Merge",
+}
 
 
 def add_control_loops(graph: Graph, crossings: Iterable[Crossing]) -> ControlLoops:
@@ -53,32 +68,35 @@ def add_control_loops(graph: Graph, crossings: Iterable[Crossing]) -> ControlLoo
         TfgError: INVALID_ARGUMENT for such a loop without a LoopCond.
     """
     if not any(node.op in ENTERS for node in graph.nodes):
-        return ControlLoops(graph, {}, {})
-    adder = _Adder(graph, dict(frames(graph)))
+        return ControlLoops(graph, {}, {}, Runs({}, {}))
+    found = frames(graph)
+    runs = iterations(graph, found)
+    adder = _Adder(graph, dict(found), runs)
     for crossing in crossings:
         inside = adder.frames[crossing.source]
         if inside:
-            adder.trigger(inside, crossing.target)
-    return ControlLoops(graph.with_nodes([*graph.nodes, *adder.nodes]), adder.triggers, adder.frames)
+            adder.stem(inside, crossing.target)
+    return ControlLoops(graph.with_nodes([*graph.nodes, *adder.nodes]), adder.stems, adder.frames, runs)
 
 
 @dataclass
 class _Adder:
     graph: Graph
     frames: dict[str, Frame]
+    runs: Runs
     nodes: list[Node] = field(default_factory=list[Node])
-    triggers: dict[tuple[Frame, str], str] = field(default_factory=dict[tuple[Frame, str], str])
+    stems: dict[tuple[Frame, str], str] = field(default_factory=dict[tuple[Frame, str], str])
 
     def __post_init__(self) -> None:
         self._conditions = {self.frames[n.name]: n.name for n in self.graph.nodes if n.op == "LoopCond"}
         self._enters = {self.frames[n.name]: n for n in self.graph.nodes if n.op in ENTERS}
         self._taken = set(self.graph.index)
 
-    def trigger(self, frame: Frame, device: str) -> str:
-        """The Merge of a loop's control loop on a device."""
-        found = self.triggers.get((frame, device))
+    def stem(self, frame: Frame, device: str) -> str:
+        """The control loop of a loop on a device, by what its nodes' names begin with."""
+        found = self.stems.get((frame, device))
         if found is None:
-            found = self.triggers[frame, device] = self._add_loop(frame, device)
+            found = self.stems[frame, device] = self._add_loop(frame, device)
         return found
 
     def _add_loop(self, frame: Frame, device: str) -> str:
@@ -88,9 +106,11 @@ class _Adder:
                 f"A cross-device loop must have a pivot predicate: {'/'.join(frame)!r} has no LoopCond"
             )
             raise self.graph.error_at(error, self._enters[frame].name)
-        stem = self._stem(condition)
+        stem = self._free_stem(condition)
         names = {op: f"{stem}/{op}" for op in _OPERATIONS}
-        outer = self.trigger(frame[:-1], device) if frame[:-1] else names["Const"]
+        outer = names["Const"]
+        if frame[:-1]:
+            outer = f"{self.stem(frame[:-1], device)}/{_BEGINS[self.runs.loops[frame]]}"
         if not frame[:-1]:
             attrs: dict[str, AttrValue] = {"dtype": dtypes.float32, "value": NOTHING}
             self.nodes.append(Node(names["Const"], "Const", (), attrs, device))
@@ -106,9 +126,9 @@ class _Adder:
             for op in inputs
         ]
         self.frames.update({names[op]: frame for op in inputs})
-        return names["Merge"]
+        return stem
 
-    def _stem(self, condition: str) -> str:
+    def _free_stem(self, condition: str) -> str:
         """A free name, numbered by the order in which the devices of a loop ask for it."""
         number = 1
         while f"{condition}/_loop_{number}/Merge" in self._taken:

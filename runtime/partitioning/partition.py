@@ -54,7 +54,7 @@ def partition(
     placed = Placed(colocate_control_flow(_by_name(graph)), memory)
     found = crossings(placed)
     loops = add_control_loops(placed.graph, found)
-    if loops.triggers:
+    if loops.stems:
         # The control loops' predicates are sent, too.
         placed = Placed(loops.graph, memory)
         found = crossings(placed)

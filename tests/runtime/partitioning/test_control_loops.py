@@ -125,3 +125,16 @@ def test_a_branch_on_another_device_learns_that_it_is_not_taken(taken: float) ->
     graph = on(Graph(tuple(nodes[:-1])), {"there": 1, "other": 2})
     value, index = Session(graph, devices="cpu:3").run(["merge", "merge:1"], {"x": 3.0, "p": bool(taken)})
     assert (value, index) == ((-3.0, 0) if taken else (5.0, 1))
+
+
+@pytest.mark.parametrize("limit", [0.0, 100.0])
+def test_what_is_there_only_in_the_first_iteration_is_received_only_then(limit: float) -> None:
+    """The value is negated, elsewhere, between the Enter and the Merge."""
+    nodes = [n for n in doubling_loop() if n.name != "merge"]
+    nodes += [op("first", "Neg", "x/enter"), op("again", "Neg", "first")]
+    nodes += [op("merge", "Merge", "again", "next", N=2)]
+    feeds = {"x": 3.0, "limit": limit}
+    whole = Session(Graph(tuple(nodes))).run(["out"], feeds)
+    for away in ("first", "again"):
+        cut = on(Graph(tuple(nodes)), {away: 1})
+        assert Session(cut, devices="cpu:2").run(["out"], feeds, timeout=5) == whole
