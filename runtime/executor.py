@@ -251,9 +251,10 @@ class Execution:
 def nobody_sends(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:
     """The error of a step in which these nodes wait under these keys, and nothing else is under way."""
     nodes, under = ", ".join(map(repr, receiving)), ", ".join(map(repr, keys))
+    verb = "wait" if len(receiving) > 1 else "waits"
     return TfgError(
         Status.INTERNAL,
-        f"the step cannot end: {nodes} wait for what nobody sends, under {under}",
+        f"the step cannot end: {nodes} {verb} for what nobody sends, under {under}",
         node=receiving[0] if len(receiving) == 1 else None,
         hint="run the part that has the _Send together with this one: tfg run DIR",
     )

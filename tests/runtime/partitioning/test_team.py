@@ -202,7 +202,7 @@ def test_a_receive_for_which_nobody_sends_is_named() -> None:
     with pytest.raises(TfgError) as caught:
         team.run([made.fetches])
     assert caught.value.status == Status.INTERNAL
-    assert "'a/_recv_0' wait for what nobody sends" in caught.value.message
+    assert "'a/_recv_0' waits for what nobody sends" in caught.value.message
     assert f"{device(0)};0000000000000001;{device(1)};edge_0_a;0:0" in caught.value.message
 
 
