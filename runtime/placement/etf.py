@@ -12,12 +12,15 @@ from .partial import Choice, Partial
 if TYPE_CHECKING:
     from .problem import Assignment, Problem
 
+MOST_LOOKED_AT = 16
+
 
 def etf(problem: Problem) -> Assignment:
     """The placement of ETF; ties to the lower number.
 
     Start times only grow as others are put, so a queue ordered by what they were when last looked at finds the
-    least: what comes out is looked at again, and goes back if it grew.
+    least: what comes out is looked at again, and goes back if it grew. Where hundreds are ready, all of them would
+    be looked at for each that is put; a few will do.
     """
     rank = upward_ranks(problem)
     partial = Partial(problem)
@@ -31,13 +34,15 @@ def etf(problem: Problem) -> Assignment:
     ready = [entry(op) for op, count in enumerate(waiting) if not count]
     heapify(ready)
     while ready:
-        old = heappop(ready)
-        new = entry(old[2])
-        if ready and new > ready[0]:
-            heappush(ready, new)
-            continue
-        op = new[2]
-        partial.put(op, new[3])
+        looked_at = [entry(heappop(ready)[2])]
+        while ready and min(looked_at) > ready[0] and len(looked_at) < MOST_LOOKED_AT:
+            looked_at.append(entry(heappop(ready)[2]))
+        first = min(looked_at)
+        for other in looked_at:
+            if other is not first:
+                heappush(ready, other)
+        op = first[2]
+        partial.put(op, first[3])
         for number in problem.outputs[op]:
             for reader in problem.tensors[number].readers:
                 waiting[reader] -= 1
