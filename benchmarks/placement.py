@@ -1,0 +1,63 @@
+"""``python -m benchmarks.placement``: what each placement algorithm comes to in simulation, under memory limits.
+
+The devices are alike: 5 TFLOP/s, 500 GB/s to their own memory, 10 GB/s and 20 µs to each other. Each may hold a
+share of what the whole step takes on one device without a limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tfg.runtime.placement.machine import Machine, parse_devices
+from tfg.runtime.placement.place import place
+
+from .models import bert, resnet50
+
+if TYPE_CHECKING:
+    from tfg.graphfmt.graph import Graph
+
+MODELS = {
+    "BERT-3": lambda: bert(3),
+    "BERT-6": lambda: bert(6),
+    "BERT-12": lambda: bert(12),
+    "ResNet-50": resnet50,
+}
+# Devices, and the share of the memory that each has.
+LIMITS = ((2, 0.6), (4, 0.4), (8, 0.4))
+
+
+def machine(devices: int, memory: int | None = None) -> Machine:
+    made = parse_devices(f"cpu:{devices}")
+    return Machine(
+        tuple(replace(d, speed=5e12, bandwidth=500e9, memory=memory) for d in made.devices),
+        tuple(replace(link, bandwidth=10e9, latency=20e-6) for link in made.links),
+    )
+
+
+def compare(name: str, graph: Graph) -> None:
+    """A line of the table for each number of devices; what does not fit is in brackets."""
+    alone = place(graph, machine(1), "greedy", step=["train"])
+    needed = alone.best.schedule.peak[0]
+    for devices, share in LIMITS:
+        placement = place(graph, machine(devices, int(share * needed)), step=["train"])
+        cells = [
+            f"{1e3 * t.schedule.makespan:.0f} ms"
+            if placement.fits(t)
+            else f"({1e3 * t.schedule.makespan:.0f} ms)"
+            for t in placement.trials
+        ]
+        bound = f"{1e3 * placement.bounds.best:.0f} ms"
+        size = f"{len(graph.nodes):,}"
+        print("|", " | ".join([name, size, f"{devices} × {share:.0%}", *cells, bound]), "|", flush=True)
+
+
+def main() -> None:
+    print("| graph | nodes | devices | greedy | HEFT | ETF | pipeline | search | lower bound |")
+    print("|---" * 9 + "|")
+    for name, build in MODELS.items():
+        compare(name, build())
+
+
+if __name__ == "__main__":
+    main()
