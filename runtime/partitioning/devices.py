@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from .shared_plan import SharedPlan
 
 
+# A session that is to place a graph of more nodes than this does not search for the best way, which takes seconds.
+_MANY = 2000
+_QUICK = "heft"
+
+
 def of(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
     """The devices that a session was asked to run on; see ``Session``."""
     return Devices(graph, parse_devices(spec) if isinstance(spec, str) else spec, threads, wire)
@@ -81,9 +86,9 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
         return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
     if all(node.device in machine.index for node in graph.nodes):
         return graph
-    from ..placement.place import place
+    from ..placement.place import ALL, place
 
-    return place(graph, machine).graph
+    return place(graph, machine, ALL if len(graph.nodes) <= _MANY else _QUICK).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
