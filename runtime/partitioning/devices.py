@@ -86,9 +86,9 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
         return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
     if all(node.device in machine.index for node in graph.nodes):
         return graph
-    from ..placement.place import ALL, place
+    from ..placement.place import BEST, place
 
-    return place(graph, machine, ALL if len(graph.nodes) <= _MANY else _QUICK).graph
+    return place(graph, machine, BEST if len(graph.nodes) <= _MANY else _QUICK).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
