@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.checkpoints import statefile
+from ..graphfmt.checkpoints.pieces import resting
 from ..graphfmt.errors import Location, Status, TfgError
 from ..graphfmt.files import refused
 
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
     from ..graphfmt.checkpoints.statefile import State
     from .intervals import Schedule
     from .session import Session
+
+
+# The part of the time during which a checkpoint is being written beside the steps.
+_SHARE = 0.05
+# What takes longer was a matter of the disk, or of other processes, not of work.
+_LONGEST_WORK = 0.01
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,27 @@ def no_checkpoint(folder: Path) -> TfgError:
     )
 
 
+class Pace:
+    """How fast a thread writes beside the steps: it rests so long that it works a small part of the time, and
+    takes little from them, be it Python's lock, a core or the memory's speed. In a hurry it does not rest."""
+
+    def __init__(self) -> None:
+        self.hurry = Event()
+        self._began = time.perf_counter()
+
+    def begin(self) -> None:
+        self.hurry.clear()
+        self._began = time.perf_counter()
+
+    def rest(self) -> None:
+        """To be called between pieces of work."""
+        if self.hurry.is_set():
+            return
+        worked = min(time.perf_counter() - self._began, _LONGEST_WORK)
+        self.hurry.wait(worked * (1 / _SHARE - 1))
+        self._began = time.perf_counter()
+
+
 class Checkpointer:
     """Writes checkpoints of a session while it runs; told of every step, by the thread that runs them.
 
@@ -130,6 +160,7 @@ class Checkpointer:
         self._series = series
         self._schedule = schedule
         self._saved_step = first_step
+        self._pace = Pace()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
 
@@ -152,11 +183,13 @@ class Checkpointer:
         if step != self._saved_step or not self._series.path.exists():
             self._take(step, notes())
         if self._pending is not None:
+            self._pace.hurry.set()
             self._pending.result()
         self.close()
 
     def close(self) -> None:
         """Ends the thread; a checkpoint that is being written is finished."""
+        self._pace.hurry.set()
         self._writer.shutdown()
 
     def _take(self, step: int, notes: Mapping[str, Any]) -> None:
@@ -164,11 +197,17 @@ class Checkpointer:
         state = self._session.snapshot(notes)
         self._schedule.taken(self._schedule.clock() - began)
         self._saved_step = step
-        self._pending = self._writer.submit(self._series.write, state, step)
+        self._pace.begin()
+        self._pending = self._writer.submit(self._write, state, step)
+
+    def _write(self, state: State, step: int) -> None:
+        with resting(self._pace.rest):
+            self._series.write(state, step)
 
     def _wait(self) -> None:
         """Waits for what is being written. Raises what it failed of."""
         pending, self._pending = self._pending, None
         if pending is not None:
+            self._pace.hurry.set()
             pending.result()
             self._schedule.written()

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from ..tensors import Array
@@ -36,6 +39,24 @@ STRIDE = 1 << 20
 _MOST_CHUNKS = 8192
 # SYNC_FILE_RANGE_WRITE of <fcntl.h>.
 _WRITE = 2
+
+
+def _go_on() -> None:
+    pass
+
+
+# Called between strides of what is written and verified; whoever writes beside other work rests there.
+_rest: ContextVar[Callable[[], None]] = ContextVar("rest", default=_go_on)
+
+
+@contextmanager
+def resting(rest: Callable[[], None]) -> Generator[None]:
+    """The time during which this thread calls ``rest`` after every stride of a file that it writes or scans."""
+    token = _rest.set(rest)
+    try:
+        yield
+    finally:
+        _rest.reset(token)
 
 
 class Grid(NamedTuple):
@@ -102,11 +123,12 @@ def checksum(data: Any, before: int = 0) -> int:
 
 def write(file: int, address: int, data: Array) -> int:
     """Writes bytes at an address, and lets the system begin to bring them to the disk; returns their checksum."""
-    crc = 0
+    crc, rest = 0, _rest.get()
     for start in range(0, len(data), STRIDE):
         block = data[start : start + STRIDE]
         crc = checksum(block, crc)
         write_all(file, address + start, block)
+        rest()
     if len(data) >= STRIDE:
         _begin_flush(file, address, len(data))
     return crc
@@ -158,11 +180,12 @@ def read_all(file: int, address: int, data: Array) -> None:
 
 def scan(file: int, address: int, length: int, scratch: Array, before: int = 0) -> int:
     """The checksum of a run of bytes, read through ``scratch``. Raises EOFError where the file ends before."""
-    crc = before
+    crc, rest = before, _rest.get()
     for start in range(0, length, len(scratch)):
         block = scratch[: min(len(scratch), length - start)]
         read_all(file, address + start, block)
         crc = checksum(block, crc)
+        rest()
     return crc
 
 

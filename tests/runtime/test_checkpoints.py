@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.pieces import resting
 from tfg.graphfmt.checkpoints.statefile import State
 from tfg.graphfmt.errors import TfgError
-from tfg.runtime.checkpoints import Checkpointer, Series, newest_in
+from tfg.runtime.checkpoints import Checkpointer, Pace, Series, newest_in
 from tfg.runtime.intervals import AUTO, Every, Schedule
 
 from .test_snapshots import twins
@@ -102,3 +103,25 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path: Path) -> Non
 def test_a_run_that_is_too_short_for_an_interval_writes_one_all_the_same(tmp_path: Path) -> None:
     run(Series(tmp_path / "m.h5"), AUTO, 2)
     assert step_of(tmp_path / "m.h5") == 2
+
+
+def test_a_writer_rests_most_of_the_time_unless_it_is_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace, rests = Pace(), list[float]()
+    monkeypatch.setattr(pace.hurry, "wait", rests.append)
+    pace.begin()
+    pace.rest()
+    assert 0 < rests[0] < 1
+    pace.hurry.set()
+    pace.rest()
+    assert len(rests) == 1
+
+
+def test_files_are_the_same_at_any_pace(tmp_path: Path) -> None:
+    rests: list[int] = []
+    big = State({("", "Variable", "v"): {"value": np.arange(1 << 20, dtype=np.float32)}})
+    statefile.write(tmp_path / "a.h5", big)
+    with resting(lambda: rests.append(1)):
+        statefile.write(tmp_path / "b.h5", big)
+    # Four strides are written and as many verified.
+    assert len(rests) >= 8
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
