@@ -49,7 +49,7 @@ def coarsen(problem: Problem, target: int) -> Coarse:
     feasible = [set(devices) for devices in problem.feasible]
     work = list(problem.average)
     most = 2 * sum(work) / target
-    left = len(work)
+    left = sum(problem.active)
     for _ in range(20):
         contracted = 0
         for u, v in _links(problem, ops):
@@ -102,9 +102,12 @@ def _links(problem: Problem, ops: Sets) -> list[tuple[int, int]]:
 
 
 def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
-    order = _order(problem, ops)
+    active = np.flatnonzero(problem.active)
+    busy = {ops.find(op) for op in active.tolist()}
+    order = [root for root in _order(problem, ops) if root in busy]
     number = {root: new for new, root in enumerate(order)}
-    new_op = [number[ops.find(op)] for op in range(len(problem.group))]
+    new_op = {op: number[ops.find(op)] for op in active.tolist()}
+    into = np.array(list(new_op.values()), np.intp)
     roots = sorted({groups.find(g) for g in range(len(problem.feasible))})
     new_group = {root: new for new, root in enumerate(roots)}
     group_of = [new_group[groups.find(g)] for g in range(len(problem.feasible))]
@@ -112,9 +115,9 @@ def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
     for group, devices in enumerate(problem.feasible):
         feasible[group_of[group]] &= set(devices)
     seconds = np.zeros((len(order), problem.devices))
-    np.add.at(seconds, new_op, np.asarray(problem.seconds).reshape(-1, problem.devices))
+    np.add.at(seconds, into, np.asarray(problem.seconds).reshape(-1, problem.devices)[active])
     persistent = np.zeros(len(order), np.int64)
-    np.add.at(persistent, new_op, problem.persistent)
+    np.add.at(persistent, into, problem.tensor_table.persistent[active])
     tensors: list[Tensor] = []
     for tensor in problem.tensors:
         producer = new_op[tensor.producer]

@@ -89,6 +89,15 @@ class Problem:
         return found
 
     @cached_property
+    def active(self) -> list[bool]:
+        """Whether it matters where each operation is: the others take no time, hold nothing and read nothing,
+        because the step does not need them."""
+        return [
+            bool(self.inputs[op] or self.outputs[op] or self.persistent[op] or any(self.seconds[op]))
+            for op in range(len(self.group))
+        ]
+
+    @cached_property
     def members(self) -> list[list[int]]:
         """The operations of each group, in order."""
         found: list[list[int]] = [[] for _ in self.feasible]

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .problem import Assignment, Problem
 
 # Operations simulated altogether where no time is given: some seconds.
-EFFORT = 600_000
+EFFORT = 1_500_000
 # The most simulations at each level where no time is given.
-MOST_ROUNDS = 2000
+MOST_ROUNDS = 3000
 COARSE_OPERATIONS = 300
 # The share of the effort that goes to the coarse problem.
 _COARSE_SHARE = 0.6
@@ -55,7 +55,7 @@ def search(
     """The best assignment found from the given ones, which are never made worse."""
     began = time.monotonic()
     found = min(starts, key=lambda a: score(problem, simulate(problem, a)))
-    if problem.devices == 1 or not problem.group:
+    if problem.devices == 1 or not any(problem.active):
         return found
     random = Random(seed)
     if len(problem.group) > 2 * COARSE_OPERATIONS:
@@ -84,12 +84,14 @@ class _Annealer:
     def __init__(self, problem: Problem, random: Random) -> None:
         self.problem = problem
         self.random = random
-        self._orders = [order_of_groups(problem, folded=folded) for folded in (False, True)]
-        self._rank = [_inverse(order) for order in self._orders]
+        active = {group for op, group in enumerate(problem.group) if problem.active[op]}
+        orders = [order_of_groups(problem, folded=folded) for folded in (False, True)]
+        self._orders = [[group for group in order if group in active] for order in orders]
+        self._rank = [{group: place for place, group in enumerate(order)} for order in self._orders]
         self._near = _neighbours(problem)
         # What cannot be improved any more.
         self._least = (0.0, lower_bounds(problem).best * (1 + 1e-9), 0)
-        self._movable = [g for g, devices in enumerate(problem.feasible) if len(devices) > 1]
+        self._movable = [g for g in sorted(active) if len(problem.feasible[g]) > 1]
 
     def run(self, start: Assignment, rounds: int | None, deadline: float | None) -> Assignment:
         """The best of so many simulations, or of what time allows."""
@@ -191,13 +193,6 @@ class _Annealer:
                     block[near] = None
                     edge.append(near)
         return list(block)
-
-
-def _inverse(order: list[int]) -> list[int]:
-    rank = [0] * len(order)
-    for place, group in enumerate(order):
-        rank[group] = place
-    return rank
 
 
 def _neighbours(problem: Problem, most: int = 8) -> list[list[int]]:

@@ -165,6 +165,13 @@ def test_an_empty_graph() -> None:
     assert place(Graph(), parse_devices("cpu:2")).makespan == 0
 
 
+def test_a_large_graph_in_which_nothing_takes_time() -> None:
+    g = tfg.GraphBuilder()
+    for number in range(700):
+        g.NoOp(name=f"n{number}")
+    assert place(g.graph(), parse_devices("cpu:2")).makespan == 0
+
+
 def test_an_unknown_algorithm() -> None:
     with pytest.raises(tfg.TfgError) as caught:
         place(Graph(), parse_devices("cpu"), "greddy")
