@@ -11,10 +11,12 @@ from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
 from ..runtime.summary import human_bytes, human_seconds
 from .console import UsageError, note, plain, print_json
+from .drawings import Drawings, drawing_options
 from .options import common, devices_option, graph_argument, pin_option, pinned, soft_option, work_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from ..runtime.placement.explain import Explanation
     from ..runtime.placement.place import Placement, Trial
@@ -56,6 +58,7 @@ _EVERY_NODE = "*"
     flag_value=_EVERY_NODE,
     help="When NODE would be done on each device, and why it is where it is; all nodes in short without NODE.",
 )
+@drawing_options
 @common
 def command(
     graph: str,
@@ -70,6 +73,9 @@ def command(
     pins: tuple[str, ...],
     soft: bool,
     explain: str | None,
+    svg: Path | None,
+    html: Path | None,
+    trace: Path | None,
     as_json: bool,
     verbose: int,
 ) -> None:
@@ -79,6 +85,7 @@ def command(
     tfg place train.pbtxt --devices cpu:2 -o placed.pbtxt
     tfg place train.pbtxt --devices cluster.txt --target train --batch 64 --algorithm all
     tfg place train.pbtxt --devices cpu:2 --costs trace.json --explain loss -o placed.pbtxt
+    tfg place train.pbtxt --devices cpu:2 --target train --batch 64 --html placed.html
 
     Devices that nodes have already are requests. With --fetch and --target, the step that these ask for is the one
     that is to be fast; otherwise all nodes count as one step.
@@ -90,6 +97,8 @@ def command(
 
     if output == "-" and as_json:
         raise UsageError("-o - and --json both ask for standard output")
+    drawings = Drawings(svg, html, trace)
+    drawings.check(output)
     placement = place(
         pinned(load(graph), pins),
         parse_devices(devices),
@@ -103,6 +112,7 @@ def command(
     explained = _explained(placement, explain)
     if output is not None:
         save(placement.graph, output)
+    drawings.write(placement, graph)
     if as_json:
         print_json({"file": output, **_fields(placement), **explained})
         return

@@ -1,0 +1,1 @@
+"""Drawings of placed graphs, as SVG and HTML that stand by themselves."""

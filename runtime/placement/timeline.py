@@ -1,0 +1,61 @@
+"""A simulated step in Chrome's trace format, to be seen alone or beneath the measured one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .simulation import Simulation
+
+# Processes of a trace: what was measured is 1.
+SIMULATED = 2
+
+
+def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
+    """The events of a process called "simulated": a track for each device and, beneath, for each link that is used,
+    with an event for each operation and transfer that takes time.
+
+    They have no ``step`` among their ``args``, by which ``measured.read_costs`` tells them from measured ones.
+
+    Args:
+        at: when the step begins, in microseconds.
+    """
+    return list(_events(simulation, at))
+
+
+def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
+    schedule, found, names = simulation.schedule, simulation.formulation, simulation.machine.names
+    yield _named("process_name", 0, "simulated")
+    devices = {device: number for number, device in enumerate(sorted(set(schedule.place)), 1)}
+    links = sorted({(t.source, t.target) for t in schedule.transfers})
+    tracks = {link: number for number, link in enumerate(links, len(devices) + 1)}
+    for device, track in devices.items():
+        yield _named("thread_name", track, names[device])
+    for (source, target), track in tracks.items():
+        yield _named("thread_name", track, f"{names[source]} → {names[target]}")
+    for op, node in enumerate(found.nodes):
+        if schedule.finish[op] > schedule.start[op]:
+            kind = simulation.graph.index[node].op
+            when = _span(at, schedule.start[op], schedule.finish[op])
+            yield {
+                "name": node,
+                "cat": kind,
+                **when,
+                "tid": devices[schedule.place[op]],
+                "args": {"op": kind},
+            }
+    for t in schedule.transfers:
+        args = {"bytes": found.problem.tensors[t.tensor].size}
+        track = tracks[t.source, t.target]
+        when = _span(at, t.start, t.finish)
+        yield {"name": found.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
+
+
+def _named(kind: str, track: int, name: str) -> dict[str, Any]:
+    return {"name": kind, "ph": "M", "pid": SIMULATED, "tid": track, "args": {"name": name}}
+
+
+def _span(at: float, start: float, finish: float) -> dict[str, Any]:
+    return {"ph": "X", "pid": SIMULATED, "ts": at + start * 1e6, "dur": (finish - start) * 1e6}
