@@ -68,7 +68,8 @@ class Member:
 class Team:
     """``ready`` are the members that some thread should run (None: look whether the step has ended); ``active``
     counts those that are ready or being run, ``unfinished`` those that have not ended. ``_asleep`` is whether the
-    step's own thread waits for one to be ready."""
+    step's own thread waits for one to be ready, ``_helping`` how many helpers have been called and have not left:
+    at most one less than there are members."""
 
     def __init__(self, step: Step, rendezvous: Rendezvous, helpers: Helpers = HELPERS) -> None:
         self._step = step
@@ -80,6 +81,7 @@ class Team:
         self._active = 0
         self._unfinished = 0
         self._asleep = False
+        self._helping = 0
         self._error: BaseException | None = None
 
     def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any], limit: Limit | None = None) -> None:
@@ -114,21 +116,29 @@ class Team:
             member.execution.start()
             if not member.has_work:
                 self._run(member)
-        for member in working:
-            self._ready.put(member)
-        for _ in working[1:]:
+        with self._lock:
+            for member in working:
+                self._ready.put(member)
+            called = max(0, len(working) - 1 - self._helping)
+            self._helping += called
+        for _ in range(called):
             self._helpers.call(self._help)
 
     def _go_on(self) -> None:
         """What the step's own thread does until the step has ended."""
         while not self._has_ended():
-            try:
-                member = self._ready.get(timeout=PATIENCE)
-            except Empty:
+            if not self._take_turn(block=True):
                 self._look_around()
-                continue
-            if member is not None:
-                self._run(member)
+
+    def _take_turn(self, *, block: bool) -> bool:
+        """Runs a member that is ready, if there is one before long; whether there was something."""
+        try:
+            member = self._ready.get(block, PATIENCE)
+        except Empty:
+            return False
+        if member is not None:
+            self._run(member)
+        return True
 
     def _has_ended(self) -> bool:
         with self._lock:
@@ -154,24 +164,26 @@ class Team:
     def wake(self, member: Member) -> None:
         """Has a member that waited run again. Called from any thread."""
         with self._lock:
-            if member.busy or self._error is not None:
+            # Whoever ran it may have found what is in the inbox before this thread came to tell of it.
+            if member.busy or not member.inbox or self._error is not None:
                 return
             member.busy = True
             self._active += 1
-            someone_waits, self._asleep = self._asleep, False
-        self._ready.put(member)
-        if not someone_waits:
+            self._ready.put(member)
+            is_helped = self._asleep or self._helping >= len(self._members) - 1
+            self._asleep = False
+            self._helping += not is_helped
+        if not is_helped:
             self._helpers.call(self._help)
 
     def _help(self) -> None:
         """What a helper does: whatever is ready, and then it leaves."""
         while True:
-            try:
-                member = self._ready.get_nowait()
-            except Empty:
-                return
-            if member is not None:
-                self._run(member)
+            with self._lock:
+                if self._ready.empty():
+                    self._helping -= 1
+                    return
+            self._take_turn(block=False)
 
     def _run(self, member: Member) -> None:
         while True:
@@ -209,9 +221,4 @@ class Team:
             with self._lock:
                 if not self._active:
                     return
-            try:
-                member = self._ready.get(timeout=PATIENCE)
-            except Empty:
-                continue
-            if member is not None:
-                self._run(member)
+            self._take_turn(block=True)
