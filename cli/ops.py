@@ -10,7 +10,7 @@ import click
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
-from ..kernels import registry
+from ..kernels import gpu, registry
 from .console import print_json
 from .options import common
 
@@ -57,7 +57,7 @@ def devices(op: Op) -> list[str]:
     """The device types that have a kernel for it."""
     if op.kernel_function is None and op.bind_function is None:
         return []
-    return ["CPU"]
+    return ["CPU", "GPU"] if gpu.supports(op) else ["CPU"]
 
 
 def gradient(op: Op) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..graphfmt.errors import Status, TfgError
 
 if TYPE_CHECKING:
@@ -69,8 +71,21 @@ def bind(
     come one per tensor, lists spread out; outputs come as one value, or as a flat list where the signature
     has several or a list. Where an attribute names a function, the kernel is given a ``Callee``.
 
+    For another array module than numpy, input values may be on the host or on the device; see ``gpu``.
+
     Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
     """
+    if xp is np:
+        return _bind(op, node, bound, inputs, xp, functions)
+    from .gpu import adapted
+
+    on_host = _bind(op, node, bound, inputs, np, functions)
+    return adapted(op, bound, xp, _bind(op, node, bound, inputs, xp, functions), on_host)
+
+
+def _bind(
+    op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any, functions: Resolver | None
+) -> Callable[..., Any]:
     attrs = bound.plain_attrs
     binding = Binding(op, node, attrs, bound.input_types, bound.output_types, inputs, xp, functions)
     if op.signature.function_attrs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 from . import shapes
@@ -88,11 +89,11 @@ def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:
 
 def special_functions(xp: Any) -> Any:
     """scipy.special, or CuPy's counterpart. Imported late: it takes longer than most graphs run."""
-    if xp.__name__ == "cupy":
-        import cupyx.scipy.special as found  # pyright: ignore[reportMissingImports]
-    else:
+    if xp.__name__ == "numpy":
         import scipy.special as found
-    return found
+
+        return found
+    return import_module(f"{xp.__name__}x.scipy.special")
 
 
 # From so many elements on, masks are cheaper than branches: an unpredictable condition costs numpy's where

@@ -43,6 +43,15 @@ def empty_value(how: str, dtype: Any) -> Any:
     return np.iinfo(dtype).min if how == "maximum" else np.iinfo(dtype).max
 
 
+def _working(xp: Any, dtype: Any) -> Any:
+    """The dtype in which rows are combined: CUDA's atomic operations know no integers of 8 and 16 bits."""
+    return (
+        xp.dtype("int32")
+        if xp is not np and dtype.kind in "iu" and dtype.itemsize < 4
+        else accumulator(dtype)
+    )
+
+
 def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
     """``out[ids[i]] = how(out[ids[i]], rows[i])`` over a matrix of rows, how being a ufunc's name.
 
@@ -55,7 +64,7 @@ def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
     if rows.size and int(ids.min()) < 0:
         kept = ids >= 0
         rows, ids = rows[kept], ids[kept]
-    wide = accumulator(rows.dtype)
+    wide = _working(xp, rows.dtype)
     if how == "add" and xp is np and _prefers_product(rows):
         return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
     out = xp.full((count, rows.shape[1]), empty_value(how, rows.dtype), wide)
@@ -112,7 +121,7 @@ def check_sorted(ids: Any) -> None:
 
 def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: Any) -> Any:
     """As ``combine_unsorted``, for ids that never fall; segments without rows hold ``empty``."""
-    wide = accumulator(rows.dtype)
+    wide = _working(xp, rows.dtype)
     out = xp.full((count, rows.shape[1]), empty, wide)
     if not rows.size:
         return out.astype(rows.dtype, copy=False)

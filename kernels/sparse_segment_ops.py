@@ -25,7 +25,7 @@ Weigh = Callable[[Any], Any] | None
 _WEIGHTS: dict[str, Weigh] = {
     "Sum": None,
     "Mean": lambda numbers: 1 / numbers,
-    "SqrtN": lambda numbers: 1 / np.sqrt(numbers),
+    "SqrtN": lambda numbers: 1 / numbers**0.5,
 }
 
 _INDICES = "Tidx: type in {int32, int64} = int32, "

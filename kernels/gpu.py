@@ -1,0 +1,197 @@
+"""What a GPU needs to know of operations beyond their kernels, which are the same for numpy and CuPy: whether it
+runs them, and which of their tensors stay in the memory of the host.
+
+Shapes, axes and sizes are wanted on the host, where kernels look at them; TensorFlow has them there too
+(HostMemory). They are told by their names, which signatures use alike. Whatever else a kernel takes and gives is on
+the device. Small values that are on the host are computed with there, until they meet a value of the device: so the
+arithmetic of shapes and counters never waits for it.
+
+An operation that is not mentioned here and is a plain function of tensors runs on a GPU; ``tests/gpu`` runs its rows
+there, or on arrays as strict as CuPy's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .binding import Inline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..graphfmt.dtypes import DType
+    from ..graphfmt.signatures import Arg, Bound
+    from .registry import Op
+
+    Place = Callable[[Any], Any]
+
+# What has no more elements than this stays on the host until it is needed on the device.
+SMALL = 64
+
+# Arguments of these names, if they are integers, are shapes, axes, sizes and seeds.
+_SIZES = frozenset(
+    {
+        "alg", "axis", "begin", "block_shape", "concat_dim", "counter", "crop_size", "crops", "depth", "dim",
+        "dimension", "dims", "dense_output_dim0", "dense_shape", "diagonal_index", "end", "fft_length",
+        "filter_sizes", "image_size", "input_sizes", "k", "key", "ksize", "multiples", "n", "nbins", "num_bits",
+        "num_cols", "num_lower", "num_rows", "num_segments", "num_upper", "orig_input_shape", "output_dim0",
+        "output_shape", "paddings", "perm", "reduction_indices", "s0", "s1", "seed", "shape", "shift", "size",
+        "size_splits", "split_dim", "strides", "a_shape", "input_shape", "dst_format", "r0", "r1",
+    }
+)  # fmt: skip
+
+# Operations whose outputs are such sizes.
+_GIVE_SIZES = frozenset(
+    {"Shape", "ShapeN", "Size", "Rank", "VariableShape", "ConcatOffset", "BroadcastArgs"}
+    | {"BroadcastGradientArgs", "StatelessRandomGetKeyCounter", "StatelessRandomGetKeyCounterAlg"}
+    | {"StatelessRandomGetAlg", "VarIsInitializedOp", "IsVariableInitialized"}
+)
+
+# What is computed on the host and then copied: streams of random numbers, and sequences that begin with numbers.
+_MADE_ON_HOST = frozenset({"Range", "LinSpace", "DataFormatVecPermute", "DataFormatDimMap"})
+_FAMILIES_MADE_ON_HOST = frozenset({"random_ops", "stateless_random_ops", "truncated_normal_ops"})
+
+# What may make much out of little, and so does it on the device.
+_EXPAND = frozenset({"Fill", "BroadcastTo", "Tile", "OneHot", "Pad", "PadV2", "MirrorPad"})
+
+# Families and operations that only the host computes, plain functions though they are.
+_ON_CPU_ONLY = frozenset(
+    {
+        "branch_ops", "bytes_ops", "call_ops", "candidate_ops", "categorical_ops", "checkpoint_ops", "format_ops",
+        "hash_ops", "index_shuffle_ops", "matrix_function_ops", "optional_ops", "quantize_ops",
+        "random_binomial_ops", "random_gamma_ops", "regex_ops", "set_algebra_ops", "string_ops", "summary_ops",
+        "suppression_ops", "tensor_array_ops", "tensor_list_array_ops", "tensor_list_ops", "while_ops",
+    }
+)  # fmt: skip
+_OPS_ON_CPU_ONLY = frozenset(
+    {"Lu", "SparseToDense", "SegmentProd", "UnsortedSegmentProd", "Print", "PrintV2", "Assert"}
+    | {"Dawsn", "FresnelCos", "FresnelSin", "Spence", "MatrixSolveLs", "MatrixTriangularSolve"}
+    | {"IgammaGradA"}
+)
+
+# Families that hold or change state and do so on a GPU too.
+_WITH_STATE = frozenset(
+    {
+        "state_ops",
+        "optimizer_ops",
+        "random_ops",
+        "variable_gather_ops",
+        "variable_scatter_ops",
+        "sendrecv_ops",
+    }
+)
+
+
+def supports(op: Op) -> bool:
+    """Whether a GPU runs an operation, on tensors of the dtypes it knows (``is_on_gpu``)."""
+    if op.steers or op.family == "sendrecv_ops":
+        return True
+    if op.kernel_function is None or op.family in _ON_CPU_ONLY or op.name in _OPS_ON_CPU_ONLY:
+        return False
+    return op.family in _WITH_STATE or not (op.stateful or op.asynchronous or op.takes_context)
+
+
+def supports_types(op: Op, types: Iterable[DType]) -> bool:
+    """Whether it does so for tensors of these dtypes: references and handles are for what holds state."""
+    return all(
+        is_on_gpu(dtype.base) and (not dtype.is_ref or op.family in _WITH_STATE or op.steers)
+        if dtype.name != "resource"
+        else op.family in _WITH_STATE
+        for dtype in types
+    )
+
+
+def is_on_gpu(dtype: DType) -> bool:
+    """Whether the memory of a GPU holds tensors of this dtype: booleans and numbers that CuPy computes with."""
+    return not dtype.is_opaque and not dtype.is_quantized and dtype.numpy.isbuiltin == 1
+
+
+def inputs_on_host(op: Op, bound: Bound) -> list[bool]:
+    """For each input tensor, whether the kernel wants it in the memory of the host."""
+    everything = _is_made_on_host(op)
+    return [
+        everything or _is_size(name, dtype)
+        for name, dtype in zip(_names(op.signature.inputs, bound), bound.input_types)
+    ]
+
+
+def outputs_on_host(op: Op, bound: Bound) -> list[bool]:
+    """For each output tensor, whether the kernel leaves it in the memory of the host."""
+    return [op.name in _GIVE_SIZES or not is_on_gpu(dtype.base) for dtype in bound.output_types]
+
+
+def _is_made_on_host(op: Op) -> bool:
+    return op.name in _MADE_ON_HOST or op.family in _FAMILIES_MADE_ON_HOST
+
+
+def _is_size(name: str, dtype: DType) -> bool:
+    return not is_on_gpu(dtype.base) or (name in _SIZES and dtype.is_integer)
+
+
+def _names(arguments: Sequence[Arg], bound: Bound) -> list[str]:
+    return [arg.name for arg in arguments for _ in arg.types(bound.attrs)]
+
+
+def to_host(value: Any) -> Any:
+    """A value as numpy's; of rank 0 it is a scalar. Waits for the device if it is there."""
+    if not hasattr(value, "get"):
+        return value
+    found = value.get()
+    return found if found.ndim else found[()]
+
+
+def to_device(xp: Any) -> Place:
+    """What takes a value to the device; resources and what is there already stay as they are."""
+    asarray = xp.asarray
+    host = (np.ndarray, np.generic)
+
+    def place(value: Any) -> Any:
+        return asarray(value) if isinstance(value, host) else value
+
+    return place
+
+
+def arriving(xp: Any) -> Place:
+    """What takes a value that arrives from outside to the device, unless it is small or cannot be there."""
+    place = to_device(xp)
+
+    def arrive(value: Any) -> Any:
+        is_large = isinstance(value, np.ndarray) and value.size > SMALL
+        return place(value) if is_large and value.dtype.isbuiltin == 1 and value.dtype != object else value
+
+    return arrive
+
+
+def adapted(op: Op, bound: Bound, xp: Any, kernel: Any, on_host: Any) -> Any:
+    """A kernel for the device that takes values wherever they are. ``on_host`` is the same bound for numpy."""
+    if isinstance(kernel, Inline) or op.steers or op.family == "sendrecv_ops":
+        return kernel
+    wanted = inputs_on_host(op, bound)
+    place = to_device(xp)
+    moves = [to_host if host else place for host in wanted]
+    given = [None if host else place for host in outputs_on_host(op, bound)]
+    is_one = len(given) == 1 and not op.signature.outputs[0].is_list
+    stays = not op.stateful and not op.takes_context and op.name not in _EXPAND
+    stays = stays and bool(moves) and not any(dtype.is_ref for dtype in bound.input_types)
+    first = 1 if op.takes_context else 0
+
+    def finish(results: Any) -> Any:
+        if is_one:
+            return results if given[0] is None else given[0](results)
+        return [value if move is None else move(value) for value, move in zip(results or (), given)]
+
+    def call(*values: Any) -> Any:
+        inputs = values[first:]
+        if stays and all(map(_is_small_on_host, inputs)):
+            found = on_host(*inputs)
+            results = (found,) if is_one else found or ()
+            return found if all(map(_is_small_on_host, results)) else finish(found)
+        return finish(kernel(*values[:first], *[move(value) for move, value in zip(moves, inputs)]))
+
+    return call
+
+
+def _is_small_on_host(value: Any) -> bool:
+    return isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size <= SMALL)

@@ -1,0 +1,80 @@
+"""The rows of all operations' tables, run by kernels that are bound for a GPU's arrays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tfg.graphfmt.shapes import Shape
+from tfg.kernels import gpu, registry
+from tfg.kernels.binding import bind
+from tfg.kernels.facts import Fact
+
+from ..kernels import harness
+from ..kernels.harness import Case
+
+# Sums of single-precision numbers in another order.
+TOLERANCE = {"half": 4e-3, "float": 2e-5, "double": 1e-11, "complex64": 4e-5, "complex128": 1e-11}
+
+TABLES = sorted((Path(__file__).parent.parent / "kernels").glob("test_*_ops.py"))
+
+
+@cache
+def by_operation() -> dict[str, list[tuple[str, Case]]]:
+    """The rows of every operation that a GPU runs, with their families: those without errors, of its dtypes."""
+    found: dict[str, list[tuple[str, Case]]] = defaultdict(list)
+    for path in TABLES:
+        module = import_module(f"tests.kernels.{path.stem}")
+        for table in vars(module).values():
+            if isinstance(table, list) and table and isinstance(table[0], Case):
+                for row in table:
+                    if row.build is None and is_for_gpu(row):
+                        found[row.op].append((path.stem.removeprefix("test_"), row))
+    return dict(found)
+
+
+def is_for_gpu(row: Case) -> bool:
+    op = registry.get(row.op)
+    if not gpu.supports(op) or op.steers or op.takes_context or not op.signature.outputs:
+        return False
+    try:
+        bound = op.signature.bind(harness.graph_of(row)[0]["out"])
+    except Exception:
+        return False
+    dtypes = (*bound.input_types, *bound.output_types)
+    return all(gpu.is_on_gpu(dtype) and not dtype.is_ref for dtype in dtypes)
+
+
+def run(row: Case, xp: Any) -> list[Any]:
+    """What a row gives on the device, as numpy arrays; every input that may be there is."""
+    op = registry.get(row.op)
+    graph, _, feeds = harness.graph_of(row)
+    node = graph["out"]
+    bound = op.signature.bind(node)
+    values = [feeds[name] for name in node.inputs]
+    facts = [Fact(dtype, Shape(value.shape)) for dtype, value in zip(bound.input_types, values)]
+    kernel = bind(op, node, bound, facts, xp)
+    on_host = gpu.inputs_on_host(op, bound)
+    placed = [value[()] if host else xp.asarray(value) for value, host in zip(values, on_host)]
+    with np.errstate(all="ignore"):
+        made = kernel(*placed)
+    is_one = len(bound.output_types) == 1 and not op.signature.outputs[0].is_list
+    return [np.asarray(gpu.to_host(value)) for value in ([made] if is_one else made)]
+
+
+def check(family: str, row: Case, xp: Any) -> None:
+    """Holds what a row gives against what was recorded for it."""
+    expected = harness.recorded(family, row)
+    if expected.status is not None:
+        return
+    for place, (actual, value) in enumerate(zip(run(row, xp), expected.values, strict=True)):
+        if place in row.unset:
+            continue
+        if actual.dtype != object:
+            loose = TOLERANCE.get(harness.dtypes.of_numpy(actual.dtype).name)
+            limit = max(filter(None, (row.tol, loose)), default=None)
+            harness.assert_same(actual, value, limit, f"{row} output {place}")
