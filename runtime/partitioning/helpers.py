@@ -23,44 +23,43 @@ _PATIENCE = 10.0
 
 
 class Helpers:
-    """``_idle`` counts the threads that wait and that no work has been meant for."""
+    """``_idle`` are the mailboxes of the threads that wait, the one that has waited least at the end."""
 
     def __init__(self) -> None:
-        self._work: SimpleQueue[Work] = SimpleQueue()
         self._lock = Lock()
-        self._idle = 0
+        self._idle: list[SimpleQueue[Work]] = []
 
     def call(self, work: Work) -> None:
         """Has a thread do some work, which must not raise: one that waits, or a new one."""
         with self._lock:
-            is_waiting = self._idle > 0
-            self._idle -= is_waiting
-        if is_waiting:
-            self._work.put(work)
+            mailbox = self._idle.pop() if self._idle else None
+        if mailbox is not None:
+            mailbox.put(work)
         else:
             Thread(target=self._serve, args=(work,), name="tfg-helper", daemon=True).start()
 
     def _serve(self, first: Work) -> None:
         np.seterr(all="ignore")
+        mailbox: SimpleQueue[Work] = SimpleQueue()
         work: Work | None = first
         while work is not None:
             work()
             # What belongs to a step must not be kept until the next one.
             del work
             with self._lock:
-                self._idle += 1
-            work = self._next()
+                self._idle.append(mailbox)
+            work = self._next(mailbox)
 
-    def _next(self) -> Work | None:
+    def _next(self, mailbox: SimpleQueue[Work]) -> Work | None:
         try:
-            return self._work.get(timeout=_PATIENCE)
+            return mailbox.get(timeout=_PATIENCE)
         except Empty:
             with self._lock:
-                if self._idle:
-                    self._idle -= 1
+                if mailbox in self._idle:
+                    self._idle.remove(mailbox)
                     return None
-        # Every thread that waits is meant; the work is on its way.
-        return self._work.get()
+        # It has just been called; the work is on its way.
+        return mailbox.get()
 
 
 HELPERS = Helpers()

@@ -66,7 +66,7 @@ class Member:
 
 
 class Team:
-    """``ready`` are the members that some thread should run (None: look whether the step has ended); ``active``
+    """``ready`` are the members that some thread should run; ``active``
     counts those that are ready or being run, ``unfinished`` those that have not ended. ``_asleep`` is whether the
     step's own thread waits for one to be ready, ``_helping`` how many helpers have been called and have not left:
     at most one less than there are members."""
@@ -77,7 +77,9 @@ class Team:
         self._helpers = helpers
         self._lock = Lock()
         self._members: list[Member] = []
-        self._ready: SimpleQueue[Member | None] = SimpleQueue()
+        self._ready: deque[Member] = deque()
+        # Only the step's own thread listens: ``get`` of a SimpleQueue may outlast its timeout where several do.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._active = 0
         self._unfinished = 0
         self._asleep = False
@@ -117,8 +119,7 @@ class Team:
             if not member.has_work:
                 self._run(member)
         with self._lock:
-            for member in working:
-                self._ready.put(member)
+            self._ready.extend(working)
             called = max(0, len(working) - 1 - self._helping)
             self._helping += called
         for _ in range(called):
@@ -126,26 +127,28 @@ class Team:
 
     def _go_on(self) -> None:
         """What the step's own thread does until the step has ended."""
-        while not self._has_ended():
-            if not self._take_turn(block=True):
+        while True:
+            with self._lock:
+                member = self._ready.popleft() if self._ready else None
+                if member is None and self._has_ended:
+                    return
+                self._asleep = member is None
+            if member is not None:
+                self._run(member)
+            elif not self._is_called():
                 self._look_around()
 
-    def _take_turn(self, *, block: bool) -> bool:
-        """Runs a member that is ready, if there is one before long; whether there was something."""
+    def _is_called(self) -> bool:
+        """Sleeps for a moment; whether it was ended because there is something to do."""
         try:
-            member = self._ready.get(block, PATIENCE)
+            self._bell.get(timeout=PATIENCE)
         except Empty:
             return False
-        if member is not None:
-            self._run(member)
         return True
 
+    @property
     def _has_ended(self) -> bool:
-        with self._lock:
-            if not self._active and (not self._unfinished or self._error is not None):
-                return True
-            self._asleep = self._ready.empty()
-            return False
+        return not self._active and (not self._unfinished or self._error is not None)
 
     def _look_around(self) -> None:
         """Notices, now and then, what nobody reports: that the step is to stop, or can never end."""
@@ -156,9 +159,8 @@ class Team:
             if self._active:
                 return
             waiting = [member.execution for member in self._members if not member.has_ended]
-        if all(execution.only_receives for execution in waiting):
             keys = self._rendezvous.waiting()
-            if keys:
+            if keys and all(execution.only_receives for execution in waiting):
                 raise nobody_sends([name for execution in waiting for name in execution.receiving], keys)
 
     def wake(self, member: Member) -> None:
@@ -169,21 +171,24 @@ class Team:
                 return
             member.busy = True
             self._active += 1
-            self._ready.put(member)
-            is_helped = self._asleep or self._helping >= len(self._members) - 1
-            self._asleep = False
-            self._helping += not is_helped
-        if not is_helped:
+            self._ready.append(member)
+            was_asleep, self._asleep = self._asleep, False
+            needs_help = not was_asleep and self._helping < len(self._members) - 1
+            self._helping += needs_help
+        if was_asleep:
+            self._bell.put(None)
+        elif needs_help:
             self._helpers.call(self._help)
 
     def _help(self) -> None:
         """What a helper does: whatever is ready, and then it leaves."""
         while True:
             with self._lock:
-                if self._ready.empty():
+                if not self._ready:
                     self._helping -= 1
                     return
-            self._take_turn(block=False)
+                member = self._ready.popleft()
+            self._run(member)
 
     def _run(self, member: Member) -> None:
         while True:
@@ -199,9 +204,9 @@ class Team:
                 member.busy = False
                 self._active -= 1
                 self._unfinished -= member.has_ended
-                has_ended = not self._active and (not self._unfinished or self._error is not None)
-            if has_ended:
-                self._ready.put(None)
+                was_asleep = self._asleep and self._has_ended
+            if was_asleep:
+                self._bell.put(None)
             return
 
     def _fail(self, error: BaseException) -> None:
@@ -219,6 +224,11 @@ class Team:
         may have been interrupted while it worked itself."""
         for _ in range(_LONG):
             with self._lock:
-                if not self._active:
+                member = self._ready.popleft() if self._ready else None
+                if member is None and not self._active:
                     return
-            self._take_turn(block=True)
+                self._asleep = member is None
+            if member is not None:
+                self._run(member)
+            else:
+                self._is_called()
