@@ -107,8 +107,11 @@ class Structure:
         self._links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
         self._links.set_create_intermediate_group(True)
         self._links.set_char_encoding(h5py.h5t.CSET_UTF8)
-        self._text = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
-        self._scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        # Made once: that takes longer than to use them.
+        self._text = h5py.string_dtype()
+        self._types: dict[np.dtype[Any], Any] = {}
+        self._spaces: dict[tuple[int, ...], Any] = {(): h5py.h5s.create(h5py.h5s.SCALAR)}
+        self._plain = self._options()
 
     def __enter__(self) -> Structure:
         _unfinished.add(self._done)
@@ -130,7 +133,7 @@ class Structure:
 
     def line(self, path: str, size: int) -> int:
         """A dataset of one text of so many bytes; returns the address where they are to be written."""
-        dataset = self._create(path, np.dtype(f"S{size}"), (), self._options())
+        dataset = self._create(path, np.dtype(f"S{size}"), (), self._plain)
         return int(dataset.get_offset())
 
     def dataset(
@@ -138,7 +141,7 @@ class Structure:
     ) -> tuple[Any, list[int]]:
         """A dataset, and the addresses of its pieces in the order of ``grid.boxes()``; a compressed one's are known
         once they are written (``write_chunk``, ``addresses``)."""
-        options = self._options()
+        options = self._options() if grid.chunks else self._plain
         if grid.chunks:
             options.set_chunk(grid.chunks)
         if compress:
@@ -170,23 +173,27 @@ class Structure:
     def describe(self, dataset: Any, attributes: dict[str, Any]) -> None:
         """Attributes: texts, numbers and rows of numbers."""
         for name, value in attributes.items():
-            if isinstance(value, str):
-                made = self._h5.h5a.create(dataset, name.encode(), self._text, self._scalar)
-                made.write(np.array(value.encode(), self._h5.string_dtype()))
-                continue
-            array = np.asarray(value)
-            kind = self._h5.h5t.py_create(array.dtype)
+            array = np.array(value.encode(), self._text) if isinstance(value, str) else np.asarray(value)
+            kind = self._type(array.dtype)
             made = self._h5.h5a.create(dataset, name.encode(), kind, self._space(array.shape))
             if array.size:
-                made.write(array)
+                made.write(array, kind)
 
     def _create(self, path: str, stored_type: np.dtype[Any], shape: tuple[int, ...], options: Any) -> Any:
-        h5 = self._h5
-        kind = h5.h5t.py_create(stored_type, logical=True)
-        return h5.h5d.create(self._root.id, path.encode(), kind, self._space(shape), options, self._links)
+        kind, space = self._type(stored_type), self._space(shape)
+        return self._h5.h5d.create(self._root.id, path.encode(), kind, space, options, self._links)
+
+    def _type(self, stored_type: np.dtype[Any]) -> Any:
+        made = self._types.get(stored_type)
+        if made is None:
+            made = self._types[stored_type] = self._h5.h5t.py_create(stored_type, logical=True)
+        return made
 
     def _space(self, shape: tuple[int, ...]) -> Any:
-        return self._h5.h5s.create_simple(shape) if shape else self._scalar
+        made = self._spaces.get(shape)
+        if made is None:
+            made = self._spaces[shape] = self._h5.h5s.create_simple(shape)
+        return made
 
     def _options(self) -> Any:
         """Space is taken when a dataset is made, and not filled."""

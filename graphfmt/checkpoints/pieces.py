@@ -73,13 +73,15 @@ class Grid(NamedTuple):
 
     def boxes(self) -> Iterator[Region]:
         """The pieces' places, in the order of their elements."""
-        chunks = self.chunks or self.shape
         if not self.pieces:
             return
-        for index in np.ndindex(*(-(-size // chunk) for size, chunk in zip(self.shape, chunks))):
+        if not self.chunks:
+            yield tuple(slice(0, size) for size in self.shape)
+            return
+        for index in np.ndindex(*(-(-size // chunk) for size, chunk in zip(self.shape, self.chunks))):
             yield tuple(
                 slice(i * chunk, min((i + 1) * chunk, size))
-                for i, chunk, size in zip(index, chunks, self.shape)
+                for i, chunk, size in zip(index, self.chunks, self.shape)
             )
 
     @property
