@@ -190,7 +190,7 @@ class _Run:
         self._keep(session, work, now)
         self._report(last, work)
         if trace is not None:
-            self._write_trace(trace)
+            self._write_trace(trace, session, work)
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -340,9 +340,14 @@ class _Run:
         elif last is not None and not options.as_json:
             print_step(_of_worker(self.labels, last.worker), last.values)
 
-    def _write_trace(self, trace: Trace) -> None:
+    def _write_trace(self, trace: Trace, session: Session, work: Work) -> None:
         if self.options.trace is not None:
-            write_file(self.options.trace, json.dumps(trace.chrome()).encode())
+            document = trace.chrome()
+            if session.machine is not None and self.options.workers == 1:
+                from .predicted import simulated_beside
+
+                document["traceEvents"] += simulated_beside(trace, session, work, self.fed)
+            write_file(self.options.trace, json.dumps(document).encode())
         if self.options.profile:
             from .report import print_profile
 

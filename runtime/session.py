@@ -213,6 +213,11 @@ class Session:
         """The plan that such a step would use: what it feeds, and which nodes it runs."""
         return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 
+    @property
+    def machine(self) -> Machine | None:
+        """What the session runs on, if it was given ``devices``."""
+        return self._devices.machine if self._devices is not None else None
+
     def close(self) -> None:
         """Cancels the steps that still run; any later one fails with CANCELLED."""
         self._stop.set()

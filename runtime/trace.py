@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Event:
     """One node of one step; times in nanoseconds. ``device`` is empty where a step ran on one device.
 
-    ``transfer`` is the same for a send and its receive, and empty for other nodes. A receive, like whatever
+    ``transfer`` is the same for a send and its receive, and empty for other nodes; ``source`` is the node whose value
+    they carry, where the partition has left its name. A receive, like whatever
     waits, is over in no time: what it took is only what came after it had its value.
     """
 
@@ -30,6 +31,7 @@ class Event:
     end: int
     device: str = ""
     transfer: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,17 @@ class Trace:
         for part in (step, *step.parts):
             self.events += [_event(step.step_id, part.device, record) for record in part.records]
 
+    @property
+    def origin(self) -> int:
+        """When the first event began."""
+        return min(event.start for event in self.events)
+
     def chrome(self) -> dict[str, Any]:
         """The trace in Chrome's format: one complete event per node, microseconds; a track for each device, and
         an arrow from every send to its receive."""
         if not self.events:
             return {"traceEvents": []}
-        origin = min(event.start for event in self.events)
+        origin = self.origin
         tracks = {device: n for n, device in enumerate(sorted({e.device for e in self.events}), 1)}
         named = [_track(name, number) for name, number in tracks.items() if name]
         nodes = [_complete(event, tracks[event.device], origin) for event in self.events]
@@ -93,12 +100,19 @@ class Trace:
 
 def _event(step: int, device: str, record: Record) -> Event:
     node = record.node
-    transfer = _transfer(node, f"{step};{record.iteration}") if node.op in SENDS | RECVS else ""
-    return Event(step, node.name, node.op, record.start, record.end, device, transfer)
+    if node.op not in SENDS | RECVS:
+        return Event(step, node.name, node.op, record.start, record.end, device)
+    transfer = _transfer(node, f"{step};{record.iteration}")
+    return Event(step, node.name, node.op, record.start, record.end, device, transfer, _source(node))
 
 
 def _transfer(node: Node, when: str) -> str:
     return f"{node.attrs.get('send_device')};{node.attrs.get('recv_device')};{node.attrs.get('tensor_name')};{when}"
+
+
+def _source(node: Node) -> str:
+    source = node.attrs.get("_src")
+    return source.decode("utf-8", "replace") if isinstance(source, bytes) else ""
 
 
 def _track(device: str, number: int) -> dict[str, Any]:

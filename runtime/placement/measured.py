@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.errors import Location, TfgError, invalid
 from ...graphfmt.files import read_file
@@ -17,10 +17,37 @@ if TYPE_CHECKING:
 LONGEST = 3e13
 
 
+class MeasuredStep(NamedTuple):
+    """What a step took, and what each node took in it; seconds."""
+
+    seconds: float
+    costs: Mapping[str, float]
+
+
+def typical(steps: Sequence[MeasuredStep]) -> list[MeasuredStep]:
+    """The middle half of the steps by what they took. The first is left out where there are others, because it
+    pays for what the later ones find ready; long ones shared the machine with something else."""
+    ordered = sorted(steps[1:] or steps, key=lambda step: step.seconds)
+    cut = len(ordered) // 4
+    return ordered[cut : len(ordered) - cut]
+
+
+def mean_costs(steps: Sequence[MeasuredStep]) -> dict[str, float]:
+    """Seconds per node. Means, unlike medians, add up to what the steps took. A node that none of the typical steps
+    ran (an initialiser) is better known from another than not at all."""
+    found: dict[str, float] = {}
+    for some in (typical(steps), steps):
+        calls: dict[str, list[float]] = defaultdict(list)
+        for step in some:
+            for node, seconds in step.costs.items():
+                calls[node].append(seconds)
+        found = {node: statistics.fmean(seconds) for node, seconds in calls.items()} | found
+    return found
+
+
 def read_costs(path: str) -> dict[str, float]:
     """Seconds per node of a trace in Chrome's format: what all calls of a node took in a step (in a loop there
-    are several), the median of the steps. The first step is left out where there are others, because it pays
-    for what the later ones find ready.
+    are several), the mean of the typical steps.
 
     Raises INVALID_ARGUMENT for what is not such a trace; NOT_FOUND and its like for what cannot be read.
     """
@@ -36,7 +63,7 @@ def read_costs(path: str) -> dict[str, float]:
                 steps[step][node] += seconds
     if not steps:
         raise _refused(path, "has no events of operations")
-    return _medians([steps[step] for step in sorted(steps)])
+    return mean_costs([MeasuredStep(sum(steps[step].values()), steps[step]) for step in sorted(steps)])
 
 
 def _parsed(path: str) -> Any:
@@ -56,18 +83,6 @@ def _call(path: str, event: dict[str, Any]) -> tuple[int, str, float]:
     if not isinstance(name, str) or not isinstance(duration, int | float) or not 0 <= duration < LONGEST:
         raise _refused(path, f"has an event {name!r} that took {duration!r} microseconds")
     return step, name, duration / 1e6
-
-
-def _medians(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    counted = steps[1:] or steps
-    found: dict[str, list[float]] = defaultdict(list)
-    for step in counted:
-        for node, seconds in step.items():
-            found[node].append(seconds)
-    # What ran in the first step alone (an initialiser) is better known from there than not at all.
-    for node, seconds in steps[0].items():
-        found.setdefault(node, [seconds])
-    return {node: statistics.median(seconds) for node, seconds in found.items()}
 
 
 def _refused(path: str, why: str) -> TfgError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .constraints import constrain
+from ...graphfmt.devices import parse_device
+from .constraints import Constraints, Group
 from .costs import estimate
 from .formulate import formulate
+from .placed import placement_of
 from .simulator import simulate
 
 if TYPE_CHECKING:
@@ -38,14 +40,16 @@ def of_placed(
     """How a step of all nodes of a graph goes that is placed already.
 
     Args:
-        graph: every node has the full name of a device.
+        graph: every node is on a device of the machine.
         costs: measured seconds by node; estimates, if not given.
         batch: what open dimensions are taken to be.
 
-    Raises INVALID_ARGUMENT for a faulty graph, or a node that cannot be where it is.
+    Raises INVALID_ARGUMENT for a faulty graph, or a node that is nowhere.
     """
-    constraints = constrain(graph, machine)
+    where = placement_of(graph, machine)
+    names = sorted(where)
+    groups = tuple(Group((name,), parse_device(where[name]), (where[name],)) for name in names)
+    constraints = Constraints(groups, {name: number for number, name in enumerate(names)}, ())
     formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs)
-    place = {name: machine.names.index(name) for name in machine.names}
-    assignment = [place[graph[group.nodes[0]].device] for group in constraints.groups]
+    assignment = [feasible[0] for feasible in formulation.problem.feasible]
     return Simulation(graph, machine, formulation, simulate(formulation.problem, assignment))

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from .simulation import Simulation
 
-# Processes of a trace: what was measured is 1.
-SIMULATED = 2
+# Processes of a trace.
+MEASURED, SIMULATED = 1, 2
 
 
 def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
@@ -27,14 +27,14 @@ def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
 
 def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
     schedule, found, names = simulation.schedule, simulation.formulation, simulation.machine.names
-    yield _named("process_name", 0, "simulated")
+    yield process(SIMULATED, "simulated")
     devices = {device: number for number, device in enumerate(sorted(set(schedule.place)), 1)}
     links = sorted({(t.source, t.target) for t in schedule.transfers})
     tracks = {link: number for number, link in enumerate(links, len(devices) + 1)}
     for device, track in devices.items():
-        yield _named("thread_name", track, names[device])
+        yield _track(track, names[device])
     for (source, target), track in tracks.items():
-        yield _named("thread_name", track, f"{names[source]} → {names[target]}")
+        yield _track(track, f"{names[source]} → {names[target]}")
     for op, node in enumerate(found.nodes):
         if schedule.finish[op] > schedule.start[op]:
             kind = simulation.graph.index[node].op
@@ -53,8 +53,13 @@ def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
         yield {"name": found.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
 
 
-def _named(kind: str, track: int, name: str) -> dict[str, Any]:
-    return {"name": kind, "ph": "M", "pid": SIMULATED, "tid": track, "args": {"name": name}}
+def process(number: int, name: str) -> dict[str, Any]:
+    """Says what a process of a trace is called."""
+    return {"name": "process_name", "ph": "M", "pid": number, "args": {"name": name}}
+
+
+def _track(number: int, name: str) -> dict[str, Any]:
+    return {"name": "thread_name", "ph": "M", "pid": SIMULATED, "tid": number, "args": {"name": name}}
 
 
 def _span(at: float, start: float, finish: float) -> dict[str, Any]:

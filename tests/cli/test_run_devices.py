@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,34 @@ def test_devices_that_cannot_be_had(graph: Path, spec: str, words: str) -> None:
 def test_a_trace_names_the_devices(graph: Path, tmp_path: Path) -> None:
     trace = tmp_path / "t.json"
     run_tfg("run", graph, "--fetch", "b", "--devices", "cpu:2", "--trace", trace)
+    assert tracks(trace, 1) == ["measured", "CPU:0", "CPU:1"]
+
+
+def test_the_simulated_step_stands_beneath_the_measured_one(graph: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "t.json"
+    outcome = run_tfg("run", graph, "--fetch", "b", "--devices", "cpu:2", "--trace", trace, "--steps", "3")
+    assert re.fullmatch(r"note: a step took \S+ .?s, and \S+ .?s in simulation \([+-]\d+%\)\n", outcome.err)
+    links = ["CPU:0 → CPU:1", "CPU:1 → CPU:0"]
+    assert tracks(trace, 2) == ["simulated", "CPU:0", "CPU:1", *links]
     events = json.loads(trace.read_text())["traceEvents"]
-    assert [e["args"]["name"][-5:] for e in events if e["ph"] == "M"] == ["CPU:0", "CPU:1"]
+    measured, simulated = ([e for e in events if e["pid"] == p and e["ph"] == "X"] for p in (1, 2))
+    assert {e["name"] for e in simulated if e["cat"] != "transfer"} <= {e["name"] for e in measured}
+    starts = {e["args"]["step"]: e["ts"] for e in reversed(measured)}
+    assert min(e["ts"] for e in simulated) >= min(starts.values())
+
+
+def test_what_runs_on_one_device_is_not_simulated(graph: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "t.json"
+    outcome = run_tfg("run", graph, "--fetch", "one", "--devices", "cpu:2", "--trace", trace)
+    assert (outcome.status, outcome.err, tracks(trace, 2)) == (0, "", [])
+
+
+def tracks(trace: Path, process: int) -> list[str]:
+    """What a process of a trace and its tracks are called, without this computer's own task."""
+    found = [e for e in json.loads(trace.read_text())["traceEvents"] if e["ph"] == "M"]
+    names = [e["args"]["name"] for e in found if e["pid"] == process]
+    order = sorted(names, key=lambda name: "/" in name)
+    return [re.sub(r"/job:localhost/replica:0/task:0/device:", "", name) for name in order]
 
 
 def test_a_device_has_at_least_one_thread(graph: Path) -> None:

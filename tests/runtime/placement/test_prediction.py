@@ -1,0 +1,81 @@
+"""The simulator beside measured steps: typical steps, what sends cost, and how far off it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import tfg
+from tfg.graphfmt.graph import Graph
+from tfg.runtime.placement.machine import Machine, parse_devices
+from tfg.runtime.placement.measured import MeasuredStep, mean_costs, typical
+from tfg.runtime.placement.prediction import predict
+from tfg.runtime.trace import Event, Trace
+
+ONE, OTHER = (f"/job:localhost/replica:0/task:0/device:CPU:{i}" for i in range(2))
+MS = 1_000_000
+
+
+def machine(latency: float) -> Machine:
+    found = parse_devices("cpu:2")
+    return replace(found, links=tuple(replace(link, latency=latency) for link in found.links))
+
+
+def placed() -> Graph:
+    """``a`` on a device, ``b`` of it on the other."""
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [4], name="x")
+    g.Tanh(g.Tanh(x, name="a"), name="b")
+    return g.graph().with_nodes(
+        replace(node, device=OTHER if node.name == "b" else ONE) for node in g.graph().nodes
+    )
+
+
+def step(number: int, begin: int, slow: int = 1) -> list[Event]:
+    """2 ms of ``a``, 1 ms to send it, 1 ms on the way, 4 ms of ``b``."""
+    spans = [
+        ("a", "Tanh", 0, 2, ONE, ""),
+        ("a/_send_0", "_Send", 2, 3, ONE, "a"),
+        ("a/_recv_0", "_Recv", 4, 4, OTHER, "a"),
+        ("b", "Tanh", 4, 8, OTHER, ""),
+    ]
+    return [
+        Event(number, node, op, begin + s * slow * MS, begin + e * slow * MS, device, "", source)
+        for node, op, s, e, device, source in spans
+    ]
+
+
+def test_a_step_that_is_simulated_as_it_was() -> None:
+    trace = Trace([event for n in range(5) for event in step(n, n * 100 * MS, slow=9 if n == 0 else 1)])
+    found = predict(trace, placed(), machine(1e-3))
+    assert found.measured == pytest.approx(8e-3)
+    assert found.simulated == pytest.approx(8e-3, rel=1e-3)
+    assert found.error == pytest.approx(0, abs=1e-3)
+    assert found.shown in {n * 100 * MS for n in range(1, 5)}
+    spans = {event["name"]: event["ts"] for event in found.timeline(found.shown) if event["ph"] == "X"}
+    assert spans["b"] == pytest.approx(4000, rel=1e-3)
+
+
+def test_an_error_has_a_sign() -> None:
+    trace = Trace(step(0, 0))
+    assert predict(trace, placed(), machine(5e-3)).error == pytest.approx(0.5, rel=1e-2)
+    assert predict(trace, placed(), machine(1e-9)).error == pytest.approx(-1 / 8, rel=1e-2)
+
+
+def test_nodes_that_did_not_run_take_no_time() -> None:
+    graph = placed()
+    events = [event for event in step(0, 0) if event.node == "b"]
+    found = predict(Trace(events), graph, machine(1e-3))
+    assert found.simulated == pytest.approx(5e-3, rel=1e-3)
+
+
+def test_typical_steps_are_the_middle_half_without_the_first() -> None:
+    steps = [MeasuredStep(seconds, {"a": seconds}) for seconds in (90, 1, 5, 4, 3, 6, 70, 2, 7)]
+    assert [one.seconds for one in typical(steps)] == [3, 4, 5, 6]
+    assert mean_costs(steps) == {"a": 4.5}
+    assert mean_costs(steps[:1]) == {"a": 90}
+
+
+def test_a_node_of_other_steps_is_known_from_them() -> None:
+    steps = [MeasuredStep(9, {"init": 7}), *[MeasuredStep(1, {"a": 1})] * 3]
+    assert mean_costs(steps) == {"a": 1, "init": 7}
