@@ -89,7 +89,8 @@ def test_the_simulated_step_stands_beneath_the_measured_one(graph: Path, tmp_pat
     assert tracks(trace, 2) == ["simulated", "CPU:0", "CPU:1", *links]
     events = json.loads(trace.read_text())["traceEvents"]
     measured, simulated = ([e for e in events if e["pid"] == p and e["ph"] == "X"] for p in (1, 2))
-    assert {e["name"] for e in simulated if e["cat"] != "transfer"} <= {e["name"] for e in measured}
+    # What it takes to send a constant counts to the constant.
+    assert {e["name"] for e in simulated if e["cat"] != "transfer"} == {"one", "a", "b"}
     starts = {e["args"]["step"]: e["ts"] for e in reversed(measured)}
     assert min(e["ts"] for e in simulated) >= min(starts.values())
 
