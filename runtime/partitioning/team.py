@@ -66,10 +66,9 @@ class Member:
 
 
 class Team:
-    """``ready`` are the members that some thread should run; ``active``
-    counts those that are ready or being run, ``unfinished`` those that have not ended. ``_asleep`` is whether the
-    step's own thread waits for one to be ready, ``_helping`` how many helpers have been called and have not left:
-    at most one less than there are members."""
+    """``_ready`` are the members that some thread should run; ``_active`` counts those that are ready or being run,
+    ``_unfinished`` those that have not ended. ``_asleep`` is whether the step's own thread waits for one to be ready,
+    ``_helping`` how many helpers have been called and have not left: at most one less than there are members."""
 
     def __init__(self, step: Step, rendezvous: Rendezvous, helpers: Helpers = HELPERS) -> None:
         self._step = step
