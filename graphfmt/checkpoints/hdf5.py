@@ -109,7 +109,7 @@ class Structure:
         self._links.set_char_encoding(h5py.h5t.CSET_UTF8)
         # Made once: that takes longer than to use them.
         self._text = h5py.string_dtype()
-        self._types: dict[np.dtype[Any], Any] = {}
+        self._types: dict[tuple[np.dtype[Any], bool], Any] = {}
         self._spaces: dict[tuple[int, ...], Any] = {(): h5py.h5s.create(h5py.h5s.SCALAR)}
         self._plain = self._options()
 
@@ -177,16 +177,18 @@ class Structure:
             kind = self._type(array.dtype)
             made = self._h5.h5a.create(dataset, name.encode(), kind, self._space(array.shape))
             if array.size:
-                made.write(array, kind)
+                made.write(array, self._type(array.dtype, in_memory=True))
 
     def _create(self, path: str, stored_type: np.dtype[Any], shape: tuple[int, ...], options: Any) -> Any:
         kind, space = self._type(stored_type), self._space(shape)
         return self._h5.h5d.create(self._root.id, path.encode(), kind, space, options, self._links)
 
-    def _type(self, stored_type: np.dtype[Any]) -> Any:
-        made = self._types.get(stored_type)
+    def _type(self, dtype: np.dtype[Any], *, in_memory: bool = False) -> Any:
+        """HDF5's name for a dtype; a text's is another in the file than in memory, where it is an object."""
+        key = dtype, in_memory
+        made = self._types.get(key)
         if made is None:
-            made = self._types[stored_type] = self._h5.h5t.py_create(stored_type, logical=True)
+            made = self._types[key] = self._h5.h5t.py_create(dtype, logical=not in_memory)
         return made
 
     def _space(self, shape: tuple[int, ...]) -> Any:
