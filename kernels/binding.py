@@ -80,7 +80,7 @@ def bind(
     from .gpu import adapted
 
     on_host = _bind(op, node, bound, inputs, np, functions)
-    return adapted(op, bound, xp, _bind(op, node, bound, inputs, xp, functions), on_host)
+    return adapted(op, bound, inputs, xp, _bind(op, node, bound, inputs, xp, functions), on_host)
 
 
 def _bind(

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .binding import Inline
+from .kinds import RECVS, SENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ..graphfmt.dtypes import DType
     from ..graphfmt.signatures import Arg, Bound
+    from .facts import Fact
     from .registry import Op
 
     Place = Callable[[Any], Any]
@@ -88,7 +90,11 @@ def supports(op: Op) -> bool:
     """Whether a GPU runs an operation, on tensors of the dtypes it knows (``is_on_gpu``)."""
     if op.steers or op.family == "sendrecv_ops":
         return True
-    if op.kernel_function is None or op.family in _ON_CPU_ONLY or op.name in _OPS_ON_CPU_ONLY:
+    if (
+        op.kernel_function is op.bind_function is None
+        or op.family in _ON_CPU_ONLY
+        or op.name in _OPS_ON_CPU_ONLY
+    ):
         return False
     return op.family in _WITH_STATE or not (op.stateful or op.asynchronous or op.takes_context)
 
@@ -164,13 +170,72 @@ def arriving(xp: Any) -> Place:
     return arrive
 
 
-def adapted(op: Op, bound: Bound, xp: Any, kernel: Any, on_host: Any) -> Any:
-    """A kernel for the device that takes values wherever they are. ``on_host`` is the same bound for numpy."""
-    if isinstance(kernel, Inline) or op.steers or op.family == "sendrecv_ops":
+class Departed:
+    """A value on its way from a device. Whoever receives it takes it when it is computed, on a stream of their own:
+    the device that sent it goes on meanwhile."""
+
+    __slots__ = ("_computed", "_device", "_origin", "_value", "_xp")
+
+    def __init__(self, xp: Any, value: Any) -> None:
+        self._xp = xp
+        self._value = value
+        self._device = value.device
+        self._origin = xp.cuda.get_current_stream()
+        self._computed = self._origin.record()
+
+    def to_host(self) -> Any:
+        """The value as numpy's; waits for it."""
+        with self._device, self._xp.cuda.Stream(non_blocking=True) as stream:
+            stream.wait_event(self._computed)
+            return to_host(self._value)
+
+    def to_device(self, xp: Any) -> Any:
+        """The value in the memory of the device that the caller works on, at once: its stream will wait."""
+        stream = xp.cuda.get_current_stream()
+        stream.wait_event(self._computed)
+        if xp.cuda.Device() == self._device:
+            return self._value
+        copied = xp.array(self._value)
+        # Until it is copied, nothing else may take the memory of what was sent.
+        self._origin.wait_event(stream.record())
+        return copied
+
+
+def landed(value: Any) -> Any:
+    """A received value as the host has it."""
+    return value.to_host() if type(value) is Departed else value
+
+
+def _send(xp: Any, kernel: Any) -> Any:
+    """The kernel of a send for a device: what is on it departs."""
+
+    def send(ctx: Any, value: Any) -> Any:
+        return kernel(ctx, Departed(xp, value) if isinstance(value, xp.ndarray) else value)
+
+    return send
+
+
+def _constant(xp: Any, array: Any) -> Place:
+    """Takes a large constant to the device once, when it is first needed."""
+    made: list[Any] = []
+
+    def place(value: Any) -> Any:
+        if not made:
+            made.append(xp.asarray(array))
+        return made[0]
+
+    return place
+
+
+def adapted(op: Op, bound: Bound, facts: Sequence[Fact], xp: Any, kernel: Any, on_host: Any) -> Any:
+    """A kernel for the device that takes values wherever they are. ``facts`` are those of the inputs, ``on_host`` is
+    the same kernel bound for numpy."""
+    if op.name in SENDS:
+        return _send(xp, kernel)
+    if isinstance(kernel, Inline) or op.steers or op.name in RECVS:
         return kernel
-    wanted = inputs_on_host(op, bound)
     place = to_device(xp)
-    moves = [to_host if host else place for host in wanted]
+    moves = [_move(xp, fact, place, host) for fact, host in zip(facts, inputs_on_host(op, bound))]
     given = [None if host else place for host in outputs_on_host(op, bound)]
     is_one = len(given) == 1 and not op.signature.outputs[0].is_list
     stays = not op.stateful and not op.takes_context and op.name not in _EXPAND
@@ -191,6 +256,14 @@ def adapted(op: Op, bound: Bound, xp: Any, kernel: Any, on_host: Any) -> Any:
         return finish(kernel(*values[:first], *[move(value) for move, value in zip(moves, inputs)]))
 
     return call
+
+
+def _move(xp: Any, fact: Fact, place: Place, is_on_host: bool) -> Place:
+    """What brings an input to where the kernel wants it."""
+    if is_on_host:
+        return to_host
+    known = fact.constant
+    return place if known is None or known.size <= SMALL else _constant(xp, known)
 
 
 def _is_small_on_host(value: Any) -> bool:

@@ -23,13 +23,14 @@ class Variable:
     step or a fetched array is never written under.
 
     ``lock`` is held during every read and update. ``value`` is None until the first assignment, and always
-    an array that owns its memory.
+    an array of ``xp`` that owns its memory.
     """
 
     kind = "Variable"
-    __slots__ = ("dtype", "lock", "name", "shape", "value")
+    __slots__ = ("dtype", "lock", "name", "shape", "value", "xp")
 
-    def __init__(self, name: str, dtype: DType, shape: Shape) -> None:
+    def __init__(self, name: str, dtype: DType, shape: Shape, xp: Any = np) -> None:
+        self.xp = xp
         self.name = name
         self.dtype = dtype
         self.shape = shape
@@ -105,7 +106,7 @@ class Variable:
             value = self.value
         if value is None:
             return {}
-        return {"value": value.get() if hasattr(value, "get") else value}
+        return {"value": value if self.xp is np else _from_device(value)}
 
     def load(self, state: dict[str, Array]) -> None:
         """Takes the value as it is where it may: whoever else holds the array will not see it change."""
@@ -121,7 +122,13 @@ class Variable:
             self.value = None
             self.check_shape(value.shape)
             is_own = flags.owndata and flags.writeable and flags.c_contiguous
-            self.value = value if is_own else np.array(value, order="C")
+            self.value = value if is_own and self.xp is np else self.xp.array(value, order="C")
+
+
+def _from_device(value: Any) -> Array:
+    """A value as numpy's, once the device has done all that it was asked to."""
+    value.device.synchronize()
+    return value.get()
 
 
 def _count_unshared() -> int:

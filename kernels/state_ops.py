@@ -69,7 +69,7 @@ def _make_variable(
     ctx: Any, xp: Any, *, node_name: str, shape: Shape, dtype: DType, container: str, shared_name: str
 ) -> Variable:
     name = shared_name or node_name
-    found = ctx.resource(container, name, Variable, lambda: Variable(name, dtype, shape))
+    found = ctx.resource(container, name, Variable, lambda: Variable(name, dtype, shape, xp))
     if found.dtype is not dtype:
         raise TfgError(
             Status.INTERNAL, f"variable {name!r} is {found.dtype}, but node {node_name!r} declares {dtype}"
@@ -104,7 +104,7 @@ def _(
     ctx: Any, xp: Any, *, node_name: str, dtype: DType, shape: Shape, container: str, shared_name: str
 ) -> Variable:
     name = shared_name or node_name
-    return ctx.resource(container, name, Variable, lambda: Variable(name, dtype, shape))
+    return ctx.resource(container, name, Variable, lambda: Variable(name, dtype, shape, xp))
 
 
 # Reading.

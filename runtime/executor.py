@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..kernels.control_flow_ops import DEAD
+from ..kernels.gpu import landed
 from ..kernels.resources import Variable
 from .scheduler import CONSTANTS, ROOT, Kind, Orders, Run, Scheduler, Tag
 from .straight import Straight
@@ -85,6 +86,14 @@ class Execution:
 
     def proceed(self) -> None:
         """Does what is ready, until nothing is."""
+        gpu = self.cut.gpu
+        if gpu is None:
+            self._proceed()
+            return
+        with gpu.working():
+            self._proceed()
+
+    def _proceed(self) -> None:
         while self.urgent or self.ready:
             self._do((self.urgent or self.ready).popleft())
             self._look_around()
@@ -93,10 +102,20 @@ class Execution:
         """A node that waited has something."""
         run, result = report
         unit = self.waiting.pop(run)
+        if unit.exchanges:
+            result = self._arrived(result)
         if self.cut.traced:
             self._step_in(run.tag).start_clock()
         self._finish(run, unit, result)
         self._look_around()
+
+    def _arrived(self, value: Any) -> Any:
+        """A received value in the memory of this device."""
+        gpu = self.cut.gpu
+        if gpu is None:
+            return landed(value)
+        with gpu.working():
+            return gpu.arrived(value)
 
     @property
     def is_done(self) -> bool:
@@ -120,8 +139,10 @@ class Execution:
         return [unit.node.name for unit in self.waiting.values() if unit.exchanges]
 
     def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
-        """The values of the fetches. Raises INVALID_ARGUMENT for one that is dead."""
-        return [self._fetched(fetch) for fetch in fetches]
+        """The values of the fetches, on the host. Raises INVALID_ARGUMENT for one that is dead."""
+        found = [self._fetched(fetch) for fetch in fetches]
+        gpu = self.cut.gpu
+        return found if gpu is None else gpu.to_host(found)
 
     def _look_around(self) -> None:
         self._count += 1

@@ -175,6 +175,7 @@ def build(
     compiled: bool = True,
     mortal: Collection[str] | None = None,
     limited: bool = False,
+    xp: Any = np,
 ) -> Plan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs.
 
@@ -186,9 +187,10 @@ def build(
         mortal: for the part of a graph that one device runs, the names of its sends and receives whose values may
             be dead. Its plan is always one of units, and its loops need not be whole.
         limited: whether a part is to count the memory that it uses.
+        xp: what the kernels of a part compute with, CuPy on a GPU.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given, compiled, mortal, limited)
+        return _build(graph, asked, traced, functions, given, compiled, mortal, limited, xp)
 
 
 def _build(
@@ -200,6 +202,7 @@ def _build(
     compiled: bool,
     mortal: Collection[str] | None,
     limited: bool,
+    xp: Any,
 ) -> Plan:
     pruned = prune(graph, asked)
     is_part = mortal is not None
@@ -210,7 +213,7 @@ def _build(
         _check_fetch(graph, name, fetch, facts[fetch.node])
     feeds = tuple(feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments))
     fed = {name for name in pruned.arguments if name is not None}
-    lines = [_line(graph, p, functions) for p in prepared if p.node.name not in fed]
+    lines = [_line(graph, p, functions, xp) for p in prepared if p.node.name not in fed]
     lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
     changes_state = any(_changes_state(line.prepared) for line in lines)
@@ -284,13 +287,13 @@ def _cut(
     return cut(lines, facts, given, fetches, **how)
 
 
-def _line(graph: Graph, prepared: Prepared, functions: Functions | None) -> Line:
+def _line(graph: Graph, prepared: Prepared, functions: Functions | None, xp: Any) -> Line:
     """A node with its kernel; a node whose value is known and that does nothing else needs none."""
     outputs, node = prepared.output_facts, prepared.node
     if len(outputs) == 1 and outputs[0].constant is not None and not prepared.op.stateful:
         return Line(prepared, None)
     try:
-        kernel = bind(prepared.op, node, prepared.bound, prepared.input_facts, np, functions)
+        kernel = bind(prepared.op, node, prepared.bound, prepared.input_facts, xp, functions)
         return Line(prepared, kernel)
     except TfgError as error:
         raise graph.error_at(error, node.name) from None

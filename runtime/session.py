@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..graphfmt.checkpoints.statefile import State
     from ..graphfmt.graph import Graph
     from .functions import Functions
+    from .gpu import GpuOptions
     from .partitioning.devices import Devices
     from .partitioning.shared_plan import SharedPlan
     from .placement.machine import Machine
@@ -48,6 +49,7 @@ class Session:
         threads_per_device: how many threads BLAS uses for one matrix product while the session is open; as many
             as there are cores for each device, if ``devices`` is given.
         wire: ``bf16`` to send float32 as bfloat16 between devices.
+        gpu: how GPUs among the devices are used.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Session:
         devices: str | Machine | None = None,
         threads_per_device: int | None = None,
         wire: str | None = None,
+        gpu: GpuOptions | None = None,
     ) -> None:
         memory.keep_freed_memory()
         structure.check_structure(graph)
@@ -69,7 +72,7 @@ class Session:
         self._plans: dict[tuple[Any, ...], Plan | SharedPlan] = {}
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
-            self._devices = _devices(graph, devices or "cpu:1", threads_per_device, wire)
+            self._devices = _devices(graph, devices or "cpu:1", threads_per_device, wire, gpu)
         self._lock = Lock()
         self._gate = Gate()
         self._stop = Event()
@@ -232,11 +235,13 @@ def _functions(graph: Graph, compiled: bool) -> Functions | None:
     return functions.of(graph, compiled=compiled)
 
 
-def _devices(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
+def _devices(
+    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+) -> Devices:
     # Most sessions have one device.
     from .partitioning import devices
 
-    return devices.of(graph, spec, threads, wire)
+    return devices.of(graph, spec, threads, wire, gpu)
 
 
 def _to_standard_error(line: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ..kernels.facts import Fact
+    from .gpu import Gpu
     from .lowering import Segment
 
 _KINDS = {
@@ -83,7 +84,8 @@ class Cut:
     """The units and the program that says how they depend on each other, in the same order.
 
     ``urgent`` are the numbers of the units that lead to a send; ``has_work`` is whether a segment waits for nothing
-    but what is fed, ``is_straight`` whether there are no branches and loops.
+    but what is fed, ``is_straight`` whether there are no branches and loops, and ``gpu`` what computes them if not the
+    host.
     """
 
     units: tuple[Compute | Single | Given, ...]
@@ -92,6 +94,7 @@ class Cut:
     has_work: bool = True
     is_straight: bool = False
     traced: bool = False
+    gpu: Gpu | None = None
 
     @property
     def segments(self) -> list[Segment]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
 from ..allowance import Limit, persistent
+from ..gpu import GpuOptions, open_all
 from ..placement.machine import parse_devices
 from ..prune import Signature, prune
 from . import shared_plan
@@ -29,32 +30,42 @@ _MANY = 2000
 _QUICK = "heft"
 
 
-def of(graph: Graph, spec: str | Machine, threads: int | None, wire: str | None) -> Devices:
+def of(
+    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+) -> Devices:
     """The devices that a session was asked to run on; see ``Session``."""
-    return Devices(graph, parse_devices(spec) if isinstance(spec, str) else spec, threads, wire)
+    machine = parse_devices(spec) if isinstance(spec, str) else spec
+    return Devices(graph, machine, threads, wire, gpu or GpuOptions())
 
 
 def devices_of(parts: Parts) -> str:
     """What has to be asked for to run parts where they are placed. Raises INVALID_ARGUMENT for a part whose
-    device is not a CPU of this process."""
-    most = 0
+    device is neither a CPU nor a GPU of this process."""
+    most: dict[str, int] = {}
     for name in parts.graphs:
         device = parse_device(name)
-        if device.type != "CPU" or device.id is None or device._replace(type="CPU", id=0) != _FIRST:
-            raise invalid(f"there is a part for {name}, which this machine does not have: only CPU devices")
-        most = max(most, device.id + 1)
-    return f"cpu:{most}"
+        kind = device.type or ""
+        if kind not in _TYPES or device.id is None or device._replace(type="CPU", id=0) != _FIRST:
+            raise invalid(
+                f"there is a part for {name}, which this machine does not have: only CPU and GPU devices"
+            )
+        most[kind] = max(most.get(kind, 0), device.id + 1)
+    return ",".join(f"{kind.lower()}:{most[kind]}" for kind in _TYPES if kind in most)
 
 
+_TYPES = ("CPU", "GPU")
 _FIRST = LOCAL_TASK._replace(type="CPU", id=0)
 
 
 class Devices:
     """``graph`` is the session's, placed as a whole, so that variables stay where they are from step to step."""
 
-    def __init__(self, graph: Graph, machine: Machine, threads: int | None, wire: str | None) -> None:
+    def __init__(
+        self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu: GpuOptions
+    ) -> None:
         _check_present(machine)
         self.machine = machine
+        self.gpus = open_all(machine, gpu)
         self.graph = _placed(graph, machine)
         self.wire = wire
         # A device of this process lives as long as its session does.
@@ -73,10 +84,13 @@ class Devices:
         ``plan.build``, given what is the same for all of a session's plans."""
         pruned = prune(self.graph, asked)
         pruned = pruned._replace(graph=shared_plan.located(pruned, self.graph, asked.feeds))
-        if len({node.device for node in pruned.graph.nodes}) < 2 and not self.limits:
+        used = {node.device for node in pruned.graph.nodes}
+        if len(used) < 2 and not self.limits and not used & self.gpus.keys():
             return build(self.graph, asked)
         parts = partition(pruned.graph, wire=self.wire, incarnations=self.incarnations)
-        return shared_plan.build(self.graph, asked, pruned, parts, self.incarnations, self.limits, build)
+        return shared_plan.build(
+            self.graph, asked, pruned, parts, self.incarnations, self.limits, self.gpus, build
+        )
 
 
 def _placed(graph: Graph, machine: Machine) -> Graph:
@@ -98,16 +112,16 @@ def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
             device.name, device.memory, persistent(n for n in graph.nodes if n.device == device.name)
         )
         for device in machine.devices
-        if device.memory is not None
+        if device.memory is not None and device.type == "CPU"
     }
 
 
 def _check_present(machine: Machine) -> None:
     """Raises INVALID_ARGUMENT for a machine with devices that this process cannot run on."""
     for device in machine.devices:
-        if device.type != "CPU":
+        if device.type not in _TYPES:
             raise invalid(
-                f"the device {device.name} cannot be run on here: only CPU devices can",
+                f"the device {device.name} cannot be run on here: only CPU and GPU devices can",
                 hint="place and partition the graph for it with tfg place and tfg partition",
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..allowance import Limit
+    from ..gpu import Gpu
     from ..plan import Feed, Plan
     from ..prune import Pruned
     from ..step import Step
@@ -31,6 +33,15 @@ class Part(NamedTuple):
     plan: Plan
     arguments: tuple[int, ...]
     limit: Limit | None
+    gpu: Gpu | None
+
+    def taken(self, values: Sequence[Any]) -> list[Any]:
+        """Its own among the values of the step's feeds, in its own memory."""
+        own = [values[i] for i in self.arguments]
+        if self.gpu is None:
+            return own
+        with self.gpu.working():
+            return [self.gpu.arrived(value) for value in own]
 
 
 class SharedPlan(NamedTuple):
@@ -50,7 +61,7 @@ class SharedPlan(NamedTuple):
         team = Team(step, LocalRendezvous(self.incarnations))
         for part in self.parts:
             assert part.plan.cut is not None
-            known = part.plan.known([values[i] for i in part.arguments])
+            known = part.plan.known(part.taken(values))
             team.add(part.device, part.plan.cut, known, part.limit)
         found = team.run([part.plan.fetches for part in self.parts])
         return [found[part][place] for part, place in self.places]
@@ -79,10 +90,12 @@ def build(
     parts: Parts,
     incarnations: Mapping[str, int],
     limits: Mapping[str, Limit],
+    gpus: Mapping[str, Gpu],
     build_part: Callable[..., Plan],
 ) -> SharedPlan:
     """The plan of a signature from the parts of the pruned graph. ``limits`` are those of the devices' memories,
-    as far as they have any; ``build_part`` is ``plan.build``, given what is the same for all parts.
+    as far as they have any, ``gpus`` the devices that are GPUs; ``build_part`` is ``plan.build``, given what is the
+    same for all parts.
 
     Raises:
         TfgError: the first fault of a part, or of how the parts fit together.
@@ -98,11 +111,12 @@ def build(
         sends = [node.name for node in part.nodes if node.op in SENDS]
         arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
         wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
-        limit = limits.get(device)
-        found = build_part(part, wanted, mortal=mortal, given=parts.received, limited=limit is not None)
+        limit, gpu = limits.get(device), gpus.get(device)
+        build_it = build_part if gpu is None else partial(_on_gpu, build_part, gpu)
+        found = build_it(part, wanted, mortal=mortal, given=parts.received, limited=limit is not None)
         places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
         feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
-        made.append(Part(device, found, tuple(i for i, _ in arguments), limit))
+        made.append(Part(device, found, tuple(i for i, _ in arguments), limit, gpu))
     unread = [(i, name) for i, name in enumerate(asked.feeds) if i not in feeds]
     feeds.update({i: plan.feed(name, graph, {}, None) for i, name in unread})
     return SharedPlan(
@@ -115,6 +129,13 @@ def build(
         changes_state=any(part.plan.changes_state for part in made),
         access=max((part.plan.access for part in made), key=_STRICTNESS.index),
     )
+
+
+def _on_gpu(build_part: Callable[..., Plan], gpu: Gpu, *args: Any, **keywords: Any) -> Plan:
+    """The plan of a part that a GPU computes."""
+    found = build_part(*args, **keywords, xp=gpu.xp)
+    assert found.cut is not None
+    return found._replace(cut=replace(found.cut, gpu=gpu))
 
 
 _STRICTNESS = (Access.READ, Access.CHANGE, Access.ALONE)
