@@ -11,7 +11,6 @@ from . import console
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..runtime.checkpoints import Series
     from ..runtime.saved_models import Model
     from ..runtime.session import Session
 
@@ -44,13 +43,12 @@ class Beginning(NamedTuple):
 
 
 def begin(
-    session: Session, options: Options, work: Work, crashed: Series | None, model: Model | None = None
+    session: Session, options: Options, work: Work, source: Path | None, model: Model | None = None
 ) -> Beginning:
-    """Takes up the newest checkpoint of a run that ``crashed``, the checkpoint to restore or the state; or
-    begins with what the ``model`` comes with, and runs the initialisers, where there is nothing yet."""
+    """Takes up the checkpoint that this run wrote before it crashed (``source``), the one to restore or the state;
+    or begins with what the ``model`` comes with, and runs the initialisers, where there is nothing yet."""
     for node in options.init:
         _ = session.graph[node.removesuffix(":0").removeprefix("^")]
-    source = crashed.newest(console.note) if crashed is not None else None
     goal = options.until_step
     if source is not None:
         notes = session.restore(source)

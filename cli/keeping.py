@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..graphfmt.checkpoints import statefile
-from ..runtime.checkpoints import Checkpointer, Series
+from ..runtime.checkpoints import JOB, Checkpointer, Series
 from ..runtime.intervals import AUTO, Every, Schedule, expected_mtbf, parse_duration, parse_every
 from . import console, supervision
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..runtime.runner import Progress
     from ..runtime.session import Session
     from .beginning import Beginning
+    from .supervision import Attempt
 
 
 class Options(Protocol):
@@ -34,14 +35,19 @@ class Options(Protocol):
 
 
 class Keeper(NamedTuple):
-    """Which checkpoints are to be written, and when. ``is_restart`` tells whether an earlier attempt of the
-    same run has failed."""
+    """Which checkpoints are to be written, and when. ``attempt`` is set where the run is started anew when it
+    crashes."""
 
     series: Series
     every: Every
     mtbf: float
-    is_supervised: bool
-    is_restart: bool
+    attempt: Attempt | None
+
+    def written_before_crash(self) -> Path | None:
+        """What to go on from: the newest checkpoint of an earlier attempt, if that has failed and left one."""
+        if self.attempt is None or self.attempt.number == 0:
+            return None
+        return self.series.newest(self.attempt.job, console.note)
 
 
 def keeper_of(options: Options) -> Keeper | None:
@@ -64,8 +70,7 @@ def keeper_of(options: Options) -> Keeper | None:
         Series(options.checkpoint, options.keep),
         AUTO if options.every is None else parse_every(options.every),
         seen if given is None else given,
-        attempt is not None,
-        attempt is not None and attempt.number > 0,
+        attempt,
     )
 
 
@@ -79,7 +84,7 @@ def kept(keeper: Keeper, session: Session, beginning: Beginning) -> Generator[Ca
 
     def notes() -> dict[str, Any]:
         found = now.notes(beginning.work.batches)
-        return {**found, "until": beginning.goal} if keeper.is_supervised else found
+        return {**found, "until": beginning.goal, JOB: keeper.attempt.job} if keeper.attempt else found
 
     def after_step(progress: Progress) -> None:
         nonlocal now

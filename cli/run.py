@@ -178,8 +178,8 @@ class _Run:
         work = self._work(session, given)
         self._check_state(session)
         keeper = self._keeper()
-        crashed = keeper.series if keeper is not None and keeper.is_restart else None
-        start = begin(session, options, work, crashed, model)
+        source = keeper.written_before_crash() if keeper is not None else None
+        start = begin(session, options, work, source, model)
         work = start.work
         trace = _trace() if options.trace or options.profile else None
         last, now = None, start.progress

@@ -13,18 +13,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from . import console
 
 _VARIABLE = "_TFG_ATTEMPT"
-# Exit statuses after which there is nothing to start anew: done, a wrong command line, interrupted.
-_FINAL = (0, 2, 130)
+# The exit status of who is told to end, as shells have it.
+_TERMINATED = 128 + signal.SIGTERM
+# Exit statuses after which there is nothing to start anew: done, a wrong command line, interrupted, told to end.
+_FINAL = (0, 2, 130, _TERMINATED)
 
 
 class Attempt(NamedTuple):
-    """Which attempt this process is, and how long the earlier ones ran until they failed, in seconds."""
+    """Which attempt at which job this process is, and how long the earlier ones ran until they failed, in
+    seconds. No two jobs have one name, so that none goes on from what another has left behind."""
 
+    job: str
     number: int = 0
     uptime: float = 0.0
 
@@ -42,7 +46,7 @@ def supervise(graph: str, feeds: tuple[str, ...], checkpoint: Path | None, resta
         raise console.UsageError("--max-restarts goes on from checkpoints, so it needs --checkpoint")
     if graph == "-" or any(feed.endswith("=@-") for feed in feeds):
         raise console.UsageError("standard input cannot be read again after a restart")
-    now = Attempt()
+    now = Attempt(os.urandom(8).hex())
     while True:
         began, written = time.monotonic(), _written(checkpoint)
         status = _run(now)
@@ -52,19 +56,27 @@ def supervise(graph: str, feeds: tuple[str, ...], checkpoint: Path | None, resta
         is_hopeless = status == 1 and _written(checkpoint) == written
         if is_hopeless or now.number == restarts:
             sys.exit(status if status > 0 else 128 - status)
-        now = Attempt(now.number + 1, now.uptime + time.monotonic() - began)
+        now = Attempt(now.job, now.number + 1, now.uptime + time.monotonic() - began)
         console.note(f"restart {now.number} of {restarts}: the run {_how(status)}")
 
 
 def _run(now: Attempt) -> int:
-    """The exit status of an attempt, negative for a signal. Ctrl-C reaches both processes: the one that runs
-    knows what to do."""
+    """The exit status of an attempt, negative for a signal that came to it alone. Ctrl-C reaches both
+    processes, and the one that runs knows what to do; what tells this one to end is passed on."""
     environment = {**os.environ, _VARIABLE: json.dumps(now)}
+    is_told_to_end = False
+
+    def terminate(number: int, frame: Any) -> None:
+        nonlocal is_told_to_end
+        is_told_to_end = True
+        process.terminate()
+
     with subprocess.Popen([sys.executable, "-m", "tfg", *sys.argv[1:]], env=environment) as process:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        terminated = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+        terminated = signal.signal(signal.SIGTERM, terminate)
         try:
-            return process.wait()
+            status = process.wait()
+            return _TERMINATED if is_told_to_end else status
         finally:
             signal.signal(signal.SIGINT, before)
             signal.signal(signal.SIGTERM, terminated)

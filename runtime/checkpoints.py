@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+# The note of which job wrote a checkpoint.
+JOB = "job"
 # The part of the time during which a checkpoint is being written beside the steps.
 _SHARE = 0.05
 # What takes longer was a matter of the disk, or of other processes, not of work.
@@ -53,7 +56,8 @@ class Series:
         statefile.write(numbered, state)
         _copy(numbered, self.path)
         for old in newest_first(self.kept())[self.keep :]:
-            old.unlink(missing_ok=True)
+            if _step_of(old) == _number(old):
+                old.unlink(missing_ok=True)
 
     def numbered(self, step: int) -> Path:
         """The file of the checkpoint after so many steps."""
@@ -64,9 +68,9 @@ class Series:
         pattern = re.compile(re.escape(self.path.stem) + r"-[0-9]+" + re.escape(self.path.suffix))
         return [path for path in self.path.parent.iterdir() if pattern.fullmatch(path.name)]
 
-    def newest(self, say: Callable[[str], None]) -> Path | None:
-        """The newest of the files that verifies; None where none does."""
-        return _newest_sound([self.path, *self.kept()], say)
+    def newest(self, job: str, say: Callable[[str], None]) -> Path | None:
+        """The newest of the files that verifies and that this job has written; None where there is none."""
+        return _newest_sound([self.path, *self.kept()], say, job)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -90,6 +94,12 @@ def newest_first(paths: Iterable[Path]) -> list[Path]:
     return [path for _, _, path in sorted(found, reverse=True)]
 
 
+def _step_of(path: Path) -> Any:
+    """The step of which a file says that it was written; None for what is no sound state."""
+    with suppress(TfgError), statefile.open_state(path) as reader:
+        return reader.notes.get("step")
+
+
 def _number(path: Path) -> int:
     match = re.search(r"([0-9]{1,18})\.[^.]*$", path.name)
     return int(match[1]) if match else -1
@@ -104,7 +114,7 @@ def newest_in(folder: Path, say: Callable[[str], None]) -> Path | None:
         raise refused(error, "read", str(folder)) from error
 
 
-def _newest_sound(paths: Iterable[Path], say: Callable[[str], None]) -> Path | None:
+def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | None = None) -> Path | None:
     seen: set[int] = set()
     for path in newest_first(paths):
         inode = path.stat().st_ino
@@ -112,10 +122,11 @@ def _newest_sound(paths: Iterable[Path], say: Callable[[str], None]) -> Path | N
             continue
         seen.add(inode)
         try:
-            statefile.read(path)
+            notes = statefile.read(path).notes
         except TfgError as error:
             say(f"left out: {error.message}")
-        else:
+            continue
+        if job is None or notes.get(JOB) == job:
             return path
     return None
 

@@ -100,6 +100,19 @@ def test_a_run_whose_process_is_killed_is_started_anew(train: Path, tmp_path: Pa
     assert_equal(made, tmp_path / "whole.h5")
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_a_run_that_is_told_to_end_is_not_started_anew(train: Path, tmp_path: Path) -> None:
+    made = tmp_path / "m.h5"
+    line = ["--steps", "100000", "--checkpoint", made, "--every", "50", "--max-restarts", "2"]
+    watcher = start("run", train, *TRAINING, *line)
+    wait_for(made.exists)
+    watcher.terminate()
+    _, err = watcher.communicate(timeout=60)
+    assert watcher.returncode == 128 + signal.SIGTERM
+    assert "restart" not in err
+    assert not processes(str(made))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -13,7 +13,7 @@ from tfg.graphfmt.checkpoints import statefile
 from tfg.graphfmt.checkpoints.pieces import resting
 from tfg.graphfmt.checkpoints.statefile import State
 from tfg.graphfmt.errors import TfgError
-from tfg.runtime.checkpoints import Checkpointer, Pace, Series, newest_in
+from tfg.runtime.checkpoints import JOB, Checkpointer, Pace, Series, newest_in
 from tfg.runtime.intervals import AUTO, Every, Schedule
 
 from .test_snapshots import twins
@@ -45,10 +45,13 @@ def test_without_keep_there_is_one_file(tmp_path: Path) -> None:
 
 def test_keep_leaves_the_newest_under_their_steps(tmp_path: Path) -> None:
     (tmp_path / "m-notes.h5").write_text("somebody else's")
+    (tmp_path / "m-7.h5").write_text("somebody else's")
+    statefile.write(tmp_path / "m-2024.h5", state(31))
     series = Series(tmp_path / "m.h5", keep=2)
     for step in (100, 200, 300, 1000):
         series.write(state(step), step)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m-1000.h5", "m-300.h5", "m-notes.h5", "m.h5"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["m-1000.h5", "m-2024.h5", "m-300.h5", "m-7.h5", "m-notes.h5", "m.h5"]
     assert step_of(series.path) == 1000
     assert series.path.samefile(tmp_path / "m-1000.h5")
 
@@ -63,12 +66,21 @@ def test_the_newest_that_verifies_is_found(tmp_path: Path) -> None:
     said: list[str] = []
     assert newest_in(tmp_path, said.append) == series.numbered(2)
     assert "m-3.h5" in said[0]
-    assert series.newest(said.append) == series.numbered(2)
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:
     assert newest_in(tmp_path, silent) is None
-    assert Series(tmp_path / "m.h5").newest(silent) is None
+    assert Series(tmp_path / "m.h5").newest("mine", silent) is None
+
+
+def test_a_job_goes_on_from_its_own_checkpoints_alone(tmp_path: Path) -> None:
+    series = Series(tmp_path / "m.h5", keep=3)
+    for seconds, step, job in ((30, 1, "mine"), (20, 2, "mine"), (10, 3, "another")):
+        found = state(step)
+        series.write(State(found.resources, {**found.notes, JOB: job}), step)
+        age(series.numbered(step), seconds)
+    assert series.newest("mine", silent) == series.numbered(2)
+    assert series.newest("a third", silent) is None
 
 
 def run(series: Series, every: Every, steps: int) -> None:
