@@ -46,7 +46,7 @@ def parse(text: str) -> Part | None:
         raise invalid(f"Need least two elements in shape_and_slice specification: {text}")
     if not all(map(_SIZE.fullmatch, sizes)):
         raise invalid(f"the sizes in the shape_and_slice specification {text!r} are not all whole numbers")
-    ranges = parts.split(":")
+    ranges = parts.split(":") if parts else []
     if len(ranges) != len(sizes):
         raise TfgError(
             Status.INTERNAL,
