@@ -12,6 +12,7 @@ there, or on arrays as strict as CuPy's.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,7 +186,8 @@ class Departed:
 
     def to_host(self) -> Any:
         """The value as numpy's; waits for it."""
-        with self._device, self._xp.cuda.Stream(non_blocking=True) as stream:
+        stream = _copying(self._xp, self._device.id)
+        with self._device, stream:
             stream.wait_event(self._computed)
             return to_host(self._value)
 
@@ -199,6 +201,13 @@ class Departed:
         # Until it is copied, nothing else may take the memory of what was sent.
         self._origin.wait_event(stream.record())
         return copied
+
+
+@cache
+def _copying(xp: Any, device: int) -> Any:
+    """The stream on which values leave a device for the host."""
+    with xp.cuda.Device(device):
+        return xp.cuda.Stream(non_blocking=True)
 
 
 def landed(value: Any) -> Any:

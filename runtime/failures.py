@@ -16,7 +16,8 @@ def as_tfg_error(error: BaseException, node: Node | None = None) -> TfgError:
         case TfgError():
             return error
         case MemoryError() if node is not None:
-            return TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory in {node.op}: {error}")
+            where = f" on {node.device}" if node.device else ""
+            return TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory in {node.op}{where}: {error}")
         case ValueError() if node is not None and "broadcast" in str(error):
             reason = str(error).strip()
             return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes in {node.op}: {reason}")

@@ -44,8 +44,12 @@ class Gpu:
             yield
 
     def arrived(self, value: Any) -> Any:
-        """A value from outside, on the device unless it is small; call it within ``working``."""
-        return value.to_device(self.xp) if isinstance(value, kernels.Departed) else self._arriving(value)
+        """A value from outside, on the device unless it is small; call it within ``working``. Raises
+        RESOURCE_EXHAUSTED where there is no room for it."""
+        try:
+            return value.to_device(self.xp) if isinstance(value, kernels.Departed) else self._arriving(value)
+        except MemoryError as error:
+            raise TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory on {self.name}: {error}") from error
 
     def to_host(self, values: Sequence[Any]) -> list[Any]:
         """Values as numpy's; the host waits for those that are on the device."""

@@ -3,7 +3,8 @@
 What CuPy has, with which arguments and for which dtypes, was recorded from CuPy itself in
 ``data/cupy-functions.txt`` (by ``python -m tests.gpu.record``). An array never turns into numpy's by itself, does
 not mix with numpy's, holds numbers only, and stays an array when its rank is 0. Asking for a value on the host is
-counted in ``synchronisations``, as the wait for the device that it would be.
+counted in ``synchronisations``, as the wait for the device that it would be; what is computed outside of any stream
+in ``outside``.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ class Device:
     def __exit__(self, *error: Any) -> None:
         pass
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and other.id == self.id
+
     def synchronize(self) -> None:
         pass
 
@@ -120,6 +124,8 @@ class Array:
         self._a = array
         self._parents = parents if array.base is not None else ()
         self._taken = 0
+        if current_stream() is None:
+            cupy.outside += 1
         if not self._parents:
             MEMORY.take(array.nbytes)
             self._taken = array.nbytes
@@ -283,9 +289,7 @@ def _wrapped(value: Any, parents: tuple[Any, ...], out: Any = None) -> Any:
 
 def _call(function: Any, args: Any, kwargs: Any) -> Any:
     out = kwargs.get("out")
-    if out is not None and not all(
-        isinstance(o, Array) for o in (out if isinstance(out, tuple) else (out,))
-    ):
+    if out is not None and not all(isinstance(o, Array) for o in (out if isinstance(out, tuple) else (out,))):
         raise TypeError(f"out must be an array of the device, not {type(out)}")
     with np.errstate(all="ignore"):
         return function(*_host(args), **{name: _host(value) for name, value in kwargs.items()})
@@ -411,6 +415,7 @@ def _make() -> Any:
 
     made: Any = _Names("fake_gpu", "", np)
     made.synchronisations = 0
+    made.outside = 0
     made.ndarray = Array
     made.asnumpy = lambda a, stream=None, order="C", out=None, blocking=True: (
         a.get(stream, order, out) if isinstance(a, Array) else np.asarray(a)
