@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +126,27 @@ def test_what_is_read_beside_a_text_or_after_it_changes_nothing() -> None:
         for row in range(4):
             (alone,) = session.run(["losses"], feeds={"x": x[row : row + 1, :5], "y": y[row : row + 1, :5]})
             np.testing.assert_allclose(together.reshape(9, 4)[:5, row], alone, rtol=1e-5)
+
+
+def commands(readme: Path) -> str:
+    """The lines of a README that are to be typed."""
+    lines = [line[4:] for line in readme.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+    return "\n".join(lines)
+
+
+def test_what_the_readme_of_parallel_says_can_be_typed(tmp_path: Path) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    script = commands(ROOT / "samples" / "parallel" / "README.md").replace("--epochs 10", "--epochs 2")
+    done = subprocess.run(
+        ["bash", "-ec", f'tfg() {{ "{sys.executable}" -m tfg "$@"; }}\n{script}'],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    accuracies = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("accuracy")]
+    assert len(accuracies) == 3
+    assert all(accuracy > 0.8 for accuracy in accuracies)
+    assert "0 of them differ" in done.stderr
