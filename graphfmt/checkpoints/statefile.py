@@ -160,7 +160,7 @@ def _replace(
     _check_unlocked(path)
     try:
         with written(path) as temporary:
-            write_new(temporary, items, resources, notes, compress=compress)
+            write_new(temporary, items, resources, notes, compress=compress, called=path)
     except MemoryError as error:
         raise refused(error, "written", str(path)) from error
 

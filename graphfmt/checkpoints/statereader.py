@@ -43,12 +43,15 @@ class StateReader:
     """An open state file; see ``entries.Reader``. Variables of other containers than the default one are the
     tensors ``container:name``.
 
+    Args:
+        called: what messages call it, if not by its path.
+
     Raises NOT_FOUND where there is no file, INVALID_ARGUMENT for another program's file or another format,
     DATA_LOSS for one that does not verify.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = str(path)
+    def __init__(self, path: Path | str, *, called: Path | str | None = None) -> None:
+        self.path = str(called or path)
         try:
             self._file = os.open(path, os.O_RDONLY)
         except (OSError, ValueError) as error:

@@ -48,8 +48,10 @@ def write_new(
     notes: Mapping[str, Any],
     *,
     compress: bool,
+    called: Path,
 ) -> None:
-    """Fills an empty file, and returns when it has been verified and is on the disk.
+    """Fills an empty file, and returns when it has been verified and is on the disk. ``called`` is the name that
+    it is going to have, for messages.
 
     Raises OSError where it cannot be written, TfgError DATA_LOSS where it does not read back.
     """
@@ -58,7 +60,7 @@ def write_new(
         _write(file, items, Record((), tuple(resources), notes, 0, 0), compress)
         with ThreadPoolExecutor(1, "flush") as pool:
             flushed = pool.submit(os.fsync, file)
-            with StateReader(path) as reader:
+            with StateReader(path, called=called) as reader:
                 reader.verify()
             flushed.result()
     finally:

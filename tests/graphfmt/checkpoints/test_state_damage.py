@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -16,7 +17,8 @@ import pytest
 import tfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints import pieces, record, statefile
+from tfg.graphfmt.checkpoints import pieces, record, statefile, statewriter
+from tfg.graphfmt.errors import TfgError
 
 from .states import STATE, refused, same, variables
 
@@ -281,3 +283,12 @@ def test_a_chunk_does_not_grow_beyond_its_size(tmp_path: Path) -> None:
         made["datasets"][0]["pieces"][0][2] = pieces.checksum(bomb)
 
     assert "'/w'" in refused(forged(path, confirmed))
+
+
+def test_what_does_not_read_back_is_called_by_the_name_it_was_to_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statewriter, "_write", lambda *args: None)
+    with pytest.raises(TfgError, match=re.escape(f"'{tmp_path}/m.h5' is no HDF5 file")):
+        statefile.write(tmp_path / "m.h5", STATE)
+    assert not list(tmp_path.iterdir())
