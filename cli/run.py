@@ -152,6 +152,7 @@ class _Options(NamedTuple):
     devices: str | None
     threads_per_device: int | None
     wire: str | None
+    gpu_memory_limit: str | None
     no_compile_loops: bool
     as_json: bool
     verbose: int

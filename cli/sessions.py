@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from ..graphfmt.errors import invalid
 from ..graphfmt.load import load
 from ..runtime.session import Session
 from . import console
@@ -13,12 +14,13 @@ from .options import group
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
+    from ..runtime.gpu import GpuOptions
 
 session_options = group(
     click.option(
         "--devices",
         metavar="SPEC",
-        help="Place the graph on these devices and run it there: cpu:2, or a file that describes a machine.",
+        help="Place the graph on these devices and run it there: cpu:2; cpu:2,gpu:1; or a file that describes them.",
     ),
     click.option(
         "--threads-per-device",
@@ -30,6 +32,11 @@ session_options = group(
         "--wire",
         type=click.Choice(["bf16"]),
         help="Send float32 from device to device as bfloat16, at half the bytes and with fewer digits.",
+    ),
+    click.option(
+        "--gpu-memory-limit",
+        metavar="SIZE",
+        help="The most of each GPU's memory to take, as it is needed: 80%, 8GiB, or a number of bytes.",
     ),
     click.option(
         "--no-compile-loops",
@@ -48,6 +55,8 @@ class SessionOptions(Protocol):
     def threads_per_device(self) -> int | None: ...
     @property
     def wire(self) -> str | None: ...
+    @property
+    def gpu_memory_limit(self) -> str | None: ...
     @property
     def no_compile_loops(self) -> bool: ...
 
@@ -70,7 +79,19 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
         devices=devices,
         threads_per_device=options.threads_per_device,
         wire=options.wire,
+        gpu=_gpu_options(options),
     )
+
+
+def _gpu_options(options: SessionOptions) -> GpuOptions | None:
+    if options.gpu_memory_limit is None:
+        return None
+    if options.devices is None:
+        hint = "say which devices: --devices cpu:1,gpu:1"
+        raise invalid("--gpu-memory-limit is for a run with a GPU", hint=hint)
+    from ..runtime.gpu import GpuOptions
+
+    return GpuOptions(options.gpu_memory_limit)
 
 
 def holds_parts(path: str) -> bool:

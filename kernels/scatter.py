@@ -145,7 +145,7 @@ def _into(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
     repeated = indices.size > 1 and _has_repeats(xp, indices)
     if how == "update":
         if repeated and xp is not np:
-            last = _last_of_each(indices)
+            last = xp.asarray(_last_of_each(indices))
             indices, updates = indices[last], updates[last]
         rows[indices] = updates
     elif not repeated:

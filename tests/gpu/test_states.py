@@ -1,0 +1,53 @@
+"""Variables on a GPU: every operation that changes them there does what it does on the host."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from tfg.kernels import registry
+from tfg.runtime.gpu import GpuOptions
+from tfg.runtime.placement.machine import parse_devices
+from tfg.runtime.placement.support import has_kernel
+from tfg.runtime.session import Session
+
+from ..kernels import harness
+from ..kernels.state_harness import StateCase, state_graph_of
+from . import rows
+
+MACHINE = parse_devices("gpu:1")
+
+
+@cache
+def by_operation() -> dict[str, list[tuple[str, StateCase]]]:
+    """The rows of operations on variables that a GPU runs, with their families."""
+    found: dict[str, list[tuple[str, StateCase]]] = defaultdict(list)
+    for path in rows.TABLES:
+        for table in vars(import_module(f"tests.kernels.{path.stem}")).values():
+            if isinstance(table, list) and table and all(isinstance(row, StateCase) for row in table):
+                for row in table:
+                    found[row.op].append((path.stem.removeprefix("test_"), row))
+    return {name: found[name] for name in found if registry.get(name).kernel_function is not None}
+
+
+@pytest.mark.parametrize("name", sorted(by_operation()))
+def test_an_operation_changes_variables_as_tensorflow_does(name: str, xp: Any) -> None:
+    for family, row in by_operation()[name]:
+        expected = harness.recorded(family, row)
+        made = state_graph_of(row)
+        if expected.status is not None or not all(has_kernel(node, "GPU") for node in made.graph.nodes):
+            continue
+        with Session(made.graph, devices=MACHINE, gpu=GpuOptions(None, xp)) as session:
+            session.run(targets=made.init, feeds=made.feeds)
+            has_output = bool(registry.get(row.op).signature.outputs)
+            fetches = made.outputs if has_output else []
+            found = session.run(fetches, made.feeds, [] if has_output else made.outputs)
+            found += session.run(made.reads, made.feeds)
+        for place, (actual, value) in enumerate(zip(found, expected.values, strict=True)):
+            loose = rows.TOLERANCE.get(harness.dtypes.of_numpy(np.asarray(value).dtype).name)
+            limit = max(filter(None, (row.tol, loose)), default=None)
+            harness.assert_same(actual, value, limit, f"{row} value {place}")
