@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format index bench oracle clean
+.PHONY: demo test check format index bench oracle gpu clean
 
 demo: .venv/.installed  ## train a network that stands in a text file, and say how good it is
 	@$(BIN)/python samples/digits/demo.py
@@ -27,6 +27,10 @@ index: .venv/.installed  ## which family declares which operation
 oracle: .venv/.installed-oracle  ## the tests against an installed TensorFlow
 	$(BIN)/python -m pytest tests/oracle
 
+gpu: .venv/.installed-gpu  ## what a GPU does, on a machine that has one; out/gpu.md says what fails
+	$(BIN)/python -m tests.gpu.report out/gpu.md
+	$(BIN)/python -m pytest tests/gpu
+
 bench: .venv/.installed-oracle  ## tfg beside TensorFlow, as ratios
 	$(BIN)/python -m benchmarks
 
@@ -39,6 +43,10 @@ bench: .venv/.installed-oracle  ## tfg beside TensorFlow, as ratios
 
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+.venv/.installed-gpu: .venv/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,gpu]'
 	@touch $@
 
 .venv/.installed-oracle: .venv/.installed-dev
