@@ -111,9 +111,9 @@ class Placed:
         if source.is_control:
             return
         wanted = self.bounds[node.name].input_types[position]
-        what = "reference to a variable" if wanted.is_ref else _UNMOVABLE.get(wanted)
-        if what is None:
+        if not wanted.is_ref and wanted is not dtypes.resource:
             return
+        what = "reference to a variable" if wanted.is_ref else "resource handle"
         there = self.graph.index[source.node].device
         raise self.graph.error_at(
             invalid(
@@ -132,9 +132,6 @@ class Placed:
         if reader is None or reader.op in MERGES:
             return []
         return self._writers.before(reader, crossing.output)
-
-
-_UNMOVABLE = {dtypes.resource: "resource handle", dtypes.variant: "variant"}
 
 
 def check_devices(graph: Graph) -> None:

@@ -46,8 +46,8 @@ def partition(
         memory: which tensors devices with a memory of their own keep in that of the host.
 
     Raises:
-        TfgError: INVALID_ARGUMENT for a node without a whole device name, a reference, resource handle or
-            variant that would have to be sent, a loop without LoopCond that is cut; what is at fault in a node.
+        TfgError: INVALID_ARGUMENT for a node without a whole device name, a reference or resource handle
+            that would have to be sent, a loop without LoopCond that is cut; what is at fault in a node.
     """
     check_devices(graph)
     narrowed(dtypes.float32, wire)

@@ -49,7 +49,7 @@ def _inseparable(graph: Graph) -> list[tuple[str, str]]:
         (node.name, source.node)
         for node in graph.nodes
         for source, wanted in zip(node.data_inputs, registry.get(node.op).signature.bind(node).input_types)
-        if wanted.is_ref or facts[source.node][source.port].dtype in (dtypes.resource, dtypes.variant)
+        if wanted.is_ref or facts[source.node][source.port].dtype is dtypes.resource
     ]
 
 

@@ -53,6 +53,19 @@ def test_values_fed_and_fetched_on_several_devices() -> None:
     assert (b.tolist(), c.tolist(), again.tolist()) == ([6, 9], [4, 6], [8, 7])
 
 
+def test_a_variant_is_a_value_like_any_other() -> None:
+    """A list made on one device, added to on another and read on the first."""
+    g = tfg.GraphBuilder()
+    with g.device("/cpu:0"):
+        first = g.TensorListFromTensor(g.placeholder("float", [3], name="x"), np.zeros(0, np.int32))
+    with g.device("/cpu:1"):
+        more = g.TensorListPushBack(first, 4.0)
+    with g.device("/cpu:0"):
+        g.TensorListStack(more, np.zeros(0, np.int32), element_dtype="float", name="y")
+    with Session(g.graph(), devices="cpu:2") as session:
+        assert session.run(["y"], {"x": [1, 2, 3]})[0].tolist() == [1, 2, 3, 4]
+
+
 def test_a_step_that_needs_one_device_is_planned_as_ever() -> None:
     with Session(two_hops(), devices="cpu:2") as session:
         assert isinstance(session.plan(["a"], ["x"]), Plan)
