@@ -30,7 +30,7 @@ class Bar(NamedTuple):
 
 
 def bars(spans: Iterable[Span], pixel: float) -> list[Bar]:
-    """The bars of one row, whose spans do not overlap. Spans of less than ``pixel`` seconds join those before
+    """The bars of one row. Spans of less than ``pixel`` seconds join those before
     them, if these are as small and end less than a pixel before. Those of no time are left out."""
     runs: list[list[Span]] = []
     joins = False

@@ -202,7 +202,7 @@ class _Drawing:
             if len(transfers) == 1
             else {}
         )
-        opacity = 0.25 + 0.6 * bar.busy / (bar.finish - bar.start)
+        opacity = 0.25 + 0.5 * min(1.0, bar.busy / (bar.finish - bar.start))
         parts = [
             svg.title("\n".join(about)),
             svg.element(

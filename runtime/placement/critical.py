@@ -41,14 +41,16 @@ class _Search:
         self.problem = problem
         self.schedule = schedule
         self.arrival = {(t.tensor, t.target): i for i, t in enumerate(schedule.transfers)}
-        # What took time and ended then; what took none cannot have kept anything waiting.
+        # What took time until then; what took none cannot have kept anything waiting.
         self.device_until = {
             (schedule.place[op], finish): op
             for op, finish in enumerate(schedule.finish)
             if finish > schedule.start[op]
         }
         self.link_until = {
-            (t.source, t.target, t.finish): i for i, t in enumerate(schedule.transfers) if t.finish > t.start
+            (t.source, t.target, t.start + spent): i
+            for i, t in enumerate(schedule.transfers)
+            if (spent := problem.occupied(problem.tensors[t.tensor].size, t.source, t.target))
         }
 
     def before_op(self, op: int) -> tuple[int | None, int | None]:

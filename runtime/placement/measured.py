@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ...graphfmt.errors import Location, TfgError, invalid
 from ...graphfmt.files import read_file
@@ -17,14 +17,26 @@ if TYPE_CHECKING:
 LONGEST = 3e13
 
 
-class MeasuredStep(NamedTuple):
+class Measured(Protocol):
     """What a step took, and what each node took in it; seconds."""
+
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def costs(self) -> Mapping[str, float]: ...
+
+
+class MeasuredStep(NamedTuple):
+    """As a trace's file has it."""
 
     seconds: float
     costs: Mapping[str, float]
 
 
-def typical(steps: Sequence[MeasuredStep]) -> list[MeasuredStep]:
+M = TypeVar("M", bound=Measured)
+
+
+def typical(steps: Sequence[M]) -> list[M]:
     """The middle half of the steps by what they took. The first is left out where there are others, because it
     pays for what the later ones find ready; long ones shared the machine with something else."""
     ordered = sorted(steps[1:] or steps, key=lambda step: step.seconds)
@@ -32,7 +44,7 @@ def typical(steps: Sequence[MeasuredStep]) -> list[MeasuredStep]:
     return ordered[cut : len(ordered) - cut]
 
 
-def mean_costs(steps: Sequence[MeasuredStep]) -> dict[str, float]:
+def mean_costs(steps: Sequence[Measured]) -> dict[str, float]:
     """Seconds per node. Means, unlike medians, add up to what the steps took. A node that none of the typical steps
     ran (an initialiser) is better known from another than not at all."""
     found: dict[str, float] = {}

@@ -108,8 +108,9 @@ class Partial:
         source = self.assignment[self.problem.group[tensor.producer]]
         if source == device or (number, device) in self._copies:
             return
-        arrival = self._arrival(number, device)
-        self._copies[number, device] = self._link_free[source][device] = arrival
+        leaving = max(self.finish[tensor.producer], self._link_free[source][device])
+        self._copies[number, device] = leaving + self.problem.transfer(tensor.size, source, device)
+        self._link_free[source][device] = leaving + self.problem.occupied(tensor.size, source, device)
         self.used[device] += tensor.size
 
     def _occupy(self, device: int, choice: Choice) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...kernels.kinds import SENDS
-from .measured import MeasuredStep, mean_costs, typical
+from .measured import mean_costs, typical
+from .observed import observed
 from .simulation import of_placed
 from .timeline import timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from ...graphfmt.graph import Graph
-    from ..trace import Event, Trace
+    from ..trace import Trace
     from .machine import Machine
     from .simulation import Simulation
 
@@ -44,31 +43,22 @@ class Prediction(NamedTuple):
 
 
 def predict(trace: Trace, graph: Graph, machine: Machine, *, batch: int = 1) -> Prediction:
-    """Simulates the step that a trace has recorded.
-
-    What a send keeps its device busy counts to the node whose value it sends. Nodes without an event were
-    computed when the plan was built, and take no time.
+    """Simulates the step that a trace has recorded, on links that take as long to hand a tensor over as these did.
+    Nodes without an event were computed when the plan was built, and take no time.
 
     Args:
         trace: steps of one signature; at least one event.
         graph: what these steps ran, with a device for every node.
         batch: what open dimensions are taken to be.
     """
-    events: dict[int, list[Event]] = defaultdict(list)
-    for event in trace.events:
-        events[event.step].append(event)
-    steps = [_step(events[step]) for step in sorted(events)]
+    steps = observed(trace.events)
+    chosen = typical(steps)
     costs = dict.fromkeys(graph.index, 0.0) | mean_costs(steps)
-    measured = fmean(step.seconds for step in typical(steps))
-    starts = {min(event.start for event in found): _step(found).seconds for found in events.values()}
-    shown = min(starts, key=lambda start: abs(starts[start] - measured))
-    return Prediction(of_placed(graph, machine, costs, batch=batch), measured, shown)
-
-
-def _step(events: Sequence[Event]) -> MeasuredStep:
-    costs: dict[str, float] = defaultdict(float)
-    for event in events:
-        node = event.source if event.op in SENDS and event.source else event.node
-        costs[node] += (event.end - event.start) / 1e9
-    length = max(event.end for event in events) - min(event.start for event in events)
-    return MeasuredStep(length / 1e9, costs)
+    measured = fmean(step.seconds for step in chosen)
+    latencies = [seconds for step in chosen for seconds in step.hand_overs]
+    if latencies:
+        latency = fmean(latencies)
+        links = tuple(replace(link, latency=latency) for link in machine.links)
+        machine = replace(machine, links=links)
+    shown = min(steps, key=lambda step: abs(step.seconds - measured))
+    return Prediction(of_placed(graph, machine, costs, batch=batch), measured, shown.start)

@@ -163,6 +163,10 @@ class Problem:
         """The device of every operation."""
         return [assignment[group] for group in self.group]
 
+    def occupied(self, size: int, source: int, target: int) -> float:
+        """Seconds for which bytes keep others from leaving by the same link."""
+        return size * self.per_byte[source][target]
+
     def transfer(self, size: int, source: int, target: int) -> float:
         """Seconds that bytes take from a device to another one."""
         return self.latency[source][target] + size * self.per_byte[source][target]

@@ -5,8 +5,8 @@ The machine it replays them on:
 * A device runs one operation at a time, and those that are ready in the order in which they became so (first
   come, first served, as TensorFlow's executor does); ties go to the lower number.
 * A tensor goes to each other device that reads it once, however many readers it has there. It leaves when its
-  producer is done. Each directed link carries one transfer at a time, in the order of leaving, and is busy for
-  latency and bytes alike. Transfers do not keep devices from computing.
+  producer is done. Each directed link takes in the bytes of one transfer at a time, in the order of leaving; the
+  latency comes on top, and the next transfer need not wait for it. Transfers do not keep devices from computing.
 * An output takes memory from the start of its operation until its last reader on that device is done and it has
   arrived wherever else it is read; a copy from the start of its transfer until its last reader there is done.
   Variables and constants take their memory all the time.
@@ -97,8 +97,9 @@ def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float
                         away[device] = [reader]
                 for device in away:
                     begin = max(now, link_free[here][device])
-                    end = begin + problem.transfer(tensors[number].size, here, device)
-                    link_free[here][device] = end
+                    size = tensors[number].size
+                    end = begin + problem.transfer(size, here, device)
+                    link_free[here][device] = begin + problem.occupied(size, here, device)
                     heappush(events, (end, count + len(transfers)))
                     transfers.append(Transfer(number, here, device, begin, end))
                     arrivals.append(away[device])

@@ -27,5 +27,6 @@ def test_it_fills_the_whole_step(problem: Problem, data: st.DataObject) -> None:
     spans += [(schedule.transfers[t].start, schedule.transfers[t].finish) for t in found.transfers]
     spans.sort()
     assert spans[0][0] == 0
-    assert spans[-1][1] == schedule.makespan
-    assert all(finish == start for (_, finish), (start, _) in pairwise(spans))
+    assert max(finish for _, finish in spans) == schedule.makespan
+    # Transfers overlap where one waited for the bytes of another alone.
+    assert all(finish >= start for (_, finish), (start, _) in pairwise(spans))

@@ -7,18 +7,14 @@ from dataclasses import replace
 import pytest
 import tfg
 from tfg.graphfmt.graph import Graph
-from tfg.runtime.placement.machine import Machine, parse_devices
+from tfg.runtime.placement.machine import parse_devices
 from tfg.runtime.placement.measured import MeasuredStep, mean_costs, typical
+from tfg.runtime.placement.observed import observed
 from tfg.runtime.placement.prediction import predict
 from tfg.runtime.trace import Event, Trace
 
 ONE, OTHER = (f"/job:localhost/replica:0/task:0/device:CPU:{i}" for i in range(2))
 MS = 1_000_000
-
-
-def machine(latency: float) -> Machine:
-    found = parse_devices("cpu:2")
-    return replace(found, links=tuple(replace(link, latency=latency) for link in found.links))
 
 
 def placed() -> Graph:
@@ -46,8 +42,9 @@ def step(number: int, begin: int, slow: int = 1) -> list[Event]:
 
 
 def test_a_step_that_is_simulated_as_it_was() -> None:
+    """The first step is slow, and no typical one."""
     trace = Trace([event for n in range(5) for event in step(n, n * 100 * MS, slow=9 if n == 0 else 1)])
-    found = predict(trace, placed(), machine(1e-3))
+    found = predict(trace, placed(), parse_devices("cpu:2"))
     assert found.measured == pytest.approx(8e-3)
     assert found.simulated == pytest.approx(8e-3, rel=1e-3)
     assert found.error == pytest.approx(0, abs=1e-3)
@@ -57,16 +54,36 @@ def test_a_step_that_is_simulated_as_it_was() -> None:
 
 
 def test_an_error_has_a_sign() -> None:
-    trace = Trace(step(0, 0))
-    assert predict(trace, placed(), machine(5e-3)).error == pytest.approx(0.5, rel=1e-2)
-    assert predict(trace, placed(), machine(1e-9)).error == pytest.approx(-1 / 8, rel=1e-2)
+    found = predict(Trace(step(0, 0)), placed(), parse_devices("cpu:2"))
+    assert found._replace(measured=10e-3).error == pytest.approx(-0.2, rel=1e-3)
+    assert found._replace(measured=4e-3).error == pytest.approx(1, rel=1e-3)
+
+
+def test_a_device_that_waits_for_a_send_is_handed_it_over() -> None:
+    (found,) = observed(step(0, 0))
+    assert found.hand_overs == pytest.approx([1e-3])
+    assert found.costs == pytest.approx({"a": 3e-3, "b": 4e-3})
+
+
+def test_what_a_device_does_between_nodes_counts_to_the_next() -> None:
+    """The receive finds its value there already: looking for it is what ``b`` takes, and no hand-over."""
+    events = [
+        Event(0, "a", "Tanh", 0, 2 * MS, ONE),
+        Event(0, "a/_send_0", "_Send", 2 * MS, 3 * MS, ONE, "t", "a"),
+        Event(0, "c", "Neg", 1 * MS, 5 * MS, OTHER),
+        Event(0, "a/_recv_0", "_Recv", 6 * MS, 7 * MS, OTHER, "t", "a"),
+        Event(0, "b", "Tanh", 8 * MS, 9 * MS, OTHER),
+    ]
+    (found,) = observed(events)
+    assert found.hand_overs == []
+    assert found.costs == pytest.approx({"a": 3e-3, "c": 5e-3, "b": 4e-3})
 
 
 def test_nodes_that_did_not_run_take_no_time() -> None:
     graph = placed()
     events = [event for event in step(0, 0) if event.node == "b"]
-    found = predict(Trace(events), graph, machine(1e-3))
-    assert found.simulated == pytest.approx(5e-3, rel=1e-3)
+    found = predict(Trace(events), graph, parse_devices("cpu:2"))
+    assert found.simulated == pytest.approx(4e-3, rel=0.02)
 
 
 def test_typical_steps_are_the_middle_half_without_the_first() -> None:
