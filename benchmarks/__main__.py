@@ -12,11 +12,15 @@ import sys
 _HARMFUL = ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")
 
 
-def main() -> None:
-    """Starts anew without those settings if need be; they are read when Python and numpy start."""
+def begin_anew(module: str) -> None:
+    """Starts a module anew without those settings if need be; they are read when Python and numpy start."""
     harmful = [name for name in _HARMFUL if os.environ.pop(name, None) is not None]
     if harmful:
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]], os.environ)
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], os.environ)
+
+
+def main() -> None:
+    begin_anew("benchmarks")
     from .table import main as print_table
 
     print_table()
