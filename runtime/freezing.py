@@ -144,7 +144,8 @@ def _in_the_way(graph: Graph, body: Body, ends: Sequence[str]) -> TfgError:
     name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
     if not name:
         return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph is left when it is frozen")
-    lost = [end for end in ends if end in _dependents(graph, [name])] or list(ends)
+    dependents = _dependents(graph, [name]) - {name}
+    lost = [end for end in dict.fromkeys(ends) if end in dependents]
     others = [other for other in body.blocked if other != name]
     more = f"; in the way are also {_listed(others)}" if others else ""
     needing = f", and {_listed(lost)} {'needs' if len(lost) == 1 else 'need'} it" if lost else ""

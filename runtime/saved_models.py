@@ -51,12 +51,17 @@ def open_model(path: str | Path) -> Model | None:
 
 
 def restored_state(model: Model) -> State:
-    """The variables of a SavedModel, as a session has them once they are restored. Raises as ``make_ready``."""
+    """The variables of a SavedModel, as a session has them once they are restored; the initialiser runs only where
+    that leaves some without a value, such as TensorFlow 1's local ones. Raises as ``make_ready``."""
     from .session import Session
 
     session = Session(model.meta.graph)
     if model.folder is not None:
-        _restore_own(session, model.meta, model.folder, _asset_feeds(model.meta, model.folder))
+        assets = _asset_feeds(model.meta, model.folder)
+        _restore_own(session, model.meta, model.folder, assets)
+        resources = session.snapshot().resources
+        if not all(resources.get(variable.key) for variable in variables_of(session.graph)):
+            _initialise(session, model.meta, assets)
     return session.snapshot()
 
 
@@ -72,9 +77,7 @@ def make_ready(session: Session, model: Model) -> None:
         return
     assets = _asset_feeds(meta, folder)
     _restore_own(session, meta, folder, assets)
-    init = initialiser(meta)
-    if init is not None:
-        session.run(targets=[init], feeds=assets)
+    _initialise(session, meta, assets)
 
 
 def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
@@ -87,6 +90,12 @@ def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
     Raises FAILED_PRECONDITION where the MetaGraph says of no such nodes; else what they raise.
     """
     _restore(session, meta, prefix, {})
+
+
+def _initialise(session: Session, meta: MetaGraph, assets: dict[str, Array]) -> None:
+    init = initialiser(meta)
+    if init is not None:
+        session.run(targets=[init], feeds=assets)
 
 
 def _restore_own(session: Session, meta: MetaGraph, folder: Path, assets: dict[str, Array]) -> None:

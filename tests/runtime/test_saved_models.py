@@ -44,10 +44,12 @@ def test_the_file_in_the_folder_will_do(tmp_path: Path) -> None:
     assert saved_models.open_model(tmp_path / "graph.pbtxt") is None
 
 
-def test_variables_alone(tmp_path: Path) -> None:
-    state = saved_models.restored_state(opened(saved_model(tmp_path / "m")))
+def test_variables_that_only_the_initialiser_gives_a_value_have_it_too(tmp_path: Path) -> None:
+    folder = saved_model(tmp_path / "m")
+    state = saved_models.restored_state(opened(folder))
     found = {name: arrays["value"].tolist() for (_, _, name), arrays in state.resources.items() if arrays}
-    assert found == {"w": [2, 3], "copy": [2, 3]}
+    label = str(folder / "assets" / "words.txt").encode()
+    assert found == {"w": [2, 3], "copy": [2, 3], "label": label}
 
 
 def test_a_model_without_variables(tmp_path: Path) -> None:
