@@ -117,7 +117,7 @@ def is_on_gpu(dtype: DType) -> bool:
 
 def inputs_on_host(op: Op, bound: Bound) -> list[bool]:
     """For each input tensor, whether the kernel wants it in the memory of the host."""
-    everything = _is_made_on_host(op)
+    everything = _is_made_on_host(op, bound)
     return [
         everything or _is_size(name, dtype)
         for name, dtype in zip(_names(op.signature.inputs, bound), bound.input_types)
@@ -129,8 +129,13 @@ def outputs_on_host(op: Op, bound: Bound) -> list[bool]:
     return [op.name in _GIVE_SIZES or not is_on_gpu(dtype.base) for dtype in bound.output_types]
 
 
-def _is_made_on_host(op: Op) -> bool:
-    return op.name in _MADE_ON_HOST or op.family in _FAMILIES_MADE_ON_HOST
+def _is_made_on_host(op: Op, bound: Bound) -> bool:
+    """Whether the host computes it in any case; so it does with numbers that a GPU does not know, such as the
+    bfloat16 that a value is sent as."""
+    if op.name in _MADE_ON_HOST or op.family in _FAMILIES_MADE_ON_HOST:
+        return True
+    tensors = (*bound.input_types, *bound.output_types)
+    return any(not is_on_gpu(dtype.base) and dtype.name != "resource" for dtype in tensors)
 
 
 def _is_size(name: str, dtype: DType) -> bool:
@@ -243,6 +248,8 @@ def adapted(op: Op, bound: Bound, facts: Sequence[Fact], xp: Any, kernel: Any, o
         return _send(xp, kernel)
     if isinstance(kernel, Inline) or op.steers or op.name in RECVS:
         return kernel
+    if _is_made_on_host(op, bound):
+        kernel = on_host
     place = to_device(xp)
     moves = [_move(xp, fact, place, host) for fact, host in zip(facts, inputs_on_host(op, bound))]
     given = [None if host else place for host in outputs_on_host(op, bound)]

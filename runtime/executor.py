@@ -24,7 +24,7 @@ from .units import Compute, Cut, Given, Single
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..graphfmt.graph import Endpoint
+    from ..graphfmt.graph import Endpoint, Node
     from .step import Step
 
 # How long a step sleeps before it looks whether it is to stop, in seconds.
@@ -103,16 +103,16 @@ class Execution:
         run, result = report
         unit = self.waiting.pop(run)
         if unit.exchanges:
-            result = self._arrived(result)
+            result = self._arrived(unit.node, result)
         if self.cut.traced:
             self._step_in(run.tag).start_clock()
         self._finish(run, unit, result)
         self._look_around()
 
-    def _arrived(self, value: Any) -> Any:
-        """A received value in the memory of this device."""
+    def _arrived(self, node: Node, value: Any) -> Any:
+        """A received value in the memory that it is received in."""
         gpu = self.cut.gpu
-        if gpu is None:
+        if gpu is None or node.op == "_HostRecv":
             return landed(value)
         with gpu.working():
             return gpu.arrived(value)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.names import counted
 from ..kernels import gpu as kernels
+from .placement.machine import default_device
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from .placement.machine import Machine
+    from .placement.machine import Device, Machine
 
 _HINT = "pip install 'tfg[gpu]' on a machine with an NVIDIA GPU, or leave gpu out of --devices"
 
@@ -27,7 +29,8 @@ _PER_CYCLE = 2 * 128
 
 
 class Gpu:
-    """A device of a session. ``xp`` is CuPy, or what stands in for it."""
+    """A device of a session. ``xp`` is CuPy, or what stands in for it; ``limit`` is how many bytes of its memory may be
+    taken, None for all of them."""
 
     def __init__(self, name: str, number: int, xp: Any) -> None:
         self.name = name
@@ -36,6 +39,8 @@ class Gpu:
         with self._device:
             self.stream = xp.cuda.Stream(non_blocking=True)
         self._arriving = kernels.arriving(xp)
+        self.limit: int | None = None
+        self._earlier_limit: int | None = None
 
     @contextmanager
     def working(self) -> Generator[None]:
@@ -56,36 +61,47 @@ class Gpu:
         with self.working():
             return [kernels.to_host(value) for value in values]
 
-    def limit_memory(self, size: int) -> None:
-        """Lets the memory pool take no more than so many bytes of the GPU."""
-        with self._device:
-            self.xp.get_default_memory_pool().set_limit(size=size)
+    def claim(self) -> None:
+        """Lets the memory pool, which is that of the whole process, take no more than the limit until ``close``."""
+        if self.limit is not None:
+            with self._device:
+                pool = self.xp.get_default_memory_pool()
+                self._earlier_limit = pool.get_limit()
+                pool.set_limit(size=self.limit)
 
-    def memory(self) -> Memory:
-        """The GPU's memory in bytes, and what of it is free."""
-        return Memory(*self._device.mem_info)
+    def close(self) -> None:
+        """Lets the memory pool take what it might before."""
+        if self._earlier_limit is not None:
+            with self._device:
+                self.xp.get_default_memory_pool().set_limit(size=self._earlier_limit)
+            self._earlier_limit = None
+
+    def total_memory(self) -> int:
+        """The GPU's memory in bytes, whoever uses it."""
+        _, total = self._device.mem_info
+        return total
+
+    def described(self, device: Device) -> Device:
+        """The device with what the driver says that the GPU is capable of."""
+        found: Mapping[str, Any] = self.xp.cuda.runtime.getDeviceProperties(self._device.id)
+        clock, width = found.get("clockRate"), found.get("memoryBusWidth")
+        if not clock or not width or not found.get("memoryClockRate"):
+            return replace(device, memory=self.limit or self.total_memory())
+        # Clocks are in kHz, the bus is in bits, and memory moves at both edges of its clock.
+        speed = found["multiProcessorCount"] * _PER_CYCLE * clock * 1e3
+        bandwidth = 2e3 * found["memoryClockRate"] * width / 8
+        return replace(device, memory=self.limit or self.total_memory(), speed=speed, bandwidth=bandwidth)
 
 
-class Memory(NamedTuple):
-    free: int
-    total: int
-
-
-class Figures(NamedTuple):
-    """What a GPU says of itself: bytes, floating point operations a second, bytes a second."""
-
-    name: str
-    memory: int
-    speed: float
-    bandwidth: float
-
-
-def figures(number: int, xp: Any) -> Figures:
-    """What a GPU is capable of, by its driver."""
-    found: Mapping[str, Any] = xp.cuda.runtime.getDeviceProperties(number)
-    speed = found["multiProcessorCount"] * _PER_CYCLE * found.get("clockRate", 1_500_000) * 1e3
-    bandwidth = 2e3 * found.get("memoryClockRate", 1_000_000) * found.get("memoryBusWidth", 2048) / 8
-    return Figures(found["name"].decode(), found["totalGlobalMem"], speed, bandwidth)
+def as_it_is(machine: Machine, gpus: Mapping[str, Gpu]) -> Machine:
+    """The machine with the figures that its GPUs' driver gives, where nobody has given others."""
+    devices = [
+        gpus[device.name].described(device)
+        if device.name in gpus and device == default_device("GPU", device.parsed.id or 0)
+        else device
+        for device in machine.devices
+    ]
+    return replace(machine, devices=tuple(devices))
 
 
 class GpuOptions(NamedTuple):
@@ -117,9 +133,7 @@ def open_all(machine: Machine, options: GpuOptions) -> dict[str, Gpu]:
         if number >= present:
             raise _missing(device.name, f"there {'is' if present == 1 else 'are'} {counted(present, 'GPU')}")
         gpu = found[device.name] = Gpu(device.name, number, xp)
-        size = device.memory if limit is None else memory_limit(limit, gpu.memory().total)
-        if size is not None:
-            gpu.limit_memory(size)
+        gpu.limit = device.memory if limit is None else memory_limit(limit, gpu.total_memory())
     return found
 
 

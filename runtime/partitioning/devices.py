@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
 from ..allowance import Limit, persistent
-from ..gpu import GpuOptions, open_all
+from ..gpu import GpuOptions, as_it_is, open_all
 from ..placement.machine import parse_devices
 from ..prune import Signature, prune
 from . import shared_plan
@@ -61,11 +61,11 @@ class Devices:
     """``graph`` is the session's, placed as a whole, so that variables stay where they are from step to step."""
 
     def __init__(
-        self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu: GpuOptions
+        self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu_options: GpuOptions
     ) -> None:
         _check_present(machine)
-        self.machine = machine
-        self.gpus = open_all(machine, gpu)
+        self.gpus = open_all(machine, gpu_options)
+        self.machine = machine = as_it_is(machine, self.gpus)
         self.graph = _placed(graph, machine)
         self.wire = wire
         # A device of this process lives as long as its session does.
@@ -73,10 +73,14 @@ class Devices:
             name: int.from_bytes(os.urandom(8), signed=True) for name in machine.names
         }
         self.limits = _limits(self.graph, machine)
+        for gpu in self.gpus.values():
+            gpu.claim()
         self._threads = _limit_threads(threads or max(1, _cores() // len(machine.devices)))
 
     def close(self) -> None:
-        """Gives BLAS its threads back."""
+        """Gives BLAS its threads back, and GPUs the memory."""
+        for gpu in self.gpus.values():
+            gpu.close()
         self._threads.restore_original_limits()
 
     def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | SharedPlan:

@@ -131,7 +131,7 @@ def parse_devices(spec: str) -> Machine:
         if kind in counts:
             raise _refused(spec, f"{kind.lower()} is given twice")
         counts[kind] = count
-    devices = [_default(kind, i) for kind, count in counts.items() for i in range(count)]
+    devices = [default_device(kind, i) for kind, count in counts.items() for i in range(count)]
     if len(devices) > MAX_DEVICES:
         raise _refused(spec, f"{len(devices)} devices are more than {MAX_DEVICES}")
     return Machine(tuple(devices), tuple(_links(devices)))
@@ -163,7 +163,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _default(kind: str, number: int) -> Device:
+def default_device(kind: str, number: int) -> Device:
+    """A device of this computer as it is taken to be where nobody says."""
     figures = _DEFAULTS[kind]
     name = str(LOCAL_TASK._replace(type=kind, id=number))
     return Device(name, kind, None, figures.speed, figures.bandwidth)

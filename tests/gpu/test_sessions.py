@@ -103,8 +103,8 @@ def test_random_programs_with_parts_on_a_gpu(start: int, xp: Any) -> None:
     assert used > 15
 
 
-def product(size: int) -> Graph:
-    """x, doubled on the GPU as often as that takes as many arrays, and summed on the CPU."""
+def product(size: int | None) -> Graph:
+    """x, doubled on the GPU and summed on the CPU."""
     g = tfg.GraphBuilder()
     x = g.placeholder("float", [size], name="x")
     with g.device("/gpu:0"):
@@ -124,7 +124,7 @@ def test_values_go_to_the_gpu_and_come_back_once(xp: Any) -> None:
 
 
 def test_a_gpu_without_enough_memory_is_named_with_what_was_asked(xp: Any) -> None:
-    with session_on(product(1 << 20), xp, limit=1 << 20) as session:
+    with session_on(product(None), xp, limit=1 << 20) as session:
         with pytest.raises(TfgError) as caught:
             session.run(["sum"], {"x": np.ones(1 << 20)})
         xp.get_default_memory_pool().set_limit(size=0)
@@ -133,6 +133,27 @@ def test_a_gpu_without_enough_memory_is_named_with_what_was_asked(xp: Any) -> No
     assert GPU in caught.value.message and "4,194,304 bytes" in caught.value.message
     assert "limit set to: 1,048,576 bytes" in caught.value.message
     assert found == 2 << 20
+
+
+def test_values_sent_as_bfloat16(xp: Any) -> None:
+    with Session(product(1000), devices=PAIR, gpu=GpuOptions(None, xp), wire="bf16") as session:
+        (found,) = session.run(["sum"], {"x": np.full(1000, 1.001)})
+    assert found == 2000
+
+
+def test_a_machine_is_known_by_what_its_gpus_say(xp: Any) -> None:
+    with session_on(product(3), xp, limit=1 << 30) as session:
+        devices = session._devices
+        assert devices is not None
+        known = devices.machine.index[GPU]
+    assert known.memory == 1 << 30
+    assert known.speed > 1e11
+
+
+def test_a_graph_that_does_not_fit_is_refused_before_it_runs(xp: Any) -> None:
+    with pytest.raises(TfgError, match="7,340,036 more than its memory of 1,048,576") as caught:
+        session_on(product(1 << 20), xp, limit=1 << 20)
+    assert caught.value.status == Status.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize(("limit", "size"), [("50%", 500), (300, 300), ("0.5 kB", 500), ("1KiB", 1024)])
