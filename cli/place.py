@@ -92,18 +92,20 @@ def command(
     """
     from ..runtime.intervals import parse_duration
     from ..runtime.placement.machine import parse_devices
-    from ..runtime.placement.measured import read_costs
+    from ..runtime.placement.measured import read_measurements
+    from ..runtime.placement.observed import handing_over
     from ..runtime.placement.place import place
 
     if output == "-" and as_json:
         raise UsageError("-o - and --json both ask for standard output")
     drawings = Drawings(svg, html, trace)
     drawings.check(output)
+    machine, measured = parse_devices(devices), read_measurements(costs) if costs else None
     placement = place(
         pinned(load(graph), pins),
-        parse_devices(devices),
+        handing_over(machine, measured.hand_over) if measured else machine,
         "best" if algorithm == "all" else algorithm,
-        costs=read_costs(costs) if costs else None,
+        costs=measured.costs if measured else None,
         batch=batch,
         step=(*fetches, *targets),
         budget=parse_duration(budget) if budget else None,

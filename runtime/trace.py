@@ -128,5 +128,9 @@ def _complete(event: Event, track: int, origin: int) -> dict[str, Any]:
         "tid": track,
         "ts": (event.start - origin) / 1000,
         "dur": (event.end - event.start) / 1000,
-        "args": {"op": event.op, "step": event.step},
+        "args": {"op": event.op, "step": event.step, **_exchanged(event)},
     }
+
+
+def _exchanged(event: Event) -> dict[str, Any]:
+    return {"transfer": event.transfer, "source": event.source} if event.transfer else {}

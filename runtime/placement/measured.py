@@ -1,81 +1,38 @@
-"""What operations took: the costs that ``tfg run --trace`` recorded."""
+"""What operations took, from the file that ``tfg run --trace`` has written."""
 
 from __future__ import annotations
 
 import json
-import statistics
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Location, TfgError, invalid
 from ...graphfmt.files import read_file
+from ..trace import Event
+from .observed import measurements, observed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from typing import TypeGuard
+
+    from .observed import Measurements
 
 # No call takes a year; what says so (or is not a number) is no time. Microseconds.
 LONGEST = 3e13
 
 
-class Measured(Protocol):
-    """What a step took, and what each node took in it; seconds."""
-
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def costs(self) -> Mapping[str, float]: ...
-
-
-class MeasuredStep(NamedTuple):
-    """As a trace's file has it."""
-
-    seconds: float
-    costs: Mapping[str, float]
-
-
-M = TypeVar("M", bound=Measured)
-
-
-def typical(steps: Sequence[M]) -> list[M]:
-    """The middle half of the steps by what they took. The first is left out where there are others, because it
-    pays for what the later ones find ready; long ones shared the machine with something else."""
-    ordered = sorted(steps[1:] or steps, key=lambda step: step.seconds)
-    cut = len(ordered) // 4
-    return ordered[cut : len(ordered) - cut]
-
-
-def mean_costs(steps: Sequence[Measured]) -> dict[str, float]:
-    """Seconds per node. Means, unlike medians, add up to what the steps took. A node that none of the typical steps
-    ran (an initialiser) is better known from another than not at all."""
-    found: dict[str, float] = {}
-    for some in (typical(steps), steps):
-        calls: dict[str, list[float]] = defaultdict(list)
-        for step in some:
-            for node, seconds in step.costs.items():
-                calls[node].append(seconds)
-        found = {node: statistics.fmean(seconds) for node, seconds in calls.items()} | found
-    return found
-
-
-def read_costs(path: str) -> dict[str, float]:
-    """Seconds per node of a trace in Chrome's format: what all calls of a node took in a step (in a loop there
-    are several), the mean of the typical steps.
+def read_measurements(path: str) -> Measurements:
+    """What the steps of a trace in Chrome's format took, and their nodes: in a loop, all calls of a node together.
 
     Raises INVALID_ARGUMENT for what is not such a trace; NOT_FOUND and its like for what cannot be read.
     """
     document = _parsed(path)
-    events = document.get("traceEvents") if isinstance(document, dict) else document
-    if not isinstance(events, list):
+    written = document.get("traceEvents") if isinstance(document, dict) else document
+    if not isinstance(written, list):
         raise _refused(path, "has no list of traceEvents")
-    steps: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for event in events:
-        if isinstance(event, dict) and event.get("ph") == "X":
-            step, node, seconds = _call(path, event)
-            if node:
-                steps[step][node] += seconds
-    if not steps:
+    complete = [event for event in written if isinstance(event, dict) and event.get("ph") == "X"]
+    events = [event for event in (_event(path, one) for one in complete) if event is not None]
+    if not events:
         raise _refused(path, "has no events of operations")
-    return mean_costs([MeasuredStep(sum(steps[step].values()), steps[step]) for step in sorted(steps)])
+    return measurements(observed(events))
 
 
 def _parsed(path: str) -> Any:
@@ -85,16 +42,24 @@ def _parsed(path: str) -> Any:
         raise _refused(path, f"is not JSON: {error}") from None
 
 
-def _call(path: str, event: dict[str, Any]) -> tuple[int, str, float]:
-    """The step, the node and the seconds of an event; no node for events that are none of an operation."""
-    args = event.get("args")
-    step = args.get("step") if isinstance(args, dict) else None
-    name, duration = event.get("name"), event.get("dur")
-    if not isinstance(step, int) or not isinstance(args, dict) or "op" not in args:
-        return 0, "", 0.0
-    if not isinstance(name, str) or not isinstance(duration, int | float) or not 0 <= duration < LONGEST:
+def _event(path: str, written: dict[str, Any]) -> Event | None:
+    """An event of an operation in a step that was measured, None for others."""
+    args = written.get("args")
+    if not isinstance(args, dict) or not isinstance(args.get("step"), int) or "op" not in args:
+        return None
+    name, duration, start = written.get("name"), written.get("dur"), written.get("ts", 0)
+    if not isinstance(name, str) or not _is_time(duration):
         raise _refused(path, f"has an event {name!r} that took {duration!r} microseconds")
-    return step, name, duration / 1e6
+    if not _is_time(start):
+        raise _refused(path, f"has an event {name!r} that began at {start!r} microseconds")
+    op, transfer, source = (str(args.get(key, "")) for key in ("op", "transfer", "source"))
+    begun = round(1000 * start)
+    end = begun + round(1000 * duration)
+    return Event(args["step"], name, op, begun, end, str(written.get("tid")), transfer, source)
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 <= value < LONGEST
 
 
 def _refused(path: str, why: str) -> TfgError:

@@ -103,7 +103,7 @@ def place(
     Args:
         graph: devices that nodes have already are requests; see ``constrain``.
         algorithm: one of ``ALGORITHMS``; ``best`` runs them all and takes the best.
-        costs: measured seconds by node (``measured.read_costs``); estimates, if not given.
+        costs: measured seconds by node (``measured.read_measurements``); estimates, if not given.
         batch: what open dimensions are taken to be.
         step: fetches and targets of the step that is to be fast. Nodes that it does not need are placed as their
             groups are. If empty, all nodes count as one step.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from .measured import mean_costs, typical
-from .observed import observed
+from .observed import handing_over, measurements, observed
 from .simulation import of_placed
 from .timeline import timeline
 
@@ -52,13 +49,8 @@ def predict(trace: Trace, graph: Graph, machine: Machine, *, batch: int = 1) -> 
         batch: what open dimensions are taken to be.
     """
     steps = observed(trace.events)
-    chosen = typical(steps)
-    costs = dict.fromkeys(graph.index, 0.0) | mean_costs(steps)
-    measured = fmean(step.seconds for step in chosen)
-    latencies = [seconds for step in chosen for seconds in step.hand_overs]
-    if latencies:
-        latency = fmean(latencies)
-        links = tuple(replace(link, latency=latency) for link in machine.links)
-        machine = replace(machine, links=links)
-    shown = min(steps, key=lambda step: abs(step.seconds - measured))
-    return Prediction(of_placed(graph, machine, costs, batch=batch), measured, shown.start)
+    found = measurements(steps)
+    costs = dict.fromkeys(graph.index, 0.0) | dict(found.costs)
+    simulation = of_placed(graph, handing_over(machine, found.hand_over), costs, batch=batch)
+    shown = min(steps, key=lambda step: abs(step.seconds - found.seconds))
+    return Prediction(simulation, found.seconds, shown.start)

@@ -19,7 +19,7 @@ def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
     """The events of a process called "simulated": a track for each device and, beneath, for each link that is used
     (several where transfers overlap), with an event for each operation and transfer that takes time.
 
-    They have no ``step`` among their ``args``, by which ``measured.read_costs`` tells them from measured ones.
+    They have no ``step`` among their ``args``, by which ``measured.read_measurements`` tells them from measured ones.
 
     Args:
         at: when the step begins, in microseconds.

@@ -10,7 +10,7 @@ import pytest
 import tfg
 from tfg.runtime.placement.costs import OVERHEAD, Work, estimate
 from tfg.runtime.placement.machine import Device
-from tfg.runtime.placement.measured import read_costs
+from tfg.runtime.placement.measured import read_measurements
 
 
 def work(g: tfg.GraphBuilder, node: str, batch: int = 1) -> Work:
@@ -109,13 +109,13 @@ def test_costs_are_medians_of_steps_without_the_first(tmp_path: Path) -> None:
     events = [event("a", step, time) for step, time in enumerate([90, 4, 2, 3])]
     # In a loop: two calls in every step. And what ran in the first step alone.
     events += [event("b", step, 5) for step in (1, 1, 2, 2)] + [event("init", 0, 7)]
-    found = read_costs(trace(tmp_path, *events))
+    found = read_measurements(trace(tmp_path, *events)).costs
     assert found == pytest.approx({"a": 3e-6, "b": 1e-5, "init": 7e-6})
 
 
 def test_a_single_step_will_do_and_other_events_do_not_matter(tmp_path: Path) -> None:
     others = [{"ph": "M", "name": "thread_name"}, {"ph": "X", "name": "transfer", "dur": 3, "args": {}}]
-    assert read_costs(trace(tmp_path, *others, event("a", 0, 2))) == {"a": 2e-6}
+    assert read_measurements(trace(tmp_path, *others, event("a", 0, 2))).costs == {"a": 2e-6}
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_what_is_no_trace(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "t.json"
     path.write_text(text)
     with pytest.raises(tfg.TfgError, match=why) as caught:
-        read_costs(str(path))
+        read_measurements(str(path))
     assert caught.value.status == "INVALID_ARGUMENT"
     assert str(caught.value.location) == str(path)
 
 
 def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(tfg.TfgError) as caught:
-        read_costs(str(tmp_path / "none.json"))
+        read_measurements(str(tmp_path / "none.json"))
     assert caught.value.status == "NOT_FOUND"

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tfg
 from tfg.graphfmt.graph import Graph
+from tfg.kernels import registry
 from tfg.runtime.placement.machine import parse_devices
-from tfg.runtime.placement.measured import MeasuredStep, mean_costs, typical
-from tfg.runtime.placement.observed import observed
+from tfg.runtime.placement.measured import read_measurements
+from tfg.runtime.placement.observed import (
+    Measurements,
+    ObservedStep,
+    handing_over,
+    measurements,
+    observed,
+)
 from tfg.runtime.placement.prediction import predict
 from tfg.runtime.trace import Event, Trace
 
@@ -36,7 +46,7 @@ def step(number: int, begin: int, slow: int = 1) -> list[Event]:
         ("b", "Tanh", 4, 8, OTHER, ""),
     ]
     return [
-        Event(number, node, op, begin + s * slow * MS, begin + e * slow * MS, device, "", source)
+        Event(number, node, op, begin + s * slow * MS, begin + e * slow * MS, device, source and "t", source)
         for node, op, s, e, device, source in spans
     ]
 
@@ -86,13 +96,45 @@ def test_nodes_that_did_not_run_take_no_time() -> None:
     assert found.simulated == pytest.approx(4e-3, rel=0.02)
 
 
+def lasting(*seconds: float) -> list[ObservedStep]:
+    return [ObservedStep(0, s, {"a": s}, []) for s in seconds]
+
+
 def test_typical_steps_are_the_middle_half_without_the_first() -> None:
-    steps = [MeasuredStep(seconds, {"a": seconds}) for seconds in (90, 1, 5, 4, 3, 6, 70, 2, 7)]
-    assert [one.seconds for one in typical(steps)] == [3, 4, 5, 6]
-    assert mean_costs(steps) == {"a": 4.5}
-    assert mean_costs(steps[:1]) == {"a": 90}
+    found = measurements(lasting(90, 1, 5, 4, 3, 6, 70, 2, 7))
+    assert found == Measurements(4.5, {"a": 4.5}, None)
+    assert measurements(lasting(90)).costs == {"a": 90}
 
 
 def test_a_node_of_other_steps_is_known_from_them() -> None:
-    steps = [MeasuredStep(9, {"init": 7}), *[MeasuredStep(1, {"a": 1})] * 3]
-    assert mean_costs(steps) == {"a": 1, "init": 7}
+    steps = [ObservedStep(0, 9, {"init": 7}, []), *lasting(1, 1, 1)]
+    assert measurements(steps).costs == {"a": 1, "init": 7}
+
+
+def test_waiting_for_data_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find", lambda op: SimpleNamespace(asynchronous=op == "Take"))
+    events = [
+        Event(0, "a", "Neg", 0, 1 * MS, ONE),
+        Event(0, "take", "Take", 90 * MS, 91 * MS, ONE),
+        Event(0, "b", "Neg", 92 * MS, 93 * MS, ONE),
+    ]
+    (found,) = observed(events)
+    assert found.costs == pytest.approx({"a": 1e-3, "take": 1e-3, "b": 2e-3})
+
+
+def test_a_measured_hand_over_counts_where_nobody_said_what_one_takes() -> None:
+    machine = parse_devices("cpu:2,gpu:1")
+    found = handing_over(machine, 1e-3)
+    assert found.link(ONE, OTHER).latency == 1e-3
+    gpu = machine.names[-1]
+    assert found.link(ONE, gpu) == machine.link(ONE, gpu)
+    assert handing_over(machine, None) is machine
+
+
+def test_a_trace_s_file_tells_what_the_trace_does(tmp_path: Path) -> None:
+    trace = Trace([event for n in range(5) for event in step(n, n * 100 * MS)])
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(trace.chrome()))
+    found, known = read_measurements(str(path)), measurements(observed(trace.events))
+    assert found.costs == pytest.approx(known.costs)
+    assert (found.seconds, found.hand_over) == pytest.approx((known.seconds, known.hand_over))
