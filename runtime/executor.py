@@ -70,7 +70,7 @@ class Execution:
         self, cut: Cut, step: Step, values: Mapping[Endpoint, Any], report: Callable[[Report], None]
     ) -> None:
         self.cut = cut
-        self.step = step
+        self.step = cut.gpu.timed(step) if cut.traced and cut.gpu is not None else step
         self.constants = values
         self.known: dict[Tag, _Values] = {ROOT: {}}
         self.scheduler = Straight(cut.program) if cut.is_straight else Scheduler(cut.program)
@@ -78,7 +78,7 @@ class Execution:
         self.ready: deque[Run] = deque()
         self.urgent: deque[Run] = deque()
         self.waiting: dict[Run, Single] = {}
-        self._steps: dict[Tag, Step] = {ROOT: step}
+        self._steps: dict[Tag, Step] = {ROOT: self.step}
         self._count = 0
 
     def start(self) -> None:

@@ -16,10 +16,12 @@ from ..graphfmt.errors import Status, TfgError, invalid
 from ..graphfmt.names import counted
 from ..kernels import gpu as kernels
 from .placement.machine import default_device
+from .step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from ..graphfmt.graph import Node
     from .placement.machine import Device, Machine
 
 _HINT = "pip install 'tfg[gpu]' on a machine with an NVIDIA GPU, or leave gpu out of --devices"
@@ -60,6 +62,14 @@ class Gpu:
         """Values as numpy's; the host waits for those that are on the device."""
         with self.working():
             return [kernels.to_host(value) for value in values]
+
+    def timed(self, step: Step) -> Step:
+        """A step of which the nodes are recorded as ended when the device has done them, not when it was told to."""
+        own = _TimedStep.__new__(_TimedStep)
+        for name in Step.__slots__:
+            setattr(own, name, getattr(step, name))
+        own.gpu = self
+        return own
 
     def claim(self) -> None:
         """Lets the memory pool, which is that of the whole process, take no more than the limit until ``close``."""
@@ -102,6 +112,18 @@ def as_it_is(machine: Machine, gpus: Mapping[str, Gpu]) -> Machine:
         for device in machine.devices
     ]
     return replace(machine, devices=tuple(devices))
+
+
+class _TimedStep(Step):
+    __slots__ = ("gpu",)
+    gpu: Gpu
+
+    def record(self, node: Node) -> None:
+        self.gpu.stream.synchronize()
+        super().record(node)
+
+    def within(self, iteration: str) -> Step:
+        return self.gpu.timed(super().within(iteration))
 
 
 class GpuOptions(NamedTuple):

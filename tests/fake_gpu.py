@@ -68,6 +68,7 @@ class Stream:
     def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
         self.non_blocking = non_blocking
         self.waits = 0
+        self.settled = 0
 
     def __enter__(self) -> Stream:
         _streams.stack = [*getattr(_streams, "stack", []), self]
@@ -83,7 +84,7 @@ class Stream:
         self.waits += 1
 
     def synchronize(self) -> None:
-        pass
+        self.settled += 1
 
 
 def current_stream() -> Stream | None:

@@ -135,6 +135,19 @@ def test_a_gpu_without_enough_memory_is_named_with_what_was_asked(xp: Any) -> No
     assert found == 2 << 20
 
 
+def test_a_traced_step_waits_for_every_node_and_no_other_does(xp: Any) -> None:
+    with session_on(product(1000), xp) as session:
+        assert session._devices is not None
+        stream = session._devices.gpus[GPU].stream
+        session.run(["sum"], {"x": np.ones(1000)})
+        untraced = getattr(stream, "settled", 0)
+        steps: list[Any] = []
+        session.run(["sum"], {"x": np.ones(1000)}, observer=lambda plan, step: steps.append(step))
+    assert untraced == 0
+    assert getattr(stream, "settled", 1) > 0
+    assert {"doubled", "sum"} <= {record.node.name for part in steps[0].parts for record in part.records}
+
+
 def test_values_sent_as_bfloat16(xp: Any) -> None:
     with Session(product(1000), devices=PAIR, gpu=GpuOptions(None, xp), wire="bf16") as session:
         (found,) = session.run(["sum"], {"x": np.full(1000, 1.001)})
