@@ -4,7 +4,7 @@ What CuPy has, with which arguments and for which dtypes, was recorded from CuPy
 ``data/cupy-functions.txt`` (by ``python -m tests.gpu.record``). An array never turns into numpy's by itself, does
 not mix with numpy's, holds numbers only, and stays an array when its rank is 0. Asking for a value on the host is
 counted in ``synchronisations``, as the wait for the device that it would be; what is computed outside of any stream
-in ``outside``.
+in ``outside``, and what is copied to the device in ``uploads``.
 """
 
 from __future__ import annotations
@@ -391,6 +391,7 @@ def _upload(function: Any, args: Any, kwargs: Any) -> Any:
         made = function(value._a, *rest, **kwargs)
         return value if made is value._a else _wrapped(made, (value,))
     value = _host(value) if isinstance(value, list | tuple) else value
+    cupy.uploads += 1
     return Array(np.array(function(value, *rest, **kwargs)))
 
 
@@ -417,6 +418,7 @@ def _make() -> Any:
     made: Any = _Names("fake_gpu", "", np)
     made.synchronisations = 0
     made.outside = 0
+    made.uploads = 0
     made.ndarray = Array
     made.asnumpy = lambda a, stream=None, order="C", out=None, blocking=True: (
         a.get(stream, order, out) if isinstance(a, Array) else np.asarray(a)
