@@ -81,6 +81,7 @@ def _beside(target: Path) -> Generator[Path]:
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
+        unlock(descriptor)
         flush_folder(target.parent)
 
 
@@ -88,20 +89,37 @@ def _beside(target: Path) -> Generator[Path]:
 def reserved(target: Path) -> Generator[tuple[Path, int]]:
     """A new, empty file in the folder of ``target``, as a path and a descriptor. It is gone in the end unless
     it was renamed. Raises OSError."""
-    import fcntl
-
     sweep(target)
-    # The name is cut, for a long one plus the suffix may be longer than a file system takes.
-    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    temporary, descriptor = _locked_beside(target)
     try:
-        # Held as long as the file is written, so that others see that it is.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield temporary, descriptor
     finally:
         temporary.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _locked_beside(target: Path) -> tuple[Path, int]:
+    """A new file that is locked until it has its name, so that others see that it is being written."""
+    import fcntl
+
+    while True:
+        # The name is cut, for a long one plus the suffix may be longer than a file system takes.
+        temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Before it was locked, another writer may have taken it for one that was left behind.
+        if temporary.exists():
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def unlock(descriptor: int) -> None:
+    """Lets go of a file before it is closed."""
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def check_writable(target: Path) -> None:

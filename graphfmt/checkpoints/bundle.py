@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from math import prod
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -27,13 +28,20 @@ if TYPE_CHECKING:
     from ..dtypes import DType
     from ..schema.checkpoint_pb2 import BundleEntryProto
     from ..tensors import Array
+    from .bundleindex import Index
     from .entries import Slice
     from .slices import Region
 
+# How often a bundle is replaced while it is being opened before that is given up.
+_PATIENCE = 100
+# Of so many data files none can be taken away by a writer; there may be more than a process may open.
+_MOST_OPEN = 200
+
 
 class BundleReader:
-    """A bundle, open; ``path`` is its prefix. The index is read at once, data files when a tensor of theirs is
-    asked for. Threads may read at the same time.
+    """A bundle, open; ``path`` is its prefix. The index is read at once, what is in the data files when it is
+    asked for: that of the bundle that stood there then, whatever is put in its place. Threads may read at the same
+    time.
 
     Raises NOT_FOUND, PERMISSION_DENIED, DATA_LOSS, or FAILED_PRECONDITION for a future version of the format.
     """
@@ -41,12 +49,15 @@ class BundleReader:
     def __init__(self, prefix: str) -> None:
         self.path = prefix
         self._index = index_name(prefix)
-        header, self._stored = read_index(prefix)
-        self._shards = header.num_shards
-        self._order = ">" if header.endianness == BundleHeaderProto.BIG else "<"
         self._files: dict[int, DataFile] = {}
         self._opening = Lock()
-        self._entries = self._tensors()
+        header, self._stored = self._open()
+        self._order = ">" if header.endianness == BundleHeaderProto.BIG else "<"
+        try:
+            self._entries = self._tensors()
+        except TfgError:
+            self.close()
+            raise
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -75,6 +86,25 @@ class BundleReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _open(self) -> Index:
+        """Reads the index and opens the data files; again, where a writer has put others in their place
+        meanwhile, for it removes those that only the old index knew."""
+        for _ in range(_PATIENCE):
+            with closing(DataFile(self._index)) as file:
+                found = read_index(self.path)
+                self._shards = found.header.num_shards
+                # Files that are missing or too many are told of when they are asked for.
+                shards = sorted({entry.shard_id for entry in found.entries.values()})
+                for shard in shards[:_MOST_OPEN]:
+                    with suppress(TfgError):
+                        self._file(shard)
+                if file.stands():
+                    return found
+            self.close()
+        raise TfgError(
+            Status.UNAVAILABLE, f"{self.path!r} is written all the time", location=Location(self._index)
+        )
 
     def _tensors(self) -> dict[str, Entry]:
         """What the index lists, less the entries of slices, which the tensors they belong to tell of."""

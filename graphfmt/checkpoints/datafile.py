@@ -6,6 +6,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
@@ -49,6 +50,13 @@ class DataFile:
             raise TfgError(
                 Status.FAILED_PRECONDITION, f"{path} cannot be read: it is {what}", location=Location(path)
             )
+
+    def stands(self) -> bool:
+        """Whether the file is the one of its name still, and no other has been put in its place."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), Path(self.path).stat())
+        except OSError:
+            return False
 
     def read(self, offset: int, size: int) -> bytes:
         """Some bytes. Raises DATA_LOSS where the file does not have them."""

@@ -10,6 +10,7 @@ happens, the old state or the new one is there.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from .entries import Tensor
     from .slices import Region
     from .statewriter import Item
+
+# How long a lock is waited for, from try to try, in seconds.
+_WAITS = (0, 0.01, 0.05, 0.2)
 
 # (container, kind, name) of a resource.
 Key = tuple[str, str, str]
@@ -131,7 +135,8 @@ def check_replaceable(path: Path) -> None:
 
 
 def _check_unlocked(path: Path) -> None:
-    """HDF5 holds a file locked that it writes; to replace that would lose what it writes."""
+    """HDF5 holds a file locked that it writes; to replace that would lose what it writes. Who has just put a file
+    in place lets go of it in a moment."""
     import fcntl
 
     try:
@@ -139,9 +144,11 @@ def _check_unlocked(path: Path) -> None:
     except OSError:
         return  # There is nothing to lock, or nothing that may be read; writing says what is wrong, if it is.
     try:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return
+        for wait in _WAITS:
+            time.sleep(wait)
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
         raise TfgError(
             Status.UNAVAILABLE,
             f"{str(path)!r} cannot be written: another program has locked it",

@@ -214,6 +214,31 @@ def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(tmp_path: Path) -> N
     assert (files(tmp_path), contents(tmp_path / "c")) == (before, {"old": [1.0, 1.0, 1.0]})
 
 
+def test_who_has_opened_a_bundle_reads_it_whatever_takes_its_place(tmp_path: Path) -> None:
+    path = str(tmp_path / "c")
+    write_bundle(path, [Tensor("a", np.ones(3))])
+    with BundleReader(path) as reader:
+        write_bundle(path, [Tensor("a", np.zeros(2))])
+        assert reader.read("a").tolist() == [1, 1, 1]
+
+
+def test_a_bundle_that_is_replaced_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "c")
+    write_bundle(path, [Tensor("a", np.ones(3))])
+    others = [np.zeros(2), np.full(1, 7.0)]
+
+    def index(prefix: str) -> Any:
+        found = read_index(prefix)
+        if others:
+            write_bundle(prefix, [Tensor("a", others.pop(0))])
+        return found
+
+    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.read_index", index)
+    assert contents(tmp_path / "c") == {"a": [7]}
+
+
 def test_a_folder_that_stays_locked_is_no_reason_to_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -363,6 +363,24 @@ def test_what_another_writer_holds_is_left_alone(path: Path) -> None:
     assert not held.exists()
 
 
+def test_a_new_file_may_be_swept_by_another_writer_before_it_is_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[Path] = []
+    lock = fcntl.flock
+
+    def flock(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX and not swept:
+            swept.extend(path.parent.glob(".s.h5.*.tmp"))
+            swept[0].unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    statefile.write(path, State({}, {"step": 1}))
+    assert len(swept) == 1
+    assert statefile.read(path).notes == {"step": 1}
+
+
 def test_a_link_stays_a_link(path: Path) -> None:
     link = path.with_name("link.h5")
     link.symlink_to(path)
