@@ -37,11 +37,11 @@ SMALL = 64
 _SIZES = frozenset(
     {
         "alg", "axis", "begin", "block_shape", "concat_dim", "counter", "crop_size", "crops", "depth", "dim",
-        "dimension", "dims", "dense_output_dim0", "dense_shape", "diagonal_index", "end", "fft_length",
+        "dimension", "dims", "dense_output_dim0", "dense_shape", "end", "fft_length",
         "filter_sizes", "image_size", "input_sizes", "k", "key", "ksize", "multiples", "n", "nbins", "num_bits",
         "num_cols", "num_lower", "num_rows", "num_segments", "num_upper", "orig_input_shape", "output_dim0",
         "output_shape", "paddings", "perm", "reduction_indices", "s0", "s1", "seed", "shape", "shift", "size",
-        "size_splits", "split_dim", "strides", "a_shape", "input_shape", "dst_format", "r0", "r1",
+        "size_splits", "split_dim", "strides", "a_shape", "input_shape",
     }
 )  # fmt: skip
 

@@ -65,3 +65,8 @@ def test_heavy_packages_are_imported_by_those_who_need_them() -> None:
             (n.module or "").split(".")[0] for n in top if isinstance(n, ast.ImportFrom) and not n.level
         }
         assert not names & heavy, f"{path.name} imports {names & heavy} before it is needed"
+
+
+def test_one_module_imports_cupy() -> None:
+    found = [path for path in MODULES if "cupy" in {module.split(".")[0] for module, _ in imports(path)}]
+    assert found == [ROOT / "runtime" / "gpu.py"]
