@@ -197,7 +197,7 @@ class Writer:
         arguments = [self._argument(prepared, i) for i in range(len(prepared.inputs))]
         if isinstance(kernel, Inline):
             return kernel.expression.format(*arguments)
-        if isinstance(kernel, np.ufunc) and not prepared.input_facts[0].dtype.is_opaque:
+        if prepared.op.ufunc and isinstance(kernel, np.ufunc) and not prepared.input_facts[0].dtype.is_opaque:
             return self._elementwise(line, arguments, place)
         if prepared.op.takes_context:
             arguments.insert(0, "ctx")
