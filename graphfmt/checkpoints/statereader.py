@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .slices import Region
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+# Where the versions of HDF5's first record that tfg writes have the length of the file.
+_END = slice(40, 48)
 # The first dataset lies within so many bytes, and a record is never longer than this.
 _HEAD, _LONGEST_RECORD = 1 << 14, 1 << 28
 
@@ -213,12 +215,12 @@ class StateReader:
                 Status.INVALID_ARGUMENT,
                 f"has format {found.format}; this version of tfg reads format {FORMAT}",
             )
-        text = self._record_text(found)
+        text = self._record_text(found, head)
         if hashlib.sha256(text).hexdigest() != found.sha256:
             raise self._refused(Status.DATA_LOSS, "has a commit record that does not verify")
         made = record.decode(text)
         if os.fstat(self._file).st_size != made.size:
-            raise self._refused(Status.DATA_LOSS, f"has another length than the {made.size} bytes committed")
+            raise self._changed(head, f"has another length than the {made.size} bytes committed")
         gaps = made.gaps([(found.place, SEAL_SIZE), (found.address, found.length)])
         if pieces.scan_all(self._file, gaps) != made.structure:
             raise self._refused(
@@ -233,17 +235,23 @@ class StateReader:
         versions that tfg writes the length of the file."""
         version, size = head[8:9], os.fstat(self._file).st_size
         if version in (b"", b"\0", b"\1") and not (
-            size >= 96 and head[13:15] == b"\x08\x08" and int.from_bytes(head[40:48], "little") <= size
+            size >= 96 and head[13:15] == b"\x08\x08" and int.from_bytes(head[_END], "little") <= size
         ):
             return self._refused(Status.DATA_LOSS, f"is a damaged HDF5 file, or cut short at {size} bytes")
         return self._refused(Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
 
-    def _record_text(self, found: record.Seal) -> bytes:
+    def _changed(self, head: bytes, how: str) -> TfgError:
+        """What to say of a file of another length: HDF5 knows that length where it made the change."""
+        if int.from_bytes(head[_END], "little") == os.fstat(self._file).st_size:
+            how = "was written by another program since it was committed, such as a notebook or h5repack"
+        return self._refused(Status.DATA_LOSS, how)
+
+    def _record_text(self, found: record.Seal, head: bytes) -> bytes:
         size = os.fstat(self._file).st_size
         if not found.sha256:
             raise self._refused(Status.DATA_LOSS, "has a damaged first dataset")
         if found.address + found.length > size:
-            raise self._refused(Status.DATA_LOSS, f"is cut short: it has {size} bytes")
+            raise self._changed(head, f"is cut short: it has {size} bytes")
         if found.length > _LONGEST_RECORD:
             raise self._refused(Status.DATA_LOSS, f"has a commit record of {found.length} bytes")
         return os.pread(self._file, found.length, found.address)

@@ -292,3 +292,11 @@ def test_what_does_not_read_back_is_called_by_the_name_it_was_to_get(
     with pytest.raises(TfgError, match=re.escape(f"'{tmp_path}/m.h5' is no HDF5 file")):
         statefile.write(tmp_path / "m.h5", STATE)
     assert not list(tmp_path.iterdir())
+
+
+def test_another_program_that_wrote_the_file_anew_is_not_taken_for_damage(path: Path) -> None:
+    with h5py.File(path) as old, h5py.File(path.with_name("copy.h5"), "w") as new:
+        for name in old:
+            old.copy(name, new)
+    for changed in (path.with_name("copy.h5"), edited(path, lambda file: file.attrs.update(more=1))):
+        assert "was written by another program" in refused(changed).message
