@@ -64,14 +64,14 @@ _ON_CPU_ONLY = frozenset(
     {
         "branch_ops", "bytes_ops", "call_ops", "candidate_ops", "categorical_ops", "checkpoint_ops", "format_ops",
         "hash_ops", "index_shuffle_ops", "matrix_function_ops", "optional_ops", "quantize_ops",
-        "random_binomial_ops", "random_gamma_ops", "regex_ops", "set_algebra_ops", "string_ops", "summary_ops",
-        "suppression_ops", "tensor_array_ops", "tensor_list_array_ops", "tensor_list_ops", "while_ops",
+        "random_binomial_ops", "random_gamma_ops", "regex_ops", "set_algebra_ops", "stack_ops", "string_ops",
+        "summary_ops", "suppression_ops", "tensor_array_ops", "tensor_list_array_ops", "tensor_list_ops", "while_ops",
     }
 )  # fmt: skip
 _OPS_ON_CPU_ONLY = frozenset(
     {"Lu", "SparseToDense", "SegmentProd", "UnsortedSegmentProd", "Print", "PrintV2", "Assert"}
     | {"Dawsn", "FresnelCos", "FresnelSin", "Spence", "MatrixSolveLs", "MatrixTriangularSolve"}
-    | {"IgammaGradA"}
+    | {"IgammaGradA", "Eig", "RandomCrop"}
 )
 
 # Families that hold or change state and do so on a GPU too.
