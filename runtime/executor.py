@@ -260,7 +260,7 @@ class Execution:
         self._obey(orders, values)
 
     def _fetched(self, fetch: Endpoint) -> Any:
-        value = self.known[ROOT].get(fetch, self.constants.get(fetch, DEAD))
+        value = self.known[ROOT].get(fetch, DEAD)
         if value is DEAD:
             raise invalid(
                 f"the fetch {str(fetch)!r} does not have a value: it is on a branch that was not taken",

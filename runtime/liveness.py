@@ -47,9 +47,10 @@ class Liveness:
     read: set[Endpoint] = field(default_factory=set[Endpoint])
 
 
-def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
+def needed_lines(lines: Sequence[Line], ends: Iterable[str], felt: Collection[str] = ()) -> list[Line]:
     """The lines that the ends need; what is fed has none. A constant needs its control inputs, but none of
-    its data inputs unless those have been folded too and stand behind control inputs of their own."""
+    its data inputs unless they are ``felt``, known or not, or have been folded too and stand behind control
+    inputs of their own."""
     by_name = {line.name: line for line in lines}
     wanted: set[str] = set()
     stack = [name for name in ends if name in by_name]
@@ -62,7 +63,9 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str]) -> list[Line]:
         for text in line.prepared.node.inputs:
             source = endpoint(text)
             producer = by_name.get(source.node)
-            if producer is not None and (source.is_control or not line.is_constant or producer.is_constant):
+            if producer is None:
+                continue
+            if source.is_control or not line.is_constant or producer.is_constant or source.node in felt:
                 stack.append(source.node)
     return [line for line in lines if line.name in wanted]
 

@@ -214,7 +214,9 @@ def _build(
     feeds = tuple(feed(name, graph, facts, argument) for name, argument in zip(asked.feeds, pruned.arguments))
     fed = {name for name in pruned.arguments if name is not None}
     lines = [_line(graph, p, functions, xp) for p in prepared if p.node.name not in fed]
-    lines = needed_lines(lines, [*(f.node for f in pruned.fetches), *pruned.targets])
+    lines = needed_lines(
+        lines, [*(f.node for f in pruned.fetches), *pruned.targets], _felt(lines, mortal or ())
+    )
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
     changes_state = any(_changes_state(line.prepared) for line in lines)
     access = Access.CHANGE if changes_state else Access.READ
@@ -252,6 +254,18 @@ def _frames(pruned: Pruned, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
     check_fetches(pruned.graph, found, pruned.fetches)
     if is_whole:
         check_whole(pruned.graph, found)
+    return found
+
+
+def _felt(lines: Sequence[Line], mortal: Collection[str]) -> Collection[str]:
+    """The nodes that make a difference even where their values are known: they and what comes after them may be
+    dead, or one of many in a loop, or something has changed when they are done."""
+    found = set(mortal)
+    for line in lines:
+        prepared = line.prepared
+        follows = bool(found) and any(endpoint(text).node in found for text in prepared.node.inputs)
+        if follows or prepared.op.steers or _changes_state(prepared):
+            found.add(line.name)
     return found
 
 

@@ -245,12 +245,14 @@ class _Cutter:
 
     def _port(self, source: Endpoint, producer: int, reader: Line) -> int:
         """Which of its unit's outputs an output is; none where only its being there counts."""
-        if source.is_control or (reader.is_constant and reader.name not in self.singles):
+        if source.is_control:
             return CONTROL
         if producer == 0:
             return self.given.index(source)
-        first = self.groups[producer][0].name
-        return source.port if first in self.singles else self._place(producer, source)
+        if self.groups[producer][0].name in self.singles:
+            return source.port
+        # A segment is dead as a whole, and does not give what only constants would read.
+        return CONTROL if reader.is_constant else self._place(producer, source)
 
     def _place(self, producer: int, source: Endpoint) -> int:
         return self._outputs[producer].index(source)

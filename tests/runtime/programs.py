@@ -71,19 +71,26 @@ class Program:
         """Some statements; the values that there are after them."""
         values = list(values)
         for _ in range(self.pick.randint(1, 5)):
-            kind = self.pick.choice(["sum", "product", "tanh", "constant", "call", "if", "while"])
+            kind = self.pick.choice(["sum", "product", "tanh", "constant", "size", "call", "if", "while"])
             if kind == "if" and depth:
                 values += self._if(values, pivot, depth - 1)
             elif kind == "while" and depth:
                 values += self._while(values, pivot, depth - 1)
             elif kind == "constant":
                 values.append(self._constant(self.pick.uniform(-1, 1), pivot))
+            elif kind == "size":
+                values.append(self._size(self.pick.choice(values)))
             elif kind == "call":
                 name = f"CountedCall_{len(self.nodes)}"
                 values.append(self._add(name, "CountedCall", self.pick.choice(values)))
             else:
                 values.append(self._arithmetic(kind, values))
         return values
+
+    def _size(self, value: str) -> str:
+        """A number that is known without the value, and dead if that is."""
+        size = self._new("Size", value, out_type=dtypes.int32)
+        return self._add(f"Cast_{len(self.nodes)}", "Cast", size, SrcT=dtypes.int32, DstT=dtypes.float32)
 
     def _arithmetic(self, kind: str, values: Sequence[str]) -> str:
         one, other = self.pick.choice(values), self.pick.choice(values)

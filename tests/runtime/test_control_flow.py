@@ -239,3 +239,16 @@ def test_validation_tells_of_loops_that_are_not_whole() -> None:
     assert (fault.node, fault.status) == ("x/enter", "INVALID_ARGUMENT")
     assert "has no Exit" in fault.message
     assert validation.faults(Graph(tuple(doubling_loop()))) == []
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_size_that_is_known_without_its_tensor_is_dead_with_it(taken: bool) -> None:
+    g = tfg.GraphBuilder()
+    x, predicate = g.placeholder("float", [3], name="x"), g.placeholder("bool", [], name="taken")
+    no, yes = g.Switch(x, predicate)
+    g.Merge([g.Size(g.Neg(no), name="size"), g.Size(yes) * 7], name="out")
+    session, feeds = Session(g.graph()), {"x": [1, 2, 3], "taken": taken}
+    assert session.run(["out"], feeds)[0] == (21 if taken else 3)
+    if taken:
+        with pytest.raises(tfg.TfgError, match="does not have a value"):
+            session.run(["size"], feeds)

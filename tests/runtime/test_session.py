@@ -57,6 +57,17 @@ def test_targets_run_for_their_effect() -> None:
     assert session.run(["counter"])[0] == 3
 
 
+def test_what_changes_state_runs_even_where_only_its_shape_is_asked_for() -> None:
+    g = tfg.GraphBuilder()
+    counter = g.VariableV2(shape=[3], dtype="float", name="counter")
+    g.Assign(counter, [0.0, 0.0, 0.0], name="init")
+    g.Shape(g.AssignAdd(counter, [1.0, 2.0, 3.0]), name="shape")
+    session = Session(g.graph())
+    session.run(targets=["init"])
+    assert session.run(["shape"])[0].tolist() == [3]
+    assert session.run(["counter"])[0].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("fetches", "feeds", "targets", "status"),
     [
