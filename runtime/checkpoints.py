@@ -133,8 +133,12 @@ def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | 
 
 def no_checkpoint(folder: Path) -> TfgError:
     """The error where a folder has nothing to restore from."""
+    is_tensorflows = any(folder.glob("*.index"))
     return TfgError(
-        Status.NOT_FOUND, f"there is no checkpoint in {str(folder)!r}", location=Location(str(folder))
+        Status.NOT_FOUND,
+        f"there is no checkpoint in {str(folder)!r}",
+        location=Location(str(folder)),
+        hint=f"--restore {folder} takes TensorFlow's newest" if is_tensorflows else None,
     )
 
 

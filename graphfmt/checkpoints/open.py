@@ -101,7 +101,7 @@ def _in_folder(folder: Path) -> str:
         return str(variables)
     state = folder / _STATE_FILE
     if state.is_file():
-        return str(folder / _latest(state))
+        return _latest(state)
     if _is_bundle(str(folder / "variables")):
         return str(folder / "variables")
     raise _nothing(folder)

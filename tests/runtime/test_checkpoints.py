@@ -13,7 +13,7 @@ from tfg.graphfmt.checkpoints import statefile
 from tfg.graphfmt.checkpoints.pieces import resting
 from tfg.graphfmt.checkpoints.statefile import State
 from tfg.graphfmt.errors import TfgError
-from tfg.runtime.checkpoints import JOB, Checkpointer, Pace, Series, newest_in
+from tfg.runtime.checkpoints import JOB, Checkpointer, Pace, Series, newest_in, no_checkpoint
 from tfg.runtime.intervals import AUTO, Every, Schedule
 
 from .test_snapshots import twins
@@ -70,6 +70,9 @@ def test_the_newest_that_verifies_is_found(tmp_path: Path) -> None:
 
 def test_nothing_to_find(tmp_path: Path) -> None:
     assert newest_in(tmp_path, silent) is None
+    assert no_checkpoint(tmp_path).hint is None
+    (tmp_path / "model.ckpt-7.index").touch()
+    assert no_checkpoint(tmp_path).hint == f"--restore {tmp_path} takes TensorFlow's newest"
     assert Series(tmp_path / "m.h5").newest("mine", silent) is None
 
 

@@ -39,6 +39,11 @@ def test_a_folder_stands_for_its_latest_checkpoint(folder: Path) -> None:
     assert step_in(folder) == 2
 
 
+def test_a_folder_may_be_named_from_where_one_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert step_in(Path(folder.name)) == 2
+
+
 def test_a_folder_may_have_moved_since(folder: Path) -> None:
     (folder / "checkpoint").write_text(r'model_checkpoint_path: "/tmp/b\145fore/model-1"')
     assert step_in(folder) == 1
