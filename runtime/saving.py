@@ -17,6 +17,7 @@ from ..graphfmt.checkpoints.open import HDF5_SUFFIX, write_checkpoint
 from ..graphfmt.checkpoints.paths import VALUE
 from ..graphfmt.checkpoints.statefile import State
 from ..graphfmt.checkpoints.statereader import StateReader
+from ..graphfmt.errors import TfgError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def write(
 
 def _tensors(found: Match, reader: Reader, as_dtype: str | None) -> Iterator[Tensor]:
     for variable, source in found.taken.items():
-        value = _narrowed(source.read(reader, variable.dtype), as_dtype)
+        value = _narrowed(variable.name, source.read(reader, variable.dtype), as_dtype)
         stored = variable.stored
         if stored is None or stored.part is None:
             yield Tensor(stored.tensor if stored else variable.full_name, value)
@@ -101,8 +102,11 @@ def _tensors(found: Match, reader: Reader, as_dtype: str | None) -> Iterator[Ten
             yield Tensor(stored.tensor, value, stored.part.slice, stored.part.shape)
 
 
-def _narrowed(array: Array, as_dtype: str | None) -> Array:
+def _narrowed(name: str, array: Array, as_dtype: str | None) -> Array:
     if as_dtype is None or dtypes.of_numpy(array.dtype) not in (dtypes.float32, dtypes.float64):
         return array
     kept = dtypes.parse(as_dtype)
-    return np.asarray(encode(array, form_of(array, kept))).view(kept.numpy)
+    try:
+        return np.asarray(encode(array, form_of(array, kept))).view(kept.numpy)
+    except TfgError as error:
+        raise invalid(f"{name!r}: {error.message}", hint=error.hint) from error

@@ -11,6 +11,7 @@ import pytest
 import tfg
 from tfg.graphfmt.checkpoints import statefile
 from tfg.graphfmt.checkpoints.open import open_checkpoint
+from tfg.graphfmt.checkpoints.statefile import State
 
 from .command import Outcome, is_diagnostic, matches_golden, run_tfg
 
@@ -66,6 +67,18 @@ def test_floats_in_16_bits(state: str, name: str) -> None:
     assert checkpoint("diff", "back.h5", "full.h5", "--only", "count").status == 0
     assert checkpoint("diff", "back.h5", "full.h5", "--only", "w").status == 1
     assert checkpoint("diff", "back.h5", "full.h5", "--only", "w", "--rtol", "0.01").status == 0
+
+
+@pytest.mark.parametrize("name", ["made.h5", "made"])
+def test_a_number_too_large_for_16_bits(name: str) -> None:
+    Path("one.pbtxt").write_text(
+        'node { name: "a" op: "VariableV2" attr { key: "dtype" value { type: DT_FLOAT } }\n'
+        '  attr { key: "shape" value { shape { } } } }'
+    )
+    statefile.write(Path("one.h5"), State({("", "Variable", "a"): {"value": np.float32(1e30)}}))
+    outcome = run_tfg("checkpoint", "one.pbtxt", "--state", "one.h5", "-o", name, "--as", "half")
+    assert outcome.status == 1
+    assert "'a': 1.0000000150474662e+30 is too large for half\n  hint: use --as bfloat16" in outcome.err
 
 
 def test_other_names_are_prefixes_of_bundles(state: str) -> None:
