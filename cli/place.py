@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..runtime.placement.place import Placement, Trial
 
 # ``all`` is ``best`` with the table of what each algorithm found.
-_ALGORITHMS = ("best", "greedy", "heft", "etf", "pipeline", "search", "all")
+_ALGORITHMS = ("best", "greedy", "heft", "etf", "pipeline", "single", "search", "quick", "all")
 _EVERY_NODE = "*"
 
 
@@ -35,7 +35,8 @@ _EVERY_NODE = "*"
     type=click.Choice(_ALGORITHMS),
     default="best",
     show_default=True,
-    help="Which one places; all runs them all, as best does, and prints what each found.",
+    help="Which one places; quick is the better of heft and single; all runs them all, as best does, and prints "
+    "what each found.",
 )
 @click.option("--costs", metavar="TRACE.json", help="What nodes took in an earlier tfg run --trace.")
 @click.option(
@@ -95,6 +96,7 @@ def command(
     from ..runtime.placement.measured import read_measurements
     from ..runtime.placement.observed import handing_over
     from ..runtime.placement.place import place
+    from ..runtime.placement.search import Budget
 
     if output == "-" and as_json:
         raise UsageError("-o - and --json both ask for standard output")
@@ -108,7 +110,7 @@ def command(
         costs=measured.costs if measured else None,
         batch=batch,
         step=(*fetches, *targets),
-        budget=parse_duration(budget) if budget else None,
+        budget=Budget(parse_duration(budget) if budget else None),
         soft=soft,
     )
     explained = _explained(placement, explain)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .shared_plan import SharedPlan
 
 
-# A session that is to place a graph of more nodes than this does not search for the best way, which takes seconds.
+# A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
+_EFFORT = 50_000
 _MANY = 2000
-_QUICK = "heft"
 
 
 def of(
@@ -104,9 +104,11 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
         return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
     if all(node.device in machine.index for node in graph.nodes):
         return graph
-    from ..placement.place import BEST, place
+    from ..placement.place import BEST, QUICK, place
+    from ..placement.search import Budget
 
-    return place(graph, machine, BEST if len(graph.nodes) <= _MANY else _QUICK).graph
+    algorithm = BEST if len(graph.nodes) <= _MANY else QUICK
+    return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT)).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:

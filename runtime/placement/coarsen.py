@@ -133,6 +133,7 @@ def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
         per_byte=problem.per_byte,
         persistent=persistent.tolist(),
         limits=problem.limits,
+        interpreters=[interpreter._replace(call=0.0) for interpreter in problem.interpreters],
     )
     return Coarse(small, group_of)
 

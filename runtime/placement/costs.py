@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from .machine import Device
 
 # What a call costs besides its work, in seconds.
-OVERHEAD = 2e-6
+OVERHEAD = 0.5e-6
+# For how long a call, and what goes from one device to another, keep the interpreter that the threads of several
+# devices ask for.
+CALL = 2e-6
+HAND_OVER = 40e-6
 # A string, a handle or a variant: the pointer, and a little behind it.
 OPAQUE_BYTES = 64
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.graph import Endpoint, endpoint
 from ...kernels.inference import topological_order
 from ...kernels.kinds import MERGES, NEXT_ITERATIONS
-from .problem import Problem, Tensor
+from .costs import CALL, HAND_OVER
+from .problem import Interpreter, Problem, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from ...graphfmt.devices import DeviceName
     from ...graphfmt.graph import Graph, Node
     from .constraints import Constraints
     from .costs import Work
@@ -66,8 +68,19 @@ def formulate(
         limits=[
             float("inf") if device.memory is None else float(device.memory) for device in machine.devices
         ],
+        # What was measured has waited for the interpreter.
+        interpreters=[] if measured else _interpreters(machine),
     )
     return Formulation(problem, [node.name for node in nodes], list(tensors), step)
+
+
+def _interpreters(machine: Machine) -> list[Interpreter]:
+    """One for the CPU devices of each task, which are threads of a process."""
+    devices: dict[DeviceName, set[int]] = {}
+    for number, device in enumerate(machine.devices):
+        if device.type == "CPU":
+            devices.setdefault(device.parsed._replace(type=None, id=None), set()).add(number)
+    return [Interpreter(frozenset(found), CALL, HAND_OVER) for found in devices.values() if len(found) > 1]
 
 
 def _numbered(graph: Graph) -> list[Node]:

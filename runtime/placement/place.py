@@ -24,6 +24,7 @@ from .pipeline import pipeline
 from .repair import repair
 from .search import Budget, search
 from .simulator import Schedule, excess, score, simulate, traffic
+from .single import single
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,10 +40,14 @@ PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
     "heft": heft,
     "etf": etf,
     "pipeline": pipeline,
+    "single": single,
 }
 SEARCH = "search"
 BEST = "best"
-ALGORITHMS = (*PLACERS, SEARCH, BEST)
+# The better of two that take no time to speak of, for graphs of thousands of nodes.
+QUICK = "quick"
+_QUICK = ("heft", "single")
+ALGORITHMS = (*PLACERS, SEARCH, QUICK, BEST)
 
 
 class Trial(NamedTuple):
@@ -95,7 +100,7 @@ def place(
     costs: Mapping[str, float] | None = None,
     batch: int = 1,
     step: Sequence[str] = (),
-    budget: float | None = None,
+    budget: Budget | None = None,
     soft: bool = False,
 ) -> Placement:
     """Gives every node a device.
@@ -107,7 +112,7 @@ def place(
         batch: what open dimensions are taken to be.
         step: fetches and targets of the step that is to be fast. Nodes that it does not need are placed as their
             groups are. If empty, all nodes count as one step.
-        budget: seconds to search for. If None, the search does a fixed amount of work, and the same graph is
+        budget: how long to search. If None, or a fixed amount of work rather than of time, the same graph is
             always placed alike, in whatever order its nodes are in the file.
         soft: whether requests that cannot be met are passed over.
 
@@ -121,7 +126,7 @@ def place(
     constraints = constrain(graph, machine, soft=soft)
     needed = prune(graph, Signature((), (), tuple(step))).graph.index.keys() if step else None
     formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs, needed)
-    trials = _trials(formulation.problem, algorithm, Budget(budget))
+    trials = _trials(formulation.problem, algorithm, budget or Budget())
     best = min(trials, key=lambda trial: score(formulation.problem, trial.schedule))
     _check_memory(formulation, machine, best)
     placed = _placed(graph, machine, formulation, best)
@@ -129,9 +134,9 @@ def place(
 
 
 def _trials(problem: Problem, algorithm: str, budget: Budget) -> list[Trial]:
-    names = [algorithm] if algorithm in PLACERS else list(PLACERS)
+    names = _QUICK if algorithm == QUICK else [algorithm] if algorithm in PLACERS else list(PLACERS)
     trials = [_trial(problem, name, repair(problem, PLACERS[name](problem))) for name in names]
-    if algorithm in PLACERS:
+    if algorithm in PLACERS or algorithm == QUICK:
         return trials
     found = _trial(problem, SEARCH, search(problem, [trial.assignment for trial in trials], budget))
     return [found] if algorithm == SEARCH else [*trials, found]

@@ -51,6 +51,16 @@ class Tensor(NamedTuple):
     readers: tuple[int, ...]
 
 
+class Interpreter(NamedTuple):
+    """Python, which devices of one process share: where several of them are at work, each call of an operation
+    keeps it for ``call`` seconds, and each transfer from one to another for ``hand_over``. A step is not done before
+    all of these are, however its devices' work overlaps."""
+
+    devices: frozenset[int]
+    call: float
+    hand_over: float
+
+
 @dataclass(frozen=True)
 class Problem:
     """``seconds[op][device]`` is what an operation takes there; ``feasible[group]`` the devices it may go to, never
@@ -66,6 +76,7 @@ class Problem:
     per_byte: Sequence[Sequence[float]]
     persistent: Sequence[int]
     limits: Sequence[float]
+    interpreters: Sequence[Interpreter] = ()
 
     @property
     def devices(self) -> int:
@@ -96,6 +107,11 @@ class Problem:
             bool(self.inputs[op] or self.outputs[op] or self.persistent[op] or any(self.seconds[op]))
             for op in range(len(self.group))
         ]
+
+    @cached_property
+    def calls(self) -> NDArray[np.bool_]:
+        """Whether each operation takes time anywhere."""
+        return np.array([any(row) for row in self.seconds], np.bool_)
 
     @cached_property
     def members(self) -> list[list[int]]:

@@ -10,6 +10,7 @@ The machine it replays them on:
 * An output takes memory from the start of its operation until its last reader on that device is done and it has
   arrived wherever else it is read; a copy from the start of its transfer until its last reader there is done.
   Variables and constants take their memory all the time.
+* The step ends with its last operation, but not before the interpreter that devices share could do its part.
 """
 
 from __future__ import annotations
@@ -52,10 +53,23 @@ def simulate(problem: Problem, assignment: Assignment) -> Schedule:
     """The schedule of a placement. Linear in operations and tensors, but for the queue of events."""
     place = problem.spread(assignment)
     start, finish, transfers = _replay(problem, place)
-    makespan = max(finish, default=0.0)
+    makespan = max(max(finish, default=0.0), _interpreted(problem, place, transfers))
     return Schedule(
         place, start, finish, transfers, makespan, _peak(problem, place, start, finish, transfers)
     )
+
+
+def _interpreted(problem: Problem, place: list[int], transfers: Sequence[Transfer]) -> float:
+    """The seconds for which the interpreter is needed that is needed longest."""
+    longest = 0.0
+    for devices, call, hand_over in problem.interpreters:
+        calls = np.bincount(np.asarray(place, np.intp)[problem.calls], minlength=problem.devices)[
+            list(devices)
+        ]
+        if np.count_nonzero(calls) > 1:
+            moved = sum(t.source in devices and t.target in devices for t in transfers)
+            longest = max(longest, call * int(calls.sum()) + hand_over * moved)
+    return longest
 
 
 def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float], list[Transfer]]:

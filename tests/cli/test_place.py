@@ -61,13 +61,13 @@ def test_through_a_pipe_the_table_goes_to_standard_error() -> None:
     assert run_tfg("validate", "-", stdin=outcome.raw).out == "-: valid, 9 nodes\n"
 
 
-@pytest.mark.parametrize("algorithm", ["greedy", "heft", "etf", "pipeline", "search", "best"])
+@pytest.mark.parametrize("algorithm", ["greedy", "heft", "etf", "pipeline", "single", "search", "best"])
 def test_each_algorithm_as_json(algorithm: str) -> None:
     document = run_tfg(*PLACE, "--devices", "cpu:2", "--algorithm", algorithm, "--json").json
     trials = {trial["algorithm"]: trial for trial in document["trials"]}
     assert document["file"] is None
     assert list(trials) == (
-        [algorithm] if algorithm != "best" else ["greedy", "heft", "etf", "pipeline", "search"]
+        [algorithm] if algorithm != "best" else ["greedy", "heft", "etf", "pipeline", "single", "search"]
     )
     assert document["makespan"] == trials[document["algorithm"]]["makespan"]
     assert document["makespan"] >= max(document["lower_bounds"].values()) > 0
