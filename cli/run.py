@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +18,7 @@ from ..runtime.runner import Progress, Result, Work
 from . import console, values
 from .beginning import Beginning, begin
 from .called import signature_option
+from .interruption import Interruption
 from .meter import Meter
 from .options import (
     checkpoint_options,
@@ -34,7 +34,7 @@ from .report import print_step, print_steps_json
 from .sessions import holds_parts, open_session, session_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from ..runtime.saved_models import Model
@@ -168,7 +168,7 @@ class _Run:
     labels: tuple[str, ...] = ()
     fed: tuple[str, ...] = ()
     saved: list[list[Any]] = field(default_factory=list[list[Any]])
-    interrupted: bool = False
+    interruption: Interruption = field(default_factory=Interruption)
 
     def execute(self) -> None:
         self._check()
@@ -184,7 +184,8 @@ class _Run:
         work = start.work
         trace = _trace() if options.trace or options.profile else None
         last, now = None, start.progress
-        with self._interruptible(at_once=work.total == 1), self._checkpoints(keeper, session, start) as after:
+        watched = self.interruption.watched(at_once=work.total == 1)
+        with watched, self._checkpoints(keeper, session, start) as after:
             for result in self._steps(session, work, start.progress, trace):
                 last, now = result, result.progress
                 after(now)
@@ -192,8 +193,7 @@ class _Run:
         self._report(last, work)
         if trace is not None:
             self._write_trace(trace, session, work)
-        if self.interrupted:
-            raise KeyboardInterrupt
+        self.interruption.leave()
 
     def _check(self) -> None:
         """Refuses, before anything runs, what could only fail at the end."""
@@ -313,7 +313,7 @@ class _Run:
         self, session: Session, work: Work, start: Progress, observer: Observer | None
     ) -> Iterator[Result]:
         def stop() -> bool:
-            return self.interrupted
+            return self.interruption.given is not None
 
         if self.options.workers == 1:
             return runner.run(session, work, start, stop=stop, observer=observer)
@@ -353,23 +353,6 @@ class _Run:
             from .report import print_profile
 
             print_profile(trace.costs())
-
-    @contextmanager
-    def _interruptible(self, *, at_once: bool) -> Generator[None]:
-        """The first Ctrl-C ends the run after the step that runs, with the state kept; the second at once, and
-        so does the first where there is but one step."""
-
-        def on_interrupt(number: int, frame: Any) -> None:
-            if self.interrupted or at_once:
-                raise KeyboardInterrupt
-            self.interrupted = True
-            console.note("the step that runs is being finished; Ctrl-C again stops it at once")
-
-        before = signal.signal(signal.SIGINT, on_interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
 
 def _trace() -> Trace:

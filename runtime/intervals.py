@@ -24,8 +24,9 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d)")
 ASSUMED_MTBF = 86400.0
 # However often failures come, checkpoints may take no more of the time than this.
 LARGEST_SHARE = 0.035
-# With ``auto``, the first checkpoint comes soon, because it tells what one costs.
-_FIRST_AFTER = 1.0
+# With ``auto``, the first checkpoint comes soon, because it tells what one costs; not sooner, because it takes more
+# than those that follow.
+_FIRST_AFTER = 5.0
 
 
 @dataclass(frozen=True)

@@ -169,3 +169,15 @@ def test_a_graph_takes_of_a_checkpoint_what_it_has(train: Path, tmp_path: Path) 
     assert written.status == 0, written.err
     again = run_tfg(*line, "--restore", tmp_path / "model.ckpt")
     assert again.json["values"] == outcome.json["values"]
+
+
+def test_a_run_that_is_told_to_end_keeps_what_it_has_done(train: Path, tmp_path: Path) -> None:
+    made, state = tmp_path / "m.h5", tmp_path / "s.h5"
+    line = ["--steps", "1000000", "--checkpoint", made, "--every", "20", "--state", state]
+    running = start("run", train, *TRAINING, *line)
+    wait_for(made.exists)
+    running.terminate()
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 143, err
+    assert "told to end" in err
+    assert_equal(made, state)
