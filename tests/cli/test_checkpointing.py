@@ -88,7 +88,7 @@ def wait_for(condition: Any, seconds: float = 30) -> None:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 def test_a_run_whose_process_is_killed_is_started_anew(train: Path, tmp_path: Path) -> None:
     made = tmp_path / "m.h5"
-    line = ["--steps", "1500", "--checkpoint", made, "--every", "50", "--max-restarts", "2"]
+    line = ["--steps", "4000", "--checkpoint", made, "--every", "50", "--max-restarts", "2"]
     watcher = start("run", train, *TRAINING, *line)
     wait_for(made.exists)
     victims = [pid for pid in processes(str(made)) if pid != watcher.pid]
@@ -96,7 +96,7 @@ def test_a_run_whose_process_is_killed_is_started_anew(train: Path, tmp_path: Pa
     _, err = watcher.communicate(timeout=60)
     assert watcher.returncode == 0, err
     assert "restart 1 of 2: the run was killed by SIGKILL\ngoing on from" in err
-    run(train, "--steps", "1500", "--checkpoint", tmp_path / "whole.h5", "--every", "10000")
+    run(train, "--steps", "4000", "--checkpoint", tmp_path / "whole.h5", "--every", "10000")
     assert_equal(made, tmp_path / "whole.h5")
 
 

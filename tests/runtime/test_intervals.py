@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.errors import TfgError
 from tfg.runtime.intervals import (
@@ -56,6 +56,7 @@ def expected_loss(interval: float, cost: float, mtbf: float) -> float:
     return mtbf * math.expm1((interval + cost) / mtbf) / interval
 
 
+@settings(deadline=None)
 @given(st.floats(1e-4, 100), st.floats(1e4, 1e7))
 def test_no_other_interval_loses_noticeably_less(cost: float, mtbf: float) -> None:
     best = best_interval(cost, mtbf)
@@ -64,6 +65,7 @@ def test_no_other_interval_loses_noticeably_less(cost: float, mtbf: float) -> No
         assert all(here <= expected_loss(best * f, cost, mtbf) * (1 + 1e-3) for f in (0.5, 0.8, 1.25, 2))
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 1e4), st.floats(1, 1e7))
 def test_checkpoints_never_take_more_than_their_share(cost: float, mtbf: float) -> None:
     assert cost / best_interval(cost, mtbf) <= LARGEST_SHARE * (1 + 1e-9)
