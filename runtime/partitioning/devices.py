@@ -130,6 +130,11 @@ def _check_present(machine: Machine) -> None:
                 f"the device {device.name} cannot be run on here: only CPU and GPU devices can",
                 hint="place and partition the graph for it with tfg place and tfg partition",
             )
+        if device.parsed[:3] != LOCAL_TASK[:3]:
+            raise invalid(
+                f"the device {device.name} is of another task than {LOCAL_TASK}, and cannot be run on here",
+                hint="place and partition the graph for it with tfg place and tfg partition",
+            )
 
 
 def _limit_threads(count: int) -> Any:

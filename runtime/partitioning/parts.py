@@ -163,13 +163,30 @@ def join(parts: Parts) -> Graph:
     """One graph that computes what the parts do: their nodes less the transfers, whose readers read what is
     sent. Nodes stay where they are placed, so that partitioning gives parts like these again.
 
-    Raises the first of ``faults``.
+    Raises the first of ``faults``, and INVALID_ARGUMENT where all that is sent is what was received.
     """
-    sent = {pair.receive.name: pair.send.inputs[0] for pair in transfers(parts)}
+    sent = _origins(parts)
     whole = union(parts)
     return whole.with_nodes(
         _reading_what_is_sent(node, sent) for node in whole.nodes if not (_is_send(node) or _is_receive(node))
     )
+
+
+def _origins(parts: Parts) -> dict[str, str]:
+    """What each receive gets, as an input: where it was first sent from, if parts pass it on."""
+    pairs = {pair.receive.name: pair for pair in transfers(parts)}
+    found: dict[str, str] = {}
+    for name, pair in pairs.items():
+        passed = {name}
+        text = pair.send.inputs[0]
+        while (earlier := pairs.get(endpoint(text).node)) is not None:
+            if earlier.receive.name in passed:
+                message = f"{name!r} waits for itself: what it receives is passed on from part to part, and never made"
+                raise _at(parts, pair.ends.target, pair.receive, invalid(message))
+            passed.add(earlier.receive.name)
+            text = earlier.send.inputs[0]
+        found[name] = text
+    return found
 
 
 def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:

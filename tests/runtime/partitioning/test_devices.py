@@ -17,6 +17,7 @@ from tfg.graphfmt.textreader import read_graph
 from tfg.runtime.partitioning import devices
 from tfg.runtime.partitioning.shared_plan import SharedPlan
 from tfg.runtime.placement.machine import Machine, parse_devices
+from tfg.runtime.placement.machinefile import machine_from_text
 from tfg.runtime.plan import Plan
 from tfg.runtime.session import Session
 from tfg.runtime.trace import Trace
@@ -220,6 +221,16 @@ def test_a_dead_fetch_is_refused_as_on_one_device() -> None:
         assert session.run(["right"], {"x": 1})[0] == -1
         with pytest.raises(TfgError, match="does not have a value"):
             session.run(["left"], {"x": 1})
+
+
+def test_devices_of_another_task_are_not_run_here() -> None:
+    text = """
+        device { name: "/device:CPU:0" speed: "1 GFLOP/s" bandwidth: "1 GB/s" }
+        device { name: "/job:worker/device:CPU:0" speed: "1 GFLOP/s" bandwidth: "1 GB/s" }
+        link { source: "/job:localhost" target: "/job:worker" bandwidth: "1 GB/s" latency: "1 ms" }
+    """
+    with pytest.raises(TfgError, match="/job:worker/replica:0/task:0/device:CPU:0 is of another task"):
+        Session(two_hops(), devices=machine_from_text(text, "machine.pbtxt"))
 
 
 def test_fewer_digits_on_the_wire() -> None:

@@ -9,6 +9,7 @@ import pytest
 import tfg
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
+from tfg.graphfmt.textreader import read_graph
 from tfg.runtime.partitioning.partition import partition
 from tfg.runtime.partitioning.parts import Parts, faults, informed, join, transfers
 
@@ -73,6 +74,41 @@ def test_parts_joined_are_the_graph_again() -> None:
     g.Add(a, g.Neg(a, name="n"), name="b")
     graph = on(g.graph(), {"n": 1})
     assert dict(join(partition(graph)).index) == dict(graph.index)
+
+
+def relayed(first: str) -> Parts:
+    """x on device 0, which device 1 only passes on to device 2; ``first`` is what device 0 sends."""
+
+    def part(number: int, text: str) -> Graph:
+        return Graph(tuple(replace(n, device=device(number)) for n in read_graph(text, "part").nodes))
+
+    def end(name: str, kind: str, key: str, source: int, target: int, value: str = "") -> str:
+        dtype = "T" if kind == "_Send" else "tensor_type"
+        texts = {"tensor_name": key, "send_device": device(source), "recv_device": device(target)}
+        attrs = "".join(f'attr {{ key: "{k}" value {{ s: "{v}" }} }}' for k, v in texts.items())
+        attrs += f'attr {{ key: "{dtype}" value {{ type: DT_FLOAT }} }}'
+        attrs += 'attr { key: "send_device_incarnation" value { i: 1 } }'
+        return f'node {{ name: "{name}" op: "{kind}" {f"input: {chr(34)}{value}{chr(34)}" if value else ""} {attrs} }}'
+
+    x = 'node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }'
+    neg = 'node { name: "y" op: "Neg" input: "r2" attr { key: "T" value { type: DT_FLOAT } } }'
+    back = end("s3", "_Send", "back", 2, 0, "r2"), end("r3", "_Recv", "back", 2, 0)
+    return Parts(
+        {
+            device(0): part(0, x + end("s0", "_Send", "there", 0, 1, first) + back[1]),
+            device(1): part(1, end("r1", "_Recv", "there", 0, 1) + end("s1", "_Send", "on", 1, 2, "r1")),
+            device(2): part(2, end("r2", "_Recv", "on", 1, 2) + neg + back[0]),
+        }
+    )
+
+
+def test_what_a_part_only_passes_on_is_read_where_it_was_made() -> None:
+    assert join(relayed("x")).index["y"].inputs == ("x",)
+
+
+def test_parts_that_only_pass_on_what_each_other_send_are_refused() -> None:
+    with pytest.raises(tfg.TfgError, match=r"'r.' waits for itself"):
+        join(relayed("r3"))
 
 
 def test_what_is_known_of_a_receive_is_what_the_whole_graph_knows() -> None:
