@@ -10,10 +10,12 @@ VARIABLES = REFERENCE_VARIABLES | {"VarHandleOp"}
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 INPUTS = PLACEHOLDERS | {"PlaceholderWithDefault"}
 
-# Where loops begin, and where branches and iterations meet.
+# Where loops begin, go on and end, and where branches part and meet.
 ENTERS = frozenset({"Enter", "RefEnter"})
-MERGES = frozenset({"Merge", "RefMerge"})
 NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
+EXITS = frozenset({"Exit", "RefExit"})
+SWITCHES = frozenset({"Switch", "RefSwitch"})
+MERGES = frozenset({"Merge", "RefMerge"})
 
 # What writes variables to files, and must see them all as of one moment.
 SAVERS = frozenset({"Save", "SaveV2", "SaveSlices"})

@@ -27,7 +27,7 @@ from ..graphfmt.graph import Endpoint, Node, endpoint
 from ..graphfmt.shapes import UNKNOWN
 from ..kernels.builder import Tensor
 from ..kernels.facts import Fact
-from .places import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES
+from ..kernels.kinds import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

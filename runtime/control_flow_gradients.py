@@ -23,9 +23,10 @@ from ..graphfmt.errors import invalid
 from ..graphfmt.graph import Endpoint, Graph, Node
 from ..kernels.builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ..kernels.function_gradients import zeros
+from ..kernels.kinds import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES
 from .backward_loops import BackwardLoop, forward_loop
 from .gradients import Walk, as_endpoint, dense
-from .places import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES, Places
+from .places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence

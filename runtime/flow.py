@@ -12,10 +12,9 @@ from ..graphfmt.graph import Endpoint, Node, endpoint
 from ..graphfmt.shapes import UNKNOWN
 from ..graphfmt.signatures import Bound
 from ..kernels.binding import PASS_ON
-from ..kernels.kinds import SENDS
+from ..kernels.kinds import MERGES, NEXT_ITERATIONS, SENDS
 from ..kernels.registry import Op
 from .analysis import Prepared
-from .guards import MERGES, NEXT_ITERATIONS
 from .liveness import Line
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..graphfmt.errors import invalid
 from ..graphfmt.graph import Graph, endpoint
 from ..kernels.inference import topological_order
-from ..kernels.kinds import ENTERS
+from ..kernels.kinds import ENTERS, EXITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # The names of the loops around a node, from the outside in.
 Frame = tuple[str, ...]
-
-_EXITS = frozenset({"Exit", "RefExit"})
 
 
 def frames(graph: Graph) -> Mapping[str, Frame]:
@@ -36,7 +34,7 @@ def frames(graph: Graph) -> Mapping[str, Frame]:
         inside = _frame_of_inputs(graph, node, found)
         if node.op in ENTERS:
             inside = (*inside, _frame_name(node))
-        elif node.op in _EXITS:
+        elif node.op in EXITS:
             if not inside:
                 raise graph.error_at(
                     invalid(f"node {node.name!r} is an Exit outside of all loops"), node.name
@@ -104,7 +102,7 @@ def check_whole(graph: Graph, found: Mapping[str, Frame]) -> None:
     for node in graph.nodes:
         if node.op in ENTERS:
             entered.setdefault(found[node.name], node.name)
-        elif node.op in _EXITS:
+        elif node.op in EXITS:
             source = endpoint(node.inputs[0]).node
             left.add(found[source])
         elif node.op == "LoopCond":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.graph import Endpoint, endpoint
-from ..kernels.kinds import ENTERS, RECVS
+from ..kernels.kinds import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, RECVS, SWITCHES
 from .liveness import passed_on
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ class Guard(NamedTuple):
 
 
 UNKNOWN = 2
-NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
-_SWITCHES = frozenset({"Switch", "RefSwitch"})
-MERGES = frozenset({"Merge", "RefMerge"})
-_EXITS = frozenset({"Exit", "RefExit"})
 
 
 class Guards:
@@ -85,13 +81,13 @@ class Guards:
         kind = line.prepared.node.op
         if kind in ENTERS or kind == "ControlTrigger":
             return _NONE
-        if kind in _EXITS:
+        if kind in EXITS:
             return frozenset({self.unknown(line)})
         if line.name in self._mortal and kind in RECVS:
             return self.of_inputs(line) | {self.unknown(line)}
         if kind in MERGES:
             return self._merged(line)
-        if kind in _SWITCHES:
+        if kind in SWITCHES:
             self._predicates[line.name] = self.predicate(line)
         return self.of_inputs(line)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.graph import Endpoint
 from ..kernels.binding import PASS_ON
+from ..kernels.kinds import NEXT_ITERATIONS
 from . import blocks
 from .branches import compile_branches
 from .flow import Flow, made_line, passing_line, sources, stands_alone
-from .guards import NEXT_ITERATIONS, Guard, Guards
+from .guards import Guard, Guards
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

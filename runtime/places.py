@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..graphfmt.errors import invalid
 from ..graphfmt.graph import Endpoint, Graph, Node
 from ..kernels.inference import topological_order
+from ..kernels.kinds import ENTERS, EXITS, MERGES, SWITCHES
 from .frames import Frame, frames
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 Condition = tuple[Endpoint, int]
 Conditions = frozenset[Condition]
 
-MERGES = frozenset({"Merge", "RefMerge"})
-SWITCHES = frozenset({"Switch", "RefSwitch"})
-ENTERS = frozenset({"Enter", "RefEnter"})
-EXITS = frozenset({"Exit", "RefExit"})
-NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
 CONTROL_FLOW = MERGES | SWITCHES | ENTERS
 
 _NONE: Conditions = frozenset()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.graph import Graph, Node, endpoint
 from ...kernels.inference import topological_order
-from ...kernels.kinds import ENTERS, MERGES, NEXT_ITERATIONS
+from ...kernels.kinds import ENTERS, EXITS, MERGES, NEXT_ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +35,6 @@ class Runs(NamedTuple):
     loops: Mapping[Frame, Iterations]
 
 
-_EXITS = frozenset({"Exit", "RefExit"})
-
-
 def iterations(graph: Graph, frames: Mapping[str, Frame]) -> Runs:
     """When the nodes of a graph run, and its loops; ``frames`` are the loops around each node."""
     nodes: dict[str, Iterations] = {}
@@ -50,7 +47,7 @@ def iterations(graph: Graph, frames: Mapping[str, Frame]) -> Runs:
             found = Iterations.EVERY if node.attrs.get("is_constant") is True else Iterations.FIRST
         elif node.op in NEXT_ITERATIONS:
             found = Iterations.LATER
-        elif node.op in _EXITS:
+        elif node.op in EXITS:
             found = loops.get(frames[endpoint(node.inputs[0]).node], Iterations.EVERY)
         nodes[node.name] = found
     return Runs(nodes, loops)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from ...graphfmt.graph import Graph, Node, endpoint
 from ...kernels import registry
 from ...kernels.inference import topological_order
-from ...kernels.kinds import RECVS
+from ...kernels.kinds import RECVS, SWITCHES
 from ...kernels.library import of_graph
 from ..frames import frames
 from .parts import Parts, transfers, union
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 # A bit per pair of nodes is kept; larger graphs are left as they are.
 _MOST_NODES = 30_000
-_SWITCHES = frozenset({"Switch", "RefSwitch"})
 
 
 def one_each(node: Node) -> float:
@@ -145,7 +144,7 @@ class _Schedule:
         found: set[str] = set()
         for node in self.order:
             waits = registry.get(node.op, library).asynchronous and node.op not in RECVS
-            steers = node.op in _SWITCHES or registry.get(node.op, library).steers
+            steers = node.op in SWITCHES or registry.get(node.op, library).steers
             if not (waits or steers) and all(endpoint(text).node in found for text in node.inputs):
                 found.add(node.name)
         return found
