@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-def print_rows(rows: Sequence[Sequence[str]], *, right: Collection[int] = (), indent: str = "  ") -> None:
-    """Rows in columns as wide as their widest cell; the columns in ``right`` are numbers, and end in line."""
+def print_rows(
+    rows: Sequence[Sequence[str]], *, right: Collection[int] = (), indent: str = "  ", err: bool = False
+) -> None:
+    """Rows in columns as wide as their widest cell; the columns in ``right`` are numbers, and end in line. With
+    ``err`` they go to standard error."""
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     for row in cells:
@@ -21,4 +24,4 @@ def print_rows(rows: Sequence[Sequence[str]], *, right: Collection[int] = (), in
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths))
         ]
-        click.echo(f"{indent}{'  '.join(aligned)}".rstrip())
+        click.echo(f"{indent}{'  '.join(aligned)}".rstrip(), err=err)

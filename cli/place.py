@@ -10,6 +10,7 @@ from ..graphfmt.graph import endpoint
 from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
 from ..runtime.summary import human_bytes, human_seconds
+from .columns import print_rows
 from .console import UsageError, note, plain, print_json
 from .drawings import Drawings, drawing_options
 from .options import common, devices_option, graph_argument, pin_option, pinned, soft_option, work_options
@@ -198,7 +199,7 @@ class _Report:
     def print(self, output: str | None, *, table: bool, explained: dict[str, Any]) -> None:
         placement, best = self.placement, self.placement.best
         if table:
-            self.rows(self.table())
+            print_rows(list(self.table()), err=self.err)
         used = len(set(best.schedule.place))
         devices = f"{used} of {counted(len(placement.machine.names), 'device')}"
         bound = placement.bounds.best
@@ -257,7 +258,7 @@ class _Report:
                     _verdict(a, chosen),
                 )
             )
-        self.rows(rows)
+        print_rows(rows, err=self.err)
 
     def nodes(self, found: list[dict[str, Any]]) -> None:
         self.line("")
@@ -277,13 +278,7 @@ class _Report:
                     ", ".join(elsewhere) or "nowhere else feasible",
                 )
             )
-        self.rows(rows)
-
-    def rows(self, rows: Iterable[Sequence[str]]) -> None:
-        cells = [[plain(cell) for cell in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*cells)]
-        for row in cells:
-            self.line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        print_rows(rows, err=self.err)
 
     def line(self, text: str) -> None:
         click.echo(plain(text), err=self.err)
