@@ -10,7 +10,7 @@ from tfg.graphfmt.graph import Graph, Node, Versions
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import of_array
 from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.optimizers import minimize
+from tfg.runtime.training.optimizers import minimize
 
 
 def nothing() -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.optimizers import minimize
+from tfg.runtime.training.optimizers import minimize
 
 if TYPE_CHECKING:
     from tfg.graphfmt.graph import Graph

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.optimizers import minimize
+from tfg.runtime.training.optimizers import minimize
 
 if TYPE_CHECKING:
     from tfg.graphfmt.graph import Graph

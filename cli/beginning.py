@@ -85,8 +85,8 @@ def _restored(session: Session, options: Options, model: Model | None) -> Mappin
 
 def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str, Any] | None:
     """Restores a checkpoint; None where a folder has none yet and there is an initialiser instead."""
-    from ..runtime import checkpoints
-    from ..runtime.checkpoint_files import restored_state
+    from ..runtime.checkpointing import checkpoints
+    from ..runtime.checkpointing.checkpoint_files import restored_state
 
     if not source.startswith(_LATEST):
         return session.take(restored_state(session.graph, source))

@@ -16,7 +16,7 @@ from .restored import tell
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
-    from ..runtime.checkpoint_files import Checkpoint
+    from ..runtime.checkpointing.checkpoint_files import Checkpoint
 
 _LOOKING = {
     "list": checkpoint_files.list_command,
@@ -106,7 +106,7 @@ def command(**options: Any) -> None:
     _check(given)
     graph = load(given.graph)
     if given.state is not None:
-        from ..runtime.checkpoint_files import opened
+        from ..runtime.checkpointing.checkpoint_files import opened
 
         with opened(given.state) as checkpoint:
             _write(graph, checkpoint, given)
@@ -148,7 +148,7 @@ def _check(given: _Options) -> None:
 
 def _initial(graph: Graph, given: _Options) -> Checkpoint:
     """What nodes leave behind that run from nothing."""
-    from ..runtime.checkpoint_files import of_state
+    from ..runtime.checkpointing.checkpoint_files import of_state
     from ..runtime.session import Session
     from . import values
 
@@ -162,9 +162,9 @@ def _initial(graph: Graph, given: _Options) -> Checkpoint:
 
 def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
     from ..graphfmt.checkpoints.statefile import State
-    from ..runtime.restoring import match
-    from ..runtime.saving import write
-    from ..runtime.variables import variables_of
+    from ..runtime.checkpointing.restoring import match
+    from ..runtime.checkpointing.saving import write
+    from ..runtime.checkpointing.variables import variables_of
 
     found = match(variables_of(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing)
     rest = State(notes=checkpoint.rest.notes) if given.only else checkpoint.rest

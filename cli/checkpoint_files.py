@@ -11,8 +11,8 @@ import numpy as np
 from ..graphfmt.errors import TfgError
 from ..graphfmt.names import counted, nothing_called
 from ..graphfmt.shapes import Shape
-from ..runtime import checkpoint_files
 from ..runtime.arrays import jsonable
+from ..runtime.checkpointing import checkpoint_files
 from ..runtime.summary import human_bytes
 from .columns import print_rows
 from .console import UsageError, error_fields, note, plain, print_error, print_json
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graphfmt.checkpoints.entries import Entry
-    from ..runtime.checkpoint_files import Checkpoint
-    from ..runtime.differences import Difference
+    from ..runtime.checkpointing.checkpoint_files import Checkpoint
+    from ..runtime.checkpointing.differences import Difference
 
 _HOW = ("only_a", "only_b", "dtype", "shape", "values")
 _VALUE_TITLES = ("tensor", "type", "differ", "max abs", "max rel", "at", "A", "B")
@@ -109,7 +109,7 @@ def size_of(entry: Entry) -> int | None:
 
 
 def _tensor(checkpoint: Checkpoint, name: str, entry: Entry) -> dict[str, Any]:
-    from ..runtime.tensor_statistics import Statistics, statistics
+    from ..runtime.checkpointing.tensor_statistics import Statistics, statistics
 
     found = statistics(checkpoint.reader, name) or Statistics(None, None, None, None, 0)
     numbers = {
@@ -201,7 +201,7 @@ def diff_command(
     Numbers are equal where |a - b| <= atol + rtol * |b|; NaN equals NaN. Exit status 0 if nothing differs, 1
     otherwise.
     """
-    from ..runtime.differences import Tolerance, differences
+    from ..runtime.checkpointing.differences import Tolerance, differences
 
     if np.isnan([rtol, atol]).any():
         raise UsageError("a tolerance is a number")

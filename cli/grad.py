@@ -79,10 +79,10 @@ def command(
 
 def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str | None) -> Graph:
     if optimizer is None:
-        from ..runtime.gradients import differentiate
+        from ..runtime.training.gradients import differentiate
 
         return differentiate(graph, loss, wrt)
-    from ..runtime.optimizers import minimize
+    from ..runtime.training.optimizers import minimize
 
     return minimize(graph, loss, optimizer, wrt or None)
 
@@ -90,9 +90,9 @@ def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: st
 def _replicated(
     graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str, spec: str, asynchronous: bool
 ) -> Graph:
-    from ..runtime.optimizers import minimize, minimize_each
     from ..runtime.placement.machine import parse_devices
-    from ..runtime.replicas import replicate
+    from ..runtime.training.optimizers import minimize, minimize_each
+    from ..runtime.training.replicas import replicate
 
     devices = [device.name for device in parse_devices(spec).devices]
     made = replicate(graph, loss, devices, split=not asynchronous)

@@ -7,8 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..graphfmt.checkpoints import statefile
-from ..runtime.checkpoints import JOB, Checkpointer, Series
-from ..runtime.intervals import AUTO, Every, Schedule, expected_mtbf, parse_duration, parse_every
+from ..runtime.checkpointing.checkpoints import JOB, Checkpointer, Series
+from ..runtime.checkpointing.intervals import (
+    AUTO,
+    Every,
+    Schedule,
+    expected_mtbf,
+    parse_duration,
+    parse_every,
+)
 from . import console, supervision
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ def command(
     Devices that nodes have already are requests. With --fetch and --target, the step that these ask for is the one
     that is to be fast; otherwise all nodes count as one step.
     """
-    from ..runtime.intervals import parse_duration
+    from ..runtime.checkpointing.intervals import parse_duration
     from ..runtime.placement.machine import parse_devices
     from ..runtime.placement.measured import read_measurements
     from ..runtime.placement.observed import handing_over

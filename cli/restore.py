@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from ..graphfmt.checkpoints.statefile import State
     from ..graphfmt.graph import Graph
-    from ..runtime.checkpoint_files import Checkpoint
-    from ..runtime.restoring import Match
+    from ..runtime.checkpointing.checkpoint_files import Checkpoint
+    from ..runtime.checkpointing.restoring import Match
 
 
 @click.command("restore")
@@ -93,9 +93,9 @@ def command(**options: Any) -> None:
     """
     given = _Options(**options)
     _check(given)
-    from ..runtime.renaming import parse_rule
-    from ..runtime.restoring import match
-    from ..runtime.variables import variables_of
+    from ..runtime.checkpointing.renaming import parse_rule
+    from ..runtime.checkpointing.restoring import match
+    from ..runtime.checkpointing.variables import variables_of
 
     rules = [parse_rule(text) for text in given.rename]
     graph = load(given.graph)
@@ -126,7 +126,7 @@ class _Source(NamedTuple):
 
 def _source(given: _Options) -> _Source:
     """The checkpoint, or what a SavedModel's own restore operation makes of its variables."""
-    from ..runtime.checkpoint_files import of_state, opened
+    from ..runtime.checkpointing.checkpoint_files import of_state, opened
 
     if given.ckpt is not None:
         return _Source(opened(given.ckpt), not given.allow_missing)
@@ -178,7 +178,7 @@ def _check(given: _Options) -> None:
 def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
     from ..graphfmt.checkpoints import statefile
     from ..graphfmt.checkpoints.statefile import State
-    from ..runtime.saving import values
+    from ..runtime.checkpointing.saving import values
 
     path = Path(given.target)
     statefile.check_replaceable(path)
@@ -206,7 +206,7 @@ def _base(graph: Graph, path: Path, given: _Options) -> State:
 
 
 def _into_graph(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
-    from ..runtime.freezing import freeze
+    from ..runtime.freezing.freeze import freeze
 
     keep = _keep(graph, given)
     values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in found.taken.items()}

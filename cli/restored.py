@@ -12,8 +12,8 @@ from .console import note, plain, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..runtime.checkpoint_files import Checkpoint
-    from ..runtime.restoring import Match, Source
+    from ..runtime.checkpointing.checkpoint_files import Checkpoint
+    from ..runtime.checkpointing.restoring import Match, Source
 
 _MOST_NAMES = 8
 

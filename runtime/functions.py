@@ -83,7 +83,7 @@ class Functions:
         with self._lock:
             found = self._gradients.get(key)
             if found is None:
-                from .function_gradients import symbolic_gradient
+                from .training.function_gradients import symbolic_gradient
 
                 found = self._gradients[key] = symbolic_gradient(self.library, function)
             return found

@@ -248,7 +248,7 @@ def _frames(pruned: Pruned, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
     """The loops around each node, once they have been checked; those of a part need not be whole."""
     if not any(node.op in ENTERS for node in pruned.graph.nodes):
         return {}
-    from .frames import check_fetches, check_whole, frames
+    from .control_flow.frames import check_fetches, check_whole, frames
 
     found = frames(pruned.graph)
     check_fetches(pruned.graph, found, pruned.fetches)
@@ -283,7 +283,7 @@ def _compiled(
     fetches: Sequence[Endpoint],
     mortal: Collection[str],
 ) -> list[Line]:
-    from .loops import compile_control_flow
+    from .control_flow.loops import compile_control_flow
 
     return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches}, mortal)
 

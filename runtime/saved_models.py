@@ -16,7 +16,7 @@ import numpy as np
 from ..graphfmt.errors import Location, Status, TfgError
 from ..graphfmt.graph import endpoint
 from ..graphfmt.load import is_saved_model, load_metagraph
-from .variables import variables_of
+from .checkpointing.variables import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

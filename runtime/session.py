@@ -72,7 +72,9 @@ class Session:
         self._plans: dict[tuple[Any, ...], Plan | SharedPlan] = {}
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
-            self._devices = _devices(graph, "cpu:1" if devices is None else devices, threads_per_device, wire, gpu)
+            self._devices = _devices(
+                graph, "cpu:1" if devices is None else devices, threads_per_device, wire, gpu
+            )
         self._lock = Lock()
         self._gate = Gate()
         self._stop = Event()

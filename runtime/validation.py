@@ -18,7 +18,7 @@ from ..graphfmt.shapes import UNKNOWN
 from ..kernels import registry
 from ..kernels.facts import Fact
 from ..kernels.inference import infer_node, topological_order
-from .frames import check_loops
+from .control_flow.frames import check_loops
 from .structure import placed, structure_faults
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class Call:
         return self.library.instance(self.function).is_passed_on(position)
 
     def gradient(self, inputs: Any, outputs: Any) -> Call:
-        from tfg.runtime.function_gradients import symbolic_gradient
+        from tfg.runtime.training.function_gradients import symbolic_gradient
 
         return Call(self.library, symbolic_gradient(self.library, self.function), self.node)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .graphfmt.graph import Graph, Node
     from .graphfmt.load import load, save
     from .kernels.builder import GraphBuilder, IndexedSlices, Tensor
-    from .runtime.gradients import add_gradients
-    from .runtime.optimizers import minimize
+    from .runtime.training.gradients import add_gradients
+    from .runtime.training.optimizers import minimize
     from .runtime.session import Session
 
 __version__ = "0.1.0"
@@ -34,9 +34,9 @@ _HOMES = {
     "Status": "graphfmt.errors",
     "Tensor": "kernels.builder",
     "TfgError": "graphfmt.errors",
-    "add_gradients": "runtime.gradients",
+    "add_gradients": "runtime.training.gradients",
     "load": "graphfmt.load",
-    "minimize": "runtime.optimizers",
+    "minimize": "runtime.training.optimizers",
     "save": "graphfmt.load",
 }
 

@@ -20,7 +20,7 @@ from ...graphfmt.errors import invalid
 from ...graphfmt.graph import Graph, Node
 from ...graphfmt.tensors import of_array
 from ...kernels.kinds import ENTERS
-from ..frames import Frame, frames
+from ..control_flow.frames import Frame, frames
 from .iterations import Iterations, Runs, iterations
 
 if TYPE_CHECKING:

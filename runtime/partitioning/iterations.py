@@ -16,7 +16,7 @@ from ...kernels.kinds import ENTERS, EXITS, MERGES, NEXT_ITERATIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..frames import Frame
+    from ..control_flow.frames import Frame
 
 
 class Iterations(Flag):

@@ -82,7 +82,7 @@ def _incarnation(parts: Parts, device: str) -> Any:
 
 def _fetchable(part: Graph, graph: Graph) -> list[str]:
     from ...kernels.inference import infer_graph
-    from ..frames import frames
+    from ..control_flow.frames import frames
 
     facts, loops = infer_graph(part), frames(part)
     return [

@@ -14,10 +14,10 @@ from ...graphfmt.attributes import Function
 from ...graphfmt.graph import Graph, Node
 from ...kernels.inference import topological_order
 from ...kernels.sendrecv_ops import SHAPES_ATTR
-from .colocation import colocate_control_flow
 from .control_loops import NOTHING, ControlLoops, add_control_loops
 from .crossings import CONTROL, Crossing, Memory, Placed, check_devices, crossings
 from .parts import Parts
+from .steering import colocate_control_flow
 from .wire import cast, narrowed
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 from ...graphfmt.devices import LOCAL_TASK
 from ...graphfmt.graph import endpoint
 from ...kernels.kinds import INPUTS, PLACEHOLDERS
-from ..initialisers import initial_assignments
-from ..places import Places
+from ..control_flow.places import Places
 from ..prune import Signature, prune
 from ..session import Session
 from ..summary import summarize
+from ..training.initialisers import initial_assignments
 from .parts import join
 
 if TYPE_CHECKING:

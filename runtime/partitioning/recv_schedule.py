@@ -24,7 +24,7 @@ from ...kernels import registry
 from ...kernels.inference import topological_order
 from ...kernels.kinds import RECVS, SWITCHES
 from ...kernels.library import of_graph
-from ..frames import frames
+from ..control_flow.frames import frames
 from .parts import Parts, transfers, union
 
 if TYPE_CHECKING:

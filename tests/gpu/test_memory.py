@@ -11,7 +11,7 @@ from tfg.graphfmt.graph import Graph
 from tfg.kernels.builder import GraphBuilder
 
 from ..fake_gpu import cupy as fake
-from ..runtime.test_control_flow import doubling_loop
+from ..runtime.control_flow.test_control_flow import doubling_loop
 from .test_sessions import GPU, on_gpu, session_on
 
 

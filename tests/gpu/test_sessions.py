@@ -13,10 +13,10 @@ from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.kernels.resources import Variable
 from tfg.runtime.gpu import GpuOptions
-from tfg.runtime.optimizers import minimize
 from tfg.runtime.placement.machine import parse_devices
 from tfg.runtime.placement.place import place
 from tfg.runtime.session import Session
+from tfg.runtime.training.optimizers import minimize
 
 from ..runtime.partitioning.placing import placed
 from ..runtime.partitioning.test_random_graphs import outcome

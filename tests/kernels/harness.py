@@ -22,8 +22,8 @@ from tfg.graphfmt.signatures import Signature
 from tfg.kernels import registry
 from tfg.kernels.builder import GraphBuilder, Tensor
 from tfg.kernels.inference import infer_graph
-from tfg.runtime import gradients
 from tfg.runtime.session import Session
+from tfg.runtime.training import gradients
 
 GOLDEN = Path(__file__).parent / "golden"
 

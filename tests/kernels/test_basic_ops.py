@@ -14,7 +14,7 @@ from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import TensorValue
 from tfg.kernels.builder import GraphBuilder
 from tfg.kernels.inference import infer_graph
-from tfg.runtime import gradients
+from tfg.runtime.training import gradients
 
 from tests import reference
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tfg.kernels.builder import GraphBuilder
-from tfg.runtime import gradients
+from tfg.runtime.training import gradients
 
 from tests import reference
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tfg.kernels.builder import GraphBuilder
 from tfg.kernels.reductions import reduce_over, total
-from tfg.runtime import gradients
+from tfg.runtime.training import gradients
 
 from tests import reference
 

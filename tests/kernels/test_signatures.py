@@ -20,9 +20,7 @@ FACTS = Path(__file__).parent.parent / "data" / "op-signatures.txt"
 WITHOUT_GRADIENT = frozenset[str]()
 
 # TensorFlow's operations that the file leaves out: what was recorded shows that their signatures hold.
-NOT_IN_FILE = frozenset(
-    {"Abort", "For", "ComputeAccidentalHits", "_Send", "_HostSend", "_Recv", "_HostRecv"}
-)
+NOT_IN_FILE = frozenset({"Abort", "For", "ComputeAccidentalHits", "_Send", "_HostSend", "_Recv", "_HostRecv"})
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from tfg.graphfmt.dtypes import float32
 from tfg.graphfmt.shapes import UNKNOWN
 from tfg.kernels.tensor_arrays import TensorArray
-from tfg.runtime.gradients import add_gradients, dense
+from tfg.runtime.training.gradients import add_gradients, dense
 
 from .harness import Case, f32, f64, graph_case, i32, i64, of, rand, table_tests
 

@@ -12,8 +12,8 @@ from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.shapes import UNKNOWN
 from tfg.kernels.builder import GraphBuilder
 from tfg.kernels.tensor_lists import TensorList
-from tfg.runtime.gradients import add_gradients, dense
 from tfg.runtime.session import Session
+from tfg.runtime.training.gradients import add_gradients, dense
 
 from .harness import f32, graph_case, i32, i64, of, rand, table_tests
 

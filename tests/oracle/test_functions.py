@@ -14,7 +14,7 @@ import pytest
 tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
-from tfg.runtime.gradients import dense  # noqa: E402
+from tfg.runtime.training.gradients import dense  # noqa: E402
 
 from tests import reference  # noqa: E402
 from tests.runtime.test_functions import FACTORIAL, call, graph_of, placeholder  # noqa: E402

@@ -18,7 +18,7 @@ from tensorflow.python.framework.convert_to_constants import (  # noqa: E402
     convert_variables_to_constants_v2,
 )
 from tfg.kernels import registry  # noqa: E402
-from tfg.runtime.gradients import dense  # noqa: E402
+from tfg.runtime.training.gradients import dense  # noqa: E402
 
 from . import (  # noqa: E402, F401
     models_of_calculations,

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from tests.runtime import training
+from tests.runtime.training import training
 
 from . import optimizers
 

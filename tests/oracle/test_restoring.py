@@ -10,7 +10,7 @@ import pytest
 import tfg
 from tfg.graphfmt.checkpoints import statefile
 from tfg.graphfmt.load import load_metagraph
-from tfg.runtime.variables import variables_of
+from tfg.runtime.checkpointing.variables import variables_of
 
 from ..cli.command import run_tfg
 

@@ -15,8 +15,8 @@ tf: Any = pytest.importorskip("tensorflow")
 import tfg  # noqa: E402
 from tfg.graphfmt.errors import Status, TfgError  # noqa: E402
 from tfg.runtime import saved_models, signatures  # noqa: E402
-from tfg.runtime.freezing import freeze  # noqa: E402
-from tfg.runtime.variables import variables_of  # noqa: E402
+from tfg.runtime.checkpointing.variables import variables_of  # noqa: E402
+from tfg.runtime.freezing.freeze import freeze  # noqa: E402
 
 from .models import v1  # noqa: E402
 from .tensorflow_runner import plain_config  # noqa: E402

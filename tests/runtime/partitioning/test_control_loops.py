@@ -8,12 +8,12 @@ import pytest
 import tfg
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
-from tfg.runtime.partitioning.colocation import colocate_control_flow
 from tfg.runtime.partitioning.partition import partition
 from tfg.runtime.partitioning.parts import transfers
+from tfg.runtime.partitioning.steering import colocate_control_flow
 from tfg.runtime.session import Session
 
-from ..test_control_flow import constant, doubling_loop, enter, op, placeholder
+from ..control_flow.test_control_flow import constant, doubling_loop, enter, op, placeholder
 from .placing import device, on
 
 

@@ -23,7 +23,7 @@ from tfg.runtime.session import Session
 from tfg.runtime.trace import Trace
 
 from tests.runtime import programs
-from tests.runtime.test_control_flow import doubling_loop
+from tests.runtime.control_flow.test_control_flow import doubling_loop
 from tests.runtime.ways import going
 
 from .placing import device, placed

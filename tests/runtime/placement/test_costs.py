@@ -50,7 +50,7 @@ def test_the_gradients_of_a_convolution_cost_what_it_costs() -> None:
     g = tfg.GraphBuilder()
     x, w = g.placeholder("float", [2, 8, 8, 3], name="x"), g.placeholder("float", [3, 3, 3, 16], name="w")
     g.Sum(g.Conv2D(x, w, strides=[1, 1, 1, 1], padding="SAME", name="y"), g.constant([0, 1, 2, 3]), name="s")
-    from tfg.runtime.gradients import differentiate
+    from tfg.runtime.training.gradients import differentiate
 
     graph = differentiate(g.graph(), "s", ["x", "w"])
     found = estimate(graph)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.optimizers import minimize
 from tfg.runtime.placement.pins import parse_pin, pin
+from tfg.runtime.training.optimizers import minimize
 
 ONE, TWO = "/device:CPU:0", "/device:CPU:1"
 

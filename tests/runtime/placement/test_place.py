@@ -11,11 +11,11 @@ import tfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.graph import Graph
-from tfg.runtime.optimizers import minimize
 from tfg.runtime.placement.explain import explain, times
 from tfg.runtime.placement.machine import Machine, parse_devices
 from tfg.runtime.placement.place import ALGORITHMS, place
 from tfg.runtime.placement.simulator import simulate
+from tfg.runtime.training.optimizers import minimize
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:"
 

@@ -1,0 +1,138 @@
+"""Checkpoints as files, whatever their format: what they hold besides variables, and whether they verify."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...graphfmt import dtypes
+from ...graphfmt.checkpoints.bundle import BundleReader
+from ...graphfmt.checkpoints.objects import OBJECT_GRAPH
+from ...graphfmt.checkpoints.open import open_checkpoint
+from ...graphfmt.checkpoints.paths import VALUE, VARIABLE
+from ...graphfmt.checkpoints.statefile import State
+from ...graphfmt.checkpoints.statereader import StateReader
+from ...graphfmt.errors import TfgError
+from .memory_reader import MemoryReader, others_of, variables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from ...graphfmt.checkpoints.entries import Entry, Reader
+    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.graph import Graph
+    from ...graphfmt.tensors import Array
+
+# The variable in which TensorFlow 1 counts steps.
+_GLOBAL_STEP = "global_step"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An open checkpoint. ``rest`` is what a state of tfg's has besides the values of variables: other
+    resources, and notes such as the step's number and the position in the feeds."""
+
+    path: str
+    format: str
+    reader: Reader
+    rest: State = field(default_factory=State)
+
+    @property
+    def tensors(self) -> Mapping[str, Entry]:
+        """All but the description of a TensorFlow 2 checkpoint's objects."""
+        return {name: entry for name, entry in self.reader.entries.items() if name != OBJECT_GRAPH}
+
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """Kind and name of every resource that is no variable."""
+        return [(kind, name) for _, kind, name in self.rest.resources if kind != VARIABLE]
+
+    @property
+    def others_reader(self) -> Reader:
+        """What these hold."""
+        return MemoryReader(others_of(self.rest), self.path)
+
+    @property
+    def step(self) -> int | None:
+        """The number of steps done; None where nobody says."""
+        step = self.rest.notes.get("step")
+        if type(step) is int:
+            return step
+        entry = self.reader.entries.get(_GLOBAL_STEP)
+        if entry is None or entry.shape or entry.dtype not in (dtypes.int32, dtypes.int64):
+            return None
+        return int(self.reader.read(_GLOBAL_STEP))
+
+
+@contextmanager
+def opened(path: str | Path) -> Generator[Checkpoint]:
+    """A checkpoint of any format; see ``open_checkpoint`` for the errors."""
+    with open_checkpoint(path) as reader:
+        if isinstance(reader, StateReader):
+            yield Checkpoint(str(path), "HDF5", reader, _rest(reader))
+        else:
+            kind = "bundle" if isinstance(reader, BundleReader) else "V1 table"
+            yield Checkpoint(str(path), kind, reader)
+
+
+def restored_state(graph: Graph, path: str | Path) -> State:
+    """What a session of a graph takes from a checkpoint: the values of its variables, and all else that a state
+    of tfg's has. A variable that had no value when the checkpoint was written has none again.
+
+    Raises what ``opened`` and ``match`` raise, so another graph's checkpoint is refused.
+    """
+    from .restoring import match
+    from .variables import variables_of as declared
+
+    with opened(path) as checkpoint:
+        rest = checkpoint.rest
+        wanted = [variable for variable in declared(graph) if variable.key not in rest.resources]
+        found = match(wanted, checkpoint.reader)
+        values: dict[Key, dict[str, Array]] = {
+            variable.key: {VALUE: source.read(checkpoint.reader, variable.dtype)}
+            for variable, source in found.taken.items()
+        }
+        step = checkpoint.step
+        notes = rest.notes if step is None else {"step": step, **rest.notes}
+        return State({**rest.resources, **values}, notes)
+
+
+def of_state(state: State, name: str) -> Checkpoint:
+    """A session's state as a checkpoint; ``name`` is what messages call it."""
+    reader = MemoryReader(variables_of(state), name)
+    rest = {key: arrays for key, arrays in state.resources.items() if key[1] != VARIABLE or not arrays}
+    return Checkpoint(name, "memory", reader, State(rest, state.notes))
+
+
+def _rest(reader: StateReader) -> State:
+    """All but the variables that have a value."""
+    found: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
+    for dataset in reader.datasets:
+        container, kind, name, field, _ = dataset.origin
+        if dataset.origin.is_variable:
+            found.pop((container, kind, name), None)
+        else:
+            found.setdefault((container, kind, name), {})[field] = reader.array(dataset)
+    return State(found, reader.notes)
+
+
+def verify(path: str | Path) -> tuple[int | None, list[TfgError]]:
+    """How many tensors a checkpoint has, and everything that is wrong with it; all of it is read."""
+    try:
+        with open_checkpoint(path) as reader:
+            return len(reader.entries), list(_faults(reader))
+    except TfgError as error:
+        return None, [error]
+
+
+def _faults(reader: Reader) -> Iterator[TfgError]:
+    if isinstance(reader, StateReader):
+        yield from reader.faults()
+        return
+    for name in reader.entries:
+        try:
+            reader.read(name)
+        except TfgError as error:
+            yield error

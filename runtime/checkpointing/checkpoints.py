@@ -1,0 +1,228 @@
+"""Checkpoints of a running job: taken between steps, written by a thread of their own, the old ones removed.
+
+The steps wait for the snapshot alone, which copies nothing; see ``Session.snapshot``. White paper section 3.3:
+what has been saved periodically is where a restarted job goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.checkpoints import statefile
+from ...graphfmt.checkpoints.pieces import resting
+from ...graphfmt.errors import Location, Status, TfgError
+from ...graphfmt.files import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
+
+    from ...graphfmt.checkpoints.statefile import State
+    from ..session import Session
+    from .intervals import Schedule
+
+
+# The note of which job wrote a checkpoint.
+JOB = "job"
+# The part of the time during which a checkpoint is being written beside the steps.
+_SHARE = 0.05
+# What takes longer was a matter of the disk, or of other processes, not of work.
+_LONGEST_WORK = 0.01
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of a job: ``path`` is always the newest checkpoint. With ``keep``, each is also kept under its
+    step's number (``model-200.h5`` beside ``model.h5``), and the oldest beyond so many are removed."""
+
+    path: Path
+    keep: int | None = None
+
+    def write(self, state: State, step: int) -> None:
+        """Writes a checkpoint, and only then removes what is too many."""
+        if self.keep is None:
+            statefile.write(self.path, state)
+            return
+        numbered = self.numbered(step)
+        statefile.write(numbered, state)
+        _copy(numbered, self.path)
+        for old in newest_first(self.kept())[self.keep :]:
+            if _step_of(old) == _number(old):
+                old.unlink(missing_ok=True)
+
+    def numbered(self, step: int) -> Path:
+        """The file of the checkpoint after so many steps."""
+        return self.path.with_name(f"{self.path.stem}-{step}{self.path.suffix}")
+
+    def kept(self) -> list[Path]:
+        """The numbered files that there are."""
+        pattern = re.compile(re.escape(self.path.stem) + r"-[0-9]+" + re.escape(self.path.suffix))
+        return [path for path in self.path.parent.iterdir() if pattern.fullmatch(path.name)]
+
+    def newest(self, job: str, say: Callable[[str], None]) -> Path | None:
+        """The newest of the files that verifies and that this job has written; None where there is none."""
+        return _newest_sound([self.path, *self.kept()], say, job)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Makes ``target`` the same file as ``source`` in one step; a copy of it where there are no hard links."""
+    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
+    try:
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copy2(source, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise refused(error, "written", str(target)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Files by when they were written, those of the same moment by the number in their name."""
+    found = [(path.stat().st_mtime_ns, _number(path), path) for path in paths if path.is_file()]
+    return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _step_of(path: Path) -> Any:
+    """The step of which a file says that it was written; None for what is no sound state."""
+    with suppress(TfgError), statefile.open_state(path) as reader:
+        return reader.notes.get("step")
+
+
+def _number(path: Path) -> int:
+    match = re.search(r"([0-9]{1,18})\.[^.]*$", path.name)
+    return int(match[1]) if match else -1
+
+
+def newest_in(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint in a folder that verifies; None where there is none. ``say`` is told of every newer
+    one that does not. Raises NOT_FOUND where there is no such folder."""
+    try:
+        return _newest_sound(folder.glob("*.h5"), say)
+    except OSError as error:
+        raise refused(error, "read", str(folder)) from error
+
+
+def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | None = None) -> Path | None:
+    seen: set[int] = set()
+    for path in newest_first(paths):
+        inode = path.stat().st_ino
+        if inode in seen:
+            continue
+        seen.add(inode)
+        try:
+            notes = statefile.read(path).notes
+        except TfgError as error:
+            say(f"left out: {error.message}")
+            continue
+        if job is None or notes.get(JOB) == job:
+            return path
+    return None
+
+
+def no_checkpoint(folder: Path) -> TfgError:
+    """The error where a folder has nothing to restore from."""
+    is_tensorflows = any(folder.glob("*.index"))
+    return TfgError(
+        Status.NOT_FOUND,
+        f"there is no checkpoint in {str(folder)!r}",
+        location=Location(str(folder)),
+        hint=f"--restore {folder} takes TensorFlow's newest" if is_tensorflows else None,
+    )
+
+
+class Pace:
+    """How fast a thread writes beside the steps: it rests so long that it works a small part of the time, and
+    takes little from them, be it Python's lock, a core or the memory's speed. In a hurry it does not rest."""
+
+    def __init__(self) -> None:
+        self.hurry = Event()
+        self._began = time.perf_counter()
+
+    def begin(self) -> None:
+        self.hurry.clear()
+        self._began = time.perf_counter()
+
+    def rest(self) -> None:
+        """To be called between pieces of work."""
+        if self.hurry.is_set():
+            return
+        worked = min(time.perf_counter() - self._began, _LONGEST_WORK)
+        self.hurry.wait(worked * (1 / _SHARE - 1))
+        self._began = time.perf_counter()
+
+
+class Checkpointer:
+    """Writes checkpoints of a session while it runs; told of every step, by the thread that runs them.
+
+    One is written at a time. Where they are asked for by number of steps, the steps wait for a writer that is
+    late, so that none is left out; otherwise the next one is.
+    """
+
+    def __init__(self, session: Session, series: Series, schedule: Schedule, first_step: int) -> None:
+        self._session = session
+        self._series = series
+        self._schedule = schedule
+        self._saved_step = first_step
+        self._pace = Pace()
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[None] | None = None
+
+    def after_step(self, step: int, notes: Callable[[], Mapping[str, Any]]) -> None:
+        """Takes a checkpoint if one is due. Raises what an earlier one failed of."""
+        self._schedule.step_ended(is_writing=self._pending is not None)
+        if self._pending is not None and self._pending.done():
+            self._wait()
+        if self._schedule.is_due(step - self._saved_step):
+            if self._pending is not None and self._schedule.every.steps is not None:
+                self._wait()
+            if self._pending is None:
+                self._take(step, notes())
+        self._schedule.resumed()
+
+    def finish(self, step: int, notes: Callable[[], Mapping[str, Any]]) -> None:
+        """Writes a last checkpoint, if steps have run since the one before or there is none, and waits for
+        it."""
+        self._wait()
+        if step != self._saved_step or not self._series.path.exists():
+            self._take(step, notes())
+        if self._pending is not None:
+            self._pace.hurry.set()
+            self._pending.result()
+        self.close()
+
+    def close(self) -> None:
+        """Ends the thread; a checkpoint that is being written is finished."""
+        self._pace.hurry.set()
+        self._writer.shutdown()
+
+    def _take(self, step: int, notes: Mapping[str, Any]) -> None:
+        began = self._schedule.clock()
+        state = self._session.snapshot(notes)
+        self._schedule.taken(self._schedule.clock() - began)
+        self._saved_step = step
+        self._pace.begin()
+        self._pending = self._writer.submit(self._write, state, step)
+
+    def _write(self, state: State, step: int) -> None:
+        with resting(self._pace.rest):
+            self._series.write(state, step)
+
+    def _wait(self) -> None:
+        """Waits for what is being written. Raises what it failed of."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._pace.hurry.set()
+            pending.result()
+            self._schedule.written()

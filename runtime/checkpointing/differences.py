@@ -1,0 +1,136 @@
+"""In what two checkpoints differ, tensor by tensor, a piece at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from .tensor_statistics import boxes, reader_of_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...graphfmt.checkpoints.entries import Entry, Reader, Slice
+    from ...graphfmt.tensors import Array
+
+
+class Tolerance(NamedTuple):
+    """Numbers a and b are equal where ``|a - b| <= absolute + relative * |b|``. NaN equals NaN."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+
+class Values(NamedTuple):
+    """So many ``elements`` differ. The largest difference, absolute and relative to B, where the absolute one
+    is and what stands there; no numbers for what is none."""
+
+    elements: int
+    at: tuple[int, ...]
+    a: Any
+    b: Any
+    absolute: float | None = None
+    relative: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``how`` they differ: a tensor that only one has (then the other's entry is None), that has another
+    dtype or shape, or that has other ``values``."""
+
+    name: str
+    how: Literal["only_a", "only_b", "dtype", "shape", "values"]
+    a: Entry | None
+    b: Entry | None
+    values: Values | None = None
+
+
+def differences(a: Reader, b: Reader, names: list[str], tolerance: Tolerance) -> Iterator[Difference]:
+    """What differs among the tensors of these names, in their order. Raises what reading them raises."""
+    for name in names:
+        in_a, in_b = a.entries.get(name), b.entries.get(name)
+        if in_a is None or in_b is None:
+            if in_a or in_b:
+                yield Difference(name, "only_a" if in_a else "only_b", in_a, in_b)
+        elif in_a.dtype is not in_b.dtype:
+            yield Difference(name, "dtype", in_a, in_b)
+        elif in_a.shape != in_b.shape:
+            yield Difference(name, "shape", in_a, in_b)
+        else:
+            values = _values(a, b, name, in_a, tolerance)
+            if values is not None:
+                yield Difference(name, "values", in_a, in_b, values)
+
+
+def _values(a: Reader, b: Reader, name: str, entry: Entry, tolerance: Tolerance) -> Values | None:
+    worst: Values | None = None
+    of_a, of_b = reader_of_parts(a, name), reader_of_parts(b, name)
+    for part in boxes(entry.shape):
+        found = compare(of_a(part), of_b(part), tolerance)
+        if found is not None:
+            worst = _worse(worst, found._replace(at=_absolute(part, found.at)))
+    return worst
+
+
+def _absolute(part: Slice | None, at: tuple[int, ...]) -> tuple[int, ...]:
+    """A place in the whole, from one in a part."""
+    return at if part is None else tuple(start + i for start, i in zip(part.starts, at))
+
+
+def _worse(one: Values | None, two: Values) -> Values:
+    """The differences of two pieces as one."""
+    if one is None:
+        return two
+    elements = one.elements + two.elements
+    if one.absolute is None or two.absolute is None or one.relative is None or two.relative is None:
+        return one._replace(elements=elements)
+    larger = two if two.absolute > one.absolute else one
+    return larger._replace(elements=elements, relative=max(one.relative, two.relative))
+
+
+def compare(a: Array, b: Array, tolerance: Tolerance) -> Values | None:
+    """In what two arrays of one dtype and shape differ; None where they are equal within the tolerance."""
+    if a.dtype.kind in "Ob":
+        differ = np.asarray(a != b)
+        return _at(a, b, int(differ.argmax()), int(differ.sum())) if differ.any() else None
+    # Most of what is compared is the same, and that is soon seen.
+    if np.array_equal(_octets(a), _octets(b)):
+        return None
+    if a.dtype.kind not in "iuc":
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        apart = _apart(a, b)
+        size = np.abs(b if b.dtype.kind == "c" else b.astype(np.float64))
+        near = (apart <= tolerance.absolute + tolerance.relative * size) & np.isfinite(apart)
+        differ = (apart > 0) & ~near
+        relative = apart / size
+    if not differ.any():
+        return None
+    apart, relative = np.where(differ, apart, -1.0), np.where(differ, relative, 0.0)
+    worst = _at(a, b, int(apart.argmax()), int(differ.sum()))
+    # What is infinitely far from an infinity is no number.
+    return worst._replace(absolute=float(apart.max()), relative=float(_unbounded(relative).max()))
+
+
+def _octets(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _apart(a: Array, b: Array) -> Array:
+    """How far each element is from the other: infinitely, where but one of them is a number."""
+    if a.dtype.kind in "iu":
+        # The difference of two integers may not fit their type, but fits the unsigned one of its size.
+        return (np.maximum(a, b) - np.minimum(a, b)).view(f"u{a.dtype.itemsize}").astype(np.float64)
+    same = (a == b) | ((a != a) & (b != b))
+    return np.where(same, 0.0, _unbounded(np.abs(a - b)))
+
+
+def _unbounded(distances: Array) -> Array:
+    return np.where(np.isnan(distances), np.inf, distances)
+
+
+def _at(a: Array, b: Array, flat: int, count: int) -> Values:
+    place = tuple(int(i) for i in np.unravel_index(flat, a.shape))
+    return Values(count, place, a[place], b[place])

@@ -1,0 +1,64 @@
+"""Arrays in memory, read as if they were a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...graphfmt import dtypes
+from ...graphfmt.checkpoints.entries import Entry
+from ...graphfmt.checkpoints.paths import VALUE, VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from ...graphfmt.checkpoints.entries import Slice
+    from ...graphfmt.checkpoints.statefile import State
+    from ...graphfmt.tensors import Array
+
+
+def variables_of(state: State) -> dict[str, Array]:
+    """The variables that have a value, under the names that a state file gives them."""
+    return {
+        f"{container}:{name}" if container else name: arrays[VALUE]
+        for (container, kind, name), arrays in state.resources.items()
+        if kind == VARIABLE and VALUE in arrays
+    }
+
+
+def others_of(state: State) -> dict[str, Array]:
+    """What the other resources hold, each field as ``kind/name:field``."""
+    return {
+        f"{kind}/{container}:{name}:{field}" if container else f"{kind}/{name}:{field}": array
+        for (container, kind, name), arrays in state.resources.items()
+        for field, array in arrays.items()
+        if kind != VARIABLE
+    }
+
+
+class MemoryReader:
+    """Arrays by name; see ``entries.Reader``."""
+
+    def __init__(self, arrays: Mapping[str, Array], path: str) -> None:
+        self.path = path
+        self._arrays = arrays
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        return {n: Entry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self._arrays.items())}
+
+    def read(self, name: str, part: Slice | None = None) -> Array:
+        whole = self._arrays[name]
+        if part is None:
+            return whole
+        return whole[tuple(slice(s, None if n < 0 else s + n) for s, n in zip(part.starts, part.lengths))]
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> MemoryReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

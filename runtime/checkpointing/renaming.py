@@ -1,0 +1,65 @@
+"""``--rename OLD=NEW``: what a checkpoint calls one thing and a graph another.
+
+OLD is a whole name of the checkpoint, or has stars, each of which stands for any text, slashes included; the
+stars of NEW are what those of OLD stood for, in their order. The first rule that fits a name is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.names import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+Rule = tuple[str, str]
+
+
+def parse_rule(text: str) -> Rule:
+    """``OLD=NEW`` as (OLD, NEW). Raises INVALID_ARGUMENT for anything else."""
+    old, separator, new = text.partition("=")
+    if not (separator and old and new) or "=" in new:
+        raise invalid(f"{text!r} is not of the form OLD=NEW")
+    if old.count("*") != new.count("*"):
+        raise invalid(f"{text!r} has {old.count('*')} stars before the = and {new.count('*')} behind it")
+    return old, new
+
+
+def renamed(names: Collection[str], rules: Iterable[Rule]) -> dict[str, str]:
+    """The new name of each name that a rule fits.
+
+    Raises NOT_FOUND for a rule that fits no name, INVALID_ARGUMENT where two names become one.
+    """
+    found: dict[str, str] = {}
+    for old, new in rules:
+        fitting = {name: _replaced(match, new) for name in names if (match := _pattern(old).fullmatch(name))}
+        if not fitting:
+            raise _nothing_to_rename(old, new, names)
+        for name, renamed_to in fitting.items():
+            found.setdefault(name, renamed_to)
+    sources: dict[str, str] = {}
+    for name, new in found.items():
+        other = sources.setdefault(new, name)
+        if other != name:
+            raise invalid(f"{other!r} and {name!r} would both be renamed to {new!r}")
+    return found
+
+
+def _pattern(old: str) -> re.Pattern[str]:
+    return re.compile("(.*)".join(map(re.escape, old.split("*"))), re.DOTALL)
+
+
+def _replaced(match: re.Match[str], new: str) -> str:
+    first, *others = new.split("*")
+    return first + "".join(text + part for text, part in zip(match.groups(), others))
+
+
+def _nothing_to_rename(old: str, new: str, names: Collection[str]) -> TfgError:
+    if any(name.startswith(f"{old}/") for name in names):
+        hint = f"for all that lies in it: --rename '{old}/*={new}/*'"
+    else:
+        hint = did_you_mean(old, names)
+    return TfgError(Status.NOT_FOUND, f"the checkpoint has no tensor {old!r} to rename", hint=hint)

@@ -1,0 +1,114 @@
+"""What a graph's own Restore nodes say: under which name, and as which part, a checkpoint has each variable.
+
+A graph whose variables are parts of a larger one, or one of TensorFlow 2, whose checkpoints go by objects
+rather than by names, says only there which tensor of a checkpoint a variable takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...graphfmt.attributes import Function
+from ...graphfmt.errors import TfgError
+from ...graphfmt.tensors import TensorValue
+from ...kernels import shape_and_slice
+from ...kernels.kinds import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ...graphfmt.graph import Graph, Node
+    from ...kernels.shape_and_slice import Part
+
+_ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
+# How many inputs each takes: a file, names, and slices.
+_RESTORES = {"RestoreV2": 3, "RestoreSlice": 3, "Restore": 2}
+_PASSED_ON = frozenset({"Identity", "RefIdentity"})
+
+
+class Stored(NamedTuple):
+    """A tensor of a checkpoint, or a part of one."""
+
+    tensor: str
+    part: Part | None = None
+
+
+def stored_tensors(graph: Graph) -> dict[str, Stored]:
+    """By the names of the graph's variable nodes. What is not written plainly, by constants that lead through
+    Restore to Assign, in the graph or in a function it calls, is passed over."""
+    if not graph.functions and not any(node.op.startswith("Restore") for node in graph.nodes):
+        return {}
+    found = _assigned(graph.index)
+    bodies = {f.name: f for f in graph.functions if any(node.op == "RestoreV2" for node in f.body)}
+    for node in graph.nodes:
+        function = bodies.get(_callee(node))
+        if function is None:
+            continue
+        restored = _assigned({n.name: n for n in function.body})
+        for argument, text in zip(function.inputs, node.inputs):
+            if argument.name in restored:
+                found[_origin(graph.index, text)[0]] = restored[argument.name]
+    return {name: stored for name, stored in found.items() if _is_variable(graph, name)}
+
+
+def _is_variable(graph: Graph, name: str) -> bool:
+    return name in graph and graph[name].op in VARIABLES
+
+
+def _callee(node: Node) -> str:
+    function = node.attrs.get("f")
+    return function.name if isinstance(function, Function) else node.op
+
+
+def _assigned(index: Mapping[str, Node]) -> dict[str, Stored]:
+    """What each variable, or argument that stands for one, is assigned from a checkpoint."""
+    found: dict[str, Stored] = {}
+    for node in index.values():
+        if node.op not in _ASSIGNMENTS or len(node.inputs) < 2:
+            continue
+        source, port = _origin(index, node.inputs[1])
+        stored = _restored(index, index[source], port) if source in index else None
+        if stored is not None:
+            found[_origin(index, node.inputs[0])[0]] = stored
+    return found
+
+
+def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:
+    """The node and port that a value comes from. In a function inputs are ``node:output:index``, and the
+    operations looked at have one output each."""
+    seen: set[str] = set()
+    while True:
+        name, _, rest = text.partition(":")
+        node = index.get(name)
+        if node is None or node.op not in _PASSED_ON or not node.inputs or name in seen:
+            port = rest.rpartition(":")[2]
+            return name, int(port) if port.isdecimal() else 0
+        seen.add(name)
+        text = node.inputs[0]
+
+
+def _restored(index: Mapping[str, Node], node: Node, port: int) -> Stored | None:
+    if len(node.inputs) < _RESTORES.get(node.op, sys.maxsize):
+        return None
+    names = _texts(index, node.inputs[1])
+    specs = [""] * len(names) if node.op == "Restore" else _texts(index, node.inputs[2])
+    if port >= min(len(names), len(specs)):
+        return None
+    try:
+        return Stored(names[port], shape_and_slice.parse(specs[port]))
+    except TfgError:
+        return None
+
+
+def _texts(index: Mapping[str, Node], text: str) -> Sequence[str]:
+    """The strings of a constant."""
+    node = index.get(_origin(index, text)[0])
+    value = node.attrs.get("value") if node is not None and node.op == "Const" else None
+    if not isinstance(value, TensorValue):
+        return ()
+    try:
+        elements: Iterable[object] = value.array().reshape(-1).tolist()
+    except TfgError:
+        return ()
+    return [e.decode("utf-8", "surrogateescape") if isinstance(e, bytes) else "" for e in elements]

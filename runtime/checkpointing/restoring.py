@@ -1,0 +1,226 @@
+"""Which variable of a graph takes which tensor of a checkpoint.
+
+Names decide, and where a graph has Restore nodes, these: they know the tensor and the part of it that a
+variable is. Devices never matter. A variable that was cut in parts (``w/part_0``, ``w/part_1``) takes its
+parts of a whole ``w``, and a whole one is put together from parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...graphfmt import dtypes
+from ...graphfmt.checkpoints.entries import Slice
+from ...graphfmt.checkpoints.objects import OBJECT_GRAPH, variable_names
+from ...graphfmt.checkpoints.statereader import StateReader
+from ...graphfmt.errors import Status, TfgError
+from ...graphfmt.names import nearest
+from ...graphfmt.shapes import Shape
+from . import partitioned
+from .memory_reader import MemoryReader
+from .renaming import renamed
+from .variables import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ...graphfmt.checkpoints.entries import Reader
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.tensors import Array
+    from .renaming import Rule
+    from .variables import GraphVariable
+
+# What may be kept in 16 bits, and in which.
+_WIDE = frozenset({dtypes.float32, dtypes.float64})
+_HALVES = frozenset({dtypes.float16, dtypes.bfloat16})
+
+
+class Source(NamedTuple):
+    """Where a value comes from: a tensor, a part of one, or several put together along an axis."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    tensors: tuple[str, ...]
+    part: Slice | None = None
+    axis: int = 0
+
+    def read(self, reader: Reader, dtype: DType | None = None) -> Array:
+        """The value, made wider where 16 bits of it were kept. Raises what the reader does."""
+        if len(self.tensors) == 1:
+            value = reader.read(self.tensors[0], self.part)
+        else:
+            value = np.concatenate([reader.read(name) for name in self.tensors], self.axis)
+        return value if dtype in (None, self.dtype) else value.astype(dtype.numpy)
+
+
+@dataclass(frozen=True)
+class Match:
+    """``taken`` says what each variable takes, in the graph's order; ``missing`` are those that the checkpoint
+    does not have, ``unused`` the tensors that no variable takes, unless only some variables were asked for."""
+
+    taken: Mapping[GraphVariable, Source]
+    missing: Sequence[GraphVariable]
+    unused: Sequence[str]
+
+
+def match(
+    variables: Sequence[GraphVariable],
+    reader: Reader,
+    *,
+    only: Sequence[str] = (),
+    rename: Sequence[Rule] = (),
+    allow_missing: bool = False,
+) -> Match:
+    """Finds the tensor of every variable, or of those that ``only`` has globs for.
+
+    A tensor that was renamed comes before one that has the name anyway, so that moving averages can take the
+    place of weights. A float variable takes what was kept in 16 bits; any other dtype must be the same.
+
+    Args:
+        rename: what the checkpoint calls OLD is what the graph calls NEW; see ``renaming``.
+        allow_missing: whether variables may be left without a value.
+
+    Raises:
+        TfgError: NOT_FOUND where tensors are missing, INVALID_ARGUMENT where some are of another dtype or
+            shape, each time naming all of them.
+    """
+    wanted = chosen(variables, only)
+    finder = _Finder(variables, reader, rename)
+    taken: dict[GraphVariable, Source] = {}
+    missing: list[GraphVariable] = []
+    for variable in wanted:
+        source = finder.find(variable)
+        if source is None:
+            missing.append(variable)
+        else:
+            taken[variable] = source
+    absent = [] if allow_missing else missing
+    unfit = {v: source for v, source in taken.items() if not _fits(v, source)}
+    if absent or unfit:
+        raise _refused(reader.path, absent, unfit, finder)
+    used = {name for source in taken.values() for name in source.tensors}
+    others = () if only else reader.entries
+    unused = [name for name in others if name not in used and name != OBJECT_GRAPH]
+    return Match(taken, missing, unused)
+
+
+class _Finder:
+    """Looks for the tensors of variables under all the names they may have."""
+
+    def __init__(self, variables: Sequence[GraphVariable], reader: Reader, rules: Sequence[Rule]) -> None:
+        self._entries = reader.entries
+        # A session's variables are under their own names, whatever the graph's Saver calls them.
+        self._names_first = isinstance(reader, StateReader | MemoryReader)
+        by_objects = {name: key for key, name in variable_names(reader).items()}
+        tensors = {**by_objects, **{name: name for name in self._entries}}
+        rename = renamed(tensors, rules)
+        self._renamed = {new: tensors[old] for old, new in rename.items()}
+        # What was renamed is no longer there under its old name.
+        kept = {name: tensor for name, tensor in tensors.items() if name not in rename}
+        self.known = {**kept, **self._renamed}
+        self._in_checkpoint = partitioned.groups(self.known)
+        self._shapes = {v.name: v.shape for v in variables}
+        self._in_graph = partitioned.groups(self._shapes)
+        self._whole_of = {part: whole for whole, parts in self._in_graph.items() for part in parts}
+
+    def find(self, variable: GraphVariable) -> Source | None:
+        if variable.name in self._renamed:
+            return self._whole(variable.name)
+        ways = (self._named, self._stored) if self._names_first else (self._stored, self._named)
+        found = (find(variable) for find in (*ways, self._part, self._joined))
+        return next((source for source in found if source is not None), None)
+
+    def _named(self, variable: GraphVariable) -> Source | None:
+        names = (variable.full_name, variable.name, variable.node)
+        return next((self._whole(name) for name in names if name in self.known), None)
+
+    def _whole(self, name: str) -> Source | None:
+        tensor = self.known.get(name)
+        if tensor is None:
+            return None
+        entry = self._entries[tensor]
+        return Source(entry.dtype, entry.shape, (tensor,))
+
+    def _stored(self, variable: GraphVariable) -> Source | None:
+        """What the graph's Restore nodes would take."""
+        stored = variable.stored
+        whole = self._whole(stored.tensor) if stored else None
+        if stored is None or stored.part is None or whole is None or stored.part.shape != whole.shape:
+            return whole
+        return whole._replace(shape=stored.part.part_shape, part=stored.part.slice)
+
+    def _part(self, variable: GraphVariable) -> Source | None:
+        """Its part of a whole, where all parts together are just as large."""
+        name = self._whole_of.get(variable.name, "")
+        whole = self._whole(name)
+        parts = self._in_graph.get(name, [])
+        shapes = [self._shapes[part] for part in parts]
+        if whole is None or not all(shape.is_fully_known for shape in shapes):
+            return None
+        sizes = [shape.known() for shape in shapes]
+        axis = partitioned.axis_of(sizes, Shape(whole.shape))
+        if axis is None:
+            return None
+        number = parts.index(variable.name)
+        starts, lengths = [0] * len(whole.shape), [-1] * len(whole.shape)
+        starts[axis] = sum(shape[axis] for shape in sizes[:number])
+        lengths[axis] = sizes[number][axis]
+        return whole._replace(shape=sizes[number], part=Slice(tuple(starts), tuple(lengths)))
+
+    def _joined(self, variable: GraphVariable) -> Source | None:
+        """A whole from its parts."""
+        tensors = [self.known[name] for name in self._in_checkpoint.get(variable.name, ())]
+        found = [self._entries[name] for name in tensors]
+        shapes = [entry.shape for entry in found]
+        axis = partitioned.axis_of(shapes, variable.shape)
+        shape = None if axis is None else partitioned.joined_shape(shapes, axis)
+        if axis is None or shape is None or len({entry.dtype for entry in found}) > 1:
+            return None
+        return Source(found[0].dtype, shape, tuple(tensors), axis=axis)
+
+
+def _fits(variable: GraphVariable, source: Source) -> bool:
+    return _dtype_fits(variable.dtype, source.dtype) and variable.shape.is_compatible(Shape(source.shape))
+
+
+def _dtype_fits(wanted: DType | None, found: DType) -> bool:
+    return wanted in (None, found) or (wanted in _WIDE and found in _HALVES)
+
+
+def _refused(
+    path: str, missing: Sequence[GraphVariable], unfit: Mapping[GraphVariable, Source], finder: _Finder
+) -> TfgError:
+    """One error for all that stands against a match, placed at the first."""
+    parts: list[str] = []
+    if missing:
+        parts.append(f"has no tensor for {', '.join(map(str, missing))}")
+    if unfit:
+        parts.append("has " + ", ".join(_unfit(variable, source) for variable, source in unfit.items()))
+    hint = _rename_hint(missing[0].name, finder.known) if missing else None
+    error = TfgError(
+        Status.INVALID_ARGUMENT if unfit else Status.NOT_FOUND, f"{path!r} {', and '.join(parts)}", hint=hint
+    )
+    first = next(iter([*unfit, *missing]))
+    return error.at(first.node, first.location)
+
+
+def _unfit(variable: GraphVariable, source: Source) -> str:
+    found = f"{source.dtype}{Shape(source.shape)}"
+    return f"{found} for {variable}, which is {variable.dtype or found.partition('[')[0]}{variable.shape}"
+
+
+def _rename_hint(name: str, known: Collection[str]) -> str | None:
+    """How names could be made to meet: one scope more on one side or the other, or a slip of the pen."""
+    longer = next((other for other in known if other.endswith(f"/{name}")), None)
+    if longer is not None:
+        return f"--rename '{longer.removesuffix(name)}*=*' leaves out the scope in front"
+    scope, separator, rest = name.partition("/")
+    if separator and rest in known:
+        return f"--rename '*={scope}/*' puts the scope in front"
+    similar = nearest(name, known)
+    if similar is not None:
+        return f"did you mean --rename '{similar}={name}'?"
+    return "--allow-missing leaves variables without a value to the initialiser"

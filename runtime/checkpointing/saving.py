@@ -1,0 +1,112 @@
+"""Writing the variables of a graph as a checkpoint: HDF5 with all else that a state has, or TensorFlow's bundle."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphfmt import dtypes
+from ...graphfmt.checkpoints import statefile
+from ...graphfmt.checkpoints.deferred import Deferred
+from ...graphfmt.checkpoints.entries import Slice, Tensor
+from ...graphfmt.checkpoints.forms import encode, form_of
+from ...graphfmt.checkpoints.open import HDF5_SUFFIX, write_checkpoint
+from ...graphfmt.checkpoints.paths import VALUE
+from ...graphfmt.checkpoints.statefile import State
+from ...graphfmt.checkpoints.statereader import StateReader
+from ...graphfmt.errors import TfgError, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...graphfmt.checkpoints.entries import Reader
+    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.tensors import Array
+    from .restoring import Match, Source
+    from .variables import GraphVariable
+
+# Tensors of fewer elements are read at once.
+_LARGE = 1 << 20
+
+
+def values(found: Match, reader: Reader) -> dict[Key, dict[str, Any]]:
+    """What the variables take, for a state that is to be written: large tensors are read only then, and no two
+    of them are in memory."""
+    one = _OneAtATime(reader)
+    return {variable.key: {VALUE: one.value(variable, source)} for variable, source in found.taken.items()}
+
+
+class _OneAtATime:
+    """Reads tensors box by box, where the reader has checksums for boxes; of others it keeps the last tensor
+    that was asked for."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._held: Source | None = None
+        self._whole: Array | None = None
+
+    def value(self, variable: GraphVariable, source: Source) -> Array | Deferred:
+        dtype = variable.dtype or source.dtype
+        if source.dtype is dtypes.string or prod(source.shape) < _LARGE:
+            return source.read(self._reader, dtype)
+        return Deferred(dtype.numpy, source.shape, lambda box: self._read(source, dtype, box))
+
+    def _read(self, source: Source, dtype: DType, box: tuple[slice, ...]) -> Array:
+        if isinstance(self._reader, StateReader) and source.part is None and len(source.tensors) == 1:
+            part = Slice(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
+            return self._reader.read(source.tensors[0], part).astype(dtype.numpy, copy=False)
+        if source is not self._held or self._whole is None:
+            self._whole = None
+            self._held, self._whole = source, source.read(self._reader, dtype)
+        return self._whole[box]
+
+
+def write(
+    path: str,
+    found: Match,
+    reader: Reader,
+    rest: State,
+    *,
+    compress: bool = False,
+    as_dtype: str | None = None,
+) -> None:
+    """Writes what the variables take from a reader.
+
+    A name that ends in ``.h5`` is written as a state, with ``rest``; any other is the prefix of a bundle, which
+    has variables alone, under the names and as the parts that the graph's own Restore nodes ask for.
+
+    Args:
+        compress: for HDF5 alone.
+        as_dtype: ``"bfloat16"`` or ``"half"`` keeps floats in 16 bits. HDF5 remembers that they were wider.
+
+    Raises what reading and writing raise.
+    """
+    if path.endswith(HDF5_SUFFIX):
+        state = State({**rest.resources, **values(found, reader)}, rest.notes)
+        statefile.write(Path(path), state, compress=compress, as_dtype=as_dtype)
+    else:
+        write_checkpoint(path, _tensors(found, reader, as_dtype))
+
+
+def _tensors(found: Match, reader: Reader, as_dtype: str | None) -> Iterator[Tensor]:
+    for variable, source in found.taken.items():
+        value = _narrowed(variable.name, source.read(reader, variable.dtype), as_dtype)
+        stored = variable.stored
+        if stored is None or stored.part is None:
+            yield Tensor(stored.tensor if stored else variable.full_name, value)
+        else:
+            yield Tensor(stored.tensor, value, stored.part.slice, stored.part.shape)
+
+
+def _narrowed(name: str, array: Array, as_dtype: str | None) -> Array:
+    if as_dtype is None or dtypes.of_numpy(array.dtype) not in (dtypes.float32, dtypes.float64):
+        return array
+    kept = dtypes.parse(as_dtype)
+    try:
+        return np.asarray(encode(array, form_of(array, kept))).view(kept.numpy)
+    except TfgError as error:
+        raise invalid(f"{name!r}: {error.message}", hint=error.hint) from error

@@ -1,0 +1,111 @@
+"""The variables of a graph: what it calls them, what it says of them, and where checkpoints have them."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...graphfmt import dtypes
+from ...graphfmt.checkpoints.paths import VARIABLE
+from ...graphfmt.dtypes import DType
+from ...graphfmt.names import nothing_called
+from ...graphfmt.shapes import UNKNOWN, Shape
+from ...kernels.kinds import VARIABLES
+from . import restore_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.errors import Location
+    from ...graphfmt.graph import Graph, Node
+    from .restore_nodes import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class GraphVariable:
+    """A variable as the graph declares it. ``node`` is the first node that stands for it, in a function with
+    the function's name in front; ``stored`` is where the graph's own Restore nodes look for it."""
+
+    name: str
+    container: str
+    node: str
+    dtype: DType | None
+    shape: Shape
+    location: Location | None = None
+    stored: Stored | None = None
+
+    @property
+    def key(self) -> Key:
+        """Where a session keeps it."""
+        return self.container, VARIABLE, self.name
+
+    @property
+    def full_name(self) -> str:
+        """What a state file calls it: the names of containers other than the default one stand in front."""
+        return f"{self.container}:{self.name}" if self.container else self.name
+
+    def __str__(self) -> str:
+        place = f" ({self.location})" if self.location and self.location.line else ""
+        return self.name + place
+
+
+def variables_of(graph: Graph) -> list[GraphVariable]:
+    """The variables of a graph and of its functions, each once, in file order."""
+    stored = restore_nodes.stored_tensors(graph)
+    found: dict[Key, GraphVariable] = {}
+    for scope, node in _declarations(graph):
+        made = replace(_variable(graph, scope, node), stored=None if scope else stored.get(node.name))
+        found.setdefault(made.key, made)
+    return list(found.values())
+
+
+def _declarations(graph: Graph) -> Iterator[tuple[str, Node]]:
+    """The nodes that are variables, each with the function it is in."""
+    yield from (("", node) for node in graph.nodes if node.op in VARIABLES)
+    for function in graph.functions:
+        yield from ((function.name, node) for node in function.body if node.op in VARIABLES)
+
+
+def _variable(graph: Graph, scope: str, node: Node) -> GraphVariable:
+    dtype = node.attrs.get("dtype")
+    return GraphVariable(
+        _text(node, "shared_name") or node.name,
+        _text(node, "container"),
+        f"{scope}/{node.name}" if scope else node.name,
+        dtype if isinstance(dtype, DType) and dtype is not dtypes.INVALID else None,
+        _shape(node),
+        graph.locate(node),
+    )
+
+
+def _shape(node: Node) -> Shape:
+    shape = node.attrs.get("shape")
+    # The first Variable operation could not say "unknown", so a shape of no dimensions means that.
+    if not isinstance(shape, Shape) or (node.op == "Variable" and not shape.rank):
+        return UNKNOWN
+    return shape
+
+
+def _text(node: Node, attr: str) -> str:
+    value = node.attrs.get(attr)
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def chosen(variables: Sequence[GraphVariable], only: Iterable[str]) -> list[GraphVariable]:
+    """Those that one of the globs matches; all of them where there are no globs.
+
+    Raises NOT_FOUND for a glob that matches none.
+    """
+    patterns = list(only)
+    if not patterns:
+        return list(variables)
+    names = [v.name for v in variables]
+    found: set[str] = set()
+    for pattern in patterns:
+        matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        if not matching:
+            raise nothing_called("variable", pattern, names)
+        found.update(matching)
+    return [v for v in variables if v.name in found]

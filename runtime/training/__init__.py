@@ -1,0 +1,1 @@
+"""Gradients and optimizers as passes: from a loss to the nodes of a training step."""
