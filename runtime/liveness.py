@@ -72,14 +72,24 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str], felt: Collection[st
 
 def sends_first(lines: Sequence[Line]) -> list[Line]:
     """The lines with those first that a send needs, one send after the other, so that another device that waits
-    gets its value as early as it can."""
+    gets its value as early as it can. The sends that stand behind the shortest chains of lines come first."""
     place = {line.name: number for number, line in enumerate(lines)}
+    depths = _depths(lines, place)
+    sends = [number for number, line in enumerate(lines) if line.prepared.op.name in SENDS]
     ordered: dict[int, None] = {}
-    for number, line in enumerate(lines):
-        if line.prepared.op.name in SENDS:
-            ordered.update(dict.fromkeys(sorted(_before(number, lines, place, ordered))))
+    for number in sorted(sends, key=depths.__getitem__):
+        ordered.update(dict.fromkeys(sorted(_before(number, lines, place, ordered))))
     ordered.update(dict.fromkeys(range(len(lines))))
     return [lines[number] for number in ordered]
+
+
+def _depths(lines: Sequence[Line], place: Mapping[str, int]) -> list[int]:
+    """How many lines the longest chain has that ends with each, loops counted once."""
+    depths: list[int] = []
+    for number, line in enumerate(lines):
+        sources = (place.get(endpoint(text).node, number) for text in line.prepared.node.inputs)
+        depths.append(1 + max((depths[source] for source in sources if source < number), default=0))
+    return depths
 
 
 def _before(number: int, lines: Sequence[Line], place: Mapping[str, int], known: Collection[int]) -> set[int]:
