@@ -175,6 +175,8 @@ class Execution:
         if self.cut.traced:
             self.step.start_clock()
         if isinstance(unit, Compute):
+            if unit.segment.nodes:
+                self.step.share()
             results = unit.segment.function(self.step, *(self._value(run.tag, e) for e in unit.inputs))
             self.known.setdefault(run.tag, {}).update(zip(unit.outputs, results))
             self._obey(self.scheduler.finished(run))

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graphfmt.graph import Endpoint, Node
 from ..kernels.binding import Inline
+from ..kernels.kinds import SENDS
 from . import liveness
 
 if TYPE_CHECKING:
@@ -126,12 +127,14 @@ class Writer:
     def add(self, lines: Sequence[Line], *, traced: bool = False, limited: bool = False) -> None:
         """Writes some lines, in order."""
         self._limited = limited
+        sharing = {self.place + number for number in _last_sends(lines)}
         for line in lines:
             text = self._statement(line, self.place, self._dying.get(self.place, ()))
             if text is not None:
                 node = line.prepared.node
                 record = f"; ctx.record({self.text.refer('n', node)})" if traced else ""
-                self.text.add(f"{self.indent}{text}{record}", node)
+                share = "; ctx.share()" if self.place in sharing else ""
+                self.text.add(f"{self.indent}{text}{record}{share}", node)
             self.place += 1
 
     def end(self, results: Sequence[Endpoint], *, read: bool) -> None:
@@ -243,6 +246,21 @@ class Writer:
             ):
                 return position
         return None
+
+
+def _last_sends(lines: Sequence[Line]) -> list[int]:
+    """The sends after which comes something else to compute."""
+    found: list[int] = []
+    following = None
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number]
+        if line.is_constant:
+            continue
+        is_send = line.prepared.op.name in SENDS
+        if is_send and following is False:
+            found.append(number)
+        following = is_send
+    return found
 
 
 def _repeats(shape: Any, output: Any) -> bool:

@@ -30,6 +30,10 @@ class Record(NamedTuple):
     end: int
 
 
+def _alone() -> None:
+    pass
+
+
 class Step:
     """Implements ``kernels.context.StepContext``. On several devices, each has a copy of its own, and all copies
     have the rendezvous in common."""
@@ -46,6 +50,7 @@ class Step:
         "parts",
         "records",
         "resources",
+        "share",
         "started",
         "step_id",
     )
@@ -69,6 +74,8 @@ class Step:
         self.device = ""
         self.allowance: Allowance | None = None
         self.parts: list[Step] = []
+        # Called where a device has sent something and has more to do: others may help from here on.
+        self.share: Callable[[], None] = _alone
         self.started = 0
         self.records: list[Record] = []
 

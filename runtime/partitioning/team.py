@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import Status, TfgError
@@ -68,7 +68,8 @@ class Member:
 class Team:
     """``_ready`` are the members that some thread should run; ``_active`` counts those that are ready or being run,
     ``_unfinished`` those that have not ended. ``_asleep`` is whether the step's own thread waits for one to be ready,
-    ``_helping`` how many helpers have been called and have not left: at most one less than there are members."""
+    ``_helping`` how many helpers have been called and have not left: at most one less than there are members;
+    ``_workers`` are the threads that run a member now."""
 
     def __init__(self, step: Step, rendezvous: Rendezvous, helpers: Helpers = HELPERS) -> None:
         self._step = step
@@ -83,12 +84,15 @@ class Team:
         self._unfinished = 0
         self._asleep = False
         self._helping = 0
+        self._workers: set[int] = set()
         self._error: BaseException | None = None
 
     def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any], limit: Limit | None = None) -> None:
         """Has a device take part. ``values`` are those of its feeds and constants, ``limit`` is that of its memory,
         for which the cut must have been made."""
-        self._members.append(Member(self, cut, self._step.part(device, self._rendezvous, limit), values))
+        step = self._step.part(device, self._rendezvous, limit)
+        step.share = self.share
+        self._members.append(Member(self, cut, step, values))
 
     def run(self, fetches: Sequence[Sequence[Endpoint]]) -> list[list[Any]]:
         """Runs the step; gives the values of what is fetched from each member.
@@ -172,11 +176,23 @@ class Team:
             self._active += 1
             self._ready.append(member)
             was_asleep, self._asleep = self._asleep, False
-            needs_help = not was_asleep and self._helping < len(self._members) - 1
+            # A thread that works on the step comes to it itself, or shares it if it has more to do before.
+            is_ours = get_ident() in self._workers
+            needs_help = not was_asleep and not is_ours and self._helping < len(self._members) - 1
             self._helping += needs_help
         if was_asleep:
             self._bell.put(None)
         elif needs_help:
+            self._helpers.call(self._help)
+
+    def share(self) -> None:
+        """Calls helpers for what is ready. Whoever works on the step does so before what may take long."""
+        if not self._ready:
+            return
+        with self._lock:
+            called = max(0, min(len(self._ready), len(self._members) - 1 - self._helping))
+            self._helping += called
+        for _ in range(called):
             self._helpers.call(self._help)
 
     def _help(self) -> None:
@@ -190,6 +206,14 @@ class Team:
             self._run(member)
 
     def _run(self, member: Member) -> None:
+        thread = get_ident()
+        self._workers.add(thread)
+        try:
+            self._work_on(member)
+        finally:
+            self._workers.discard(thread)
+
+    def _work_on(self, member: Member) -> None:
         while True:
             try:
                 if self._error is None:

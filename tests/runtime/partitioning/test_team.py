@@ -217,3 +217,28 @@ def test_helpers_are_used_again() -> None:
         helpers.call(work)
         assert done.acquire(timeout=10)
     assert len(threads) <= 3
+
+
+def test_nobody_is_called_for_a_value_that_goes_back_and_forth() -> None:
+    """Whoever sends it has nothing else to do, and goes after it."""
+    CALLED.update(b=lambda x: x + 1, c=lambda x: x * 10, d=lambda x: x - 1)
+    helpers = LateHelpers()
+    assert run(graph("a:0", "b:0 a", "c:1 b", "d:0 c"), {0: "d"}, helpers) == [19]
+    assert not helpers.called
+
+
+def test_what_costs_nothing_is_sent_before_what_takes_long() -> None:
+    """The value that another device waits for comes after a long chain in the file."""
+    has_arrived = threading.Event()
+
+    def arrive(x: Any) -> Any:
+        has_arrived.set()
+        return x
+
+    def wait(x: Any) -> Any:
+        assert has_arrived.wait(10)
+        return x
+
+    CALLED.update(first=lambda x: x, slow=wait, end=lambda x: x, there=arrive, last=lambda x: x)
+    g = graph("a:0", "slow:0 a", "end:1 slow", "first:0 a", "there:1 first", "last:1 end")
+    assert run(g, {1: "there"}, Helpers()) == [1]
