@@ -21,6 +21,8 @@ from tfg.graphfmt.checkpoints.slices import parse_shape_and_slice
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.tensors import Array
 
+from .eager import eagerly  # noqa: F401
+
 v1 = tf.compat.v1
 
 SHAPES = ((), (0, 3), (2, 3), (5,))

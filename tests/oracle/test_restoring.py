@@ -17,6 +17,8 @@ from ..cli.command import run_tfg
 tf: Any = pytest.importorskip("tensorflow")
 v1: Any = tf.compat.v1
 
+from .eager import eagerly  # noqa: E402, F401
+
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
