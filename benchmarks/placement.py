@@ -53,7 +53,7 @@ def compare(name: str, graph: Graph) -> None:
 
 
 def main() -> None:
-    print("| graph | nodes | devices | greedy | HEFT | ETF | pipeline | search | lower bound |")
+    print("| graph | nodes | devices | greedy | HEFT | ETF | pipeline | single | search | lower bound |")
     print("|---" * 9 + "|")
     for name, build in MODELS.items():
         compare(name, build())

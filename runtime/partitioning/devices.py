@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
 _EFFORT = 50_000
+# A simulation is not so exact that a session would be cut for less.
+_LEAST_GAIN = 1.1
 _MANY = 2000
 
 
@@ -75,7 +77,7 @@ class Devices:
         self.limits = _limits(self.graph, machine)
         for gpu in self.gpus.values():
             gpu.claim()
-        self._threads = _limit_threads(threads or max(1, _cores() // len(machine.devices)))
+        self._threads = _limit_threads(threads, len(machine.devices))
 
     def close(self) -> None:
         """Gives BLAS its threads back, and GPUs the memory."""
@@ -108,7 +110,7 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     from ..placement.search import Budget
 
     algorithm = BEST if len(graph.nodes) <= _MANY else QUICK
-    return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT)).graph
+    return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
@@ -137,11 +139,15 @@ def _check_present(machine: Machine) -> None:
             )
 
 
-def _limit_threads(count: int) -> Any:
-    """Has every matrix product use so many threads. BLAS has one number for the whole process."""
-    from threadpoolctl import threadpool_limits
+def _limit_threads(asked: int | None, devices: int) -> Any:
+    """Has every matrix product use as many threads as asked for; else its device's share of the cores, but no more
+    than it would have used. BLAS has one number for the whole process."""
+    from threadpoolctl import threadpool_info, threadpool_limits
 
-    return threadpool_limits(count, user_api="blas")
+    if asked is None:
+        used = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        asked = max(1, min([*used, _cores() // devices]))
+    return threadpool_limits(asked, user_api="blas")
 
 
 def _cores() -> int:

@@ -131,7 +131,7 @@ def entries(text: bytes, name: str) -> list[Entry]:
 def _entries(document: Any) -> list[Entry]:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise invalid(f"this manifest is not one of parts: it has no format {_FORMAT!r}")
-    if document.get("version") != VERSION:
+    if document.get("version") != VERSION or isinstance(document["version"], bool):
         raise invalid(f"this manifest is of version {document.get('version')!r}, and not of {VERSION}")
     listed = document.get("parts")
     if not isinstance(listed, list) or not listed:

@@ -34,19 +34,20 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .problem import Assignment, Problem
 
+SINGLE = "single"
 # What places on its own, in the order in which ties are decided; ``search`` starts from what these find.
 PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
     "greedy": greedy,
     "heft": heft,
     "etf": etf,
     "pipeline": pipeline,
-    "single": single,
+    SINGLE: single,
 }
 SEARCH = "search"
 BEST = "best"
 # The better of two that take no time to speak of, for graphs of thousands of nodes.
 QUICK = "quick"
-_QUICK = ("heft", "single")
+_QUICK = ("heft", SINGLE)
 ALGORITHMS = (*PLACERS, SEARCH, QUICK, BEST)
 
 
@@ -102,6 +103,7 @@ def place(
     step: Sequence[str] = (),
     budget: Budget | None = None,
     soft: bool = False,
+    least_gain: float = 1.0,
 ) -> Placement:
     """Gives every node a device.
 
@@ -115,6 +117,7 @@ def place(
         budget: how long to search. If None, or a fixed amount of work rather than of time, the same graph is
             always placed alike, in whatever order its nodes are in the file.
         soft: whether requests that cannot be met are passed over.
+        least_gain: how many times as fast as on one device a step must be for several to be taken.
 
     Raises:
         TfgError: INVALID_ARGUMENT for an unknown algorithm, a faulty graph or requests that cannot be met;
@@ -127,10 +130,18 @@ def place(
     needed = prune(graph, Signature((), (), tuple(step))).graph.index.keys() if step else None
     formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs, needed)
     trials = _trials(formulation.problem, algorithm, budget or Budget())
-    best = min(trials, key=lambda trial: score(formulation.problem, trial.schedule))
+    best = _best(formulation.problem, trials, least_gain)
     _check_memory(formulation, machine, best)
     placed = _placed(graph, machine, formulation, best)
     return Placement(placed, machine, constraints, formulation, trials, best)
+
+
+def _best(problem: Problem, trials: Sequence[Trial], least_gain: float) -> Trial:
+    best = min(trials, key=lambda trial: score(problem, trial.schedule))
+    alone = next((trial for trial in trials if trial.algorithm == SINGLE), best)
+    gain = alone.schedule.makespan / best.schedule.makespan if best.schedule.makespan else 1.0
+    is_alternative = excess(problem, alone.schedule) <= excess(problem, best.schedule)
+    return alone if is_alternative and gain < least_gain else best
 
 
 def _trials(problem: Problem, algorithm: str, budget: Budget) -> list[Trial]:
