@@ -92,21 +92,36 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+class _Progress:
+    """``is_shown`` is whether the cursor stands behind a progress line, which other text must not be put after."""
+
+    is_shown = False
+
+
 def note(text: str) -> None:
-    """Something to read for the person at the terminal."""
+    """Something to read for the person at the terminal, in the place of the progress line, which comes again."""
+    if _Progress.is_shown:
+        sys.stderr.write(_BEGIN)
+        _Progress.is_shown = False
     click.echo(text, err=True)
+
+
+# To the beginning of the line, and the rest of it away.
+_BEGIN = "\r\x1b[K"
 
 
 def rewrite(text: str) -> None:
     """Replaces the progress line."""
-    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.write(f"{_BEGIN}{text}")
     sys.stderr.flush()
+    _Progress.is_shown = True
 
 
-def end_line(shown: bool) -> None:
-    """Ends the progress line, so that what follows has a line of its own."""
-    if shown:
+def end_line() -> None:
+    """Ends the progress line, if there is one, so that what follows has a line of its own."""
+    if _Progress.is_shown:
         sys.stderr.write("\n")
+        _Progress.is_shown = False
 
 
 def on_terminal() -> bool:

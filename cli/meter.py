@@ -22,14 +22,18 @@ class Meter:
         self._names = work.fetches
         self._began = self._shown = time.monotonic()
         self._done = 0
+        self._last: Result | None = None
 
     def update(self, result: Result) -> None:
         """A step has ended."""
         self._done += 1
+        self._last = result
         now = time.monotonic()
-        if now - self._shown < _OFTEN and self._done != self._total:
-            return
-        self._shown = now
+        if now - self._shown >= _OFTEN or self._done == self._total:
+            self._shown = now
+            self._show(result, now)
+
+    def _show(self, result: Result, now: float) -> None:
         of = f"/{self._total}" if self._total else ""
         scalars = [
             f"{name} {float(value):.5g}"
@@ -41,5 +45,7 @@ class Meter:
         console.rewrite("  ".join([step, *scalars, f"{rate:.0f} steps/s"]))
 
     def close(self) -> None:
-        """Ends the line."""
-        console.end_line(bool(self._done))
+        """Shows where the run ended, and ends the line."""
+        if self._last is not None:
+            self._show(self._last, time.monotonic())
+        console.end_line()
