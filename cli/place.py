@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ..graphfmt.graph import Graph
     from ..runtime.placement.explain import Explanation
     from ..runtime.placement.place import Placement, Trial
 
@@ -62,25 +63,7 @@ _EVERY_NODE = "*"
 )
 @drawing_options
 @common
-def command(
-    graph: str,
-    devices: str,
-    output: str | None,
-    algorithm: str,
-    costs: str | None,
-    budget: str | None,
-    batch: int,
-    fetches: tuple[str, ...],
-    targets: tuple[str, ...],
-    pins: tuple[str, ...],
-    soft: bool,
-    explain: str | None,
-    svg: Path | None,
-    html: Path | None,
-    trace: Path | None,
-    as_json: bool,
-    verbose: int,
-) -> None:
+def command(graph: str, **options: Any) -> None:
     """Give every node of GRAPH a device, so that a step is done soon in simulation and the devices' memory holds.
 
     \b
@@ -92,6 +75,45 @@ def command(
     Devices that nodes have already are requests. With --fetch and --target, the step that these ask for is the one
     that is to be fast; otherwise all nodes count as one step.
     """
+    given = _Options(**options)
+    if given.output == "-" and given.as_json:
+        raise UsageError("-o - and --json both ask for standard output")
+    drawings = Drawings(given.svg, given.html, given.trace)
+    drawings.check(given.output)
+    placement = _placement(pinned(load(graph), given.pins), given)
+    explained = _explained(placement, given.explain)
+    if given.output is not None:
+        save(placement.graph, given.output)
+    drawings.write(placement, graph)
+    if given.as_json:
+        print_json({"file": given.output, **_fields(placement), **explained})
+        return
+    for text in placement.constraints.notes:
+        note(f"note: {plain(text)}")
+    report = _Report(placement, err=given.output == "-")
+    report.print(given.output, table=given.algorithm == "all", explained=explained)
+
+
+class _Options(NamedTuple):
+    devices: str
+    output: str | None
+    algorithm: str
+    costs: str | None
+    budget: str | None
+    batch: int
+    fetches: tuple[str, ...]
+    targets: tuple[str, ...]
+    pins: tuple[str, ...]
+    soft: bool
+    explain: str | None
+    svg: Path | None
+    html: Path | None
+    trace: Path | None
+    as_json: bool
+    verbose: int
+
+
+def _placement(graph: Graph, given: _Options) -> Placement:
     from ..runtime.checkpointing.intervals import parse_duration
     from ..runtime.placement.machine import parse_devices
     from ..runtime.placement.measured import read_measurements
@@ -99,31 +121,18 @@ def command(
     from ..runtime.placement.place import place
     from ..runtime.placement.search import Budget
 
-    if output == "-" and as_json:
-        raise UsageError("-o - and --json both ask for standard output")
-    drawings = Drawings(svg, html, trace)
-    drawings.check(output)
-    machine, measured = parse_devices(devices), read_measurements(costs) if costs else None
-    placement = place(
-        pinned(load(graph), pins),
+    machine = parse_devices(given.devices)
+    measured = read_measurements(given.costs) if given.costs else None
+    return place(
+        graph,
         handing_over(machine, measured.hand_over) if measured else machine,
-        "best" if algorithm == "all" else algorithm,
+        "best" if given.algorithm == "all" else given.algorithm,
         costs=measured.costs if measured else None,
-        batch=batch,
-        step=(*fetches, *targets),
-        budget=Budget(parse_duration(budget) if budget else None),
-        soft=soft,
+        batch=given.batch,
+        step=(*given.fetches, *given.targets),
+        budget=Budget(parse_duration(given.budget) if given.budget else None),
+        soft=given.soft,
     )
-    explained = _explained(placement, explain)
-    if output is not None:
-        save(placement.graph, output)
-    drawings.write(placement, graph)
-    if as_json:
-        print_json({"file": output, **_fields(placement), **explained})
-        return
-    for text in placement.constraints.notes:
-        note(f"note: {plain(text)}")
-    _Report(placement, err=output == "-").print(output, table=algorithm == "all", explained=explained)
 
 
 def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
