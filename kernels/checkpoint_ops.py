@@ -56,6 +56,14 @@ def _names(value: Any, what: str, count: int) -> list[str]:
 # Writing.
 
 
+def _save(path: str, names: Any, specs: Any, values: Sequence[Any], types: Sequence[DType]) -> list[Any]:
+    """What all kinds of Save do; without ``specs`` every tensor is a whole."""
+    known = _names(names, "tensor_names", len(values))
+    parts = [""] * len(values) if specs is None else _names(specs, "shape_and_slices", len(values))
+    _write(path, _tensors(known, parts, values, types))
+    return []
+
+
 def _write(path: str, tensors: Sequence[Tensor]) -> None:
     from ..graphfmt.checkpoints.open import write_checkpoint
 
@@ -105,10 +113,7 @@ save = op(
 
 @save.kernel
 def _(xp: Any, filename: Any, tensor_names: Any, data: Any, *, input_types: Sequence[DType]) -> list[Any]:
-    path = _file_name(filename, "filename")
-    names = _names(tensor_names, "tensor_names", len(data))
-    _write(path, _tensors(names, [""] * len(names), data, input_types[2:]))
-    return []
+    return _save(_file_name(filename, "filename"), tensor_names, None, data, input_types[2:])
 
 
 save_slices = op(
@@ -129,11 +134,7 @@ def _(
     *,
     input_types: Sequence[DType],
 ) -> list[Any]:
-    path = _file_name(filename, "filename")
-    names = _names(tensor_names, "tensor_names", len(data))
-    specs = _names(shapes_and_slices, "shapes_and_slices", len(data))
-    _write(path, _tensors(names, specs, data, input_types[3:]))
-    return []
+    return _save(_file_name(filename, "filename"), tensor_names, shapes_and_slices, data, input_types[3:])
 
 
 save_v2 = op(
@@ -154,11 +155,7 @@ def _(
     *,
     input_types: Sequence[DType],
 ) -> list[Any]:
-    path = _file_name(prefix, "prefix")
-    names = _names(tensor_names, "tensor_names", len(tensors))
-    specs = _names(shape_and_slices, "shape_and_slices", len(tensors))
-    _write(path, _tensors(names, specs, tensors, input_types[3:]))
-    return []
+    return _save(_file_name(prefix, "prefix"), tensor_names, shape_and_slices, tensors, input_types[3:])
 
 
 # Reading.

@@ -131,8 +131,18 @@ def human_bytes(count: int | None) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """``1.25 ms``: three digits and a unit."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
+    """``1.25 ms``, ``41 s``, ``24 h``: three digits and a unit."""
+    for unit, scale, least in _DURATIONS:
+        if seconds >= least:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds / 1e-9:.0f} ns" if seconds else "0 s"
+
+
+# Units with their seconds, and from how many seconds on each is used.
+_DURATIONS = (
+    ("h", 3600.0, 7200.0),
+    ("min", 60.0, 120.0),
+    ("s", 1.0, 1.0),
+    ("ms", 1e-3, 1e-3),
+    ("µs", 1e-6, 1e-6),
+)

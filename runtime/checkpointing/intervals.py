@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import invalid
+from ..summary import human_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,14 +140,6 @@ class Schedule:
         if self._said is None or not 0.5 < self.interval / self._said < 2:
             self._said = self.interval
             self.say(
-                f"a checkpoint costs {spoken(self.cost)} and a failure is expected every {spoken(self.mtbf)}: "
-                f"one is written every {spoken(self.interval)}"
+                f"a checkpoint costs {human_seconds(self.cost)} and a failure is expected every "
+                f"{human_seconds(self.mtbf)}: one is written every {human_seconds(self.interval)}"
             )
-
-
-def spoken(seconds: float) -> str:
-    """A duration as people say it: ``12 ms``, ``41 s``, ``24 h``."""
-    for limit, unit, name in ((1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min")):
-        if seconds < limit:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds / 3600:.3g} h"

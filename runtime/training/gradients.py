@@ -117,7 +117,7 @@ def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) ->
             stack, value = _stack(graph, node.data_inputs[0].node), node.data_inputs[1].node
             sources[stack].append(value)
             readers[value].append(stack)
-    return _reached(starts, readers) & _reached(ends, sources)
+    return reached(starts, readers) & reached(ends, sources)
 
 
 def _stack(graph: Graph, handle: str) -> str:
@@ -130,7 +130,8 @@ def _stack(graph: Graph, handle: str) -> str:
 _HANDS_ON = frozenset({"Enter", "RefEnter", "Switch", "RefSwitch", "Identity", "RefIdentity"})
 
 
-def _reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    """These names and all that the edges lead to from them."""
     found, ahead = set(starts), list(starts)
     while ahead:
         new = [name for name in edges.get(ahead.pop(), ()) if name not in found]

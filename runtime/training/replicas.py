@@ -18,6 +18,8 @@ from ...graphfmt.shapes import Shape
 from ...kernels import registry
 from ...kernels.builder import GraphBuilder
 from ...kernels.kinds import INPUTS, VARIABLES
+from .gradients import reached
+from .initialisers import behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +61,7 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
     y = GraphBuilder(graph).tensor(loss)
     if y.shape.rank not in (0, None):
         raise graph.error_at(invalid(f"the loss {loss!r} must be a scalar, but has shape {y.shape}"), y.node)
-    needed = _behind(graph, y.node)
+    needed = behind(graph, [y.node])
     batch = [node.name for node in graph.nodes if node.name in needed and _is_batch(node)]
     if not batch:
         raise graph.error_at(
@@ -185,22 +187,9 @@ def _is_batch(node: Node) -> bool:
     return bool(shape.dims) and shape[0] is None
 
 
-def _behind(graph: Graph, end: str) -> set[str]:
-    return _closure([end], {n.name: [endpoint(text).node for text in n.inputs] for n in graph.nodes})
-
-
 def _ahead(graph: Graph, starts: Sequence[str]) -> set[str]:
     readers: dict[str, list[str]] = {}
     for node in graph.nodes:
         for text in node.inputs:
             readers.setdefault(endpoint(text).node, []).append(node.name)
-    return _closure(starts, readers)
-
-
-def _closure(starts: Sequence[str], following: Mapping[str, Sequence[str]]) -> set[str]:
-    found, stack = set(starts), list(starts)
-    while stack:
-        new = [name for name in following.get(stack.pop(), ()) if name not in found]
-        found.update(new)
-        stack += new
-    return found
+    return reached(set(starts), readers)

@@ -17,8 +17,8 @@ from tfg.runtime.checkpointing.intervals import (
     best_interval,
     expected_mtbf,
     parse_every,
-    spoken,
 )
+from tfg.runtime.summary import human_seconds
 
 DAY = 86400.0
 
@@ -122,4 +122,4 @@ def test_auto_measures_what_the_steps_lose_and_says_what_it_chose() -> None:
     ("seconds", "text"), [(0.0123, "12.3 ms"), (41, "41 s"), (600, "10 min"), (DAY, "24 h")]
 )
 def test_durations_as_people_say_them(seconds: float, text: str) -> None:
-    assert spoken(seconds) == text
+    assert human_seconds(seconds) == text
