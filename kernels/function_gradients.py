@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..graphfmt.dtypes import DType
     from .builder import Backpropagation
-    from .library import Instance
+    from .instances import Instance
 
 
 # What an argument is called that has a value only if another branch was taken: it has nothing to make zeros of.

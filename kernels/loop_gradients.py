@@ -31,7 +31,7 @@ from .library import joined_shape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .library import Instance
+    from .instances import Instance
 
 
 def while_gradient(g: GraphBuilder, node: NodeView, dys: Sequence[Any]) -> list[Any]:

@@ -15,7 +15,8 @@ import numpy as np
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.graph import Graph, Node
 from ..kernels.facts import Fact
-from ..kernels.library import Instance, Library, key_of_facts, of_graph
+from ..kernels.instances import Instance
+from ..kernels.library import Library, key_of_facts, of_graph
 from . import plan
 from .failures import as_tfg_error
 from .prune import Signature
