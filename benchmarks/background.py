@@ -13,12 +13,12 @@ from pathlib import Path
 from threading import Thread
 
 import numpy as np
-from tfg.graphfmt.checkpoints import statefile
-from tfg.graphfmt.checkpoints.pieces import resting
-from tfg.kernels.builder import GraphBuilder
+from tfg.graphfmt.checkpoints.hdf5 import state_file
+from tfg.graphfmt.checkpoints.hdf5.chunks import resting
+from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.checkpointing.checkpoints import Pace
-from tfg.runtime.session import Session
-from tfg.runtime.training.optimizers import minimize
+from tfg.runtime.execution.session import Session
+from tfg.runtime.passes.optimizers.minimize import minimize
 
 from .__main__ import begin_anew
 
@@ -68,7 +68,7 @@ def main() -> None:
 
             def write() -> None:
                 with resting(pace.rest):  # noqa: B023
-                    statefile.write(Path(folder) / "c.h5", state)  # noqa: B023
+                    state_file.write(Path(folder) / "c.h5", state)  # noqa: B023
 
             writer = Thread(target=write)
             writer.start()

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.session import Session
+from tfg.kernels.builder.graph_builder import GraphBuilder
+from tfg.runtime.execution.session import Session
 
 from .timing import compare
 

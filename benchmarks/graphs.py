@@ -9,8 +9,8 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node, Versions
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import of_array
-from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.training.optimizers import minimize
+from tfg.kernels.builder.graph_builder import GraphBuilder
+from tfg.runtime.passes.optimizers.minimize import minimize
 
 
 def nothing() -> Graph:

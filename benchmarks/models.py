@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.training.optimizers import minimize
+from tfg.kernels.builder.graph_builder import GraphBuilder
+from tfg.runtime.passes.optimizers.minimize import minimize
 
 if TYPE_CHECKING:
     from tfg.graphfmt.graph import Graph
-    from tfg.kernels.builder import Tensor
+    from tfg.kernels.builder.graph_builder import Tensor
 
 UNITS, HEADS, INNER, WORDS = 768, 12, 3072, 30_522
 # Words per sentence that BERT has to guess.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tfg.runtime.placement.machine import Machine, parse_devices
-from tfg.runtime.placement.place import place
+from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
+from tfg.runtime.passes.placement.place import place
 
 from .models import bert, resnet50
 

@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tfg
 from tfg.graphfmt.graph import Graph
-from tfg.runtime.partitioning.shared_plan import SharedPlan
-from tfg.runtime.placement.machine import parse_devices
-from tfg.runtime.placement.pins import parse_pin, pin
-from tfg.runtime.placement.place import place
-from tfg.runtime.placement.prediction import predict
-from tfg.runtime.session import Session
-from tfg.runtime.trace import Trace
-from tfg.runtime.training.optimizers import minimize
-from tfg.runtime.training.replicas import replicate
+from tfg.runtime.execution.session import Session
+from tfg.runtime.execution.trace import Trace
+from tfg.runtime.multi_device.multi_device_plan import SharedPlan
+from tfg.runtime.passes.optimizers.minimize import minimize
+from tfg.runtime.passes.optimizers.replicas import replicate
+from tfg.runtime.passes.placement.constraints.pins import parse_pin, pin
+from tfg.runtime.passes.placement.costs.prediction import predict
+from tfg.runtime.passes.placement.machine.machine import parse_devices
+from tfg.runtime.passes.placement.place import place
 
 from .__main__ import begin_anew
 

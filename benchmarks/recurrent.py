@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.training.optimizers import minimize
+from tfg.kernels.builder.graph_builder import GraphBuilder
+from tfg.runtime.passes.optimizers.minimize import minimize
 
 if TYPE_CHECKING:
     from tfg.graphfmt.graph import Graph
-    from tfg.kernels.builder import Tensor
+    from tfg.kernels.builder.graph_builder import Tensor
 
 UNITS, STEPS, BATCH, WORDS = 512, 35, 20, 10_000
 

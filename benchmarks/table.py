@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfg.graphfmt.binary import graph_to_bytes
 from tfg.graphfmt.graph import Graph
-from tfg.graphfmt.textreader import read_graph
-from tfg.graphfmt.textwriter import write_graph
-from tfg.runtime.session import Session
+from tfg.graphfmt.proto.binary import graph_to_bytes
+from tfg.graphfmt.text.reader import read_graph
+from tfg.graphfmt.text.writer import write_graph
+from tfg.runtime.execution.session import Session
 
 from . import graphs, recurrent
 from .timing import Pair, compare
@@ -66,7 +66,7 @@ def their_step(
 
 def reading() -> Iterator[Row]:
     from google.protobuf import text_format
-    from tfg.graphfmt.schema import graph_pb2
+    from tfg.graphfmt.proto import graph_pb2
 
     text = write_graph(graphs.wide_text(5000))
     ours = lambda: read_graph(text, "bench")  # noqa: E731

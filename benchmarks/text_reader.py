@@ -8,8 +8,8 @@ from collections.abc import Callable
 from random import Random
 
 from google.protobuf import text_format
-from tfg.graphfmt.schema import graph_pb2
-from tfg.graphfmt.textreader import read_graph
+from tfg.graphfmt.proto import graph_pb2
+from tfg.graphfmt.text.reader import read_graph
 
 OPS = ("MatMul", "Add", "Relu", "Conv2D", "Reshape", "Mul", "Sub", "Tanh", "Softmax", "BiasAdd")
 

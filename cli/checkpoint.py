@@ -9,10 +9,10 @@ from click.shell_completion import CompletionItem
 
 from ..graphfmt.load import load
 from . import checkpoint_files
-from .console import UsageError, note
-from .options import common, feed_options, once
-from .places import check_apart, check_place
-from .restored import tell
+from .common.checkpoint_summary import tell
+from .common.console import UsageError, note
+from .common.options import common, feed_options, once
+from .common.output_paths import check_apart, check_place
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -149,8 +149,8 @@ def _check(given: _Options) -> None:
 def _initial(graph: Graph, given: _Options) -> Checkpoint:
     """What nodes leave behind that run from nothing."""
     from ..runtime.checkpointing.checkpoint_files import of_state
-    from ..runtime.session import Session
-    from . import values
+    from ..runtime.execution.session import Session
+    from .common import values
 
     session = Session(graph, log=note)
     feeds = values.parse_feeds(given.feeds, given.archives)
@@ -161,7 +161,7 @@ def _initial(graph: Graph, given: _Options) -> Checkpoint:
 
 
 def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
-    from ..graphfmt.checkpoints.statefile import State
+    from ..graphfmt.checkpoints.hdf5.state_file import State
     from ..runtime.checkpointing.restoring import match
     from ..runtime.checkpointing.saving import write
     from ..runtime.checkpointing.variables import variables_of

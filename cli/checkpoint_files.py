@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from ..graphfmt.arrays import jsonable
 from ..graphfmt.errors import TfgError
 from ..graphfmt.names import counted, nothing_called
 from ..graphfmt.shapes import Shape
-from ..runtime.arrays import jsonable
 from ..runtime.checkpointing import checkpoint_files
 from ..runtime.summary import human_bytes
-from .columns import print_rows
-from .console import UsageError, error_fields, note, plain, print_error, print_json
-from .options import common
+from .common.columns import print_rows
+from .common.console import UsageError, error_fields, note, plain, print_error, print_json
+from .common.options import common
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from .options import common
+from .common.options import common
 
 _HOW = {
     "bash": 'eval "$(tfg completion bash)"   # in ~/.bashrc',
@@ -25,7 +25,7 @@ def command(shell: str, as_json: bool, verbose: int) -> None:
     eval "$(tfg completion zsh)"                  # in ~/.zshrc
     tfg completion fish > ~/.config/fish/completions/tfg.fish
     """
-    from .console import print_json
+    from .common.console import print_json
     from .main import tfg
 
     kind = get_completion_class(shell)

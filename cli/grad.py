@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..graphfmt.load import load, save
-from .console import UsageError, note, plain, print_json
-from .options import common, graph_argument, output_option, pin_option, pinned
+from .common.console import UsageError, note, plain, print_json
+from .common.options import common, graph_argument, output_option, pin_option, pinned
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -79,10 +79,10 @@ def command(
 
 def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str | None) -> Graph:
     if optimizer is None:
-        from ..runtime.training.gradients import differentiate
+        from ..runtime.passes.gradients.backpropagation import differentiate
 
         return differentiate(graph, loss, wrt)
-    from ..runtime.training.optimizers import minimize
+    from ..runtime.passes.optimizers.minimize import minimize
 
     return minimize(graph, loss, optimizer, wrt or None)
 
@@ -90,9 +90,9 @@ def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: st
 def _replicated(
     graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str, spec: str, asynchronous: bool
 ) -> Graph:
-    from ..runtime.placement.machine import parse_devices
-    from ..runtime.training.optimizers import minimize, minimize_each
-    from ..runtime.training.replicas import replicate
+    from ..runtime.passes.optimizers.minimize import minimize, minimize_each
+    from ..runtime.passes.optimizers.replicas import replicate
+    from ..runtime.passes.placement.machine.machine import parse_devices
 
     devices = [device.name for device in parse_devices(spec).devices]
     made = replicate(graph, loss, devices, split=not asynchronous)

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from ..graphfmt.errors import Status, TfgError
-from . import console
+from .common import console
 
 # One file per command; a command is imported when it is called.
 COMMANDS = {

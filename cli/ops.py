@@ -10,12 +10,12 @@ import click
 
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
-from ..kernels import gpu, registry
-from .console import print_json
-from .options import common
+from ..kernels.core import device_support, registry
+from .common.console import print_json
+from .common.options import common
 
 if TYPE_CHECKING:
-    from ..kernels.registry import Op
+    from ..kernels.core.registry import Op
 
 
 @click.command("ops")
@@ -57,7 +57,7 @@ def devices(op: Op) -> list[str]:
     """The device types that have a kernel for it."""
     if op.kernel_function is None and op.bind_function is None:
         return []
-    return ["CPU", "GPU"] if gpu.supports(op) else ["CPU"]
+    return ["CPU", "GPU"] if device_support.supports(op) else ["CPU"]
 
 
 def gradient(op: Op) -> str:

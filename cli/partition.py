@@ -10,21 +10,21 @@ import click
 from ..graphfmt.files import STANDARD
 from ..graphfmt.load import load
 from ..graphfmt.names import counted
-from ..runtime.partitioning.folder import read_parts, write_parts
-from ..runtime.partitioning.partition import partition
-from ..runtime.partitioning.parts import transfers
-from ..runtime.partitioning.recv_schedule import schedule_receives
-from ..runtime.partitioning.wire import WIRES
-from . import values
-from .console import UsageError, note, plain, print_json
-from .options import common, feed_options, graph_argument, init_option, work_options
+from ..runtime.passes.partitioning.folder import read_parts, write_parts
+from ..runtime.passes.partitioning.partition import partition
+from ..runtime.passes.partitioning.parts import transfers
+from ..runtime.passes.partitioning.recv_schedule import schedule_receives
+from ..runtime.passes.partitioning.transfer_compression import WIRES
+from .common import values
+from .common.console import UsageError, note, plain, print_json
+from .common.options import common, feed_options, graph_argument, init_option, work_options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ..graphfmt.graph import Graph
-    from ..runtime.partitioning.parts import Parts
-    from ..runtime.partitioning.proof import Asked, Proof
+    from ..runtime.multi_device.proof import Asked, Proof
+    from ..runtime.passes.partitioning.parts import Parts
 
 
 @click.command("partition")
@@ -101,7 +101,7 @@ class _Partition:
 
     def _prove(self, graph: Graph) -> Proof:
         """Runs the parts as they are in their files beside the whole."""
-        from ..runtime.partitioning.proof import Asked, Proof, everything, initialisers
+        from ..runtime.multi_device.proof import Asked, Proof, everything, initialisers
 
         options = self.options
         proof = Proof(graph, read_parts(options.output))
@@ -132,8 +132,8 @@ class _Partition:
 def _placed(graph: Graph, devices: str | None) -> Graph:
     if devices is None:
         return graph
-    from ..runtime.placement.machine import parse_devices
-    from ..runtime.placement.place import place
+    from ..runtime.passes.placement.machine.machine import parse_devices
+    from ..runtime.passes.placement.place import place
 
     return place(graph, parse_devices(devices)).graph
 

@@ -10,18 +10,26 @@ from ..graphfmt.graph import endpoint
 from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
 from ..runtime.summary import human_bytes, human_seconds
-from .columns import print_rows
-from .console import UsageError, note, plain, print_json
-from .drawings import Drawings, drawing_options
-from .options import common, devices_option, graph_argument, pin_option, pinned, soft_option, work_options
+from .common.columns import print_rows
+from .common.console import UsageError, note, plain, print_json
+from .common.drawings import Drawings, drawing_options
+from .common.options import (
+    common,
+    devices_option,
+    graph_argument,
+    pin_option,
+    pinned,
+    soft_option,
+    work_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ..graphfmt.graph import Graph
-    from ..runtime.placement.explain import Explanation
-    from ..runtime.placement.place import Placement, Trial
+    from ..runtime.passes.placement.explain import Explanation
+    from ..runtime.passes.placement.place import Placement, Trial
 
 # ``all`` is ``best`` with the table of what each algorithm found.
 _ALGORITHMS = ("best", "greedy", "heft", "etf", "pipeline", "single", "search", "quick", "all")
@@ -115,11 +123,11 @@ class _Options(NamedTuple):
 
 def _placement(graph: Graph, given: _Options) -> Placement:
     from ..runtime.checkpointing.intervals import parse_duration
-    from ..runtime.placement.machine import parse_devices
-    from ..runtime.placement.measured import read_measurements
-    from ..runtime.placement.observed import handing_over
-    from ..runtime.placement.place import place
-    from ..runtime.placement.search import Budget
+    from ..runtime.passes.placement.algorithms.annealing import Budget
+    from ..runtime.passes.placement.costs.measured_costs import read_measurements
+    from ..runtime.passes.placement.costs.observed_steps import handing_over
+    from ..runtime.passes.placement.machine.machine import parse_devices
+    from ..runtime.passes.placement.place import place
 
     machine = parse_devices(given.devices)
     measured = read_measurements(given.costs) if given.costs else None
@@ -139,7 +147,7 @@ def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
     """What ``--explain`` asks for, as ``--json`` shows it."""
     if asked is None:
         return {}
-    from ..runtime.placement.explain import explain, times
+    from ..runtime.passes.placement.explain import explain, times
 
     if asked != _EVERY_NODE:
         return {"explanation": _explanation_fields(explain(placement, endpoint(asked).node))}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..graphfmt.load import is_saved_model, load, save
-from .console import UsageError, note
-from .options import common, graph_argument, once
-from .places import check_apart, check_place
-from .restored import tell
+from .common.checkpoint_summary import tell
+from .common.console import UsageError, note
+from .common.options import common, graph_argument, once
+from .common.output_paths import check_apart, check_place
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ..graphfmt.checkpoints.statefile import State
+    from ..graphfmt.checkpoints.hdf5.state_file import State
     from ..graphfmt.graph import Graph
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
     from ..runtime.checkpointing.restoring import Match
@@ -130,7 +130,7 @@ def _source(given: _Options) -> _Source:
 
     if given.ckpt is not None:
         return _Source(opened(given.ckpt), not given.allow_missing)
-    from ..runtime.saved_models import open_model, restored_state
+    from ..runtime.saved_models.initialization import open_model, restored_state
 
     model = open_model(given.graph)
     assert model is not None
@@ -176,37 +176,37 @@ def _check(given: _Options) -> None:
 
 
 def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
-    from ..graphfmt.checkpoints import statefile
-    from ..graphfmt.checkpoints.statefile import State
+    from ..graphfmt.checkpoints.hdf5 import state_file
+    from ..graphfmt.checkpoints.hdf5.state_file import State
     from ..runtime.checkpointing.saving import values
 
     path = Path(given.target)
-    statefile.check_replaceable(path)
+    state_file.check_replaceable(path)
     base = _base(graph, path, given)
     notes = dict(base.notes if given.only else checkpoint.rest.notes)
     if checkpoint.step is not None and not given.only:
         notes.setdefault("step", checkpoint.step)
     rest = {} if given.only else checkpoint.rest.resources
-    statefile.write(path, State({**rest, **base.resources, **values(found, checkpoint.reader)}, notes))
+    state_file.write(path, State({**rest, **base.resources, **values(found, checkpoint.reader)}, notes))
 
 
 def _base(graph: Graph, path: Path, given: _Options) -> State:
     """The state that what is restored goes into."""
-    from ..graphfmt.checkpoints import statefile
+    from ..graphfmt.checkpoints.hdf5 import state_file
 
     if given.init:
-        from ..runtime.session import Session
+        from ..runtime.execution.session import Session
 
         session = Session(graph, log=note)
         session.run(targets=given.init)
         return session.snapshot()
     if (given.only or given.allow_missing) and path.exists():
-        return statefile.read(path)
-    return statefile.State()
+        return state_file.read(path)
+    return state_file.State()
 
 
 def _into_graph(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
-    from ..runtime.freezing.freeze import freeze
+    from ..runtime.passes.freezing.freeze import freeze
 
     keep = _keep(graph, given)
     values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in found.taken.items()}
@@ -217,8 +217,8 @@ def _keep(graph: Graph, given: _Options) -> list[str]:
     """What the frozen graph is for, by the graph's names."""
     if given.signature is None:
         return list(given.fetches)
-    from ..runtime import signatures
-    from ..runtime.saved_models import open_model
+    from ..runtime.saved_models import signatures
+    from ..runtime.saved_models.initialization import open_model
 
     model = open_model(given.graph)
     if model is None:

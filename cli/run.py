@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
+from ..graphfmt import arrays
 from ..graphfmt.files import write_file
 from ..graphfmt.load import is_saved_model
-from ..runtime import arrays, batches, runner
-from ..runtime.runner import Progress, Result, Work
-from . import console, values
-from .beginning import Beginning, begin
-from .called import signature_option
-from .interruption import Interruption
-from .meter import Meter
-from .options import (
+from ..runtime.execution import batches, runner
+from ..runtime.execution.runner import Progress, Result, Work
+from .common import console, values
+from .common.interruption import Interruption
+from .common.options import (
     checkpoint_options,
     common,
     feed_options,
@@ -29,18 +27,21 @@ from .options import (
     state_option,
     work_options,
 )
-from .places import check_place
-from .report import print_step, print_steps_json
-from .sessions import holds_parts, open_session, session_options
+from .common.output_paths import check_place
+from .common.progress import Meter
+from .common.report import print_step, print_steps_json
+from .running.resume import Beginning, begin
+from .running.sessions import holds_parts, open_session, session_options
+from .running.signature_option import signature_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from ..runtime.saved_models import Model
-    from ..runtime.session import Observer, Session
-    from ..runtime.trace import Trace
-    from .keeping import Keeper
+    from ..runtime.execution.session import Observer, Session
+    from ..runtime.execution.trace import Trace
+    from ..runtime.saved_models.initialization import Model
+    from .running.checkpoint_loop import Keeper
 
 
 @click.command("run")
@@ -116,7 +117,7 @@ def command(graph: str, **options: Any) -> None:
     """
     given = _Options(**options)
     if given.max_restarts is not None:
-        from . import supervision
+        from .running import supervision
 
         if supervision.attempt() is None:
             supervision.supervise(graph, given.feeds, given.checkpoint, given.max_restarts)
@@ -221,7 +222,7 @@ class _Run:
             return None
         if holds_parts(self.path):
             return None
-        from ..runtime.saved_models import open_model
+        from ..runtime.saved_models.initialization import open_model
 
         return open_model(self.path)
 
@@ -231,7 +232,7 @@ class _Run:
         self.labels = options.fetches
         if options.signature is None:
             return given
-        from .called import by_signature
+        from .running.signature_option import by_signature
 
         called = by_signature(options.signature, self.path, model, options.fetches, given, options.targets)
         self.labels = called.labels
@@ -244,7 +245,7 @@ class _Run:
         # Few runs write checkpoints; the others start without the machinery.
         if not any((self.options.checkpoint, self.options.every, self.options.keep, self.options.mtbf)):
             return None
-        from .keeping import keeper_of
+        from .running.checkpoint_loop import keeper_of
 
         return keeper_of(self.options)
 
@@ -253,7 +254,7 @@ class _Run:
     ) -> AbstractContextManager[Callable[[Progress], None]]:
         if keeper is None:
             return nullcontext(lambda progress: None)
-        from .keeping import kept
+        from .running.checkpoint_loop import kept
 
         return kept(keeper, session, start)
 
@@ -261,9 +262,9 @@ class _Run:
         """Refuses a state that could be read, but not written after all the steps."""
         state = self.options.state
         if state is not None and self._changes_state(session):
-            from ..graphfmt.checkpoints import statefile
+            from ..graphfmt.checkpoints.hdf5 import state_file
 
-            statefile.check_replaceable(state)
+            state_file.check_replaceable(state)
 
     def _changes_state(self, session: Session) -> bool:
         options = self.options
@@ -317,7 +318,7 @@ class _Run:
 
         if self.options.workers == 1:
             return runner.run(session, work, start, stop=stop, observer=observer)
-        from ..runtime.workers import run_beside
+        from ..runtime.execution.workers import run_beside
 
         works = [
             work._replace(
@@ -345,18 +346,18 @@ class _Run:
         if self.options.trace is not None:
             document = trace.chrome()
             if session.machine is not None and self.options.workers == 1:
-                from .predicted import simulated_beside
+                from .running.simulated_trace import simulated_beside
 
                 document["traceEvents"] += simulated_beside(trace, session, work, self.fed)
             write_file(self.options.trace, json.dumps(document).encode())
         if self.options.profile:
-            from .report import print_profile
+            from .common.report import print_profile
 
             print_profile(trace.costs())
 
 
 def _trace() -> Trace:
-    from ..runtime.trace import Trace
+    from ..runtime.execution.trace import Trace
 
     return Trace()
 

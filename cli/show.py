@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..graphfmt.checkpoints.recognising import is_checkpoint
+from ..graphfmt.checkpoints.format_detection import is_checkpoint
 from ..graphfmt.load import is_saved_model, load
 from ..graphfmt.names import counted
 from ..runtime.summary import Entry, Summary, human_bytes, summarize
-from .console import UsageError, plain, print_json
-from .options import common
+from .common.console import UsageError, plain, print_json
+from .common.options import common
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graphfmt.graph import Graph
-    from ..runtime.signatures import Call
+    from ..runtime.saved_models.signatures import Call
 
 
 @click.command("show")
@@ -47,7 +47,7 @@ def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[Call]]:
             raise UsageError(f"{plain(path)} is only a graph, which has no signatures")
         return load(path), ()
     from ..graphfmt.load import load_metagraph
-    from .signature_lines import chosen
+    from .common.signature_lines import chosen
 
     meta = load_metagraph(path)
     return meta.graph, chosen(meta, signature)
@@ -73,7 +73,7 @@ def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) ->
 def _signature_fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
     if not calls:
         return {}
-    from .signature_lines import fields
+    from .common.signature_lines import fields
 
     return fields(path, calls)
 
@@ -100,7 +100,7 @@ def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> 
     _section("functions", [(name,) for name in summary.functions])
     _section("operations", [(op, str(count)) for op, count in summary.ops.items()])
     if calls:
-        from .signature_lines import print_signatures
+        from .common.signature_lines import print_signatures
 
         print_signatures(path, calls)
         return

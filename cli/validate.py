@@ -10,14 +10,14 @@ from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph
 from ..graphfmt.load import load
 from ..graphfmt.names import counted
-from ..runtime import validation
-from .console import error_fields, note, plain, print_error, print_json
-from .options import common
+from ..runtime.passes import validation
+from .common.console import error_fields, note, plain, print_error, print_json
+from .common.options import common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..kernels.facts import Fact
+    from ..kernels.core.facts import Fact
 
 
 @click.command("validate")

@@ -13,7 +13,7 @@ from .errors import Location, TfgError, invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .source import Source
+    from .text.source import Source
 
 
 # What graphs written here claim as their producer; TensorFlow has accepted it since 2.0.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Location, Status, TfgError, invalid
 from .files import STANDARD, read_file, write_file
-from .source import Source
+from .text.source import Source
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -41,13 +41,13 @@ def load(path: str | Path) -> Graph:
         return load_metagraph(path).graph
     data, name = read_file(path)
     if not _is_text(path, data):
-        from .binary import graph_from_bytes
+        from .proto.binary import graph_from_bytes
 
         return graph_from_bytes(data, name)
     text = decode(data, name)
     kind = _kind_of_text(text)
     if kind is None:
-        from .textreader import read_graph
+        from .text.reader import read_graph
 
         try:
             return read_graph(text, name)
@@ -90,11 +90,11 @@ def save(graph: Graph, path: str | Path) -> None:
     Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION, with the file as before.
     """
     if Path(path).suffix == ".pb":
-        from .binary import graph_to_bytes
+        from .proto.binary import graph_to_bytes
 
         write_file(path, graph_to_bytes(graph))
     else:
-        from .textwriter import write_graph
+        from .text.writer import write_graph
 
         write_file(path, write_graph(graph).encode())
 

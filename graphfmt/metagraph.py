@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import dtypes, frombinary
-from .binary import decoded
+from . import dtypes
 from .errors import Location, TfgError
 from .graph import Graph
-from .rest import fill
-from .schema import meta_graph_pb2
+from .proto import from_proto, meta_graph_pb2
+from .proto.binary import decoded
+from .proto.unknown_fields import fill
 from .shapes import UNKNOWN, Shape
-from .textreader import parse_text
-from .textschema import Tree, message
+from .text.reader import parse_text
+from .text.schema import Tree, message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def _of_tree(tree: Tree, source: Any, name: str) -> MetaGraph:
 def _of_message(meta: meta_graph_pb2.MetaGraphDef, graph: Graph | None, name: str) -> MetaGraph:
     try:
         return MetaGraph(
-            frombinary.graph_of(meta.graph_def) if graph is None else graph,
+            from_proto.graph_of(meta.graph_def) if graph is None else graph,
             tuple(meta.meta_info_def.tags),
             {key: _signature(value) for key, value in meta.signature_def.items()},
             _saver(meta.saver_def) if meta.HasField("saver_def") else None,
@@ -130,7 +130,7 @@ def _tensor_info(message: meta_graph_pb2.TensorInfo) -> TensorInfo:
         parts = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
     elif message.HasField("composite_tensor"):
         parts = tuple(component.name for component in message.composite_tensor.components)
-    shape = frombinary.shape_of(message.tensor_shape) if message.HasField("tensor_shape") else UNKNOWN
+    shape = from_proto.shape_of(message.tensor_shape) if message.HasField("tensor_shape") else UNKNOWN
     number = int(message.dtype)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     return TensorInfo(message.name, dtypes.of_number(number), shape, parts)
 

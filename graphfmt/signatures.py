@@ -22,7 +22,7 @@ from .dtypes import DType
 from .errors import TfgError, invalid
 from .names import did_you_mean
 from .shapes import UNKNOWN, Shape
-from .texttokens import to_float32
+from .text.tokens import to_float32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,13 +11,13 @@ from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
-from ..kernels.kinds import INPUTS, VARIABLES
-from . import validation
+from ..kernels.core.op_sets import INPUTS, VARIABLES
+from .passes import validation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..kernels.facts import Fact
+    from ..kernels.core.facts import Fact
 
 # Sinks that serve the machinery, not a reader: writing, initialising, grouping.
 _EFFECTS = (

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph, endpoint
-from tfg.kernels import binding, registry
-from tfg.kernels.inference import infer_graph, topological_order
-from tfg.kernels.library import Library, of_graph
-from tfg.kernels.resources import Variable
+from tfg.kernels.core import binding, registry
+from tfg.kernels.core.inference import infer_graph, topological_order
+from tfg.kernels.families.state.variables import Variable
+from tfg.kernels.functions.library import Library, of_graph
 
 
 class Context:
@@ -68,7 +68,7 @@ class Call:
         return self.library.instance(self.function).is_passed_on(position)
 
     def gradient(self, inputs: Any, outputs: Any) -> Call:
-        from tfg.runtime.training.function_gradients import symbolic_gradient
+        from tfg.runtime.passes.gradients.symbolic_gradient import symbolic_gradient
 
         return Call(self.library, symbolic_gradient(self.library, self.function), self.node)
 

@@ -69,4 +69,4 @@ def test_heavy_packages_are_imported_by_those_who_need_them() -> None:
 
 def test_one_module_imports_cupy() -> None:
     found = [path for path in MODULES if "cupy" in {module.split(".")[0] for module, _ in imports(path)}]
-    assert found == [ROOT / "runtime" / "gpu.py"]
+    assert found == [ROOT / "runtime" / "execution" / "gpu.py"]

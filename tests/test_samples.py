@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tfg
-from tfg.runtime.session import Session
+from tfg.runtime.execution.session import Session
 
 from .cli.command import run_tfg
 

@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from .graphfmt.errors import Location, Status, TfgError
     from .graphfmt.graph import Graph, Node
     from .graphfmt.load import load, save
-    from .kernels.builder import GraphBuilder, IndexedSlices, Tensor
-    from .runtime.training.gradients import add_gradients
-    from .runtime.training.optimizers import minimize
-    from .runtime.session import Session
+    from .kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
+    from .runtime.passes.gradients.backpropagation import add_gradients
+    from .runtime.passes.optimizers.minimize import minimize
+    from .runtime.execution.session import Session
 
 __version__ = "0.1.0"
 
 # Imported when first asked for: the command line needs few of them, and starts the sooner.
 _HOMES = {
     "Graph": "graphfmt.graph",
-    "GraphBuilder": "kernels.builder",
-    "IndexedSlices": "kernels.builder",
+    "GraphBuilder": "kernels.builder.graph_builder",
+    "IndexedSlices": "kernels.builder.graph_builder",
     "Location": "graphfmt.errors",
     "Node": "graphfmt.graph",
-    "Session": "runtime.session",
+    "Session": "runtime.execution.session",
     "Status": "graphfmt.errors",
-    "Tensor": "kernels.builder",
+    "Tensor": "kernels.builder.graph_builder",
     "TfgError": "graphfmt.errors",
-    "add_gradients": "runtime.training.gradients",
+    "add_gradients": "runtime.passes.gradients.backpropagation",
     "load": "graphfmt.load",
-    "minimize": "runtime.training.optimizers",
+    "minimize": "runtime.passes.optimizers.minimize",
     "save": "graphfmt.load",
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
 from ..files import read_file, refused
-from .datafile import lost
+from .data_file import lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,18 +47,18 @@ def write_checkpoint(path: str | Path, tensors: Iterable[Tensor]) -> None:
     """Writes tensors as an HDF5 state where the name ends in ``.h5``, as a bundle under that prefix otherwise.
     What stood there is whole until the new one is."""
     if str(path).endswith(HDF5_SUFFIX):
-        from .statefile import write_tensors
+        from .hdf5.state_file import write_tensors
 
         write_tensors(Path(path), tensors)
     else:
-        from .bundlewriter import write_bundle
+        from .bundle.writer import write_bundle
 
         write_bundle(str(path), tensors)
 
 
 def _open(name: str) -> Reader:
-    from .bundle import BundleReader
-    from .oldtable import OldTableReader
+    from .bundle.reader import BundleReader
+    from .table.v1_checkpoint import OldTableReader
 
     place = Path(name)
     if place.is_dir() and not _is_bundle(name):
@@ -71,7 +71,7 @@ def _open(name: str) -> Reader:
     if place.exists():
         if not _is_hdf5(place):
             return OldTableReader(name, [name])
-        from .statefile import open_state
+        from .hdf5.state_file import open_state
 
         return open_state(name)
     tables = _old_shards(place)
@@ -81,7 +81,7 @@ def _open(name: str) -> Reader:
 
 
 def _is_bundle(prefix: str) -> bool:
-    from .bundleindex import index_name
+    from .bundle.index import index_name
 
     return Path(index_name(prefix)).is_file()
 
@@ -113,7 +113,7 @@ def _latest(state: Path) -> str:
 
     Raises DATA_LOSS for a file that names none.
     """
-    from ..texttokens import read_string
+    from ..text.tokens import read_string
 
     text = read_file(state)[0].decode("utf-8", "surrogateescape")
     found = _LATEST.search(text)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...graphfmt import dtypes
-from ...graphfmt.checkpoints.bundle import BundleReader
-from ...graphfmt.checkpoints.objects import OBJECT_GRAPH
+from ...graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH
+from ...graphfmt.checkpoints.bundle.reader import BundleReader
+from ...graphfmt.checkpoints.hdf5.paths import VALUE, VARIABLE
+from ...graphfmt.checkpoints.hdf5.state_file import State
+from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 from ...graphfmt.checkpoints.open import open_checkpoint
-from ...graphfmt.checkpoints.paths import VALUE, VARIABLE
-from ...graphfmt.checkpoints.statefile import State
-from ...graphfmt.checkpoints.statereader import StateReader
 from ...graphfmt.errors import TfgError
 from .memory_reader import MemoryReader, others_of, variables_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from ...graphfmt.checkpoints.entries import Entry, Reader
-    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.graph import Graph
     from ...graphfmt.tensors import Array
 

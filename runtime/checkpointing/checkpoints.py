@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from ...graphfmt.checkpoints import statefile
-from ...graphfmt.checkpoints.pieces import resting
+from ...graphfmt.checkpoints.hdf5 import state_file
+from ...graphfmt.checkpoints.hdf5.chunks import resting
 from ...graphfmt.errors import Location, Status, TfgError
 from ...graphfmt.files import refused
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
-    from ...graphfmt.checkpoints.statefile import State
-    from ..session import Session
+    from ...graphfmt.checkpoints.hdf5.state_file import State
+    from ..execution.session import Session
     from .intervals import Schedule
 
 
@@ -50,10 +50,10 @@ class Series:
     def write(self, state: State, step: int) -> None:
         """Writes a checkpoint, and only then removes what is too many."""
         if self.keep is None:
-            statefile.write(self.path, state)
+            state_file.write(self.path, state)
             return
         numbered = self.numbered(step)
-        statefile.write(numbered, state)
+        state_file.write(numbered, state)
         _copy(numbered, self.path)
         for old in newest_first(self.kept())[self.keep :]:
             if _step_of(old) == _number(old):
@@ -96,7 +96,7 @@ def newest_first(paths: Iterable[Path]) -> list[Path]:
 
 def _step_of(path: Path) -> Any:
     """The step of which a file says that it was written; None for what is no sound state."""
-    with suppress(TfgError), statefile.open_state(path) as reader:
+    with suppress(TfgError), state_file.open_state(path) as reader:
         return reader.notes.get("step")
 
 
@@ -122,7 +122,7 @@ def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | 
             continue
         seen.add(inode)
         try:
-            notes = statefile.read(path).notes
+            notes = state_file.read(path).notes
         except TfgError as error:
             say(f"left out: {error.message}")
             continue

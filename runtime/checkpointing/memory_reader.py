@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ...graphfmt import dtypes
 from ...graphfmt.checkpoints.entries import Entry
-from ...graphfmt.checkpoints.paths import VALUE, VARIABLE
+from ...graphfmt.checkpoints.hdf5.paths import VALUE, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
     from ...graphfmt.checkpoints.entries import Slice
-    from ...graphfmt.checkpoints.statefile import State
+    from ...graphfmt.checkpoints.hdf5.state_file import State
     from ...graphfmt.tensors import Array
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.attributes import Function
 from ...graphfmt.errors import TfgError
 from ...graphfmt.tensors import TensorValue
-from ...kernels import shape_and_slice
-from ...kernels.kinds import VARIABLES
+from ...kernels.core.op_sets import VARIABLES
+from ...kernels.families.io import shape_and_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ...graphfmt.graph import Graph, Node
-    from ...kernels.shape_and_slice import Part
+    from ...kernels.families.io.shape_and_slice import Part
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
 # How many inputs each takes: a file, names, and slices.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...graphfmt import dtypes
+from ...graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH, variable_names
 from ...graphfmt.checkpoints.entries import Slice
-from ...graphfmt.checkpoints.objects import OBJECT_GRAPH, variable_names
-from ...graphfmt.checkpoints.statereader import StateReader
+from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import nearest
 from ...graphfmt.shapes import Shape
-from . import partitioned
+from . import partitioned_variables
 from .memory_reader import MemoryReader
 from .renaming import renamed
 from .variables import chosen
@@ -121,9 +121,9 @@ class _Finder:
         # What was renamed is no longer there under its old name.
         kept = {name: tensor for name, tensor in tensors.items() if name not in rename}
         self.known = {**kept, **self._renamed}
-        self._in_checkpoint = partitioned.groups(self.known)
+        self._in_checkpoint = partitioned_variables.groups(self.known)
         self._shapes = {v.name: v.shape for v in variables}
-        self._in_graph = partitioned.groups(self._shapes)
+        self._in_graph = partitioned_variables.groups(self._shapes)
         self._whole_of = {part: whole for whole, parts in self._in_graph.items() for part in parts}
 
     def find(self, variable: GraphVariable) -> Source | None:
@@ -161,7 +161,7 @@ class _Finder:
         if whole is None or not all(shape.is_fully_known for shape in shapes):
             return None
         sizes = [shape.known() for shape in shapes]
-        axis = partitioned.axis_of(sizes, Shape(whole.shape))
+        axis = partitioned_variables.axis_of(sizes, Shape(whole.shape))
         if axis is None:
             return None
         number = parts.index(variable.name)
@@ -175,8 +175,8 @@ class _Finder:
         tensors = [self.known[name] for name in self._in_checkpoint.get(variable.name, ())]
         found = [self._entries[name] for name in tensors]
         shapes = [entry.shape for entry in found]
-        axis = partitioned.axis_of(shapes, variable.shape)
-        shape = None if axis is None else partitioned.joined_shape(shapes, axis)
+        axis = partitioned_variables.axis_of(shapes, variable.shape)
+        shape = None if axis is None else partitioned_variables.joined_shape(shapes, axis)
         if axis is None or shape is None or len({entry.dtype for entry in found}) > 1:
             return None
         return Source(found[0].dtype, shape, tuple(tensors), axis=axis)

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphfmt import dtypes
-from ...graphfmt.checkpoints import statefile
-from ...graphfmt.checkpoints.deferred import Deferred
 from ...graphfmt.checkpoints.entries import Slice, Tensor
-from ...graphfmt.checkpoints.forms import encode, form_of
+from ...graphfmt.checkpoints.hdf5 import state_file
+from ...graphfmt.checkpoints.hdf5.encodings import encode, form_of
+from ...graphfmt.checkpoints.hdf5.paths import VALUE
+from ...graphfmt.checkpoints.hdf5.state_file import State
+from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
+from ...graphfmt.checkpoints.lazy_tensor import Deferred
 from ...graphfmt.checkpoints.open import HDF5_SUFFIX, write_checkpoint
-from ...graphfmt.checkpoints.paths import VALUE
-from ...graphfmt.checkpoints.statefile import State
-from ...graphfmt.checkpoints.statereader import StateReader
 from ...graphfmt.errors import TfgError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...graphfmt.checkpoints.entries import Reader
-    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
     from .restoring import Match, Source
@@ -87,7 +87,7 @@ def write(
     """
     if path.endswith(HDF5_SUFFIX):
         state = State({**rest.resources, **values(found, reader)}, rest.notes)
-        statefile.write(Path(path), state, compress=compress, as_dtype=as_dtype)
+        state_file.write(Path(path), state, compress=compress, as_dtype=as_dtype)
     else:
         write_checkpoint(path, _tensors(found, reader, as_dtype))
 

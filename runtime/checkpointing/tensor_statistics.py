@@ -9,7 +9,7 @@ import numpy as np
 
 from ...graphfmt import dtypes
 from ...graphfmt.checkpoints.entries import Slice
-from ...graphfmt.checkpoints.statereader import StateReader
+from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...graphfmt import dtypes
-from ...graphfmt.checkpoints.paths import VARIABLE
+from ...graphfmt.checkpoints.hdf5.paths import VARIABLE
 from ...graphfmt.dtypes import DType
 from ...graphfmt.names import nothing_called
 from ...graphfmt.shapes import UNKNOWN, Shape
-from ...kernels.kinds import VARIABLES
+from ...kernels.core.op_sets import VARIABLES
 from . import restore_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ...graphfmt.checkpoints.statefile import Key
+    from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.errors import Location
     from ...graphfmt.graph import Graph, Node
     from .restore_nodes import Stored

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.hdf5 import state_file
+from tfg.graphfmt.checkpoints.hdf5.state_file import State
 from tfg.graphfmt.checkpoints.open import open_checkpoint
-from tfg.graphfmt.checkpoints.statefile import State
 
 from .command import Outcome, is_diagnostic, matches_golden, run_tfg
 
@@ -48,7 +48,7 @@ def written(*args: str) -> Outcome:
 def test_the_whole_state_goes_into_hdf5(state: str) -> None:
     outcome = written("--state", state, "-o", "all.h5")
     assert outcome.err == "all.h5: 2 tensors, 16 B, step 3\n"
-    before, after = statefile.read(Path(state)), statefile.read(Path("all.h5"))
+    before, after = state_file.read(Path(state)), state_file.read(Path("all.h5"))
     assert before.notes == after.notes
     assert before.resources.keys() == after.resources.keys()
     assert checkpoint("diff", state, "all.h5").status == 0
@@ -56,7 +56,7 @@ def test_the_whole_state_goes_into_hdf5(state: str) -> None:
 
 def test_a_part_of_it(state: str) -> None:
     written("--state", state, "-o", "w.h5", "--only", "w")
-    assert list(statefile.read(Path("w.h5")).resources) == [("", "Variable", "w")]
+    assert list(state_file.read(Path("w.h5")).resources) == [("", "Variable", "w")]
 
 
 @pytest.mark.parametrize("name", ["half.h5", "half"])
@@ -75,7 +75,7 @@ def test_a_number_too_large_for_16_bits(name: str) -> None:
         'node { name: "a" op: "VariableV2" attr { key: "dtype" value { type: DT_FLOAT } }\n'
         '  attr { key: "shape" value { shape { } } } }'
     )
-    statefile.write(Path("one.h5"), State({("", "Variable", "a"): {"value": np.float32(1e30)}}))
+    state_file.write(Path("one.h5"), State({("", "Variable", "a"): {"value": np.float32(1e30)}}))
     outcome = run_tfg("checkpoint", "one.pbtxt", "--state", "one.h5", "-o", name, "--as", "half")
     assert outcome.status == 1
     assert "'a': 1.0000000150474662e+30 is too large for half\n  hint: use --as bfloat16" in outcome.err
@@ -210,7 +210,7 @@ def known(tmp_path: Path) -> str:
     }
     resources = {("", "Variable", name): {"value": array} for name, array in variables.items()}
     counter = {("", "Philox", "dropout"): {"state": np.array([1, 2], np.uint64)}}
-    statefile.write(Path("known.h5"), statefile.State({**resources, **counter}, {"step": 7}))
+    state_file.write(Path("known.h5"), state_file.State({**resources, **counter}, {"step": 7}))
     return "known.h5"
 
 
@@ -309,7 +309,7 @@ def test_nothing_differs(known: str) -> None:
 
 
 def changed(known: str) -> str:
-    before = statefile.read(Path(known))
+    before = state_file.read(Path(known))
     after = {key: dict(arrays) for key, arrays in before.resources.items()}
     after["", "Variable", "hidden/w"]["value"] = np.array([[1, 2, 3], [4, 5.5, 6]], np.float32)
     after["", "Variable", "hidden/b"]["value"] = np.zeros(1, np.float32)
@@ -317,7 +317,7 @@ def changed(known: str) -> str:
     after["", "Philox", "dropout"]["state"] = np.array([1, 3], np.uint64)
     after["", "Variable", "added"] = {"value": np.ones(3)}
     del after["", "Variable", "names"]
-    statefile.write(Path("changed.h5"), statefile.State(after, before.notes))
+    state_file.write(Path("changed.h5"), state_file.State(after, before.notes))
     return "changed.h5"
 
 
@@ -345,10 +345,10 @@ def test_what_differs_as_json(known: str) -> None:
 
 
 def test_differences_that_do_not_matter(known: str) -> None:
-    after = statefile.read(Path(known))
+    after = state_file.read(Path(known))
     resources = {k: dict(a) for k, a in after.resources.items()}
     resources["", "Variable", "hidden/w"]["value"] = resources["", "Variable", "hidden/w"]["value"] * 1.001
-    statefile.write(Path("near.h5"), statefile.State(resources, after.notes))
+    state_file.write(Path("near.h5"), state_file.State(resources, after.notes))
     assert checkpoint("diff", known, "near.h5").status == 1
     assert checkpoint("diff", known, "near.h5", "--rtol", "0.01").status == 0
     assert checkpoint("diff", known, "near.h5", "--atol", "0.01").status == 0

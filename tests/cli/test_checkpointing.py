@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.hdf5 import state_file
 
 from .command import run_tfg
 from .test_process import start
@@ -36,7 +36,7 @@ def run(train: Path, *more: str | Path) -> None:
 
 def assert_equal(a: Path, b: Path) -> None:
     """Two states hold the same, bit for bit."""
-    first, second = statefile.read(a), statefile.read(b)
+    first, second = state_file.read(a), state_file.read(b)
     assert first.resources.keys() == second.resources.keys()
     for key, arrays in first.resources.items():
         for name, array in arrays.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tfg.kernels import registry
+from tfg.kernels.core import registry
 
 from .command import is_diagnostic, matches_golden, run_tfg
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tfg
-from tfg.runtime.partitioning.folder import read_parts
+from tfg.runtime.passes.partitioning.folder import read_parts
 
 from .command import is_diagnostic, run_tfg
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.hdf5 import state_file
 
 from .command import strict_json, write
 from .graphs import FLOAT, ONE, node, placeholder
@@ -143,7 +143,7 @@ def test_an_interrupted_run_keeps_its_state(counting: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err.splitlines()[-1]) == (130, "interrupted")
     last = strict_json((first + out).splitlines()[-1])["step"]
-    state = statefile.read(counting.with_name("s.h5"))
+    state = state_file.read(counting.with_name("s.h5"))
     assert state.notes["step"] == last
     assert float(state.resources["", "Variable", "n"]["value"]) == last + 1
 
@@ -173,12 +173,12 @@ def test_an_endless_step_is_interrupted(endless: Path, steps: str, interruptions
 def test_killed_while_it_writes_its_state(tmp_path: Path) -> None:
     """Whenever it dies, the old state or the new one is there, whole, and nothing else piles up."""
     code = (
-        "import sys, numpy as np\nfrom pathlib import Path\nfrom tfg.graphfmt.checkpoints import statefile\n"
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom tfg.graphfmt.checkpoints.hdf5 import state_file\n"
         "path, i = Path(sys.argv[1]), 0\n"
         "while True:\n"
         "    i += 1\n"
         "    array = np.full(50_000, i, np.int64)\n"
-        "    statefile.write(path, statefile.State({('', 'Variable', 'v'): {'value': array}}, {'step': i}))\n"
+        "    state_file.write(path, state_file.State({('', 'Variable', 'v'): {'value': array}}, {'step': i}))\n"
         "    print(i, flush=True)\n"
     )
     path, chance = tmp_path / "s.h5", random.Random(1)
@@ -191,9 +191,9 @@ def test_killed_while_it_writes_its_state(tmp_path: Path) -> None:
         time.sleep(chance.random() * 0.1)
         process.kill()
         written = [1, *map(int, process.communicate()[0].split())]
-        state = statefile.read(path)
+        state = state_file.read(path)
         assert state.notes["step"] in (written[-1], written[-1] + 1)
         np.testing.assert_array_equal(state.resources["", "Variable", "v"]["value"], state.notes["step"])
         assert len(list(tmp_path.iterdir())) <= 2
-    statefile.write(path, state)
+    state_file.write(path, state)
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]

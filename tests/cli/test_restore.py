@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.binary import graph_to_bytes
-from tfg.graphfmt.checkpoints import statefile
 from tfg.graphfmt.checkpoints.entries import Tensor
+from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.checkpoints.open import write_checkpoint
-from tfg.graphfmt.schema import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto.binary import graph_to_bytes
 
 from .command import Outcome, is_diagnostic, run_tfg
 
@@ -59,7 +59,7 @@ def restored(*args: str) -> Outcome:
 
 
 def variable(state: str, name: str) -> object:
-    return statefile.read(Path(state)).resources["", "Variable", name]["value"].tolist()
+    return state_file.read(Path(state)).resources["", "Variable", name]["value"].tolist()
 
 
 # Into a state.
@@ -71,13 +71,13 @@ def test_a_job_goes_on_as_if_nothing_had_been(ckpt: str) -> None:
     for state in ("run.h5", "again.h5"):
         steps(state, 4)
     assert Path("run.h5").read_bytes() == Path("again.h5").read_bytes()
-    assert statefile.read(Path("again.h5")).notes["step"] == 7
+    assert state_file.read(Path("again.h5")).notes["step"] == 7
 
 
 def test_a_state_is_replaced(ckpt: str) -> None:
     steps("run.h5", 2)
     restored("train.pbtxt", ckpt, "--state", "run.h5")
-    assert (variable("run.h5", "count"), statefile.read(Path("run.h5")).notes["step"]) == (3, 3)
+    assert (variable("run.h5", "count"), state_file.read(Path("run.h5")).notes["step"]) == (3, 3)
 
 
 def test_a_part_goes_into_what_is_there(ckpt: str) -> None:
@@ -86,8 +86,8 @@ def test_a_part_goes_into_what_is_there(ckpt: str) -> None:
     outcome = restored("train.pbtxt", ckpt, "--state", "run.h5", "--only", "count")
     assert outcome.err.startswith("run.h5: 1 tensor, 8 B\n")
     assert (variable("run.h5", "count"), variable("run.h5", "w")) == (3, w)
-    assert statefile.read(Path("run.h5")).notes["step"] == 5
-    assert ("", "Philox", "noise") in statefile.read(Path("run.h5")).resources
+    assert state_file.read(Path("run.h5")).notes["step"] == 5
+    assert ("", "Philox", "noise") in state_file.read(Path("run.h5")).resources
 
 
 def test_what_is_missing_is_left_to_the_initialiser(training: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_step_of_a_tensorflow_checkpoint(training: Path) -> None:
     ]
     write_checkpoint("ck-70", tensors)
     assert "step 70" in restored("train.pbtxt", "ck-70", "--state", "s.h5").err
-    assert statefile.read(Path("s.h5")).notes["step"] == 70
+    assert state_file.read(Path("s.h5")).notes["step"] == 70
 
 
 def test_as_json(ckpt: str) -> None:

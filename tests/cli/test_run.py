@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tfg.runtime.session import Session
+from tfg.runtime.execution.session import Session
 
 from .command import Outcome, is_diagnostic, matches_golden, run_tfg, strict_json, write
 from .graphs import FLOAT, ONE, const, dims, node, placeholder

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import tfg
-from tfg.graphfmt.binary import graph_to_bytes
-from tfg.graphfmt.schema import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto.binary import graph_to_bytes
 
 from .command import matches_golden, run_tfg, write
 from .graphs import FLOAT, node

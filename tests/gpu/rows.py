@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tfg.graphfmt.shapes import Shape
-from tfg.kernels import gpu, registry
-from tfg.kernels.binding import bind
-from tfg.kernels.facts import Fact
+from tfg.kernels.core import device_support, registry
+from tfg.kernels.core.binding import bind
+from tfg.kernels.core.facts import Fact
 
 from ..kernels import harness
 from ..kernels.harness import Case
@@ -20,33 +18,30 @@ from ..kernels.harness import Case
 # Sums of single-precision numbers in another order.
 TOLERANCE = {"half": 4e-3, "float": 2e-5, "double": 1e-11, "complex64": 4e-5, "complex128": 1e-11}
 
-TABLES = sorted((Path(__file__).parent.parent / "kernels").glob("test_*_ops.py"))
-
 
 @cache
 def by_operation() -> dict[str, list[tuple[str, Case]]]:
     """The rows of every operation that a GPU runs, with their families: those without errors, of its dtypes."""
     found: dict[str, list[tuple[str, Case]]] = defaultdict(list)
-    for path in TABLES:
-        module = import_module(f"tests.kernels.{path.stem}")
-        for table in vars(module).values():
+    for family in harness.families():
+        for table in vars(harness.table_module(family)).values():
             if isinstance(table, list) and table and isinstance(table[0], Case):
                 for row in table:
                     if row.build is None and is_for_gpu(row):
-                        found[row.op].append((path.stem.removeprefix("test_"), row))
+                        found[row.op].append((family, row))
     return dict(found)
 
 
 def is_for_gpu(row: Case) -> bool:
     op = registry.get(row.op)
-    if not gpu.supports(op) or op.steers or op.takes_context or not op.signature.outputs:
+    if not device_support.supports(op) or op.is_control_flow or op.takes_context or not op.signature.outputs:
         return False
     try:
         bound = op.signature.bind(harness.graph_of(row)[0]["out"])
     except Exception:
         return False
     dtypes = (*bound.input_types, *bound.output_types)
-    return all(gpu.is_on_gpu(dtype) and not dtype.is_ref for dtype in dtypes)
+    return all(device_support.is_on_gpu(dtype) and not dtype.is_ref for dtype in dtypes)
 
 
 def run(row: Case, xp: Any) -> list[Any]:
@@ -58,12 +53,12 @@ def run(row: Case, xp: Any) -> list[Any]:
     values = [feeds[name] for name in node.inputs]
     facts = [Fact(dtype, Shape(value.shape)) for dtype, value in zip(bound.input_types, values)]
     kernel = bind(op, node, bound, facts, xp)
-    on_host = gpu.inputs_on_host(op, bound)
+    on_host = device_support.inputs_on_host(op, bound)
     placed = [value[()] if host else xp.asarray(value) for value, host in zip(values, on_host)]
     with np.errstate(all="ignore"):
         made = kernel(*placed)
     is_one = len(bound.output_types) == 1 and not op.signature.outputs[0].is_list
-    return [np.asarray(gpu.to_host(value)) for value in ([made] if is_one else made)]
+    return [np.asarray(device_support.to_host(value)) for value in ([made] if is_one else made)]
 
 
 def check(family: str, row: Case, xp: Any) -> None:

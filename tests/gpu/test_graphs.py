@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph
-from tfg.runtime.session import Session
+from tfg.runtime.execution.session import Session
 
 from ..kernels import harness
-from ..kernels.harness import Case
+from ..kernels.harness import Case, families, table_module
 from . import rows
 from .test_sessions import on_gpu, session_on
 
 
 def _rows() -> list[Case]:
-    tables = (vars(import_module(f"tests.kernels.{path.stem}")) for path in rows.TABLES)
+    tables = (vars(table_module(family)) for family in families())
     return [
         row
         for found in tables

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tfg
 from tfg.graphfmt.graph import Graph
-from tfg.kernels.builder import GraphBuilder
+from tfg.kernels.builder.graph_builder import GraphBuilder
 
 from ..fake_gpu import cupy as fake
-from ..runtime.control_flow.test_control_flow import doubling_loop
+from ..runtime.plan.control_flow.test_control_flow import doubling_loop
 from .test_sessions import GPU, on_gpu, session_on
 
 

@@ -11,15 +11,15 @@ import pytest
 import tfg
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
-from tfg.kernels.resources import Variable
-from tfg.runtime.gpu import GpuOptions
-from tfg.runtime.placement.machine import parse_devices
-from tfg.runtime.placement.place import place
-from tfg.runtime.session import Session
-from tfg.runtime.training.optimizers import minimize
+from tfg.kernels.families.state.variables import Variable
+from tfg.runtime.execution.gpu import GpuOptions
+from tfg.runtime.execution.session import Session
+from tfg.runtime.passes.optimizers.minimize import minimize
+from tfg.runtime.passes.placement.machine.machine import parse_devices
+from tfg.runtime.passes.placement.place import place
 
-from ..runtime.partitioning.placing import placed
-from ..runtime.partitioning.test_random_graphs import outcome
+from ..runtime.multi_device.test_random_graphs import outcome
+from ..runtime.passes.partitioning.placing import placed
 from ..runtime.programs import Program
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
@@ -171,7 +171,7 @@ def test_a_graph_that_does_not_fit_is_refused_before_it_runs(xp: Any) -> None:
 
 @pytest.mark.parametrize(("limit", "size"), [("50%", 500), (300, 300), ("0.5 kB", 500), ("1KiB", 1024)])
 def test_limits_of_memory(limit: str | int, size: int) -> None:
-    from tfg.runtime.gpu import memory_limit
+    from tfg.runtime.execution.gpu import memory_limit
 
     assert memory_limit(limit, 1000) == size
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
-from tfg.kernels import registry
-from tfg.runtime.gpu import GpuOptions
-from tfg.runtime.placement.machine import parse_devices
-from tfg.runtime.placement.support import has_kernel
-from tfg.runtime.session import Session
+from tfg.kernels.core import registry
+from tfg.runtime.execution.gpu import GpuOptions
+from tfg.runtime.execution.session import Session
+from tfg.runtime.passes.placement.constraints.kernel_support import has_kernel
+from tfg.runtime.passes.placement.machine.machine import parse_devices
 
 from ..kernels import harness
 from ..kernels.state_harness import StateCase, state_graph_of
@@ -26,11 +25,11 @@ MACHINE = parse_devices("gpu:1")
 def by_operation() -> dict[str, list[tuple[str, StateCase]]]:
     """The rows of operations on variables that a GPU runs, with their families."""
     found: dict[str, list[tuple[str, StateCase]]] = defaultdict(list)
-    for path in rows.TABLES:
-        for table in vars(import_module(f"tests.kernels.{path.stem}")).values():
+    for family in harness.families():
+        for table in vars(harness.table_module(family)).values():
             if isinstance(table, list) and table and all(isinstance(row, StateCase) for row in table):
                 for row in table:
-                    found[row.op].append((path.stem.removeprefix("test_"), row))
+                    found[row.op].append((family, row))
     return {name: found[name] for name in found if registry.get(name).kernel_function is not None}
 
 

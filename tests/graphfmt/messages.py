@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from tfg.graphfmt.dtypes import BY_NUMBER
-from tfg.graphfmt.schema import graph_pb2
+from tfg.graphfmt.proto import graph_pb2
 
 _STRINGS = ("", "a", "T", "x/y:1", "^c", "é→", 'q"\\', "\n\t\r\x7f", "a b", "'", "#no comment", "{")
 _BYTES = (b"", b"SAME", b"\x00\xff\x80", b"'\"\\\n", "ü".encode(), b"1\x002", b"7\x017")

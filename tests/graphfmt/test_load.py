@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import pytest
 from google.protobuf import text_format
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.binary import graph_to_bytes
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.load import load, load_metagraph, load_saved_model, save
 from tfg.graphfmt.metagraph import Saver, SignatureDef, TensorInfo
-from tfg.graphfmt.schema import meta_graph_pb2
+from tfg.graphfmt.proto import meta_graph_pb2
+from tfg.graphfmt.proto.binary import graph_to_bytes
 from tfg.graphfmt.shapes import Shape
-from tfg.graphfmt.textwriter import write_graph
+from tfg.graphfmt.text.writer import write_graph
 
 GRAPH = Graph((Node("a", "NoOp"), Node("b", "NoOp", ("^a",))))
 

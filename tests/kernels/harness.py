@@ -6,6 +6,7 @@ default suite compares with that, the oracle suite with TensorFlow itself, and
 from __future__ import annotations
 
 import hashlib
+import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,14 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
 from tfg.graphfmt.signatures import Signature
-from tfg.kernels import registry
-from tfg.kernels.builder import GraphBuilder, Tensor
-from tfg.kernels.inference import infer_graph
-from tfg.runtime.session import Session
-from tfg.runtime.training import gradients
+from tfg.kernels.builder.graph_builder import GraphBuilder, Tensor
+from tfg.kernels.core import registry
+from tfg.kernels.core.inference import infer_graph
+from tfg.runtime.execution.session import Session
+from tfg.runtime.passes.gradients import backpropagation
 
-GOLDEN = Path(__file__).parent / "golden"
+# A folder per domain, each with the tables of its families and what was recorded for them.
+TABLES = Path(__file__).parent / "families"
 
 # Relative tolerances where a row names none: a few units in the last place.
 TOLERANCE = {
@@ -197,8 +199,8 @@ def with_gradients(graph: Graph, inputs: Sequence[str]) -> tuple[Graph, list[str
     """tfg's own gradients of all ``weighed…`` nodes, as dense tensors."""
     g = GraphBuilder(graph)
     ys = [g.tensor(n.name) for n in graph.nodes if n.name.startswith("weighed")]
-    found = gradients.add_gradients(g, ys, [g.tensor(x) for x in inputs])
-    dense = [gradients.dense(g, x) for x in found]
+    found = backpropagation.add_gradients(g, ys, [g.tensor(x) for x in inputs])
+    dense = [backpropagation.dense(g, x) for x in found]
     return g.graph(), [None if x is None else x.name for x in dense]
 
 
@@ -223,9 +225,32 @@ class Record:
     gradients: list[Any]
 
 
+def golden_path(family: str) -> Path:
+    """Where the recorded results of a family, such as ``math.unary_ops``, are kept."""
+    domain, _, name = family.partition(".")
+    return TABLES / domain / "golden" / f"{name}.npz"
+
+
+def families() -> list[str]:
+    """The families that have a test table, as the registry names them."""
+    return sorted(family_of(str(path)) for path in TABLES.glob("*/test_*_ops.py"))
+
+
+def family_of(file: str) -> str:
+    """The family that a test file has the rows of."""
+    path = Path(file)
+    return f"{path.parent.name}.{path.stem.removeprefix('test_')}"
+
+
+def table_module(family: str) -> Any:
+    """The test module of a family."""
+    domain, _, name = family.partition(".")
+    return importlib.import_module(f"tests.kernels.families.{domain}.test_{name}")
+
+
 @cache
 def golden(family: str) -> dict[str, Any]:
-    path = GOLDEN / f"{family}.npz"
+    path = golden_path(family)
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as stored:
@@ -324,7 +349,7 @@ def table_tests(
     cases: Sequence[Case],
 ) -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
     """The three tests of a table: values, static shapes, gradients."""
-    family = inspect.stack()[1].filename.rsplit("/test_", 1)[1].removesuffix(".py")
+    family = family_of(inspect.stack()[1].filename)
     parametrize = pytest.mark.parametrize("row", cases, ids=str)
 
     @parametrize
@@ -402,7 +427,7 @@ def _looser(expected: Any) -> float | None:
 
 def missing_rows(family: str, cases: Sequence[Case]) -> list[str]:
     """Operations of a family without a row, for a test that wants none."""
-    module = f"tfg.kernels.{family}"
+    module = f"tfg.kernels.families.{family}"
     registry.import_all()
     tested = {row.op for row in cases}
     return [

@@ -16,12 +16,12 @@ import pytest
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph
-from tfg.kernels import registry
-from tfg.kernels.builder import GraphBuilder, Tensor
+from tfg.kernels.builder.graph_builder import GraphBuilder, Tensor
+from tfg.kernels.core import registry
 
 from tests import reference
 
-from .harness import Case, Record, assert_same, recorded
+from .harness import Case, Record, assert_same, family_of, recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ def run_state_tfg(row: StateCase) -> list[Any]:
 
 def state_tests(cases: Sequence[StateCase]) -> Callable[..., None]:
     """The test of a table."""
-    family = inspect.stack()[1].filename.rsplit("/test_", 1)[1].removesuffix(".py")
+    family = family_of(inspect.stack()[1].filename)
 
     @pytest.mark.parametrize("row", cases, ids=str)
     def test_states(row: StateCase) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tests.runtime.training.training import FEEDS, GOLDEN, INITIAL, RECORDED, STEPS
+from tests.runtime.passes.optimizers.training import FEEDS, GOLDEN, INITIAL, RECORDED, STEPS
 
 v1: Any = tf.compat.v1
 v1.disable_v2_behavior()

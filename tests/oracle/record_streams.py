@@ -1,4 +1,4 @@
-"""Records what TensorFlow gives for the streams of ``tests.kernels.test_random_streams``."""
+"""Records what TensorFlow gives for the streams of ``tests.kernels.families.random.test_random_streams``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tests.kernels.harness import GOLDEN
-from tests.kernels.test_random_streams import RUNS, STREAMS, Stream, summary
+from tests.kernels.families.random.test_random_streams import GOLDEN, RUNS, STREAMS, Stream, summary
 from tests.oracle.tensorflow_runner import to_graph_def, v1
 
 
@@ -26,5 +25,5 @@ def record(stream: Stream) -> list[Any]:
 
 if __name__ == "__main__":
     store = {f"{s.name}/{run}": kept for s in STREAMS for run, kept in enumerate(record(s))}
-    np.savez_compressed(GOLDEN / "random_streams.npz", **store)
+    np.savez_compressed(GOLDEN, **store)
     print(f"{len(STREAMS)} streams")

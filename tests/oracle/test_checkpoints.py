@@ -14,8 +14,8 @@ tf = pytest.importorskip("tensorflow")
 
 # ruff: noqa: E402
 from tfg.graphfmt import dtypes
+from tfg.graphfmt.checkpoints.bundle.merge import merge_bundles
 from tfg.graphfmt.checkpoints.entries import Slice, Tensor
-from tfg.graphfmt.checkpoints.merge import merge_bundles
 from tfg.graphfmt.checkpoints.open import open_checkpoint, write_checkpoint
 from tfg.graphfmt.checkpoints.slices import parse_shape_and_slice
 from tfg.graphfmt.errors import Status, TfgError

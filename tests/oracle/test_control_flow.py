@@ -15,7 +15,7 @@ tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
 from tfg.graphfmt.graph import Graph  # noqa: E402
-from tfg.runtime.training.gradients import dense  # noqa: E402
+from tfg.runtime.passes.gradients.backpropagation import dense  # noqa: E402
 
 from .models import numbers, v1, values  # noqa: E402
 from .tensorflow_runner import plain_config, to_graph_def  # noqa: E402

@@ -14,11 +14,9 @@ tf = pytest.importorskip("tensorflow")
 
 # ruff: noqa: E402
 from google.protobuf import text_format
-from tfg.graphfmt.binary import graph_from_bytes, graph_to_bytes
 from tfg.graphfmt.dtypes import BY_NUMBER, DTYPES
 from tfg.graphfmt.errors import TfgError
-from tfg.graphfmt.frombinary import tensor_of
-from tfg.graphfmt.schema import (
+from tfg.graphfmt.proto import (
     checkpoint_pb2,
     debug_info_pb2,
     event_pb2,
@@ -27,10 +25,12 @@ from tfg.graphfmt.schema import (
     step_stats_pb2,
     tensor_pb2,
 )
+from tfg.graphfmt.proto.binary import graph_from_bytes, graph_to_bytes
+from tfg.graphfmt.proto.from_proto import tensor_of
+from tfg.graphfmt.proto.to_proto import fill_tensor
 from tfg.graphfmt.tensors import FIELD_OF, of_array
-from tfg.graphfmt.textreader import read_graph
-from tfg.graphfmt.textwriter import write_graph
-from tfg.graphfmt.tobinary import fill_tensor
+from tfg.graphfmt.text.reader import read_graph
+from tfg.graphfmt.text.writer import write_graph
 
 from tests.graphfmt.messages import random_graph
 

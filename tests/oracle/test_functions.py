@@ -14,10 +14,10 @@ import pytest
 tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
-from tfg.runtime.training.gradients import dense  # noqa: E402
+from tfg.runtime.passes.gradients.backpropagation import dense  # noqa: E402
 
 from tests import reference  # noqa: E402
-from tests.runtime.test_functions import FACTORIAL, call, graph_of, placeholder  # noqa: E402
+from tests.runtime.execution.test_functions import FACTORIAL, call, graph_of, placeholder  # noqa: E402
 
 from .functions import GRAPHS  # noqa: E402
 from .models import Model, v1  # noqa: E402

@@ -17,16 +17,9 @@ from tensorflow.python.eager import context  # noqa: E402
 from tensorflow.python.framework.convert_to_constants import (  # noqa: E402
     convert_variables_to_constants_v2,
 )
-from tfg.kernels import registry  # noqa: E402
-from tfg.runtime.training.gradients import dense  # noqa: E402
+from tfg.kernels.core import registry  # noqa: E402
+from tfg.runtime.passes.gradients.backpropagation import dense  # noqa: E402
 
-from . import (  # noqa: E402, F401
-    models_of_calculations,
-    models_of_conditions,
-    models_of_images,
-    models_of_sequences,
-    models_of_tables,
-)
 from .models import MODELS, Model, v1, values  # noqa: E402
 from .tensorflow_runner import plain_config  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from tests.runtime.training import training
+from tests.runtime.passes.optimizers import training
 
 from . import optimizers
 

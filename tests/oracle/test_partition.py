@@ -15,12 +15,12 @@ tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
 from google.protobuf import text_format  # noqa: E402
-from tfg.graphfmt.binary import graph_from_bytes  # noqa: E402
-from tfg.graphfmt.textwriter import write_graph  # noqa: E402
-from tfg.runtime.partitioning.partition import partition  # noqa: E402
-from tfg.runtime.prune import Signature, prune  # noqa: E402
+from tfg.graphfmt.proto.binary import graph_from_bytes  # noqa: E402
+from tfg.graphfmt.text.writer import write_graph  # noqa: E402
+from tfg.runtime.passes.partitioning.partition import partition  # noqa: E402
+from tfg.runtime.passes.prune import Signature, prune  # noqa: E402
 
-from ..runtime.partitioning.placing import Together, device, on, placed  # noqa: E402
+from ..runtime.passes.partitioning.placing import Together, device, on, placed  # noqa: E402
 from .models import MODELS, v1  # noqa: E402
 from .tensorflow_runner import plain_config  # noqa: E402
 from .test_models import reads_of_variables, written  # noqa: E402

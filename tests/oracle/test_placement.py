@@ -17,8 +17,8 @@ from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import SCALAR
 from tfg.graphfmt.tensors import of_array
-from tfg.runtime.placement.constraints import constrain
-from tfg.runtime.placement.machine import parse_devices
+from tfg.runtime.passes.placement.constraints.constraints import constrain
+from tfg.runtime.passes.placement.machine.machine import parse_devices
 
 pytest.importorskip("tensorflow")
 import numpy as np

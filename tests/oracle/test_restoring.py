@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.checkpoints import statefile
+from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.load import load_metagraph
 from tfg.runtime.checkpointing.variables import variables_of
 
@@ -38,7 +38,7 @@ def partitioned() -> tuple[Any, Any]:
 
 
 def state(path: str) -> dict[str, Any]:
-    return {name: arrays["value"] for (_, _, name), arrays in statefile.read(Path(path)).resources.items()}
+    return {name: arrays["value"] for (_, _, name), arrays in state_file.read(Path(path)).resources.items()}
 
 
 def ran(*args: str) -> str:

@@ -14,9 +14,9 @@ tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
 from tfg.graphfmt.errors import Status, TfgError  # noqa: E402
-from tfg.runtime import saved_models, signatures  # noqa: E402
 from tfg.runtime.checkpointing.variables import variables_of  # noqa: E402
-from tfg.runtime.freezing.freeze import freeze  # noqa: E402
+from tfg.runtime.passes.freezing.freeze import freeze  # noqa: E402
+from tfg.runtime.saved_models import initialization, signatures  # noqa: E402
 
 from .models import v1  # noqa: E402
 from .tensorflow_runner import plain_config  # noqa: E402
@@ -43,7 +43,7 @@ class Example:
     """A signature of a model, with inputs and what TensorFlow makes of them."""
 
     def __init__(self, folder: Path, name: str, signature: str) -> None:
-        model = saved_models.open_model(folder / name)
+        model = initialization.open_model(folder / name)
         assert model is not None
         self.model = model
         self.graph = model.meta.graph
@@ -55,7 +55,7 @@ class Example:
 
     def ready(self) -> tfg.Session:
         session = tfg.Session(self.graph)
-        saved_models.make_ready(session, self.model)
+        initialization.make_ready(session, self.model)
         return session
 
     def check(self, found: Any) -> None:
@@ -70,7 +70,7 @@ def test_signatures(folder: Path, name: str, signature: str, tmp_path: Path) -> 
     example.check(found)
     if signature == "add_up":
         return
-    state = saved_models.restored_state(example.model).resources
+    state = initialization.restored_state(example.model).resources
     given = {v.name: state[v.key]["value"] for v in variables_of(example.graph) if state.get(v.key)}
     frozen = freeze(example.graph, given, keep=[*example.fetches, *example.feeds])
     assert not variables_of(frozen)
@@ -86,7 +86,7 @@ def test_signatures(folder: Path, name: str, signature: str, tmp_path: Path) -> 
 
 def test_a_counter_cannot_be_frozen(folder: Path) -> None:
     example = Example(folder, "module", "add_up")
-    state = saved_models.restored_state(example.model).resources
+    state = initialization.restored_state(example.model).resources
     given = {v.name: state[v.key]["value"] for v in variables_of(example.graph) if state.get(v.key)}
     with pytest.raises(TfgError, match="AssignAddVariableOp") as caught:
         freeze(example.graph, given, keep=example.fetches)
@@ -104,7 +104,7 @@ def test_what_its_save_function_writes(folder: Path, tmp_path: Path) -> None:
             file = np.array(str(tmp_path / name), object)
             session.run([saver.save_tensor], {saver.filename_tensor: file})
             with tfg.Session(example.graph) as other:
-                saved_models.restore_by_saver(other, example.model.meta, str(tmp_path / name))
+                initialization.restore_by_saver(other, example.model.meta, str(tmp_path / name))
                 (found,) = other.run(example.fetches, dict.fromkeys(example.feeds, np.int64(0)))
                 assert found == total
         reader = tf.train.load_checkpoint(str(tmp_path / "ours"))

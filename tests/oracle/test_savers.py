@@ -14,8 +14,8 @@ tf: Any = pytest.importorskip("tensorflow")
 import tfg  # noqa: E402
 from tfg.graphfmt.load import load_metagraph  # noqa: E402
 from tfg.runtime.checkpointing.variables import variables_of  # noqa: E402
-from tfg.runtime.freezing.freeze import freeze  # noqa: E402
-from tfg.runtime.saved_models import restore_by_saver  # noqa: E402
+from tfg.runtime.passes.freezing.freeze import freeze  # noqa: E402
+from tfg.runtime.saved_models.initialization import restore_by_saver  # noqa: E402
 
 from .models import v1, values  # noqa: E402
 from .tensorflow_runner import plain_config  # noqa: E402

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import tfg
-from tfg.graphfmt.binary import graph_to_bytes
 from tfg.graphfmt.checkpoints.entries import Tensor
 from tfg.graphfmt.checkpoints.open import write_checkpoint
-from tfg.graphfmt.schema import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
+from tfg.graphfmt.proto.binary import graph_to_bytes
 
 W = np.array([2, 3], np.float32)
 

@@ -11,7 +11,7 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import of_array
-from tfg.kernels import registry, shapes
+from tfg.kernels.core import registry, shapes
 
 CALLS: list[str] = []
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tfg.runtime import executor
-from tfg.runtime.session import Session
+from tfg.runtime.execution import executor
+from tfg.runtime.execution.session import Session
 
 WAYS = ("compiled", "scheduled", "shuffled")
 

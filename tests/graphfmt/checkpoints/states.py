@@ -9,8 +9,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.checkpoints import statefile
-from tfg.graphfmt.checkpoints.statefile import State
+from tfg.graphfmt.checkpoints.hdf5 import state_file
+from tfg.graphfmt.checkpoints.hdf5.state_file import State
 
 
 def strings(*texts: bytes) -> Any:
@@ -58,7 +58,7 @@ def same(a: State, b: State) -> bool:
 
 def refused(path: Path, status: str = "DATA_LOSS") -> str:
     with pytest.raises(tfg.TfgError) as caught:
-        statefile.read(path)
+        state_file.read(path)
     assert caught.value.status == status, caught.value
     assert str(path) in caught.value.message
     return caught.value.message

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.checkpoints.bundle import BundleReader
-from tfg.graphfmt.checkpoints.bundleindex import HEADER_KEY, VERSION, read_index, slice_message
-from tfg.graphfmt.checkpoints.bundlewriter import write_bundle
+from tfg.graphfmt.checkpoints.bundle.index import HEADER_KEY, VERSION, read_index, slice_message
+from tfg.graphfmt.checkpoints.bundle.merge import merge_bundles
+from tfg.graphfmt.checkpoints.bundle.reader import BundleReader
+from tfg.graphfmt.checkpoints.bundle.writer import write_bundle
 from tfg.graphfmt.checkpoints.entries import Entry, Slice, Tensor
-from tfg.graphfmt.checkpoints.merge import merge_bundles
-from tfg.graphfmt.checkpoints.sstable import table_bytes
+from tfg.graphfmt.checkpoints.table.sstable import table_bytes
 from tfg.graphfmt.errors import Status, TfgError
-from tfg.graphfmt.schema.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
+from tfg.graphfmt.proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
 from tfg.graphfmt.tensors import Array
 
 DATA = Path(__file__).parent.parent / "data"
@@ -235,7 +235,7 @@ def test_a_bundle_that_is_replaced_while_it_is_opened(
             write_bundle(prefix, [Tensor("a", others.pop(0))])
         return found
 
-    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.read_index", index)
+    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.reader.read_index", index)
     assert contents(tmp_path / "c") == {"a": [7]}
 
 
@@ -244,7 +244,7 @@ def test_a_folder_that_stays_locked_is_no_reason_to_wait_for_ever(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundlewriter._PATIENCE", 0.05)
+    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.writer._PATIENCE", 0.05)
     holder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     with pytest.raises(TfgError, match="another process has locked") as caught:

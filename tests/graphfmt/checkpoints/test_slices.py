@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.checkpoints.entries import Slice
-from tfg.graphfmt.checkpoints.slicekeys import slice_key
 from tfg.graphfmt.checkpoints.slices import (
     Region,
     assemble,
@@ -18,6 +17,7 @@ from tfg.graphfmt.checkpoints.slices import (
     region_of,
     shape_and_slice_text,
 )
+from tfg.graphfmt.checkpoints.table.slice_keys import slice_key
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.tensors import Array
 

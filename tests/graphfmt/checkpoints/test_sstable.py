@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.checkpoints.checksums import joined, masked, unmasked
-from tfg.graphfmt.checkpoints.datafile import DataFile
-from tfg.graphfmt.checkpoints.snappy import decompress
-from tfg.graphfmt.checkpoints.sstable import Table, table_bytes
-from tfg.graphfmt.checkpoints.varints import varint, varint_bytes
+from tfg.graphfmt.checkpoints.data_file import DataFile
+from tfg.graphfmt.checkpoints.table.snappy import decompress
+from tfg.graphfmt.checkpoints.table.sstable import Table, table_bytes
+from tfg.graphfmt.checkpoints.table.varints import varint, varint_bytes
 from tfg.graphfmt.errors import Status, TfgError
 
 _checked = settings(

@@ -17,7 +17,7 @@ import pytest
 import tfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints import pieces, record, statefile, statewriter
+from tfg.graphfmt.checkpoints.hdf5 import chunks, commit_record, state_file, state_writer
 from tfg.graphfmt.errors import TfgError
 
 from .states import STATE, refused, same, variables
@@ -25,7 +25,7 @@ from .states import STATE, refused, same, variables
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    statefile.write(tmp_path / "s.h5", STATE)
+    state_file.write(tmp_path / "s.h5", STATE)
     return tmp_path / "s.h5"
 
 
@@ -35,9 +35,9 @@ def test_no_flipped_bit_goes_by(path: Path) -> None:
         flipped = bytearray(data)
         flipped[place] ^= 1 << chance.randrange(8)
         path.write_bytes(flipped)
-        assert len(statefile.verify(path)) == 1
+        assert len(state_file.verify(path)) == 1
         with pytest.raises(tfg.TfgError) as caught:
-            statefile.read(path)
+            state_file.read(path)
         assert caught.value.status in ("DATA_LOSS", "INVALID_ARGUMENT")
 
 
@@ -58,7 +58,7 @@ def test_no_shortened_file_goes_by(path: Path) -> None:
 )
 def test_random_changes_are_refused(edits: list[tuple[float, bytes]], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "random.h5"
-    statefile.write(path, variables(w=np.arange(10)))
+    state_file.write(path, variables(w=np.arange(10)))
     data = path.read_bytes()
     changed = bytearray(data)
     for place, new in edits:
@@ -66,19 +66,19 @@ def test_random_changes_are_refused(edits: list[tuple[float, bytes]], tmp_path_f
         changed[begin : begin + len(new)] = new
     path.write_bytes(changed)
     if changed != data:
-        assert len(statefile.verify(path)) == 1
+        assert len(state_file.verify(path)) == 1
 
 
 def test_the_damaged_datasets_are_named_all_at_once(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["w"][0, 0] = 9
         file[":Queue/q:1"][0] = 9
-    assert [("'/w'" in e.message, "'/:Queue/q:1'" in e.message) for e in statefile.verify(path)] == [
+    assert [("'/w'" in e.message, "'/:Queue/q:1'" in e.message) for e in state_file.verify(path)] == [
         (False, True),
         (True, False),
     ]
     assert "'/:Queue/q:1'" in refused(path)
-    with statefile.open_state(path) as reader, pytest.raises(tfg.TfgError) as caught:
+    with state_file.open_state(path) as reader, pytest.raises(tfg.TfgError) as caught:
         assert reader.read("hidden/w").tolist() == 3
         reader.read("w")
     assert "'/w'" in caught.value.message
@@ -164,7 +164,7 @@ def test_what_another_program_changed_is_refused(path: Path, edit: Edit) -> None
 def forged(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     """A file whose commit record is another one, and verifies."""
     data = bytearray(path.read_bytes())
-    seal = record.find_seal(bytes(data))
+    seal = commit_record.find_seal(bytes(data))
     assert seal is not None
     made = json.loads(data[seal.address :][: seal.length])
     changed = change(made)
@@ -172,13 +172,13 @@ def forged(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     assert len(text) <= seal.length
     text = text.ljust(seal.length)
     data[seal.address : seal.address + seal.length] = text
-    data[seal.place : seal.place + record.SEAL_SIZE] = record.seal(seal.address, text)
+    data[seal.place : seal.place + commit_record.SEAL_SIZE] = commit_record.seal(seal.address, text)
     path.write_bytes(data)
     return path
 
 
 def test_a_record_that_is_only_written_anew_is_fine(path: Path) -> None:
-    assert same(statefile.read(forged(path, lambda made: None)), STATE)
+    assert same(state_file.read(forged(path, lambda made: None)), STATE)
 
 
 def first(**changes: Any) -> Callable[[dict[str, Any]], None]:
@@ -259,7 +259,7 @@ def test_forged_records(path: Path, change: Callable[[dict[str, Any]], Any]) -> 
 
 def test_a_compression_bomb_is_not_set_off(tmp_path: Path) -> None:
     path = tmp_path / "s.h5"
-    statefile.write(path, variables(w=np.zeros(1 << 18, np.uint8)), compress=True)
+    state_file.write(path, variables(w=np.zeros(1 << 18, np.uint8)), compress=True)
 
     def claim(made: dict[str, Any]) -> None:
         made["datasets"][0]["shape"] = made["datasets"][0]["chunks"] = [1 << 32]
@@ -270,8 +270,8 @@ def test_a_compression_bomb_is_not_set_off(tmp_path: Path) -> None:
 
 def test_a_chunk_does_not_grow_beyond_its_size(tmp_path: Path) -> None:
     path = tmp_path / "s.h5"
-    statefile.write(path, variables(w=np.random.default_rng(0).integers(0, 4, 1 << 18)), compress=True)
-    with statefile.open_state(path) as reader:
+    state_file.write(path, variables(w=np.random.default_rng(0).integers(0, 4, 1 << 18)), compress=True)
+    with state_file.open_state(path) as reader:
         address, length, _ = reader.datasets[0].pieces[0]
     bomb = zlib.compress(bytes(1 << 24)).ljust(length, b"\0")
     data = bytearray(path.read_bytes())
@@ -280,7 +280,7 @@ def test_a_chunk_does_not_grow_beyond_its_size(tmp_path: Path) -> None:
     assert "checksum" in refused(path)
 
     def confirmed(made: dict[str, Any]) -> None:
-        made["datasets"][0]["pieces"][0][2] = pieces.checksum(bomb)
+        made["datasets"][0]["pieces"][0][2] = chunks.checksum(bomb)
 
     assert "'/w'" in refused(forged(path, confirmed))
 
@@ -288,9 +288,9 @@ def test_a_chunk_does_not_grow_beyond_its_size(tmp_path: Path) -> None:
 def test_what_does_not_read_back_is_called_by_the_name_it_was_to_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statewriter, "_write", lambda *args: None)
+    monkeypatch.setattr(state_writer, "_write", lambda *args: None)
     with pytest.raises(TfgError, match=re.escape(f"'{tmp_path}/m.h5' is no HDF5 file")):
-        statefile.write(tmp_path / "m.h5", STATE)
+        state_file.write(tmp_path / "m.h5", STATE)
     assert not list(tmp_path.iterdir())
 
 

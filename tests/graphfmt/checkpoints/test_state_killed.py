@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints import statefile
-from tfg.graphfmt.checkpoints.statefile import State
+from tfg.graphfmt.checkpoints.hdf5 import state_file
+from tfg.graphfmt.checkpoints.hdf5.state_file import State
 
 from .killed import kill, spread
 from .states import same, variables
@@ -25,17 +25,17 @@ def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path: Path, compr
         State(variables(w=w).resources, {"step": 1}),
         State(variables(w=w + 1, v=w).resources, {"step": 2}),
     )
-    statefile.write(path, old)
-    total = kill(lambda: statefile.write(path, new, compress=compress))
-    assert total and statefile.read(path).notes == {"step": 2}
+    state_file.write(path, old)
+    total = kill(lambda: state_file.write(path, new, compress=compress))
+    assert total and state_file.read(path).notes == {"step": 2}
     found: set[int] = set()
     for at in spread(total, KILLS // 2):
-        statefile.write(path, old)
-        kill(lambda: statefile.write(path, new, compress=compress), at)
-        assert statefile.verify(path) == []
-        state = statefile.read(path)
+        state_file.write(path, old)
+        kill(lambda: state_file.write(path, new, compress=compress), at)
+        assert state_file.verify(path) == []
+        state = state_file.read(path)
         assert same(state, old if state.notes["step"] == 1 else new)
         found.add(state.notes["step"])
     assert found == {1, 2}
-    statefile.write(path, old)
+    state_file.write(path, old)
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints import paths, statefile
 from tfg.graphfmt.checkpoints.entries import Slice, Tensor
-from tfg.graphfmt.checkpoints.paths import Origin
-from tfg.graphfmt.checkpoints.statefile import State
+from tfg.graphfmt.checkpoints.hdf5 import paths, state_file
+from tfg.graphfmt.checkpoints.hdf5.paths import Origin
+from tfg.graphfmt.checkpoints.hdf5.state_file import State
 
 from .states import STATE, same, strings, variables
 
 
 def written(path: Path, state: State) -> h5py.File:
-    statefile.write(path / "s.h5", state)
+    state_file.write(path / "s.h5", state)
     return h5py.File(path / "s.h5")
 
 
@@ -62,7 +62,7 @@ def test_every_dtype_is_one_that_a_notebook_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compress", [False, True])
 def test_large_tensors_are_chunked_and_compressed_as_hdf5_knows_it(tmp_path: Path, compress: bool) -> None:
     w = np.random.default_rng(0).integers(0, 9, (1030, 3, 800))
-    statefile.write(tmp_path / "s.h5", variables(w=w), compress=compress)
+    state_file.write(tmp_path / "s.h5", variables(w=w), compress=compress)
     with h5py.File(tmp_path / "s.h5") as file:
         assert file["w"].chunks is not None
         assert (file["w"].compression, file["w"].shuffle) == (("gzip", True) if compress else (None, False))
@@ -72,7 +72,7 @@ def test_large_tensors_are_chunked_and_compressed_as_hdf5_knows_it(tmp_path: Pat
 
 
 def test_floats_kept_in_16_bits_say_what_they_were(tmp_path: Path) -> None:
-    statefile.write(tmp_path / "s.h5", variables(w=np.ones(3, np.float32)), as_dtype="half")
+    state_file.write(tmp_path / "s.h5", variables(w=np.ones(3, np.float32)), as_dtype="half")
     with h5py.File(tmp_path / "s.h5") as file:
         assert file["w"].dtype == np.float16
         assert (file["w"].attrs["dtype"], file["w"].attrs["encoding"]) == ("float", "half")
@@ -80,7 +80,7 @@ def test_floats_kept_in_16_bits_say_what_they_were(tmp_path: Path) -> None:
 
 def test_slices_say_where_they_belong(tmp_path: Path) -> None:
     part = Tensor("w", np.ones((2, 3)), Slice((1, 0), (2, -1)), (9, 3))
-    statefile.write_tensors(tmp_path / "s.h5", [part])
+    state_file.write_tensors(tmp_path / "s.h5", [part])
     with h5py.File(tmp_path / "s.h5") as file:
         assert file["w:1,2:-"].attrs["slice"] == "1,2:-"
         assert file["w:1,2:-"].attrs["full_shape"].tolist() == [9, 3]
@@ -129,4 +129,4 @@ def test_every_name_has_a_path_of_its_own(names: list[str]) -> None:
 def test_any_names_can_be_kept(tmp_path: Path, names: list[str]) -> None:
     state = State({("", "Variable", name): {"value": np.array(i)} for i, name in enumerate(names)})
     with written(tmp_path, state):
-        assert same(statefile.read(tmp_path / "s.h5"), state)
+        assert same(state_file.read(tmp_path / "s.h5"), state)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints import statefile
-from tfg.graphfmt.checkpoints.pieces import resting
-from tfg.graphfmt.checkpoints.statefile import State
+from tfg.graphfmt.checkpoints.hdf5 import state_file
+from tfg.graphfmt.checkpoints.hdf5.chunks import resting
+from tfg.graphfmt.checkpoints.hdf5.state_file import State
 from tfg.graphfmt.errors import TfgError
 from tfg.runtime.checkpointing.checkpoints import JOB, Checkpointer, Pace, Series, newest_in, no_checkpoint
 from tfg.runtime.checkpointing.intervals import AUTO, Every, Schedule
 
-from ..test_snapshots import twins
+from ..execution.test_snapshots import twins
 
 
 def silent(text: str) -> None:
@@ -28,7 +28,7 @@ def state(step: int) -> State:
 
 
 def step_of(path: Path) -> Any:
-    return statefile.read(path).notes["step"]
+    return state_file.read(path).notes["step"]
 
 
 def age(path: Path, seconds: int) -> None:
@@ -46,7 +46,7 @@ def test_without_keep_there_is_one_file(tmp_path: Path) -> None:
 def test_keep_leaves_the_newest_under_their_steps(tmp_path: Path) -> None:
     (tmp_path / "m-notes.h5").write_text("somebody else's")
     (tmp_path / "m-7.h5").write_text("somebody else's")
-    statefile.write(tmp_path / "m-2024.h5", state(31))
+    state_file.write(tmp_path / "m-2024.h5", state(31))
     series = Series(tmp_path / "m.h5", keep=2)
     for step in (100, 200, 300, 1000):
         series.write(state(step), step)
@@ -105,7 +105,7 @@ def test_every_so_many_steps_and_at_the_end(tmp_path: Path) -> None:
     run(Series(tmp_path / "m.h5", keep=9), Every(steps=3), 8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m-3.h5", "m-6.h5", "m-8.h5", "m.h5"]
     for step in (3, 6, 8):
-        saved = statefile.read(tmp_path / f"m-{step}.h5")
+        saved = state_file.read(tmp_path / f"m-{step}.h5")
         assert saved.notes["step"] == step
         assert saved.resources["", "Variable", "a"]["value"][0] == step
 
@@ -134,9 +134,9 @@ def test_a_writer_rests_most_of_the_time_unless_it_is_in_a_hurry(monkeypatch: py
 def test_files_are_the_same_at_any_pace(tmp_path: Path) -> None:
     rests: list[int] = []
     big = State({("", "Variable", "v"): {"value": np.arange(1 << 20, dtype=np.float32)}})
-    statefile.write(tmp_path / "a.h5", big)
+    state_file.write(tmp_path / "a.h5", big)
     with resting(lambda: rests.append(1)):
-        statefile.write(tmp_path / "b.h5", big)
+        state_file.write(tmp_path / "b.h5", big)
     # Four strides are written and as many verified.
     assert len(rests) >= 8
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()

@@ -10,9 +10,9 @@ import pytest
 import tfg
 from hypothesis import given
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints.objects import OBJECT_GRAPH
+from tfg.graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH
 from tfg.graphfmt.graph import Graph
-from tfg.graphfmt.schema.trackable_pb2 import TrackableObjectGraph
+from tfg.graphfmt.proto.trackable_pb2 import TrackableObjectGraph
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import Array
 from tfg.runtime.checkpointing.memory_reader import MemoryReader

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.load import load
-from tfg.kernels.builder import GraphBuilder
-from tfg.runtime.session import Session
-from tfg.runtime.training.optimizers import minimize
+from tfg.kernels.builder.graph_builder import GraphBuilder
+from tfg.runtime.execution.session import Session
+from tfg.runtime.passes.optimizers.minimize import minimize
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 Feeds = Callable[[int], dict[str, Any]]

@@ -1,0 +1,1 @@
+"""Parts that several commands share: options, values, console output, tables, progress."""

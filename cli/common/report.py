@@ -1,0 +1,69 @@
+"""Values and tables as a person or a script reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from ...graphfmt import dtypes
+from ...graphfmt.arrays import jsonable
+from ...graphfmt.shapes import Shape
+from . import console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...runtime.execution.trace import Cost
+
+# Arrays with more elements are printed in part.
+_WHOLE = 1000
+
+
+def print_step(names: Sequence[str], values: Sequence[Any]) -> None:
+    """``loss = 0.25`` for a scalar; dtype and shape, then the elements, for an array."""
+    for name, value in zip(names, values):
+        if value.ndim == 0:
+            click.echo(f"{name} = {_scalar(value)}")
+        else:
+            click.echo(f"{name} = {dtypes.of_numpy(value.dtype)}{Shape(value.shape)}")
+            click.echo(np.array2string(value, threshold=_WHOLE, max_line_width=79))
+
+
+def _scalar(value: Any) -> str:
+    item = value[()]
+    return repr(item) if isinstance(item, bytes) else str(item)
+
+
+def print_steps_json(step: int, names: Sequence[str], values: Sequence[Any]) -> None:
+    """One step as a JSON document: ``{"version", "step", "values": {name: {"dtype", "shape", "value"}}}``."""
+    console.print_json({"step": step, "values": {name: _field(value) for name, value in zip(names, values)}})
+
+
+def _field(value: Any) -> dict[str, Any]:
+    return {
+        "dtype": dtypes.of_numpy(value.dtype).name,
+        "shape": list(value.shape),
+        "value": jsonable(value),
+    }
+
+
+def print_profile(costs: Sequence[Cost]) -> None:
+    """A table of what each kind of operation took, on standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("operation", "calls", "total ms", "µs a call", "share"):
+        table.add_column(title, justify="left" if title == "operation" else "right")
+    whole = sum(cost.total for cost in costs) or 1
+    for cost in costs:
+        table.add_row(
+            cost.op,
+            str(cost.calls),
+            f"{cost.total / 1e6:.3f}",
+            f"{cost.total / cost.calls / 1e3:.2f}",
+            f"{cost.total / whole:.1%}",
+        )
+    Console(stderr=True).print(table)

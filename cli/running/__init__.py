@@ -1,0 +1,1 @@
+"""Parts of ``tfg run``: resuming, checkpoints while it runs, supervision, the session it makes."""

@@ -1,0 +1,276 @@
+"""Arrays in files: .npy, .npz and HDF5. A header is never believed: what it claims must be there."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from . import dtypes
+from .errors import Location, Status, TfgError, invalid
+from .files import read_file, written
+from .names import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+    from zipfile import ZipFile
+
+    from .tensors import Array
+
+# Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless
+# it is small anyway.
+_LARGEST_RATIO = 300
+_HARMLESS = 64 << 20
+
+# numpy takes up to 64, and before version 2 up to 32.
+_MOST_DIMENSIONS = 32
+
+
+def npy_array(path: Path) -> Array:
+    """The array of a ``.npy`` file. Raises INVALID_ARGUMENT for pickles and for files cut short."""
+    return npy_bytes(read_file(path)[0], str(path))
+
+
+def npy_bytes(data: bytes, name: str) -> Array:
+    """The array of a ``.npy`` file's bytes; it shares their memory."""
+    try:
+        stream = io.BytesIO(data)
+        version = npy_format.read_magic(stream)
+        read_header = (
+            npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read_header(stream)
+    except Exception as error:
+        # numpy reads the header as Python, and lets through whatever its tokenizer and parser raise.
+        raise _bad(name, f"is not a .npy file: {str(error).partition(chr(10))[0]}") from None
+    _check_header(name, shape, dtype)
+    count = math.prod(shape)
+    start = stream.tell()
+    if len(data) - start != count * dtype.itemsize:
+        raise _bad(name, f"claims {count} elements of {dtype}, but holds {len(data) - start} bytes")
+    flat = np.frombuffer(data, dtype, count, start)
+    return _native(flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape))
+
+
+def _check_header(name: str, shape: tuple[Any, ...], dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise _bad(name, "holds Python objects, which are never unpickled")
+    if any(type(dim) is not int or not 0 <= dim < 1 << 63 for dim in shape):
+        raise _bad(name, f"claims the impossible shape {shape}")
+    if len(shape) > _MOST_DIMENSIONS or dtype.itemsize == 0 or not _is_plain(dtype):
+        raise _bad(name, f"holds elements of type {dtype}, which no tensor has")
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Numbers, texts, and the two void bytes that ml_dtypes writes for a bfloat16."""
+    return dtype.kind in "biufcSU" or (dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None)
+
+
+def _native(array: Array) -> Array:
+    """The array in this machine's byte order; void bytes of two are bfloat16, as ml_dtypes writes them."""
+    if array.dtype.kind == "V":
+        return array.view(dtypes.bfloat16.numpy)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays in a ``.npz`` file."""
+    with _zip(path) as archive:
+        return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
+
+
+def npz_array(path: Path, key: str | None) -> Array:
+    """One array of a ``.npz`` file; the key may be left out where there is only one."""
+    names = npz_names(path)
+    key = _chosen(path, key, names)
+    with _zip(path) as archive:
+        member = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
+        check_claim(path, key, member.file_size, member.compress_size)
+        try:
+            return npy_bytes(archive.read(member), f"{path}[{key}]")
+        except TfgError:
+            raise
+        except Exception as error:
+            # zipfile lets through whatever its decompressors raise.
+            raise _bad(str(path), f"cannot be read: {error}") from None
+
+
+def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
+    """Raises RESOURCE_EXHAUSTED for an array that takes far more memory than the file has bytes for it."""
+    if claimed > _HARMLESS and claimed > _LARGEST_RATIO * max(stored, 1):
+        raise TfgError(
+            Status.RESOURCE_EXHAUSTED,
+            f"array {key!r} claims {claimed} bytes out of {stored}",
+            location=Location(str(path)),
+        )
+
+
+def _chosen(path: Path, key: str | None, names: list[str]) -> str:
+    if key is None and len(names) == 1:
+        return names[0]
+    if key is None:
+        some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        if not names:
+            raise invalid(f"{str(path)!r} holds no arrays")
+        raise invalid(
+            f"{str(path)!r} holds several arrays: {some}",
+            hint=f"choose one: @{path}[{names[0]}]",
+        )
+    if key not in names:
+        raise TfgError(
+            Status.NOT_FOUND, f"{str(path)!r} holds no array {key!r}", hint=did_you_mean(key, names)
+        )
+    return key
+
+
+def h5_array(path: Path, key: str | None) -> Array:
+    """One dataset of an HDF5 file; links out of the file are not followed."""
+    import h5py
+
+    from .checkpoints.hdf5.structure import reason
+
+    if not path.exists():
+        raise _missing(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            name = _chosen(path, key.strip("/") if key else None, _datasets(file, h5py))
+            dataset: Any = file[name]
+            if dataset.external or dataset.is_virtual:
+                raise _bad(str(path), f"dataset {name!r} has its data elsewhere")
+            if dataset.shape is None or dataset.dtype.kind not in "biufcOSU":
+                raise _bad(str(path), f"dataset {name!r} is no tensor")
+            check_claim(path, name, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
+            return _from_h5(dataset[()])
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise _bad(str(path), f"cannot be read as HDF5: {reason(error)}") from None
+
+
+def _datasets(file: Any, h5py: Any) -> list[str]:
+    names: list[str] = []
+
+    def visit(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            names.append(name)
+
+    # Soft and external links are not visited.
+    file.visititems(visit)
+    return names
+
+
+def _from_h5(value: Any) -> Array:
+    array = np.asarray(value)
+    return array.astype(object) if array.dtype.kind == "S" else array
+
+
+def save(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays under their names: ``.npz``, ``.h5``, or ``.npy`` for a single one. The file appears
+    whole or not at all."""
+    with written(path) as temporary:
+        _WRITERS[path.suffix.lower()](temporary, arrays)
+
+
+def check_output(path: Path, names: Collection[str]) -> None:
+    """Raises INVALID_ARGUMENT, before anything runs, for a file that ``save`` could not write."""
+    count = len(names)
+    if path.suffix.lower() not in _WRITERS:
+        raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
+    if path.suffix.lower() == ".npy" and count != 1:
+        raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
+    if path.suffix.lower() == ".h5":
+        _check_groups(names)
+    if not path.parent.is_dir():
+        raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
+    if path.is_dir():
+        raise TfgError(Status.FAILED_PRECONDITION, f"{str(path)!r} is a folder")
+
+
+def _check_groups(names: Collection[str]) -> None:
+    """HDF5 reads a slash as TensorFlow means it, as a folder, and a folder is no dataset as well."""
+    for name in names:
+        inner = next((other for other in names if other.startswith(f"{name}/")), None)
+        if inner is not None:
+            raise invalid(f"a .h5 file cannot hold both {name!r} and {inner!r}", hint="use .npz")
+
+
+def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy_format.write_array(member, _without_objects(array), allow_pickle=False)
+
+
+def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
+    with path.open("wb") as file:
+        np.save(file, _without_objects(next(iter(arrays.values()))), allow_pickle=False)
+
+
+def _write_h5(path: Path, arrays: Mapping[str, Array]) -> None:
+    import h5py
+
+    # The empty file is locked by its maker already.
+    with h5py.File(path, "w", locking=False) as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=_without_objects(array))
+
+
+def _write_json(path: Path, arrays: Mapping[str, Array]) -> None:
+    import json
+
+    path.write_text(json.dumps({name: jsonable(array) for name, array in arrays.items()}) + "\n")
+
+
+def jsonable(array: Array) -> Any:
+    """An array as nested lists. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity"
+    and "-Infinity"; complex numbers are pairs, bytes are text."""
+    if array.dtype.kind in "biu":
+        return array.tolist()
+    if array.dtype.kind == "V":
+        array = array.astype(np.float32)
+    return _jsonable_item(array.tolist())
+
+
+def _jsonable_item(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_jsonable_item(x) for x in item]
+    if isinstance(item, complex):
+        return [_jsonable_item(item.real), _jsonable_item(item.imag)]
+    if isinstance(item, bytes):
+        return item.decode("utf-8", "backslashreplace")
+    if isinstance(item, float) and not math.isfinite(item):
+        return "NaN" if math.isnan(item) else "Infinity" if item > 0 else "-Infinity"
+    return item
+
+
+def _without_objects(array: Array) -> Array:
+    """Strings as fixed-width bytes, which need no pickle; the types numpy cannot name as float32."""
+    if array.dtype == object:
+        return array.astype("S")
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
+_WRITERS = {".npz": _write_npz, ".npy": _write_npy, ".json": _write_json, ".h5": _write_h5}
+
+
+def _zip(path: Path) -> ZipFile:
+    import zipfile
+
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise _bad(str(path), f"is not a .npz file: {error}") from None
+
+
+def _missing(path: Path) -> TfgError:
+    return TfgError(Status.NOT_FOUND, f"there is no file {str(path)!r}")
+
+
+def _bad(name: str, why: str) -> TfgError:
+    return TfgError(Status.INVALID_ARGUMENT, f"{name!r} {why}")

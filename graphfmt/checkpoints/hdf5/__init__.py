@@ -1,0 +1,1 @@
+"""State files: HDF5 with a commit record and a checksum per dataset."""

@@ -1,0 +1,159 @@
+"""Reading TensorFlow's checkpoints of before 2016 (V1): one sorted table, or one for each writer.
+
+The empty key of a table holds what there is; the other keys, one for each slice (slicekeys), hold a message
+with the elements in the typed field of a TensorProto. Source: TensorFlow's saved_tensor_slice.proto.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ... import dtypes
+from ...errors import Status, TfgError
+from ...proto.binary import decoded
+from ...proto.checkpoint_pb2 import SavedTensorSlices
+from ...tensors import FIELD_OF
+from ..bundle.index import check_version, dtype_of, shape_of_message, slices_of
+from ..data_file import DataFile, lost
+from ..entries import Entry
+from ..lookup import entry_of, read_slices
+from ..slices import is_whole, shape_of
+from .slice_keys import slice_key
+from .sstable import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from ...dtypes import DType
+    from ...proto.tensor_pb2 import TensorProto
+    from ...tensors import Array
+    from ..entries import Slice
+    from ..slices import Region
+
+META_KEY = b""
+
+# Fields whose elements are of the tensor's own type; those of int_val may be of a narrower one.
+_EXACT = ("float_val", "double_val", "int64_val", "uint32_val", "uint64_val", "bool_val")
+
+
+class _Kept(NamedTuple):
+    """A slice of a tensor, and the table it is in."""
+
+    part: Slice
+    table: Table
+
+
+class OldTableReader:
+    """A V1 checkpoint, open: all tables of it, one for each of ``files``. Tensors are read when asked for.
+
+    Raises NOT_FOUND, PERMISSION_DENIED, DATA_LOSS, or FAILED_PRECONDITION for a future version of the format.
+    """
+
+    def __init__(self, path: str, files: Sequence[str]) -> None:
+        self.path = path
+        self._files: list[DataFile] = []
+        self._kept: dict[str, list[_Kept]] = {}
+        entries: dict[str, Entry] = {}
+        try:
+            for name in files:
+                self._open(name, entries)
+        except BaseException:
+            self.close()
+            raise
+        self._entries = dict(sorted(entries.items()))
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        return self._entries
+
+    def read(self, name: str, part: Slice | None = None) -> Array:
+        dtype = entry_of(self, name).dtype
+        kept = self._kept[name]
+        return read_slices(
+            self,
+            name,
+            part,
+            [stored.part for stored in kept],
+            lambda place, region: self._locate(name, kept[place], dtype, region),
+        )
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> OldTableReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, path: str, entries: dict[str, Entry]) -> None:
+        file = DataFile(path)
+        self._files.append(file)
+        table = Table(file)
+        value = table.get(META_KEY)
+        if value is None:
+            raise lost(path, "the table does not say what it holds: it is no checkpoint")
+        meta = decoded(SavedTensorSlices(), value, path).meta
+        check_version(meta.versions, path)
+        for tensor in meta.tensor:
+            try:
+                shape = shape_of_message(tensor.shape)
+                parts = slices_of(tensor.slice, shape)
+                whole = len(parts) == 1 and is_whole(parts[0], shape)
+                entry = Entry(dtype_of(tensor.type), shape, () if whole else parts)
+            except TfgError as error:
+                raise lost(path, f"{tensor.name!r}: {error.message}") from None
+            entries[tensor.name] = self._joined(entries.get(tensor.name), entry, tensor.name, path)
+            self._kept.setdefault(tensor.name, []).extend(_Kept(part, table) for part in parts)
+
+    def _joined(self, known: Entry | None, entry: Entry, name: str, path: str) -> Entry:
+        """A tensor as several tables describe it together."""
+        if known is None:
+            return entry
+        if (known.dtype, known.shape) != (entry.dtype, entry.shape) or not (known.slices and entry.slices):
+            raise lost(path, f"{name!r} does not fit what another table of the checkpoint says of it")
+        return entry._replace(slices=known.slices + entry.slices)
+
+    def _locate(self, name: str, kept: _Kept, dtype: DType, region: Region) -> Callable[[Array], None]:
+        """How to fill an array with a stored slice. The elements are in memory already, for only then is it
+        known how many there are."""
+        path = kept.table.path
+        value = kept.table.get(slice_key(name, kept.part))
+        if value is None:
+            raise lost(path, f"a slice of {name!r} is missing")
+        elements = _elements(decoded(SavedTensorSlices(), value, path).data.data, dtype, path)
+        if elements.size != prod(shape_of(region)):
+            raise lost(
+                path, f"{name!r} is of shape {list(shape_of(region))}, but has {elements.size} elements"
+            )
+
+        def fill(array: Array) -> None:
+            array[...] = elements.reshape(array.shape)
+
+        return fill
+
+
+def _elements(message: TensorProto, dtype: DType, path: str) -> Array:
+    """The elements in the typed field of a message, as a vector."""
+    field = FIELD_OF.get(dtype.name, "")
+    if dtype is dtypes.string:
+        vector = np.empty(len(message.string_val), object)
+        vector[:] = list(message.string_val)
+        return vector
+    if dtype.is_opaque or field == "float8_val":
+        raise TfgError(Status.UNIMPLEMENTED, f"{path} holds a tensor of {dtype}, which no V1 checkpoint can")
+    values = getattr(message, field)
+    if field == "half_val":
+        return np.fromiter(values, np.int32, len(values)).astype(np.uint16).view(dtype.numpy)
+    if dtype.is_complex:
+        part = np.dtype(f"f{dtype.size // 2}")
+        return np.fromiter(values, part, len(values) // 2 * 2).view(dtype.numpy)
+    wide = dtype.numpy if field in _EXACT else np.dtype(np.int32)
+    return np.fromiter(values, wide, len(values)).astype(dtype.numpy, copy=False)

@@ -1,0 +1,1 @@
+"""GraphDef text: reader, writer, source locations and diagnostics."""

@@ -1,0 +1,79 @@
+"""What is wrong with graph text, found token by token once the parser has met something it does not know."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from ..errors import invalid
+from ..names import did_you_mean
+from .tokens import STRINGS, TOKEN, rare, shorten
+
+if TYPE_CHECKING:
+    from .schema import Message
+    from .source import Source
+
+_STRINGS = re.compile(STRINGS)
+_WORD = re.compile(r"[A-Za-z_]")
+_NUMBER = re.compile(r"[0-9+\-]|\.[0-9]")
+
+
+class _Tokens:
+    """The tokens from an offset on."""
+
+    def __init__(self, source: Source, position: int) -> None:
+        self.source = source
+        self.behind = position
+        self.next()
+
+    def next(self) -> None:
+        match = rare(TOKEN).match(self.source.text, self.behind)
+        assert match is not None
+        self.token, self.start, self.behind = match[1], match.start(1), match.end()
+
+    def fail(self, message: str, hint: str | None = None) -> NoReturn:
+        raise invalid(message, hint=hint).at(None, self.source.position(self.start))
+
+    def expected(self, what: str) -> NoReturn:
+        if self.token in ("'", '"'):
+            self.fail("this string has no closing quote on its line")
+        self.fail(f"expected {what} but found {shorten(self.token)}")
+
+
+def explain_field(source: Source, position: int, message: Message, closer: str) -> NoReturn:
+    """Raises the error for text at an offset where a field of a message, or its end, was expected."""
+    tokens = _Tokens(source, position)
+    end = repr(closer) if closer else "the end of the text"
+    if not tokens.token:
+        tokens.expected(end)
+    if not _WORD.match(tokens.token):
+        tokens.expected(f"a field of {message.name} or {end}")
+    field = message.fields.get(tokens.token)
+    if field is None:
+        tokens.fail(
+            f"{message.name} has no field {shorten(tokens.token)}", did_you_mean(tokens.token, message.fields)
+        )
+    tokens.next()
+    if field.message is not None:
+        if tokens.token == ":":
+            tokens.next()
+        tokens.expected("'{'")
+    if tokens.token != ":":
+        tokens.expected("':'")
+    tokens.next()
+    tokens.expected("a value")
+
+
+def explain_item(source: Source, position: int) -> NoReturn:
+    """Raises the error for text at an offset where a value of a list, and then a comma or the list's end, was
+    expected."""
+    tokens = _Tokens(source, position)
+    if tokens.token in ("'", '"') or not (
+        _NUMBER.match(tokens.token) or _WORD.match(tokens.token[:1] or " ") or len(tokens.token) > 1
+    ):
+        tokens.expected("a value")
+    literals = _STRINGS.match(source.text, tokens.start)
+    if literals:
+        tokens.behind = literals.end()
+    tokens.next()
+    tokens.expected("',' or ']'")

@@ -1,0 +1,276 @@
+"""A parser of protobuf text that knows where everything stands.
+
+It makes a tree of plain dicts, or whatever a message's ``build`` makes of one, and keeps its own stack, so
+that depth is limited by ``MAX_DEPTH`` alone. One regular expression recognises a whole field at a time;
+only where that fails is the text looked at token by token, to say what is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..errors import TfgError, invalid
+from .tokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, rare, shorten
+
+if TYPE_CHECKING:
+    from .schema import Field, Message, Tree
+    from .source import Source
+
+# As deep as protobuf reads binary messages.
+MAX_DEPTH = 100
+
+_CLOSERS = {"{": "}", "<": ">"}
+_VALUE = rf"{WORD}|{NUMBER}|{STRINGS}"
+_SEPARATOR = rf"(?:{BLANK}([,;]))?+"
+_FIELD = re.compile(
+    rf"{BLANK}(?:({WORD}){BLANK}(:?){BLANK}(?:({_VALUE}){_SEPARATOR}|([{{<\[]))|([}}>]){_SEPARATOR}|\Z)"
+)
+_NAME, _TOKEN, _OPENER = 1, 3, 5
+_ITEM = re.compile(rf"{BLANK}({_VALUE}){BLANK}([,\]])")
+_RUN_VALUE = re.compile(r": (\S+)")
+_END_OF_LIST = re.compile(rf"{BLANK}\]{_SEPARATOR}")
+_AFTER = re.compile(_SEPARATOR)
+
+# Reads a conventionally written message faster: it is given the text, the offset behind the opening brace and
+# where the field began, and gives the object and the offset behind the closing brace, or None to decline.
+Shortcut = Callable[[str, int, int], "tuple[Any, int] | None"]
+
+
+class _Frame:
+    """A message that is being read: what it is, what it holds so far, and what closes it."""
+
+    __slots__ = ("closer", "in_list", "message", "owner", "start", "tree")
+
+    def __init__(self, message: Message, start: int, closer: str, owner: Field | None, in_list: bool) -> None:
+        self.message = message
+        self.tree: Tree = {"": start}
+        self.start = start
+        self.closer = closer
+        self.owner = owner
+        self.in_list = in_list
+
+
+class Parser:
+    """Parses one text. ``shortcuts`` are tried first for the message types they are named by."""
+
+    def __init__(
+        self, source: Source, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0
+    ) -> None:
+        self._source = source
+        self._text = source.text
+        self._shortcuts = shortcuts or {}
+        self._max_depth = MAX_DEPTH - depth
+
+    def parse(self, message: Message, position: int = 0, closer: str | None = None) -> tuple[Any, int]:
+        """The fields of a message from an offset up to a closing bracket (None: the end of the text), and
+        the offset behind it. Raises INVALID_ARGUMENT with the place of the offending token."""
+        text, match_field = self._text, _FIELD.match
+        frame = _Frame(message, position, closer or "", None, False)
+        stack = [frame]
+        while True:
+            match = match_field(text, position)
+            if match is None:
+                self._explain(frame, position)
+            name, colon, token, _, _, bracket, _ = match.groups()
+            if token is not None:
+                field = frame.message.fields.get(name)
+                if field is None or field.read is None or not colon:
+                    self._explain(frame, position)
+                try:
+                    value = field.read(token)
+                except (ValueError, UnicodeEncodeError) as error:
+                    self._fail(str(error), match.start(_TOKEN), getattr(error, "hint", None))
+                if field.repeated:
+                    values = frame.tree.setdefault(name, [])
+                    values.append(value)
+                    if len(values) >= 3 and field.run:
+                        position = self._read_run(field, values, match.end())
+                        continue
+                else:
+                    if name in frame.tree or field.oneof:
+                        self._check_single(frame, field, match.start(_NAME))
+                    frame.tree[name] = value
+                position = match.end()
+            elif name is not None:
+                position = self._begin(stack, match)
+                frame = stack[-1]
+            elif (bracket or "") != frame.closer:
+                self._explain(frame, position)
+            else:
+                value = self._finish(frame)
+                stack.pop()
+                if not stack:
+                    return value, match.end()
+                position = self._end(stack, frame, value, match)
+                frame = stack[-1]
+
+    def _begin(self, stack: list[_Frame], match: re.Match[str]) -> int:
+        """Enters a message, or reads the list or the conventional message at once."""
+        frame = stack[-1]
+        name, colon, opener = match[_NAME], match[2], match[_OPENER]
+        start, position = match.start(_NAME), match.end()
+        field = frame.message.fields.get(name)
+        if field is None or (field.read and opener != "["):
+            self._explain(frame, match.start())
+        if opener == "[":
+            if not field.repeated:
+                self._fail(
+                    f"expected one value, because {name!r} is not repeated, but found '['", position - 1
+                )
+            if field.read:
+                if not colon:
+                    self._fail("expected ':' but found '['", position - 1)
+                return self._read_list(field, frame.tree, position)
+            empty = _END_OF_LIST.match(self._text, position)
+            if empty:
+                return empty.end()
+            return self._enter(stack, field, position)
+        if not field.repeated and (name in frame.tree or field.oneof):
+            self._check_single(frame, field, start)
+        assert field.message is not None
+        if field.message.is_opaque:
+            return self._skip_message(match.start(_OPENER))
+        shortcut = self._shortcuts.get(field.message.name)
+        if shortcut and opener == "{":
+            found = shortcut(self._text, position, start)
+            if found:
+                _store(frame.tree, field, found[0])
+                return self._skip_separator(found[1])
+        self._push(stack, field, start, opener, False)
+        return position
+
+    def _push(self, stack: list[_Frame], field: Field, start: int, opener: str, in_list: bool) -> None:
+        if len(stack) >= self._max_depth:
+            self._fail(f"messages are nested more than {MAX_DEPTH} deep", start)
+        assert field.message is not None
+        stack.append(_Frame(field.message, start, _CLOSERS[opener], field, in_list))
+
+    def _enter(self, stack: list[_Frame], field: Field, position: int) -> int:
+        """Enters the next message of a list."""
+        match = rare(TOKEN).match(self._text, position)
+        assert match is not None
+        if match[1] not in _CLOSERS:
+            self._fail(f"expected '{{' but found {shorten(match[1])}", match.start(1))
+        self._push(stack, field, match.start(1), match[1], True)
+        return match.end()
+
+    def _end(self, stack: list[_Frame], frame: _Frame, value: Any, match: re.Match[str]) -> int:
+        """Stores a message that is complete in the one around it."""
+        assert frame.owner is not None
+        _store(stack[-1].tree, frame.owner, value)
+        if not frame.in_list:
+            return match.end()
+        behind = match.end(6)
+        if match[7] == ",":
+            return self._enter(stack, frame.owner, match.end())
+        end = _END_OF_LIST.match(self._text, behind)
+        if end is None:
+            found = rare(TOKEN).match(self._text, behind)
+            assert found is not None
+            self._fail(f"expected ',' or ']' but found {shorten(found[1])}", found.start(1))
+        return end.end()
+
+    def _finish(self, frame: _Frame) -> Any:
+        try:
+            return frame.message.finish(frame.tree)
+        except TfgError as error:
+            raise error.at(None, self._source.position(frame.start)) from None
+
+    def _read_list(self, field: Field, tree: Tree, position: int) -> int:
+        """The scalars of ``[a, b]``, from behind the opening bracket."""
+        values = tree.setdefault(field.name, [])
+        empty = _END_OF_LIST.match(self._text, position)
+        if empty:
+            return empty.end()
+        while True:
+            match = _ITEM.match(self._text, position)
+            if match is None:
+                self._explain_item(position)
+            values.append(self._read(field, match[1], match.start(1)))
+            position = match.end()
+            if match[2] == "]":
+                return self._skip_separator(position)
+
+    def _read_run(self, field: Field, values: list[Any], position: int) -> int:
+        """More values of the same field, as far as they follow each other on lines of their own."""
+        assert field.run and field.read
+        match = field.run.match(self._text, position)
+        if match is None:
+            return position
+        try:
+            values += [field.read(token) for token in match[0].split()[1::2]]
+        except ValueError:
+            for item in _RUN_VALUE.finditer(self._text, position, match.end()):
+                self._read(field, item[1], item.start(1))
+        return self._skip_separator(match.end())
+
+    def _read(self, field: Field, token: str, start: int) -> Any:
+        assert field.read
+        try:
+            return field.read(token)
+        except (ValueError, UnicodeEncodeError) as error:
+            self._fail(str(error), start, getattr(error, "hint", None))
+
+    def _skip_message(self, position: int) -> int:
+        """Passes over a message of which nothing is kept, from its opening bracket."""
+        closers: list[str] = []
+        while True:
+            match = rare(TOKEN).match(self._text, position)
+            assert match is not None
+            token, position = match[1], match.end()
+            if token in _CLOSERS:
+                closers.append(_CLOSERS[token])
+            elif not token or (token in ("}", ">") and token != closers.pop()):
+                self._fail(f"expected a closing bracket but found {shorten(token)}", match.start(1))
+            if not closers:
+                return self._skip_separator(position)
+
+    def _skip_separator(self, position: int) -> int:
+        match = _AFTER.match(self._text, position)
+        assert match is not None
+        return match.end()
+
+    def _check_single(self, frame: _Frame, field: Field, start: int) -> None:
+        """Refuses a second value, except where the first is the default of a field that cannot be absent."""
+        tree = frame.tree
+        if field.oneof:
+            for other in frame.message.fields.values():
+                if other.oneof == field.oneof and other.name in tree and other is not field:
+                    self._fail(f"{field.name!r} cannot stand beside {other.name!r}: {_one_of(frame)}", start)
+        if field.name not in tree:
+            return
+        value = tree[field.name]
+        if field.message or field.is_explicit or value or (value == 0.0 and math.copysign(1, value) < 0):
+            self._fail(f"{field.name!r} is given twice", start)
+
+    def _explain_item(self, position: int) -> NoReturn:
+        from .diagnostics import explain_item
+
+        explain_item(self._source, position)
+
+    def _explain(self, frame: _Frame, position: int) -> NoReturn:
+        from .diagnostics import explain_field
+
+        explain_field(self._source, position, frame.message, frame.closer)
+
+    def _fail(self, message: str, offset: int, hint: str | None = None) -> NoReturn:
+        raise invalid(message, hint=hint).at(None, self._source.position(offset))
+
+
+def _one_of(frame: _Frame) -> str:
+    return f"{frame.message.name} holds one of them"
+
+
+def _store(tree: Tree, field: Field, value: Any) -> None:
+    if field.is_map:
+        assert field.message is not None
+        entry = field.message.fields
+        key = value["key"] if "key" in value else entry["key"].empty()
+        tree.setdefault(field.name, {})[key] = value["value"] if "value" in value else entry["value"].empty()
+    elif field.repeated:
+        tree.setdefault(field.name, []).append(value)
+    else:
+        tree[field.name] = value

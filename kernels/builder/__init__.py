@@ -1,0 +1,1 @@
+"""Authoring graphs, functions and control flow from Python."""

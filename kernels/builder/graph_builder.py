@@ -1,0 +1,533 @@
+"""Authoring graphs from Python: every operation is a method of a GraphBuilder.
+
+    g = GraphBuilder()
+    x = g.placeholder("float", [None, 784], name="x")
+    y = g.Relu(x @ w + b, name="hidden")
+
+Gradient functions write their nodes with the same builder, so those are placed, partitioned and saved like
+any other node.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ...graphfmt import dtypes
+from ...graphfmt.attributes import AttrValue, Function
+from ...graphfmt.dtypes import DType
+from ...graphfmt.errors import TfgError, invalid
+from ...graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
+from ...graphfmt.names import NODE_NAME
+from ...graphfmt.shapes import Shape
+from ...graphfmt.tensors import Array, TensorValue, of_array
+from ..core import inference, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from ...graphfmt.graph import FunctionDef
+    from ...graphfmt.signatures import Signature
+    from ..core.facts import Fact
+    from ..core.registry import Op
+    from ..functions.library import Library
+
+    # Adds the gradients of ys with respect to xs, given the gradients of the ys.
+    Backpropagation = Callable[..., Sequence[Any]]
+
+    class Placing(Protocol):
+        """Where nodes are added amid conditionals and loops."""
+
+        def placed(self, node: Node, tensors: Sequence[Tensor]) -> tuple[Node, Sequence[Tensor]]: ...
+        def beside(self, node: str) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """An output of a node that a builder holds. Python's operators add nodes."""
+
+    builder: GraphBuilder
+    node: str
+    port: int = 0
+
+    @property
+    def name(self) -> str:
+        """As an input names it: ``node``, or ``node:1``."""
+        return str(Endpoint(self.node, self.port))
+
+    @property
+    def fact(self) -> Fact:
+        return self.builder.facts_of(self.node)[self.port]
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the value; a reference counts as what it refers to."""
+        return self.fact.dtype.base
+
+    @property
+    def shape(self) -> Shape:
+        return self.fact.shape
+
+    def __add__(self, other: Any) -> Tensor:
+        return self.builder.add_op("AddV2", self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return self.builder.add_op("AddV2", other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return self.builder.add_op("Sub", self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return self.builder.add_op("Sub", other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return self.builder.add_op("Mul", self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return self.builder.add_op("Mul", other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return self.builder.add_op("RealDiv", self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return self.builder.add_op("RealDiv", other, self)
+
+    def __neg__(self) -> Tensor:
+        return self.builder.add_op("Neg", self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return self.builder.add_op("MatMul", self, other)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.dtype}{self.shape}>"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedSlices:
+    """The gradient of a gather: ``values[i]`` belongs to row ``indices[i]`` of a tensor whose shape is the
+    vector ``dense_shape``. Rows that are not named are zero; rows named twice add up."""
+
+    values: Tensor
+    indices: Tensor
+    dense_shape: Tensor
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """A node as its gradient function sees it."""
+
+    builder: GraphBuilder
+    node: Node
+    path: Container[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def wanted(self) -> list[bool]:
+        """For each input, whether its gradient leads to anything that was asked for."""
+        return [self.path is None or e.node in self.path for e in self.node.data_inputs]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        return [Tensor(self.builder, e.node, e.port) for e in self.node.data_inputs]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        return [Tensor(self.builder, self.name, i) for i in range(len(self.builder.facts_of(self.name)))]
+
+    def attr(self, name: str) -> Any:
+        """An attribute, default included, as a builder takes it: strings are str, lists are tuples."""
+        signature = self.builder.op(self.node.op).signature
+        value = self.node.attrs.get(name, signature.defaults.get(name))
+        if isinstance(value, tuple):
+            return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
+        return value.decode() if isinstance(value, bytes) else value
+
+
+class GraphBuilder:
+    """Holds the nodes of a graph to be. A builder made on a graph adds to a copy of it.
+
+    ``builder.MatMul(a, b, transpose_b=True, name="logits")`` adds a node and returns its output: a Tensor,
+    a list of Tensors where the operation has several outputs or a list, or the node's name where it has
+    none. Inputs may be Tensors or whatever numpy can turn into an array of the dtype that the other inputs
+    ask for. Attributes that follow from the inputs need not be given.
+    """
+
+    def __init__(
+        self,
+        graph: Graph | None = None,
+        *,
+        given: Mapping[str, tuple[Fact, ...]] | None = None,
+        library: Library | None = None,
+    ) -> None:
+        """``given`` is what is known of the outputs of nodes of the graph by other means; functions are
+        those of ``library``, and added to it, where it is not the graph's own."""
+        self._base = graph or Graph(versions=Versions(producer=PRODUCER))
+        self._nodes: dict[str, Node] = dict(self._base.index)
+        self._facts: dict[str, tuple[Fact, ...]] | None = None if graph else {}
+        self._given = given
+        self._library = library
+        # How gradient functions of operations that call functions differentiate those; whoever adds
+        # gradients says so.
+        self.backpropagate: Backpropagation | None = None
+        # What may change a node and its inputs before it is added; whoever adds gradients of loops does.
+        self.placing: Placing | None = None
+        self._scope = ""
+        self._controls: tuple[str, ...] = ()
+        self._device = ""
+        self._attrs: dict[str, AttrValue] = {}
+        self._suffixes: dict[str, int] = {}
+
+    def __getattr__(self, op_name: str) -> Callable[..., Any]:
+        if op_name.startswith("_") or registry.find(op_name, self.__dict__.get("_library")) is None:
+            raise AttributeError(f"no operation is called {op_name!r}")
+
+        def method(*inputs: Any, name: str | None = None, **attrs: Any) -> Any:
+            return self.add_op(op_name, *inputs, name=name, **attrs)
+
+        return method
+
+    def __contains__(self, node: str) -> bool:
+        return node in self._nodes
+
+    def graph(self) -> Graph:
+        """The graph as it stands."""
+        graph = self._base.with_nodes(self._nodes.values())
+        if self._library is None or len(self._library.definitions) == len(graph.functions):
+            return graph
+        return replace(graph, functions=tuple(self._library.definitions.values()))
+
+    def tensor(self, name: str) -> Tensor:
+        """An output by name. Raises NOT_FOUND or INVALID_ARGUMENT where there is none."""
+        found = endpoint(name)
+        if found.node not in self._nodes:
+            self.graph()[found.node]
+        if not 0 <= found.port < len(self.facts_of(found.node)):
+            raise invalid(f"node {found.node!r} has no output {name!r}")
+        return Tensor(self, found.node, found.port)
+
+    def facts_of(self, node: str) -> tuple[Fact, ...]:
+        """What is known of a node's outputs."""
+        return self._known_facts()[node]
+
+    def _known_facts(self) -> dict[str, tuple[Fact, ...]]:
+        if self._facts is None:
+            self._facts = inference.infer_graph(self._base, self._given, self.library)
+        return self._facts
+
+    def view(self, node: str, path: Container[str] | None = None) -> NodeView:
+        """A node for its gradient function; ``path`` holds the nodes whose gradients lead somewhere."""
+        return NodeView(self, self._nodes[node], path)
+
+    # Where nodes go.
+
+    @contextmanager
+    def name_scope(self, name: str) -> Generator[str]:
+        """Nodes added within are called ``name/…``; a name in use gets a number."""
+        outer = self._scope
+        self._scope = self.unique_name(name) + "/"
+        try:
+            yield self._scope
+        finally:
+            self._scope = outer
+
+    @contextmanager
+    def control_dependencies(self, nodes: Sequence[Tensor | str] | None) -> Generator[None]:
+        """Nodes added within run after these, and after those of outer calls; None is for after none."""
+        outer = self._controls if nodes is not None else ()
+        before, nodes = self._controls, nodes or ()
+        names = [n.node if isinstance(n, Tensor) else n.removeprefix("^") for n in nodes]
+        self._controls = (*outer, *(f"^{n}" for n in dict.fromkeys(names) if f"^{n}" not in outer))
+        try:
+            yield
+        finally:
+            self._controls = before
+
+    @contextmanager
+    def device(self, device: str) -> Generator[None]:
+        """Nodes added within ask for this device."""
+        outer, self._device = self._device, device
+        try:
+            yield
+        finally:
+            self._device = outer
+
+    @contextmanager
+    def attributes(self, **attrs: AttrValue) -> Generator[None]:
+        """Nodes added within carry these attributes (``_class`` and its like) besides their own."""
+        outer = self._attrs
+        self._attrs = {**outer, **attrs}
+        try:
+            yield
+        finally:
+            self._attrs = outer
+
+    def beside(self, node: str) -> AbstractContextManager[None]:
+        """Nodes added within may be inputs of that node: they are in the same loop."""
+        return nullcontext() if self.placing is None else self.placing.beside(node)
+
+    def unique_name(self, name: str) -> str:
+        """The name within the current scope, with a number if it is in use."""
+        full = self._scope + name
+        if full not in self._nodes and full not in self._suffixes:
+            self._suffixes[full] = 0
+            return full
+        while True:
+            self._suffixes[full] = self._suffixes.get(full, 0) + 1
+            candidate = f"{full}_{self._suffixes[full]}"
+            if candidate not in self._nodes and candidate not in self._suffixes:
+                return candidate
+
+    # What nodes there are.
+
+    def placeholder(
+        self,
+        dtype: DType | str,
+        shape: Sequence[int | None] | Shape | None = None,
+        *,
+        name: str | None = None,
+    ) -> Tensor:
+        """A value to be fed; a dimension of None is unknown, a shape of None altogether so."""
+        return self.add_op("Placeholder", dtype=dtype, shape=shape, name=name)
+
+    def constant(self, value: Any, dtype: DType | str | None = None, *, name: str | None = None) -> Tensor:
+        """A Const node. Python floats are float, ints int32, as in TensorFlow."""
+        wanted = dtypes.parse(dtype) if isinstance(dtype, str) else dtype
+        array = _as_array(value, wanted)
+        wanted = wanted or dtypes.of_numpy(array.dtype)
+        return self.add_op("Const", value=of_array(array, wanted), dtype=wanted, name=name or "Const")
+
+    def group(self, *operations: Tensor | str, name: str | None = None) -> str:
+        """A NoOp that runs when all of these have run; its name."""
+        with self.control_dependencies(list(operations)):
+            return self.add_op("NoOp", name=name or "group")
+
+    def add_op(self, op_name: str, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
+        """Adds a node of any operation; see the class. Raises INVALID_ARGUMENT where it is not valid."""
+        op = self.op(op_name)
+        signature = op.signature
+        node, tensors = self.node_for(signature, inputs, name or op_name, attrs)
+        if self.placing is not None:
+            node, tensors = self.placing.placed(node, tensors)
+        if not NODE_NAME.fullmatch(node.name):
+            raise invalid(f"Node name contains invalid characters: {node.name!r}")
+        try:
+            bound = signature.bind(node)
+            facts = inference.infer_node(op, node, bound, [t.fact for t in tensors], self.library)
+        except TfgError as error:
+            raise error.at(node.name, None) from None
+        self._known_facts()[node.name] = facts
+        self._nodes[node.name] = node
+        outputs = [Tensor(self, node.name, i) for i in range(len(facts))]
+        if not signature.outputs:
+            return node.name
+        return outputs[0] if len(signature.outputs) == 1 and not signature.outputs[0].is_list else outputs
+
+    def node_for(
+        self, signature: Signature, inputs: Sequence[Any], name: str, attrs: Mapping[str, Any]
+    ) -> tuple[Node, list[Tensor]]:
+        """The node that ``add_op`` would add, not held against its signature yet, and its input tensors."""
+        if len(inputs) != len(signature.inputs):
+            raise invalid(
+                f"operation {signature.name} takes {len(signature.inputs)} inputs, not {len(inputs)}"
+            )
+        given = {key: _as_attr(signature, key, value) for key, value in attrs.items()}
+        groups = self._as_tensors(signature, inputs, given)
+        tensors = [self.captured(tensor) for group in groups for tensor in group]
+        full = {**self._attrs, **_inferred(signature, groups), **given}
+        written = (*(t.name for t in tensors), *self._controls)
+        return Node(self.unique_name(name), signature.name, written, full, self._device), tensors
+
+    def captured(self, tensor: Tensor) -> Tensor:
+        """A tensor of this builder for one of whatever builder."""
+        if tensor.builder is self:
+            return tensor
+        raise invalid(f"{tensor.name!r} is of another graph")
+
+    def _as_tensors(
+        self, signature: Signature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]
+    ) -> list[list[Tensor]]:
+        """One list of tensors per argument; plain values become constants of the dtype that fits."""
+        known = {name: value for name, value in attrs.items() if isinstance(value, DType)}
+        for arg, value in zip(signature.inputs, inputs):
+            first = next((v for v in (value if arg.is_list else [value]) if isinstance(v, Tensor)), None)
+            if arg.type_attr and first is not None:
+                known.setdefault(arg.type_attr, first.dtype)
+        groups: list[list[Tensor]] = []
+        for arg, value in zip(signature.inputs, inputs):
+            wanted = arg.dtype or known.get(arg.type_attr) or signature.defaults.get(arg.type_attr)
+            dtype = wanted if isinstance(wanted, DType) else None
+            values = list(value) if arg.is_list else [value]
+            groups.append([v if isinstance(v, Tensor) else self.constant(v, dtype) for v in values])
+            if arg.type_attr and groups[-1]:
+                known.setdefault(arg.type_attr, groups[-1][0].dtype)
+        return groups
+
+    # Functions of the library.
+
+    @property
+    def library(self) -> Library | None:
+        """The graph's functions; None where it has none."""
+        if self._library is None and self._base.functions:
+            return self.functions()
+        return self._library
+
+    def functions(self) -> Library:
+        """The graph's functions, none perhaps."""
+        if self._library is None:
+            from ..functions.library import Library
+
+            definitions = {f.name: f for f in self._base.functions}
+            self._library = Library(definitions, self._base.gradients, self._base.source)
+        return self._library
+
+    def op(self, name: str) -> Op:
+        """The operation of that name, or the function. Raises NOT_FOUND with the nearest name there is."""
+        return registry.get(name, self.library)
+
+    def add_function(self, definition: FunctionDef) -> None:
+        """Adds a function to the library. Raises INVALID_ARGUMENT where one of that name is there."""
+        definitions = self.functions().definitions
+        if definition.name in definitions:
+            raise invalid(f"function {definition.name!r} is defined already")
+        definitions[definition.name] = definition
+
+    def replace_node(self, node: Node, facts: tuple[Fact, ...]) -> None:
+        """Puts a node in the place of the one of its name. Its first outputs must be those of the other."""
+        self._known_facts()[node.name] = facts
+        self._nodes[node.name] = node
+
+    def function(self, name: str, body: Callable[..., Any], *arguments: Any) -> str:
+        """Adds a function to the library, for ``g.PartitionedCall([…], f=name, Tout=[…])`` or
+        ``getattr(g, name)(…)``; its name.
+
+        Args:
+            body: from the function's builder and its arguments' Tensors to its results: one Tensor or a list.
+            arguments: dtypes, or pairs of a dtype and a shape.
+        """
+        from .function_builder import add_function
+
+        return add_function(self, name, body, arguments)
+
+    def cond(
+        self,
+        pred: Any,
+        true_fn: Callable[[GraphBuilder], Any],
+        false_fn: Callable[[GraphBuilder], Any],
+        *,
+        name: str | None = None,
+    ) -> Any:
+        """What ``true_fn`` gives if ``pred`` is true, otherwise what ``false_fn`` gives: a Tensor, or a list
+        of as many Tensors of the same dtypes. Only that branch runs.
+
+        Each is called with a builder of its own, and may use tensors of this one.
+        """
+        from .function_builder import add_cond
+
+        return add_cond(self, pred, true_fn, false_fn, name)
+
+    def while_loop(
+        self,
+        cond: Callable[..., Any],
+        body: Callable[..., Any],
+        loop_vars: Sequence[Any],
+        *,
+        parallel_iterations: int = 10,
+        name: str | None = None,
+    ) -> list[Tensor]:
+        """The loop variables after ``body`` has run as long as ``cond`` holds.
+
+        Both are called with a builder of their own and one Tensor per loop variable; ``cond`` gives a
+        boolean scalar, ``body`` the new loop variables. They may use tensors of this builder.
+        """
+        from .function_builder import add_while
+
+        return add_while(self, cond, body, loop_vars, parallel_iterations, name)
+
+    # What gradient functions ask for.
+
+    def zeros_like(self, tensor: Tensor) -> Tensor:
+        return self.add_op("ZerosLike", tensor)
+
+    def shape_of(self, tensor: Tensor) -> Tensor:
+        """The shape as an int32 vector: a constant where it is known."""
+        if tensor.shape.is_fully_known:
+            return self.constant(np.array(tensor.shape.known(), np.int32))
+        return self.add_op("Shape", tensor)
+
+    def cast(self, tensor: Tensor, dtype: DType) -> Tensor:
+        return tensor if tensor.dtype is dtype else self.add_op("Cast", tensor, DstT=dtype)
+
+
+def _as_array(value: Any, dtype: DType | None) -> Array:
+    if dtype is not None:
+        if dtype is dtypes.string:
+            return _strings(np.asarray(value, object))
+        return (
+            np.asarray(value).astype(dtype.numpy)
+            if not isinstance(value, np.ndarray)
+            else value.astype(dtype.numpy)
+        )
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+    else:
+        array = np.asarray(value)
+        default = {"f": np.float32, "i": np.int32, "c": np.complex128}.get(array.dtype.kind)
+        array = array.astype(default) if default is not None else array
+    return _strings(array.astype(object)) if array.dtype.kind in "OSU" else array
+
+
+def _strings(array: Array) -> Array:
+    encoded = np.empty(array.shape, object)
+    flat = encoded.reshape(-1)
+    for position, item in enumerate(array.reshape(-1).tolist()):
+        flat[position] = item.encode() if isinstance(item, str) else bytes(item)
+    return encoded
+
+
+def _inferred(signature: Signature, groups: Sequence[Sequence[Tensor]]) -> dict[str, AttrValue]:
+    attrs: dict[str, AttrValue] = {}
+    for arg, group in zip(signature.inputs, groups):
+        if arg.number_attr:
+            attrs[arg.number_attr] = len(group)
+        if arg.list_attr:
+            attrs[arg.list_attr] = tuple(t.dtype for t in group)
+        if arg.type_attr and group:
+            attrs.setdefault(arg.type_attr, group[0].dtype)
+    return attrs
+
+
+def _as_attr(signature: Signature, name: str, value: Any) -> AttrValue:
+    """An attribute value from what a person would write for it in Python."""
+    spec = signature.attr_index.get(name)
+    if spec is None:
+        return value.encode() if isinstance(value, str) else value
+    if spec.kind.startswith("list("):
+        return tuple(_as_scalar_attr(spec.kind[5:-1], item) for item in value)
+    return _as_scalar_attr(spec.kind, value)
+
+
+def _as_scalar_attr(kind: str, value: Any) -> Any:
+    match kind:
+        case "type":
+            return dtypes.parse(value) if isinstance(value, str) else value
+        case "string":
+            return value.encode() if isinstance(value, str) else value
+        case "shape":
+            return value if isinstance(value, Shape) else Shape(None if value is None else tuple(value))
+        case "int":
+            return int(value)
+        case "float":
+            return float(np.float32(value))
+        case "func":
+            return Function(value) if isinstance(value, str) else value
+        case "tensor":
+            return value if isinstance(value, TensorValue) else of_array(np.asarray(value))
+        case _:
+            return value

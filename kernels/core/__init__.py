@@ -1,0 +1,1 @@
+"""The mechanism: operation registry, attribute binding, shape inference, device support."""

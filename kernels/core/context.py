@@ -1,0 +1,99 @@
+"""What a kernel may ask of the step it runs in. The runtime implements this; kernels see no more of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.tensors import Array
+    from .facts import Fact
+
+R = TypeVar("R", bound="Resource")
+
+
+class Resource(Protocol):
+    """Anything that outlives a step: a variable, a generator, a queue.
+
+    ``kind`` is its type's name in state files; ``save`` gives its whole state as arrays, which never change
+    afterwards (a file may be written from them much later), and ``load`` takes it back, so that a session can
+    go on bit for bit. That is all that a new kind of resource has to do to be in checkpoints.
+    """
+
+    kind: str
+
+    def save(self) -> dict[str, Array]: ...
+
+    def load(self, state: dict[str, Array]) -> None: ...
+
+
+class Rendezvous(Protocol):
+    """Where the parts of a step on several devices exchange values; see ``runtime.partitioning.rendezvous``."""
+
+    def send(self, key: str, value: Any, is_dead: bool) -> None:
+        """Leaves a value, or the news that it is dead, under a key; never waits."""
+        ...
+
+    def receive(self, key: str, done: Callable[[Any], None]) -> None:
+        """Calls ``done`` with the value under a key, DEAD or a TfgError once there is one, from any thread."""
+        ...
+
+
+class StepContext(Protocol):
+    """The step as its kernels see it. ``depth`` counts the functions that it is within; ``iteration`` is the
+    ``frame_id:iter_id`` with which the keys of its rendezvous end, ``0:0`` outside of all loops."""
+
+    step_id: int
+    depth: int
+    iteration: str
+
+    @property
+    def rendezvous(self) -> Rendezvous: ...
+
+    def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """The resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT where one
+        of another make stands under that name."""
+        ...
+
+    def log(self, text: str) -> None:
+        """A line for the person who runs the graph (Print, PrintV2)."""
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raises CANCELLED or DEADLINE_EXCEEDED if the step is to stop."""
+        ...
+
+
+class Callee(Protocol):
+    """A function of the library, as a kernel calls it: with the step and one value per argument, for one
+    value per result."""
+
+    def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]: ...
+
+    def given(self, facts: Sequence[Fact]) -> Callee:
+        """The same function for arguments of which this much is known."""
+        ...
+
+    def repeat(
+        self, ctx: Any, body: Any, state: Sequence[Any], is_true: Callable[[Any], bool]
+    ) -> Sequence[Any]:
+        """Calls ``body`` on the state, for the next state, as long as this function's only result is true."""
+        ...
+
+    def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """What is known of the results for such arguments."""
+        ...
+
+    def is_passed_on(self, position: int) -> bool:
+        """Whether the result at a position is just the argument at that position."""
+        ...
+
+    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Callee:
+        """The function from the arguments and the results' gradients to the arguments' gradients. Raises
+        INVALID_ARGUMENT where it takes or gives other types."""
+        ...
+
+
+Value = Any

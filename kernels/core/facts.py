@@ -1,0 +1,41 @@
+"""What is known of a tensor before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...graphfmt import dtypes
+from ...graphfmt.shapes import UNKNOWN, Dim, Shape
+
+if TYPE_CHECKING:
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.tensors import Array
+
+# Larger constants are not looked into while shapes are inferred.
+MAX_ELEMENTS = 1024
+
+
+class Handle(NamedTuple):
+    """What a resource handle refers to: dtype and shape of the variable's value."""
+
+    dtype: DType
+    shape: Shape
+
+
+class Fact(NamedTuple):
+    """``constant`` is the value where it is known; ``elements`` the flattened elements of a small integer
+    tensor, None where unknown, so that ``[batch, 784]`` is of use while the batch is not known yet."""
+
+    dtype: DType
+    shape: Shape = UNKNOWN
+    constant: Array | None = None
+    elements: tuple[Dim, ...] | None = None
+    handle: Handle | None = None
+
+
+def of_constant(array: Array, dtype: DType) -> Fact:
+    """The fact of a known value."""
+    elements = None
+    if dtype in (dtypes.int32, dtypes.int64) and array.size <= MAX_ELEMENTS and array.ndim <= 1:
+        elements = tuple(array.reshape(-1).tolist())
+    return Fact(dtype, Shape(tuple(array.shape)), array, elements)

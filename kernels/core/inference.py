@@ -1,0 +1,333 @@
+"""Shape inference: what is known of every tensor of a graph, worked out node by node from its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...graphfmt import dtypes
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import Graph, Node, endpoint
+from ...graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
+from . import binding, registry
+from .facts import MAX_ELEMENTS, Fact, Handle, of_constant
+from .op_sets import MERGES, NEXT_ITERATIONS
+
+if TYPE_CHECKING:
+    from ...graphfmt.attributes import AttrValue, Function
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.signatures import Bound
+    from ...graphfmt.tensors import Array
+    from ..functions.library import Library
+    from .registry import Op
+
+_SMALL_INTEGERS = frozenset({dtypes.int32, dtypes.int64})
+
+
+class ShapeContext(NamedTuple):
+    """A node as its shape function sees it. Inputs are named by their place among all input tensors, or by
+    their argument's name."""
+
+    op: Op
+    node: Node
+    bound: Bound
+    facts: Sequence[Fact]
+    library: Library | None = None
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes with defaults, strings as str."""
+        return self.bound.plain_attrs
+
+    def attr(self, name: str) -> Any:
+        value = self.bound.attrs[name]
+        return value.decode() if isinstance(value, bytes) else value
+
+    def _range(self, name: str) -> range:
+        start = 0
+        for arg in self.op.signature.inputs:
+            width = len(arg.types(self.bound.attrs))
+            if arg.name == name:
+                return range(start, start + width)
+            start += width
+        raise KeyError(name)
+
+    def _fact(self, key: int | str) -> Fact:
+        return self.facts[key if isinstance(key, int) else self._range(key)[0]]
+
+    def input(self, key: int | str) -> Shape:
+        """The static shape of an input."""
+        return self._fact(key).shape
+
+    def inputs(self, name: str | None = None) -> list[Shape]:
+        """The static shapes of a list argument, or of all inputs."""
+        return [self.facts[i].shape for i in (range(len(self.facts)) if name is None else self._range(name))]
+
+    def dtype(self, key: int | str) -> DType:
+        return self._fact(key).dtype
+
+    def constant(self, key: int | str) -> Array | None:
+        """The value of an input, where it is known before anything runs."""
+        return self._fact(key).constant
+
+    def elements(self, key: int | str) -> tuple[Dim, ...] | None:
+        """The flattened elements of a small integer input, None where unknown; None if none is known."""
+        return self._fact(key).elements
+
+    def as_shape(self, key: int | str) -> Shape:
+        """The shape that an integer vector states: unknown elements and -1 are unknown dimensions.
+
+        Raises INVALID_ARGUMENT for elements below -1 and for inputs of any other rank, but for the scalar -1,
+        which stands for an unknown rank.
+        """
+        fact = self._fact(key)
+        if fact.shape.rank is not None and fact.shape.rank > 1:
+            raise invalid(f"a shape must be a vector, but has shape {fact.shape}")
+        if fact.shape.rank == 0:
+            if fact.elements == (-1,):
+                return UNKNOWN
+            raise invalid("a shape must be a vector, not a scalar")
+        if fact.elements is None:
+            rank = fact.shape[0]
+            return UNKNOWN if rank is None else Shape((None,) * rank)
+        for size in fact.elements:
+            if size is not None and size < -1:
+                raise invalid(f"a dimension must not be negative, but is {size}")
+        return Shape(tuple(None if size == -1 else size for size in fact.elements))
+
+    def handle(self, key: int | str = 0) -> Handle | None:
+        """What an input resource handle refers to."""
+        return self._fact(key).handle
+
+    def callees(self) -> Library:
+        """The library of the graph. Raises NOT_FOUND where it has none."""
+        if self.library is None:
+            raise TfgError(Status.NOT_FOUND, f"{self.op.name} calls a function, but the graph has no library")
+        return self.library
+
+    def results_of(self, function: Function, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+        """What is known of the results of a call. Raises NOT_FOUND where there is no such function,
+        INVALID_ARGUMENT where it does not take such arguments or give this node's outputs."""
+        library = self.callees()
+        library.check(function, [fact.dtype for fact in facts], self.bound.output_types)
+        return library.infer(function, facts)
+
+    def with_rank(self, key: int | str, rank: int) -> Shape:
+        """An input's shape, which must be of this rank. Raises INVALID_ARGUMENT."""
+        shape = self.input(key)
+        if shape.dims is None:
+            return Shape((None,) * rank)
+        if len(shape.dims) != rank:
+            raise invalid(f"{self._called(key)} must be of rank {rank}, but has shape {shape}")
+        return shape
+
+    def with_rank_at_least(self, key: int | str, rank: int) -> Shape:
+        """An input's shape, which must have at least this rank, if any is known. Raises INVALID_ARGUMENT."""
+        shape = self.input(key)
+        if shape.dims is not None and len(shape.dims) < rank:
+            raise invalid(f"{self._called(key)} must be of rank {rank} or more, but has shape {shape}")
+        return shape
+
+    def _called(self, key: int | str) -> str:
+        if isinstance(key, str):
+            return f"input {key!r}"
+        for arg in self.op.signature.inputs:
+            if key in self._range(arg.name):
+                return f"input {arg.name!r}"
+        return f"input {key}"
+
+
+def infer_node(
+    op: Op, node: Node, bound: Bound, facts: Sequence[Fact], library: Library | None = None
+) -> tuple[Fact, ...]:
+    """What is known of a node's outputs, given its inputs'. Raises INVALID_ARGUMENT for inputs whose
+    dtypes or shapes the operation cannot take."""
+    _check_input_types(op, bound, facts)
+    context = ShapeContext(op, node, bound, facts, library)
+    inferred = op.shape(context)
+    if isinstance(inferred, Shape | Fact):
+        inferred = (inferred,)
+    outputs = tuple(
+        item if isinstance(item, Fact) else Fact(dtype, item)
+        for item, dtype in zip(inferred, bound.output_types, strict=True)
+    )
+    return _with_values(op, node, bound, context, outputs)
+
+
+def _check_input_types(op: Op, bound: Bound, facts: Sequence[Fact]) -> None:
+    for position, (fact, expected) in enumerate(zip(facts, bound.input_types, strict=True)):
+        if fact.dtype is expected or (fact.dtype.is_ref and fact.dtype.base is expected):
+            continue
+        raise invalid(f"input {position} of {op.name} is {fact.dtype}, but must be {expected}")
+
+
+def _with_values(
+    op: Op, node: Node, bound: Bound, context: ShapeContext, outputs: tuple[Fact, ...]
+) -> tuple[Fact, ...]:
+    """Adds what is known of the values of small integer outputs: dimensions are computed with those."""
+    if len(outputs) != 1 or outputs[0].constant is not None or outputs[0].dtype not in _SMALL_INTEGERS:
+        return outputs
+    output = outputs[0]
+    if output.shape.rank is not None and output.shape.rank > 1:
+        return outputs
+    size = output.shape.size
+    if size is not None and size > MAX_ELEMENTS:
+        return outputs
+    foldable = not op.stateful and not op.is_control_flow and op.name != "PlaceholderWithDefault"
+    if foldable and context.facts and all(f.constant is not None for f in context.facts):
+        return (_fold(op, node, bound, context.facts, output),)
+    if op.elements_function is None:
+        return outputs
+    elements = op.elements_function(context)
+    if elements is None or all(e is None for e in elements):
+        return outputs
+    elements = tuple(elements)
+    if None in elements or output.shape.dims is None:
+        return (output._replace(elements=elements),)
+    array = np.array(elements, output.dtype.numpy).reshape([-1] if output.shape.dims else [])
+    return (of_constant(array, output.dtype),)
+
+
+def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact) -> Fact:
+    """Computes a small integer from constants. What fails here will fail, and be reported, when it runs."""
+    values = [fact.constant for fact in facts]
+    if any(value is None or value.size > MAX_ELEMENTS for value in values):
+        return output
+    try:
+        with np.errstate(all="ignore"):
+            result = binding.bind(op, node, bound, facts, np)(*values)
+    except (TfgError, ArithmeticError, ValueError, IndexError, TypeError, MemoryError):
+        return output
+    if isinstance(result, list | tuple):
+        result = result[0]
+    array = np.asarray(result)
+    return of_constant(array, output.dtype) if array.size <= MAX_ELEMENTS else output
+
+
+Facts = Mapping[str, tuple[Fact, ...]]
+
+
+def infer_graph(
+    graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None, library: Library | None = None
+) -> dict[str, tuple[Fact, ...]]:
+    """The facts of every node's outputs, by node name. ``given`` facts (of fed nodes) are taken as they are.
+    ``library`` is made from the graph's functions where it is not given.
+
+    Raises the first error, placed at its node; use ``faults`` for all of them.
+    """
+    if graph.functions and library is None:
+        from ..functions.library import of_graph
+
+        library = of_graph(graph)
+    facts = dict(given or {})
+    for node in topological_order(graph, set(facts)):
+        if node.name not in facts:
+            try:
+                facts[node.name] = infer_in(node, facts, library)
+            except TfgError as error:
+                raise graph.error_at(error, node.name) from None
+    return facts
+
+
+def infer_in(
+    node: Node, facts: Mapping[str, tuple[Fact, ...]], library: Library | None = None
+) -> tuple[Fact, ...]:
+    """The facts of one node's outputs in a graph whose earlier nodes' facts are known."""
+    op = registry.get(node.op, library)
+    bound = op.signature.bind(node)
+    return infer_node(op, node, bound, input_facts(node, bound, facts), library)
+
+
+def input_facts(node: Node, bound: Bound, facts: Mapping[str, Sequence[Fact]]) -> list[Fact]:
+    """The facts of a node's data inputs. Raises INVALID_ARGUMENT for an output that does not exist."""
+    found: list[Fact] = []
+    for text in node.inputs:
+        source = endpoint(text)
+        if source.is_control:
+            continue
+        outputs = facts.get(source.node)
+        if outputs is None:
+            # The back edge of a loop: its source comes later.
+            found.append(Fact(bound.input_types[len(found)]))
+            continue
+        if source.port >= len(outputs):
+            raise invalid(f"input {text!r} is output {source.port} of a node with {len(outputs)} outputs")
+        found.append(outputs[source.port])
+    return found
+
+
+def topological_order(graph: Graph, cut: set[str] | frozenset[str] = frozenset()) -> Iterator[Node]:
+    """The nodes, each after its inputs, otherwise in file order. Inputs of nodes in ``cut`` are not followed,
+    nor is the edge from a NextIteration to its Merge.
+
+    Raises INVALID_ARGUMENT for an input that names no node and for any other cycle.
+    """
+    waiting: dict[str, int] = {}
+    readers: dict[str, list[Node]] = {}
+    ready: list[Node] = []
+    index = graph.index
+    for node in graph.nodes:
+        count = 0
+        if node.name not in cut:
+            for text in node.inputs:
+                name = endpoint(text).node
+                producer = index.get(name)
+                if producer is None:
+                    from ...graphfmt.names import did_you_mean
+
+                    raise graph.error_at(
+                        invalid(
+                            f"node {node.name!r} has the unknown input {text!r}",
+                            hint=did_you_mean(name, index),
+                        ),
+                        node.name,
+                        input=node.inputs.index(text),
+                    )
+                if node.op in MERGES and producer.op in NEXT_ITERATIONS:
+                    continue
+                readers.setdefault(name, []).append(node)
+                count += 1
+        if count:
+            waiting[node.name] = count
+        else:
+            ready.append(node)
+    done = 0
+    ready.reverse()
+    while ready:
+        node = ready.pop()
+        done += 1
+        yield node
+        for reader in reversed(readers.get(node.name, ())):
+            waiting[reader.name] -= 1
+            if not waiting[reader.name]:
+                ready.append(reader)
+    if done < len(graph.nodes):
+        left = [n for n in graph.nodes if waiting.get(n.name)]
+        raise graph.error_at(cycle_error(graph, left), left[0].name)
+
+
+def cycle_error(graph: Graph, left: Sequence[Node]) -> TfgError:
+    """The error for nodes that wait for each other, naming one cycle."""
+    names = {node.name for node in left}
+    path: list[str] = []
+    seen: dict[str, int] = {}
+    current = left[0]
+    while current.name not in seen:
+        seen[current.name] = len(path)
+        path.append(current.name)
+        current = next(graph.index[e.node] for e in map(endpoint, current.inputs) if e.node in names)
+    cycle = path[seen[current.name] :][::-1]
+    shown = " -> ".join([*cycle[:8], "…", cycle[0]] if len(cycle) > 8 else [*cycle, cycle[0]])
+    return invalid(f"the graph has a cycle without NextIteration: {shown}", node=cycle[0])
+
+
+def scalar_of(dtype: DType) -> Fact:
+    return Fact(dtype, SCALAR)
+
+
+def attr_shape(value: AttrValue) -> Shape:
+    """A shape attribute's value."""
+    assert isinstance(value, Shape)
+    return value

@@ -1,0 +1,1 @@
+"""Operation declarations: a folder per domain, a file ``*_ops.py`` per group of operations."""

@@ -1,0 +1,144 @@
+"""Operations that compute nothing: constants, placeholders, identities and no-ops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.errors import invalid
+from ...core import shapes
+from ...core.binding import PASS_ON
+from ...core.facts import Fact, of_constant
+from ...core.inference import ShapeContext, attr_shape
+from ...core.registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....graphfmt.shapes import Shape
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.binding import Binding
+
+
+def _const_fact(c: ShapeContext) -> Fact:
+    dtype = c.bound.output_types[0]
+    value = c.attr("value")
+    if value.dtype is not dtype:
+        raise invalid(f"Const of dtype {dtype} has a value of dtype {value.dtype}")
+    return of_constant(value.array(), dtype)
+
+
+const = op("Const(; value: tensor, dtype: type) -> (output: dtype)", shape=_const_fact, differentiable=False)
+
+
+@const.bind
+def _(b: Binding) -> Any:
+    array = b.attrs["value"].array()
+    return lambda: array
+
+
+def _placeholder_shape(c: ShapeContext) -> Shape:
+    return attr_shape(c.attr("shape"))
+
+
+def _not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
+    raise invalid(
+        f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} "
+        f"and shape {shape}",
+        hint=f"add --feed {node_name}=VALUE",
+    )
+
+
+for _text in (
+    "Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)",
+    "PlaceholderV2(; dtype: type, shape: shape) -> (output: dtype)",
+):
+    op(_text, shape=_placeholder_shape).kernel(_not_fed)
+
+
+def _default_shape(c: ShapeContext) -> Shape:
+    """What is fed may differ from the default, so the default's value and shape say nothing."""
+    shape = _placeholder_shape(c)
+    c.input(0).merge(shape)
+    return shape
+
+
+placeholder_with_default = op(
+    "PlaceholderWithDefault(input: dtype; dtype: type, shape: shape) -> (output: dtype)", shape=_default_shape
+)
+
+
+def _same_facts(c: ShapeContext) -> Sequence[Fact]:
+    """The outputs are the inputs, references read."""
+    return [fact._replace(dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
+
+
+identity = op("Identity(input: T; T: type) -> (output: T)", shape=_same_facts)
+stop_gradient = op("StopGradient(input: T; T: type) -> (output: T)", shape=_same_facts, differentiable=False)
+prevent_gradient = op(
+    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)', shape=_same_facts
+)
+snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_same_facts)
+identity_n = op("IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)", shape=_same_facts)
+
+
+def _inputs(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def _bind_to_input(b: Binding) -> Any:
+    return PASS_ON
+
+
+for _op in (identity, stop_gradient, prevent_gradient, placeholder_with_default, snapshot):
+    _op.bind(_bind_to_input)
+
+
+@identity_n.bind
+def _(b: Binding) -> Any:
+    return _inputs
+
+
+@identity.gradient
+@placeholder_with_default.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
+    return dy
+
+
+@identity_n.gradient
+def _(g: GraphBuilder, node: NodeView, *dys: Any) -> Any:
+    """An output that nothing depends on has a gradient of zeros, as if it were used for nothing."""
+    return [
+        g.zeros_like(x) if dy is None and x.dtype.is_differentiable else dy for x, dy in zip(node.inputs, dys)
+    ]
+
+
+@prevent_gradient.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    raise invalid(f"the gradient of {node.name!r} is explicitly disabled. Reason: {node.attr('message')}")
+
+
+def _nothing(xp: Any) -> list[Any]:
+    return []
+
+
+for _text in ("NoOp()", "ControlTrigger()"):
+    op(_text, shape=shapes.no_outputs).kernel(_nothing)
+
+
+def _like_input(c: ShapeContext) -> Fact:
+    """The shape of the input, and for lists the kind of its elements."""
+    return Fact(c.bound.output_types[0], c.input(0), handle=c.handle())
+
+
+zeros_like = op(
+    "ZerosLike(x: T; T: type) -> (y: T)", shape=_like_input, allocates_output=True, differentiable=False
+)
+
+
+@zeros_like.kernel
+def _(xp: Any, x: Any) -> Any:
+    if x.dtype == object:
+        from ...numeric.variants import zeros_like
+
+        return zeros_like(x)
+    return xp.zeros_like(x)

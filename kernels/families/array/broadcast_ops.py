@@ -1,0 +1,215 @@
+"""Tensors made by repeating: fills, broadcasts, and what the gradients of broadcasts need to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import TfgError, invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, vector
+from ...core import shapes
+from ...core.facts import Fact, of_constant
+from ...core.registry import op
+from ...core.types import INDEX
+from ...numeric.dims import claim, elements_of, ints
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.binding import Binding
+    from ...core.inference import ShapeContext
+
+
+def all_axes(g: GraphBuilder, x: Tensor) -> Tensor:
+    """All axes of a tensor, for a reduction to a scalar."""
+    if x.shape.rank is not None:
+        return g.constant(np.arange(x.shape.rank, dtype=np.int32))
+    return g.Range(0, g.Rank(x), 1)
+
+
+def _filled(c: ShapeContext) -> Shape:
+    c.with_rank(1, 0)
+    return _stated(c, 0)
+
+
+def _stated(c: ShapeContext, key: int) -> Shape:
+    """The shape that an input states outright: -1 stands for nothing here."""
+    elements = c.elements(key)
+    if elements is not None and -1 in elements and c.input(key).rank == 1:
+        raise invalid(f"a dimension must not be negative, but the shape is {list(elements)}")
+    return c.as_shape(key)
+
+
+fill = op(
+    f"Fill(dims: index_type, value: T; T: type, index_type: type in {INDEX} = int32) -> (output: T)",
+    shape=_filled,
+    allocates_output=True,
+)
+
+
+@fill.kernel
+def _(xp: Any, dims: Any, value: Any) -> Any:
+    if value.ndim:
+        raise invalid(f"the value to fill with must be a scalar, but has shape {Shape(value.shape)}")
+    return xp.full(claim(ints(dims, "dims"), value.dtype.itemsize), value, value.dtype)
+
+
+@fill.bind
+def _(b: Binding) -> Any:
+    dims, value = b.inputs
+    if dims.constant is None or value.shape.rank != 0:
+        return None
+    full, dtype = b.xp.full, value.dtype.numpy
+    shape = claim(ints(dims.constant, "dims"), dtype.itemsize)
+
+    def filled(dims: Any, value: Any) -> Any:
+        return full(shape, value, dtype)
+
+    return filled
+
+
+@fill.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, Tensor]:
+    return None, g.Sum(dy, all_axes(g, dy))
+
+
+ones_like = op(
+    "OnesLike(x: T; T: type in {bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, "
+    "int64, uint64, complex64, complex128, bool}) -> (y: T)",
+    shape=shapes.like_input,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@ones_like.kernel
+def _(xp: Any, x: Any) -> Any:
+    return xp.ones_like(x)
+
+
+# BroadcastTo
+
+
+def _broadcast_to(c: ShapeContext) -> Shape:
+    shape, wanted = c.input(0), c.as_shape(1)
+    if wanted.dims is None or shape.dims is None:
+        return wanted
+    if len(shape.dims) > len(wanted.dims):
+        raise invalid(f"a tensor of shape {shape} cannot be broadcast to {wanted}")
+    known = list(wanted.dims)
+    for axis, size in enumerate(shape.dims, len(known) - len(shape.dims)):
+        if size not in (1, None):
+            if known[axis] not in (None, size):
+                raise invalid(f"a tensor of shape {shape} cannot be broadcast to {wanted}")
+            known[axis] = size
+    return Shape(tuple(known))
+
+
+broadcast_to = op(
+    f"BroadcastTo(input: T, shape: Tidx; T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
+    shape=_broadcast_to,
+)
+
+
+@broadcast_to.kernel
+def _(xp: Any, x: Any, shape: Any) -> Any:
+    wanted = claim(ints(shape, "the shape to broadcast to"), x.dtype.itemsize)
+    try:
+        return xp.broadcast_to(x, wanted)
+    except ValueError:
+        raise invalid(f"a tensor of shape {Shape(x.shape)} cannot be broadcast to {list(wanted)}") from None
+
+
+@broadcast_to.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    x, shape = node.inputs
+    out = g.shape_of(node.outputs[0]) if node.outputs[0].shape.is_fully_known else shape
+    own = g.cast(g.shape_of(x), out.dtype)
+    _, axes = g.BroadcastGradientArgs(out, own)
+    return g.Reshape(g.Sum(dy, axes), own), None
+
+
+# The shapes of broadcasts, as values
+
+
+def _broadcast_dims(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    found = broadcast(Shape(tuple(a)), Shape(tuple(b)))
+    return found.known()
+
+
+def reduction_axes(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The axes along which two shapes are repeated when broadcast together, of the one and of the other.
+
+    An axis of size 1 in both counts for both, unless the shapes are equal. Raises INVALID_ARGUMENT where
+    the shapes do not fit.
+    """
+    if list(a) == list(b):
+        return [], []
+    width = len(_broadcast_dims(a, b))
+    x = [1] * (width - len(a)) + list(a)
+    y = [1] * (width - len(b)) + list(b)
+    return [i for i in range(width) if x[i] == 1], [i for i in range(width) if y[i] == 1]
+
+
+def _gradient_args(c: ShapeContext) -> list[Shape | Fact]:
+    c.with_rank(0, 1)
+    c.with_rank(1, 1)
+    a, b = c.elements(0), c.elements(1)
+    dtype = c.dtype(0)
+    if a is None or b is None or None in a or None in b:
+        return [vector(None), vector(None)]
+    try:
+        found = reduction_axes([d for d in a if d is not None], [d for d in b if d is not None])
+    except TfgError:
+        return [vector(None), vector(None)]
+    return [of_constant(np.array(axes, dtype.numpy), dtype) for axes in found]
+
+
+broadcast_gradient_args = op(
+    f"BroadcastGradientArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T, r1: T)",
+    shape=_gradient_args,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@broadcast_gradient_args.kernel
+def _(xp: Any, s0: Any, s1: Any) -> tuple[Any, Any]:
+    a, b = reduction_axes(_vector(s0), _vector(s1))
+    return np.array(a, s0.dtype), np.array(b, s0.dtype)
+
+
+def _vector(shape: Any) -> tuple[int, ...]:
+    if shape.ndim != 1:
+        raise invalid(f"a shape must be a vector, but has shape {Shape(shape.shape)}")
+    return ints(shape, "a shape")
+
+
+def _args_shape(c: ShapeContext) -> Shape:
+    a, b = c.with_rank(0, 1)[0], c.with_rank(1, 1)[0]
+    return UNKNOWN if a is None and b is None else vector(None if a is None or b is None else max(a, b))
+
+
+broadcast_args = op(
+    f"BroadcastArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T)",
+    shape=_args_shape,
+    allocates_output=True,
+)
+
+
+@broadcast_args.kernel
+def _(xp: Any, s0: Any, s1: Any) -> Any:
+    return np.array(_broadcast_dims(_vector(s0), _vector(s1)), s0.dtype)
+
+
+@broadcast_args.elements
+def _(c: ShapeContext) -> tuple[Dim, ...] | None:
+    a, b = elements_of(c, 0), elements_of(c, 1)
+    if a is None or b is None:
+        return None
+    try:
+        return broadcast(Shape(a), Shape(b)).dims
+    except TfgError:
+        return None

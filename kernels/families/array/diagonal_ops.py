@@ -1,0 +1,427 @@
+"""Diagonals of tensors and of stacks of matrices: taken out, put in, and bands around them.
+
+The variants of MatrixDiag and its kin share one idea: a diagonal, or a run of them from ``k[0]`` to
+``k[1]``, is a list of positions in the matrix, each with its place in the packed form.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.registry import Op, op
+from ...core.types import INDEX
+from ...numeric.dims import claim, ints, scalar_int
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_ALIGN = "align: string in {'LEFT_RIGHT', 'RIGHT_LEFT', 'LEFT_LEFT', 'RIGHT_RIGHT'} = \"RIGHT_LEFT\""
+# How the second variants, which have no such attribute, align what is shorter.
+_V2_ALIGN = "LEFT_LEFT"
+
+
+# Tensors whose axes come twice
+
+
+def _doubled(c: ShapeContext) -> Shape:
+    shape = c.with_rank_at_least(0, 1)
+    return UNKNOWN if shape.dims is None else Shape(shape.dims * 2)
+
+
+_DIAGONALS = "T: type in {bfloat16, half, float, double, int32, int64, complex64, complex128}"
+
+diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_doubled, allocates_output=True)
+
+
+@diag.kernel
+def _(xp: Any, x: Any) -> Any:
+    if x.ndim == 0:
+        raise invalid("a scalar is no diagonal")
+    found = xp.zeros(claim((x.size, x.size), x.dtype.itemsize), x.dtype)
+    found.reshape(-1)[:: x.size + 1] = x.reshape(-1)
+    return found.reshape(x.shape * 2)
+
+
+@diag.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.DiagPart(dy)
+
+
+def _halved(c: ShapeContext) -> Shape:
+    dims = c.input(0).dims
+    if dims is None:
+        return UNKNOWN
+    if len(dims) % 2 or not dims:
+        raise invalid(f"a tensor of shape {c.input(0)} has no diagonal: its rank must be even and positive")
+    half = len(dims) // 2
+    return Shape(dims[:half]).merge(Shape(dims[half:]))
+
+
+diag_part = op(f"DiagPart(input: T; {_DIAGONALS}) -> (diagonal: T)", shape=_halved, allocates_output=True)
+
+
+@diag_part.kernel
+def _(xp: Any, x: Any) -> Any:
+    half = x.ndim // 2
+    dims = x.shape[:half]
+    if not half or dims * 2 != x.shape:
+        raise invalid(f"a tensor of shape {Shape(x.shape)} has no diagonal: its axes must come twice")
+    size = int(np.prod(dims))
+    return x.reshape(-1)[:: size + 1].reshape(dims).copy()
+
+
+@diag_part.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.Diag(dy)
+
+
+# Stacks of matrices
+
+
+@lru_cache(maxsize=16)
+def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tuple[Any, Any, Any, Any]:
+    """Where the diagonals ``low`` to ``high`` lie: rows, columns, diagonals (highest first), places."""
+    upper, lower = align.split("_")
+    width = _longest(rows, columns, low, high)
+    parts: list[tuple[Any, Any, Any, Any]] = []
+    for k in range(high, low - 1, -1):
+        length = max(0, min(rows + min(k, 0), columns - max(k, 0)))
+        steps = np.arange(length)
+        left = (k >= 0 and upper == "LEFT") or (k <= 0 and lower == "LEFT")
+        shift = 0 if left else width - length
+        parts.append((steps - min(k, 0), steps + max(k, 0), np.full(length, high - k), steps + shift))
+    a, b, c, d = (np.concatenate(column) for column in zip(*parts))
+    return a, b, c, d
+
+
+def _longest(rows: int, columns: int, low: int, high: int) -> int:
+    return min(rows + min(high, 0), columns - max(low, 0))
+
+
+def _limits(k: Any) -> tuple[int, int]:
+    found = ints(k, "k")
+    if len(found) not in (1, 2):
+        raise invalid(f"k must be one number or two, but is {list(found)}")
+    if found[0] > found[-1]:
+        raise invalid(f"the lower diagonal {found[0]} must not be above the upper one {found[-1]}")
+    return found[0], found[-1]
+
+
+def _check_limits(rows: int, columns: int, low: int, high: int) -> None:
+    for k in (low, high):
+        if not (-rows < k < columns or k == 0):
+            raise invalid(f"diagonal {k} is not within a matrix of {rows} rows and {columns} columns")
+
+
+def _at(x: Any) -> tuple[int, int]:
+    if x.ndim < 2:
+        raise invalid(f"a tensor of shape {Shape(x.shape)} is no matrix")
+    return x.shape[-2], x.shape[-1]
+
+
+def _single(value: Any) -> Any:
+    """The padding value, which may be a vector of one element too."""
+    if value.size != 1:
+        raise invalid(f"padding_value must be a scalar, but has shape {Shape(value.shape)}")
+    return value.reshape(())[()]
+
+
+def _zero(x: Any) -> Any:
+    return b"" if x.dtype.kind == "O" else 0
+
+
+def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, align: str) -> Any:
+    rows, columns = _at(x)
+    low, high = limits
+    _check_limits(rows, columns, low, high)
+    at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
+    if low == high:
+        return x[..., at_rows, at_columns]
+    width = _longest(rows, columns, low, high)
+    dims = (*x.shape[:-2], high - low + 1, width)
+    found = xp.full(claim(dims, x.dtype.itemsize), padding, x.dtype)
+    found[..., which, places] = x[..., at_rows, at_columns]
+    return found
+
+
+def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
+    """Writes packed diagonals into a fresh stack of matrices."""
+    rows, columns = _at(matrix)
+    low, high = limits
+    at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
+    matrix[..., at_rows, at_columns] = x if low == high else x[..., which, places]
+    return matrix
+
+
+def _matrix_size(width: int, low: int, high: int, rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of the matrix with these diagonals; -1 stands for as few as possible.
+
+    Raises INVALID_ARGUMENT where the given ones do not fit.
+    """
+    least_rows, least_columns = width - min(high, 0), width + max(low, 0)
+    if rows == -1 and columns == -1:
+        rows = columns = max(least_rows, least_columns)
+    rows = least_rows if rows == -1 else rows
+    columns = least_columns if columns == -1 else columns
+    if rows < least_rows or columns < least_columns or (rows != least_rows and columns != least_columns):
+        raise invalid(
+            f"diagonals {low} to {high} of length {width} do not fit a matrix of {rows} by {columns}"
+        )
+    return rows, columns
+
+
+def _make_matrix(
+    xp: Any, x: Any, limits: tuple[int, int], size: tuple[int, int], padding: Any, align: str
+) -> Any:
+    low, high = limits
+    if x.ndim < (1 if low == high else 2):
+        raise invalid(f"a tensor of shape {Shape(x.shape)} cannot hold diagonals {low} to {high}")
+    outer = x.shape[:-1]
+    if low != high:
+        if x.shape[-2] != high - low + 1:
+            raise invalid(f"a tensor of shape {Shape(x.shape)} cannot hold diagonals {low} to {high}")
+        outer = x.shape[:-2]
+    rows, columns = _matrix_size(x.shape[-1], low, high, *size)
+    found = xp.full(claim((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
+    return _put_diagonals(xp, found, x, limits, align)
+
+
+def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], align: str) -> Any:
+    rows, columns = _at(x)
+    low, high = limits
+    _check_limits(rows, columns, low, high)
+    width = _longest(rows, columns, low, high)
+    packed = (width,) if low == high else (high - low + 1, width)
+    if diagonal.shape != (*x.shape[:-2], *packed):
+        raise invalid(
+            f"diagonals {low} to {high} of a tensor of shape {Shape(x.shape)} are of shape "
+            f"{Shape((*x.shape[:-2], *packed))}, not {Shape(diagonal.shape)}"
+        )
+    return _put_diagonals(xp, xp.array(x), diagonal, limits, align)
+
+
+# Shapes
+
+
+def _known_limits(c: ShapeContext) -> tuple[int, int] | None:
+    """The diagonals that input ``k`` names, 0 for variants without it; None where not known."""
+    if "k" not in {arg.name for arg in c.op.signature.inputs}:
+        return 0, 0
+    shape, k = c.input("k"), c.constant("k")
+    if shape.rank not in (None, 0, 1):
+        raise invalid(f"k must be one number or two, but has shape {shape}")
+    return None if k is None else _limits(k)
+
+
+def _part_shape(c: ShapeContext) -> Shape:
+    shape, limits = c.with_rank_at_least(0, 2), _known_limits(c)
+    if shape.dims is None or limits is None:
+        return UNKNOWN
+    *outer, rows, columns = shape.dims
+    low, high = limits
+    width: Dim = None
+    if rows is not None and columns is not None:
+        _check_limits(rows, columns, low, high)
+        width = _longest(rows, columns, low, high)
+    return Shape((*outer, width) if low == high else (*outer, high - low + 1, width))
+
+
+def _diag_shape(c: ShapeContext) -> Shape:
+    shape, limits = c.with_rank_at_least(0, 1), _known_limits(c)
+    if shape.dims is None or limits is None:
+        return UNKNOWN
+    low, high = limits
+    *outer, width = shape.dims
+    if low != high:
+        if not outer or outer[-1] not in (None, high - low + 1):
+            raise invalid(f"a tensor of shape {shape} cannot hold diagonals {low} to {high}")
+        outer.pop()
+    if len(c.facts) == 1:
+        return Shape((*outer, width, width))
+    sizes = [c.elements(key) for key in ("num_rows", "num_cols")]
+    if width is None or any(size is None or size[0] is None for size in sizes):
+        return Shape((*outer, None, None))
+    rows, columns = (size[0] for size in sizes if size is not None)
+    return Shape((*outer, *_matrix_size(width, low, high, rows or 0, columns or 0)))
+
+
+def _set_shape(c: ShapeContext) -> Shape:
+    shape, diagonal, limits = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 1), _known_limits(c)
+    if shape.dims is None:
+        return UNKNOWN
+    if limits is not None:
+        *outer, rows, columns = shape.dims
+        low, high = limits
+        width: Dim = None
+        if rows is not None and columns is not None:
+            _check_limits(rows, columns, low, high)
+            width = _longest(rows, columns, low, high)
+        known = Shape((*outer, width) if low == high else (*outer, high - low + 1, width)).merge(diagonal)
+        assert known.dims is not None
+        outer = known.dims[: len(outer)]
+        return Shape((*outer, rows, columns))
+    return shape
+
+
+# The operations: from the variant without k over the aligned one to the deprecated aliases.
+
+
+def _declare_diag() -> None:
+    for name in ("MatrixDiag", "BatchMatrixDiag"):
+        first = op(f"{name}(diagonal: T; T: type) -> (output: T)", shape=_diag_shape, allocates_output=True)
+
+        @first.kernel
+        def _(xp: Any, x: Any) -> Any:
+            return _make_matrix(xp, x, (0, 0), (-1, -1), _zero(x), _V2_ALIGN)
+
+        _diag_gradient(first, name.replace("Diag", "DiagPart"))
+    inputs = "diagonal: T, k: int32, num_rows: int32, num_cols: int32, padding_value: T; T: type"
+    second = op(f"MatrixDiagV2({inputs}) -> (output: T)", shape=_diag_shape, allocates_output=True)
+    third = op(f"MatrixDiagV3({inputs}, {_ALIGN}) -> (output: T)", shape=_diag_shape, allocates_output=True)
+
+    @second.kernel
+    def _(xp: Any, x: Any, k: Any, rows: Any, columns: Any, padding: Any) -> Any:
+        return with_k(xp, x, k, rows, columns, padding, _V2_ALIGN)
+
+    @third.kernel
+    def _(xp: Any, x: Any, k: Any, rows: Any, columns: Any, padding: Any, *, align: str) -> Any:
+        return with_k(xp, x, k, rows, columns, padding, align)
+
+    def with_k(xp: Any, x: Any, k: Any, rows: Any, columns: Any, padding: Any, align: str) -> Any:
+        size = scalar_int(rows, "num_rows"), scalar_int(columns, "num_cols")
+        return _make_matrix(xp, x, _limits(k), size, _single(padding), align)
+
+    _diag_gradient(second, "MatrixDiagPartV2")
+    _diag_gradient(third, "MatrixDiagPartV3")
+
+
+def _aligned(node: NodeView) -> dict[str, Any]:
+    return {"align": node.attr("align")} if node.node.op.endswith("V3") else {}
+
+
+def _diag_gradient(declared: Op, part: str) -> None:
+    @declared.gradient
+    def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
+        if len(node.inputs) == 1:
+            return [g.add_op(part, dy)]
+        zero = g.constant(0, dy.dtype)
+        return [g.add_op(part, dy, node.inputs[1], zero, **_aligned(node)), *[None] * 4]
+
+
+def _declare_part() -> None:
+    for name in ("MatrixDiagPart", "BatchMatrixDiagPart"):
+        first = op(f"{name}(input: T; T: type) -> (diagonal: T)", shape=_part_shape, allocates_output=True)
+
+        @first.kernel
+        def _(xp: Any, x: Any) -> Any:
+            return _take_diagonals(xp, x, (0, 0), _zero(x), _V2_ALIGN)
+
+        _part_gradient(first, name.replace("DiagPart", "SetDiag"))
+    inputs = "input: T, k: int32, padding_value: T; T: type"
+    second = op(f"MatrixDiagPartV2({inputs}) -> (diagonal: T)", shape=_part_shape, allocates_output=True)
+    third = op(
+        f"MatrixDiagPartV3({inputs}, {_ALIGN}) -> (diagonal: T)", shape=_part_shape, allocates_output=True
+    )
+
+    @second.kernel
+    def _(xp: Any, x: Any, k: Any, padding: Any) -> Any:
+        return _take_diagonals(xp, x, _limits(k), _single(padding), _V2_ALIGN)
+
+    @third.kernel
+    def _(xp: Any, x: Any, k: Any, padding: Any, *, align: str) -> Any:
+        return _take_diagonals(xp, x, _limits(k), _single(padding), align)
+
+    _part_gradient(second, "MatrixSetDiagV2")
+    _part_gradient(third, "MatrixSetDiagV3")
+
+
+def _part_gradient(declared: Op, into: str) -> None:
+    @declared.gradient
+    def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
+        x, *rest = node.inputs
+        found = g.add_op(into, g.zeros_like(x), dy, *rest[:1], **_aligned(node))
+        return [found, *[None] * len(rest)]
+
+
+def _declare_set() -> None:
+    for name in ("MatrixSetDiag", "BatchMatrixSetDiag"):
+        first = op(
+            f"{name}(input: T, diagonal: T; T: type) -> (output: T)", shape=_set_shape, allocates_output=True
+        )
+
+        @first.kernel
+        def _(xp: Any, x: Any, diagonal: Any) -> Any:
+            return _set_diagonals(xp, x, diagonal, (0, 0), _V2_ALIGN)
+
+        _set_gradient(first, name.replace("SetDiag", "DiagPart"))
+    inputs = "input: T, diagonal: T, k: int32; T: type"
+    second = op(f"MatrixSetDiagV2({inputs}) -> (output: T)", shape=_set_shape, allocates_output=True)
+    third = op(f"MatrixSetDiagV3({inputs}, {_ALIGN}) -> (output: T)", shape=_set_shape, allocates_output=True)
+
+    @second.kernel
+    def _(xp: Any, x: Any, diagonal: Any, k: Any) -> Any:
+        return _set_diagonals(xp, x, diagonal, _limits(k), _V2_ALIGN)
+
+    @third.kernel
+    def _(xp: Any, x: Any, diagonal: Any, k: Any, *, align: str) -> Any:
+        return _set_diagonals(xp, x, diagonal, _limits(k), align)
+
+    _set_gradient(second, "MatrixDiagPartV2")
+    _set_gradient(third, "MatrixDiagPartV3")
+
+
+def _set_gradient(declared: Op, part: str) -> None:
+    @declared.gradient
+    def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
+        _, diagonal, *k = node.inputs
+        rest = g.add_op(node.node.op, dy, g.zeros_like(diagonal), *k, **_aligned(node))
+        if not k:
+            return [rest, g.add_op(part, dy)]
+        return [rest, g.add_op(part, dy, *k, g.constant(0, dy.dtype), **_aligned(node)), None]
+
+
+_declare_diag()
+_declare_part()
+_declare_set()
+
+
+# Bands
+
+
+def _band_shape(c: ShapeContext) -> Shape:
+    c.with_rank(1, 0)
+    c.with_rank(2, 0)
+    return c.with_rank_at_least(0, 2)
+
+
+def _declare_band(text: str) -> None:
+    band = op(text, shape=_band_shape, allocates_output=True)
+
+    @band.kernel
+    def _(xp: Any, x: Any, num_lower: Any, num_upper: Any) -> Any:
+        rows, columns = _at(x)
+        lower, upper = scalar_int(num_lower, "num_lower"), scalar_int(num_upper, "num_upper")
+        if lower > rows or upper > columns:
+            raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")
+        apart = xp.arange(columns) - xp.arange(rows)[:, None]
+        inside = (apart >= -lower if lower >= 0 else True) & (
+            apart <= upper if upper >= 0 else apart == apart
+        )
+        return xp.where(inside, x, xp.zeros((), x.dtype))
+
+    @band.gradient
+    def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
+        return g.add_op(node.node.op, dy, *node.inputs[1:]), None, None
+
+
+_declare_band(
+    "MatrixBandPart(input: T, num_lower: Tindex, num_upper: Tindex; T: type, "
+    f"Tindex: type in {INDEX} = int64) -> (band: T)"
+)
+_declare_band("BatchMatrixBandPart(input: T, num_lower: int64, num_upper: int64; T: type) -> (band: T)")

@@ -1,0 +1,287 @@
+"""Borders put around tensors, and tensors laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.registry import op
+from ...core.types import INDEX
+from ...numeric.dims import claim, elements_of, ints
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+PADDINGS = f"paddings: Tpaddings; T: type, Tpaddings: type in {INDEX} = int32"
+
+Pairs = Sequence[tuple[int, int]]
+
+
+def pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, int]]:
+    """How much before and after each axis. Raises INVALID_ARGUMENT for all but [rank, 2] natural numbers."""
+    if paddings.shape != (rank, 2):
+        raise invalid(f"{what} must be of shape [{rank},2], but are of shape {Shape(paddings.shape)}")
+    found = [(before, after) for before, after in paddings.tolist()]
+    if any(before < 0 or after < 0 for before, after in found):
+        raise invalid(f"{what} must not be negative, but are {found}")
+    return found
+
+
+def _padded(c: ShapeContext) -> Shape:
+    return _resized(c, 1)
+
+
+def _unpadded(c: ShapeContext) -> Shape:
+    return _resized(c, -1)
+
+
+def _resized(c: ShapeContext, sign: int) -> Shape:
+    c.with_rank(1, 2)
+    rows = Shape((None, 2)).merge(c.input(1))[0]
+    shape = c.input(0)
+    if rows is not None:
+        shape = shape.merge(Shape((None,) * rows))
+    if shape.dims is None:
+        return UNKNOWN
+    paddings = c.constant(1)
+    if paddings is None:
+        if rows not in (None, len(shape.dims)):
+            raise invalid(f"paddings must have {len(shape.dims)} rows, but are of shape {c.input(1)}")
+        return Shape((None,) * len(shape.dims))
+    found = pairs(paddings, len(shape.dims))
+    return Shape(tuple(_resize(size, sign * sum(pair)) for size, pair in zip(shape.dims, found)))
+
+
+def _resize(size: Dim, by: int) -> Dim:
+    if size is not None and size + by < 0:
+        raise invalid(f"an axis of size {size} cannot be less by {-by}")
+    return None if size is None else size + by
+
+
+def pad_with(xp: Any, x: Any, around: Pairs, value: Any) -> Any:
+    """x with a border of one value."""
+    dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
+    found = xp.full(claim(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
+    found[_middle(around, x.shape)] = x
+    return found
+
+
+def _middle(around: Pairs, dims: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(before, before + size) for (before, _), size in zip(around, dims))
+
+
+pad = op(f"Pad(input: T, {PADDINGS}) -> (output: T)", shape=_padded, allocates_output=True)
+
+
+@pad.kernel
+def _(xp: Any, x: Any, paddings: Any) -> Any:
+    return pad_with(xp, x, pairs(paddings, x.ndim), b"" if x.dtype == np.dtype(object) else 0)
+
+
+pad_v2 = op(
+    "PadV2(input: T, paddings: Tpaddings, constant_values: T; T: type, "
+    f"Tpaddings: type in {INDEX} = int32) -> "
+    "(output: T)",
+    shape=_padded,
+    allocates_output=True,
+)
+
+
+@pad_v2.kernel
+def _(xp: Any, x: Any, paddings: Any, value: Any) -> Any:
+    if value.ndim:
+        raise invalid(f"constant_values must be a scalar, but has shape {Shape(value.shape)}")
+    return pad_with(xp, x, pairs(paddings, x.ndim), value)
+
+
+@pad.gradient
+@pad_v2.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
+    x, paddings, *rest = node.inputs
+    size = g.cast(g.shape_of(x), paddings.dtype)
+    return [g.Slice(dy, _first_column(g, paddings), size), *[None] * (1 + len(rest))]
+
+
+def _first_column(g: GraphBuilder, paddings: Tensor) -> Tensor:
+    known = paddings.fact.constant
+    if known is not None:
+        return g.constant(known[:, 0], paddings.dtype)
+    return g.StridedSlice(paddings, [0, 0], [0, 1], [1, 1], begin_mask=1, end_mask=1, shrink_axis_mask=2)
+
+
+# Mirrored borders. Both directions go axis by axis, the gradient backwards.
+
+
+def _mirrors(
+    around: Pairs, dims: Sequence[int], mode: str
+) -> Iterator[tuple[int, list[tuple[slice, slice]]]]:
+    """For each axis, which slices of the padded tensor mirror which. ``dims`` are the unpadded ones.
+
+    Raises INVALID_ARGUMENT where a border is wider than what it mirrors.
+    """
+    skip = 1 if mode == "REFLECT" else 0
+    for axis, ((before, after), size) in enumerate(zip(around, dims)):
+        if max(before, after) > max(size - skip, 0):
+            raise invalid(
+                f"mirrored paddings {before} and {after} are too wide for axis {axis} of size {size} "
+                f"with mode {mode}"
+            )
+        end = before + size
+        left = (slice(0, before), _backwards(before + skip, before + skip + before))
+        right = (slice(end, end + after), _backwards(end - skip - after, end - skip))
+        yield axis, [left, right]
+
+
+def _backwards(start: int, stop: int) -> slice:
+    return slice(stop - 1, start - 1 if start else None, -1) if stop > start else slice(0, 0)
+
+
+mirror_pad = op(
+    f"MirrorPad(input: T, {PADDINGS}, mode: string in {{'REFLECT', 'SYMMETRIC'}}) -> (output: T)",
+    shape=_padded,
+    allocates_output=True,
+)
+
+
+@mirror_pad.kernel
+def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
+    around = pairs(paddings, x.ndim)
+    dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
+    steps = list(_mirrors(around, x.shape, mode))
+    found = xp.empty(claim(dims, x.dtype.itemsize, "padded shape"), x.dtype)
+    middle = _middle(around, x.shape)
+    found[middle] = x
+    for axis, mirrored in steps:
+        done = (slice(None),) * axis
+        for to, source in mirrored:
+            found[(*done, to, *middle[axis + 1 :])] = found[(*done, source, *middle[axis + 1 :])]
+    return found
+
+
+@mirror_pad.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    return g.MirrorPadGrad(dy, node.inputs[1], mode=node.attr("mode")), None
+
+
+mirror_pad_grad = op(
+    f"MirrorPadGrad(input: T, {PADDINGS}, mode: string in {{'REFLECT', 'SYMMETRIC'}}) -> (output: T)",
+    shape=_unpadded,
+    allocates_output=True,
+)
+
+
+@mirror_pad_grad.kernel
+def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
+    around = pairs(paddings, x.ndim)
+    dims = [size - before - after for size, (before, after) in zip(x.shape, around)]
+    if min(dims, default=0) < 0:
+        raise invalid(f"a tensor of shape {Shape(x.shape)} has no borders {around}")
+    middle = _middle(around, dims)
+    found = xp.array(x)
+    for axis, mirrored in reversed(list(_mirrors(around, dims, mode))):
+        open_axes = (slice(None),) * axis
+        for border, source in mirrored:
+            found[(*open_axes, source, *middle[axis + 1 :])] += found[
+                (*open_axes, border, *middle[axis + 1 :])
+            ]
+    return xp.ascontiguousarray(found[middle]) if x.ndim else found
+
+
+@mirror_pad_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    return g.MirrorPad(dy, node.inputs[1], mode=node.attr("mode")), None
+
+
+# Tile
+
+
+def _tiled(c: ShapeContext) -> Shape:
+    dims, counts = c.input(0).dims, elements_of(c, 1)
+    width = c.with_rank(1, 1)[0]
+    if dims is None:
+        if width is None:
+            return UNKNOWN
+        dims = (None,) * width
+    if width not in (None, len(dims)):
+        raise invalid(f"multiples must have one element per axis of {c.input(0)}, but have {width}")
+    if counts is None:
+        return Shape((None,) * len(dims))
+    return Shape(tuple(_times(size, count) for size, count in zip(dims, counts)))
+
+
+def _times(size: Dim, count: Dim) -> Dim:
+    if count is not None and count < 0:
+        raise invalid(f"multiples must not be negative, but one is {count}")
+    if count == 0 or size == 0:
+        return 0
+    return None if size is None or count is None else size * count
+
+
+tile = op(
+    f"Tile(input: T, multiples: Tmultiples; T: type, Tmultiples: type in {INDEX} = int32) -> (output: T)",
+    shape=_tiled,
+    allocates_output=True,
+)
+
+
+def _multiples(multiples: Any, rank: int) -> tuple[int, ...]:
+    found = ints(multiples, "multiples")
+    if multiples.ndim != 1 or len(found) != rank:
+        raise invalid(f"multiples {list(found)} must have one element per axis of a tensor of rank {rank}")
+    if min(found, default=0) < 0:
+        raise invalid(f"multiples must not be negative, but are {list(found)}")
+    return found
+
+
+@tile.kernel
+def _(xp: Any, x: Any, multiples: Any) -> Any:
+    counts = _multiples(multiples, x.ndim)
+    dims = claim([size * count for size, count in zip(x.shape, counts)], x.dtype.itemsize, "tiled shape")
+    found = xp.empty(dims, x.dtype)
+    wide = found.reshape([d for size, count in zip(x.shape, counts) for d in (count, size)])
+    wide[...] = x.reshape([d for size in x.shape for d in (1, size)])
+    return found
+
+
+def _interleaved(g: GraphBuilder, counts: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The shape ``[count, size, count, size …]`` and the axes of the counts."""
+    rank = x.shape.rank
+    known = counts.fact.constant
+    if known is not None and x.shape.is_fully_known:
+        dims = np.stack([known, np.array(x.shape.known(), known.dtype)], 1).reshape(-1)
+        return g.constant(dims), g.constant(np.arange(0, dims.size, 2, dtype=np.int32))
+    dims = g.Reshape(g.Pack([counts, g.cast(g.shape_of(x), counts.dtype)], axis=1), [-1])
+    if rank is not None:
+        return dims, g.constant(np.arange(0, 2 * rank, 2, dtype=np.int32))
+    return dims, g.Range(0, g.Size(dims), 2)
+
+
+@tile.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
+    x, counts = node.inputs
+    dims, axes = _interleaved(g, counts, x)
+    return g.Sum(g.Reshape(dy, dims), axes), None
+
+
+def _untiled(c: ShapeContext) -> Shape:
+    dims, counts = c.input(0).dims, elements_of(c, 1)
+    if dims is None or counts is None or len(dims) != len(counts):
+        return UNKNOWN if dims is None else Shape((None,) * len(dims))
+    return Shape(tuple(None if not size or not count else size // count for size, count in zip(dims, counts)))
+
+
+tile_grad = op("TileGrad(input: T, multiples: int32; T: type) -> (output: T)", shape=_untiled)
+
+
+@tile_grad.kernel
+def _(xp: Any, x: Any, multiples: Any) -> Any:
+    counts = _multiples(multiples, x.ndim)
+    if any(count == 0 or size % count for size, count in zip(x.shape, counts)):
+        raise invalid(f"a tensor of shape {Shape(x.shape)} is no tiling by {list(counts)}")
+    wide = x.reshape([d for size, count in zip(x.shape, counts) for d in (count, size // count)])
+    return wide.sum(axis=tuple(range(0, 2 * x.ndim, 2)), dtype=x.dtype)

@@ -1,0 +1,276 @@
+"""Slices of tensors: contiguous ones, strided ones, and their gradients."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.registry import op
+from ...core.types import INDEX
+from ...numeric import slicing
+from ...numeric.dims import claim, elements_of, ints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.binding import Binding
+    from ...core.inference import ShapeContext
+
+MASKS = (
+    "begin_mask: int = 0, end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, "
+    "shrink_axis_mask: int = 0"
+)
+
+# For so many sets of dimensions is the index of a constant slice kept.
+_KEPT = 64
+
+# Slice
+
+
+def _slice_sizes(dims: Sequence[int], begin: Sequence[int], size: Sequence[int]) -> list[int]:
+    """How much is taken of each axis. Raises INVALID_ARGUMENT where that is not there."""
+    if len(begin) != len(dims) or len(size) != len(dims):
+        raise invalid(
+            f"begin {list(begin)} and size {list(size)} must have one element per axis of {list(dims)}"
+        )
+    found: list[int] = []
+    for axis, (full, start, count) in enumerate(zip(dims, begin, size)):
+        taken = full - start if count == -1 else count
+        if not 0 <= start <= full or not 0 <= taken <= full - start:
+            raise invalid(f"a slice from {start} of size {count} is not within axis {axis} of size {full}")
+        found.append(taken)
+    return found
+
+
+def _slice_shape(c: ShapeContext) -> Shape:
+    dims, begin, size = c.input(0).dims, elements_of(c, 1), elements_of(c, 2)
+    for key in (1, 2):
+        c.with_rank(key, 1)
+    count = next((len(x) for x in (dims, begin, size) if x is not None), None)
+    if count is None:
+        return UNKNOWN
+    nothing: tuple[Dim, ...] = (None,) * count
+    parts = [nothing if x is None else x for x in (dims, begin, size)]
+    if any(len(part) != count for part in parts):
+        raise invalid(f"begin and size must have one element per axis of {c.input(0)}")
+    if c.constant(1) is not None and c.constant(2) is not None and c.input(0).is_fully_known:
+        return Shape(tuple(_slice_sizes(*(_known(part) for part in parts))))
+    return Shape(tuple(_slice_dim(*item) for item in zip(*parts)))
+
+
+def _known(part: Sequence[Dim]) -> list[int]:
+    return [item for item in part if item is not None]
+
+
+def _slice_dim(full: Dim, start: Dim, count: Dim) -> Dim:
+    if count == -1 and full is not None and start is not None and 0 <= start <= full:
+        return full - start
+    return None if count is None or count < 0 else count
+
+
+slice_op = op(
+    f"Slice(input: T, begin: Index, size: Index; T: type, Index: type in {INDEX}) -> (output: T)",
+    shape=_slice_shape,
+)
+
+
+def _sliced(x: Any, begin: Sequence[int], size: Sequence[int]) -> Any:
+    taken = _slice_sizes(x.shape, begin, size)
+    return x[tuple(slice(start, start + count) for start, count in zip(begin, taken))]
+
+
+@slice_op.kernel
+def _(xp: Any, x: Any, begin: Any, size: Any) -> Any:
+    return _sliced(x, ints(begin, "begin"), ints(size, "size"))
+
+
+@slice_op.bind
+def _(b: Binding) -> Any:
+    x, begin, size = b.inputs
+    if begin.constant is None or size.constant is None or not x.shape.is_fully_known:
+        return None
+    start = ints(begin.constant, "begin")
+    taken = _slice_sizes(x.shape.known(), start, ints(size.constant, "size"))
+    index = tuple(slice(first, first + count) for first, count in zip(start, taken))
+
+    def part(x: Any, begin: Any, size: Any) -> Any:
+        return x[index]
+
+    return part
+
+
+@slice_op.elements
+def _(c: ShapeContext) -> tuple[Dim, ...] | None:
+    values, begin, size = elements_of(c, 0), c.elements(1), c.elements(2)
+    if values is None or c.input(0).rank != 1 or not begin or not size or begin[0] is None or size[0] is None:
+        return None
+    taken = _slice_sizes([len(values)], [begin[0]], [size[0]])[0]
+    return values[begin[0] : begin[0] + taken]
+
+
+@slice_op.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
+    x, begin, _ = node.inputs
+    taken, start = node.outputs[0].shape, begin.fact.constant
+    if start is not None and x.shape.is_fully_known and taken.is_fully_known:
+        full = np.array(x.shape.known(), start.dtype)
+        rest = full - np.array(taken.known(), start.dtype) - start
+        return g.Pad(dy, g.constant(np.stack([start, rest], 1))), None, None
+    full = g.cast(g.shape_of(x), begin.dtype)
+    rest = full - g.cast(g.shape_of(node.outputs[0]), begin.dtype) - begin
+    return g.Pad(dy, g.Pack([begin, rest], axis=1)), None, None
+
+
+# StridedSlice
+
+
+def _spec(c: ShapeContext, first: int) -> slicing.Spec | None:
+    """The slice that inputs ``first`` and on state, as far as known; None where even its length is not."""
+    shapes = [c.with_rank(key, 1) for key in range(first, first + 3)]
+    merged = shapes[0].merge(shapes[1]).merge(shapes[2])
+    parts = [_integers(c, key) for key in range(first, first + 3)]
+    count = merged[0]
+    if count is None:
+        return None
+    nothing: tuple[Dim, ...] = (None,) * count
+    begin, end, strides = (nothing if part is None else part for part in parts)
+    return slicing.Spec(begin, end, strides, slicing.masks_of(c.attrs))
+
+
+def _integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
+    constant = c.constant(key)
+    return elements_of(c, key) if constant is None else tuple(constant.tolist())
+
+
+def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
+    """The shape of the slice that inputs ``first`` and on take of a tensor of a shape."""
+    spec = _spec(c, first)
+    return UNKNOWN if spec is None or shape.dims is None else Shape(slicing.sliced_dims(spec, shape.dims))
+
+
+def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.Index]:
+    """From the values of begin, end and strides (inputs ``first`` and on) and a tensor's dimensions to the
+    index. Where the three are constants, that is worked out once for each set of dimensions."""
+    masks = slicing.masks_of(b.attrs)
+    begin, end, strides = (b.inputs[i].constant for i in range(first, first + 3))
+    if begin is None or end is None or strides is None:
+        return lambda begin, end, strides, dims: slicing.index_of(
+            slicing.fitting_spec(begin, end, strides, masks), dims
+        )
+    spec = slicing.fitting_spec(begin, end, strides, masks)
+    known: dict[Any, slicing.Index] = {}
+
+    def index(_begin: Any, _end: Any, _strides: Any, dims: Any) -> slicing.Index:
+        found = known.get(dims)
+        if found is None:
+            if len(known) > _KEPT:
+                known.clear()
+            found = known[dims] = slicing.index_of(spec, dims)
+        return found
+
+    return index
+
+
+strided_slice = op(
+    "StridedSlice(input: T, begin: Index, end: Index, strides: Index; T: type, "
+    f"Index: type in {{int16, int32, int64}}, {MASKS}) -> (output: T)",
+    shape=lambda c: strided_dims(c, 1, c.input(0)),
+)
+
+
+@strided_slice.bind
+def _(b: Binding) -> Callable[..., Any]:
+    index = indexer(b, 1)
+    dims = b.inputs[0].shape.dims
+    fixed = dims is not None and None not in dims and all(fact.constant is not None for fact in b.inputs[1:])
+    if b.inputs[0].dtype.numpy.kind == "O":
+        # Without the ellipsis a single element would come out of its array.
+        return _taking_views(index)
+    if fixed:
+        return _taking(itemgetter(index(None, None, None, dims)))
+    return _taking_by(index)
+
+
+def _taking(take: Callable[[Any], Any]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return take(x)
+
+    return taken
+
+
+def _taking_by(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return x[index(begin, end, strides, x.shape)]
+
+    return taken
+
+
+def _taking_views(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+    def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
+        return x[(*index(begin, end, strides, x.shape), ...)]
+
+    return taken
+
+
+@strided_slice.elements
+def _(c: ShapeContext) -> tuple[Dim, ...] | None:
+    values, spec = elements_of(c, 0), _spec(c, 1)
+    if values is None or spec is None or c.input(0).rank != 1:
+        return None
+    if None in spec.begin or None in spec.end or None in spec.strides:
+        return None
+    array = np.empty(len(values), object)
+    array[:] = values
+    picked = array[(*slicing.index_of(spec, array.shape), ...)]
+    return tuple(picked.reshape(-1).tolist())
+
+
+def mask_attrs(node: NodeView) -> dict[str, int]:
+    """The masks of a strided slice as attributes for another."""
+    names = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+    return {name: node.attr(name) for name in names}
+
+
+@strided_slice.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None, None]:
+    x, *where = node.inputs
+    if where[0].dtype.name == "int16":
+        where = [g.cast(w, dtypes.int32) for w in where]
+    shape = g.cast(g.shape_of(x), where[0].dtype)
+    return g.StridedSliceGrad(shape, *where, dy, **mask_attrs(node)), None, None, None
+
+
+strided_slice_grad = op(
+    "StridedSliceGrad(shape: Index, begin: Index, end: Index, strides: Index, dy: T; T: type, "
+    f"Index: type in {INDEX}, {MASKS}) -> (output: T)",
+    shape=lambda c: c.as_shape(0),
+    allocates_output=True,
+)
+
+
+@strided_slice_grad.bind
+def _(b: Binding) -> Callable[..., Any]:
+    xp, index = b.xp, indexer(b, 1)
+
+    def scatter(shape: Any, begin: Any, end: Any, strides: Any, dy: Any) -> Any:
+        dims = claim(ints(shape, "shape"), dy.dtype.itemsize)
+        found = xp.full(dims, b"", dy.dtype) if dy.dtype.kind == "O" else xp.zeros(dims, dy.dtype)
+        part = found[(*index(begin, end, strides, dims), ...)]
+        if part.shape != dy.shape:
+            raise invalid(f"dy has shape {Shape(dy.shape)}, but the slice has shape {Shape(part.shape)}")
+        part[...] = dy
+        return found
+
+    return scatter
+
+
+@strided_slice_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, None, None, None, Tensor]:
+    _, begin, end, strides, _ = node.inputs
+    return None, None, None, None, g.StridedSlice(dy, begin, end, strides, **mask_attrs(node))

@@ -1,0 +1,150 @@
+"""Branches and loops as the graph itself has them (white paper section 4.4, OSDI'16 section 3.4).
+
+The kernels only pass values on; that a branch is dead, and which iteration a value belongs to, is the
+scheduler's matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.shapes import SCALAR, UNKNOWN
+from ...core.binding import PASS_ON
+from ...core.facts import Fact
+from ...core.registry import op
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.binding import Binding
+    from ...core.inference import ShapeContext
+
+
+class _Dead:
+    def __repr__(self) -> str:
+        return "DEAD"
+
+
+# What a kernel gives for an output that has no value this time.
+DEAD: Final = _Dead()
+
+
+def _passed(c: ShapeContext) -> Fact:
+    """The input's fact, but not its value: that may differ from iteration to iteration."""
+    return c.facts[0]._replace(dtype=c.bound.output_types[0], constant=None, elements=None)
+
+
+def _bind_to_pass_on(b: Binding) -> Any:
+    return PASS_ON
+
+
+def _switch_facts(c: ShapeContext) -> Sequence[Fact]:
+    c.with_rank("pred", 0)
+    return [_passed(c)] * 2
+
+
+def _switch(xp: Any, data: Any, pred: Any) -> tuple[Any, Any]:
+    """(data, DEAD) where ``pred`` is false, (DEAD, data) where it is true."""
+    if np.ndim(pred):
+        raise invalid(f"the predicate of a Switch must be a scalar, but has shape {list(pred.shape)}")
+    return (DEAD, data) if pred else (data, DEAD)
+
+
+def _switch_gradient(g: GraphBuilder, node: NodeView, dfalse: Tensor, dtrue: Tensor) -> Any:
+    """Of both gradients the one that is live."""
+    return g.Merge([dfalse, dtrue])[0], None
+
+
+for _name, _kind in (("Switch", "T"), ("RefSwitch", "Ref(T)")):
+    _op = op(
+        f"{_name}(data: {_kind}, pred: bool; T: type) -> (output_false: {_kind}, output_true: {_kind})",
+        shape=_switch_facts,
+        is_control_flow=True,
+    )
+    _op.kernel(_switch)
+    _op.gradient(_switch_gradient)
+
+
+def _merge_facts(c: ShapeContext) -> Sequence[Fact]:
+    """The shape that all inputs have; nothing is known of it where one of them is not known."""
+    shapes = {shape.dims for shape in c.inputs("inputs")}
+    value = Fact(
+        c.bound.output_types[0], c.input(0) if len(shapes) == 1 else UNKNOWN, handle=c.facts[0].handle
+    )
+    return [value, Fact(dtypes.int32, SCALAR)]
+
+
+def _merge(xp: Any, inputs: Sequence[Any]) -> Any:
+    raise AssertionError("which input a Merge passes on is the scheduler's matter")
+
+
+def _merge_gradient(g: GraphBuilder, node: NodeView, dy: Tensor, dindex: None) -> Any:
+    """What adds gradients sees to it that each is live only where its input is."""
+    return [dy] * node.attr("N")
+
+
+for _name, _list, _kind in (("Merge", "N*T", "T"), ("RefMerge", "Ref(N*T)", "Ref(T)")):
+    _op = op(
+        f"{_name}(inputs: {_list}; T: type, N: int >= 1) -> (output: {_kind}, value_index: int32)",
+        shape=_merge_facts,
+        is_control_flow=True,
+    )
+    _op.kernel(_merge)
+    _op.gradient(_merge_gradient)
+
+
+def _same(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
+    return dy
+
+
+def _passes_on(text: str, *, is_control_flow: bool = True) -> None:
+    """A value goes through as it is, and so does its gradient, the other way; which frame the two are in is
+    not for these to know."""
+    declared = op(text, shape=_passed, is_control_flow=is_control_flow)
+    declared.bind(_bind_to_pass_on)
+    declared.gradient(_same)
+
+
+for _name, _kind in (("Enter", "T"), ("RefEnter", "Ref(T)")):
+    _passes_on(
+        f"{_name}(data: {_kind}; T: type, frame_name: string, is_constant: bool = false, "
+        f"parallel_iterations: int = 10) -> (output: {_kind})"
+    )
+
+for _name, _kind in (
+    ("Exit", "T"),
+    ("NextIteration", "T"),
+    ("RefExit", "Ref(T)"),
+    ("RefNextIteration", "Ref(T)"),
+):
+    _passes_on(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})")
+
+_passes_on("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", is_control_flow=False)
+_passes_on("LoopCond(input: bool) -> (output: bool)", is_control_flow=False)
+
+ref_select = op(
+    "RefSelect(index: int32, inputs: Ref(N*T); T: type, N: int >= 1) -> (output: Ref(T))",
+    shape=lambda c: c.facts[1]._replace(shape=UNKNOWN),
+)
+
+
+@ref_select.kernel
+def _(xp: Any, index: Any, inputs: Sequence[Any]) -> Any:
+    if not 0 <= index < len(inputs):
+        raise invalid(f"RefSelect has {len(inputs)} inputs, and none of number {index}")
+    return inputs[int(index)]
+
+
+abort = op(
+    'Abort(; error_msg: string = "", exit_without_error: bool = false)', shape=lambda c: [], stateful=True
+)
+
+
+@abort.kernel
+def _(xp: Any, *, error_msg: str, node_name: str) -> Any:
+    raise TfgError(Status.ABORTED, error_msg or f"Abort was run at node {node_name!r}")

@@ -1,0 +1,1 @@
+"""Dynamic partition and stitch, stacks, TensorArrays, TensorLists, optionals."""

@@ -1,0 +1,147 @@
+"""Stacks: what the forward loop pushes, the backward loop pops. A handle is the stack itself, so one lasts
+as long as the step that made it."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Shape
+from ...core import shapes
+from ...core.registry import op
+from ...numeric import variants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....graphfmt.dtypes import DType
+    from ...core.inference import ShapeContext
+
+
+class Stack:
+    """Tensors of one dtype, at most ``limit`` of them unless that is negative."""
+
+    kind = "Stack"
+    __slots__ = ("_closed", "_items", "_limit", "_lock", "dtype", "name")
+
+    def __init__(self, name: str, dtype: DType, limit: int) -> None:
+        self.name = name
+        self.dtype = dtype
+        self._limit = limit
+        self._lock = Lock()
+        self._items: list[Any] = []
+        self._closed = False
+
+    def read(self) -> Stack:
+        """A reference to a stack is the stack."""
+        return self
+
+    def push(self, item: Any) -> None:
+        """Raises INVALID_ARGUMENT where the stack is full or closed."""
+        with self._lock:
+            self._check_open()
+            if 0 <= self._limit <= len(self._items):
+                raise invalid(f"stack {self.name!r} overflowed its maximum of {self._limit} elements")
+            self._items.append(item)
+
+    def pop(self) -> Any:
+        """Raises INVALID_ARGUMENT where the stack is empty or closed."""
+        with self._lock:
+            self._check_open()
+            if not self._items:
+                raise invalid(f"stack {self.name!r} is empty")
+            return self._items.pop()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._items.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise invalid(f"stack {self.name!r} has been closed")
+
+
+def _stack(handle: Any, dtype: DType) -> Stack:
+    if type(handle) is not Stack:
+        raise invalid(f"a stack is needed, but the handle is of a {type(handle).__name__}")
+    if handle.dtype is not dtype:
+        raise invalid(f"stack {handle.name!r} holds {handle.dtype}, not {dtype}")
+    return handle
+
+
+def _make(name: str, node_name: str, dtype: DType, limit: int) -> Stack:
+    return Stack(name or node_name, dtype, limit)
+
+
+stack = op(
+    'Stack(; elem_type: type, stack_name: string = "") -> (handle: Ref(string))',
+    shape=lambda c: Shape((2,)),
+    stateful=True,
+    differentiable=False,
+)
+
+
+@stack.kernel
+def _(xp: Any, *, node_name: str, elem_type: DType, stack_name: str) -> Stack:
+    return _make(stack_name, node_name, elem_type, -1)
+
+
+stack_v2 = op(
+    'StackV2(max_size: int32; elem_type: type, stack_name: string = "") -> (handle: resource)',
+    shape=shapes.scalar,
+    stateful=True,
+)
+
+
+@stack_v2.kernel
+def _(xp: Any, max_size: Any, *, node_name: str, elem_type: DType, stack_name: str) -> Stack:
+    if max_size.ndim:
+        raise invalid(f"the stack's size must be a scalar, but has shape {Shape(tuple(max_size.shape))}")
+    return _make(stack_name, node_name, elem_type, variants.scalar(max_size, "the stack's size"))
+
+
+def _pushed(c: ShapeContext) -> Shape:
+    return c.input("elem")
+
+
+def _push(xp: Any, handle: Any, elem: Any, *, T: DType) -> Any:
+    _stack(handle, T).push(elem)
+    return elem
+
+
+def _pop(xp: Any, handle: Any, *, elem_type: DType) -> Any:
+    return _stack(handle, elem_type).pop()
+
+
+def _close(xp: Any, handle: Any) -> Sequence[Any]:
+    if type(handle) is not Stack:
+        raise invalid(f"a stack is needed, but the handle is of a {type(handle).__name__}")
+    handle.close()
+    return []
+
+
+def _declare(version: str, handle: str, *, stateful: bool) -> None:
+    op(
+        f"StackPush{version}(handle: {handle}, elem: T; T: type, swap_memory: bool = false) -> (output: T)",
+        shape=_pushed,
+        stateful=stateful,
+        differentiable=stateful,
+    ).kernel(_push)
+    op(
+        f"StackPop{version}(handle: {handle}; elem_type: type) -> (elem: elem_type)",
+        shape=lambda c: UNKNOWN,
+        stateful=stateful,
+        differentiable=stateful,
+    ).kernel(_pop)
+    op(
+        f"StackClose{version}(handle: {handle})",
+        shape=shapes.no_outputs,
+        stateful=stateful,
+        differentiable=stateful,
+    ).kernel(_close)
+
+
+_declare("", "Ref(string)", stateful=False)
+_declare("V2", "resource", stateful=True)

@@ -1,0 +1,87 @@
+"""Gradients of TensorArrays: what was written is read from the array of gradients, and the other way round.
+The gradient of a flow is the flow of the gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.shapes import UNKNOWN, Shape
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+
+
+def of_write(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+    dflow = _after_writing(g, node, dflow)
+    handle, flow = _gradients(g, node, dflow)
+    read = g.add_op(_op("Read", node), handle, node.inputs[1], flow, dtype=node.attr("T"))
+    return None, None, read, dflow
+
+
+def of_read(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    handle, flow = _gradients(g, node, node.inputs[2])
+    return None, None, g.add_op(_op("Write", node), handle, node.inputs[1], dy, flow)
+
+
+def of_gather(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    handle, flow = _gradients(g, node, node.inputs[2])
+    return None, None, g.add_op(_op("Scatter", node), handle, node.inputs[1], dy, flow)
+
+
+def of_scatter(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+    dflow = _after_writing(g, node, dflow)
+    handle, flow = _gradients(g, node, dflow)
+    _, indices, value, _ = node.inputs
+    shape = _after_first(value.shape)
+    name = _op("Gather", node)
+    read = g.add_op(name, handle, indices, flow, dtype=node.attr("T"), element_shape=shape)
+    return None, None, read, dflow
+
+
+def of_concat(g: GraphBuilder, node: NodeView, dy: Tensor, dlengths: None) -> Any:
+    handle, flow = _gradients(g, node, node.inputs[1])
+    return None, g.add_op(_op("Split", node), handle, dy, node.outputs[1], flow)
+
+
+def of_split(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+    dflow = _after_writing(g, node, dflow)
+    handle, flow = _gradients(g, node, dflow)
+    shape = _after_first(node.inputs[1].shape)
+    name = _op("Concat", node)
+    read = g.add_op(name, handle, flow, dtype=node.attr("T"), element_shape_except0=shape)
+    return None, read[0], None, dflow
+
+
+def _op(what: str, node: NodeView) -> str:
+    """The operation of that kind in the version of a node."""
+    return f"TensorArray{what}{_version(node)}"
+
+
+def _version(node: NodeView) -> str:
+    return next((version for version in ("V2", "V3") if node.node.op.endswith(version)), "")
+
+
+def _after_first(shape: Shape) -> Shape:
+    return UNKNOWN if shape.dims is None else Shape(shape.dims[1:])
+
+
+def _source(g: GraphBuilder) -> str:
+    """The name of this computation of gradients: every one has arrays of its own."""
+    parts = g.unique_name("source").split("/")
+    last = max((i for i, part in enumerate(parts) if part.startswith("gradients")), default=len(parts) - 2)
+    return "/".join(parts[: last + 1])
+
+
+def _gradients(g: GraphBuilder, node: NodeView, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """The array of the gradients of a node's array, and a flow that begins when it is there."""
+    made = g.add_op(_op("Grad", node), node.inputs[0], flow, source=_source(g))
+    handle = made[0] if isinstance(made, list) else made
+    with g.control_dependencies([handle]):
+        return handle, g.Identity(flow)
+
+
+def _after_writing(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Tensor:
+    """The gradient's flow, once the forward array has been written."""
+    # The output is an input here, so that a loop keeps it for its gradient like any other.
+    with g.control_dependencies([g.Identity(node.outputs[0])]):
+        return g.Identity(dflow)

@@ -1,0 +1,1 @@
+"""Assertions, numeric checks, printing, summaries."""

@@ -1,0 +1,172 @@
+"""Summaries: scalars and histograms as serialized messages, for event files to hold."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import Shape
+from ...core import shapes
+from ...core.registry import op
+from ...core.types import REAL_NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Fields of the messages Summary, Summary.Value and HistogramProto, by their numbers.
+_VALUE, _TAG, _SIMPLE_VALUE, _HISTOGRAM = 1, 1, 2, 5
+_LIMITS, _COUNTS = 6, 7
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
+
+
+def _value(tag: bytes, content: bytes) -> bytes:
+    return _field(_VALUE, (_field(_TAG, tag) if tag else b"") + content)
+
+
+def _summary(data: bytes) -> Any:
+    out = np.empty((), object)
+    out[()] = data
+    return out
+
+
+scalar = op(
+    f"ScalarSummary(tags: string, values: T; T: type in {REAL_NUMBERS}) -> (summary: string)",
+    shape=shapes.scalar,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@scalar.kernel
+def _(xp: Any, tags: Any, values: Any) -> Any:
+    tags, values = np.asarray(tags, object), np.asarray(values)
+    if tags.shape != values.shape:
+        raise invalid(f"tags of shape {Shape(tags.shape)} do not fit values of shape {Shape(values.shape)}")
+    with np.errstate(over="ignore"):
+        numbers = values.astype(np.float32).reshape(-1).tolist()
+    simple = (_varint(_SIMPLE_VALUE << 3 | _FIXED32) + struct.pack("<f", x) for x in numbers)
+    return _summary(b"".join(map(_value, tags.reshape(-1).tolist(), simple)))
+
+
+histogram = op(
+    f"HistogramSummary(tag: string, values: T; T: type in {REAL_NUMBERS} = float) -> (summary: string)",
+    shape=shapes.scalar,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@histogram.kernel
+def _(xp: Any, tag: Any, values: Any) -> Any:
+    tag = np.asarray(tag, object)
+    if tag.ndim:
+        raise invalid(f"tag must be a scalar, but has shape {Shape(tag.shape)}")
+    numbers = np.asarray(values).astype(np.float64).reshape(-1)
+    if not np.isfinite(numbers).all():
+        raise invalid(f"Nan or infinity in summary histogram for: {tag.item()!r}")
+    return _summary(_value(tag.item(), _field(_HISTOGRAM, _histogram(numbers))))
+
+
+@cache
+def _bucket_limits() -> Any:
+    """Upper ends of the buckets: each a tenth larger than the one before, on both sides of zero."""
+    limits: list[float] = []
+    limit = 1e-12
+    while limit < 1e20:
+        limits.append(limit)
+        limit *= 1.1
+    limits.append(np.finfo(np.float64).max)
+    return np.array([*(-x for x in reversed(limits)), 0.0, *limits])
+
+
+def _histogram(numbers: Any) -> bytes:
+    limits = _bucket_limits()
+    counts = np.bincount(np.searchsorted(limits, numbers, "right"), minlength=len(limits)).astype(np.float64)
+    # Of neighbours that are empty the last stands for all.
+    kept = np.append((counts[:-1] > 0) | (counts[1:] > 0), True)
+    largest = float(limits[-1])
+    least, most = (float(numbers.min()), float(numbers.max())) if numbers.size else (largest, -largest)
+    # Added up one after another, as they come.
+    total, squares = (float(np.add.accumulate(x)[-1]) if x.size else 0.0 for x in (numbers, numbers**2))
+    head = [least, most, float(numbers.size), total, squares]
+    fields = (
+        _varint(number << 3 | _FIXED64) + struct.pack("<d", x)
+        for number, x in enumerate(head, 1)
+        if struct.pack("<d", x) != bytes(8)
+    )
+    lists = (_field(_LIMITS, limits[kept].tobytes()), _field(_COUNTS, counts[kept].tobytes()))
+    return b"".join((*fields, *lists))
+
+
+merge = op(
+    "MergeSummary(inputs: N*string; N: int >= 1) -> (summary: string)",
+    shape=shapes.scalar,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@merge.kernel
+def _(xp: Any, inputs: Any) -> Any:
+    merged: list[bytes] = []
+    seen: set[bytes] = set()
+    for values in inputs:
+        for data in np.asarray(values, object).reshape(-1).tolist():
+            for tag in _tags(data):
+                if tag in seen:
+                    raise invalid(f"Duplicate tag {tag!r} found in summary inputs")
+                seen.add(tag)
+            merged.append(data)
+    return _summary(b"".join(merged))
+
+
+def _tags(data: bytes) -> list[bytes]:
+    """The tags of a summary that are not empty. Raises INVALID_ARGUMENT for what is none."""
+    try:
+        values = [content for number, content in _fields(data) if number == _VALUE]
+        return [tag for value in values for number, tag in _fields(value) if number == _TAG and tag]
+    except (IndexError, struct.error):
+        raise invalid("one of the summaries to merge cannot be read: no summary operation wrote it") from None
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        key, at = _read_varint(data, at)
+        kind = key & 7
+        if kind == _VARINT:
+            _, end = _read_varint(data, at)
+        elif kind == _BYTES:
+            size, at = _read_varint(data, at)
+            end = at + size
+        else:
+            end = at + {_FIXED64: 8, _FIXED32: 4}.get(kind, len(data) + 1)
+        if end > len(data) or not key >> 3:
+            raise IndexError
+        yield key >> 3, data[at:end]
+        at = end
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while data[at] > 127:
+        number |= (data[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+    return number | data[at] << shift, at + 1

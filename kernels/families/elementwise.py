@@ -1,0 +1,125 @@
+"""What the families of elementwise operations share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
+
+from ..core import shapes
+from ..core.registry import Op, op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...graphfmt.shapes import Dim
+    from ..core.inference import ShapeContext
+
+
+def unary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, differentiable: bool = True) -> Op:
+    """An operation ``name(x: T) -> (y: T)``."""
+    return op(
+        f"{name}(x: T; T: type in {allowed}) -> (y: T)",
+        shape=shapes.like_input,
+        differentiable=differentiable,
+        allocates_output=True,
+        ufunc=ufunc,
+        operator=operator,
+    )
+
+
+def binary(
+    name: str,
+    allowed: str,
+    ufunc: str = "",
+    operator: str = "",
+    *,
+    arguments: str = "x: T, y: T",
+    commutative: bool = False,
+    differentiable: bool = True,
+    kernel_types: str = "",
+) -> Op:
+    """An operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast."""
+    return op(
+        f"{name}({arguments}; T: type in {allowed}) -> (z: T)",
+        shape=shapes.broadcast_inputs,
+        differentiable=differentiable,
+        commutative=commutative,
+        allocates_output=True,
+        ufunc=ufunc,
+        operator=operator,
+        kernel_types={"T": kernel_types} if kernel_types else None,
+    )
+
+
+def known_elements(function: Callable[[int, int], Dim]) -> Callable[[ShapeContext], Any]:
+    """The elements of a small integer result, from what is known of both inputs' elements."""
+
+    def elements(c: ShapeContext) -> Any:
+        x, y = c.elements(0), c.elements(1)
+        if x is None or y is None:
+            return None
+        if len(x) != len(y):
+            width = max(len(x), len(y))
+            x, y = (x * width if len(x) == 1 else x), (y * width if len(y) == 1 else y)
+        return tuple(None if p is None or q is None else function(p, q) for p, q in zip(x, y))
+
+    return elements
+
+
+def is_narrow(x: Any) -> bool:
+    """Whether x is of one of the 16-bit floats (numpy counts bfloat16 as a kind of its own)."""
+    return x.dtype.itemsize == 2 and x.dtype.kind in "fV"
+
+
+@overload
+def in_float(xp: Any, function: Callable[[Any], Any], x: Any, /) -> Any: ...
+
+
+@overload
+def in_float(xp: Any, function: Callable[[Any, Any], Any], x: Any, y: Any, /) -> Any: ...
+
+
+def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:
+    """A function of several steps: 16-bit floats are computed in 32 bits, and rounded once."""
+    if not is_narrow(inputs[0]):
+        return function(*inputs)
+    dtype = inputs[0].dtype
+    return function(*(x.astype(xp.float32) for x in inputs)).astype(dtype)
+
+
+def special_functions(xp: Any) -> Any:
+    """scipy.special, or CuPy's counterpart. Imported late: it takes longer than most graphs run."""
+    if xp.__name__ == "numpy":
+        import scipy.special as found
+
+        return found
+    return import_module(f"{xp.__name__}x.scipy.special")
+
+
+# From so many elements on, masks are cheaper than branches: an unpredictable condition costs numpy's where
+# ten times what a predictable one does.
+_MASK_FROM = 8192
+
+
+def where(xp: Any, condition: Any, t: Any, e: Any) -> Any:
+    """xp.where of broadcasting inputs, t and e of one dtype."""
+    if condition.size < _MASK_FROM or xp.__name__ != "numpy" or t.dtype.kind == "O" or t.dtype.itemsize > 8:
+        return xp.where(condition, t, e)
+    bits = xp.dtype(f"i{t.dtype.itemsize}")
+    t, e, dtype = xp.asarray(t).view(bits), xp.asarray(e).view(bits), t.dtype
+    chosen = (t ^ e) & xp.negative(condition.view(xp.int8)).astype(bits, copy=False)
+    return xp.bitwise_xor(chosen, e, out=chosen).view(dtype)
+
+
+def zeros_where(xp: Any, condition: Any, x: Any) -> Any:
+    """x, with zeros where the condition (which broadcasts to it) holds. x must be newly allocated, because it
+    is written into."""
+    if x.ndim == 0:
+        return xp.where(condition, x.dtype.type(0), x)
+    if x.size < _MASK_FROM or xp.__name__ != "numpy" or x.dtype.itemsize > 8:
+        xp.copyto(x, x.dtype.type(0), where=condition)
+        return x
+    bits = xp.dtype(f"i{x.dtype.itemsize}")
+    kept = (xp.asarray(condition).view(xp.int8) - xp.int8(1)).astype(bits, copy=False)
+    xp.bitwise_and(x.view(bits), kept, out=x.view(bits))
+    return x

@@ -1,0 +1,1 @@
+"""Resizing, cropping, colour spaces, patches, non-maximum suppression."""

@@ -1,0 +1,185 @@
+"""Non-maximum suppression: of boxes that overlap too much, the one with the best score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import SCALAR, Shape, merge_dim, vector
+from ...core.registry import op
+
+if TYPE_CHECKING:
+    from ...core.inference import ShapeContext
+
+_TYPES = "T: type in {half, float} = float, T_threshold: type in {half, float} = float"
+
+
+def _selected_shape(c: ShapeContext) -> list[Shape]:
+    boxes, scores = c.with_rank(0, 2), c.with_rank(1, 1)
+    merge_dim(boxes[0], scores[0])
+    merge_dim(boxes[1], 4)
+    for shape in c.inputs()[2:]:
+        if shape.rank not in (None, 0):
+            raise invalid(f"limits and thresholds must be scalars, but one has shape {shape}")
+    padded = c.attrs.get("pad_to_max_output_size", False)
+    limit = c.elements(2)
+    size = vector(limit[0] if padded and limit else None)
+    return (
+        [size, SCALAR]
+        if len(c.bound.output_types) == 2
+        else [size, size, SCALAR][: len(c.bound.output_types)]
+    )
+
+
+first = op(
+    "NonMaxSuppression(boxes: float, scores: float, max_output_size: int32; iou_threshold: float = 0.5) -> "
+    "(selected_indices: int32)",
+    shape=_selected_shape,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@first.kernel
+def _(xp: Any, boxes: Any, scores: Any, limit: Any, *, iou_threshold: float) -> Any:
+    return _select(boxes, scores, limit, np.float32(iou_threshold), None)[0]
+
+
+second = op(
+    "NonMaxSuppressionV2(boxes: T, scores: T, max_output_size: int32, iou_threshold: T_threshold; "
+    f"{_TYPES}) -> (selected_indices: int32)",
+    shape=_selected_shape,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@second.kernel
+def _(xp: Any, boxes: Any, scores: Any, limit: Any, iou_threshold: Any) -> Any:
+    return _select(boxes, scores, limit, iou_threshold, None)[0]
+
+
+third = op(
+    "NonMaxSuppressionV3(boxes: T, scores: T, max_output_size: int32, iou_threshold: T_threshold, "
+    f"score_threshold: T_threshold; {_TYPES}) -> (selected_indices: int32)",
+    shape=_selected_shape,
+    allocates_output=True,
+)
+
+
+@third.kernel
+def _(xp: Any, boxes: Any, scores: Any, limit: Any, iou_threshold: Any, score_threshold: Any) -> Any:
+    return _select(boxes, scores, limit, iou_threshold, score_threshold)[0]
+
+
+fourth = op(
+    "NonMaxSuppressionV4(boxes: T, scores: T, max_output_size: int32, iou_threshold: T_threshold, "
+    f"score_threshold: T_threshold; {_TYPES}, pad_to_max_output_size: bool = false) -> "
+    "(selected_indices: int32, valid_outputs: int32)",
+    shape=_selected_shape,
+    allocates_output=True,
+)
+
+
+@fourth.kernel
+def _(
+    xp: Any,
+    boxes: Any,
+    scores: Any,
+    limit: Any,
+    iou_threshold: Any,
+    score_threshold: Any,
+    *,
+    pad_to_max_output_size: bool,
+) -> tuple[Any, Any]:
+    chosen, _ = _select(boxes, scores, limit, iou_threshold, score_threshold)
+    return _padded(chosen, int(limit), pad_to_max_output_size), np.int32(chosen.size)
+
+
+fifth = op(
+    "NonMaxSuppressionV5(boxes: T, scores: T, max_output_size: int32, iou_threshold: T, score_threshold: T, "
+    "soft_nms_sigma: T; T: type in {half, float} = float, pad_to_max_output_size: bool = false) -> "
+    "(selected_indices: int32, selected_scores: T, valid_outputs: int32)",
+    shape=_selected_shape,
+    allocates_output=True,
+)
+
+
+@fifth.kernel
+def _(
+    xp: Any,
+    boxes: Any,
+    scores: Any,
+    limit: Any,
+    iou_threshold: Any,
+    score_threshold: Any,
+    sigma: Any,
+    *,
+    pad_to_max_output_size: bool,
+) -> tuple[Any, Any, Any]:
+    if sigma.ndim or float(sigma) < 0:
+        raise invalid(f"soft_nms_sigma must be a scalar and not negative, but is {sigma}")
+    chosen, kept = _select(boxes, scores, limit, iou_threshold, score_threshold, float(sigma))
+    pad = pad_to_max_output_size
+    return _padded(chosen, int(limit), pad), _padded(kept, int(limit), pad), np.int32(chosen.size)
+
+
+def _padded(values: Any, size: int, pad: bool) -> Any:
+    return np.concatenate([values, np.zeros(size - values.size, values.dtype)]) if pad else values
+
+
+def _select(
+    boxes: Any, scores: Any, limit: Any, iou_threshold: Any, score_threshold: Any, sigma: float = 0.0
+) -> tuple[Any, Any]:
+    """The chosen boxes, best score first, and their scores. Scores must be above their threshold, or finite
+    where there is none."""
+    if score_threshold is None:
+        score_threshold = np.finfo(scores.dtype).min
+    boxes, scores = np.asarray(boxes), np.asarray(scores)
+    for name, value in (("max_output_size", limit), ("iou_threshold", iou_threshold)):
+        if np.ndim(value):
+            raise invalid(f"{name} must be a scalar, but has shape {Shape(np.shape(value))}")
+    if not 0 <= float(iou_threshold) <= 1:
+        raise invalid(f"iou_threshold is {float(iou_threshold)}, but must be in [0, 1]")
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
+        raise invalid(
+            "boxes must be of shape [boxes, 4] and scores of shape [boxes], but are of shapes "
+            f"{Shape(boxes.shape)} and {Shape(scores.shape)}"
+        )
+    if int(limit) < 0:
+        raise invalid(f"max_output_size is {int(limit)}, but must not be negative")
+    left = np.flatnonzero(scores > score_threshold)
+    now = scores[left]
+    corners, areas = _corners_and_areas(boxes)
+    chosen: list[int] = []
+    kept: list[Any] = []
+    while left.size and len(chosen) < int(limit):
+        best = int(now.argmax())
+        chosen.append(int(left[best]))
+        kept.append(now[best])
+        overlap = _overlap(corners, areas, chosen[-1], left)
+        if sigma > 0:
+            now = now * np.exp(np.float32(-0.5 / sigma) * overlap * overlap).astype(now.dtype)
+        stays = (overlap <= iou_threshold) if sigma <= 0 else (now > score_threshold)
+        stays[best] = False
+        left, now = left[stays], now[stays]
+    return np.array(chosen, np.int32), np.array(kept, scores.dtype)
+
+
+def _corners_and_areas(boxes: Any) -> tuple[Any, Any]:
+    """Boxes may name any two opposite corners."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    sides = high - low
+    return (low, high), sides[:, 0] * sides[:, 1]
+
+
+def _overlap(corners: tuple[Any, Any], areas: Any, box: int, others: Any) -> Any:
+    """Intersection over union of a box with others; zero where either has no area."""
+    low, high = corners
+    sides = np.minimum(high[box], high[others]) - np.maximum(low[box], low[others])
+    sides = np.maximum(sides, sides.dtype.type(0))
+    common = sides[:, 0] * sides[:, 1]
+    overlap = common / (areas[box] + areas[others] - common)
+    return np.where((areas[box] > 0) & (areas[others] > 0), overlap, overlap.dtype.type(0))

@@ -1,0 +1,320 @@
+"""Writing tensors to files and reading them back: the operations that a Saver's graph is made of.
+
+What a name stands for is for ``graphfmt.checkpoints`` to say: HDF5 where it ends in ``.h5``, TensorFlow's
+bundle otherwise. Relative names are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.names import counted
+from ....graphfmt.shapes import UNKNOWN, Shape
+from ...core import shapes
+from ...core.registry import op
+from ...numeric.strings import decode, encode, strings
+from .shape_and_slice import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....graphfmt.checkpoints.entries import Tensor
+    from ....graphfmt.dtypes import DType
+    from ...core.inference import ShapeContext
+
+
+# What the inputs say.
+
+
+def _file_name(value: Any, what: str) -> str:
+    """The one string of a tensor. Raises INVALID_ARGUMENT where it has none or several, or is no name."""
+    array = strings(value)
+    if array.size != 1:
+        raise invalid(f"Input {what} should have a single element, got {array.size} instead.")
+    name = os.fsdecode(array.reshape(-1)[0])
+    if not name or "\0" in name:
+        raise invalid(f"{name!r} is no name for a file")
+    return name
+
+
+def _names(value: Any, what: str, count: int) -> list[str]:
+    """The strings of a vector of this length. Raises INVALID_ARGUMENT."""
+    array = strings(value)
+    if array.ndim != 1:
+        raise invalid(f"Input {what} should be a 1-D tensor, got {Shape(array.shape)} instead.")
+    if array.size != count:
+        raise invalid(f"Got {counted(array.size, 'element')} in {what}, but {count} expected.")
+    return [decode(item) for item in array.tolist()]
+
+
+# Writing.
+
+
+def _save(path: str, names: Any, specs: Any, values: Sequence[Any], types: Sequence[DType]) -> list[Any]:
+    """What all kinds of Save do; without ``specs`` every tensor is a whole."""
+    known = _names(names, "tensor_names", len(values))
+    parts = [""] * len(values) if specs is None else _names(specs, "shape_and_slices", len(values))
+    _write(path, _tensors(known, parts, values, types))
+    return []
+
+
+def _write(path: str, tensors: Sequence[Tensor]) -> None:
+    from ....graphfmt.checkpoints.open import write_checkpoint
+
+    whole = Counter(tensor.name for tensor in tensors if tensor.part is None)
+    for tensor in tensors:
+        if whole[tensor.name] > 1 or (tensor.part is not None and whole[tensor.name]):
+            raise invalid(f"Adding duplicate key: {tensor.name}")
+    _make_folder(path)
+    write_checkpoint(path, tensors)
+
+
+def _make_folder(path: str) -> None:
+    """Makes the folder of a file, but not the folder that it lies in: shards are written into one of their
+    own. What stands in the way will be told by whoever writes the file."""
+    try:
+        Path(path).parent.mkdir(exist_ok=True)
+    except OSError:
+        return
+
+
+def _tensors(
+    names: Sequence[str], specs: Sequence[str], values: Sequence[Any], types: Sequence[DType]
+) -> list[Tensor]:
+    from ....graphfmt.checkpoints.entries import Tensor
+
+    found: list[Tensor] = []
+    for name, spec, value, dtype in zip(names, specs, values, types):
+        array, part = np.asarray(value), parse(spec)
+        if part is not None and part.part_shape != array.shape:
+            raise invalid(
+                f"Slice in shape_and_slice specification does not match the shape of the tensor to save: "
+                f"{spec}, tensor {name!r}: {Shape(array.shape)}"
+            )
+        if part is None:
+            found.append(Tensor(name, array, dtype=dtype))
+        else:
+            found.append(Tensor(name, array, part.slice, part.shape, dtype))
+    return found
+
+
+save = op(
+    "Save(filename: string, tensor_names: string, data: *T; T: list(type) >= 1)",
+    shape=shapes.no_outputs,
+    stateful=True,
+)
+
+
+@save.kernel
+def _(xp: Any, filename: Any, tensor_names: Any, data: Any, *, input_types: Sequence[DType]) -> list[Any]:
+    return _save(_file_name(filename, "filename"), tensor_names, None, data, input_types[2:])
+
+
+save_slices = op(
+    "SaveSlices(filename: string, tensor_names: string, shapes_and_slices: string, data: *T; "
+    "T: list(type) >= 1)",
+    shape=shapes.no_outputs,
+    stateful=True,
+)
+
+
+@save_slices.kernel
+def _(
+    xp: Any,
+    filename: Any,
+    tensor_names: Any,
+    shapes_and_slices: Any,
+    data: Any,
+    *,
+    input_types: Sequence[DType],
+) -> list[Any]:
+    return _save(_file_name(filename, "filename"), tensor_names, shapes_and_slices, data, input_types[3:])
+
+
+save_v2 = op(
+    "SaveV2(prefix: string, tensor_names: string, shape_and_slices: string, tensors: *dtypes; "
+    "dtypes: list(type) >= 1)",
+    shape=shapes.no_outputs,
+    stateful=True,
+)
+
+
+@save_v2.kernel
+def _(
+    xp: Any,
+    prefix: Any,
+    tensor_names: Any,
+    shape_and_slices: Any,
+    tensors: Any,
+    *,
+    input_types: Sequence[DType],
+) -> list[Any]:
+    return _save(_file_name(prefix, "prefix"), tensor_names, shape_and_slices, tensors, input_types[3:])
+
+
+# Reading.
+
+
+def _restored_shapes(c: ShapeContext) -> list[Shape]:
+    """Those of the parts that are asked for; a whole tensor's is only known from the file."""
+    count = len(c.bound.output_types)
+    specs = c.constant("shape_and_slices")
+    if specs is None or specs.shape != (count,):
+        return [UNKNOWN] * count
+    parts = [parse(decode(spec)) for spec in specs.tolist()]
+    return [UNKNOWN if part is None else Shape(part.part_shape) for part in parts]
+
+
+restore_v2 = op(
+    "RestoreV2(prefix: string, tensor_names: string, shape_and_slices: string; dtypes: list(type) >= 1) "
+    "-> (tensors: *dtypes)",
+    shape=_restored_shapes,
+    stateful=True,
+)
+
+
+@restore_v2.kernel
+def _(
+    xp: Any, prefix: Any, tensor_names: Any, shape_and_slices: Any, *, output_types: Sequence[DType]
+) -> list[Any]:
+    from .restoring import read_tensors
+
+    path = _file_name(prefix, "prefix")
+    names = _names(tensor_names, "tensor_names", len(output_types))
+    specs = _names(shape_and_slices, "shape_and_slices", len(output_types))
+    return read_tensors(path, names, [parse(spec) for spec in specs], output_types)
+
+
+restore = op(
+    "Restore(file_pattern: string, tensor_name: string; dt: type, preferred_shard: int = -1) -> (tensor: dt)",
+    shape=shapes.unknown,
+    stateful=True,
+)
+
+
+@restore.kernel
+def _(xp: Any, file_pattern: Any, tensor_name: Any, *, dt: DType) -> Any:
+    from .restoring import read_matching
+
+    return read_matching(_file_name(file_pattern, "file_pattern"), _first(tensor_name), None, dt)
+
+
+def _restored_slice_shape(c: ShapeContext) -> Shape:
+    spec = c.constant("shape_and_slice")
+    part = parse(decode(spec.reshape(-1)[0])) if spec is not None and spec.size else None
+    return UNKNOWN if part is None else Shape(part.part_shape)
+
+
+restore_slice = op(
+    "RestoreSlice(file_pattern: string, tensor_name: string, shape_and_slice: string; dt: type, "
+    "preferred_shard: int = -1) -> (tensor: dt)",
+    shape=_restored_slice_shape,
+    stateful=True,
+)
+
+
+@restore_slice.kernel
+def _(xp: Any, file_pattern: Any, tensor_name: Any, shape_and_slice: Any, *, dt: DType) -> Any:
+    from .restoring import read_matching
+
+    pattern = _file_name(file_pattern, "file_pattern")
+    return read_matching(pattern, _first(tensor_name), parse(_first(shape_and_slice)), dt)
+
+
+def _first(value: Any) -> str:
+    """The first of a tensor's strings, for that is the one TensorFlow takes. Raises INVALID_ARGUMENT where it
+    has none."""
+    array = strings(value)
+    if not array.size:
+        raise invalid("the name of a tensor to restore is missing")
+    return decode(array.reshape(-1)[0])
+
+
+# Shards.
+
+
+def _scalar_inputs(c: ShapeContext) -> Shape:
+    for position in range(len(c.facts)):
+        c.with_rank(position, 0)
+    return Shape(())
+
+
+sharded_filename = op(
+    "ShardedFilename(basename: string, shard: int32, num_shards: int32) -> (filename: string)",
+    shape=_scalar_inputs,
+    allocates_output=True,
+)
+
+
+@sharded_filename.kernel
+def _(xp: Any, basename: Any, shard: Any, num_shards: Any) -> Any:
+    _check_scalars(basename=basename, shard=shard, num_shards=num_shards)
+    return _scalar(f"{_first(basename)}-{int(shard):05d}-of-{int(num_shards):05d}")
+
+
+sharded_filespec = op(
+    "ShardedFilespec(basename: string, num_shards: int32) -> (filename: string)",
+    shape=_scalar_inputs,
+    allocates_output=True,
+)
+
+
+@sharded_filespec.kernel
+def _(xp: Any, basename: Any, num_shards: Any) -> Any:
+    _check_scalars(basename=basename, num_shards=num_shards)
+    return _scalar(f"{_first(basename)}-?????-of-{int(num_shards):05d}")
+
+
+def _check_scalars(**values: Any) -> None:
+    for name, value in values.items():
+        if np.ndim(value):
+            raise invalid(f"{name} must be a scalar, got shape {Shape(np.shape(value))}")
+
+
+def _scalar(text: str) -> Any:
+    found = np.empty((), object)
+    found[()] = encode(text)
+    return found
+
+
+def _merge_shapes(c: ShapeContext) -> Sequence[Shape]:
+    c.with_rank("checkpoint_prefixes", 1)
+    c.with_rank("destination_prefix", 0)
+    return []
+
+
+merge_v2_checkpoints = op(
+    "MergeV2Checkpoints(checkpoint_prefixes: string, destination_prefix: string; "
+    "delete_old_dirs: bool = true, allow_missing_files: bool = false)",
+    shape=_merge_shapes,
+    stateful=True,
+)
+
+
+@merge_v2_checkpoints.kernel
+def _(
+    xp: Any,
+    checkpoint_prefixes: Any,
+    destination_prefix: Any,
+    *,
+    delete_old_dirs: bool,
+    allow_missing_files: bool,
+) -> list[Any]:
+    from .merging import merge
+
+    prefixes = strings(checkpoint_prefixes)
+    if prefixes.ndim != 1:
+        raise invalid(
+            f"Input checkpoint_prefixes should be an 1-D tensor, got {Shape(prefixes.shape)} instead."
+        )
+    paths = [_file_name(item, "checkpoint_prefixes") for item in prefixes.tolist()]
+    destination = _file_name(destination_prefix, "destination_prefix")
+    _make_folder(destination)
+    merge(paths, destination, delete_old_dirs=delete_old_dirs, allow_missing_files=allow_missing_files)
+    return []

@@ -1,0 +1,81 @@
+"""Shards of a checkpoint become one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....graphfmt.checkpoints.bundle.merge import merge_bundles
+from ....graphfmt.checkpoints.entries import Tensor
+from ....graphfmt.checkpoints.open import HDF5_SUFFIX, open_checkpoint, write_checkpoint
+from ....graphfmt.errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ....graphfmt.checkpoints.entries import Reader
+
+
+def merge(
+    prefixes: Sequence[str], destination: str, *, delete_old_dirs: bool, allow_missing_files: bool
+) -> None:
+    """Makes one checkpoint of several: bundles are renamed into place, anything else is written anew.
+
+    Args:
+        delete_old_dirs: whether the folders of the shards go, where nothing else is in them.
+        allow_missing_files: whether shards that are not there are left out.
+
+    Raises INVALID_ARGUMENT where a shard is missing or none is there.
+    """
+    if not any(path.endswith(HDF5_SUFFIX) for path in (*prefixes, destination)):
+        merge_bundles(
+            prefixes,
+            destination,
+            delete_old_dirs=delete_old_dirs,
+            allow_missing_files=allow_missing_files,
+        )
+        return
+    found = [prefix for prefix in prefixes if _exists(prefix)]
+    missing = [prefix for prefix in prefixes if prefix not in found]
+    if missing and not allow_missing_files:
+        raise invalid(f"allow_missing_files was set to false and {', '.join(missing)} did not exist.")
+    if not found:
+        raise invalid("there is no checkpoint to merge")
+    _rewrite(found, destination)
+    if delete_old_dirs:
+        _remove_folders(found, destination)
+
+
+def _exists(prefix: str) -> bool:
+    return Path(prefix if prefix.endswith(HDF5_SUFFIX) else f"{prefix}.index").is_file()
+
+
+def _rewrite(prefixes: Sequence[str], destination: str) -> None:
+    with ExitStack() as stack:
+        readers = [stack.enter_context(open_checkpoint(prefix)) for prefix in prefixes]
+        write_checkpoint(destination, (tensor for reader in readers for tensor in _tensors(reader)))
+    for prefix in prefixes:
+        _remove(prefix)
+
+
+def _tensors(reader: Reader) -> Iterator[Tensor]:
+    for name, entry in reader.entries.items():
+        if not entry.slices:
+            yield Tensor(name, reader.read(name))
+        for part in entry.slices:
+            yield Tensor(name, reader.read(name, part), part, entry.shape)
+
+
+def _remove(prefix: str) -> None:
+    path = Path(prefix)
+    for file in path.parent.iterdir():
+        if file.name in (path.name, f"{path.name}.index") or file.name.startswith(f"{path.name}.data-"):
+            file.unlink()
+
+
+def _remove_folders(prefixes: Iterable[str], destination: str) -> None:
+    kept = Path(destination).resolve().parent
+    for folder in {Path(prefix).resolve().parent for prefix in prefixes} - {kept}:
+        with suppress(OSError):
+            folder.rmdir()

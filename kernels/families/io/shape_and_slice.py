@@ -1,0 +1,77 @@
+"""The specifications by which Save and Restore name a part of a tensor: ``"10 20 0,5:-"`` is the first five
+rows of a whole of 10 by 20."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ....graphfmt.checkpoints.entries import Slice
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.names import counted
+from ....graphfmt.shapes import Shape
+
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+class Part(NamedTuple):
+    """The ``shape`` of the whole, and which ``slice`` of it is meant."""
+
+    shape: tuple[int, ...]
+    slice: Slice
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        """The shape of the part alone."""
+        return tuple(
+            size - start if length < 0 else length
+            for size, start, length in zip(self.shape, self.slice.starts, self.slice.lengths)
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        return self.part_shape == self.shape
+
+
+def parse(text: str) -> Part | None:
+    """What a specification says; None for the empty one, which stands for the whole tensor.
+
+    Raises INVALID_ARGUMENT where it is not of that form, INTERNAL where the part does not lie in the whole or
+    is of another rank.
+    """
+    if not text:
+        return None
+    *sizes, parts = text.split(" ")
+    if not sizes:
+        raise invalid(f"Need least two elements in shape_and_slice specification: {text}")
+    if not all(map(_SIZE.fullmatch, sizes)):
+        raise invalid(f"the sizes in the shape_and_slice specification {text!r} are not all whole numbers")
+    ranges = parts.split(":") if parts else []
+    if len(ranges) != len(sizes):
+        raise TfgError(
+            Status.INTERNAL,
+            f"Mismatching ranks: {text!r} has {counted(len(ranges), 'part')} for "
+            f"{counted(len(sizes), 'dimension')}",
+        )
+    shape = tuple(map(int, sizes))
+    found = [_range(part, text) for part in ranges]
+    for axis, ((start, length), size) in enumerate(zip(found, shape)):
+        if start + max(length, 0) > size:
+            raise TfgError(
+                Status.INTERNAL,
+                f"Extent in dimension {axis} out of bounds: shape = {Shape(shape)}, slice = {ranges[axis]}",
+            )
+    return Part(shape, Slice(tuple(start for start, _ in found), tuple(length for _, length in found)))
+
+
+def _range(text: str, whole: str) -> tuple[int, int]:
+    """Where a part begins and how long it is; ``-`` is all of a dimension."""
+    if text == "-":
+        return 0, -1
+    numbers = text.split(",")
+    if len(numbers) != 2 or not all(map(_SIZE.fullmatch, numbers)):
+        raise invalid(f"Expected a pair of numbers or '-' but got {text!r}: string = {whole}")
+    start, length = map(int, numbers)
+    if not length:
+        raise invalid(f"the part {text!r} of the shape_and_slice specification {whole!r} is empty")
+    return start, length

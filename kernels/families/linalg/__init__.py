@@ -1,0 +1,1 @@
+"""Matrix products, einsum, decompositions, linear solves, matrix functions."""

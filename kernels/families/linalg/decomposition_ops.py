@@ -1,0 +1,358 @@
+"""Cholesky, QR, LU, eigenvalue and singular value decompositions."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.registry import op
+from .matrices import (
+    adjoint,
+    adjoint_of,
+    as_columns,
+    as_rows,
+    check_matrices,
+    check_square,
+    half_triangle,
+    not_invertible,
+    product,
+    safe_reciprocal,
+    solve_triangular,
+    square,
+    triangle,
+    working,
+)
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_TYPES = "T: type in {double, float, half, complex64, complex128}"
+
+cholesky = op(f"Cholesky(input: T; {_TYPES}) -> (output: T)", shape=square, allocates_output=True)
+
+
+@cholesky.kernel
+def _(xp: Any, input: Any) -> Any:
+    """NaN for matrices that are not positive definite. Only lower triangles are read."""
+    check_square("Cholesky", input)
+    wide = working(input)
+    try:
+        found = xp.linalg.cholesky(wide)
+    except np.linalg.LinAlgError:
+        found = np.zeros_like(wide)
+        for place in np.ndindex(wide.shape[:-2]):
+            try:
+                found[place] = np.linalg.cholesky(wide[place])
+            except np.linalg.LinAlgError:
+                found[place] = np.tril(np.full_like(wide[place], np.nan))
+    return found.astype(input.dtype, copy=False)
+
+
+@cholesky.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    """L⁻ᴴ Φ(Lᴴ dL) L⁻¹, made symmetric; Φ takes the lower triangle with half the diagonal."""
+    factor = node.outputs[0]
+    middle = half_triangle(g, product(g, factor, dy, adj_a=True))
+    left = g.MatrixTriangularSolve(factor, middle, adjoint=True)
+    turned = g.MatrixTriangularSolve(factor, adjoint_of(g, left), adjoint=True)
+    return (turned + adjoint_of(g, turned)) * g.constant(0.5, dy.dtype)
+
+
+cholesky_grad = op(
+    "CholeskyGrad(l: T, grad: T; T: type in {half, float, double}) -> (output: T)",
+    shape=lambda c: square(c).merge(square(c, 1)),
+    allocates_output=True,
+)
+
+
+@cholesky_grad.kernel
+def _(xp: Any, l: Any, grad: Any) -> Any:  # noqa: E741
+    check_square("CholeskyGrad", l)
+    if l.shape != grad.shape:
+        raise invalid(f"CholeskyGrad needs equal shapes, not {list(l.shape)} and {list(grad.shape)}")
+    factor = xp.tril(working(l))
+    middle = xp.tril(xp.matmul(adjoint(factor), xp.tril(working(grad))))
+    middle = middle - middle * xp.eye(l.shape[-1], dtype=middle.dtype) / 2
+    left = solve_triangular(xp, factor, middle, lower=True, turned=True)
+    turned = solve_triangular(xp, factor, adjoint(left), lower=True, turned=True)
+    return ((turned + adjoint(turned)) / 2).astype(l.dtype, copy=False)
+
+
+# QR.
+
+
+def _qr_shape(c: ShapeContext) -> list[Shape]:
+    shape = c.with_rank_at_least(0, 2)
+    if shape.dims is None:
+        return [UNKNOWN, UNKNOWN]
+    *stack, rows, columns = shape.dims
+    inner = rows if c.attr("full_matrices") else _smaller(rows, columns)
+    return [Shape((*stack, rows, inner)), Shape((*stack, inner, columns))]
+
+
+def _smaller(one: Dim, other: Dim) -> Dim:
+    if one == 0 or other == 0:
+        return 0
+    return None if one is None or other is None else min(one, other)
+
+
+qr = op(
+    f"Qr(input: T; full_matrices: bool = false, {_TYPES}) -> (q: T, r: T)",
+    shape=_qr_shape,
+    allocates_output=True,
+)
+
+
+@qr.kernel
+def _(xp: Any, input: Any, *, full_matrices: bool) -> tuple[Any, Any]:
+    check_matrices("Qr", input)
+    q, r = xp.linalg.qr(working(input), mode="complete" if full_matrices else "reduced")
+    return q.astype(input.dtype, copy=False), r.astype(input.dtype, copy=False)
+
+
+@qr.gradient
+def _(g: GraphBuilder, node: NodeView, dq: Tensor | None, dr: Tensor | None) -> Tensor:
+    q, r = node.outputs
+    rows, columns = q.shape[-2], r.shape[-1]
+    dq = dq if dq is not None else g.zeros_like(q)
+    dr = dr if dr is not None else g.zeros_like(r)
+    if rows is None or columns is None or (node.attr("full_matrices") and rows > columns):
+        raise invalid(
+            "the gradient of Qr needs static shapes, and no full_matrices where there are more rows"
+        )
+    if rows >= columns:
+        return _qr_gradient(g, q, r, dq, dr)
+    first = _columns(g, r, 0, rows), _columns(g, dr, 0, rows)
+    rest = _columns(g, node.inputs[0], rows, columns), _columns(g, dr, rows, columns)
+    dq = dq + product(g, rest[0], rest[1], adj_b=True)
+    return g.ConcatV2([_qr_gradient(g, q, first[0], dq, first[1]), product(g, q, rest[1])], -1)
+
+
+def _columns(g: GraphBuilder, x: Tensor, start: int, stop: int) -> Tensor:
+    """The columns of every matrix from one to the one before another."""
+    # The ellipsis stands for the other axes.
+    return g.StridedSlice(x, [0, start], [0, stop], [1, 1], ellipsis_mask=1, Index="int32")
+
+
+def _qr_gradient(g: GraphBuilder, q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) -> Tensor:
+    """Where there are at least as many rows as columns."""
+
+    def by_inverse(x: Tensor) -> Tensor:
+        return adjoint_of(g, g.MatrixTriangularSolve(r, adjoint_of(g, x), lower=False))
+
+    inner, outer = product(g, q, dq, adj_a=True), product(g, r, dr, adj_b=True)
+    skew = (inner - adjoint_of(g, inner)) + (outer - adjoint_of(g, outer))
+    found = product(g, q, dr + by_inverse(triangle(g, skew))) + by_inverse(dq - product(g, q, inner))
+    if not q.dtype.is_complex:
+        return found
+    both = outer - adjoint_of(g, inner)
+    diagonal = g.MatrixBandPart(both, g.constant(0, "int64"), g.constant(0, "int64"))
+    half = g.constant(0.5, q.dtype)
+    # What is imaginary on the diagonal.
+    correction = (diagonal - adjoint_of(g, diagonal)) * half
+    return found + by_inverse(product(g, q, adjoint_of(g, correction)))
+
+
+# Eigenvalues.
+
+
+def _eigen_shape(c: ShapeContext) -> list[Shape]:
+    shape = square(c)
+    values = UNKNOWN if shape.dims is None else Shape(shape.dims[:-1])
+    return [values, shape if c.attr("compute_v") else Shape((0,))]
+
+
+symmetric_eigen = op(
+    f"SelfAdjointEigV2(input: T; compute_v: bool = true, {_TYPES}) -> (e: T, v: T)",
+    shape=_eigen_shape,
+    allocates_output=True,
+)
+
+
+@symmetric_eigen.kernel
+def _(xp: Any, input: Any, *, compute_v: bool) -> tuple[Any, Any]:
+    check_square("SelfAdjointEigV2", input)
+    try:
+        if not compute_v:
+            values = xp.linalg.eigvalsh(working(input))
+            return values.astype(input.dtype, copy=False), xp.zeros(0, input.dtype)
+        values, vectors = xp.linalg.eigh(working(input))
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"SelfAdjointEigV2: {error}") from None
+    return values.astype(input.dtype, copy=False), vectors.astype(input.dtype, copy=False)
+
+
+@symmetric_eigen.gradient
+def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
+    """The operation reads the lower triangle alone, so the gradient stands there."""
+    a, (e, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_v"):
+        e, v = g.SelfAdjointEigV2(a, compute_v=True)
+        dv = None
+    inner = None if de is None else product(g, v * as_rows(g, de), v, adj_b=True)
+    if dv is not None:
+        gaps = safe_reciprocal(g, as_rows(g, e) - as_columns(g, e))
+        turning = product(g, v, product(g, gaps * product(g, v, dv, adj_a=True), v, adj_b=True))
+        inner = turning if inner is None else inner + turning
+    assert inner is not None
+    return half_triangle(g, inner + adjoint_of(g, inner))
+
+
+eigen = op(
+    "Eig(input: T; compute_v: bool = true, T: type in {float, double, complex64, complex128}, "
+    "Tout: type in {complex64, complex128}) -> (e: Tout, v: Tout)",
+    shape=_eigen_shape,
+    allocates_output=True,
+)
+
+
+@eigen.kernel
+def _(xp: Any, input: Any, *, compute_v: bool, output_types: Any) -> tuple[Any, Any]:
+    check_square("Eig", input)
+    dtype = output_types[0].numpy
+    try:
+        if not compute_v:
+            return np.linalg.eigvals(input).astype(dtype), np.zeros(0, dtype)
+        values, vectors = np.linalg.eig(input)
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"Eig: {error}") from None
+    return values.astype(dtype), vectors.astype(dtype)
+
+
+@eigen.gradient
+def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
+    """For eigenvectors of length 1 whose phases do not matter."""
+    a, (e, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_v"):
+        e, v = g.Eig(a, Tout=e.dtype)
+        dv = None
+    inner = None if de is None else as_columns(g, de) * adjoint_of(g, v)
+    if dv is not None:
+        gaps = g.Conj(safe_reciprocal(g, as_rows(g, e) - as_columns(g, e)))
+        along = product(g, v, dv, adj_a=True)
+        lengths = g.MatrixDiagPart(along)
+        lengths = (lengths + g.Conj(lengths)) * g.constant(0.5, v.dtype)
+        across = gaps * (along - product(g, v, v, adj_a=True) * as_rows(g, lengths))
+        turning = product(g, across, v, adj_b=True)
+        inner = turning if inner is None else inner + turning
+    assert inner is not None
+    return g.cast(g.MatrixSolve(v, inner, adjoint=True), a.dtype)
+
+
+# Singular values.
+
+
+def _svd_shape(c: ShapeContext) -> list[Shape]:
+    shape = c.with_rank_at_least(0, 2)
+    vectors = c.attr("compute_uv")
+    if shape.dims is None:
+        return [UNKNOWN, *([UNKNOWN] * 2 if vectors else [Shape((0,))] * 2)]
+    *stack, rows, columns = shape.dims
+    inner = _smaller(rows, columns)
+    values = Shape((*stack, inner))
+    if not vectors:
+        return [values, Shape((0,)), Shape((0,))]
+    full = c.attr("full_matrices")
+    sides = (rows, rows if full else inner), (columns, columns if full else inner)
+    return [values, Shape((*stack, *sides[0])), Shape((*stack, *sides[1]))]
+
+
+svd = op(
+    f"Svd(input: T; compute_uv: bool = true, full_matrices: bool = false, {_TYPES}) -> (s: T, u: T, v: T)",
+    shape=_svd_shape,
+    allocates_output=True,
+)
+
+
+@svd.kernel
+def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
+    check_matrices("Svd", input)
+    try:
+        found = xp.linalg.svd(working(input), full_matrices=full_matrices, compute_uv=compute_uv)
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"Svd: {error}") from None
+    none = xp.zeros(0, input.dtype)
+    parts = (found[1], found[0], adjoint(found[2])) if compute_uv else (found, none, none)
+    return [part.astype(input.dtype, copy=False) for part in parts]
+
+
+@svd.gradient
+def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv: Tensor | None) -> Tensor:
+    a, (s, u, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_uv"):
+        _, u, v = g.Svd(a, compute_uv=True)
+        assert ds is not None
+        return product(g, u * as_rows(g, ds), v, adj_b=True)
+    rows, columns = a.shape[-2], a.shape[-1]
+    if rows is None or columns is None or (node.attr("full_matrices") and rows != columns):
+        raise invalid("the gradient of Svd needs static shapes, and no full_matrices unless these are square")
+    if a.dtype.is_complex and (du is not None or dv is not None):
+        raise invalid("the gradient of Svd is for real matrices, or for singular values alone")
+    ds = ds if ds is not None else g.zeros_like(s)
+    du = du if du is not None else g.zeros_like(u)
+    dv = dv if dv is not None else g.zeros_like(v)
+    if rows > columns:
+        return adjoint_of(g, _svd_gradient(g, s, v, u, ds, dv, du, wide=True))
+    return _svd_gradient(g, s, u, v, ds, du, dv, wide=rows < columns)
+
+
+def _svd_gradient(
+    g: GraphBuilder, s: Tensor, u: Tensor, v: Tensor, ds: Tensor, du: Tensor, dv: Tensor, *, wide: bool
+) -> Tensor:
+    """Of matrices that have no more rows than columns."""
+    squares = g.Square(s)
+    gaps = safe_reciprocal(g, as_rows(g, squares) - as_columns(g, squares))
+    left, right = gaps * product(g, u, du, adj_a=True), gaps * product(g, v, dv, adj_a=True)
+    middle = (left + adjoint_of(g, left)) * as_rows(g, s) + as_columns(g, s) * (right + adjoint_of(g, right))
+    found = product(g, u, product(g, middle, v, adj_b=True)) + product(g, u * as_rows(g, ds), v, adj_b=True)
+    if not wide:
+        return found
+    turned = adjoint_of(g, dv)
+    outside = turned - product(g, product(g, turned, v), v, adj_b=True)
+    return found + product(g, u * as_rows(g, safe_reciprocal(g, s)), outside)
+
+
+# LU.
+
+
+def _lu_shape(c: ShapeContext) -> list[Shape]:
+    shape = square(c)
+    return [shape, UNKNOWN if shape.dims is None else Shape(shape.dims[:-1])]
+
+
+lu = op(
+    f"Lu(input: T; {_TYPES}, output_idx_type: type in {{int32, int64}} = int32) -> "
+    "(lu: T, p: output_idx_type)",
+    shape=_lu_shape,
+    allocates_output=True,
+)
+
+
+@lu.kernel
+def _(xp: Any, input: Any, *, output_types: Any) -> tuple[Any, Any]:
+    """Both factors in one matrix; ``p`` says which row of the input stands where."""
+    check_square("Lu", input)
+    wide = working(input)
+    both = np.empty(wide.shape, wide.dtype)
+    rows = np.empty(wide.shape[:-1], output_types[1].numpy)
+    if both.size:
+        (getrf,) = import_module("scipy.linalg").get_lapack_funcs(("getrf",), (wide,))
+        for place in np.ndindex(wide.shape[:-2]):
+            both[place], pivots, info = getrf(wide[place])
+            if info > 0:
+                raise not_invertible("Lu")
+            rows[place] = _permutation(pivots)
+    return both.astype(input.dtype, copy=False), rows
+
+
+def _permutation(pivots: Any) -> Any:
+    """The order of rows that exchanging row i with row ``pivots[i]``, in turn, leads to."""
+    order = np.arange(len(pivots))
+    for position, pivot in enumerate(pivots.tolist()):
+        order[[position, pivot]] = order[[pivot, position]]
+    return order

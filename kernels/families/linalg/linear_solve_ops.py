@@ -1,0 +1,251 @@
+"""Inverses, determinants, and solutions of linear equations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, merge_dim
+from ...core.registry import op
+from .matrices import (
+    adjoint,
+    as_columns,
+    check_solvable,
+    check_square,
+    not_invertible,
+    per_matrix,
+    product,
+    solve_triangular,
+    square,
+    sum_stack_to,
+    triangle,
+    working,
+)
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_TYPES = "T: type in {double, float, half, complex64, complex128}"
+
+inverse = op(
+    f"MatrixInverse(input: T; adjoint: bool = false, {_TYPES}) -> (output: T)",
+    shape=square,
+    allocates_output=True,
+)
+
+
+@inverse.kernel
+def _(xp: Any, input: Any, *, adjoint: bool) -> Any:
+    check_square("MatrixInverse", input)
+    wide = working(input)
+    try:
+        found = xp.linalg.inv(_turned(wide, adjoint))
+    except np.linalg.LinAlgError:
+        raise not_invertible("MatrixInverse") from None
+    return found.astype(input.dtype, copy=False)
+
+
+def _turned(x: Any, turned: bool) -> Any:
+    return adjoint(x) if turned else x
+
+
+@inverse.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    y, turned = node.outputs[0], node.attr("adjoint")
+    inner = product(g, dy, y, adj_a=turned, adj_b=not turned)
+    return -product(g, y, inner, adj_a=not turned)
+
+
+determinant = op(
+    "MatrixDeterminant(input: T; T: type in {half, float, double, complex64, complex128}) -> (output: T)",
+    shape=per_matrix,
+    allocates_output=True,
+)
+
+
+@determinant.kernel
+def _(xp: Any, input: Any) -> Any:
+    check_square("MatrixDeterminant", input)
+    return xp.linalg.det(working(input)).astype(input.dtype, copy=False)
+
+
+@determinant.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    inverted = g.MatrixInverse(node.inputs[0], adjoint=True)
+    return as_columns(g, as_columns(g, dy * node.outputs[0])) * inverted
+
+
+log_determinant = op(
+    "LogMatrixDeterminant(input: T; T: type in {half, float, double, complex64, complex128}) -> "
+    "(sign: T, log_abs_determinant: T)",
+    shape=lambda c: [per_matrix(c)] * 2,
+    allocates_output=True,
+)
+
+
+@log_determinant.kernel
+def _(xp: Any, input: Any) -> tuple[Any, Any]:
+    check_square("LogMatrixDeterminant", input)
+    sign, logarithm = xp.linalg.slogdet(working(input))
+    return sign.astype(input.dtype, copy=False), logarithm.astype(input.dtype, copy=False)
+
+
+@log_determinant.gradient
+def _(g: GraphBuilder, node: NodeView, dsign: Tensor | None, dlog: Tensor | None) -> Tensor | None:
+    """The sign is constant almost everywhere."""
+    if dlog is None:
+        return g.zeros_like(node.inputs[0])
+    return as_columns(g, as_columns(g, dlog)) * g.MatrixInverse(node.inputs[0], adjoint=True)
+
+
+# Equations.
+
+
+def _solution(c: ShapeContext, *, broadcasts: bool) -> Shape:
+    a, b = square(c), c.with_rank_at_least(1, 2)
+    if a.dims is None or b.dims is None:
+        return UNKNOWN
+    rows = merge_dim(a.dims[-1], b.dims[-2])
+    stack_a, stack_b = Shape(a.dims[:-2]), Shape(b.dims[:-2])
+    stack = broadcast(stack_a, stack_b) if broadcasts else stack_a.merge(stack_b)
+    return Shape((*(stack.dims or ()), rows, b.dims[-1]))
+
+
+solve = op(
+    f"MatrixSolve(matrix: T, rhs: T; adjoint: bool = false, {_TYPES}) -> (output: T)",
+    shape=lambda c: _solution(c, broadcasts=False),
+    allocates_output=True,
+)
+
+
+@solve.kernel
+def _(xp: Any, matrix: Any, rhs: Any, *, adjoint: bool) -> Any:
+    check_square("MatrixSolve", matrix)
+    check_solvable("MatrixSolve", matrix, rhs)
+    try:
+        found = xp.linalg.solve(_turned(working(matrix), adjoint), working(rhs))
+    except np.linalg.LinAlgError:
+        raise not_invertible("MatrixSolve") from None
+    return found.astype(rhs.dtype, copy=False)
+
+
+@solve.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
+    a, turned = node.inputs[0], node.attr("adjoint")
+    db = g.MatrixSolve(a, dy, adjoint=not turned)
+    return _matrix_gradient(g, node, db), db
+
+
+def _matrix_gradient(g: GraphBuilder, node: NodeView, db: Tensor) -> Tensor:
+    """The gradient of the matrix from that of the right hand side."""
+    y = node.outputs[0]
+    return -(product(g, y, db, adj_b=True) if node.attr("adjoint") else product(g, db, y, adj_b=True))
+
+
+triangular_solve = op(
+    "MatrixTriangularSolve(matrix: T, rhs: T; lower: bool = true, adjoint: bool = false, "
+    "T: type in {bfloat16, double, float, half, complex64, complex128}) -> (output: T)",
+    shape=lambda c: _solution(c, broadcasts=True),
+    allocates_output=True,
+)
+
+
+@triangular_solve.kernel
+def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
+    check_square("MatrixTriangularSolve", matrix)
+    check_solvable("MatrixTriangularSolve", matrix, rhs, broadcasts=True)
+    try:
+        found = solve_triangular(xp, working(matrix), working(rhs), lower=lower, turned=adjoint)
+    except ValueError:
+        raise invalid(
+            f"MatrixTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not broadcast"
+        ) from None
+    return found.astype(rhs.dtype, copy=False)
+
+
+@triangular_solve.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = node.inputs
+    lower, turned = node.attr("lower"), node.attr("adjoint")
+    db = g.MatrixTriangularSolve(a, dy, lower=lower, adjoint=not turned)
+    da = triangle(g, _matrix_gradient(g, node, db), lower=lower)
+    return sum_stack_to(g, da, a, b), sum_stack_to(g, db, b, a)
+
+
+# Least squares.
+
+
+def _least_squares_shape(c: ShapeContext) -> Shape:
+    a, b = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 2)
+    c.with_rank(2, 0)
+    if a.dims is None or b.dims is None:
+        return UNKNOWN
+    merge_dim(a.dims[-2], b.dims[-2])
+    stack: tuple[Dim, ...] = Shape(a.dims[:-2]).merge(Shape(b.dims[:-2])).dims or ()
+    return Shape((*stack, a.dims[-1], b.dims[-1]))
+
+
+least_squares = op(
+    f"MatrixSolveLs(matrix: T, rhs: T, l2_regularizer: double; {_TYPES}, fast: bool = true) -> (output: T)",
+    shape=_least_squares_shape,
+    allocates_output=True,
+)
+
+
+@least_squares.kernel
+def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any:
+    """Fast solutions solve the normal equations; the others ignore the regularizer, as in TensorFlow."""
+    check_solvable("MatrixSolveLs", matrix, rhs)
+    if l2_regularizer < 0:
+        raise invalid(f"l2_regularizer must not be negative, but is {l2_regularizer}")
+    a, b = working(matrix), working(rhs)
+    if not matrix.size or not rhs.size:
+        return xp.zeros((*matrix.shape[:-2], matrix.shape[-1], rhs.shape[-1]), rhs.dtype)
+    if not fast:
+        return xp.matmul(xp.linalg.pinv(a), b).astype(rhs.dtype, copy=False)
+    turned = adjoint(a)
+    tall = a.shape[-2] >= a.shape[-1]
+    gramian = xp.matmul(turned, a) if tall else xp.matmul(a, turned)
+    gramian = gramian + xp.eye(gramian.shape[-1], dtype=a.dtype) * a.dtype.type(l2_regularizer)
+    try:
+        xp.linalg.cholesky(gramian)
+        if tall:
+            found = xp.linalg.solve(gramian, xp.matmul(turned, b))
+        else:
+            found = xp.matmul(turned, xp.linalg.solve(gramian, b))
+    except np.linalg.LinAlgError:
+        raise invalid(
+            "MatrixSolveLs: the matrix is rank deficient or ill-conditioned",
+            hint="set fast to false, or l2_regularizer to a larger number",
+        ) from None
+    return found.astype(rhs.dtype, copy=False)
+
+
+@least_squares.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+    """Of the normal equations: which ones, the static shape must tell."""
+    a, b, regularizer = node.inputs
+    x = node.outputs[0]
+    rows, columns = a.shape[-2], a.shape[-1]
+    if rows is None or columns is None:
+        raise invalid("the gradient of MatrixSolveLs needs the matrix's static shape")
+    scale = g.cast(regularizer, a.dtype)
+    if rows >= columns:
+        z = g.MatrixSolve(_regularized(g, product(g, a, a, adj_a=True), scale), dy)
+        both = product(g, x, z, adj_b=True) + product(g, z, x, adj_b=True)
+        return product(g, b, z, adj_b=True) - product(g, a, both), product(g, a, z), None
+    gramian = _regularized(g, product(g, a, a, adj_b=True), scale)
+    db = g.MatrixSolve(gramian, product(g, a, dy))
+    inner = g.MatrixSolve(gramian, b)
+    first = product(g, db, product(g, inner, a, adj_a=True))
+    second = product(g, inner, dy - product(g, a, db, adj_a=True), adj_b=True)
+    return second - first, db, None
+
+
+def _regularized(g: GraphBuilder, gramian: Tensor, scale: Tensor) -> Tensor:
+    ones = g.Fill(g.shape_of(gramian), g.constant(1, gramian.dtype))
+    identity = g.MatrixBandPart(ones, g.constant(0, "int64"), g.constant(0, "int64"))
+    return gramian + identity * scale

@@ -1,0 +1,160 @@
+"""Square roots and logarithms of matrices, and equations of banded triangular matrices."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
+from ...core.registry import op
+from .matrices import (
+    adjoint_of,
+    check_square,
+    not_invertible,
+    product,
+    square,
+    stack_shape,
+    sum_stack_to,
+    working,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_TYPES = "T: type in {double, float, half, complex64, complex128}"
+
+
+def _each(function: Callable[[Any], Any], x: Any) -> Any:
+    """The function of every matrix; real matrices whose image is complex give NaN."""
+    out = np.empty_like(x)
+    for place in np.ndindex(x.shape[:-2]):
+        found = function(x[place]) if x[place].size else x[place]
+        if x.dtype.kind != "c" and np.iscomplexobj(found):
+            out[place] = np.nan
+        else:
+            out[place] = found
+    return out
+
+
+square_root = op(f"MatrixSquareRoot(input: T; {_TYPES}) -> (output: T)", shape=square, allocates_output=True)
+
+
+@square_root.kernel
+def _(xp: Any, input: Any) -> Any:
+    check_square("MatrixSquareRoot", input)
+    sqrtm = import_module("scipy.linalg").sqrtm
+    return _each(sqrtm, working(input)).astype(input.dtype, copy=False)
+
+
+@square_root.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    """With A = YY, dA solves Yᴴ dA + dA Yᴴ = dY: a linear equation for the elements of dA."""
+    y = node.outputs[0]
+    identity = g.MatrixBandPart(
+        g.Fill(g.shape_of(y), g.constant(1, y.dtype)), g.constant(0, "int64"), g.constant(0, "int64")
+    )
+    turned = adjoint_of(g, y)
+    # The Kronecker products Yᴴ ⊗ I and I ⊗ conj(Y), for elements in rows.
+    left = g.Einsum([turned, identity], equation="...ij,...kl->...ikjl")
+    right = g.Einsum([identity, turned], equation="...ij,...lk->...ikjl")
+    stack = stack_shape(g, y)
+    order = g.StridedSlice(g.shape_of(y), [-1], [0], [1], end_mask=1, Index="int32")
+    elements = g.Square(order)
+    matrix = g.Reshape(left + right, g.ConcatV2([stack, elements, elements], 0))
+    solution = g.MatrixSolve(matrix, g.Reshape(dy, g.ConcatV2([stack, elements, g.constant([1])], 0)))
+    return g.Reshape(solution, g.shape_of(y))
+
+
+logarithm = op(
+    "MatrixLogarithm(input: T; T: type in {complex64, complex128}) -> (output: T)",
+    shape=square,
+    allocates_output=True,
+)
+
+
+@logarithm.kernel
+def _(xp: Any, input: Any) -> Any:
+    check_square("MatrixLogarithm", input)
+    # scipy warns of single precision.
+    wide = input.astype(np.complex128, copy=False)
+    return _each(import_module("scipy.linalg").logm, wide).astype(input.dtype, copy=False)
+
+
+def _banded_shape(c: ShapeContext) -> Shape:
+    bands, rhs = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 2)
+    if bands.dims is None or rhs.dims is None:
+        return UNKNOWN
+    rows = merge_dim(bands.dims[-1], rhs.dims[-2])
+    stack = broadcast(Shape(bands.dims[:-2]), Shape(rhs.dims[:-2]))
+    return Shape((*(stack.dims or ()), rows, rhs.dims[-1]))
+
+
+banded_solve = op(
+    f"BandedTriangularSolve(matrix: T, rhs: T; lower: bool = true, adjoint: bool = false, {_TYPES}) -> "
+    "(output: T)",
+    shape=_banded_shape,
+    allocates_output=True,
+)
+
+
+@banded_solve.kernel
+def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
+    """A row of ``matrix`` is a diagonal: of a lower triangle the main one comes first, of an upper one last,
+    and every element stands in the column whose number is that of its row."""
+    if matrix.ndim < 2 or rhs.ndim < 2 or matrix.shape[-1] != rhs.shape[-2] or not matrix.size:
+        raise invalid(f"BandedTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not fit")
+    # The main diagonal first.
+    bands = working(matrix if lower else matrix[..., ::-1, :])[..., : matrix.shape[-1], :]
+    if not bool(bands[..., 0, :].all()):
+        raise not_invertible("BandedTriangularSolve")
+    below = lower != adjoint
+    layout = _in_columns(bands.conj() if adjoint else bands, below, moves=not adjoint)
+    try:
+        stack = np.broadcast_shapes(matrix.shape[:-2], rhs.shape[:-2])
+    except ValueError:
+        raise invalid(
+            f"BandedTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not broadcast"
+        ) from None
+    out = np.empty((*stack, *rhs.shape[-2:]), layout.dtype)
+    matrices = np.broadcast_to(layout, (*stack, *layout.shape[-2:]))
+    sides = np.broadcast_to(working(rhs), out.shape)
+    solve_banded = import_module("scipy.linalg").solve_banded
+    width = layout.shape[-2] - 1
+    for place in np.ndindex(stack):
+        both = (width, 0) if below else (0, width)
+        out[place] = solve_banded(both, matrices[place], sides[place], check_finite=False)
+    return out.astype(rhs.dtype, copy=False)
+
+
+def _in_columns(bands: Any, below: bool, *, moves: bool) -> Any:
+    """LAPACK's layout: elements stand in the column of their number, the uppermost diagonal first.
+    ``moves`` says that they stand by the number of their row as yet."""
+    count, size = bands.shape[-2:]
+    layout = np.zeros_like(bands)
+    for offset in range(count):
+        row = layout[..., offset if below else count - 1 - offset, :]
+        if below:
+            start = offset if moves else 0
+            row[..., : size - offset] = bands[..., offset, start : start + size - offset]
+        else:
+            start = 0 if moves else offset
+            row[..., offset:] = bands[..., offset, start : start + size - offset]
+    return layout
+
+
+@banded_solve.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = node.inputs
+    y, lower, turned = node.outputs[0], node.attr("lower"), node.attr("adjoint")
+    db = g.BandedTriangularSolve(a, dy, lower=lower, adjoint=not turned)
+    full = -(product(g, y, db, adj_b=True) if turned else product(g, db, y, adj_b=True))
+    last = g.StridedSlice(g.shape_of(a), [-2], [-1], [1], shrink_axis_mask=1, Index="int32") - 1
+    diagonals = g.Pack([-last, g.constant(0)] if lower else [g.constant(0), last])
+    da = g.MatrixDiagPartV3(full, diagonals, g.constant(0, a.dtype), align="LEFT_RIGHT")
+    return sum_stack_to(g, da, a, b), sum_stack_to(g, db, b, a)

@@ -1,0 +1,41 @@
+"""Matrix products of any dtype, and their gradients: what MatMul and its batched relatives share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...builder.graph_builder import Tensor
+from ...numeric.reductions import accumulator
+
+# From two tensors and whether each is to be transposed to their product.
+Product = Callable[[Tensor, Tensor, bool, bool], Tensor]
+
+
+def multiply(xp: Any, a: Any, b: Any) -> Any:
+    """The product of two (stacks of) matrices of one dtype: halfs are added up as floats, integers wrap."""
+    dtype = a.dtype
+    wide = accumulator(dtype)
+    if wide is not dtype and xp is np:
+        return _stacked(xp, a.astype(wide, copy=False), b.astype(wide, copy=False)).astype(dtype, copy=False)
+    return _stacked(xp, a, b)
+
+
+def _stacked(xp: Any, a: Any, b: Any) -> Any:
+    """A stack times one matrix is one large product rather than many small ones."""
+    if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:
+        product = xp.matmul(a.reshape(-1, a.shape[-1]), b)
+        return product.reshape(*a.shape[:-1], b.shape[-1])
+    return xp.matmul(a, b)
+
+
+def gradients(
+    product: Product, a: Tensor, b: Tensor, dy: Tensor, *, turned_a: bool, turned_b: bool
+) -> tuple[Tensor, Tensor]:
+    """The gradients of op(a) @ op(b), op being a transposition (or adjoint) where ``turned`` says so. Where
+    it is a transposition, complex a and b come conjugated."""
+    da = product(b, dy, turned_b, True) if turned_a else product(dy, b, False, not turned_b)
+    db = product(dy, a, True, turned_a) if turned_b else product(a, dy, not turned_a, False)
+    return da, db

@@ -1,0 +1,1 @@
+"""Elementwise functions, casts, comparisons, reductions, scans, segments, searches."""

@@ -1,0 +1,75 @@
+"""Where along an axis the extremes are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Shape, unknown_of_rank
+from ...core.registry import Op, op
+from ...core.shapes import axis_of
+from ...numeric.scatter import on_host
+
+if TYPE_CHECKING:
+    from ...core.inference import ShapeContext
+
+_TYPES = (
+    "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "
+    "quint8, qint32, qint16, quint16, bool}"
+)
+
+
+def _without_axis(c: ShapeContext) -> Shape:
+    shape, axis = c.input(0), c.constant(1)
+    if c.input(1).rank not in (None, 0):
+        raise invalid(f"dimension must be a scalar, but has shape {c.input(1)}")
+    if shape.dims is None:
+        return UNKNOWN
+    if not shape.dims:
+        raise invalid("the input is a scalar, which has no dimension to search along")
+    if axis is None:
+        return unknown_of_rank(len(shape.dims) - 1)
+    along = axis_of(int(axis), len(shape.dims), "dimension")
+    return Shape((*shape.dims[:along], *shape.dims[along + 1 :]))
+
+
+def _declare(name: str, axis_types: str, output_types: str, function: str, worst: float) -> Op:
+    """``function`` finds the first extreme; elements that are ``worst`` are never preferred."""
+    declared = op(
+        f"{name}(input: T, dimension: Tidx; T: type in {_TYPES}, Tidx: type in {axis_types} = int32, "
+        f"output_type: type in {output_types} = int64) -> (output: output_type)",
+        shape=_without_axis,
+        allocates_output=True,
+    )
+
+    @declared.kernel
+    def _(xp: Any, input: Any, dimension: Any, *, output_types: Any) -> Any:
+        x, where = xp.asarray(input), on_host(dimension)
+        if where.ndim:
+            raise invalid(f"dimension must be a scalar, but has shape {list(where.shape)}")
+        axis = axis_of(int(where), x.ndim, "dimension")
+        if not x.shape[axis]:
+            raise invalid(f"dimension {axis} is empty in shape {list(x.shape)}")
+        return _position(xp, x, axis, function, worst).astype(output_types[0].numpy)
+
+    @declared.gradient
+    def _(g: Any, node: Any, dy: Any) -> tuple[None, None]:
+        return None, None
+
+    return declared
+
+
+def _position(xp: Any, x: Any, axis: int, function: str, worst: float) -> Any:
+    """NaN is passed over, unless there is nothing else: then the first element is taken."""
+    if x.dtype.kind == "V":
+        x = x.astype(np.float32)
+    # The sum is NaN if an element is; where only infinities made it so, passing over NaN changes nothing.
+    if x.dtype.kind == "f" and bool(xp.isnan(xp.add.reduce(x, axis=None) if xp is np else xp.sum(x))):
+        x = xp.where(xp.isnan(x), x.dtype.type(worst), x)
+    return getattr(xp, function)(x, axis=axis)
+
+
+_declare("ArgMax", "{int16, int32, int64}", "{int16, uint16, int32, int64}", "argmax", -np.inf)
+_declare("ArgMin", "{int32, int64}", "{int32, int64}", "argmin", np.inf)

@@ -1,0 +1,60 @@
+"""Bits of integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core import shapes, types
+from ...core.registry import op
+from ..elementwise import binary, unary
+
+for _name, _ufunc, _operator in (
+    ("BitwiseAnd", "bitwise_and", "{} & {}"),
+    ("BitwiseOr", "bitwise_or", "{} | {}"),
+    ("BitwiseXor", "bitwise_xor", "{} ^ {}"),
+):
+    binary(_name, types.INTEGERS, _ufunc, _operator, commutative=True, differentiable=False)
+
+unary("Invert", types.INTEGERS, "invert", "~{}", differentiable=False)
+
+left_shift = binary("LeftShift", types.INTEGERS, differentiable=False)
+right_shift = binary("RightShift", types.INTEGERS, differentiable=False)
+
+
+def _width(xp: Any, count: Any) -> Any:
+    """How far to shift: what lies outside the width of the type counts as its nearest end."""
+    kind = count.dtype.type
+    return xp.minimum(xp.maximum(count, kind(0)), kind(8 * count.dtype.itemsize - 1))
+
+
+@left_shift.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    return xp.left_shift(x, _width(xp, y))
+
+
+@right_shift.kernel
+def _(xp: Any, x: Any, y: Any) -> Any:
+    return xp.right_shift(x, _width(xp, y))
+
+
+population_count = op(
+    f"PopulationCount(x: T; T: type in {types.INTEGERS}) -> (y: uint8)",
+    shape=shapes.like_input,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@population_count.kernel
+def _(xp: Any, x: Any) -> Any:
+    unsigned = xp.asarray(x).view(f"u{x.dtype.itemsize}")
+    if hasattr(xp, "bitwise_count"):
+        return xp.bitwise_count(unsigned)
+    return _count_bits(xp, unsigned.astype(xp.uint64))
+
+
+def _count_bits(xp: Any, x: Any) -> Any:
+    """Adds up neighbouring bits, then pairs, then nibbles, where there is no function for it."""
+    for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
+        x = (x & xp.uint64(mask)) + ((x >> xp.uint64(shift)) & xp.uint64(mask))
+    return ((x * xp.uint64(0x0101010101010101)) >> xp.uint64(56)).astype(xp.uint8)

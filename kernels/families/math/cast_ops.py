@@ -1,0 +1,119 @@
+"""From one dtype to another: of the value, or of what its bytes are taken for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.shapes import UNKNOWN, Shape
+from ...core import shapes
+from ...core.registry import op
+
+if TYPE_CHECKING:
+    from ....graphfmt.dtypes import DType
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.binding import Binding
+    from ...core.inference import ShapeContext
+
+cast = op(
+    "Cast(x: SrcT; SrcT: type, DstT: type, Truncate: bool = false) -> (y: DstT)", shape=shapes.like_input
+)
+
+# How many bits of the mantissa are lost, for the pairs of dtypes that can be truncated rather than rounded.
+_LOST_BITS = {
+    ("float", "bfloat16"): 16,
+    ("float", "half"): 13,
+    ("double", "float"): 29,
+    ("double", "half"): 42,
+}
+
+
+@cast.bind
+def _(b: Binding) -> Any:
+    source, target = b.input_types[0], b.output_types[0]
+    if source is target:
+        return _same
+    if source.is_opaque or target.is_opaque:
+        raise TfgError(Status.UNIMPLEMENTED, f"Cast from {source} to {target} is not supported")
+    lost = _LOST_BITS.get((source.name, target.name)) if b.attrs["Truncate"] else None
+    if lost is not None:
+        return partial(_truncated, b.xp, target, lost)
+    return partial(_real_converted if source.is_complex and not target.is_complex else _converted, target)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _converted(target: DType, x: Any) -> Any:
+    """As the processor converts: what does not fit an integer is cut or becomes the smallest."""
+    try:
+        return x.astype(target.numpy)
+    except TypeError:
+        raise TfgError(Status.UNIMPLEMENTED, f"Cast from {x.dtype} to {target} is not supported") from None
+
+
+def _real_converted(target: DType, x: Any) -> Any:
+    return _converted(target, x.real)
+
+
+def _truncated(xp: Any, target: DType, lost: int, x: Any) -> Any:
+    """What is left when the lowest bits of the mantissa are cleared; NaN stays NaN."""
+    bits = xp.asarray(x).view(f"u{x.dtype.itemsize}")
+    kept = bits & bits.dtype.type((1 << 8 * x.dtype.itemsize) - (1 << lost))
+    return xp.where(xp.isnan(x), x, kept.view(x.dtype)).astype(target.numpy)
+
+
+@cast.elements
+def _(c: ShapeContext) -> Any:
+    return c.elements(0)
+
+
+@cast.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor | None:
+    source = node.inputs[0].dtype
+    return g.cast(dy, source) if source.is_differentiable and dy.dtype.is_differentiable else None
+
+
+_BITS = (
+    "{bfloat16, half, float, double, int64, int32, uint8, uint16, uint32, uint64, int8, int16, "
+    "complex64, complex128, qint8, quint8, qint16, quint16, qint32}"
+)
+
+
+def _reinterpreted(c: ShapeContext) -> Shape:
+    shape, old, new = c.input(0), c.dtype(0).size, c.bound.output_types[0].size
+    if shape.dims is None:
+        return UNKNOWN
+    if old == new:
+        return shape
+    if old > new:
+        return Shape((*shape.dims, old // new))
+    if not shape.dims or shape.dims[-1] not in (None, new // old):
+        raise invalid(
+            f"a tensor of shape {shape} and {c.dtype(0)} cannot be taken for {c.bound.output_types[0]}: "
+            f"its last dimension must be {new // old}"
+        )
+    return Shape(shape.dims[:-1])
+
+
+bitcast = op(
+    f"Bitcast(input: T; T: type in {_BITS}, type: type in {_BITS}) -> (output: type)", shape=_reinterpreted
+)
+
+
+@bitcast.kernel
+def _(xp: Any, x: Any, *, type: DType) -> Any:
+    target = type.numpy
+    x = xp.asarray(x)
+    ratio = target.itemsize // x.dtype.itemsize
+    if ratio > 1 and x.shape[-1:] != (ratio,):
+        raise invalid(
+            f"a tensor of shape {list(x.shape)} and {x.dtype} cannot be taken for {type}: "
+            f"its last dimension must be {ratio}"
+        )
+    x = xp.ascontiguousarray(x).reshape(x.shape)
+    if ratio > 1:
+        return x.view(target).reshape(x.shape[:-1])
+    return x.view(target) if ratio == 1 else x[..., None].view(target)

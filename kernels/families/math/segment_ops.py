@@ -1,0 +1,216 @@
+"""Sums, means, products and extremes of the rows of each segment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Shape
+from ...core.registry import Op, op
+from ...core.types import NUMBERS, REAL_NUMBERS
+from ...numeric.reductions import accumulator
+from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+
+def _unsorted_shape(c: ShapeContext) -> Shape:
+    """[num_segments] and what follows the dimensions of data that the ids cover."""
+    data, ids = c.input(0), c.input(1)
+    if c.input(2).rank not in (None, 0):
+        raise invalid(f"num_segments must be a scalar, but has shape {c.input(2)}")
+    number = c.elements(2)
+    count = None if number is None else number[0]
+    if count is not None and count < 0:
+        raise invalid(f"num_segments must not be negative, but is {count}")
+    if data.dims is None or ids.dims is None:
+        return UNKNOWN
+    depth = len(ids.dims)
+    if depth > len(data.dims):
+        raise invalid(f"data of shape {data} must start with the shape {ids} of segment_ids")
+    Shape(data.dims[:depth]).merge(ids)
+    return Shape((count, *data.dims[depth:]))
+
+
+def _declare_unsorted(name: str, allowed: str, how: str, indices: str = "int32, int64") -> Op:
+    declared = op(
+        f"{name}(data: T, segment_ids: Tindices, num_segments: Tnumsegments; T: type in {allowed}, "
+        f"Tindices: type in {{{indices}}}, Tnumsegments: type in {{int32, int64}} = int32) -> (output: T)",
+        shape=_unsorted_shape,
+        allocates_output=True,
+    )
+
+    @declared.kernel
+    def _(xp: Any, data: Any, segment_ids: Any, num_segments: Any) -> Any:
+        data, ids = xp.asarray(data), xp.asarray(segment_ids)
+        count = scalar_size(num_segments, "num_segments")
+        if data.shape[: ids.ndim] != ids.shape:
+            raise invalid(
+                f"data of shape {list(data.shape)} must start with the shape {list(ids.shape)} of segment_ids"
+            )
+        inner = data.shape[ids.ndim :]
+        rows = data.reshape(ids.size, _size(inner))
+        return combine_unsorted(xp, how, rows, ids.reshape(-1), count).reshape(count, *inner)
+
+    return declared
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+unsorted_sum = _declare_unsorted("UnsortedSegmentSum", NUMBERS, "add", "int16, int32, int64")
+unsorted_prod = _declare_unsorted("UnsortedSegmentProd", NUMBERS, "multiply")
+unsorted_max = _declare_unsorted("UnsortedSegmentMax", REAL_NUMBERS, "maximum")
+unsorted_min = _declare_unsorted("UnsortedSegmentMin", REAL_NUMBERS, "minimum")
+
+
+def _sorted_shape(c: ShapeContext) -> Shape:
+    data = c.with_rank_at_least(0, 1)
+    c.with_rank(1, 1)
+    return UNKNOWN if data.dims is None else Shape((None, *data.dims[1:]))
+
+
+def _declare_sorted(name: str, allowed: str, how: str) -> Op:
+    declared = op(
+        f"{name}(data: T, segment_ids: Tindices; T: type in {allowed}, Tindices: type in {{int32, int64}}) "
+        "-> (output: T)",
+        shape=_sorted_shape,
+        allocates_output=True,
+    )
+
+    @declared.kernel
+    def _(xp: Any, data: Any, segment_ids: Any) -> Any:
+        rows, ids, count = _sorted_rows(xp, data, segment_ids)
+        if how == "mean":
+            sums = combine_sorted(xp, "add", rows.astype(accumulator(rows.dtype), copy=False), ids, count, 0)
+            out = _divided(xp, sums, ids, count).astype(data.dtype, copy=False)
+        else:
+            out = combine_sorted(xp, how, rows, ids, count, int(how == "multiply"))
+        return out.reshape(count, *data.shape[1:])
+
+    return declared
+
+
+def _sorted_rows(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
+    """Data as a matrix, ids, number of segments. Raises INVALID_ARGUMENT where data and ids do not fit."""
+    data, ids = xp.asarray(data), xp.asarray(segment_ids)
+    if not data.ndim or ids.shape != data.shape[:1]:
+        raise invalid(
+            f"segment_ids of shape {list(ids.shape)} must be a vector as long as dimension 0 of data, "
+            f"whose shape is {list(data.shape)}"
+        )
+    check_sorted(ids)
+    count = int(ids[-1]) + 1 if ids.size else 0
+    return data.reshape(ids.size, _size(data.shape[1:])), ids, count
+
+
+def _divided(xp: Any, sums: Any, ids: Any, count: int) -> Any:
+    """Sums by the number of rows in each segment; integers are cut off towards zero."""
+    numbers = xp.maximum(xp.bincount(ids, minlength=count), 1).astype(sums.dtype)[:, None]
+    if sums.dtype.kind not in "iu":
+        return sums / numbers
+    return xp.sign(sums) * (abs(sums) // numbers)
+
+
+sorted_sum = _declare_sorted("SegmentSum", NUMBERS, "add")
+sorted_mean = _declare_sorted("SegmentMean", NUMBERS, "mean")
+sorted_prod = _declare_sorted("SegmentProd", NUMBERS, "multiply")
+sorted_max = _declare_sorted("SegmentMax", REAL_NUMBERS, "maximum")
+sorted_min = _declare_sorted("SegmentMin", REAL_NUMBERS, "minimum")
+
+
+# Gradients: what went into a segment receives what came out of it.
+
+
+def _rows_of(g: GraphBuilder, params: Tensor, ids: Tensor) -> Tensor:
+    return g.GatherV2(params, ids, 0)
+
+
+def _gather_kept(g: GraphBuilder, params: Tensor, ids: Tensor, instead: float = 0) -> tuple[Tensor, Tensor]:
+    """The row of each id, ``instead`` where the id is negative; and where it is not, to the same shape."""
+    rows = _rows_of(g, params, g.Maximum(ids, g.zeros_like(ids)))
+    kept = g.GreaterEqual(ids, g.zeros_like(ids))
+    extra = g.Fill(g.Reshape(g.Size(g.Shape(rows)) - g.Size(g.Shape(kept)), [1]), 1)
+    kept = g.Reshape(kept, g.ConcatV2([g.Shape(kept), extra], 0))
+    kept = g.BroadcastTo(kept, g.Shape(rows))
+    other = g.zeros_like(rows) if not instead else g.Fill(g.Shape(rows), g.constant(instead, rows.dtype))
+    return g.SelectV2(kept, rows, other), kept
+
+
+@unsorted_sum.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    return _gather_kept(g, dy, node.inputs[1])[0], None, None
+
+
+def _unsorted_extreme(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    """Rows that tie share the gradient equally."""
+    data, ids, count = node.inputs
+    outputs, kept = _gather_kept(g, node.outputs[0], ids)
+    chosen = g.LogicalAnd(g.Equal(data, outputs), kept)
+    number = g.UnsortedSegmentSum(g.cast(chosen, dy.dtype), ids, count)
+    shares = _gather_kept(g, dy / number, ids)[0]
+    return g.SelectV2(chosen, shares, g.zeros_like(shares)), None, None
+
+
+unsorted_max.gradient(_unsorted_extreme)
+unsorted_min.gradient(_unsorted_extreme)
+
+
+@unsorted_prod.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    """The product divided by the row itself, or where that is 0, the product of all other rows."""
+    data, ids, count = node.inputs
+    is_zero = g.Equal(data, g.zeros_like(data))
+    zeros = g.UnsortedSegmentSum(g.cast(is_zero, dtypes.int32), ids, count)
+    dy = g.SelectV2(g.Greater(zeros, 1), g.zeros_like(dy), dy)
+    ones = g.Fill(g.Shape(data), g.constant(1, data.dtype))
+    without = g.UnsortedSegmentProd(g.SelectV2(is_zero, ones, data), ids, count)
+    clipped = g.Maximum(ids, g.zeros_like(ids))
+    whole = _rows_of(g, node.outputs[0], clipped)
+    others = g.SelectV2(is_zero, _rows_of(g, without, clipped), whole / data)
+    return _gather_kept(g, dy, ids)[0] * others, None, None
+
+
+@sorted_sum.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    return _rows_of(g, dy, node.inputs[1]), None
+
+
+@sorted_mean.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    data, ids = node.inputs
+    rank = g.Size(g.Shape(data))
+    ones_shape = g.ConcatV2([g.Shape(ids), g.Fill(g.Reshape(rank - 1, [1]), 1)], 0)
+    numbers = g.SegmentSum(g.Fill(ones_shape, g.constant(1, dy.dtype)), ids)
+    return _rows_of(g, dy / numbers, ids), None
+
+
+def _sorted_extreme(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    data, ids = node.inputs
+    chosen = g.Equal(data, _rows_of(g, node.outputs[0], ids))
+    number = g.SegmentSum(g.cast(chosen, dy.dtype), ids)
+    shares = _rows_of(g, dy / number, ids)
+    return g.SelectV2(chosen, shares, g.zeros_like(shares)), None
+
+
+sorted_max.gradient(_sorted_extreme)
+sorted_min.gradient(_sorted_extreme)
+
+
+@sorted_prod.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+    """As that of UnsortedSegmentProd."""
+    data, ids = node.inputs
+    is_zero = g.Equal(data, g.zeros_like(data))
+    zeros = g.SegmentSum(g.cast(is_zero, dtypes.int32), ids)
+    dy = g.SelectV2(g.Greater(zeros, 1), g.zeros_like(dy), dy)
+    ones = g.Fill(g.Shape(data), g.constant(1, data.dtype))
+    without = g.SegmentProd(g.SelectV2(is_zero, ones, data), ids)
+    others = g.SelectV2(is_zero, _rows_of(g, without, ids), _rows_of(g, node.outputs[0], ids) / data)
+    return _rows_of(g, dy, ids) * others, None

@@ -1,0 +1,148 @@
+"""Elementwise functions of one tensor: signs, powers, roots and rounding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...builder.broadcast_gradients import conj
+from ...core import types
+from ..elementwise import binary, in_float, unary, zeros_where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+
+neg = unary("Neg", types.SIGNED, "negative", "-{}")
+absolute = unary("Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")
+sign = unary("Sign", types.SIGNED)
+square = unary("Square", types.ARITHMETIC, "square")
+sqrt = unary("Sqrt", types.FLOATS_AND_COMPLEX, "sqrt")
+rsqrt = unary("Rsqrt", types.FLOATS_AND_COMPLEX)
+reciprocal = unary("Reciprocal", types.SIGNED)
+inv = unary("Inv", types.SIGNED)
+sqrt_grad = binary("SqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+rsqrt_grad = binary("RsqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+reciprocal_grad = binary("ReciprocalGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+inv_grad = binary("InvGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+
+
+@neg.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return -dy
+
+
+@absolute.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return dy * g.Sign(node.inputs[0])
+
+
+@sign.kernel
+def _(xp: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return xp.sign(x)
+    size = xp.abs(x).astype(x.dtype)
+    return x / xp.where(size == 0, x.dtype.type(1), size)
+
+
+@sign.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.zeros_like(node.inputs[0])
+
+
+@square.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    x = conj(g, node.inputs[0])
+    return dy * (x * g.constant(2, x.dtype))
+
+
+@sqrt.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.SqrtGrad(node.outputs[0], dy)
+
+
+@rsqrt.kernel
+def _(xp: Any, x: Any) -> Any:
+    return in_float(xp, lambda x: x.dtype.type(1) / xp.sqrt(x), x)
+
+
+@rsqrt.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.RsqrtGrad(node.outputs[0], dy)
+
+
+@reciprocal.kernel
+@inv.kernel
+def _(xp: Any, x: Any) -> Any:
+    return xp.reciprocal(x) if x.dtype.kind in "iu" else x.dtype.type(1) / x
+
+
+@reciprocal.gradient
+@inv.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.ReciprocalGrad(node.outputs[0], dy)
+
+
+# Gradients in terms of the output y, whose conjugate counts where it is complex. Where dy is 0, so are they:
+# the infinite slope of a root at 0 must not make a NaN of an element that the loss does not depend on.
+
+
+def _slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any:
+    return in_float(xp, lambda y, dy: zeros_where(xp, dy == 0, dy * factor(y.conj())), y, dy)
+
+
+@sqrt_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    return _slope(xp, lambda y: y.dtype.type(0.5) / y, y, dy)
+
+
+@rsqrt_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    return _slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, dy)
+
+
+@reciprocal_grad.kernel
+@inv_grad.kernel
+def _(xp: Any, y: Any, dy: Any) -> Any:
+    return _slope(xp, lambda y: -y * y, y, dy)
+
+
+@sqrt_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    scaled = dz / node.inputs[0]
+    return -(conj(g, scaled) * node.outputs[0]), scaled * g.constant(0.5, dz.dtype)
+
+
+@rsqrt_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    y, dy = conj(g, node.inputs[0]), node.inputs[1]
+    return conj(g, dz) * dy * g.Square(y) * g.constant(-1.5, dz.dtype), g.RsqrtGrad(y, dz)
+
+
+@reciprocal_grad.gradient
+@inv_grad.gradient
+def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+    y, dy = conj(g, node.inputs[0]), node.inputs[1]
+    return conj(g, dz) * dy * y * g.constant(-2, dz.dtype), g.ReciprocalGrad(y, dz)
+
+
+# Rounding. All of it has a gradient of none, rather than of zeros.
+
+ceil = unary("Ceil", types.FLOATS, "ceil")
+floor = unary("Floor", types.FLOATS, "floor")
+rint = unary("Rint", types.FLOATS, "rint")
+rounding = unary("Round", types.SIGNED)
+
+
+@rounding.kernel
+def _(xp: Any, x: Any) -> Any:
+    """Halves go to the even neighbour."""
+    return x.copy() if x.dtype.kind in "iu" else xp.rint(x)
+
+
+@ceil.gradient
+@floor.gradient
+@rint.gradient
+@rounding.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> None:
+    return None

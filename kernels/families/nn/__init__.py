@@ -1,0 +1,1 @@
+"""Activations, convolutions, pooling, normalisation, softmax, candidate sampling."""

@@ -1,0 +1,427 @@
+"""Batch normalization and its gradients."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim, vector
+from ...core.registry import Op, op
+from ...core.types import NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_CACHED_ELEMENTS = 1 << 17
+_FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
+_FORMAT_V3 = "data_format: string in {'NHWC', 'NCHW', 'NDHWC', 'NCDHW'} = \"NHWC\""
+_EPSILON = "epsilon: float = 0.0001"
+_TYPES_V2 = "T: type in {half, bfloat16, float}, U: type in {float}"
+
+
+def _channel_axis(rank: int, data_format: str) -> int:
+    return 1 if data_format.startswith("NC") else rank - 1
+
+
+def _rank(data_format: str) -> int:
+    return len(data_format)
+
+
+def _x_shape(c: ShapeContext, key: int) -> tuple[Shape, int]:
+    """The shape of what is normalized, of as many axes as its format has letters, and its channel axis."""
+    data_format = c.attr("data_format")
+    x = c.with_rank(key, _rank(data_format))
+    return x, _channel_axis(_rank(data_format), data_format)
+
+
+def _with_channels(x: Shape, axis: int, channels: Any) -> Shape:
+    assert x.dims is not None
+    return Shape((*x.dims[:axis], channels, *x.dims[axis + 1 :]))
+
+
+def _forward_shape(c: ShapeContext) -> list[Shape]:
+    x, axis = _x_shape(c, 0)
+    channels = x[axis]
+    # In training the running statistics may be empty.
+    for key in range(1, 3 if c.attr("is_training") else 5):
+        channels = merge_dim(channels, c.with_rank(key, 1)[0])
+    outputs = [_with_channels(x, axis, channels), *[vector(channels)] * 4]
+    if len(c.bound.output_types) == 6:
+        outputs.append(UNKNOWN)
+    return outputs
+
+
+def _backward_shape(c: ShapeContext) -> list[Shape]:
+    dy, axis = _x_shape(c, 0)
+    x, _ = _x_shape(c, 1)
+    both = dy.merge(x)
+    channels = both[axis]
+    for key in (2, 3, 4):
+        channels = merge_dim(channels, c.with_rank(key, 1)[0])
+    return [_with_channels(both, axis, channels), vector(channels), vector(channels), vector(0), vector(0)]
+
+
+def _check(x: Any, data_format: str, vectors: dict[str, Any]) -> int:
+    rank = _rank(data_format)
+    if x.ndim not in (rank, 4, 5):
+        raise invalid(f"what is normalized must be of rank {rank}, but has shape {x.shape}")
+    axis = _channel_axis(x.ndim, data_format)
+    for name, value in vectors.items():
+        if value.shape != (x.shape[axis],):
+            raise invalid(
+                f"{name} must have {x.shape[axis]} elements, one per channel, but has shape {value.shape}"
+            )
+    return axis
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A tensor as a matrix of float with one column per channel, and the way back."""
+
+    matrix: Any
+    axis: int
+    moved: tuple[int, ...]
+
+    def back(self, xp: Any, matrix: Any, dtype: Any) -> Any:
+        value = matrix.reshape(self.moved)
+        if self.axis != len(self.moved) - 1:
+            value = xp.ascontiguousarray(xp.moveaxis(value, -1, self.axis))
+        return value.astype(dtype, copy=False)
+
+
+def _rows(xp: Any, x: Any, axis: int) -> _Rows:
+    last = x if axis == x.ndim - 1 else xp.moveaxis(x, axis, -1)
+    return _Rows(
+        last.reshape(math.prod(last.shape[:-1]), last.shape[-1]).astype(np.float32, copy=False),
+        axis,
+        last.shape,
+    )
+
+
+def _blocks(xp: Any, *matrices: Any) -> Iterator[tuple[Any, ...]]:
+    """The same few rows of each matrix at a time, so that they stay in the cache; all of them on a GPU."""
+    rows, columns = matrices[0].shape
+    step = rows if xp is not np else max(1, _CACHED_ELEMENTS // max(1, columns))
+    for first in range(0, rows, max(step, 1)):
+        yield tuple(matrix[first : first + step] for matrix in matrices)
+
+
+def _column_sums(xp: Any, block: Any) -> Any:
+    """BLAS adds up rows several times as fast as numpy does."""
+    return xp.ones(block.shape[0], block.dtype) @ block
+
+
+def _train(xp: Any, x: Any, scale: Any, offset: Any, epsilon: float, axis: int) -> tuple[Any, Any, Any, int]:
+    """The normalized tensor, its mean and its variance, and how many rows there were."""
+    rows = _rows(xp, x, axis)
+    count = rows.matrix.shape[0]
+    share = np.float32(1) / np.float32(count)
+    mean = sum(_column_sums(xp, block) for (block,) in _blocks(xp, rows.matrix)) * share
+    result = xp.empty_like(rows.matrix)
+    squares: Any = 0
+    for block, out in _blocks(xp, rows.matrix, result):
+        xp.subtract(block, mean, out=out)
+        squares = squares + _column_sums(xp, out * out)
+    variance = squares * share
+    factor = scale / xp.sqrt(variance + np.float32(epsilon))
+    for (out,) in _blocks(xp, result):
+        out *= factor
+        out += offset
+    return rows.back(xp, result, x.dtype), mean, variance, count
+
+
+def _forward(
+    xp: Any, x: Any, scale: Any, offset: Any, mean: Any, variance: Any,
+    epsilon: float, factor: float, data_format: str, is_training: bool,
+) -> list[Any]:  # fmt: skip
+    """Outputs of the first two versions; the statistics kept for the gradient come last."""
+    axis = _check(x, data_format, {"scale": scale, "offset": offset})
+    running = {"mean": mean, "variance": variance}
+    if not is_training or factor != 1:
+        _check(x, data_format, running)
+    stats_type = mean.dtype
+    if not is_training:
+        rows = _rows(xp, x, axis)
+        factor_of = scale.astype(np.float32) / xp.sqrt(variance.astype(np.float32) + np.float32(epsilon))
+        y = xp.empty_like(rows.matrix)
+        for block, out in _blocks(xp, rows.matrix, y):
+            xp.subtract(block, mean, out=out)
+            out *= factor_of
+            out += offset
+        return [rows.back(xp, y, x.dtype), mean.copy(), variance.copy(), mean.copy(), variance.copy()]
+    channels = x.shape[axis]
+    if not x.size:
+        nan = xp.full(channels, np.nan, stats_type)
+        return [
+            xp.empty(x.shape, x.dtype),
+            nan,
+            nan.copy(),
+            xp.zeros(channels, stats_type),
+            xp.zeros(channels, stats_type),
+        ]
+    y, batch_mean, batch_variance, count = _train(xp, x, scale, offset, epsilon, axis)
+    unbiased = batch_variance * np.float32(count / max(count - 1, 1))
+    new_mean = batch_mean
+    if factor != 1:
+        old, new = np.float32(1 - factor), np.float32(factor)
+        new_mean = old * mean + new * batch_mean
+        unbiased = old * variance + new * unbiased
+    return [y, *(v.astype(stats_type) for v in (new_mean, unbiased, batch_mean, batch_variance))]
+
+
+def _backward(
+    xp: Any, dy: Any, x: Any, scale: Any, mean: Any, variance: Any,
+    epsilon: float, data_format: str, is_training: bool,
+) -> list[Any]:  # fmt: skip
+    axis = _check(x, data_format, {"scale": scale, "reserve_space_1": mean, "reserve_space_2": variance})
+    if dy.shape != x.shape:
+        raise invalid(f"y_backprop has shape {dy.shape}, but x has shape {x.shape}")
+    none = xp.zeros(0, scale.dtype)
+    if not x.size:
+        channels = x.shape[axis]
+        zeros = xp.zeros(channels, scale.dtype)
+        return [xp.empty(x.shape, x.dtype), zeros, zeros.copy(), none, none.copy()]
+    rows, given = _rows(xp, x, axis), _rows(xp, dy, axis).matrix
+    deviation = 1 / xp.sqrt(variance + np.float32(epsilon))
+    d_offset: Any = 0
+    along: Any = 0
+    for block, part in _blocks(xp, rows.matrix, given):
+        d_offset = d_offset + _column_sums(xp, part)
+        along = along + _column_sums(xp, part * (block - mean))
+    d_scale = along * deviation
+    share = np.float32(1) / np.float32(rows.matrix.shape[0])
+    lean, common = d_scale * deviation * -share, d_offset * share
+    factor = scale * deviation
+    result = xp.empty_like(rows.matrix)
+    for block, part, out in _blocks(xp, rows.matrix, given, result):
+        if is_training:
+            xp.subtract(block, mean, out=out)
+            out *= lean
+            out += part
+            out -= common
+            out *= factor
+        else:
+            xp.multiply(part, factor, out=out)
+    return [rows.back(xp, result, x.dtype), d_scale, d_offset, none, none.copy()]
+
+
+def _declare_forward(text: str) -> Op:
+    declared = op(text, shape=_forward_shape, allocates_output=True)
+
+    @declared.kernel
+    def _(
+        xp: Any, x: Any, scale: Any, offset: Any, mean: Any, variance: Any, *,
+        epsilon: float, exponential_avg_factor: float, data_format: str, is_training: bool,
+    ) -> Any:  # fmt: skip
+        outputs = _forward(
+            xp, x, scale, offset, mean, variance, epsilon, exponential_avg_factor, data_format, is_training
+        )
+        # The third reserve is of use to cuDNN alone.
+        return [*outputs, xp.zeros(0, mean.dtype)] if "reserve_space_3" in text else outputs
+
+    return declared
+
+
+def _declare_backward(text: str) -> Op:
+    declared = op(text, shape=_backward_shape, allocates_output=True)
+
+    @declared.kernel
+    def _(
+        xp: Any, dy: Any, x: Any, scale: Any, mean: Any, variance: Any, *rest: Any,
+        epsilon: float, data_format: str, is_training: bool,
+    ) -> Any:  # fmt: skip
+        return _backward(xp, dy, x, scale, mean, variance, epsilon, data_format, is_training)
+
+    return declared
+
+
+def _forward_text(version: str, stats: str, types: str, data_format: str) -> str:
+    return (
+        f"FusedBatchNorm{version}(x: T, scale: {stats}, offset: {stats}, mean: {stats}, variance: "
+        f"{stats}; {types}, "
+        f"{_EPSILON}, exponential_avg_factor: float = 1, {data_format}, is_training: bool = true) -> (y: T, "
+        f"batch_mean: {stats}, batch_variance: {stats}, reserve_space_1: {stats}, reserve_space_2: {stats}"
+        + (f", reserve_space_3: {stats})" if version == "V3" else ")")
+    )
+
+
+def _backward_text(version: str, stats: str, scale: str, types: str, data_format: str) -> str:
+    third = f", reserve_space_3: {stats}" if version == "V3" else ""
+    first, second = ("4", "5") if version == "V3" else ("3", "4")
+    return (
+        f"FusedBatchNormGrad{version}(y_backprop: T, x: T, scale: {scale}, reserve_space_1: {stats}, "
+        f"reserve_space_2: {stats}{third}; {types}, {_EPSILON}, {data_format}, is_training: bool = true) "
+        f"-> (x_backprop: T, scale_backprop: {stats}, offset_backprop: {stats}, "
+        f"reserve_space_{first}: {stats}, "
+        f"reserve_space_{second}: {stats})"
+    )
+
+
+_FORWARD = {
+    "": _declare_forward(_forward_text("", "T", "T: type in {float}", _FORMAT)),
+    "V2": _declare_forward(_forward_text("V2", "U", _TYPES_V2, _FORMAT)),
+    "V3": _declare_forward(
+        _forward_text(
+            "V3", "U", "T: type in {half, bfloat16, float}, U: type in {bfloat16, float}", _FORMAT_V3
+        )
+    ),
+}
+_BACKWARD = {
+    "": _declare_backward(_backward_text("", "T", "T", "T: type in {float}", _FORMAT)),
+    "V2": _declare_backward(_backward_text("V2", "U", "float", _TYPES_V2, _FORMAT)),
+    "V3": _declare_backward(_backward_text("V3", "U", "float", _TYPES_V2, _FORMAT_V3)),
+}
+
+
+def _forward_gradient(version: str) -> Callable[..., Any]:
+    def gradient(g: GraphBuilder, node: NodeView, dy: Tensor | None, *unused: Any) -> list[Any]:
+        x, scale, _, mean, variance = node.inputs
+        if dy is None:
+            return [None] * 5
+        training = node.attr("is_training")
+        statistics = node.outputs[3:5] if training else [mean, variance]
+        if version == "V3":
+            statistics.append(node.outputs[5])
+        attrs = {name: node.attr(name) for name in ("epsilon", "data_format", "is_training")}
+        dx, d_scale, d_offset, *_ = g.add_op(_BACKWARD[version].name, dy, x, scale, *statistics, **attrs)
+        return [dx, d_scale, d_offset, None, None]
+
+    return gradient
+
+
+for _version, _declared in _FORWARD.items():
+    _declared.gradient(_forward_gradient(_version))
+
+
+def _backward_gradient(
+    g: GraphBuilder,
+    node: NodeView,
+    dx: Tensor | None,
+    d_scale: Tensor | None,
+    d_offset: Tensor | None,
+    *unused: Any,
+) -> list[Any]:
+    """Gradients of the gradient, where mean and variance are functions of x (in training) or given.
+
+    With r = 1 / sqrt(variance + epsilon) and h = (x - mean) * r, the operation computes scale * r * P(dy),
+    sum(dy * h) and sum(dy), where P(u) = u - mean(u) - h * mean(u * h).
+    """
+    data_format: str = node.attr("data_format")
+    axes = [0, *((2, 3, 4) if data_format.startswith("NC") else (1, 2, 3))][: _rank(data_format) - 1]
+    ones = [1] * (_rank(data_format) - 2)
+    per_channel = [1, -1, *ones] if data_format.startswith("NC") else [1, *ones, -1]
+
+    def mean_of(u: Tensor) -> Tensor:
+        return g.Mean(u, axes, keep_dims=True)
+
+    def spread(vector: Tensor) -> Tensor:
+        return g.Reshape(vector, per_channel)
+
+    dy, x = (g.cast(value, dtypes.float32) for value in node.inputs[:2])
+    scale = spread(node.inputs[2])
+    given = g.cast(dx, dtypes.float32) if dx is not None else g.zeros_like(x)
+    a = spread(d_scale) if d_scale is not None else g.zeros_like(scale)
+    b = spread(d_offset) if d_offset is not None else g.zeros_like(scale)
+    training = node.attr("is_training")
+    centered = x - (mean_of(x) if training else spread(node.inputs[3]))
+    variance = mean_of(g.Square(centered)) if training else spread(node.inputs[4])
+    r = g.Rsqrt(variance + node.attr("epsilon"))
+    h = centered * r
+
+    def project(u: Tensor) -> Tensor:
+        return u - mean_of(u) - h * mean_of(u * h) if training else u
+
+    projected = project(dy)
+    to_dy = scale * r * project(given) + a * h + b
+    to_scale = g.Sum(given * r * projected, axes)
+    to_x = a * dy * r
+    if training:
+        inner = a * dy - scale * r * (given * mean_of(dy * h) + dy * mean_of(given * h))
+        to_x = r * project(inner) - scale * g.Square(r) * h * mean_of(given * projected)
+    dtype = node.inputs[1].dtype
+    found = [g.cast(to_dy, dtype), g.cast(to_x, dtype), to_scale]
+    return found + [None] * (len(node.inputs) - 3)
+
+
+for _declared in _BACKWARD.values():
+    _declared.gradient(_backward_gradient)
+
+
+_GLOBAL = f"T: type in {NUMBERS}, variance_epsilon: float, scale_after_normalization: bool"
+
+
+def _global_shape(c: ShapeContext) -> Shape:
+    x = c.with_rank(0, 4)
+    channels = x[3]
+    for key in range(1, 5):
+        channels = merge_dim(channels, c.with_rank(key, 1)[0])
+    return _with_channels(x, 3, channels)
+
+
+def _global_grad_shape(c: ShapeContext) -> list[Shape]:
+    both = c.with_rank(0, 4).merge(c.with_rank(4, 4))
+    channels = both[3]
+    for key in range(1, 4):
+        channels = merge_dim(channels, c.with_rank(key, 1)[0])
+    return [_with_channels(both, 3, channels), *[vector(channels)] * 4]
+
+
+with_global = op(
+    f"BatchNormWithGlobalNormalization(t: T, m: T, v: T, beta: T, gamma: T; {_GLOBAL}) -> (result: T)",
+    shape=_global_shape,
+    allocates_output=True,
+)
+
+
+@with_global.kernel
+def _(
+    xp: Any, x: Any, mean: Any, variance: Any, beta: Any, gamma: Any, *,
+    variance_epsilon: float, scale_after_normalization: bool,
+) -> Any:  # fmt: skip
+    _check(x, "NHWC", {"m": mean, "v": variance, "beta": beta, "gamma": gamma})
+    factor = 1 / xp.sqrt(variance + variance.dtype.type(variance_epsilon))
+    if scale_after_normalization:
+        factor = factor * gamma
+    return ((x - mean) * factor + beta).astype(x.dtype, copy=False)
+
+
+with_global_grad = op(
+    f"BatchNormWithGlobalNormalizationGrad(t: T, m: T, v: T, gamma: T, backprop: T; {_GLOBAL}) "
+    "-> (dx: T, dm: T, dv: T, db: T, dg: T)",
+    shape=_global_grad_shape,
+    allocates_output=True,
+)
+
+
+@with_global_grad.kernel
+def _(
+    xp: Any, x: Any, mean: Any, variance: Any, gamma: Any, dy: Any, *,
+    variance_epsilon: float, scale_after_normalization: bool,
+) -> Any:  # fmt: skip
+    _check(x, "NHWC", {"m": mean, "v": variance, "gamma": gamma})
+    if dy.shape != x.shape:
+        raise invalid(f"backprop has shape {dy.shape}, but t has shape {x.shape}")
+    deviation = 1 / xp.sqrt(variance + variance.dtype.type(variance_epsilon))
+    axes = (0, 1, 2)
+    along = (dy * (x - mean)).sum(axis=axes)
+    sums = dy.sum(axis=axes)
+    factor = deviation * gamma if scale_after_normalization else deviation
+    d_gamma = along * deviation if scale_after_normalization else xp.zeros_like(gamma)
+    d_variance = along * factor * deviation * deviation * x.dtype.type(-0.5)
+    outputs = (dy * factor, -sums * factor, d_variance, sums, d_gamma)
+    return [value.astype(x.dtype, copy=False) for value in outputs]
+
+
+@with_global.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
+    x, mean, variance, _, gamma = node.inputs
+    attrs = {name: node.attr(name) for name in ("variance_epsilon", "scale_after_normalization")}
+    return g.BatchNormWithGlobalNormalizationGrad(x, mean, variance, gamma, dy, **attrs)

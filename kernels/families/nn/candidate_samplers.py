@@ -1,0 +1,204 @@
+"""Drawing classes out of a range, with how often each is expected: what sampled losses compare with."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ...numeric.distributions import uniform_double, uniform_float
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ....graphfmt.tensors import Array
+    from ...numeric.philox import Philox
+
+_MAX_WEIGHT = 2**31 - 1
+
+
+class Words:
+    """A stream word by word."""
+
+    def __init__(self, generator: Philox) -> None:
+        self._words = self._all(generator)
+
+    @staticmethod
+    def _all(generator: Philox) -> Iterator[int]:
+        size = 32
+        while True:
+            yield from generator.words(size).tolist()
+            generator = generator.skip(size)
+            size = min(2 * size, 4096)
+
+    def take(self, count: int) -> Array:
+        """The next words as an array."""
+        return np.array([next(self._words) for _ in range(count)], np.uint32)
+
+    def below(self, limit: int, bits: int) -> int:
+        """A whole number under ``limit`` out of so many bits, each as likely as the other."""
+        while True:
+            drawn = next(self._words)
+            if bits == 64:
+                drawn |= next(self._words) << 32
+            if limit & (limit - 1) == 0:
+                return drawn & (limit - 1)
+            if drawn >= (2**bits - 1) % limit + 1:
+                return drawn % limit
+
+
+class Sampler(Protocol):
+    """A distribution over [0, range)."""
+
+    range: int
+
+    def sample(self, words: Words) -> int:
+        """One class."""
+        ...
+
+    def probability(self, values: Array) -> Array:
+        """The probabilities of classes, as float."""
+        ...
+
+    def seen(self, values: Array) -> None:
+        """Learns from the true classes of a step."""
+        ...
+
+
+class Uniform:
+    """Every class is as likely as the other."""
+
+    def __init__(self, size: int) -> None:
+        self.range = size
+
+    def sample(self, words: Words) -> int:
+        return words.below(self.range, 64)
+
+    def probability(self, values: Array) -> Array:
+        return np.full(values.shape, 1.0 / self.range, np.float32)
+
+    def seen(self, values: Array) -> None:
+        pass
+
+
+class LogUniform:
+    """Zipf's law, nearly: class k has the probability log((k + 2) / (k + 1)) / log(range + 1)."""
+
+    def __init__(self, size: int) -> None:
+        self.range = size
+        self._log_range = float(np.log1p(float(size)))
+
+    def sample(self, words: Words) -> int:
+        number = float(uniform_double(words.take(2))[0])
+        return (int(np.exp(number * self._log_range)) - 1) % self.range
+
+    def probability(self, values: Array) -> Array:
+        return (np.log((values + 2.0) / (values + 1.0)) / self._log_range).astype(np.float32)
+
+    def seen(self, values: Array) -> None:
+        pass
+
+
+class Learned:
+    """By how often a class has been seen, and once more."""
+
+    kind = "LearnedUnigram"
+
+    def __init__(self, size: int) -> None:
+        self.range = size
+        self._lock = Lock()
+        self._set(np.ones(size, np.int32))
+
+    def _set(self, weights: Array) -> None:
+        self._weights = weights
+        self._totals = np.cumsum(weights, dtype=np.int64)
+
+    def sample(self, words: Words) -> int:
+        totals = self._totals
+        return int(np.searchsorted(totals, words.below(int(totals[-1]), 32), side="right"))
+
+    def probability(self, values: Array) -> Array:
+        return self._weights[values].astype(np.float32) / np.float32(self._totals[-1])
+
+    def seen(self, values: Array) -> None:
+        with self._lock:
+            weights = self._weights.copy()
+            np.add.at(weights, values[: _MAX_WEIGHT - int(self._totals[-1])], 1)
+            self._set(weights)
+
+    def save(self) -> dict[str, Array]:
+        return {"weights": self._weights}
+
+    def load(self, state: dict[str, Array]) -> None:
+        self._set(np.array(state["weights"], np.int32))
+
+
+class Fixed:
+    """By given weights, raised to the power ``distortion``; Walker's alias method: Knuth, vol. 2, 3.4.1."""
+
+    def __init__(
+        self, weights: Sequence[float], distortion: float, reserved: int, shards: int, shard: int
+    ) -> None:
+        given = np.asarray(weights, np.float32)
+        # Given words are numbered from the reserved ones of this shard on, not from all.
+        ahead = sum(word % shards == shard for word in range(reserved))
+        mine = np.arange(ahead, ahead + given.size) % shards == shard
+        kept = np.power(given[mine].astype(np.float64), distortion).astype(np.float32)
+        self._weights = np.concatenate([np.zeros(ahead, np.float32), kept])
+        self._total = np.cumsum(kept)[-1] if kept.size else np.float32(0)
+        self.range = self._weights.size
+        self._share, self._alias = _alias_table(self._weights)
+
+    def sample(self, words: Words) -> int:
+        number = uniform_float(words.take(1))[0]
+        place = words.below(self.range, 32)
+        return place if number < self._share[place] else int(self._alias[place])
+
+    def probability(self, values: Array) -> Array:
+        return self._weights[values] / self._total
+
+    def seen(self, values: Array) -> None:
+        pass
+
+
+def _alias_table(weights: Array) -> tuple[Array, Array]:
+    """For every place the probability of staying there, and where to go otherwise."""
+    share = (weights * np.float32(weights.size)).astype(np.float64) / float(np.sum(weights, dtype=np.float64))
+    alias = np.arange(weights.size)
+    low = np.flatnonzero(share < 1).tolist()
+    high = np.flatnonzero(~(share < 1)).tolist()
+    while high and low:
+        taker, giver = low.pop(), high.pop()
+        alias[taker] = giver
+        share[giver] -= 1.0 - share[taker]
+        (low if share[giver] < 1 else high).append(giver)
+    for rest in (low, high):
+        share[rest] = 1
+        alias[rest] = rest
+    return share.astype(np.float32), alias
+
+
+def draw(
+    sampler: Sampler, generator: Philox, count: int, unique: bool
+) -> tuple[Array, Callable[[Array], Array]]:
+    """So many classes, and the function from classes to how often each was to be expected among them.
+
+    Raises INVALID_ARGUMENT where there are not so many different ones.
+    """
+    words = Words(generator)
+    if not unique:
+        found = [sampler.sample(words) for _ in range(count)]
+        return np.array(found, np.int64), lambda values: sampler.probability(values) * np.float32(count)
+    if count > sampler.range:
+        raise invalid(f"there are not {count} different classes in a range of {sampler.range}")
+    tries = 0
+    kept: dict[int, None] = {}
+    while len(kept) < count:
+        kept[sampler.sample(words)] = None
+        tries += 1
+    picked = np.array(list(kept), np.int64)
+    if tries == count:
+        return picked, lambda values: sampler.probability(values) * np.float32(count)
+    return picked, lambda values: -np.expm1(np.float32(tries) * np.log1p(-sampler.probability(values)))

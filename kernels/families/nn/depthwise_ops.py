@@ -1,0 +1,301 @@
+"""Depthwise convolutions: each channel has filters of its own, so there is no matrix product to be had.
+
+Windows are gone through tap by tap, each a multiply-add over all images, rows and channels.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.shapes import Dim, Shape, merge_dim
+from ...core.registry import op
+from ...core.types import HALF_FIRST_FLOATS
+from ...numeric.convolution import compute_type, mirrored, pad, worth_padding
+from ...numeric.dims import claim
+from ...numeric.windows import Spec, Window, explicit_pads, output_dims, split, window
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+_CACHED_BYTES = 1 << 20
+_ROWS_BYTES = 1 << 18
+_REST = (
+    f"T: type in {HALF_FIRST_FLOATS}, strides: list(int), padding: string in "
+    f"{{'SAME', 'VALID', 'EXPLICIT'}}, "
+    "explicit_paddings: list(int) = [], data_format: string in {'NHWC', 'NCHW'} = \"NHWC\", "
+    "dilations: list(int) = [1, 1, 1, 1]"
+)
+
+
+@lru_cache(256)
+def _spec_of(
+    data_format: str,
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    padding: str,
+    explicit_paddings: tuple[int, ...],
+) -> Spec:
+    channels_last = data_format == "NHWC"
+    for name, values in (("strides", strides), ("dilations", dilations)):
+        if len(values) != 4:
+            raise invalid(f"{name} must have 4 elements, but are {list(values)}")
+        spatial, batch, depth = split(values, channels_last)
+        if batch != 1 or depth != 1:
+            status = Status.UNIMPLEMENTED if name == "strides" else Status.INVALID_ARGUMENT
+            raise TfgError(
+                status, f"{name} must be 1 for batch and channels, but are {list(values)} ({data_format})"
+            )
+        if min(spatial) <= 0 or max(spatial) >= 2**31:
+            raise invalid(f"{name} must be positive, but are {list(values)}")
+    pads = explicit_pads(4, channels_last, padding, explicit_paddings)
+    return Spec(
+        channels_last, split(strides, channels_last)[0], split(dilations, channels_last)[0], padding, pads
+    )
+
+
+def _static_spec(c: ShapeContext) -> Spec:
+    a = c.attrs
+    return _spec_of(a["data_format"], a["strides"], a["dilations"], a["padding"], a["explicit_paddings"])
+
+
+def _times(a: Dim, b: Dim) -> Dim:
+    return None if a is None or b is None else a * b
+
+
+def _forward_shape(c: ShapeContext) -> Shape:
+    spec = _static_spec(c)
+    x, w = c.with_rank(0, 4), c.with_rank(1, 4)
+    assert x.dims is not None and w.dims is not None
+    channels = merge_dim(x[spec.channel_axis], w[2])
+    return Shape(
+        spec.place(x[0], output_dims(spec, x.dims[spec.spatial], w.dims[:2]), _times(channels, w[3]))
+    )
+
+
+def _stated_shape(c: ShapeContext, key: int) -> Shape:
+    _static_spec(c)
+    stated = c.as_shape(key)
+    if stated.rank not in (None, 4):
+        raise invalid(f"sizes must have 4 elements, but state {stated}")
+    return Shape((None,) * 4) if stated.dims is None else stated
+
+
+@lru_cache(1024)
+def _prepared(spec: Spec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+    if len(x) != 4 or len(w) != 4:
+        raise invalid(f"input and filter must be of rank 4, but have shapes {x} and {w}")
+    if x[spec.channel_axis] != w[2]:
+        raise invalid(f"a filter of shape {w} does not fit an input of shape {x}: depths differ")
+    return window(spec, x[spec.spatial], w[:2])
+
+
+def _check_outputs(spec: Spec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
+    expected = spec.place(batch, win.outputs, outs)
+    if dy != expected:
+        raise invalid(f"out_backprop has shape {dy}, but should have shape {expected}")
+
+
+def _last(xp: Any, x: Any, spec: Spec) -> Any:
+    return x if spec.channels_last else xp.moveaxis(x, 1, -1)
+
+
+def _placed(xp: Any, x: Any, spec: Spec) -> Any:
+    return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
+
+
+def _images(xp: Any, x: Any, multiplier: int) -> range:
+    """The first image of each block that fits the cache."""
+    size = x[:1].nbytes * max(1, multiplier)
+    step = max(1, x.shape[0] if xp is not np else _CACHED_BYTES // max(1, size))
+    return range(0, x.shape[0], step)
+
+
+def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    if w.shape[3] == 1 and win.strides[1] == 1 and worth_padding(win):
+        return _forward_by_rows(xp, x, w, win)
+    channels, multiplier = w.shape[2:]
+    wide = compute_type(x.dtype)
+    x_wide, w_wide = x.astype(wide, copy=False), w.astype(wide, copy=False)
+    result = xp.zeros((x.shape[0], *win.outputs, channels, multiplier), wide)
+    starts = _images(xp, x_wide, multiplier)
+    for first in starts:
+        block, target = x_wide[first : first + starts.step], result[first : first + starts.step]
+        for tap, outs, ins in win.taps():
+            target[:, *outs] += block[:, *ins, :, None] * w_wide[tap]
+    return result.reshape(*result.shape[:3], channels * multiplier).astype(x.dtype, copy=False)
+
+
+def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    """One filter per channel, side by side: whole rows of pixels and channels are multiplied at once."""
+    channels, wide = w.shape[2], compute_type(x.dtype)
+    height, width = win.outputs
+    result = xp.empty((x.shape[0], height, width * channels), wide)
+    filters = xp.tile(w[..., 0].astype(wide, copy=False), width)
+    row_bytes = max(1, width * channels * wide.itemsize)
+    rows = height if xp is not np else min(height, max(1, _ROWS_BYTES // row_bytes))
+    images = x.shape[0] if xp is not np else max(1, _ROWS_BYTES // (row_bytes * max(1, height)))
+    buffer = xp.empty((min(images, x.shape[0]), rows, width * channels), wide)
+    for first in range(0, x.shape[0], images):
+        block = pad(xp, x[first : first + images].astype(wide, copy=False), win)
+        block = block.reshape(*block.shape[:2], -1)
+        for row in range(0, height, rows):
+            target = result[first : first + images, row : row + rows]
+            product = buffer[: target.shape[0], : target.shape[1]]
+            _multiply_rows(xp, block[:, row * win.strides[0] :], filters, win, target, product)
+    return result.reshape(x.shape[0], height, width, channels).astype(x.dtype, copy=False)
+
+
+def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, product: Any) -> None:
+    """Adds up, into ``target``, a row of filters times each of the rows of pixels that it meets."""
+    channels = filters.shape[2] // win.outputs[1]
+    span = (target.shape[1] - 1) * win.strides[0] + 1
+    into = target
+    for i in range(win.size[0]):
+        down = slice(i * win.dilations[0], i * win.dilations[0] + span, win.strides[0])
+        for j in range(win.size[1]):
+            start = j * win.dilations[1] * channels
+            xp.multiply(block[:, down, start : start + filters.shape[2]], filters[i, j], out=into)
+            if into is product:
+                target += product
+            into = product
+
+
+def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+    if w.shape[3] == 1:
+        other_way = mirrored(win)
+        if other_way is not None:
+            return _forward(xp, dy, w[::-1, ::-1], other_way)
+    channels, multiplier = w.shape[2:]
+    wide = compute_type(dy.dtype)
+    w_wide = w.astype(wide, copy=False)
+    by_channel = dy.astype(wide, copy=False).reshape(*dy.shape[:3], channels, multiplier)
+    result = xp.zeros((dy.shape[0], *win.inputs, channels), wide)
+    starts = _images(xp, by_channel, 1)
+    for first in starts:
+        block, target = by_channel[first : first + starts.step], result[first : first + starts.step]
+        for tap, outs, ins in win.taps():
+            part = block[:, *outs] * w_wide[tap]
+            target[:, *ins] += part[..., 0] if multiplier == 1 else part.sum(axis=-1)
+    return result.astype(dy.dtype, copy=False)
+
+
+def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) -> Any:
+    channels, multiplier = w[2:]
+    wide = compute_type(x.dtype)
+    x_wide = x.astype(wide, copy=False)
+    by_channel = dy.astype(wide, copy=False).reshape(*dy.shape[:3], channels, multiplier)
+    result = xp.zeros(w, wide)
+    starts = _images(xp, x_wide, multiplier)
+    for first in starts:
+        block, given = x_wide[first : first + starts.step], by_channel[first : first + starts.step]
+        for tap, outs, ins in win.taps():
+            products = (block[:, *ins, :, None] * given[:, *outs]).reshape(-1, channels * multiplier)
+            # BLAS adds up rows faster than numpy does.
+            result[tap] += (xp.ones(len(products), wide) @ products).reshape(channels, multiplier)
+    return result.astype(x.dtype, copy=False)
+
+
+forward = op(
+    f"DepthwiseConv2dNative(input: T, filter: T; {_REST}) -> (output: T)",
+    shape=_forward_shape,
+    allocates_output=True,
+)
+
+
+@forward.kernel
+def _(
+    xp: Any, x: Any, w: Any, *,
+    strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
+) -> Any:  # fmt: skip
+    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
+    win = _prepared(spec, x.shape, w.shape)
+    claim((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
+    return _placed(xp, _forward(xp, _last(xp, x, spec), w, win), spec)
+
+
+input_gradient = op(
+    f"DepthwiseConv2dNativeBackpropInput(input_sizes: int32, filter: T, out_backprop: T; {_REST}) -> "
+    "(output: T)",
+    shape=lambda c: _stated_shape(c, 0),
+    allocates_output=True,
+)
+
+
+def _sizes(sizes: Any) -> tuple[int, ...]:
+    if sizes.shape != (4,) or min(sizes.tolist()) < 0:
+        raise invalid(f"sizes must be four sizes, but are {sizes.tolist()}")
+    return tuple(sizes.tolist())
+
+
+@input_gradient.kernel
+def _(
+    xp: Any, sizes: Any, w: Any, dy: Any, *,
+    strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
+) -> Any:  # fmt: skip
+    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
+    x = _sizes(sizes)
+    win = _prepared(spec, x, w.shape)
+    _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
+    claim(x, dy.dtype.itemsize, "input_sizes")
+    return _placed(xp, _input_gradient(xp, w, _last(xp, dy, spec), win), spec)
+
+
+filter_gradient = op(
+    f"DepthwiseConv2dNativeBackpropFilter(input: T, filter_sizes: int32, out_backprop: T; {_REST}) -> "
+    "(output: T)",
+    shape=lambda c: _stated_shape(c, 1),
+    allocates_output=True,
+)
+
+
+@filter_gradient.kernel
+def _(
+    xp: Any, x: Any, sizes: Any, dy: Any, *,
+    strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
+) -> Any:  # fmt: skip
+    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
+    w = _sizes(sizes)
+    win = _prepared(spec, x.shape, w)
+    _check_outputs(spec, win, x.shape[0], math.prod(w[2:]), dy.shape)
+    claim(w, dy.dtype.itemsize, "filter_sizes")
+    return _filter_gradient(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
+
+
+def _attrs(node: NodeView) -> dict[str, Any]:
+    names = ("strides", "padding", "explicit_paddings", "data_format", "dilations")
+    return {name: node.attr(name) for name in names}
+
+
+@forward.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
+    x, w = node.inputs
+    return (
+        g.DepthwiseConv2dNativeBackpropInput(g.shape_of(x), w, dy, **_attrs(node)),
+        g.DepthwiseConv2dNativeBackpropFilter(x, g.shape_of(w), dy, **_attrs(node)),
+    )
+
+
+@input_gradient.gradient
+def _(g: GraphBuilder, node: NodeView, ddx: Tensor) -> tuple[None, Tensor, Tensor]:
+    _, w, dy = node.inputs
+    return (
+        None,
+        g.DepthwiseConv2dNativeBackpropFilter(ddx, g.shape_of(w), dy, **_attrs(node)),
+        g.DepthwiseConv2dNative(ddx, w, **_attrs(node)),
+    )
+
+
+@filter_gradient.gradient
+def _(g: GraphBuilder, node: NodeView, ddw: Tensor) -> tuple[Tensor, None, Tensor]:
+    x, _, dy = node.inputs
+    return (
+        g.DepthwiseConv2dNativeBackpropInput(g.shape_of(x), ddw, dy, **_attrs(node)),
+        None,
+        g.DepthwiseConv2dNative(x, ddw, **_attrs(node)),
+    )

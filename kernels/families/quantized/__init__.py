@@ -1,0 +1,1 @@
+"""Quantisation, dequantisation and fake quantisation."""

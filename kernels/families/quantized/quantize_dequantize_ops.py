@@ -1,0 +1,227 @@
+"""Values rounded to those that an integer of few bits could stand for, and handed on as they were typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import SCALAR, Shape, vector
+from ...core import shapes
+from ...core.registry import op
+from ...core.types import FLOATS
+from ...numeric.dims import scalar_int
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+
+def _bounds(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    """The least and the greatest integer. Raises INVALID_ARGUMENT for widths that there are none of."""
+    most = 62 if signed else 63
+    if not 0 < num_bits <= most:
+        raise invalid(f"num_bits must be between 1 and {most}, but is {num_bits}")
+    if not signed:
+        return 0, 2**num_bits - 1
+    return -(2 ** (num_bits - 1)) + int(narrow), 2 ** (num_bits - 1) - 1
+
+
+def _round(xp: Any, x: Any, mode: str) -> Any:
+    return xp.floor(x + x.dtype.type(0.5)) if mode == "HALF_UP" else xp.rint(x)
+
+
+def _scaled(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Scale, its inverse, and the range widened so that the integers' range covers it exactly."""
+    dtype = low.dtype.type
+    first, last = dtype(ends[0]), dtype(ends[1])
+    most = _largest(low.dtype)
+    from_low = xp.where(first * low > 0, first / low, most)
+    from_high = xp.where(last * high > 0, last / high, most)
+    by_low = from_low < from_high
+    scale = xp.where(by_low, from_low, from_high)
+    inverse = xp.where(by_low, low / first, high / last)
+    return scale, inverse, xp.where(by_low, low, first * inverse), xp.where(by_low, last * inverse, high)
+
+
+def _largest(dtype: Any) -> Any:
+    """A scale for a range that has none: any finite one will do, since what it multiplies is zero."""
+    return np.finfo(dtype).max if dtype.kind == "f" else dtype.type(3e38)
+
+
+def _quantized(
+    xp: Any, x: Any, given: tuple[Any, Any] | None, ends: tuple[int, int], mode: str, axis: int
+) -> Any:
+    if axis < -1 or axis >= x.ndim:
+        raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
+    low, high = _limits(xp, x, axis) if given is None else given
+    _check_range(x, low, high, axis, given is not None)
+    scale, inverse, low, high = _scaled(xp, low, high, ends)
+    if axis >= 0:
+        spread = [-1 if i == axis else 1 for i in range(x.ndim)]
+        scale, inverse, low, high = (v.reshape(spread) for v in (scale, inverse, low, high))
+    inside = x if given is None else xp.maximum(xp.minimum(x, high), low)
+    return (_round(xp, inside * scale, mode) * inverse).astype(x.dtype)
+
+
+def _limits(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
+    others = None if axis < 0 else tuple(i for i in range(x.ndim) if i != axis)
+    return xp.asarray(x.min(axis=others)), xp.asarray(x.max(axis=others))
+
+
+def _check_range(x: Any, low: Any, high: Any, axis: int, given: bool) -> None:
+    wanted = () if axis < 0 else (x.shape[axis],)
+    for value in (low, high):
+        if value.shape != wanted and not (axis < 0 and value.size == 1):
+            raise invalid(f"the range must be of shape {Shape(wanted)}, but is of {Shape(value.shape)}")
+    if given and (low > high).any():
+        raise invalid(f"the range's lower end {low} must not be above its upper end {high}")
+
+
+def _shape(c: ShapeContext) -> Shape:
+    """The input's; the range is a scalar, or a vector along the axis."""
+    axis = c.attr("axis")
+    if axis < -1:
+        raise invalid(f"axis must be -1 or count from the front, but is {axis}")
+    shape = c.input(0) if axis < 0 else c.with_rank_at_least(0, axis + 1)
+    wanted = SCALAR if axis < 0 else vector(shape[axis])
+    for key in ("input_min", "input_max"):
+        c.input(key).merge(wanted)
+    return shape
+
+
+_RANGE = f"T: type in {FLOATS}"
+_ROUNDING = "round_mode: string in {'HALF_TO_EVEN', 'HALF_UP'} = \"HALF_TO_EVEN\""
+
+first = op(
+    "QuantizeAndDequantize(input: T; signed_input: bool = true, num_bits: int = 8, "
+    f"range_given: bool = false, input_min: float = 0, input_max: float = 0, {_RANGE}) -> (output: T)",
+    shape=shapes.like_input,
+    allocates_output=True,
+)
+
+
+@first.kernel
+def _(
+    xp: Any,
+    x: Any,
+    *,
+    signed_input: bool,
+    num_bits: int,
+    range_given: bool,
+    input_min: float,
+    input_max: float,
+) -> Any:
+    given = (xp.asarray(input_min, x.dtype), xp.asarray(input_max, x.dtype)) if range_given else None
+    return _quantized(xp, x, given, _bounds(num_bits, signed_input, False), "HALF_TO_EVEN", -1)
+
+
+def _declare_with_rounding(name: str) -> Any:
+    declared = op(
+        f"{name}(input: T, input_min: T, input_max: T; signed_input: bool = true, num_bits: int = 8, "
+        f"range_given: bool = false, {_RANGE}, {_ROUNDING}, narrow_range: bool = false, axis: int = -1) -> "
+        "(output: T)",
+        shape=_shape,
+        allocates_output=True,
+    )
+
+    @declared.kernel
+    def _(
+        xp: Any,
+        x: Any,
+        low: Any,
+        high: Any,
+        *,
+        signed_input: bool,
+        num_bits: int,
+        range_given: bool,
+        round_mode: str,
+        narrow_range: bool,
+        axis: int,
+    ) -> Any:
+        ends = _bounds(num_bits, signed_input, narrow_range)
+        return _quantized(xp, x, (low, high) if range_given else None, ends, round_mode, axis)
+
+    return declared
+
+
+second = _declare_with_rounding("QuantizeAndDequantizeV2")
+fourth = _declare_with_rounding("QuantizeAndDequantizeV4")
+
+
+third = op(
+    "QuantizeAndDequantizeV3(input: T, input_min: T, input_max: T, num_bits: int32; "
+    f"signed_input: bool = true, range_given: bool = true, {_RANGE}, "
+    "narrow_range: bool = false, axis: int = -1) -> (output: T)",
+    shape=_shape,
+    allocates_output=True,
+)
+
+
+@third.kernel
+def _(
+    xp: Any,
+    x: Any,
+    low: Any,
+    high: Any,
+    num_bits: Any,
+    *,
+    signed_input: bool,
+    range_given: bool,
+    narrow_range: bool,
+    axis: int,
+) -> Any:
+    ends = _bounds(scalar_int(num_bits, "num_bits"), signed_input, narrow_range)
+    return _quantized(xp, x, (low, high) if range_given else None, ends, "HALF_TO_EVEN", axis)
+
+
+@first.gradient
+@second.gradient
+@third.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
+    """As if nothing were rounded: the steps have no slope of their own."""
+    return [dy, *[None] * (len(node.inputs) - 1)]
+
+
+@fourth.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
+    return g.QuantizeAndDequantizeV4Grad(dy, *node.inputs, axis=node.attr("axis"))
+
+
+def _fourth_shapes(c: ShapeContext) -> list[Shape]:
+    axis = c.attr("axis")
+    shape = c.input("input").merge(c.input("gradients"))
+    wanted = SCALAR if axis < 0 else vector(None if shape.dims is None else shape[axis])
+    return [shape, *(c.input(key).merge(wanted) for key in ("input_min", "input_max"))]
+
+
+fourth_gradient = op(
+    f"QuantizeAndDequantizeV4Grad(gradients: T, input: T, input_min: T, input_max: T; {_RANGE}, "
+    "axis: int = -1) -> (input_backprop: T, input_min_backprop: T, input_max_backprop: T)",
+    shape=_fourth_shapes,
+    allocates_output=True,
+)
+
+
+@fourth_gradient.kernel
+def _(xp: Any, dy: Any, x: Any, low: Any, high: Any, *, axis: int) -> Any:
+    if dy.shape != x.shape:
+        raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to an input of {Shape(x.shape)}")
+    if axis >= x.ndim:
+        raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
+    _check_range(x, low, high, axis, given=False)
+    spread = [-1 if i == axis else 1 for i in range(x.ndim)]
+    outside = (x < low.reshape(spread)) | (x > high.reshape(spread))
+    return xp.where(outside, dy.dtype.type(0), dy), xp.zeros_like(low), xp.zeros_like(high)
+
+
+@fourth_gradient.gradient
+def _(
+    g: GraphBuilder, node: NodeView, dx: Tensor | None, dlow: Tensor | None, dhigh: Tensor | None
+) -> list[Tensor | None]:
+    """Linear in the gradients; the range gets none, as it gets none in the first place."""
+    _, *where = node.inputs
+    if dx is None:
+        return [None] * 4
+    return [g.QuantizeAndDequantizeV4Grad(dx, *where, axis=node.attr("axis"))[0], None, None, None]

@@ -1,0 +1,1 @@
+"""Random numbers: stateful, stateless, and from generator variables."""

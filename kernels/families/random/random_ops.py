@@ -1,0 +1,166 @@
+"""Random numbers by attributes ``seed`` and ``seed2``: every run of a node goes on in the node's stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.dtypes import DType
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.shapes import Shape
+from ....graphfmt.tensors import Array
+from ...core import shapes
+from ...core.registry import op
+from ...core.types import HALF_FIRST_FLOATS, INDEX
+from ...numeric import distributions
+from ...numeric.distributions import shape_from
+from ...numeric.philox import Philox
+from .generators import PER_OUTPUT, of_key_counter, reserve
+
+if TYPE_CHECKING:
+    from ...core.inference import ShapeContext
+
+_SEEDS = "seed: int = 0, seed2: int = 0"
+
+Sampler = Callable[[DType, Philox, Sequence[int]], Array]
+
+
+def given_shape(c: ShapeContext) -> Shape:
+    """One output, of the shape that the input ``shape`` states."""
+    c.with_rank("shape", 1)
+    return c.as_shape("shape")
+
+
+def _declare(name: str, sample: Sampler) -> None:
+    declared = op(
+        f"{name}(shape: T; {_SEEDS}, dtype: type in {HALF_FIRST_FLOATS}, T: type in {INDEX}) "
+        "-> (output: dtype)",
+        shape=given_shape,
+        stateful=True,
+        differentiable=False,
+        allocates_output=True,
+    )
+
+    @declared.kernel
+    def _(ctx: Any, xp: Any, shape: Any, *, node_name: str, seed: int, seed2: int, dtype: DType) -> Any:
+        dims = shape_from(shape)
+        return sample(dtype, reserve(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims)
+
+
+_declare("RandomUniform", distributions.uniforms)
+_declare("RandomStandardNormal", distributions.normals)
+_declare("TruncatedNormal", distributions.truncated_normals)
+
+
+def given_shape_and_bounds(c: ShapeContext) -> Shape:
+    """As ``given_shape``, with scalars minval and maxval."""
+    c.with_rank("minval", 0)
+    c.with_rank("maxval", 0)
+    return given_shape(c)
+
+
+random_uniform_int = op(
+    f"RandomUniformInt(shape: T, minval: Tout, maxval: Tout; {_SEEDS}, Tout: type in {INDEX}, "
+    f"T: type in {INDEX}) -> (output: Tout)",
+    shape=given_shape_and_bounds,
+    stateful=True,
+    allocates_output=True,
+)
+
+
+@random_uniform_int.kernel
+def _(
+    ctx: Any, xp: Any, shape: Any, low: Any, high: Any, *, node_name: str, seed: int, seed2: int, Tout: DType
+) -> Any:
+    dims = shape_from(shape)
+    if math.prod(dims) == 0:
+        return distributions.allocate(dims, Tout.numpy)
+    chosen = distributions.uniform_int(Tout, low, high)
+    return chosen.fill(reserve(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims)
+
+
+# Shuffling.
+
+
+def permutation(size: int, generator: Philox) -> Array:
+    """A shuffled ``arange(size)``: every place in turn changes with one that is not before it."""
+    words = generator.words(-(-(size - 1) // 4))[: size - 1]
+    distances = (words % np.arange(size, 1, -1, dtype=np.uint32)).tolist()
+    order = list(range(size))
+    for place, distance in enumerate(distances):
+        other = place + distance
+        order[place], order[other] = order[other], order[place]
+    return np.array(order, np.intp)
+
+
+random_shuffle = op(
+    f"RandomShuffle(value: T; {_SEEDS}, T: type) -> (output: T)",
+    shape=shapes.like_input,
+    stateful=True,
+    differentiable=False,
+)
+
+
+@random_shuffle.kernel
+def _(ctx: Any, xp: Any, value: Any, *, node_name: str, seed: int, seed2: int) -> Any:
+    if value.size <= 1 or len(value) <= 1:
+        return value
+    samples = len(value) - 1
+    return value[permutation(len(value), reserve(ctx, node_name, seed, seed2, -(-samples // 4)))]
+
+
+stateless_shuffle = op(
+    "StatelessShuffle(value: T, key: uint64, counter: uint64, alg: int32; T: type) -> (output: T)",
+    shape=shapes.like_input,
+)
+
+
+@stateless_shuffle.kernel
+def _(xp: Any, value: Any, key: Any, counter: Any, alg: Any) -> Any:
+    generator = of_key_counter(key, counter, alg)
+    if value.size <= 1 or len(value) <= 1:
+        return value
+    return value[permutation(len(value), generator)]
+
+
+# Cropping.
+
+
+def _crop_shape(c: ShapeContext) -> Shape:
+    image, size = c.with_rank("image", 3), c.as_shape("size")
+    if size.rank is None:
+        return Shape((None, None, image[2]))
+    return Shape((size[0], size[1], image[2]))
+
+
+random_crop = op(
+    "RandomCrop(image: T, size: int64; T: type in {uint8, int8, int16, int32, int64, float, double}, "
+    f"{_SEEDS}) -> (output: T)",
+    shape=_crop_shape,
+    stateful=True,
+    differentiable=False,
+)
+
+
+@random_crop.kernel
+def _(ctx: Any, xp: Any, image: Any, size: Any, *, node_name: str, seed: int, seed2: int) -> Any:
+    if image.ndim != 3 or size.shape != (2,):
+        raise invalid(
+            f"image must be of rank 3 and size of shape [2], but they are of shapes {list(image.shape)} "
+            f"and {list(size.shape)}"
+        )
+    rows, columns = size.tolist()
+    if not (0 <= rows <= image.shape[0] and 0 <= columns <= image.shape[1]):
+        raise TfgError(
+            Status.FAILED_PRECONDITION,
+            f"a piece of {rows} by {columns} cannot be cut from an image of shape {list(image.shape)}",
+        )
+    if (rows, columns) == image.shape[:2]:
+        return image
+    words = iter(reserve(ctx, node_name, seed, seed2, 1).words(1).tolist())
+    left = next(words) % (image.shape[1] - columns + 1) if columns < image.shape[1] else 0
+    top = next(words) % (image.shape[0] - rows + 1) if rows < image.shape[0] else 0
+    return image[top : top + rows, left : left + columns]

@@ -1,0 +1,1 @@
+"""Sparse tensors, sparse segments and set operations."""

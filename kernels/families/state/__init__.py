@@ -1,0 +1,1 @@
+"""Variables of both kinds, their updates, and optimizers."""

@@ -1,0 +1,431 @@
+"""What each optimizer does to a variable: one formula each, in the order in which TensorFlow computes it.
+
+A rule takes the variable, its slots, and the operation's other inputs in the operation's order, and gives the
+new variable and slots. ``optimizer_ops`` makes the operations of it: on references and on resource handles,
+for a whole variable and for some of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from ....graphfmt.errors import invalid
+from .fused_updates import (
+    GRADIENTS,
+    Symbol,
+    Update,
+    absolute,
+    compile_rule,
+    exp,
+    larger,
+    maximum,
+    minimum,
+    power,
+    rsqrt,
+    sign,
+    sqrt,
+    square,
+    zero_unless_greater,
+)
+
+Formula = Callable[..., Any]
+
+_REAL = "half bfloat16 float double"
+_COMPLEX = "half bfloat16 float double complex64 complex128"
+_LARGE = "float double"
+
+
+# Values by name: hyperparameters, attributes, and "by_rows", whether the gradient names rows.
+Given = dict[str, Any]
+Choices = dict[str, Callable[[Given], bool]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """An optimizer. ``attrs`` are its own boolean attributes with their defaults; ``choices`` are further
+    flags of the formula, which follow from the values given; ``check`` refuses values."""
+
+    name: str
+    formula: Formula
+    slots: tuple[str, ...]
+    inputs: tuple[str, ...]
+    attrs: dict[str, bool]
+    types: str
+    sparse_types: str
+    references: bool
+    dense: bool
+    sparse: bool
+    choices: Choices
+    check: Callable[[Given], None] | None
+
+    @cached_property
+    def hyperparameters(self) -> tuple[str, ...]:
+        return tuple(name for name in self.inputs if name not in GRADIENTS)
+
+    def update(self, flags: tuple[bool, ...]) -> Update:
+        """The compiled formula; ``flags`` are the values of ``attrs`` and ``choices``."""
+        return _compiled(self, flags)
+
+
+@cache
+def _compiled(rule: Rule, flags: tuple[bool, ...]) -> Update:
+    names = (*rule.attrs, *rule.choices)
+    return compile_rule(rule.formula, len(rule.slots), rule.inputs, dict(zip(names, flags)))
+
+
+RULES: list[Rule] = []
+
+
+def rule(
+    name: str,
+    slots: int = 0,
+    *,
+    attrs: dict[str, bool] | None = None,
+    types: str = _COMPLEX,
+    sparse_types: str = "",
+    references: bool = True,
+    dense: bool = True,
+    sparse: bool = True,
+    choices: Choices | None = None,
+    check: Callable[[Given], None] | None = None,
+) -> Callable[[Formula], Formula]:
+    """Declares an optimizer with its formula."""
+
+    def declare(formula: Formula) -> Formula:
+        code = formula.__code__
+        names = code.co_varnames[: code.co_argcount]
+        RULES.append(
+            Rule(
+                name, formula, names[1 : slots + 1], names[slots + 1 :], attrs or {}, types,
+                sparse_types or types, references, dense, sparse, choices or {}, check,
+            )
+        )  # fmt: skip
+        return formula
+
+    return declare
+
+
+def _at_least_zero(given: Given, *names: str) -> None:
+    for name in names:
+        if name in given and not given[name] >= 0:
+            raise invalid(f"{name} must not be negative, but is {given[name]}")
+
+
+def _positive(given: Given, name: str) -> None:
+    if not given[name] > 0:
+        raise invalid(f"{name} must be positive, but is {given[name]}")
+
+
+_BY_ROWS: Choices = {"by_rows": lambda given: given["by_rows"]}
+# Without l1 regularisation TensorFlow leaves out the shrinking, which matters where l1 is negative or NaN.
+_SHRINKS: Choices = {"shrinks": lambda given: bool(given["l1"] > 0)}
+
+
+@rule("GradientDescent", sparse=False)
+def _(var: Symbol, alpha: Symbol, delta: Symbol) -> Any:
+    return var - delta * alpha
+
+
+@rule("Momentum", 1, attrs={"use_nesterov": False})
+def _(var: Symbol, accum: Symbol, lr: Symbol, grad: Symbol, momentum: Symbol, *, use_nesterov: bool) -> Any:
+    accum = accum * momentum + grad
+    return var - (grad * lr + accum * momentum * lr if use_nesterov else accum * lr), accum
+
+
+@rule("KerasMomentum", 1, attrs={"use_nesterov": False}, references=False)
+def _(var: Symbol, accum: Symbol, lr: Symbol, grad: Symbol, momentum: Symbol, *, use_nesterov: bool) -> Any:
+    step = grad * lr
+    accum = accum * momentum - step
+    return var + (accum * momentum - step if use_nesterov else accum), accum
+
+
+def _shrunk(var: Symbol, threshold: Symbol, scale: Symbol) -> Symbol:
+    """The proximal step: towards zero by a threshold, but not past it, and then smaller by a factor."""
+    return sign(var) * maximum(absolute(var) - threshold, 0) / scale
+
+
+@rule("ProximalGradientDescent", types=_LARGE, choices=_SHRINKS)
+def _(var: Symbol, alpha: Symbol, l1: Symbol, l2: Symbol, delta: Symbol, *, shrinks: bool) -> Any:
+    var, scale = var - delta * alpha, 1 + l2 * alpha
+    return _shrunk(var, alpha * l1, scale) if shrinks else var / scale
+
+
+@rule("Adagrad", 1, attrs={"update_slots": True})
+def _(var: Symbol, accum: Symbol, lr: Symbol, grad: Symbol, *, update_slots: bool) -> Any:
+    if update_slots:
+        accum = accum + square(grad)
+    return var - grad * lr * rsqrt(accum), accum
+
+
+@rule("AdagradV2", 1, attrs={"update_slots": True})
+def _(var: Symbol, accum: Symbol, lr: Symbol, epsilon: Symbol, grad: Symbol, *, update_slots: bool) -> Any:
+    if update_slots:
+        accum = accum + square(grad)
+    return var - grad * lr / (sqrt(accum) + epsilon), accum
+
+
+def _check_proximal(given: Given) -> None:
+    _at_least_zero(given, "l1", "l2")
+    _positive(given, "lr")
+
+
+@rule("ProximalAdagrad", 1, types=_LARGE, choices=_SHRINKS, check=_check_proximal)
+def _(var: Symbol, accum: Symbol, lr: Symbol, l1: Symbol, l2: Symbol, grad: Symbol, *, shrinks: bool) -> Any:
+    accum = accum + square(grad)
+    rate = lr * rsqrt(accum)
+    var, scale = var - grad * rate, 1 + l2 * rate
+    return _shrunk(var, rate * l1, scale) if shrinks else var / scale, accum
+
+
+@rule("AdagradDA", 2, types=_LARGE, choices=_SHRINKS)
+def _(
+    var: Symbol,
+    gradient_accumulator: Symbol,
+    gradient_squared_accumulator: Symbol,
+    grad: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    global_step: Symbol,
+    *,
+    shrinks: bool,
+) -> Any:
+    total = gradient_accumulator + grad
+    squares = gradient_squared_accumulator + square(grad)
+    excess = sign(total) * maximum(absolute(total) - global_step * l1, 0) if shrinks else total
+    return -lr * excess / (l2 * global_step * lr + sqrt(squares)), total, squares
+
+
+@rule("Adadelta", 2)
+def _(
+    var: Symbol, accum: Symbol, accum_update: Symbol, lr: Symbol, rho: Symbol, epsilon: Symbol, grad: Symbol
+) -> Any:
+    accum = accum * rho + square(grad) * (1 - rho)
+    update = sqrt(accum_update + epsilon) * rsqrt(accum + epsilon) * grad
+    return var - update * lr, accum, accum_update * rho + square(update) * (1 - rho)
+
+
+def _average(old: Symbol, new: Symbol, rho: Symbol, by_rows: bool) -> Symbol:
+    """The moving average; by rows it is rounded in another order."""
+    return old * rho + new * (1 - rho) if by_rows else old + (new - old) * (1 - rho)
+
+
+def _scaled(grad: Symbol, lr: Symbol, divisor: Symbol, by_rows: bool) -> Symbol:
+    """The step before momentum: the gradient by the root of its mean square."""
+    return rsqrt(divisor) * lr * grad if by_rows else grad * lr / sqrt(divisor)
+
+
+@rule("RMSProp", 2, sparse_types="half float double complex64 complex128", choices=_BY_ROWS)
+def _(
+    var: Symbol,
+    ms: Symbol,
+    mom: Symbol,
+    lr: Symbol,
+    rho: Symbol,
+    momentum: Symbol,
+    epsilon: Symbol,
+    grad: Symbol,
+    *,
+    by_rows: bool,
+) -> Any:
+    ms = _average(ms, square(grad), rho, by_rows)
+    mom = mom * momentum + _scaled(grad, lr, ms + epsilon, by_rows)
+    return var - mom, ms, mom
+
+
+@rule("CenteredRMSProp", 3, sparse_types="half float double complex64 complex128", choices=_BY_ROWS)
+def _(
+    var: Symbol,
+    mg: Symbol,
+    ms: Symbol,
+    mom: Symbol,
+    lr: Symbol,
+    rho: Symbol,
+    momentum: Symbol,
+    epsilon: Symbol,
+    grad: Symbol,
+    *,
+    by_rows: bool,
+) -> Any:
+    ms = _average(ms, square(grad), rho, by_rows)
+    mg = _average(mg, grad, rho, by_rows)
+    divisor = ms + epsilon - square(mg) if by_rows else ms - square(mg) + epsilon
+    mom = mom * momentum + _scaled(grad, lr, divisor, by_rows)
+    return var - mom, mg, ms, mom
+
+
+@rule("Adam", 2, attrs={"use_nesterov": False}, sparse=False)
+def _(
+    var: Symbol,
+    m: Symbol,
+    v: Symbol,
+    beta1_power: Symbol,
+    beta2_power: Symbol,
+    lr: Symbol,
+    beta1: Symbol,
+    beta2: Symbol,
+    epsilon: Symbol,
+    grad: Symbol,
+    *,
+    use_nesterov: bool,
+) -> Any:
+    alpha = lr * sqrt(1 - beta2_power) / (1 - beta1_power)
+    m = m + (grad - m) * (1 - beta1)
+    v = v + (square(grad) - v) * (1 - beta2)
+    direction = grad * (1 - beta1) + beta1 * m if use_nesterov else m
+    return var - direction * alpha / (sqrt(v) + epsilon), m, v
+
+
+@rule("AdamWithAmsgrad", 3, types=_REAL, references=False, sparse=False)
+def _(
+    var: Symbol,
+    m: Symbol,
+    v: Symbol,
+    vhat: Symbol,
+    beta1_power: Symbol,
+    beta2_power: Symbol,
+    lr: Symbol,
+    beta1: Symbol,
+    beta2: Symbol,
+    epsilon: Symbol,
+    grad: Symbol,
+) -> Any:
+    alpha = lr * sqrt(1 - beta2_power) / (1 - beta1_power)
+    m = m + (grad - m) * (1 - beta1)
+    v = v + (square(grad) - v) * (1 - beta2)
+    vhat = larger(vhat, v)
+    return var - m * alpha / (sqrt(vhat) + epsilon), m, v, vhat
+
+
+@rule("AdaMax", 2, types="half float double", sparse=False)
+def _(
+    var: Symbol,
+    m: Symbol,
+    v: Symbol,
+    beta1_power: Symbol,
+    lr: Symbol,
+    beta1: Symbol,
+    beta2: Symbol,
+    epsilon: Symbol,
+    grad: Symbol,
+) -> Any:
+    m = m + (grad - m) * (1 - beta1)
+    v = larger(beta2 * v, absolute(grad))
+    return var - lr / (1 - beta1_power) * (m / (v + epsilon)), m, v
+
+
+@rule("AddSign", 1, types=_REAL, sparse=False)
+def _(
+    var: Symbol,
+    m: Symbol,
+    lr: Symbol,
+    alpha: Symbol,
+    sign_decay: Symbol,
+    beta: Symbol,
+    grad: Symbol,
+) -> Any:
+    m = m * beta + grad * (1 - beta)
+    return var - lr * (alpha + sign_decay * (sign(grad) * sign(m))) * grad, m
+
+
+@rule("PowerSign", 1, types=_REAL, sparse=False)
+def _(
+    var: Symbol,
+    m: Symbol,
+    lr: Symbol,
+    logbase: Symbol,
+    sign_decay: Symbol,
+    beta: Symbol,
+    grad: Symbol,
+) -> Any:
+    m = m * beta + grad * (1 - beta)
+    return var - lr * exp(logbase * sign_decay * (sign(grad) * sign(m))) * grad, m
+
+
+def _check_ftrl(given: Given) -> None:
+    if not given["by_rows"]:
+        return
+    if not given["multiply_linear_by_lr"]:
+        _positive(given, "lr")
+    _at_least_zero(given, "lr", "l1", "l2", "l2_shrinkage")
+    if not given["lr_power"] <= 0:
+        raise invalid(f"lr_power must not be positive, but is {given['lr_power']}")
+
+
+# Whether the root that is taken of the accumulator is the square root, as it is by default.
+_FTRL: Choices = {"square_root": lambda given: bool(given["lr_power"] == -0.5), **_BY_ROWS}
+
+
+@rule("Ftrl", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL, check=_check_ftrl)
+def _(
+    var: Symbol,
+    accum: Symbol,
+    linear: Symbol,
+    grad: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    lr_power: Symbol,
+    **flags: bool,
+) -> Any:
+    return _ftrl(var, accum, linear, grad, grad, lr, l1, l2, lr_power, **flags)
+
+
+@rule("FtrlV2", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL, check=_check_ftrl)
+def _(
+    var: Symbol,
+    accum: Symbol,
+    linear: Symbol,
+    grad: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    l2_shrinkage: Symbol,
+    lr_power: Symbol,
+    **flags: bool,
+) -> Any:
+    shrunk = grad + 2 * l2_shrinkage * var
+    return _ftrl(var, accum, linear, grad, shrunk, lr, l1, l2, lr_power, **flags)
+
+
+def _ftrl(
+    var: Symbol,
+    accum: Symbol,
+    linear: Symbol,
+    grad: Symbol,
+    shrunk: Symbol,
+    lr: Symbol,
+    l1: Symbol,
+    l2: Symbol,
+    lr_power: Symbol,
+    *,
+    multiply_linear_by_lr: bool,
+    square_root: bool,
+    by_rows: bool,
+) -> Any:
+    """``shrunk`` is the gradient with shrinkage; ``linear`` may be kept multiplied by the learning rate."""
+
+    def root(x: Symbol) -> Symbol:
+        return sqrt(x) if square_root else power(x, -lr_power)
+
+    before = root(accum)
+    accum = accum + square(grad)
+    after = root(accum)
+    if multiply_linear_by_lr:
+        linear = linear + (shrunk * lr - (after - before) * var)
+        limit, divisor = l1 * lr, after + 2 * l2 * lr
+    else:
+        linear = linear + (shrunk - (after - before) / lr * var)
+        limit, divisor = l1, after / lr + 2 * l2
+    if by_rows:
+        return (maximum(minimum(linear, limit), -limit) - linear) / divisor, accum, linear
+    stepped = (limit * sign(linear) - linear) / divisor
+    return zero_unless_greater(stepped, absolute(linear), limit), accum, linear
+
+
+def rules() -> Sequence[Rule]:
+    """Every optimizer."""
+    return RULES

@@ -1,0 +1,1 @@
+"""Byte strings: splitting, joining, formatting, hashing, regular expressions, encodings."""

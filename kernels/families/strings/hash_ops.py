@@ -1,0 +1,54 @@
+"""Strings dealt into buckets by their hash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ...core import shapes
+from ...core.registry import op
+from ...numeric.hashes import farm_fingerprint, murmur, sip
+from ...numeric.strings import mapped
+
+fast = op(
+    "StringToHashBucketFast(input: string; num_buckets: int >= 1) -> (output: int64)",
+    shape=shapes.like_input,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@fast.kernel
+def _(xp: Any, text: Any, *, num_buckets: int) -> Any:
+    return mapped(lambda item: farm_fingerprint(item) % num_buckets, text, np.int64)
+
+
+plain = op(
+    "StringToHashBucket(string_tensor: string; num_buckets: int >= 1) -> (output: int64)",
+    shape=shapes.like_input,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@plain.kernel
+def _(xp: Any, text: Any, *, num_buckets: int) -> Any:
+    return mapped(lambda item: murmur(item) % num_buckets, text, np.int64)
+
+
+strong = op(
+    "StringToHashBucketStrong(input: string; num_buckets: int >= 1, key: list(int)) -> (output: int64)",
+    shape=shapes.like_input,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@strong.kernel
+def _(xp: Any, text: Any, *, num_buckets: int, key: tuple[int, ...]) -> Any:
+    if len(key) != 2:
+        raise invalid(f"key must have 2 elements, but has {len(key)}")
+    pair = (key[0], key[1])
+    return mapped(lambda item: sip(item, pair) % num_buckets, text, np.int64)

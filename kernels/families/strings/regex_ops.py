@@ -1,0 +1,133 @@
+"""Strings against regular expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import Shape
+from ...core import shapes
+from ...core.registry import op
+from ...numeric.strings import decode, encode, mapped, strings
+from .regex import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...core.inference import ShapeContext
+
+
+def _scalar_arguments(c: ShapeContext) -> Shape:
+    for shape in c.inputs()[1:]:
+        if shape.rank not in (None, 0):
+            raise invalid(f"pattern and rewrite must be scalars, but one has shape {shape}")
+    return c.input(0)
+
+
+def _scalar(name: str, value: Any) -> str:
+    array = strings(value)
+    if array.ndim:
+        raise invalid(f"{name} must be a scalar, but has shape {Shape(array.shape)}")
+    return decode(array[()])
+
+
+regex_replace = op(
+    "RegexReplace(input: string, pattern: string, rewrite: string; replace_global: bool = true) -> "
+    "(output: string)",
+    shape=_scalar_arguments,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@regex_replace.kernel
+def _(xp: Any, text: Any, pattern: Any, rewrite: Any, *, replace_global: bool) -> Any:
+    return _replaced(text, _scalar("pattern", pattern), _scalar("rewrite", rewrite), replace_global)
+
+
+static_regex_replace = op(
+    "StaticRegexReplace(input: string; pattern: string, rewrite: string, replace_global: bool = true) -> "
+    "(output: string)",
+    shape=shapes.like_input,
+    allocates_output=True,
+)
+
+
+@static_regex_replace.kernel
+def _(xp: Any, text: Any, *, pattern: str, rewrite: str, replace_global: bool) -> Any:
+    return _replaced(text, pattern, rewrite, replace_global)
+
+
+regex_full_match = op(
+    "RegexFullMatch(input: string, pattern: string) -> (output: bool)",
+    shape=_scalar_arguments,
+    allocates_output=True,
+)
+
+
+@regex_full_match.kernel
+def _(xp: Any, text: Any, pattern: Any) -> Any:
+    return _matched(text, _scalar("pattern", pattern))
+
+
+static_regex_full_match = op(
+    "StaticRegexFullMatch(input: string; pattern: string) -> (output: bool)",
+    shape=shapes.like_input,
+    allocates_output=True,
+)
+
+
+@static_regex_full_match.kernel
+def _(xp: Any, text: Any, *, pattern: str) -> Any:
+    return _matched(text, pattern)
+
+
+def _matched(text: Any, pattern: str) -> Any:
+    fits = compiled(pattern).fullmatch
+    return mapped(lambda item: fits(decode(item)) is not None, text, bool)
+
+
+def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
+    matcher = compiled(pattern)
+    parts = _rewrite_parts(rewrite)
+    if any(isinstance(part, int) and part > matcher.groups for part in parts):
+        # As TensorFlow does, which leaves the strings alone.
+        return mapped(lambda item: item, text)
+    return mapped(_replacer(matcher, parts, everywhere), text)
+
+
+def _replacer(matcher: re.Pattern[str], parts: list[str | int], everywhere: bool) -> Callable[[bytes], bytes]:
+    def replace(item: bytes) -> bytes:
+        text = decode(item)
+        found: list[str] = []
+        end, last = 0, -1
+        for match in matcher.finditer(text):
+            # No empty match where the one before ended.
+            if match.start() == match.end() == last:
+                continue
+            found.append(text[end : match.start()])
+            found.extend(part if isinstance(part, str) else match[part] or "" for part in parts)
+            end = last = match.end()
+            if not everywhere:
+                break
+        return encode("".join(found) + text[end:])
+
+    return replace
+
+
+def _rewrite_parts(rewrite: str) -> list[str | int]:
+    r"""Text, and the numbers of groups: a backslash is followed by a digit or by a backslash."""
+    parts: list[str | int] = []
+    for piece in re.findall(r"\\.?|[^\\]+", rewrite, re.DOTALL):
+        if piece[0] != "\\":
+            parts.append(piece)
+        elif piece[1:] == "\\":
+            parts.append("\\")
+        elif piece[1:].isascii() and piece[1:].isdigit():
+            parts.append(int(piece[1:]))
+        else:
+            raise invalid(
+                f"rewrite {rewrite!r} has {piece!r}: a backslash needs a digit or a backslash after it"
+            )
+    return parts

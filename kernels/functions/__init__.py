@@ -1,0 +1,1 @@
+"""The function library of a graph: instantiation, calls, and gradients of calls."""

@@ -1,0 +1,320 @@
+"""The function library of a graph: functions by name, their instances, and what is known of their results."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.attributes import AttrValue, Function
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import Graph, Node
+from ...graphfmt.names import counted, did_you_mean
+from ...graphfmt.shapes import UNKNOWN, Shape
+from ...graphfmt.tensors import TensorValue
+from ..core.facts import Fact
+from .instantiation import Instantiation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from ...graphfmt.dtypes import DType
+    from ...graphfmt.graph import FunctionDef
+    from ...graphfmt.text.source import Source
+    from ..core.registry import Op
+    from .instantiation import Instance
+
+# Calls within calls are looked into so deep while shapes are inferred; deeper ones are unknown.
+_MAX_DEPTH = 24
+# Larger constants are not handed on to the body of a function.
+_MAX_CONSTANT = 64
+
+
+class Library:
+    """Functions by name. ``definitions`` may grow, but what has a name stays as it is."""
+
+    def __init__(
+        self,
+        definitions: dict[str, FunctionDef],
+        gradients: Mapping[str, str] | None = None,
+        source: Source | None = None,
+    ) -> None:
+        self.definitions = definitions
+        self.gradients = gradients or {}
+        self.source = source
+        self._lock = RLock()
+        self._ops: dict[str, Op] = {}
+        self._instances: dict[Any, Instance] = {}
+        self._results: dict[Any, tuple[Fact, ...]] = {}
+        self._inferring: list[Any] = []
+        self._recursive: dict[str, bool] = {}
+        self._known = 0
+        # The functions whose gradients are being made.
+        self.differentiating: list[str] = []
+
+    def definition(self, name: str) -> FunctionDef:
+        """The function of that name. Raises NOT_FOUND with the nearest name there is."""
+        found = self.definitions.get(name)
+        if found is None:
+            raise missing(name, self.definitions)
+        return found
+
+    def op(self, name: str) -> Op | None:
+        """The operation that calls a function by its name; None where there is no such function."""
+        found = self._ops.get(name)
+        if found is None:
+            definition = self.definitions.get(name)
+            if definition is None:
+                return None
+            from .function_calls import op_of
+
+            found = self._ops[name] = op_of(definition)
+        return found
+
+    def instance(self, function: Function) -> Instance:
+        """A function with the attributes of a call.
+
+        Raises NOT_FOUND where there is no such function, INVALID_ARGUMENT where its body does not hold.
+        """
+        attrs = {name: value for name, value in function.attrs.items() if not name.startswith("_")}
+        key = (function.name, key_of_attrs(attrs))
+        with self._lock:
+            found = self._instances.get(key)
+            if found is None:
+                found = self._instances[key] = Instantiation(self, function.name, attrs).instance()
+            return found
+
+    def faults(self, name: str) -> tuple[list[TfgError], set[str], Instance | None]:
+        """What is wrong with the way a function's body is written, the nodes that cannot be checked any
+        further for that, and the body; None for one that needs a call's attributes to be looked at."""
+        made = Instantiation(self, name, {})
+        try:
+            instance = made.instance(strict=False)
+        except TfgError as error:
+            return ([] if made.is_generic else [*made.faults, error]), set(), None
+        return made.faults, made.broken, instance
+
+    def check(self, function: Function, inputs: Sequence[DType], outputs: Sequence[DType]) -> Instance:
+        """The instance for a call. Raises INVALID_ARGUMENT where it takes or gives something else."""
+        found = self.instance(function)
+        for what, expected, given in (
+            ("takes", found.arg_types, tuple(t.base for t in inputs)),
+            ("gives", found.result_types, tuple(outputs)),
+        ):
+            if len(expected) != len(given):
+                noun = "argument" if what == "takes" else "result"
+                raise invalid(
+                    f"function {function.name!r} {what} {counted(len(expected), noun)}, not {len(given)}"
+                )
+            for position, (a, b) in enumerate(zip(expected, given)):
+                if a is not b:
+                    noun = "argument" if what == "takes" else "result"
+                    raise invalid(f"{noun} {position} of function {function.name!r} is {a}, not {b}")
+        return found
+
+    def infer(self, function: Function, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+        """What is known of the results of a call; little where functions call each other in a circle, and
+        where the body cannot take such arguments, for the call may never come to pass."""
+        found = self.instance(function)
+        given = self.narrowed(function.name, found, facts)
+        key = (id(found), key_of_facts(given))
+        with self._lock:
+            known = self._results.get(key)
+            if known is None:
+                if function.name in self._inferring or len(self._inferring) >= _MAX_DEPTH:
+                    return tuple(Fact(dtype) for dtype in found.result_types)
+                self._inferring.append(function.name)
+                try:
+                    known = self._results[key] = _results_of(self, found, given)
+                finally:
+                    self._inferring.pop()
+            return known
+
+    def narrowed(self, name: str, found: Instance, facts: Sequence[Fact]) -> list[Fact]:
+        """The facts of a call's arguments that its body is worked out with."""
+        if self.is_recursive(name):
+            # Each call within would know something new, without end.
+            return [Fact(dtype, handle=fact.handle) for dtype, fact in zip(found.arg_types, facts)]
+        return [_narrowed(fact) for fact in facts]
+
+    def is_recursive(self, name: str) -> bool:
+        """Whether a function may come to call itself."""
+        with self._lock:
+            if self._known != len(self.definitions):
+                # What was missing may be there now.
+                self._recursive.clear()
+                self._known = len(self.definitions)
+            if name not in self._recursive:
+                self._find_cycles(name)
+            return self._recursive[name]
+
+    def _find_cycles(self, start: str) -> None:
+        """Tarjan's algorithm, without recursion of its own: functions that reach each other are recursive."""
+        place: dict[str, int] = {}
+        lowest: dict[str, int] = {}
+        waiting: list[str] = []
+        path: list[tuple[str, Iterator[str]]] = []
+
+        def enter(name: str) -> None:
+            place[name] = lowest[name] = len(place)
+            waiting.append(name)
+            path.append((name, iter(set(self._callees(name)))))
+
+        enter(start)
+        while path:
+            name, callees = path[-1]
+            callee = next(callees, None)
+            if callee is None:
+                path.pop()
+                if path:
+                    caller = path[-1][0]
+                    lowest[caller] = min(lowest[caller], lowest[name])
+                if lowest[name] == place[name]:
+                    group = waiting[waiting.index(name) :] if waiting[-1] != name else [name]
+                    del waiting[-len(group) :]
+                    for member in group:
+                        self._recursive[member] = len(group) > 1 or member in set(self._callees(member))
+            elif callee in self._recursive:
+                continue
+            elif callee not in place:
+                enter(callee)
+            else:
+                lowest[name] = min(lowest[name], place[callee])
+
+    def cycle(self, name: str) -> list[str]:
+        """A shortest way from a function to itself by calls; empty where there is none."""
+        came_from: dict[str, str] = {}
+        queue = [name]
+        for caller in queue:
+            for callee in self._callees(caller):
+                if callee not in came_from:
+                    came_from[callee] = caller
+                    queue.append(callee)
+            if name in came_from:
+                path = [name, came_from[name]]
+                while path[-1] != name:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+        return []
+
+    def uses(self, nodes: Sequence[Node], ops: Collection[str]) -> bool:
+        """Whether any of some operations is among nodes, or in a function that they call in the end."""
+        bodies = (self.definitions[name].body for name in self.called_from(nodes))
+        return any(node.op in ops for body in (nodes, *bodies) for node in body)
+
+    def called_from(self, nodes: Iterable[Node]) -> set[str]:
+        """The functions that nodes call in the end."""
+        seen: set[str] = set()
+        stack = [nodes]
+        while stack:
+            for node in stack.pop():
+                new = {name for name in self._called_by(node) if name in self.definitions} - seen
+                seen |= new
+                stack += [self.definitions[name].body for name in new]
+        return seen
+
+    def _callees(self, name: str) -> Iterator[str]:
+        definition = self.definitions.get(name)
+        for node in definition.body if definition is not None else ():
+            yield from self._called_by(node)
+
+    def _called_by(self, node: Node) -> Iterator[str]:
+        if node.op in self.definitions:
+            yield node.op
+        for value in node.attrs.values():
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, Function):
+                    yield item.name
+
+
+def of_graph(graph: Graph) -> Library | None:
+    """The library of a graph; None where it has no functions."""
+    if not graph.functions:
+        return None
+    return Library({f.name: f for f in graph.functions}, graph.gradients, graph.source)
+
+
+def missing(name: str, names: Mapping[str, Any]) -> TfgError:
+    """The error for a function that there is not."""
+    return TfgError(
+        Status.NOT_FOUND,
+        f"function {name!r} is not in the library of the graph",
+        hint=did_you_mean(name, names),
+    )
+
+
+def _results_of(library: Library, instance: Instance, given: Sequence[Fact]) -> tuple[Fact, ...]:
+    from ...graphfmt.graph import endpoint
+    from ..core.inference import infer_graph
+
+    try:
+        facts = infer_graph(instance.graph, {a: (f,) for a, f in zip(instance.args, given)}, library)
+        ends = [endpoint(text) for text in instance.results]
+        found = [facts[end.node][end.port] for end in ends]
+    except TfgError:
+        return tuple(Fact(dtype) for dtype in instance.result_types)
+    if instance.targets or instance.stateful:
+        # The call must be made, even if what it gives is known.
+        found = [fact._replace(constant=None) for fact in found]
+    return tuple(_narrowed(fact) for fact in found)
+
+
+def _narrowed(fact: Fact) -> Fact:
+    if fact.constant is not None and (fact.constant.size > _MAX_CONSTANT or fact.dtype.is_opaque):
+        fact = fact._replace(constant=None, elements=None)
+    return fact._replace(dtype=fact.dtype.base)
+
+
+def key_of_facts(facts: Sequence[Fact]) -> Any:
+    """Facts as something to find them by."""
+    return tuple(
+        (
+            fact.dtype,
+            fact.shape.dims,
+            None if fact.constant is None else fact.constant.tobytes(),
+            fact.elements,
+            fact.handle,
+        )
+        for fact in facts
+    )
+
+
+def key_of_attrs(attrs: Mapping[str, AttrValue]) -> Any:
+    """Attributes as something to find them by."""
+    return tuple(sorted((name, _key(value)) for name, value in attrs.items())) if attrs else ()
+
+
+def _key(value: AttrValue) -> Any:
+    if isinstance(value, tuple):
+        return ("list", *map(_key, value))
+    if isinstance(value, Function):
+        return ("func", value.name, key_of_attrs(value.attrs))
+    if isinstance(value, TensorValue):
+        return ("tensor", repr(value))
+    return (type(value).__name__, repr(value))
+
+
+def joined(a: Fact, b: Fact) -> Fact:
+    """What is known of a tensor that is one or the other."""
+    return Fact(a.dtype, joined_shape(a.shape, b.shape), handle=a.handle if a.handle == b.handle else None)
+
+
+def joined_shape(a: Shape, b: Shape) -> Shape:
+    if a.dims is None or b.dims is None or len(a.dims) != len(b.dims):
+        return UNKNOWN
+    return Shape(tuple(x if x == y else None for x, y in zip(a.dims, b.dims)))
+
+
+def loop_facts(
+    infer: Callable[[Sequence[Fact]], Sequence[Fact]], facts: Sequence[Fact], passed_on: Sequence[bool]
+) -> list[Fact]:
+    """What holds of loop variables in every iteration, from what holds before the first; ``passed_on`` are
+    those that no iteration changes."""
+    current = [_narrowed(f) if p else _narrowed(f)._replace(constant=None, elements=None)
+               for f, p in zip(facts, passed_on)]  # fmt: skip
+    for _ in range(8):
+        after = infer(current)
+        merged = [c if p else joined(c, a) for c, a, p in zip(current, after, passed_on)]
+        if key_of_facts(merged) == key_of_facts(current):
+            return current
+        current = merged
+    return [c if p else Fact(c.dtype) for c, p in zip(current, passed_on)]

@@ -1,0 +1,83 @@
+"""Sizes and axes as operations are given them at run time: read, checked, and refused in one way."""
+
+from __future__ import annotations
+
+import os
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.shapes import MAX_ELEMENTS, Dim, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.inference import ShapeContext
+
+# Claims below this many bytes are not held against the memory there is.
+_SMALL = 2**30
+
+
+def ints(values: Any, what: str) -> tuple[int, ...]:
+    """The elements of a vector (or scalar) of integers. Raises INVALID_ARGUMENT for higher ranks."""
+    if values.ndim > 1:
+        raise invalid(f"{what} must be a vector, but has shape {Shape(values.shape)}")
+    found = values.tolist()
+    return tuple(found) if values.ndim else (found,)
+
+
+def scalar_int(value: Any, what: str) -> int:
+    """The one element of a tensor. Raises INVALID_ARGUMENT where it has more or none."""
+    if value.size != 1:
+        raise invalid(f"{what} must be a scalar, but has shape {Shape(value.shape)}")
+    return int(value.item())
+
+
+def axis_in(axis: int, rank: int, what: str = "axis") -> int:
+    """The axis counted from the front. Raises INVALID_ARGUMENT where it is not in [-rank, rank)."""
+    if not -rank <= axis < rank:
+        raise invalid(f"{what} {axis} is out of range for rank {rank}; it must be in [{-rank}, {rank})")
+    return axis + rank if axis < 0 else axis
+
+
+def axis_fact(c: ShapeContext, key: int | str) -> int | None:
+    """An axis that is an input, where it is known. Raises INVALID_ARGUMENT where it is not a scalar."""
+    c.with_rank(key, 0)
+    elements = c.elements(key)
+    return None if elements is None else elements[0]
+
+
+def checked_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
+    """Dimensions that a tensor can have. Raises INVALID_ARGUMENT for negative ones, and for more elements
+    than can be counted."""
+    for size in dims:
+        if size < 0:
+            raise invalid(f"{what} {list(dims)} has the negative dimension {size}")
+    if prod(size for size in dims if size) > MAX_ELEMENTS:
+        raise invalid(f"{what} {list(dims)} has too many elements: more than {MAX_ELEMENTS}")
+    return tuple(dims)
+
+
+def claim(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int, ...]:
+    """Checked dimensions of a tensor about to be allocated because an argument says so.
+
+    Raises RESOURCE_EXHAUSTED where it cannot fit into memory, before anything is touched.
+    """
+    found = checked_dims(dims, what)
+    size = prod(found) * itemsize
+    if size > _SMALL and size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise TfgError(
+            Status.RESOURCE_EXHAUSTED, f"no memory for a tensor of shape {list(found)}: {size} bytes"
+        )
+    return found
+
+
+def elements_of(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
+    """The elements of a scalar or vector input, each None where unknown; None where even their count is."""
+    found = c.elements(key)
+    if found is not None:
+        return found
+    shape = c.input(key)
+    if shape.dims is None or len(shape.dims) > 1 or None in shape.dims:
+        return None
+    return (None,) * (shape.size or 0)

@@ -1,0 +1,193 @@
+"""What reductions share: which axes they run over, and how to go fast along those, and accurately."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphfmt.errors import invalid
+from ...graphfmt.shapes import UNKNOWN, Shape, unknown_of_rank
+from ..core.shapes import axis_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.inference import ShapeContext
+
+# Rows added one after another before partial sums are kept apart: bounds the rounding error of a sum.
+CHAIN = 64
+
+# Rows up to this length are not worth a loop each.
+SHORT = 16
+
+# Elements of a partial sum: large enough for long inner loops, small enough for the first-level cache.
+_PARTIAL = 2048
+
+
+def axes_of(indices: Any, rank: int) -> tuple[int, ...]:
+    """The axes that reduction indices name, counted from the front, in order.
+
+    Raises INVALID_ARGUMENT for axes out of range, named twice, or given as a matrix.
+    """
+    given = np.asarray(indices)
+    if given.ndim > 1:
+        raise invalid(f"reduction indices must be a scalar or a vector, but have shape {list(given.shape)}")
+    axes = sorted(axis_of(axis, rank, "reduction dimension") for axis in given.reshape(-1).tolist())
+    for axis, following in pairwise(axes):
+        if axis == following:
+            raise invalid(f"reduction indices {given.tolist()} name dimension {axis} twice")
+    return tuple(axes)
+
+
+def reduced(c: ShapeContext) -> Shape:
+    """The shape of a reduction of the first input over the axes that the second names."""
+    shape, indices, keep = c.input(0), c.input(1), c.attr("keep_dims")
+    if indices.rank is not None and indices.rank > 1:
+        raise invalid(f"reduction indices must be a scalar or a vector, but have shape {indices}")
+    if shape.dims is None:
+        return UNKNOWN
+    constant = c.constant(1)
+    if constant is None:
+        count = indices.size
+        if keep:
+            return unknown_of_rank(len(shape.dims))
+        return (
+            UNKNOWN if count is None or count > len(shape.dims) else unknown_of_rank(len(shape.dims) - count)
+        )
+    axes = {axis_of(axis, len(shape.dims), "reduction dimension") for axis in constant.reshape(-1).tolist()}
+    if keep:
+        return Shape(tuple(1 if i in axes else size for i, size in enumerate(shape.dims)))
+    return Shape(tuple(size for i, size in enumerate(shape.dims) if i not in axes))
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which a sum of this dtype is built up: float for the halfs, otherwise its own."""
+    return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else dtype
+
+
+def total(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) -> Any:
+    """The sum over axes, in the accumulator's dtype."""
+    return reduce_over(xp, "add", x, axes, accumulator(x.dtype), keep_dims=keep_dims)
+
+
+# The ufuncs' names as reductions.
+_REDUCTIONS = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "amax",
+    "minimum": "amin",
+    "logical_and": "all",
+    "logical_or": "any",
+}
+
+
+def reduce_over(
+    xp: Any, ufunc: str, x: Any, axes: tuple[int, ...], dtype: Any, *, keep_dims: bool = False
+) -> Any:
+    """What ``ufunc.reduce`` computes, in that dtype: faster where rows are short, and more accurate where
+    there are many. Never a view of x."""
+    if xp is not np:
+        typed = {"dtype": dtype} if ufunc in ("add", "multiply") else {}
+        return getattr(xp, _REDUCTIONS[ufunc])(x, axis=axes, keepdims=keep_dims, **typed)
+    reducer = getattr(np, ufunc)
+    if _is_best_done_by_numpy(x, axes):
+        return reducer.reduce(x, axis=axes, dtype=dtype, keepdims=keep_dims)
+    found = _reduce_runs(reducer, np.ascontiguousarray(x), axes, dtype)
+    shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
+    return found.reshape(shape)
+
+
+def _is_best_done_by_numpy(x: Any, axes: tuple[int, ...]) -> bool:
+    if not axes or x.size <= CHAIN:
+        return True
+    if len(axes) == x.ndim:
+        return x.flags.c_contiguous
+    return len(axes) == 1 and SHORT < x.shape[axes[0]] <= 2 * CHAIN and x.flags.c_contiguous
+
+
+def _reduce_runs(ufunc: Any, x: Any, axes: Sequence[int], dtype: Any) -> Any:
+    """Run by run of neighbouring axes, the last first, which is where the elements lie together."""
+    sizes, reduced_runs = runs(x.shape, axes)
+    if True not in reduced_runs:
+        return x.astype(dtype)
+    x = x.reshape(sizes)
+    for position in range(len(sizes) - 1, -1, -1):
+        if not reduced_runs[position]:
+            continue
+        if position == len(sizes) - 1:
+            x = _reduce_columns(ufunc, x, dtype)
+        else:
+            x = _reduce_rows(ufunc, x.reshape(*_three(x.shape, position)), dtype)
+        sizes = [*sizes[:position], *sizes[position + 1 :]]
+        x = np.reshape(x, sizes)
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+def _reduce_columns(ufunc: Any, x: Any, dtype: Any) -> Any:
+    """Over the last axis. A few elements at a time are dear in a loop, but a sum of them is a product, and
+    anything else is cheap on the transposed array."""
+    if x.shape[-1] > SHORT or x.ndim == 1:
+        return ufunc.reduce(x, axis=-1, dtype=dtype)
+    if ufunc is np.add and x.dtype.kind in "fc" and x.dtype == dtype:
+        return x @ np.ones(x.shape[-1], dtype)
+    return ufunc.reduce(np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T), axis=0, dtype=dtype)
+
+
+def _three(shape: Sequence[int], middle: int) -> tuple[int, int, int]:
+    before = int(np.prod(shape[:middle], dtype=np.int64))
+    return before, shape[middle], int(np.prod(shape[middle + 1 :], dtype=np.int64))
+
+
+def runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[bool]]:
+    """Merges neighbouring axes that are all reduced or all kept: their sizes, and which are reduced."""
+    sizes: list[int] = []
+    flags: list[bool] = []
+    for axis, size in enumerate(shape):
+        flag = axis in axes
+        if size == 1:
+            continue
+        if flags and flags[-1] == flag:
+            sizes[-1] *= size
+        else:
+            sizes.append(size)
+            flags.append(flag)
+    return sizes, flags
+
+
+def _reduce_rows(ufunc: Any, x: Any, dtype: Any) -> Any:
+    """A contiguous (outer, rows, columns) over its rows.
+
+    Adding row to row would let the rounding error grow with their number, so partial sums of a bounded
+    number of rows are added up in turn.
+    """
+    outer, rows, columns = x.shape
+    if rows <= 2 * CHAIN or not columns or not outer:
+        return ufunc.reduce(x, axis=1, dtype=dtype)
+    fold = 1
+    while fold * columns < _PARTIAL and 2 * fold <= rows:
+        fold *= 2
+    if fold > 1:
+        return _reduce_folded(ufunc, x, fold, dtype)
+    blocks = rows // CHAIN
+    whole = blocks * CHAIN
+    partial = ufunc.reduce(x[:, :whole].reshape(outer, blocks, CHAIN, columns), axis=2, dtype=dtype)
+    found = _reduce_rows(ufunc, partial, dtype)
+    if whole < rows:
+        found = ufunc(found, ufunc.reduce(x[:, whole:], axis=1, dtype=dtype))
+    return found
+
+
+def _reduce_folded(ufunc: Any, x: Any, fold: int, dtype: Any) -> Any:
+    """Short rows: ``fold`` of them, a power of two, are taken as one long row."""
+    outer, rows, columns = x.shape
+    whole = rows // fold * fold
+    long = x[:, :whole].reshape(outer, rows // fold, fold * columns)
+    found = _reduce_rows(ufunc, long, dtype)
+    while fold > 1:
+        fold //= 2
+        found = ufunc(found[:, : fold * columns], found[:, fold * columns :])
+    if whole < rows:
+        found = ufunc(found, _reduce_rows(ufunc, np.ascontiguousarray(x[:, whole:]), dtype))
+    return found

@@ -1,0 +1,206 @@
+"""Index arithmetic: where a gather reads and a scatter writes, checked before anything is touched."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...graphfmt.errors import invalid
+from ...graphfmt.shapes import Shape
+
+_UFUNCS = {"add": "add", "sub": "subtract", "mul": "multiply", "min": "minimum", "max": "maximum"}
+
+
+def check_indices(indices: Any, size: int, what: str = "indices") -> None:
+    """Raises INVALID_ARGUMENT, naming the first index that is not in [0, size)."""
+    if not indices.size:
+        return
+    # Seen as unsigned, negative indices are large: one pass finds both kinds.
+    kind = indices.dtype
+    largest = (indices.view(f"u{kind.itemsize}") if kind.kind == "i" else indices).max()
+    if int(largest) < size:
+        return
+    host = on_host(indices)
+    position = np.argwhere((host < 0) | (host >= size))[0]
+    place = ",".join(str(p) for p in position)
+    raise invalid(f"{what}[{place}] = {host[tuple(position)]} is not in [0, {size})")
+
+
+def ignores_bad_indices(policy: str) -> bool:
+    """What the attribute bad_indices_policy says. Raises INVALID_ARGUMENT for what it cannot be."""
+    if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
+        raise invalid(f"bad_indices_policy is {policy!r}, but must be DEFAULT, ERROR or IGNORE")
+    return policy == "IGNORE"
+
+
+def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Zeros of any dtype; a string's zero is the empty one."""
+    return xp.full(shape, b"", object) if np.dtype(dtype).hasobject else xp.zeros(shape, dtype)
+
+
+def on_host(array: Any) -> Any:
+    """The same values as a numpy array."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def scatter_rows(xp: Any, array: Any, indices: Any, updates: Any, how: str) -> None:
+    """``array[indices[i…], …]`` becomes, in place, itself ``how`` (update, add, sub, mul, div, min, max)
+    ``updates[i…, …]``. Updates of rank 0 go to every row named; rows named twice are updated twice.
+
+    Raises INVALID_ARGUMENT, with nothing written, for indices out of bounds and updates of a wrong shape.
+    """
+    indices, updates = xp.asarray(indices), xp.asarray(updates)
+    if not array.ndim:
+        raise invalid("scatter needs a tensor of rank 1 or more, not a scalar")
+    wanted = (*indices.shape, *array.shape[1:])
+    if updates.ndim and updates.shape != wanted:
+        raise invalid(
+            f"updates must be of shape indices.shape + params.shape[1:] = {Shape(wanted)}, but are of shape "
+            f"{Shape(updates.shape)}, with indices of shape {Shape(indices.shape)} and params of shape "
+            f"{Shape(array.shape)}"
+        )
+    check_indices(indices, array.shape[0])
+    if not updates.ndim:
+        updates = xp.broadcast_to(updates, wanted)
+    if updates.size:
+        _into(xp, array, indices.reshape(-1), updates.reshape(-1, *array.shape[1:]), how)
+
+
+def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ignore: bool = False) -> None:
+    """``array[tuple(indices[i…, :])]`` becomes, in place, itself ``how`` ``updates[i…]``: elements or slices,
+    as the length of the index vectors says.
+
+    Raises INVALID_ARGUMENT, with nothing written, for shapes that do not fit and, unless they are to be
+    ignored, for indices out of bounds.
+    """
+    indices, updates = xp.asarray(indices), xp.asarray(updates)
+    check_nd_shapes(indices.shape, updates.shape, array.shape)
+    depth = indices.shape[-1]
+    rows, good = flat_rows(xp, indices, array.shape[:depth], ignore=ignore)
+    if not updates.size:
+        return
+    inner = array.shape[depth:]
+    updates = updates.reshape(-1, *inner)
+    if good is not None:
+        rows, updates = rows[good], updates[good]
+    count = prod(array.shape[:depth])
+    flat = array.reshape(count, *inner)
+    _into(xp, flat, rows, updates, how)
+    if not array.flags.c_contiguous:
+        array[...] = flat.reshape(array.shape)
+
+
+def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raises INVALID_ARGUMENT unless updates of that shape fit such indices into a tensor of ``shape``."""
+    if not indices:
+        raise invalid("indices must be of rank 1 or more, not a scalar")
+    if not updates:
+        raise invalid("updates must be of rank 1 or more, not a scalar")
+    depth = indices[-1]
+    if depth > len(shape):
+        raise invalid(
+            f"index vectors have {depth} elements (indices are of shape {Shape(indices)}), but the tensor is "
+            f"of shape {Shape(shape)}"
+        )
+    wanted = (*indices[:-1], *shape[depth:])
+    if updates != wanted:
+        raise invalid(
+            f"updates must be of shape indices.shape[:-1] + params.shape[{depth}:] = {Shape(wanted)}, but "
+            f"are of shape {Shape(updates)}, with indices of shape {Shape(indices)} and params of shape "
+            f"{Shape(shape)}"
+        )
+
+
+def flat_rows(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = False) -> tuple[Any, Any]:
+    """Index vectors (the last axis of ``indices``) as row numbers of a tensor whose axes ``shape`` are made
+    one, flattened; and which are within bounds, None where all are.
+
+    Raises INVALID_ARGUMENT for the first vector out of bounds, unless those are to be ignored.
+    """
+    depth = len(shape)
+    vectors = indices.reshape(prod(indices.shape[:-1]), depth)
+    if not vectors.shape[0] or not depth:
+        return xp.zeros(vectors.shape[0], np.int64), None
+    rows = vectors[:, 0].astype(np.int64)
+    bad = (rows < 0) | (rows >= shape[0])
+    for axis in range(1, depth):
+        column = vectors[:, axis].astype(np.int64)
+        bad |= (column < 0) | (column >= shape[axis])
+        rows = rows * shape[axis] + column
+    if not bool(bad.any()):
+        return rows, None
+    if ignore:
+        return rows, ~bad
+    first = int(on_host(bad).argmax())
+    place = ",".join(str(p) for p in np.unravel_index(first, indices.shape[:-1]))
+    raise invalid(
+        f"indices[{place}] = {on_host(vectors[first]).tolist()} does not index into shape {Shape(shape)}"
+    )
+
+
+def _into(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
+    """``rows[indices] how= updates``, indices being a vector within bounds and updates one row for each."""
+    repeated = indices.size > 1 and _has_repeats(xp, indices)
+    if how == "update":
+        if repeated and xp is not np:
+            last = xp.asarray(_last_of_each(indices))
+            indices, updates = indices[last], updates[last]
+        rows[indices] = updates
+    elif not repeated:
+        rows[indices] = _combine(xp, how, rows[indices], updates)
+    elif _has_at(xp, how, rows):
+        width = rows.size // rows.shape[0]
+        flat = indices.astype(np.int64)
+        if width > 1:
+            flat = (flat[:, None] * width + xp.arange(width)).reshape(-1)
+        getattr(xp, _UFUNCS[how]).at(rows.reshape(-1), flat, updates.reshape(-1))
+    else:
+        _in_turns(xp, rows, indices, updates, how)
+
+
+def _has_repeats(xp: Any, indices: Any) -> bool:
+    ordered = xp.sort(indices)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _has_at(xp: Any, how: str, rows: Any) -> bool:
+    """Whether the ufunc's ``at`` knows these, on memory that can be seen as a vector."""
+    if how == "div" or not rows.flags.c_contiguous or rows.dtype == object:
+        return False
+    return xp is np or (how in ("add", "sub") and rows.dtype.kind == "f")
+
+
+def _in_turns(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
+    """Every row's first update, then every second one, and so on: each turn names a row once only."""
+    host = on_host(indices)
+    order = np.argsort(host, kind="stable")
+    ordered = host[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[starts, host.size])
+    for turn in range(int(lengths.max())):
+        chosen = order[starts[lengths > turn] + turn]
+        at = indices[xp.asarray(chosen)]
+        rows[at] = _combine(xp, how, rows[at], updates[xp.asarray(chosen)])
+
+
+def _last_of_each(indices: Any) -> Any:
+    """Positions of the last occurrence of each index."""
+    host = on_host(indices)[::-1]
+    _, first = np.unique(host, return_index=True)
+    return host.size - 1 - first
+
+
+def _combine(xp: Any, how: str, old: Any, new: Any) -> Any:
+    if how == "update":
+        return new
+    if how != "div":
+        return getattr(xp, _UFUNCS[how])(old, new)
+    if old.dtype.kind not in "iu":
+        return xp.divide(old, new).astype(old.dtype, copy=False)
+    if bool((new == 0).any()):
+        raise invalid("integer division by zero in a scatter")
+    # Rounds toward zero.
+    quotient = old // new
+    return (quotient + ((quotient < 0) & (quotient * new != old))).astype(old.dtype, copy=False)

@@ -1,0 +1,139 @@
+"""Rows brought together by segment: the arithmetic below every segment operation."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ...graphfmt.errors import invalid
+from .reductions import accumulator
+from .scatter import on_host
+
+# From this many elements on, a sparse matrix product is faster than ``ufunc.at``.
+_LARGE = 1 << 13
+
+# Once so many elements were added up without it, scipy.sparse would have been worth its import.
+_WORTH_AN_IMPORT = 1 << 24
+
+_BFLOAT16_MAX = 3.3895313892515355e38
+
+
+def scalar_size(value: Any, what: str) -> int:
+    """A scalar input that states a size. Raises INVALID_ARGUMENT if it is negative or no scalar."""
+    array = on_host(value)
+    if array.ndim:
+        raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
+    if array < 0:
+        raise invalid(f"{what} must not be negative, but is {array}")
+    return int(array)
+
+
+def empty_value(how: str, dtype: Any) -> Any:
+    """What an unsorted segment without rows holds."""
+    if how in ("add", "multiply"):
+        return int(how == "multiply")
+    largest = _BFLOAT16_MAX if dtype.kind == "V" else None
+    if dtype.kind == "f":
+        largest = np.finfo(dtype).max
+    if largest is not None:
+        return -largest if how == "maximum" else largest
+    return np.iinfo(dtype).min if how == "maximum" else np.iinfo(dtype).max
+
+
+def _working(xp: Any, dtype: Any) -> Any:
+    """The dtype in which rows are combined: CUDA's atomic operations know no integers of 8 and 16 bits."""
+    return (
+        xp.dtype("int32")
+        if xp is not np and dtype.kind in "iu" and dtype.itemsize < 4
+        else accumulator(dtype)
+    )
+
+
+def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
+    """``out[ids[i]] = how(out[ids[i]], rows[i])`` over a matrix of rows, how being a ufunc's name.
+
+    Rows whose id is negative are dropped. Raises INVALID_ARGUMENT for an id that is not below ``count``.
+    """
+    if rows.size and int(ids.max()) >= count:
+        host = on_host(ids)
+        first = int((host >= count).argmax())
+        raise invalid(f"segment_ids[{first}] = {host[first]} is not in [0, {count})")
+    if rows.size and int(ids.min()) < 0:
+        kept = ids >= 0
+        rows, ids = rows[kept], ids[kept]
+    wide = _working(xp, rows.dtype)
+    if how == "add" and xp is np and _prefers_product(rows):
+        return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
+    out = xp.full((count, rows.shape[1]), empty_value(how, rows.dtype), wide)
+    if rows.size:
+        _at(xp, how, out, ids, rows.astype(wide, copy=False))
+    return out.astype(rows.dtype, copy=False)
+
+
+_elements_added = 0
+
+
+def _prefers_product(rows: Any) -> bool:
+    """Whether to sum rows by a sparse product: a process that does so once shall not wait for scipy."""
+    global _elements_added
+    if rows.size < _LARGE or rows.shape[1] == 1:
+        return False
+    _elements_added += rows.size
+    return "scipy.sparse" in sys.modules or _elements_added > _WORTH_AN_IMPORT
+
+
+def _at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
+    """In place, on flat memory: that is what numpy's ``at`` has a fast path for."""
+    width = rows.shape[1]
+    flat = ids.astype(np.int64)
+    if width > 1:
+        flat = (flat[:, None] * width + xp.arange(width)).reshape(-1)
+    getattr(xp, how).at(out.reshape(-1), flat, rows.reshape(-1))
+
+
+def sum_rows(rows: Any, ids: Any, count: int) -> Any:
+    """Sums a large matrix's rows by id, as a product with the sparse matrix that says where rows go."""
+    sparse: Any = import_module("scipy.sparse")
+    number = len(ids)
+    chosen = sparse.csc_matrix(
+        (np.ones(number, rows.dtype), ids, np.arange(number + 1)), shape=(count, number)
+    )
+    return chosen @ rows
+
+
+def check_sorted(ids: Any) -> None:
+    """Raises INVALID_ARGUMENT for segment ids that are negative or fall."""
+    if not ids.size:
+        return
+    falls = ids[1:] < ids[:-1]
+    if bool(falls.any()):
+        first = int(on_host(falls).argmax())
+        host = on_host(ids)
+        raise invalid(
+            f"segment ids must not decrease: segment_ids[{first + 1}] = {host[first + 1]} < {host[first]}"
+        )
+    if int(ids[0]) < 0:
+        raise invalid(f"segment ids must not be negative, but segment_ids[0] = {int(ids[0])}")
+
+
+def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: Any) -> Any:
+    """As ``combine_unsorted``, for ids that never fall; segments without rows hold ``empty``."""
+    wide = _working(xp, rows.dtype)
+    out = xp.full((count, rows.shape[1]), empty, wide)
+    if not rows.size:
+        return out.astype(rows.dtype, copy=False)
+    if xp is not np:
+        present = xp.unique(ids)
+        part = combine_unsorted(xp, how, rows, xp.searchsorted(present, ids), len(present))
+        out[present] = part
+    elif how == "add" and not empty and _prefers_product(rows):
+        return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
+    else:
+        starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
+        out[ids[starts]] = getattr(np, how).reduceat(
+            rows.astype(wide, copy=False), starts, axis=0, dtype=wide
+        )
+    return out.astype(rows.dtype, copy=False)

@@ -1,0 +1,213 @@
+"""The arithmetic of strided slices: masks, negative indices, ellipses, all without touching a tensor.
+
+A slice is given as one (begin, end, stride) per written index and five bit masks over those indices. Bit i
+of ``begin`` or ``end`` means "from the start" or "to the end"; of ``ellipsis`` "as many whole axes as fit";
+of ``new_axis`` "an axis of size 1 here"; of ``shrink`` "one element, and the axis goes away". An ellipsis
+wins over a new axis, that over a shrunk one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.errors import TfgError, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...graphfmt.shapes import Dim
+
+Index = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The five masks of a strided slice."""
+
+    begin: int = 0
+    end: int = 0
+    ellipsis: int = 0
+    new_axis: int = 0
+    shrink: int = 0
+
+
+def masks_of(attrs: Mapping[str, Any]) -> Masks:
+    """The masks among a node's attributes."""
+    return Masks(
+        attrs["begin_mask"],
+        attrs["end_mask"],
+        attrs["ellipsis_mask"],
+        attrs["new_axis_mask"],
+        attrs["shrink_axis_mask"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A strided slice as written. Elements are None where they are not known yet."""
+
+    begin: tuple[Dim, ...]
+    end: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    masks: Masks
+
+
+# What becomes of an input axis: it is kept whole, or it is sliced by the index at a place of the spec.
+_WHOLE = -1
+# An output axis that no input axis belongs to.
+_NEW = -2
+
+
+@lru_cache(maxsize=1024)
+def layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
+    """For each axis of input and output in order: the place in the spec that slices it, _WHOLE or _NEW.
+
+    Raises INVALID_ARGUMENT for two ellipses and for more indices than axes.
+    """
+    ellipses = [i for i in range(count) if masks.ellipsis >> i & 1]
+    if len(ellipses) > 1:
+        raise invalid("a slice can have only one ellipsis")
+    written = [i for i in range(count) if i not in ellipses]
+    used = sum(1 for i in written if not masks.new_axis >> i & 1)
+    if used > rank:
+        raise invalid(f"{used} indices are too many for a tensor of rank {rank}")
+    places: list[int] = []
+    for i in range(count):
+        if i in ellipses:
+            places.extend([_WHOLE] * (rank - used))
+        else:
+            places.append(_NEW if masks.new_axis >> i & 1 else i)
+    if not ellipses:
+        places.extend([_WHOLE] * (rank - used))
+    return tuple(places)
+
+
+def sliced_dims(spec: Spec, dims: Sequence[Dim]) -> tuple[Dim, ...]:
+    """The dimensions of the slice of a tensor of these dimensions, as far as both are known.
+
+    Raises INVALID_ARGUMENT for a slice that no such tensor has.
+    """
+    found: list[Dim] = []
+    axis = 0
+    for place in layout(spec.masks, len(spec.strides), len(dims)):
+        if place == _NEW:
+            found.append(1)
+            continue
+        size = dims[axis]
+        if place == _WHOLE:
+            found.append(size)
+        elif spec.masks.shrink >> place & 1:
+            _check_single(spec, place, axis, size)
+        else:
+            found.append(_extent(spec, place, axis, size))
+        axis += 1
+    return tuple(found)
+
+
+def _check_single(spec: Spec, place: int, axis: int, size: Dim) -> None:
+    stride, at = spec.strides[place], spec.begin[place]
+    if stride is not None:
+        _check_stride(stride, place)
+        if stride < 0:
+            raise invalid(f"a single index must have stride 1, but index {place} has stride {stride}")
+    if at is not None and size is not None:
+        _single(at, axis, size)
+
+
+def _single(at: int, axis: int, size: int) -> int:
+    found = at + size if at < 0 else at
+    if not 0 <= found < size:
+        raise invalid(f"slice index {at} of dimension {axis} out of bounds: its size is {size}")
+    return found
+
+
+def _check_stride(stride: int, place: int) -> None:
+    if stride == 0:
+        raise invalid(f"strides[{place}] must not be zero")
+
+
+def _extent(spec: Spec, place: int, axis: int, size: Dim) -> Dim:
+    stride = spec.strides[place]
+    if stride is not None:
+        _check_stride(stride, place)
+    from_start = spec.masks.begin >> place & 1
+    to_end = spec.masks.end >> place & 1
+    if from_start and to_end and stride in (1, -1):
+        return size
+    begin, end = spec.begin[place], spec.end[place]
+    if size is None:
+        # Non-negative bounds cannot be told apart from those beyond the end, but an empty slice can.
+        return None
+    if stride is None or (begin is None and not from_start) or (end is None and not to_end):
+        return None
+    return len(_bounds(spec, place, size))
+
+
+def _bounds(spec: Spec, place: int, size: int) -> range:
+    """The positions that an index of a fully known spec picks along an axis."""
+    stride = spec.strides[place]
+    assert stride is not None
+    low, high = (0, size) if stride > 0 else (-1, size - 1)
+    start = (
+        (low if stride > 0 else high)
+        if spec.masks.begin >> place & 1
+        else _clamp(spec.begin[place], size, low, high)
+    )
+    stop = (
+        (high if stride > 0 else low)
+        if spec.masks.end >> place & 1
+        else _clamp(spec.end[place], size, low, high)
+    )
+    return range(start, stop, stride)
+
+
+def _clamp(at: Dim, size: int, low: int, high: int) -> int:
+    assert at is not None
+    return min(max(at + size if at < 0 else at, low), high)
+
+
+def index_of(spec: Spec, dims: Sequence[int]) -> Index:
+    """The slice of a tensor of these dimensions as an index that numpy takes: slices, integers and None.
+
+    Raises INVALID_ARGUMENT for a slice that the tensor does not have.
+    """
+    sliced_dims(spec, dims)
+    items: list[Any] = []
+    axis = 0
+    for place in layout(spec.masks, len(spec.strides), len(dims)):
+        if place == _NEW:
+            items.append(None)
+            continue
+        items.append(_item(spec, place, axis, dims[axis]))
+        axis += 1
+    return tuple(items)
+
+
+def _item(spec: Spec, place: int, axis: int, size: int) -> slice | int:
+    if place == _WHOLE:
+        return slice(None)
+    if spec.masks.shrink >> place & 1:
+        at = spec.begin[place]
+        assert at is not None
+        return _single(at, axis, size)
+    picked = _bounds(spec, place, size)
+    if not picked:
+        return slice(0, 0)
+    return slice(picked.start, None if picked.stop < 0 else picked.stop, picked.step)
+
+
+def fitting_spec(begin: Any, end: Any, strides: Any, masks: Masks) -> Spec:
+    """The spec that three values state. Raises INVALID_ARGUMENT where they are not vectors of one size."""
+    if not (begin.ndim == end.ndim == strides.ndim == 1 and begin.shape == end.shape == strides.shape):
+        raise unfit(begin.shape, end.shape, strides.shape)
+    return Spec(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
+
+
+def unfit(begin: object, end: object, strides: object) -> TfgError:
+    """The error for begin, end and strides that are not vectors of one size."""
+    return invalid(
+        "begin, end and strides must be vectors of equal size, "
+        f"but are of shapes {begin}, {end} and {strides}"
+    )

@@ -1,0 +1,1 @@
+"""Sessions and steps: scheduler, executor, resources, state lock, tracing."""

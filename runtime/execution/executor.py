@@ -1,0 +1,283 @@
+"""Carries out what the scheduler says: calls segments, starts nodes that wait, and takes their results.
+
+A node that waits holds no thread: its kernel returns at once and reports when it has something, and the
+thread of the step takes the reports one by one. Values are kept per tag, and forgotten when their iteration
+ends, so that a loop takes the memory of the iterations that run, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...kernels.core.device_support import landed
+from ...kernels.families.control_flow.control_flow_ops import DEAD
+from ...kernels.families.state.variables import Variable
+from ..plan.segmentation import Compute, Cut, Given, Single
+from .acyclic_scheduler import Straight
+from .scheduler import CONSTANTS, ROOT, Kind, Orders, Run, Scheduler, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...graphfmt.graph import Endpoint, Node
+    from .step import Step
+
+# How long a step sleeps before it looks whether it is to stop, in seconds.
+PATIENCE = 0.05
+# After how many units a step that does not sleep looks.
+_OFTEN = 64
+
+# A node that has waited, and what it has got: its outputs, or a TfgError.
+Report = tuple[Run, Any]
+_Values = dict["Endpoint", Any]
+
+
+def execute(cut: Cut, step: Step, values: Mapping[Endpoint, Any], fetches: Sequence[Endpoint]) -> list[Any]:
+    """Runs all units of a step; ``values`` are those of the feeds and constants.
+
+    Raises what a kernel raises (naming the node, if it is a unit of its own), INVALID_ARGUMENT for a fetch that
+    turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives wait for what nobody sends.
+    """
+    reports: SimpleQueue[Report] = SimpleQueue()
+    execution = Execution(cut, step, values, reports.put)
+    execution.start()
+    execution.proceed()
+    while not execution.is_done:
+        try:
+            execution.take(reports.get(timeout=PATIENCE))
+        except Empty:
+            execution.check_cancelled()
+            if execution.only_receives and not step.device:
+                raise nobody_sends(execution.receiving, step.rendezvous.waiting()) from None
+        execution.proceed()
+    return execution.results(fetches)
+
+
+class Execution:
+    """One step of a plan, or of one device's part of it: the values known under each tag, and what has been
+    begun. ``start`` begins, ``proceed`` does what can be done now, ``take`` accepts what a node that waits has
+    told ``report``. No two of them may run at once; ``report`` is called from any thread.
+
+    ``urgent`` are the units that lead to a send, which go first, so that other devices need not wait.
+    """
+
+    def __init__(
+        self, cut: Cut, step: Step, values: Mapping[Endpoint, Any], report: Callable[[Report], None]
+    ) -> None:
+        self.cut = cut
+        self.step = cut.gpu.timed(step) if cut.traced and cut.gpu is not None else step
+        self.constants = values
+        self.known: dict[Tag, _Values] = {ROOT: {}}
+        self.scheduler = Straight(cut.program) if cut.is_straight else Scheduler(cut.program)
+        self.report = report
+        self.ready: deque[Run] = deque()
+        self.urgent: deque[Run] = deque()
+        self.waiting: dict[Run, Single] = {}
+        self._steps: dict[Tag, Step] = {ROOT: self.step}
+        self._count = 0
+
+    def start(self) -> None:
+        self._obey(self.scheduler.start())
+
+    def proceed(self) -> None:
+        """Does what is ready, until nothing is."""
+        gpu = self.cut.gpu
+        if gpu is None:
+            self._proceed()
+            return
+        with gpu.working():
+            self._proceed()
+
+    def _proceed(self) -> None:
+        while self.urgent or self.ready:
+            self._do((self.urgent or self.ready).popleft())
+            self._look_around()
+
+    def take(self, report: Report) -> None:
+        """A node that waited has something."""
+        run, result = report
+        unit = self.waiting.pop(run)
+        if unit.exchanges:
+            result = self._arrived(unit.node, result)
+        if self.cut.traced:
+            self._step_in(run.tag).start_clock()
+        self._finish(run, unit, result)
+        self._look_around()
+
+    def _arrived(self, node: Node, value: Any) -> Any:
+        """A received value in the memory that it is received in."""
+        gpu = self.cut.gpu
+        if gpu is None or node.op == "_HostRecv":
+            return landed(value)
+        with gpu.working():
+            return gpu.arrived(value)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do or to wait for. Raises INTERNAL if a loop has not ended even so."""
+        if not self.scheduler.is_done:
+            return False
+        if self.scheduler.open_frames:
+            raise TfgError(
+                Status.INTERNAL, f"these loops never ended: {', '.join(self.scheduler.open_frames)}"
+            )
+        return True
+
+    @property
+    def only_receives(self) -> bool:
+        """Whether all that is waited for is for others to send."""
+        return all(unit.exchanges for unit in self.waiting.values())
+
+    @property
+    def receiving(self) -> list[str]:
+        """The nodes that wait for others to send."""
+        return [unit.node.name for unit in self.waiting.values() if unit.exchanges]
+
+    def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
+        """The values of the fetches, on the host. Raises INVALID_ARGUMENT for one that is dead."""
+        found = [self._fetched(fetch) for fetch in fetches]
+        gpu = self.cut.gpu
+        return found if gpu is None else gpu.to_host(found)
+
+    def _look_around(self) -> None:
+        self._count += 1
+        if not self._count % _OFTEN:
+            self.check_cancelled()
+
+    def check_cancelled(self) -> None:
+        """Raises CANCELLED or DEADLINE_EXCEEDED, naming the loops that have not ended."""
+        try:
+            self.step.check_cancelled()
+        except TfgError as error:
+            loops = ", ".join(map(repr, self.scheduler.open_frames))
+            raise TfgError(
+                error.status, f"{error.message}, in the loop {loops}" if loops else error.message
+            ) from None
+
+    def _obey(self, orders: Orders, values: _Values | None = None) -> None:
+        """Does as told; ``values`` are those of the unit that has just run, which moves are about."""
+        for move in orders.moves:
+            self.known.setdefault(move.target, {}).update(values or {})
+        for tag in orders.ended:
+            self.known.pop(tag, None)
+            self._steps.pop(tag, None)
+        urgent = self.cut.urgent
+        for run in orders.runs:
+            (self.urgent if run.unit in urgent else self.ready).append(run)
+
+    def _do(self, run: Run) -> None:
+        unit = self.cut.units[run.unit]
+        if self.cut.traced:
+            self.step.start_clock()
+        if isinstance(unit, Compute):
+            if unit.segment.nodes:
+                self.step.share()
+            results = unit.segment.function(self.step, *(self._value(run.tag, e) for e in unit.inputs))
+            self.known.setdefault(run.tag, {}).update(zip(unit.outputs, results))
+            self._obey(self.scheduler.finished(run))
+        elif isinstance(unit, Given):
+            self.known[ROOT].update((output, self.constants[output]) for output in unit.outputs)
+            self._obey(self.scheduler.finished(run))
+        elif self.cut.program.units[run.unit].kind is Kind.MERGE:
+            self._merge(run, unit)
+        else:
+            self._call(run, unit)
+
+    def _value(self, tag: Tag, source: Endpoint) -> Any:
+        """An output as it is known in an iteration: made there, or constant in its loop, or in the graph."""
+        found = self.known.get(tag)
+        if found is not None and source in found:
+            return found[source]
+        if tag:
+            found = self.known.get((*tag[:-1], (tag[-1][0], CONSTANTS)))
+            if found is not None and source in found:
+                return found[source]
+        return self.constants[source]
+
+    def _merge(self, run: Run, unit: Single) -> None:
+        assert run.live is not None
+        source = self.cut.units[run.live.unit].outputs[run.live.port]
+        value = self._value(run.tag, source)
+        place = unit.inputs.index(source)
+        value = value.read() if unit.dereferenced[place] and isinstance(value, Variable) else value
+        self._finish(run, unit, [value, np.int32(place)])
+
+    def _call(self, run: Run, unit: Single) -> None:
+        arguments = [DEAD] * len(unit.inputs) if run.is_dead else self._arguments(run, unit)
+        step = self._step_in(run.tag) if unit.exchanges else self.step
+        assert unit.kernel is not None
+        try:
+            if unit.waits:
+                self._wait(run, unit, step, arguments)
+                return
+            result = unit.kernel(step, *arguments) if unit.takes_context else unit.kernel(*arguments)
+        except TfgError as error:
+            raise error.at(unit.node.name, None) from None
+        self._finish(run, unit, result)
+
+    def _arguments(self, run: Run, unit: Single) -> list[Any]:
+        values = (self._value(run.tag, source) for source in unit.inputs)
+        return [
+            value.read() if read and isinstance(value, Variable) else value
+            for value, read in zip(values, unit.dereferenced)
+        ]
+
+    def _step_in(self, tag: Tag) -> Step:
+        """The step as what exchanges values in an iteration is to see it."""
+        found = self._steps.get(tag)
+        if found is None:
+            from ..multi_device.rendezvous import iteration_id
+
+            found = self._steps[tag] = self.step.within(iteration_id(tag))
+        return found
+
+    def _wait(self, run: Run, unit: Single, step: Step, arguments: Sequence[Any]) -> None:
+        assert unit.kernel is not None
+        self.waiting[run] = unit
+
+        def done(result: Any) -> None:
+            self.report((run, result))
+
+        unit.kernel(step, *arguments, done=done)
+
+    def _finish(self, run: Run, unit: Single, result: Any) -> None:
+        if isinstance(result, TfgError):
+            raise result.at(unit.node.name, None)
+        results = [result] if unit.is_one else list(result or ())
+        dead = [port for port, value in enumerate(results) if value is DEAD]
+        values = dict(zip(unit.outputs, results))
+        if self.step.allowance is not None:
+            self.step.allowance.hold(unit.node, results)
+        if self.cut.traced:
+            self._step_in(run.tag).record(unit.node)
+        orders = self.scheduler.finished(run, dead)
+        if not orders.moves:
+            # Under its own tag, what a NextIteration gives would hide what the one before has given.
+            self.known.setdefault(run.tag, {}).update(values)
+        self._obey(orders, values)
+
+    def _fetched(self, fetch: Endpoint) -> Any:
+        value = self.known[ROOT].get(fetch, DEAD)
+        if value is DEAD:
+            raise invalid(
+                f"the fetch {str(fetch)!r} does not have a value: it is on a branch that was not taken",
+                node=fetch.node,
+            )
+        return value.read() if isinstance(value, Variable) else value
+
+
+def nobody_sends(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:
+    """The error of a step in which these nodes wait under these keys, and nothing else is under way."""
+    nodes, under = ", ".join(map(repr, receiving)), ", ".join(map(repr, keys))
+    verb = "wait" if len(receiving) > 1 else "waits"
+    return TfgError(
+        Status.INTERNAL,
+        f"the step cannot end: {nodes} {verb} for what nobody sends, under {under}",
+        node=receiving[0] if len(receiving) == 1 else None,
+        hint="run the part that has the _Send together with this one: tfg run DIR",
+    )

@@ -1,0 +1,239 @@
+"""Functions of the library as a step calls them.
+
+A body becomes a plan of its own when it is first called, so that functions may call each other in a circle.
+Plans are kept per function, attributes, and what is known of the arguments.
+"""
+
+from __future__ import annotations
+
+import sys
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphfmt.errors import Status, TfgError
+from ...graphfmt.graph import Graph, Node
+from ...kernels.core.facts import Fact
+from ...kernels.functions.instantiation import Instance
+from ...kernels.functions.library import Library, key_of_facts, of_graph
+from ..passes.prune import Signature
+from ..plan import plan
+from .failures import as_tfg_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...graphfmt.attributes import Function
+    from ...graphfmt.dtypes import DType
+    from ..plan.plan import Plan
+
+# Calls within calls that a step may make. Each takes about eight of Python's frames.
+MAX_DEPTH = 600
+_FRAMES = 20 * MAX_DEPTH
+# A chain of callers longer than this is not written out.
+_LONGEST_CHAIN = 120
+
+
+def of(graph: Graph, *, compiled: bool = True) -> Functions | None:
+    """The functions of a graph; None where it has none. ``compiled`` is as for ``plan.build``."""
+    library = of_graph(graph)
+    return Functions(library, compiled) if library is not None else None
+
+
+class Functions:
+    """Resolves the functions that nodes name; see ``kernels.binding.Resolver``."""
+
+    def __init__(self, library: Library, compiled: bool = True) -> None:
+        self.library = library
+        self._compiled = compiled
+        self._plans: dict[Any, Plan] = {}
+        self._gradients: dict[Any, Function] = {}
+        self._lock = RLock()
+        if any(map(library.is_recursive, library.definitions)):
+            sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
+
+    def __call__(self, function: Function, node: Node) -> Call:
+        instance = self.library.instance(function)
+        return Call(self, function, instance, node.name, instance.always(node))
+
+    def plan_of(
+        self, function: Function, instance: Instance, always: Sequence[str], facts: Sequence[Fact]
+    ) -> Plan:
+        """The plan of a function's body for arguments of which this much is known."""
+        given = self.library.narrowed(function.name, instance, facts)
+        key = (id(instance), len(always), key_of_facts(given))
+        found = self._plans.get(key)
+        if found is None:
+            with self._lock:
+                found = self._plans.get(key)
+                if found is None:
+                    found = self._plans[key] = self._build(instance, tuple(always), given)
+        return found
+
+    def _build(self, instance: Instance, always: tuple[str, ...], given: Sequence[Fact]) -> Plan:
+        graph, fetches = _with_separate_results(instance)
+        targets = always or (() if fetches else (_NOTHING,))
+        facts = {name: (fact,) for name, fact in zip(instance.args, given)}
+        asked = Signature(fetches, instance.args, targets)
+        return plan.build(graph, asked, functions=self, given=facts, compiled=self._compiled)
+
+    def gradient_of(self, function: Function, instance: Instance) -> Function:
+        """The function that computes the gradients of another one's arguments."""
+        key = id(instance)
+        with self._lock:
+            found = self._gradients.get(key)
+            if found is None:
+                from ..passes.gradients.symbolic_gradient import symbolic_gradient
+
+                found = self._gradients[key] = symbolic_gradient(self.library, function)
+            return found
+
+
+_NOTHING = "nothing"
+
+
+def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
+    """The body with an Identity for each result that is an argument: nothing is both fed and fetched."""
+    graph = instance.graph
+    added: list[Node] = []
+    fetches: list[str] = []
+    for text, dtype in zip(instance.results, instance.result_types):
+        if text in instance.args:
+            name = f"_result/{len(added)}"
+            added.append(Node(name, "Identity", (text,), {"T": dtype}))
+            text = name
+        fetches.append(text)
+    if not fetches:
+        added.append(Node(_NOTHING, "NoOp"))
+    return graph.with_nodes((*graph.nodes, *added)), tuple(fetches)
+
+
+class Call:
+    """A function as one node calls it; see ``kernels.context.Callee``."""
+
+    __slots__ = ("_always", "_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
+
+    def __init__(
+        self,
+        functions: Functions,
+        function: Function,
+        instance: Instance,
+        node: str,
+        always: Sequence[str],
+        facts: Sequence[Fact] | None = None,
+    ) -> None:
+        self._functions = functions
+        self._function = function
+        self._instance = instance
+        self._node = node
+        self._always = always
+        self._facts = facts
+        self._plan: Plan | None = None
+        self._run: Callable[..., Sequence[Any]] | None = None
+
+    def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]:
+        depth = ctx.depth
+        try:
+            if depth >= MAX_DEPTH:
+                raise self._endless()
+            ctx.check_cancelled()
+            ctx.depth = depth + 1
+            return (self._run or self._compiled())(ctx, *values)
+        except Exception as error:
+            explained = self._explained(error)
+            if explained is error:
+                raise
+            raise explained from error
+        finally:
+            ctx.depth = depth
+
+    def repeat(
+        self, ctx: Any, body: Call, state: Sequence[Any], is_true: Callable[[Any], bool]
+    ) -> Sequence[Any]:
+        depth = ctx.depth
+        check = ctx.check_cancelled
+        running = self
+        try:
+            if depth >= MAX_DEPTH:
+                raise self._endless()
+            ctx.depth = depth + 1
+            test = self._run or self._compiled()
+            running = body
+            step = body._run or body._compiled()
+            while True:
+                running = self
+                (flag,) = test(ctx, *state)
+                if not (flag if flag.__class__ is np.bool_ else is_true(flag)):
+                    return state
+                check()
+                running = body
+                state = step(ctx, *state)
+        except Exception as error:
+            explained = running._explained(error)
+            if explained is error:
+                raise
+            raise explained from error
+        finally:
+            ctx.depth = depth
+
+    def given(self, facts: Sequence[Fact]) -> Call:
+        return Call(self._functions, self._function, self._instance, self._node, self._always, facts)
+
+    def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        return self._functions.library.infer(self._function, facts)
+
+    def is_passed_on(self, position: int) -> bool:
+        return self._instance.is_passed_on(position)
+
+    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Call:
+        found = self._functions.gradient_of(self._function, self._instance)
+        self._functions.library.check(found, inputs, outputs)
+        return self._functions(found, Node(self._node, ""))
+
+    def _compiled(self) -> Callable[..., Sequence[Any]]:
+        facts = self._facts or [Fact(dtype) for dtype in self._instance.arg_types]
+        found = self._functions.plan_of(self._function, self._instance, self._always, facts)
+        self._plan = found
+        segment = found.segment
+        self._run = segment.function if segment is not None else _Executed(found)
+        return self._run
+
+    def _endless(self) -> TfgError:
+        name = self._function.name
+        cycle = " -> ".join(self._functions.library.cycle(name))
+        what = f"functions call each other without end: {cycle}" if cycle else f"function {name!r} is called"
+        return TfgError(Status.RESOURCE_EXHAUSTED, f"{what}, more than {MAX_DEPTH} calls deep")
+
+    def _explained(self, error: Exception) -> TfgError:
+        """The error with the chain of callers in front of the node that it happened at."""
+        if isinstance(error, RecursionError):
+            error = self._endless().with_traceback(error.__traceback__)
+        node = self._plan.node_of(error) if self._plan is not None else None
+        found = as_tfg_error(error, node)
+        inner = found.node or (node.name if node is not None else "")
+        if found.location is None and node is not None and node.offset >= 0:
+            found.location = self._instance.graph.locate(node)
+        found.node = _chain(self._node, inner)
+        return found
+
+
+def _chain(caller: str, inner: str) -> str:
+    """A node within a call, or within calls within it; those in the middle are left out of a long chain."""
+    if not inner:
+        return caller
+    if len(inner) >= _LONGEST_CHAIN:
+        inner = f"…/{inner.rpartition('/')[2]}"
+    elif inner.count("/…/"):
+        inner = inner[inner.index("…/") :]
+    return f"{caller}/{inner}"
+
+
+class _Executed:
+    """A plan that needs a scheduler, as a function."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __call__(self, ctx: Any, *values: Any) -> Sequence[Any]:
+        return self._plan.execute(ctx, values)

@@ -1,0 +1,94 @@
+"""What outlives a step: resources under (container, name), and who may ask for them.
+
+White paper section 4.7: containers hold the mutable state; the default one lives as long as its session, and
+resetting a container drops what it holds and nothing else.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...graphfmt.errors import invalid
+from ...kernels.core.context import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ...graphfmt.checkpoints.hdf5.state_file import Key
+    from ...graphfmt.tensors import Array
+
+R = TypeVar("R", bound=Resource)
+
+# Containers of this name and a step's id live as long as that step.
+PER_STEP = "__per_step_"
+
+
+class ResourceManager:
+    """All resources of a session. There is at most one per (container, kind, name)."""
+
+    def __init__(self) -> None:
+        self._resources: dict[tuple[str, type[Any], str], Any] = {}
+        self._saved: dict[Key, Mapping[str, Array]] = {}
+        self._lock = Lock()
+        # Whether a step has put something into a container of its own; few do, and ``end_step`` takes time.
+        self.has_step_containers = False
+
+    def get(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """The resource of that kind and name, made on first use."""
+        key = (container, kind, name)
+        found = self._resources.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            found = self._resources.get(key)
+            if found is None:
+                found = make()
+                saved = self._saved.pop((container, kind.kind, name), None)
+                if saved is not None:
+                    found.load(dict(saved))
+                self._resources[key] = found
+                self.has_step_containers = self.has_step_containers or container.startswith(PER_STEP)
+            return found
+
+    def end_step(self, step_id: int) -> None:
+        """Forgets what a step kept for itself."""
+        own = f"{PER_STEP}{step_id}"
+        with self._lock:
+            for key in [key for key in self._resources if key[0] == own]:
+                del self._resources[key]
+            self.has_step_containers = any(key[0].startswith(PER_STEP) for key in self._resources)
+
+    def save(self) -> dict[Key, Mapping[str, Array]]:
+        """The state of every resource, those restored but not asked for yet included; what steps under way keep
+        for themselves is left out."""
+        live = {
+            (container, kind.kind, name): resource.save()
+            for (container, kind, name), resource in self._items()
+            if not container.startswith(PER_STEP)
+        }
+        return {**self._saved, **live}
+
+    def restore(self, saved: Mapping[Key, Mapping[str, Array]]) -> None:
+        """Forgets everything, and lets each resource begin with what was saved when it is next asked for."""
+        with self._lock:
+            self._resources.clear()
+            self._saved = dict(saved)
+
+    def _items(self) -> list[tuple[tuple[str, type[Any], str], Any]]:
+        with self._lock:
+            return list(self._resources.items())
+
+    def all(self) -> Iterator[tuple[str, str, Any]]:
+        """Every (container, name, resource), in the order they were made."""
+        for (container, _, name), resource in self._items():
+            yield container, name, resource
+
+    def drop_container(self, container: str) -> None:
+        """Forgets all that a container holds. Raises INVALID_ARGUMENT for one that holds nothing."""
+        with self._lock:
+            doomed = [key for key in self._resources if key[0] == container]
+            if not doomed:
+                raise invalid(f"there is no container {container!r}")
+            for key in doomed:
+                del self._resources[key]

@@ -1,0 +1,133 @@
+"""Step after step: how many, on which batches, from which position, until when."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from .batches import START, Batches, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ...graphfmt.tensors import Array
+    from .session import Observer, Session
+
+
+NO_FEEDS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Work(NamedTuple):
+    """What to do in every step, and how often.
+
+    ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
+    without batches one step. ``until_exhausted`` goes on until a step ends with OUT_OF_RANGE.
+    """
+
+    fetches: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    feeds: Mapping[str, Any] = NO_FEEDS
+    batches: Batches | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    until_exhausted: bool = False
+    timeout: float | None = None
+
+    @property
+    def total(self) -> int | None:
+        """How many steps a run from the start takes; None where only the graph knows."""
+        if self.until_exhausted:
+            return self.steps
+        if self.batches is None:
+            return 1 if self.steps is None else self.steps
+        if self.epochs is None:
+            return self.batches.per_epoch if self.steps is None else self.steps
+        by_epochs = self.epochs * self.batches.per_epoch
+        return by_epochs if self.steps is None else min(self.steps, by_epochs)
+
+
+class Progress(NamedTuple):
+    """Where a run stands: steps done in all, and the batch that comes next."""
+
+    step: int = 0
+    position: Position = START
+
+    def notes(self, batches: Batches | None) -> dict[str, Any]:
+        """As a state file keeps it."""
+        found: dict[str, Any] = {"step": self.step}
+        if batches is not None:
+            found["feeds"] = {
+                **_order_of(batches),
+                "epoch": self.position.epoch,
+                "batch": self.position.batch,
+            }
+        return found
+
+
+def _order_of(batches: Batches) -> dict[str, Any]:
+    """What decides which rows a batch has."""
+    return {
+        "rows": batches.count,
+        "size": batches.size,
+        "shuffle": batches.shuffle,
+        "seed": batches.seed,
+        "only_whole": batches.only_whole,
+    }
+
+
+BEGINNING = Progress()
+
+
+def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress:
+    """Where a saved run stood. Batches cut otherwise than before begin anew."""
+    step = _number(notes, "step")
+    saved = notes.get("feeds")
+    if batches is None or not isinstance(saved, dict):
+        return Progress(step)
+    if any(saved.get(key) != value for key, value in _order_of(batches).items()):
+        return Progress(step)
+    position = Position(_number(saved, "epoch"), _number(saved, "batch"))
+    return Progress(step, position if position.batch < batches.per_epoch else START)
+
+
+def _number(notes: Mapping[str, Any], key: str) -> int:
+    """A count among the notes of a state, which are any JSON. Raises DATA_LOSS."""
+    value = notes.get(key, 0)
+    if type(value) is not int or value < 0:
+        raise TfgError(Status.DATA_LOSS, f"the state says that its {key} is {value!r}")
+    return value
+
+
+class Result(NamedTuple):
+    """A finished step, and which worker ran it."""
+
+    values: list[Array]
+    progress: Progress
+    worker: int = 0
+
+
+def run(
+    session: Session,
+    work: Work,
+    start: Progress = BEGINNING,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
+) -> Iterator[Result]:
+    """Runs the steps, one result each; ``stop`` is asked between them."""
+    if work.batches is None and work.epochs is not None:
+        raise invalid("epochs are passes over batches, and there are none")
+    total, done, now = work.total, 0, start
+    while (total is None or done < total) and not stop():
+        feeds = {**work.feeds, **(work.batches.at(now.position) if work.batches else {})}
+        try:
+            values = session.run(work.fetches, feeds, work.targets, timeout=work.timeout, observer=observer)
+        except TfgError as error:
+            if work.until_exhausted and error.status == Status.OUT_OF_RANGE:
+                return
+            raise
+        done += 1
+        position = work.batches.after(now.position) if work.batches else now.position
+        now = Progress(now.step + 1, position)
+        yield Result(values, now)

@@ -1,0 +1,263 @@
+"""A session: a graph, the state its steps leave behind, and the plans it has built for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphfmt.errors import Status, TfgError
+from ..passes import graph_checks
+from ..passes.prune import Signature
+from ..plan import plan
+from ..plan.plan import Plan
+from . import allocator
+from .resources import ResourceManager
+from .state_lock import Gate
+from .step import Step
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ...graphfmt.checkpoints.hdf5.state_file import State
+    from ...graphfmt.graph import Graph
+    from ..multi_device.devices import Devices
+    from ..multi_device.multi_device_plan import SharedPlan
+    from ..passes.placement.machine.machine import Machine
+    from .functions import Functions
+    from .gpu import GpuOptions
+
+Observer = Callable[["Plan | SharedPlan", Step], None]
+
+
+class Session:
+    """Runs steps of a graph. Several threads may call ``run`` at once: they share the variables and
+    nothing else.
+
+    Args:
+        graph: what to run.
+        log: takes the lines that Print nodes write; standard error where not given.
+        compile_control_flow: whether well-formed loops and branches run as Python's own; if not, the
+            scheduler runs them node by node, to the same results.
+        devices: what to run on, such as ``cpu:2``, the name of a file that describes a machine, or a
+            ``Machine``. Nodes go where their device fields ask for, and the others where a step is fastest. If
+            not given, the graph runs as one, wherever its nodes are placed.
+        threads_per_device: how many threads BLAS uses for one matrix product while the session is open; as many
+            as there are cores for each device, if ``devices`` is given.
+        wire: ``bf16`` to send float32 as bfloat16 between devices.
+        gpu: how GPUs among the devices are used.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        log: Callable[[str], None] | None = None,
+        compile_control_flow: bool = True,
+        devices: str | Machine | None = None,
+        threads_per_device: int | None = None,
+        wire: str | None = None,
+        gpu: GpuOptions | None = None,
+    ) -> None:
+        allocator.keep_freed_memory()
+        graph_checks.check_structure(graph)
+        self.graph = graph
+        self.resources = ResourceManager()
+        self._functions = _functions(graph, compile_control_flow) if graph.functions else None
+        self._compile_control_flow = compile_control_flow
+        self._plans: dict[tuple[Any, ...], Plan | SharedPlan] = {}
+        self._devices: Devices | None = None
+        if devices is not None or threads_per_device is not None or wire is not None:
+            self._devices = _devices(
+                graph, "cpu:1" if devices is None else devices, threads_per_device, wire, gpu
+            )
+        self._lock = Lock()
+        self._gate = Gate()
+        self._stop = Event()
+        self._step_ids = count(1)
+        self._log = log or _to_standard_error
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(
+        self,
+        fetches: Sequence[str] = (),
+        feeds: Mapping[str, Any] | None = None,
+        targets: Sequence[str] = (),
+        *,
+        timeout: float | None = None,
+        observer: Observer | None = None,
+    ) -> list[Any]:
+        """Runs one step: feeds the feeds, runs what the fetches and targets need.
+
+        Returns one numpy array per fetch, in order; strings are object arrays of bytes.
+
+        Args:
+            fetches: outputs by name, ``node`` or ``node:1``.
+            feeds: a value for any output of the graph, by name.
+            targets: nodes to run for their effect.
+            timeout: seconds after which the step is to stop.
+            observer: is given the plan and the finished step, with the time at which each node ended.
+
+        Raises:
+            TfgError: with the status that TensorFlow gives, the node, and its line in the file.
+        """
+        given = feeds or {}
+        key = (tuple(fetches), tuple(given), tuple(targets), observer is not None)
+        found = self._plans.get(key)
+        if found is None:
+            found = self._build(key)
+        self._check_open()
+        step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
+        try:
+            arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+        except TfgError as error:
+            raise self.graph.error_at(error, error.node) if error.node else error from None
+        if observer is not None:
+            step.start_clock()
+        self._gate.enter(found.access, step.check_cancelled)
+        try:
+            with np.errstate(all="ignore"):
+                values = found.execute(step, arguments)
+        except Exception as error:
+            raise self._explained(found, error) from error
+        finally:
+            self._gate.leave(found.access)
+            if self.resources.has_step_containers:
+                self.resources.end_step(step.step_id)
+        if observer is not None:
+            observer(found, step)
+        if timeout is not None:
+            step.check_cancelled()
+        return self._results(fetches, values)
+
+    def _results(self, fetches: Sequence[str], values: Sequence[Any]) -> list[Any]:
+        try:
+            return [_as_result(value) for value in values]
+        except MemoryError as error:
+            raise TfgError(
+                Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
+            ) from error
+
+    def _build(self, key: tuple[Any, ...]) -> Plan | SharedPlan:
+        with self._lock:
+            found = self._plans.get(key)
+            if found is None:
+                fetches, feeds, targets, traced = key
+                asked = Signature(fetches, feeds, targets)
+                build = partial(
+                    plan.build,
+                    traced=traced,
+                    functions=self._functions,
+                    compiled=self._compile_control_flow,
+                )
+                shared = self._devices
+                found = build(self.graph, asked) if shared is None else shared.plan(asked, build)
+                self._plans[key] = found
+            return found
+
+    def _explained(self, failed: Plan | SharedPlan, error: Exception) -> TfgError:
+        """A kernel's failure as an error of the node it happened at."""
+        from .failures import as_tfg_error
+
+        node = failed.node_of(error)
+        if node is not None:
+            return self.graph.error_at(as_tfg_error(error, node), node.name)
+        if not isinstance(error, TfgError):
+            return as_tfg_error(error)
+        return self.graph.error_at(error, error.node) if error.node else error
+
+    def snapshot(self, notes: Mapping[str, Any] | None = None) -> State:
+        """The whole state as of one moment at which no step that changes it was under way, although other
+        threads may run steps: they wait meanwhile. That is short, because nothing is copied: a later step that
+        would change a value which the snapshot holds makes a new one.
+
+        Args:
+            notes: what is to be kept with the state; anything that JSON can say.
+        """
+        from ...graphfmt.checkpoints.hdf5.state_file import State
+
+        with self._gate.alone(self._check_open):
+            return State(self.resources.save(), notes or {})
+
+    def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
+        """Writes a snapshot to a file that replaces the old one in one step; see ``statefile``."""
+        from ...graphfmt.checkpoints.hdf5 import state_file
+
+        state_file.write(Path(path), self.snapshot(notes))
+
+    def restore(self, path: str | Path) -> Mapping[str, Any]:
+        """Takes the state of a file in place of the session's own; returns the notes saved with it."""
+        from ...graphfmt.checkpoints.hdf5 import state_file
+
+        return self.take(state_file.read(Path(path)))
+
+    def take(self, state: State) -> Mapping[str, Any]:
+        """Takes a state in place of the session's own; returns the notes in it."""
+        with self._gate.alone(self._check_open):
+            self.resources.restore(state.resources)
+        return state.notes
+
+    def _check_open(self) -> None:
+        if self._stop.is_set():
+            raise TfgError(Status.CANCELLED, "Session has been closed.")
+
+    def plan(
+        self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
+    ) -> Plan | SharedPlan:
+        """The plan that such a step would use: what it feeds, and which nodes it runs."""
+        return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
+
+    @property
+    def machine(self) -> Machine | None:
+        """What the session runs on, if it was given ``devices``."""
+        return self._devices.machine if self._devices is not None else None
+
+    def close(self) -> None:
+        """Cancels the steps that still run; any later one fails with CANCELLED."""
+        self._stop.set()
+        if self._devices is not None:
+            self._devices.close()
+
+
+def _functions(graph: Graph, compiled: bool) -> Functions | None:
+    # Few graphs have functions; the others start without the machinery.
+    from . import functions
+
+    return functions.of(graph, compiled=compiled)
+
+
+def _devices(
+    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+) -> Devices:
+    # Most sessions have one device.
+    from ..multi_device import devices
+
+    return devices.of(graph, spec, threads, wire, gpu)
+
+
+def _to_standard_error(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _as_result(value: Any) -> Any:
+    """A fetched value as an array that its receiver owns or may at least keep: constants are copied."""
+    if isinstance(value, np.ndarray):
+        return value if value.flags.writeable else value.copy()
+    if isinstance(value, np.generic):
+        return np.asarray(value)
+    result = np.empty((), object)
+    result[()] = value
+    return result

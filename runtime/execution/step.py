@@ -1,0 +1,134 @@
+"""One step while it runs: its id, its time limit, and the session's resources, as kernels see them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from ...graphfmt.errors import Status, TfgError
+from ...kernels.core.context import Resource
+from ...kernels.families.control_flow.rendezvous_keys import ROOT_ITERATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from ...graphfmt.graph import Node
+    from ..multi_device.rendezvous import Rendezvous
+    from .memory_budget import Allowance, Limit
+    from .resources import ResourceManager
+
+R = TypeVar("R", bound=Resource)
+
+
+class Record(NamedTuple):
+    """What a node took in a traced step, in nanoseconds of the process's clock."""
+
+    node: Node
+    iteration: str
+    start: int
+    end: int
+
+
+def _alone() -> None:
+    pass
+
+
+class Step:
+    """Implements ``kernels.context.StepContext``. On several devices, each has a copy of its own, and all copies
+    have the rendezvous in common."""
+
+    __slots__ = (
+        "_deadline",
+        "_log",
+        "_rendezvous",
+        "_stop",
+        "allowance",
+        "depth",
+        "device",
+        "iteration",
+        "parts",
+        "records",
+        "resources",
+        "share",
+        "started",
+        "step_id",
+    )
+
+    def __init__(
+        self,
+        step_id: int,
+        resources: ResourceManager,
+        log: Callable[[str], None],
+        stop: Event,
+        timeout: float | None,
+    ) -> None:
+        self.step_id = step_id
+        self.depth = 0
+        self.iteration = ROOT_ITERATION
+        self.resources = resources
+        self._rendezvous: Rendezvous | None = None
+        self._log = log
+        self._stop = stop
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.device = ""
+        self.allowance: Allowance | None = None
+        self.parts: list[Step] = []
+        # Called where a device has sent something and has more to do: others may help from here on.
+        self.share: Callable[[], None] = _alone
+        self.started = 0
+        self.records: list[Record] = []
+
+    @property
+    def rendezvous(self) -> Rendezvous:
+        """Where this step's sends and receives meet. A step on one device gets one when first asked."""
+        if self._rendezvous is None:
+            from ..multi_device.rendezvous import LocalRendezvous
+
+            self._rendezvous = LocalRendezvous({})
+        return self._rendezvous
+
+    def part(self, device: str, rendezvous: Rendezvous, limit: Limit | None = None) -> Step:
+        """This step as one of the devices that share it sees it; ``limit`` is that of the device's memory."""
+        own = self.within(self.iteration)
+        own.device = device
+        own.records = []
+        own._rendezvous = rendezvous
+        if limit is not None:
+            from .memory_budget import Allowance
+
+            own.allowance = Allowance(limit)
+        self.parts.append(own)
+        return own
+
+    def within(self, iteration: str) -> Step:
+        """This step as kernels in an iteration of a loop see it."""
+        own = Step.__new__(Step)
+        for name in Step.__slots__:
+            setattr(own, name, getattr(self, name))
+        own.iteration = iteration
+        return own
+
+    def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        return self.resources.get(container, name, kind, make)
+
+    def log(self, text: str) -> None:
+        self._log(text)
+
+    def check_cancelled(self) -> None:
+        if self._rendezvous is not None and self._rendezvous.error is not None:
+            raise self._rendezvous.error
+        if self._stop.is_set():
+            raise TfgError(Status.CANCELLED, "the session was closed while the step ran")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
+
+    def start_clock(self) -> None:
+        """Called by traced plans before a node, unless another one has just ended."""
+        self.started = time.perf_counter_ns()
+
+    def record(self, node: Node) -> None:
+        """Called by traced plans after every node."""
+        now = time.perf_counter_ns()
+        self.records.append(Record(node, self.iteration, self.started, now))
+        self.started = now

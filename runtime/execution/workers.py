@@ -1,0 +1,118 @@
+"""Several steps at a time, each in a thread of its own: asynchronous training, where every replica has its own
+step and all change the same variables (OSDI'16 section 4.4).
+
+Batches are handed out in order, whoever asks next. Which step's change comes first is up to the threads, so two
+such runs differ.
+"""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.errors import Status, TfgError
+from .runner import BEGINNING, Progress, Result, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .batches import Position
+    from .session import Observer, Session
+
+
+def run_beside(
+    session: Session,
+    works: Sequence[Work],
+    start: Progress = BEGINNING,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
+) -> Iterator[Result]:
+    """Runs the steps of all works together, as many at a time as there are works; they differ in fetches and
+    targets alone. Results come as the steps end, which a result's progress counts.
+
+    Raises what the first step that fails does, once the others have ended.
+    """
+    hall = _Hall(works[0], start, stop)
+    threads = [Thread(target=hall.work, args=(session, n, work, observer)) for n, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield from hall.results(len(threads))
+    finally:
+        hall.is_closed = True
+        for thread in threads:
+            thread.join()
+    if hall.error is not None:
+        raise hall.error
+
+
+class _Hall:
+    """Where the workers get their batches and leave their results."""
+
+    def __init__(self, work: Work, start: Progress, stop: Callable[[], bool]) -> None:
+        self.is_closed = False
+        self.error: BaseException | None = None
+        self._work = work
+        self._start = start
+        self._stop = stop
+        self._left = work.total
+        self._next = start.position
+        self._lock = Lock()
+        self._finished: SimpleQueue[tuple[int, list[Any]] | None] = SimpleQueue()
+
+    def work(self, session: Session, number: int, work: Work, observer: Observer | None) -> None:
+        """What one thread does: a step after another, until there are none or one fails."""
+        try:
+            while (position := self._take()) is not None:
+                batch = work.batches.at(position) if work.batches else {}
+                values = session.run(
+                    work.fetches,
+                    {**work.feeds, **batch},
+                    work.targets,
+                    timeout=work.timeout,
+                    observer=observer,
+                )
+                self._finished.put((number, values))
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._finished.put(None)
+
+    def _take(self) -> Position | None:
+        """The place of the next batch; None where there is nothing left to do."""
+        with self._lock:
+            if self.is_closed or self._left == 0 or self._stop():
+                return None
+            if self._left is not None:
+                self._left -= 1
+            taken = self._next
+            self._next = self._after(taken)
+            return taken
+
+    def _after(self, position: Position) -> Position:
+        return self._work.batches.after(position) if self._work.batches else position
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self.is_closed = True
+            is_end = (
+                self._work.until_exhausted
+                and isinstance(error, TfgError)
+                and error.status == Status.OUT_OF_RANGE
+            )
+            if self.error is None and not is_end:
+                self.error = error
+
+    def results(self, workers: int) -> Iterator[Result]:
+        """What the workers leave, until the last has gone."""
+        now = self._start
+        while workers:
+            found = self._finished.get()
+            if found is None:
+                workers -= 1
+                continue
+            number, values = found
+            now = Progress(now.step + 1, self._after(now.position))
+            yield Result(values, now, number)

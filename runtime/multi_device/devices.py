@@ -1,0 +1,158 @@
+"""The devices that a session runs on: every node of its graph has one, and every step is cut along them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...graphfmt.devices import LOCAL_TASK, parse_device
+from ...graphfmt.errors import invalid
+from ..execution.gpu import GpuOptions, as_it_is, open_all
+from ..execution.memory_budget import Limit, persistent
+from ..passes.partitioning.partition import partition
+from ..passes.placement.machine.machine import parse_devices
+from ..passes.prune import Signature, prune
+from . import multi_device_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...graphfmt.graph import Graph
+    from ..passes.partitioning.parts import Parts
+    from ..passes.placement.machine.machine import Machine
+    from ..plan.plan import Plan
+    from .multi_device_plan import SharedPlan
+
+
+# A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
+_EFFORT = 50_000
+# A simulation is not so exact that a session would be cut for less.
+_LEAST_GAIN = 1.1
+_MANY = 2000
+
+
+def of(
+    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+) -> Devices:
+    """The devices that a session was asked to run on; see ``Session``."""
+    machine = parse_devices(spec) if isinstance(spec, str) else spec
+    return Devices(graph, machine, threads, wire, gpu or GpuOptions())
+
+
+def devices_of(parts: Parts) -> str:
+    """What has to be asked for to run parts where they are placed. Raises INVALID_ARGUMENT for a part whose
+    device is neither a CPU nor a GPU of this process."""
+    most: dict[str, int] = {}
+    for name in parts.graphs:
+        device = parse_device(name)
+        kind = device.type or ""
+        if kind not in _TYPES or device.id is None or device._replace(type="CPU", id=0) != _FIRST:
+            raise invalid(
+                f"there is a part for {name}, which this machine does not have: only CPU and GPU devices"
+            )
+        most[kind] = max(most.get(kind, 0), device.id + 1)
+    return ",".join(f"{kind.lower()}:{most[kind]}" for kind in _TYPES if kind in most)
+
+
+_TYPES = ("CPU", "GPU")
+_FIRST = LOCAL_TASK._replace(type="CPU", id=0)
+
+
+class Devices:
+    """``graph`` is the session's, placed as a whole, so that variables stay where they are from step to step."""
+
+    def __init__(
+        self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu_options: GpuOptions
+    ) -> None:
+        _check_present(machine)
+        self.gpus = open_all(machine, gpu_options)
+        self.machine = machine = as_it_is(machine, self.gpus)
+        self.graph = _placed(graph, machine)
+        self.wire = wire
+        # A device of this process lives as long as its session does.
+        self.incarnations: Mapping[str, int] = {
+            name: int.from_bytes(os.urandom(8), signed=True) for name in machine.names
+        }
+        self.limits = _limits(self.graph, machine)
+        for gpu in self.gpus.values():
+            gpu.claim()
+        self._threads = _limit_threads(threads, len(machine.devices))
+
+    def close(self) -> None:
+        """Gives BLAS its threads back, and GPUs the memory."""
+        for gpu in self.gpus.values():
+            gpu.close()
+        self._threads.restore_original_limits()
+
+    def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | SharedPlan:
+        """The plan of a signature: an ordinary one if all that it needs is on one device without a limit. ``build`` is
+        ``plan.build``, given what is the same for all of a session's plans."""
+        pruned = prune(self.graph, asked)
+        pruned = pruned._replace(graph=multi_device_plan.located(pruned, self.graph, asked.feeds))
+        used = {node.device for node in pruned.graph.nodes}
+        if len(used) < 2 and not self.limits and not used & self.gpus.keys():
+            return build(self.graph, asked)
+        parts = partition(pruned.graph, wire=self.wire, incarnations=self.incarnations)
+        return multi_device_plan.build(
+            self.graph, asked, pruned, parts, self.incarnations, self.limits, self.gpus, build
+        )
+
+
+def _placed(graph: Graph, machine: Machine) -> Graph:
+    """The graph with a device for every node; one that has been placed before stays as it is."""
+    if len(machine.devices) == 1 and not any(node.device for node in graph.nodes):
+        (name,) = machine.names
+        return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
+    if all(node.device in machine.index for node in graph.nodes):
+        return graph
+    from ..passes.placement.algorithms.annealing import Budget
+    from ..passes.placement.place import BEST, QUICK, place
+
+    algorithm = BEST if len(graph.nodes) <= _MANY else QUICK
+    return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN).graph
+
+
+def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
+    """The limits of those devices that have one."""
+    return {
+        device.name: Limit(
+            device.name, device.memory, persistent(n for n in graph.nodes if n.device == device.name)
+        )
+        for device in machine.devices
+        if device.memory is not None and device.type == "CPU"
+    }
+
+
+def _check_present(machine: Machine) -> None:
+    """Raises INVALID_ARGUMENT for a machine with devices that this process cannot run on."""
+    for device in machine.devices:
+        if device.type not in _TYPES:
+            raise invalid(
+                f"the device {device.name} cannot be run on here: only CPU and GPU devices can",
+                hint="place and partition the graph for it with tfg place and tfg partition",
+            )
+        if device.parsed[:3] != LOCAL_TASK[:3]:
+            raise invalid(
+                f"the device {device.name} is of another task than {LOCAL_TASK}, and cannot be run on here",
+                hint="place and partition the graph for it with tfg place and tfg partition",
+            )
+
+
+def _limit_threads(asked: int | None, devices: int) -> Any:
+    """Has every matrix product use as many threads as asked for; else its device's share of the cores, but no more
+    than it would have used. BLAS has one number for the whole process."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    if asked is None:
+        used = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        asked = max(1, min([*used, _cores() // devices]))
+    return threadpool_limits(asked, user_api="blas")
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,257 @@
+"""One step on several devices: their parts, and the threads that run them.
+
+The session begins the step once; after that nobody directs it. Each part is an execution of its own, run by one
+thread at a time: it goes on until all that is left waits, and is ready again when a receive has been given its
+value. The thread that called for the step takes whatever part is ready, and calls a helper when there is more
+than it can do at once. So a part that waits holds no thread, and where little is computed no thread is woken.
+
+The first error ends the step: it aborts the rendezvous, which fails all that the others wait for, and what
+follows from that is not reported.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from queue import Empty, SimpleQueue
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING
+
+from ...graphfmt.errors import Status, TfgError
+from ..execution.executor import PATIENCE, Execution, nobody_sends
+from ..execution.failures import as_tfg_error
+from .rendezvous import copied
+from .thread_pool import HELPERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ...graphfmt.graph import Endpoint
+    from ..execution.executor import Report
+    from ..execution.memory_budget import Limit
+    from ..execution.step import Step
+    from ..plan.segmentation import Cut
+    from .rendezvous import Rendezvous
+    from .thread_pool import Helpers
+
+
+# How many times ``PATIENCE`` a thread that was interrupted waits for those that help it.
+_LONG = 100
+
+
+class Member:
+    """A device's part in one step. It is ``busy`` from when it is queued until its thread leaves it; ``inbox``
+    holds what its receives have been given meanwhile."""
+
+    __slots__ = ("_team", "busy", "execution", "has_ended", "has_work", "inbox")
+
+    def __init__(self, team: Team, cut: Cut, step: Step, values: Mapping[Endpoint, Any]) -> None:
+        self._team = team
+        self.execution = Execution(cut, step, values, self._report)
+        self.has_work = cut.has_work
+        self.inbox: deque[Report] = deque()
+        self.busy = True
+        self.has_ended = False
+
+    def _report(self, report: Report) -> None:
+        self.inbox.append(report)
+        self._team.wake(self)
+
+    def proceed(self) -> None:
+        """Does all that can be done without waiting."""
+        self.execution.proceed()
+        while self.inbox:
+            self.execution.take(self.inbox.popleft())
+            self.execution.proceed()
+
+
+class Team:
+    """``_ready`` are the members that some thread should run; ``_active`` counts those that are ready or being run,
+    ``_unfinished`` those that have not ended. ``_asleep`` is whether the step's own thread waits for one to be ready,
+    ``_helping`` how many helpers have been called and have not left: at most one less than there are members;
+    ``_workers`` are the threads that run a member now."""
+
+    def __init__(self, step: Step, rendezvous: Rendezvous, helpers: Helpers = HELPERS) -> None:
+        self._step = step
+        self._rendezvous = rendezvous
+        self._helpers = helpers
+        self._lock = Lock()
+        self._members: list[Member] = []
+        self._ready: deque[Member] = deque()
+        # Only the step's own thread listens: ``get`` of a SimpleQueue may outlast its timeout where several do.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._active = 0
+        self._unfinished = 0
+        self._asleep = False
+        self._helping = 0
+        self._workers: set[int] = set()
+        self._error: BaseException | None = None
+
+    def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any], limit: Limit | None = None) -> None:
+        """Has a device take part. ``values`` are those of its feeds and constants, ``limit`` is that of its memory,
+        for which the cut must have been made."""
+        step = self._step.part(device, self._rendezvous, limit)
+        step.share = self.share
+        self._members.append(Member(self, cut, step, values))
+
+    def run(self, fetches: Sequence[Sequence[Endpoint]]) -> list[list[Any]]:
+        """Runs the step; gives the values of what is fetched from each member.
+
+        Raises the first error, once no thread works on the step any more: what a kernel raised,
+        INVALID_ARGUMENT for a fetch that turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where parts
+        wait for what nobody sends.
+        """
+        self._active = self._unfinished = len(self._members)
+        try:
+            self._begin()
+            self._go_on()
+        except BaseException as error:
+            self._fail(error)
+            self._wait_for_helpers()
+            if not isinstance(error, Exception):
+                raise
+        if self._error is not None:
+            raise self._error
+        return [member.execution.results(found) for member, found in zip(self._members, fetches)]
+
+    def _begin(self) -> None:
+        """Begins all parts: those that can only wait at once, so that what is sent to them finds them waiting."""
+        working = [member for member in self._members if member.has_work]
+        for member in self._members:
+            member.execution.start()
+            if not member.has_work:
+                self._run(member)
+        with self._lock:
+            self._ready.extend(working)
+            called = max(0, len(working) - 1 - self._helping)
+            self._helping += called
+        for _ in range(called):
+            self._helpers.call(self._help)
+
+    def _go_on(self) -> None:
+        """What the step's own thread does until the step has ended."""
+        while True:
+            with self._lock:
+                member = self._ready.popleft() if self._ready else None
+                if member is None and self._has_ended:
+                    return
+                self._asleep = member is None
+            if member is not None:
+                self._run(member)
+            elif not self._is_called():
+                self._look_around()
+
+    def _is_called(self) -> bool:
+        """Sleeps for a moment; whether it was ended because there is something to do."""
+        try:
+            self._bell.get(timeout=PATIENCE)
+        except Empty:
+            return False
+        return True
+
+    @property
+    def _has_ended(self) -> bool:
+        return not self._active and (not self._unfinished or self._error is not None)
+
+    def _look_around(self) -> None:
+        """Notices, now and then, what nobody reports: that the step is to stop, or can never end."""
+        if self._error is not None:
+            return
+        self._step.check_cancelled()
+        with self._lock:
+            if self._active:
+                return
+            waiting = [member.execution for member in self._members if not member.has_ended]
+            keys = self._rendezvous.waiting()
+            if keys and all(execution.only_receives for execution in waiting):
+                raise nobody_sends([name for execution in waiting for name in execution.receiving], keys)
+
+    def wake(self, member: Member) -> None:
+        """Has a member that waited run again. Called from any thread."""
+        with self._lock:
+            # Whoever ran it may have found what is in the inbox before this thread came to tell of it.
+            if member.busy or not member.inbox or self._error is not None:
+                return
+            member.busy = True
+            self._active += 1
+            self._ready.append(member)
+            was_asleep, self._asleep = self._asleep, False
+            # A thread that works on the step comes to it itself, or shares it if it has more to do before.
+            is_ours = get_ident() in self._workers
+            needs_help = not was_asleep and not is_ours and self._helping < len(self._members) - 1
+            self._helping += needs_help
+        if was_asleep:
+            self._bell.put(None)
+        elif needs_help:
+            self._helpers.call(self._help)
+
+    def share(self) -> None:
+        """Calls helpers for what is ready. Whoever works on the step does so before what may take long."""
+        if not self._ready:
+            return
+        with self._lock:
+            called = max(0, min(len(self._ready), len(self._members) - 1 - self._helping))
+            self._helping += called
+        for _ in range(called):
+            self._helpers.call(self._help)
+
+    def _help(self) -> None:
+        """What a helper does: whatever is ready, and then it leaves."""
+        while True:
+            with self._lock:
+                if not self._ready:
+                    self._helping -= 1
+                    return
+                member = self._ready.popleft()
+            self._run(member)
+
+    def _run(self, member: Member) -> None:
+        thread = get_ident()
+        self._workers.add(thread)
+        try:
+            self._work_on(member)
+        finally:
+            self._workers.discard(thread)
+
+    def _work_on(self, member: Member) -> None:
+        while True:
+            try:
+                if self._error is None:
+                    member.proceed()
+                    member.has_ended = member.execution.is_done
+            except BaseException as error:
+                self._fail(error)
+            with self._lock:
+                if member.inbox and self._error is None:
+                    continue
+                member.busy = False
+                self._active -= 1
+                self._unfinished -= member.has_ended
+                was_asleep = self._asleep and self._has_ended
+            if was_asleep:
+                self._bell.put(None)
+            return
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is not None:
+                return
+            self._error = error
+        why = (
+            as_tfg_error(error) if isinstance(error, Exception) else TfgError(Status.CANCELLED, "interrupted")
+        )
+        self._rendezvous.abort(copied(why))
+
+    def _wait_for_helpers(self) -> None:
+        """Waits until those who work on the step have noticed that it is over; not for ever, because the thread
+        may have been interrupted while it worked itself."""
+        for _ in range(_LONG):
+            with self._lock:
+                member = self._ready.popleft() if self._ready else None
+                if member is None and not self._active:
+                    return
+                self._asleep = member is None
+            if member is not None:
+                self._run(member)
+            else:
+                self._is_called()

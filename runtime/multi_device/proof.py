@@ -1,0 +1,159 @@
+"""Whether the parts of a graph compute what the graph does: both are run, and what they give is compared bit by
+bit, the state that they leave behind included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...graphfmt.devices import LOCAL_TASK
+from ...graphfmt.graph import endpoint
+from ...kernels.core.op_sets import INPUTS, PLACEHOLDERS
+from ..execution.session import Session
+from ..passes.optimizers.initializers import initial_assignments
+from ..passes.partitioning.parts import join
+from ..passes.prune import Signature, prune
+from ..plan.control_flow.nesting import Places
+from ..summary import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ...graphfmt.graph import Graph
+    from ...graphfmt.tensors import Array
+    from ..passes.partitioning.parts import Parts
+    from ..plan.plan import Feed
+
+
+class Asked(NamedTuple):
+    """What one step runs."""
+
+    fetches: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+    def placeholders(self, graph: Graph, fed: Sequence[str]) -> list[str]:
+        """The placeholders that have to be fed besides those that are."""
+        needed = prune(graph, Signature(self.fetches, tuple(fed), self.targets)).graph
+        done = {endpoint(name).node for name in fed}
+        return [
+            n.name for n in needed.nodes if n.op in PLACEHOLDERS and n.name in graph and n.name not in done
+        ]
+
+
+class Difference(NamedTuple):
+    """What is not the same: a value or a part of the state, and in what."""
+
+    what: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.how}"
+
+
+def everything(graph: Graph, fed: Collection[str] = ()) -> list[Asked]:
+    """The steps that together compute all that a graph has to give: its outputs, then each target by itself, for
+    two of them may write what the other reads. What is fed or may be dead is not fetched, and what initialises
+    variables is left out."""
+    summary = summarize(graph)
+    places = Places(graph)
+    first = {node.name for node in initial_assignments(graph).values()}
+
+    def is_free(name: str) -> bool:
+        source = endpoint(name)
+        return not places.frame(source.node) and not places.conditions(source)
+
+    outputs = tuple(
+        entry.name
+        for entry in summary.outputs
+        if entry.dtype is not None and entry.dtype.name not in ("resource", "variant")
+        if entry.op not in INPUTS and entry.name not in fed and is_free(entry.name)
+    )
+    targets = [
+        name
+        for name in summary.targets
+        if first.isdisjoint(n.name for n in prune(graph, Signature((), (), (name,))).graph.nodes)
+    ]
+    return [*([Asked(outputs)] if outputs else []), *(Asked((), (name,)) for name in targets)]
+
+
+def initialisers(graph: Graph) -> list[str]:
+    """The assignments that give the variables their first values."""
+    return [node.name for node in initial_assignments(graph).values()]
+
+
+@dataclass
+class Proof:
+    """Runs a graph and its parts side by side. ``compared`` counts what has been."""
+
+    graph: Graph
+    parts: Parts
+    compared: int = 0
+    differences: list[Difference] = field(default_factory=list[Difference])
+
+    def __post_init__(self) -> None:
+        self._whole = Session(self.graph, log=_unheard)
+        self._together = Session(_here(self.parts), log=_unheard, devices=f"cpu:{len(self.parts.graphs)}")
+
+    def feeds(self, asked: Asked, fed: Sequence[str]) -> Sequence[Feed]:
+        """What the values fed in a step must be."""
+        return self._whole.plan(asked.fetches, fed, asked.targets).feeds
+
+    def step(self, asked: Asked, feeds: Mapping[str, Any]) -> None:
+        """Runs a step both ways and compares. Raises what a step raises."""
+        expected = self._whole.run(asked.fetches, feeds, asked.targets)
+        found = self._together.run(asked.fetches, feeds, asked.targets)
+        for name, one, other in zip(asked.fetches, expected, found):
+            self._compare(f"value {name!r}", one, other)
+
+    def compare_state(self) -> None:
+        """Compares what the steps have left behind."""
+        expected, found = self._whole.snapshot().resources, self._together.snapshot().resources
+        for key in sorted(expected.keys() | found.keys()):
+            one, other = expected.get(key, {}), found.get(key, {})
+            for name in sorted(one.keys() | other.keys()):
+                self._compare(
+                    f"state {'/'.join(filter(None, (*key, name)))!r}", one.get(name), other.get(name)
+                )
+
+    def _compare(self, what: str, one: Array | None, other: Array | None) -> None:
+        self.compared += 1
+        how = _difference(one, other)
+        if how:
+            self.differences.append(Difference(what, how))
+
+
+def _here(parts: Parts) -> Graph:
+    """The parts as a session takes them, each on a device of this machine, whatever its own is."""
+    local = {device: str(LOCAL_TASK._replace(type="CPU", id=n)) for n, device in enumerate(parts.graphs)}
+    whole = join(parts)
+    return whole.with_nodes(replace(node, device=local[node.device]) for node in whole.nodes)
+
+
+def _difference(one: Array | None, other: Array | None) -> str:
+    """In what two arrays differ; the empty string if in nothing."""
+    if one is None or other is None:
+        return "it is missing in the parts" if other is None else "only the parts have it"
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return f"{one.dtype}{list(one.shape)}, and in the parts {other.dtype}{list(other.shape)}"
+    places = _unequal(one, other)
+    count = int(np.count_nonzero(places))
+    if not count:
+        return ""
+    at = tuple(int(i[0]) for i in np.nonzero(places)) if one.ndim else ()
+    where = f" first at {list(at)}:" if at else ""
+    return f"{count} of {one.size} elements differ,{where} {one[at]}, and in the parts {other[at]}"
+
+
+def _unequal(one: Array, other: Array) -> Array:
+    """Where two arrays of one dtype and shape have other bits."""
+    if one.dtype.hasobject:
+        return np.asarray(one != other)
+    size = one.dtype.itemsize
+    bits = [np.ascontiguousarray(x).reshape(-1).view(np.uint8).reshape(-1, size) for x in (one, other)]
+    return (bits[0] != bits[1]).any(axis=1).reshape(one.shape)
+
+
+def _unheard(line: str) -> None:
+    """What Print nodes write is of no interest here."""

@@ -1,0 +1,162 @@
+"""Freezing: a graph whose variables have become constants, so that it needs no state any more.
+
+The readers of a variable get its value, under the names they have. What writes variables, asks for them by
+reference, or saves and restores them cannot stay, nor can what needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ....graphfmt.errors import Status, TfgError
+from ....graphfmt.graph import Graph, Node, endpoint
+from ....graphfmt.names import counted
+from ....kernels.core.op_sets import INPUTS, VARIABLES
+from . import node_rules as frozen_nodes
+from .rewrite import Body, Freezer, ancestors, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ....graphfmt.tensors import Array
+
+# So many names are told, of however many there are.
+_SHOWN = 5
+
+
+def freeze(
+    graph: Graph, values: Mapping[str, Array], *, keep: Sequence[str] = (), partly: bool = False
+) -> Graph:
+    """The graph with constants in place of variables, and without the functions that nothing calls.
+
+    Args:
+        values: the variables' values, by the names that a session has for them.
+        keep: the nodes or outputs that the graph is for; what none of them needs goes. Where none are given,
+            whatever can stay does, but for what only served what had to go (initial values, say).
+        partly: whether variables without a value may stay variables.
+
+    Raises:
+        TfgError: NOT_FOUND for a name in ``keep`` that is not in the graph; FAILED_PRECONDITION where what is
+            to stay writes a variable that is frozen, has no value for one, or nothing stays;
+            INVALID_ARGUMENT for a value of another dtype or shape than its variable.
+    """
+    ends = [graph[endpoint(name).node].name for name in keep]
+    if ends:
+        needed = ancestors(graph, ends)
+        graph = graph.with_nodes(node for node in graph.nodes if node.name in needed)
+    freezer = Freezer(graph, values)
+    body = freezer.look(graph, {})
+    gone = _dependents(graph, body.blocked)
+    if gone.intersection(ends):
+        raise _in_the_way(graph, body, ends)
+    stays = ancestors(graph, ends or _ends(graph, freezer, body, gone))
+    if not stays:
+        raise _in_the_way(graph, body, [])
+    kept = [node for node in graph.nodes if node.name in stays]
+    try:
+        nodes = [_without_lost_class(node, stays) for node in freezer.rewritten(body, kept)]
+    except TfgError as error:
+        raise graph.error_at(error, error.node) if error.node else error from None
+    functions = freezer.functions(nodes)
+    if not partly:
+        _check_complete(graph, nodes)
+    names = {function.name for function in functions}
+    gradients = {f: g for f, g in graph.gradients.items() if f in names and g in names}
+    return replace(graph, nodes=tuple(nodes), functions=functions, gradients=gradients)
+
+
+def _dependents(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Some nodes, and all that depend on them."""
+    readers: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for text in node.inputs:
+            readers.setdefault(endpoint(text).node, []).append(node.name)
+    found: set[str] = set()
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack += readers.get(name, ())
+    return found
+
+
+def _ends(graph: Graph, freezer: Freezer, body: Body, gone: set[str]) -> list[str]:
+    """What a graph may be for, of what can stay: nodes that nothing reads, and nodes that read inputs or
+    variables, and lost their readers. A variable that is only read, by whoever, is no end where there are
+    others."""
+    readers: dict[str, set[str]] = {}
+    for node in graph.nodes:
+        for text in node.inputs:
+            readers.setdefault(endpoint(text).node, set()).add(node.name)
+    sources = [node.name for node in graph.nodes if node.op in INPUTS or node.op in VARIABLES]
+    fed = _dependents(graph, sources)
+    sinks = [
+        node
+        for node in graph.nodes
+        if node.name not in gone
+        and node.op not in VARIABLES
+        and readers.get(node.name, set()) <= gone
+        and (node.name not in readers or (node.name in fed and node.op not in INPUTS))
+    ]
+    found = [node.name for node in sinks if not _only_reads(node, graph)]
+    return found or [node.name for node in sinks if not frozen_nodes.asks(node)]
+
+
+def _only_reads(node: Node, graph: Graph) -> bool:
+    """Whether a node gives a variable as it is, or asks whether there is one."""
+    if node.op not in ("Identity", "RefIdentity") and not frozen_nodes.reads(node):
+        return False
+    return graph[endpoint(node.inputs[0]).node].op in VARIABLES
+
+
+def _without_lost_class(node: Node, names: set[str]) -> Node:
+    """A node is no longer to be placed beside one that went."""
+    wanted = node.attrs.get("_class")
+    if not isinstance(wanted, tuple):
+        return node
+    left = tuple(item for item in wanted if not _is_lost(item, names))
+    if left == wanted:
+        return node
+    attrs = {key: value for key, value in node.attrs.items() if key != "_class"}
+    return replace(node, attrs={**attrs, "_class": left} if left else attrs)
+
+
+def _is_lost(item: object, names: set[str]) -> bool:
+    return isinstance(item, bytes) and item.startswith(b"loc:@") and item[5:].decode() not in names
+
+
+def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
+    """Raises FAILED_PRECONDITION where variables are left."""
+    left = [node for node in nodes if node.op in VARIABLES]
+    if left:
+        names = _listed([name_of(node) for node in left])
+        error = TfgError(
+            Status.FAILED_PRECONDITION,
+            f"there is no value for {counted(len(left), 'variable')} of the graph: {names}",
+        )
+        raise graph.error_at(error, left[0].name)
+
+
+def _in_the_way(graph: Graph, body: Body, ends: Sequence[str]) -> TfgError:
+    """The error for what is to stay and cannot."""
+    name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
+    if not name:
+        return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph is left when it is frozen")
+    dependents = _dependents(graph, [name]) - {name}
+    lost = [end for end in dict.fromkeys(ends) if end in dependents]
+    others = [other for other in body.blocked if other != name]
+    more = f"; in the way are also {_listed(others)}" if others else ""
+    needing = f", and {_listed(lost)} {'needs' if len(lost) == 1 else 'need'} it" if lost else ""
+    error = TfgError(
+        Status.FAILED_PRECONDITION,
+        f"the graph cannot be frozen: node {name!r} {why}{needing}{more}",
+        hint="freeze only other variables, or another part of the graph",
+    )
+    return graph.error_at(error, name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_SHOWN]))
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

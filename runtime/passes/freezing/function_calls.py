@@ -1,0 +1,120 @@
+"""Nodes that call functions of the library, as freezing sees them: which inputs become which arguments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ....graphfmt.attributes import AttrValue, Function
+from ....graphfmt.shapes import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....graphfmt.graph import Node
+    from ....kernels.functions.library import Library
+    from .node_rules import Given
+
+
+class Form(NamedTuple):
+    """How an operation calls functions.
+
+    Args:
+        functions: the attributes that name them.
+        first: the input that is the first argument.
+        shift: how many arguments a function has that are no inputs (the counter of For).
+        types: the attribute with the types of the arguments, from input ``first`` on.
+        results: the attribute with the types of the results.
+        repeats: whether the results are the arguments of the next call.
+    """
+
+    functions: tuple[str, ...]
+    first: int
+    types: str
+    results: str
+    repeats: bool = False
+    shift: int = 0
+
+
+_CALL = Form(("f",), 0, "Tin", "Tout")
+_IF = Form(("then_branch", "else_branch"), 1, "Tin", "Tout")
+_CASE = Form(("branches",), 1, "Tin", "Tout")
+_WHILE = Form(("cond", "body"), 0, "T", "T", repeats=True)
+
+FORMS = {
+    "PartitionedCall": _CALL,
+    "StatefulPartitionedCall": _CALL,
+    "RemoteCall": Form(("f",), 1, "Tin", "Tout"),
+    "If": _IF,
+    "StatelessIf": _IF,
+    "Case": _CASE,
+    "StatelessCase": _CASE,
+    "While": _WHILE,
+    "StatelessWhile": _WHILE,
+    "For": Form(("body",), 3, "T", "T", repeats=True, shift=1),
+}
+# A function that is called by its name, like an operation.
+NAMED = Form((), 0, "", "")
+
+
+def form_of(node: Node, library: Library | None) -> Form | None:
+    """How a node calls functions; None where it does not."""
+    if library is not None and node.op in library.definitions:
+        return NAMED
+    return FORMS.get(node.op)
+
+
+def called(node: Node, form: Form) -> list[Function]:
+    """The functions that a node calls, in the order of the form."""
+    if form is NAMED:
+        return [Function(node.op, {k: v for k, v in node.attrs.items() if not k.startswith("_")})]
+    found: list[Function] = []
+    for name in form.functions:
+        value = node.attrs.get(name)
+        found += [f for f in (value if isinstance(value, tuple) else (value,)) if isinstance(f, Function)]
+    return found
+
+
+def calling(node: Node, form: Form, names: Sequence[str], given: Given, results: Given) -> Node:
+    """The node with calls of these functions, for arguments and results that were handles and are values."""
+    if form is NAMED:
+        attrs = {k: v for k, v in node.attrs.items() if k.startswith("_")}
+        return replace(node, op=names[0], attrs=attrs)
+    left = iter(zip(called(node, form), names))
+    attrs = dict(node.attrs)
+    for name in form.functions:
+        value = attrs[name]
+        attrs[name] = (
+            tuple(_renamed(*next(left)) for _ in value) if isinstance(value, tuple) else _renamed(*next(left))
+        )
+    _retype(attrs, form.types, {i - form.first: v for i, v in given.items() if i >= form.first})
+    if form.results != form.types:
+        _retype(attrs, form.results, results)
+    _reshape(attrs, results)
+    _forget_handles(attrs, given)
+    return replace(node, attrs=attrs)
+
+
+def _renamed(function: Function, name: str) -> Function:
+    """The function, or its copy, which needs no attributes any more."""
+    return function if function.name == name else Function(name)
+
+
+def _retype(attrs: dict[str, AttrValue], name: str, values: Given) -> None:
+    types = attrs.get(name)
+    if isinstance(types, tuple):
+        attrs[name] = tuple(values[i].dtype if i in values else t for i, t in enumerate(types))
+
+
+def _reshape(attrs: dict[str, AttrValue], results: Given) -> None:
+    attrs.pop("_output_shapes", None)
+    shapes = attrs.get("output_shapes")
+    if isinstance(shapes, tuple):
+        attrs["output_shapes"] = tuple(UNKNOWN if i in results else s for i, s in enumerate(shapes))
+
+
+def _forget_handles(attrs: dict[str, AttrValue], given: Given) -> None:
+    """The list of the inputs that are resources which the functions only read."""
+    listed = attrs.get("_read_only_resource_inputs")
+    if isinstance(listed, tuple):
+        attrs["_read_only_resource_inputs"] = tuple(i for i in listed if i not in given)

@@ -1,0 +1,165 @@
+"""What becomes of a node whose input was a variable and is now the variable's value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.graph import Node
+from ....graphfmt.tensors import of_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ....graphfmt.attributes import AttrValue
+    from ....graphfmt.dtypes import DType
+    from ....graphfmt.shapes import Shape
+    from ....graphfmt.tensors import Array
+
+
+class Value(NamedTuple):
+    """A variable's value: what a handle or a reference has become."""
+
+    dtype: DType
+    shape: Shape
+
+
+# Given to a node, by input position.
+Given = dict[int, Value]
+
+# Nodes that hand on what they are given: how many outputs take the first input.
+_HANDED_ON = {
+    "Identity": 1,
+    "Enter": 1,
+    "Exit": 1,
+    "NextIteration": 1,
+    "Switch": 2,
+    "Merge": 1,
+}
+# Nodes that ask whether a variable has a value.
+_ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
+
+
+def handed_on(node: Node, given: Given) -> Given | None:
+    """Which outputs of a node are the variables it was given; None where it is no node that hands on. One that
+    takes a value reads a reference instead."""
+    if node.op == "IdentityN":
+        types = node.attrs.get("T")
+        return {i: v for i, v in given.items() if isinstance(types, tuple) and types[i] is dtypes.resource}
+    outputs = _HANDED_ON.get(node.op.removeprefix("Ref"))
+    if outputs is None or not (node.op.startswith("Ref") or node.attrs.get("T") is dtypes.resource):
+        return None
+    return dict.fromkeys(range(outputs), next(iter(given.values())))
+
+
+def reads(node: Node) -> bool:
+    """Whether a node only reads the variable behind a handle."""
+    return node.op in _READS or node.op in _ASKS
+
+
+def asks(node: Node) -> bool:
+    """Whether a node only asks whether a variable has a value."""
+    return node.op in _ASKS
+
+
+def constant(node: Node, value: Array, dtype: DType) -> Node:
+    """A variable as a constant of the same name."""
+    attrs: dict[str, AttrValue] = {"dtype": dtype, "value": of_array(value, dtype), **_kept(node)}
+    return replace(node, op="Const", inputs=tuple(_controls(node)), attrs=attrs)
+
+
+def with_values(node: Node, given: Given, unique: Callable[[str], str], *, in_loop: bool) -> list[Node]:
+    """A node that hands on or reads what it was given, for values in place of variables; with the nodes that
+    it needs in front.
+
+    Args:
+        unique: makes of a name one that no node has.
+        in_loop: whether constants must be tied to an input, so that they are in the same loop.
+    """
+    if node.op in _ASKS:
+        ties = [f"^{node.inputs[0].lstrip('^').partition(':')[0]}"] if in_loop else []
+        attrs: dict[str, AttrValue] = {"dtype": dtypes.bool_, "value": of_array(np.array(True))}
+        return [replace(node, op="Const", inputs=(*ties, *_controls(node)), attrs=attrs)]
+    if node.op in _READS:
+        return _READS[node.op](node, given[0], unique, in_loop)
+    if handed_on(node, given) is None:
+        return [node]
+    return [replace(node, op=node.op.removeprefix("Ref"), attrs=_of_value(node, given))]
+
+
+def _of_value(node: Node, given: Given) -> dict[str, AttrValue]:
+    """The attributes with the type of the value; what was said of the handle goes."""
+    types = node.attrs.get("T")
+    if isinstance(types, tuple):
+        found: AttrValue = tuple(given[i].dtype if i in given else t for i, t in enumerate(types))
+    else:
+        found = given[0].dtype if 0 in given else next(iter(given.values())).dtype
+    return {**_without_shapes(node), "T": found}
+
+
+def _without_shapes(node: Node) -> dict[str, AttrValue]:
+    return {key: value for key, value in node.attrs.items() if key != "_output_shapes"}
+
+
+def _kept(node: Node) -> dict[str, AttrValue]:
+    """Attributes that are no business of the operation: where it is placed, and the like."""
+    return {key: value for key, value in node.attrs.items() if key == "_class"}
+
+
+def _controls(node: Node) -> list[str]:
+    return [text for text in node.inputs if text.startswith("^")]
+
+
+def _read(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+    return [replace(node, op="Identity", attrs={"T": value.dtype, **_kept(node)})]
+
+
+def _gather(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+    batch_dims = node.attrs.get("batch_dims", 0)
+    ties = (f"^{node.inputs[1].partition(':')[0]}",) if in_loop else ()
+    axis = Node(
+        unique(f"{node.name}/axis"),
+        "Const",
+        ties,
+        {"dtype": dtypes.int32, "value": of_array(np.array(batch_dims, np.int32))},
+        node.device,
+    )
+    attrs: dict[str, AttrValue] = {
+        "Tparams": value.dtype,
+        "Tindices": node.attrs["Tindices"],
+        "Taxis": dtypes.int32,
+        "batch_dims": batch_dims,
+        **_kept(node),
+    }
+    inputs = (*node.inputs[:2], axis.name, *node.inputs[2:])
+    return [axis, replace(node, op="GatherV2", inputs=inputs, attrs=attrs)]
+
+
+def _gather_nd(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+    attrs: dict[str, AttrValue] = {
+        "Tparams": value.dtype,
+        "Tindices": node.attrs["Tindices"],
+        **_kept(node),
+    }
+    return [replace(node, op="GatherNd", attrs=attrs)]
+
+
+def _shape_of(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+    out_type = node.attrs.get("out_type", dtypes.int32)
+    return [replace(node, op="Shape", attrs={"T": value.dtype, "out_type": out_type, **_kept(node)})]
+
+
+def _nothing(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+    return [replace(node, op="NoOp", inputs=tuple(_controls(node)), attrs=_kept(node))]
+
+
+_READS: Mapping[str, Callable[[Node, Value, Callable[[str], str], bool], list[Node]]] = {
+    "ReadVariableOp": _read,
+    "ResourceGather": _gather,
+    "ResourceGatherNd": _gather_nd,
+    "VariableShape": _shape_of,
+    "DisableCopyOnRead": _nothing,
+}

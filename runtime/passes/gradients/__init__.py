@@ -1,0 +1,1 @@
+"""The gradient pass: backpropagation through nodes, functions, conditionals and loops."""

@@ -1,0 +1,298 @@
+"""Gradients as graph extension: from a loss back to its inputs, one gradient node after another.
+
+White paper section 4.1: the graph is walked backwards from the loss, every operation on the way adds nodes
+for its partial gradients, and where a tensor is used more than once the partial gradients are summed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, overload
+
+from ....graphfmt.dtypes import DType
+from ....graphfmt.errors import TfgError, invalid
+from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ....graphfmt.names import nothing_called
+from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
+from ....kernels.core.inference import topological_order
+from ....kernels.core.op_sets import INPUTS, VARIABLES
+from ...plan.control_flow.nesting import CONTROL_FLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+Gradient = Tensor | IndexedSlices
+
+# Operations that hand a gradient on as it is, rows of a table included.
+_KEEPS_SLICES = frozenset({"Identity", "ReadVariableOp", "IdentityN", "Enter", "StopGradient"})
+
+
+def add_gradients(
+    g: GraphBuilder,
+    ys: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    dys: Sequence[Tensor | None] | None = None,
+) -> list[Gradient | None]:
+    """Adds the gradient of the sum of ``ys`` with respect to each of ``xs`` (tensors, variables' references
+    or resource handles); None for an x that no y depends on.
+
+    ``dys`` are the gradients to start from, ones where not given.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT where the path from a y to an x leads through an operation without
+            gradient, naming it, or where a y is not of a floating or complex dtype.
+    """
+    if g.backpropagate is None:
+        g.backpropagate = add_dense_gradients
+    graph = g.graph()
+    path = _between(g, graph, {y.node for y in ys}, {x.node for x in xs})
+    with g.name_scope("gradients"), _walk(g, graph, path) as walk:
+        for position, y in enumerate(ys):
+            start = dys[position] if dys is not None else None
+            if not y.dtype.is_differentiable and (start is None or not carries_gradient(y.dtype)):
+                raise g.graph().error_at(
+                    invalid(f"the gradient of {y.name!r} is not defined, because it is {y.dtype}"), y.node
+                )
+            with g.device(graph[y.node].device):
+                walk.put(as_endpoint(y), start if start is not None else _ones_like(g, y))
+        walk.back()
+        return [walk.total(as_endpoint(x)) for x in xs]
+
+
+@contextmanager
+def _walk(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[Walk]:
+    """The walk that the graph needs."""
+    if any(n.op in CONTROL_FLOW for n in graph.nodes if n.name in path):
+        from .control_flow import walking
+
+        with walking(g, graph, path) as walk:
+            yield walk
+    else:
+        yield Walk(g, graph, path)
+
+
+def add_dense_gradients(
+    g: GraphBuilder, ys: Sequence[Tensor], xs: Sequence[Tensor], dys: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """``add_gradients`` within the body of a function, which cannot give rows of a table.
+
+    Raises INVALID_ARGUMENT for a path through Switches and loops: what is inside of those cannot be handed
+    from the function's forward part to its backward part.
+    """
+    graph = g.graph()
+    path = _between(g, graph, {y.node for y in ys}, {x.node for x in xs})
+    for node in graph.nodes:
+        if node.name in path and node.op in CONTROL_FLOW:
+            raise graph.error_at(
+                invalid(f"a function with {node.op} {node.name!r} on the path to its result has no gradient"),
+                node.name,
+            )
+    return [dense(g, found) for found in add_gradients(g, ys, xs, dys)]
+
+
+def as_endpoint(tensor: Tensor) -> Endpoint:
+    return Endpoint(tensor.node, tensor.port)
+
+
+def _ones_like(g: GraphBuilder, y: Tensor) -> Tensor:
+    one = g.constant(1, y.dtype, name="one")
+    return one if y.shape.rank == 0 else g.Fill(g.shape_of(y), one)
+
+
+def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) -> set[str]:
+    """The nodes that depend on one of ``starts`` and that one of ``ends`` depends on, by data edges that
+    carry gradients."""
+    sources: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = defaultdict(list)
+    for node in graph.nodes:
+        found = [e for e in node.data_inputs if e.node in graph]
+        sources[node.name] = [e.node for e in found if carries_gradient(g.facts_of(e.node)[e.port].dtype)]
+        for name in sources[node.name]:
+            readers[name].append(node.name)
+    for node in graph.nodes:
+        if node.op in ("StackPush", "StackPushV2"):
+            # What is pushed comes out wherever the stack goes.
+            stack, value = _stack(graph, node.data_inputs[0].node), node.data_inputs[1].node
+            sources[stack].append(value)
+            readers[value].append(stack)
+    return reached(starts, readers) & reached(ends, sources)
+
+
+def _stack(graph: Graph, handle: str) -> str:
+    """The node that made a stack, or took it from another one."""
+    while graph[handle].op in _HANDS_ON:
+        handle = graph[handle].data_inputs[0].node
+    return handle
+
+
+_HANDS_ON = frozenset({"Enter", "RefEnter", "Switch", "RefSwitch", "Identity", "RefIdentity"})
+
+
+def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    """These names and all that the edges lead to from them."""
+    found, ahead = set(starts), list(starts)
+    while ahead:
+        new = [name for name in edges.get(ahead.pop(), ()) if name not in found]
+        found.update(new)
+        ahead += new
+    return found
+
+
+def carries_gradient(dtype: DType) -> bool:
+    return dtype.base.is_differentiable or dtype.base.name in ("resource", "variant")
+
+
+class Walk:
+    """The way back along a path, with the partial gradients found so far of every output on it."""
+
+    def __init__(self, g: GraphBuilder, graph: Graph, path: set[str]) -> None:
+        self.g = g
+        self.graph = graph
+        self.path = path
+        self._partials: dict[Endpoint, list[Gradient]] = defaultdict(list)
+
+    def put(self, source: Endpoint, gradient: Gradient) -> None:
+        """Adds a partial gradient of an output."""
+        self._partials[source].append(gradient)
+
+    def total(self, source: Endpoint) -> Gradient | None:
+        """The sum of the partial gradients of an output; None where there are none."""
+        found = _sum(self.g, self._partials.get(source, []))
+        if found is not None:
+            self._partials[source] = [found]
+        return found
+
+    def back(self) -> None:
+        """Takes every step, those nearest to the ends first."""
+        for node in reversed([n for n in topological_order(self.graph) if n.name in self.path]):
+            self.step(self.g.view(node.name, self.path))
+
+    def step(self, view: NodeView) -> None:
+        """Adds the gradients of one node's inputs to their partial gradients, on the device that the node asks
+        for."""
+        with self.g.device(view.node.device):
+            sums = [self.total(as_endpoint(out)) for out in view.outputs]
+            if any(map(self.leads_on, view.inputs)) and any(total is not None for total in sums):
+                self.hand_on(view, sums)
+
+    def hand_on(self, view: NodeView, sums: Sequence[Gradient | None]) -> None:
+        """Adds the gradients of a node's inputs, given its outputs', to their partial gradients."""
+        for source, gradient in zip(view.inputs, _input_gradients(self.g, self.graph, view, sums)):
+            if gradient is not None and self.leads_on(source):
+                self.put(as_endpoint(source), gradient)
+
+    def leads_on(self, source: Tensor) -> bool:
+        """Whether the gradient of an input is wanted."""
+        return source.node in self.path and carries_gradient(source.fact.dtype)
+
+
+def _input_gradients(
+    g: GraphBuilder, graph: Graph, view: NodeView, sums: Sequence[Gradient | None]
+) -> Sequence[Gradient | None]:
+    op = g.op(view.node.op)
+    count = len(view.inputs)
+    if not op.differentiable:
+        return [None] * count
+    if op.gradient_function is None:
+        raise graph.error_at(
+            invalid(f"operation {op.name} has no gradient, and lies on the path to the loss"), view.name
+        )
+    dys = sums if op.name in _KEEPS_SLICES else [dense(g, dy) for dy in sums]
+    try:
+        with g.name_scope(view.name.split("/")[-1] + "_grad"):
+            found = op.gradient_function(g, view, *dys)
+    except TfgError as error:
+        raise graph.error_at(error, view.name) from None
+    gradients = list(found) if isinstance(found, tuple | list) else [found]
+    if len(gradients) != count:
+        raise TypeError(f"the gradient of {op.name} gave {len(gradients)} gradients for {count} inputs")
+    return gradients
+
+
+@overload
+def dense(g: GraphBuilder, gradient: Gradient) -> Tensor: ...
+@overload
+def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None: ...
+def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None:
+    """A gradient as one tensor."""
+    if not isinstance(gradient, IndexedSlices):
+        return gradient
+    rows = g.StridedSlice(gradient.dense_shape, [0], [1], [1], shrink_axis_mask=1, Index="int32")
+    return g.UnsortedSegmentSum(gradient.values, gradient.indices, rows)
+
+
+def _sum(g: GraphBuilder, gradients: Sequence[Gradient]) -> Gradient | None:
+    """One gradient from the partial ones: rows of tables are put one after another, not added up."""
+    if not gradients:
+        return None
+    if len(gradients) == 1:
+        return gradients[0]
+    slices = [x for x in gradients if isinstance(x, IndexedSlices)]
+    if len(slices) < len(gradients):
+        return g.AddN([dense(g, x) for x in gradients])
+    indices_type = slices[0].indices.dtype
+    return IndexedSlices(
+        g.ConcatV2([s.values for s in slices], g.constant(0)),
+        g.ConcatV2([g.cast(s.indices, indices_type) for s in slices], g.constant(0)),
+        slices[0].dense_shape,
+    )
+
+
+def differentiate(graph: Graph, loss: str, wrt: Sequence[str] = ()) -> Graph:
+    """The graph with the gradients of ``loss``, called ``grad/<name>`` for each name.
+
+    Args:
+        wrt: names or globs of variables, placeholders or other tensors; all variables that the loss depends
+            on, where there is none. A gradient that is rows of a table is two tensors, ``…/values`` and
+            ``…/indices``.
+
+    Raises:
+        TfgError: NOT_FOUND where nothing matches; INVALID_ARGUMENT where the loss does not depend on it.
+    """
+    g = GraphBuilder(graph)
+    y = g.tensor(loss)
+    names = _matching(graph, wrt) if wrt else variables_behind(graph, y.node)
+    if not names:
+        raise graph.error_at(invalid(f"{loss!r} depends on no variable", hint="name one: --wrt NAME"), y.node)
+    for name, found in zip(names, add_gradients(g, [y], [g.tensor(name) for name in names])):
+        if found is None:
+            raise graph.error_at(invalid(f"{loss!r} does not depend on {name!r}"), endpoint(name).node)
+        label = name.replace(":", "_")
+        if isinstance(found, IndexedSlices):
+            g.Identity(found.values, name=f"grad/{label}/values")
+            g.Identity(found.indices, name=f"grad/{label}/indices")
+        else:
+            g.Identity(found, name=f"grad/{label}")
+    return g.graph()
+
+
+def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if endpoint(pattern).node in graph:
+            found[pattern] = None
+            continue
+        names = fnmatch.filter(graph.index, pattern)
+        differentiable = [n for n in names if graph[n].op in VARIABLES | INPUTS]
+        if not differentiable:
+            raise nothing_called("variable or placeholder", pattern, graph.index)
+        found.update(dict.fromkeys(differentiable))
+    return list(found)
+
+
+def variables_behind(graph: Graph, end: str) -> list[str]:
+    """The floating variables that a node depends on by data edges, in file order."""
+    behind, stack = {end}, [end]
+    while stack:
+        for source in graph[stack.pop()].data_inputs:
+            if source.node not in behind:
+                behind.add(source.node)
+                stack.append(source.node)
+    return [n.name for n in graph.nodes if n.name in behind and n.op in VARIABLES and _is_floating(n)]
+
+
+def _is_floating(node: Node) -> bool:
+    dtype = node.attrs.get("dtype")
+    return isinstance(dtype, DType) and dtype.is_differentiable

@@ -1,0 +1,43 @@
+"""SymbolicGradient: the gradient of a function as a function, made when it is first called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....graphfmt.attributes import Function
+from ....graphfmt.errors import invalid
+from ....kernels.builder.graph_builder import GraphBuilder
+from ....kernels.core.facts import Fact
+from ....kernels.functions.call_gradients import add_definition, differentiate, zeros
+from .backpropagation import add_dense_gradients
+
+if TYPE_CHECKING:
+    from ....kernels.functions.library import Library
+
+
+def symbolic_gradient(library: Library, function: Function) -> Function:
+    """The function from a function's arguments and its results' gradients to its arguments' gradients: the
+    one that the library names, or one that is added to it."""
+    registered = library.gradients.get(function.name)
+    if registered:
+        return Function(registered, function.attrs)
+    g = GraphBuilder(library=library)
+    g.backpropagate = add_dense_gradients
+    instance = library.instance(function)
+    for dtype in instance.result_types:
+        if not dtype.is_differentiable:
+            raise invalid(f"the gradient of function {function.name!r} is not defined, for it gives {dtype}")
+    facts = [Fact(dtype) for dtype in instance.arg_types]
+    made = differentiate(
+        g, function, facts, [Fact(dtype) for dtype in instance.result_types], [True] * len(facts)
+    )
+    gradients = [(found or zeros(made.b, arg)).name for found, arg in zip(made.gradients, made.args)]
+    arguments = [*made.args, *(dy for dy in made.dys if dy is not None)]
+    return add_definition(
+        made.b,
+        f"{function.name}_gradient",
+        list(made.b.graph().nodes),
+        [(a.node, a.dtype) for a in arguments],
+        list(zip(gradients, instance.arg_types)),
+        always=tuple(dict.fromkeys([*instance.targets, *instance.stateful])),
+    )

@@ -1,0 +1,106 @@
+"""Faults that make a graph meaningless: a session refuses such a graph as a whole, whatever part it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...graphfmt.errors import TfgError, invalid
+from ...graphfmt.graph import Graph, Node, endpoint
+from ...graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, Hints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A GraphDef that says it needs a consumer later than this build is refused.
+CONSUMER = 2500
+
+
+def check_structure(graph: Graph) -> None:
+    """Raises the first structural fault of a graph."""
+    for fault in structure_faults(graph):
+        raise fault
+
+
+def structure_faults(graph: Graph) -> Iterator[TfgError]:
+    """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
+    yield from _version_faults(graph)
+    if graph.functions:
+        yield from _function_faults(graph)
+    seen: set[str] = set()
+    hints = Hints()
+    for node in graph.nodes:
+        yield from _name_faults(graph, node, seen)
+        seen.add(node.name)
+        yield from _input_faults(graph, node, hints)
+
+
+def _version_faults(graph: Graph) -> Iterator[TfgError]:
+    versions = graph.versions
+    if versions.min_consumer > CONSUMER:
+        yield _at_file(
+            graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}"
+        )
+    if CONSUMER in versions.bad_consumers:
+        yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
+    if versions.producer < 0 or versions.min_consumer < 0:
+        yield _at_file(graph, "GraphDef versions must not be negative")
+
+
+def _function_faults(graph: Graph) -> Iterator[TfgError]:
+    """Functions without a name, with that of another one, or with that of an operation."""
+    from ...kernels.core.index import FAMILY_OF
+
+    seen: set[str] = set()
+    for function in graph.functions:
+        if not function.name:
+            yield _at_file(graph, "a function of the library has no name")
+        if function.name in seen:
+            yield _at_file(graph, f"function {function.name!r} is defined twice")
+        if function.name in FAMILY_OF:
+            yield _at_file(graph, f"function {function.name!r} has the name of an operation")
+        seen.add(function.name)
+
+
+def _at_file(graph: Graph, message: str) -> TfgError:
+    error = invalid(message)
+    error.location = graph.locate("")
+    return error
+
+
+def _name_faults(graph: Graph, node: Node, seen: set[str]) -> Iterator[TfgError]:
+    pattern = INTERNAL_NODE_NAME if node.op.startswith("_") else NODE_NAME
+    if not pattern.fullmatch(node.name):
+        yield placed(graph, invalid(f"Node name contains invalid characters: {node.name!r}"), node)
+    if node.name in seen:
+        yield placed(graph, invalid(f"Node {node.name!r} is not unique"), node)
+    if not node.op:
+        yield placed(graph, invalid(f"Node {node.name!r} does not specify an operation"), node)
+    for name in node.attrs:
+        if not ATTR_NAME.fullmatch(name):
+            yield placed(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
+
+
+def _input_faults(graph: Graph, node: Node, hints: Hints) -> Iterator[TfgError]:
+    control_seen = False
+    for position, text in enumerate(node.inputs):
+        try:
+            source = endpoint(text)
+        except TfgError as error:
+            yield placed(graph, invalid(f"input {error.message}"), node, position)
+            continue
+        if control_seen and not source.is_control:
+            message = (
+                f"input {text!r} follows a control input; all control inputs must come after data inputs"
+            )
+            yield placed(graph, invalid(message), node, position)
+        control_seen = control_seen or source.is_control
+        if source.node not in graph:
+            message = f"Node {node.name!r}: Unknown input node {text!r}"
+            hint = hints.did_you_mean(source.node, graph.index)
+            yield placed(graph, invalid(message, hint=hint), node, position)
+
+
+def placed(
+    graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
+) -> TfgError:
+    return error.at(node.name, graph.locate(node, input=input, attr=attr))

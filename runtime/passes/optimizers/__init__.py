@@ -1,0 +1,1 @@
+"""Optimizer passes: slots, updates, initialisers, data-parallel replicas."""

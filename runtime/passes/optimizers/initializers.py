@@ -1,0 +1,82 @@
+"""Where a graph's variables get their first values from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .variables import is_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ....graphfmt.graph import Graph, Node
+
+_ASSIGNS = ("Assign", "AssignVariableOp")
+
+
+def initial_assignments(graph: Graph) -> dict[str, Node]:
+    """By variable, the first assignment (in file order) of a value that follows from the graph alone: not
+    from a variable, a feed, a checkpoint or anything else outside."""
+    free: dict[str, bool] = {}
+    found: dict[str, Node] = {}
+    for node in graph.nodes:
+        if node.op not in _ASSIGNS or len(node.data_inputs) != 2:
+            continue
+        variable = _assigned(graph, node)
+        if variable is None or variable.name in found:
+            continue
+        if _follows_from_graph(graph, node.data_inputs[1].node, free):
+            found[variable.name] = node
+    return found
+
+
+def _assigned(graph: Graph, node: Node) -> Node | None:
+    source = graph.index.get(node.data_inputs[0].node)
+    return source if source is not None and is_variable(source) else None
+
+
+def _follows_from_graph(graph: Graph, name: str, known: dict[str, bool]) -> bool:
+    """Whether a node depends on nothing outside; ``known`` keeps what has been found."""
+    stack = [name]
+    path: set[str] = set()
+    while stack:
+        current = stack[-1]
+        if current in known:
+            stack.pop()
+            continue
+        node = graph.index.get(current)
+        if (
+            node is None
+            or is_variable(node)
+            or node.op.startswith(("Placeholder", "Restore", "Read", "_Arg"))
+        ):
+            known[current] = False
+            continue
+        sources = [e.node for e in node.data_inputs]
+        waiting = [s for s in sources if s not in known]
+        if waiting and current not in path:
+            path.add(current)
+            stack.extend(waiting)
+            continue
+        # What is still unknown here lies on a loop with this node.
+        known[current] = all(known.get(s, False) for s in sources)
+    return known[name]
+
+
+def behind(graph: Graph, names: Sequence[str]) -> set[str]:
+    """These nodes and all that run before them."""
+    seen = set(names)
+    stack = list(names)
+    while stack:
+        node = graph.index.get(stack.pop())
+        for source in [*(e.node for e in node.data_inputs), *node.control_inputs] if node else []:
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return seen
+
+
+def not_initialised(variables: Sequence[str], assignments: Mapping[str, Node], done: set[str]) -> list[str]:
+    """The variables that nothing in the graph gives a first value: neither one of these assignments nor a
+    node of ``done``, the graph's own initialiser with all that runs before it."""
+    return [name for name in variables if name not in assignments and name not in done]

@@ -1,0 +1,218 @@
+"""What each optimizer is made of: its operation, slots, hyperparameters, and how it takes rows of a table.
+
+Names and defaults are those of TensorFlow 1's optimizers (AdaMax: of its contrib), so that a checkpoint of
+either fits the other. TensorFlow has no default for the learning rate of sgd, momentum, nesterov, adagrad,
+rmsprop and ftrl, nor for the momentum of momentum and nesterov: here those are 0.01 and 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
+from .variables import State
+
+Hyperparameters = Mapping[str, Tensor]
+Rows = Callable[[GraphBuilder, State, Mapping[str, State], Hyperparameters, IndexedSlices], "Tensor | str"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A variable that an optimizer keeps for each variable: the operation's input that it is, and what it
+    starts with, a number or the hyperparameter that is."""
+
+    input: str
+    initial: float | str = 0.0
+
+
+@dataclass(frozen=True)
+class Method:
+    """An optimizer.
+
+    ``slots`` stand in the order in which they are numbered. ``inputs`` says which hyperparameter an input of
+    the operation is, where they are called differently. ``powers`` are variables that all variables share:
+    hyperparameters raised to the number of the step. ``variants`` replace the method where a hyperparameter
+    is set. ``rows``, if given, updates by a gradient that is rows of a table, instead of the operation's
+    sparse twin; ``sums_rows`` says whether rows named twice are added up first.
+    """
+
+    operation: str
+    scope: str
+    defaults: Mapping[str, float | bool]
+    slots: Sequence[Slot] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    powers: Mapping[str, str] = field(default_factory=dict[str, str])
+    variants: Mapping[str, Method] = field(default_factory=dict[str, "Method"])
+    rows: Rows | None = None
+    sums_rows: bool = True
+    by_hand: Callable[..., Any] | None = None
+
+    def variant(self, given: Mapping[str, float | bool]) -> Method:
+        """The method that these hyperparameters ask for."""
+        return next((method for name, method in self.variants.items() if given[name]), self)
+
+
+def _descend_rows(
+    g: GraphBuilder,
+    var: State,
+    slots: Mapping[str, State],
+    hyper: Hyperparameters,
+    gradient: IndexedSlices,
+) -> Tensor | str:
+    return var.scatter("Sub", gradient.indices, gradient.values * hyper["learning_rate"])
+
+
+def _moments(
+    g: GraphBuilder, slots: Mapping[str, State], hyper: Hyperparameters, gradient: Tensor | IndexedSlices
+) -> tuple[Tensor, Tensor]:
+    """Decays Adam's two moments everywhere, adds the gradient where there is one, and gives both."""
+
+    def moved(slot: State, beta: Tensor, new: Tensor) -> Tensor:
+        if not isinstance(gradient, IndexedSlices):
+            return slot.after(slot.assign(slot.read() * beta + new * (1 - beta)))
+        with g.control_dependencies([slot.assign(slot.read() * beta)]):
+            added = slot.scatter("Add", gradient.indices, new * (1 - beta))
+        return slot.after(added)
+
+    values = gradient.values if isinstance(gradient, IndexedSlices) else gradient
+    return moved(slots["m"], hyper["beta1"], values), moved(slots["v"], hyper["beta2"], values * values)
+
+
+def _adam(
+    g: GraphBuilder,
+    var: State,
+    slots: Mapping[str, State],
+    hyper: Hyperparameters,
+    gradient: Tensor | IndexedSlices,
+) -> Tensor | str:
+    """Adam without its operation. The moments decay in all rows, also in those the gradient does not name."""
+    m, v = _moments(g, slots, hyper, gradient)
+    if "vhat" in slots:
+        vhat = slots["vhat"]
+        v = vhat.after(vhat.assign(g.Maximum(vhat.read(), v)))
+    rate = hyper["learning_rate"] * g.Sqrt(1 - hyper["beta2_power"]) / (1 - hyper["beta1_power"])
+    return var.subtract(rate * m / (g.Sqrt(v) + hyper["epsilon"]))
+
+
+def _adamax_rows(
+    g: GraphBuilder,
+    var: State,
+    slots: Mapping[str, State],
+    hyper: Hyperparameters,
+    gradient: IndexedSlices,
+) -> Tensor | str:
+    """AdaMax in the rows that the gradient names."""
+    at, values = gradient.indices, gradient.values
+    m = slots["m"].gather(at) * hyper["beta1"] + values * (1 - hyper["beta1"])
+    v = g.Maximum(slots["v"].gather(at) * hyper["beta2"], g.Abs(values))
+    kept = [slots["m"].scatter("Update", at, m), slots["v"].scatter("Update", at, v)]
+    rate = hyper["learning_rate"] / (1 - hyper["beta1_power"])
+    with g.control_dependencies(kept):
+        return var.scatter("Sub", at, rate * (m / (v + hyper["epsilon"])))
+
+
+_RATE = {"lr": "learning_rate"}
+_ADAM = {"learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+_MEAN_SQUARE = Slot("ms", 1.0)
+
+_momentum = Method(
+    "Momentum",
+    "Momentum",
+    {"learning_rate": 0.01, "momentum": 0.9, "use_nesterov": False},
+    [Slot("accum")],
+    _RATE,
+)
+_rmsprop = Method(
+    "RMSProp",
+    "RMSProp",
+    {"learning_rate": 0.01, "decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": False},
+    [_MEAN_SQUARE, Slot("mom")],
+    {**_RATE, "rho": "decay"},
+)
+_adam_method = Method(
+    "Adam",
+    "Adam",
+    {**_ADAM, "use_nesterov": False, "amsgrad": False},
+    [Slot("m"), Slot("v")],
+    _RATE,
+    {"beta1_power": "beta1", "beta2_power": "beta2"},
+    rows=_adam,
+    by_hand=_adam,
+)
+_ftrl = Method(
+    "Ftrl",
+    "Ftrl",
+    {
+        "learning_rate": 0.01,
+        "learning_rate_power": -0.5,
+        "initial_accumulator_value": 0.1,
+        "l1_regularization_strength": 0.0,
+        "l2_regularization_strength": 0.0,
+        "l2_shrinkage_regularization_strength": 0.0,
+    },
+    [Slot("accum", "initial_accumulator_value"), Slot("linear")],
+    {
+        **_RATE,
+        "lr_power": "learning_rate_power",
+        "l1": "l1_regularization_strength",
+        "l2": "l2_regularization_strength",
+        "l2_shrinkage": "l2_shrinkage_regularization_strength",
+    },
+)
+
+METHODS: dict[str, Method] = {
+    "sgd": Method(
+        "GradientDescent",
+        "GradientDescent",
+        {"learning_rate": 0.01},
+        inputs={"alpha": "learning_rate"},
+        rows=_descend_rows,
+        sums_rows=False,
+    ),
+    "momentum": _momentum,
+    "nesterov": replace(_momentum, defaults={**_momentum.defaults, "use_nesterov": True}),
+    "adagrad": Method(
+        "Adagrad",
+        "Adagrad",
+        {"learning_rate": 0.01, "initial_accumulator_value": 0.1},
+        [Slot("accum", "initial_accumulator_value")],
+        _RATE,
+    ),
+    "adadelta": Method(
+        "Adadelta",
+        "Adadelta",
+        {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-8},
+        [Slot("accum"), Slot("accum_update")],
+        _RATE,
+    ),
+    "rmsprop": replace(
+        _rmsprop,
+        variants={
+            "centered": replace(
+                _rmsprop, operation="CenteredRMSProp", slots=[_MEAN_SQUARE, Slot("mg"), Slot("mom")]
+            )
+        },
+    ),
+    "adam": replace(
+        _adam_method,
+        variants={
+            "amsgrad": replace(
+                _adam_method, operation="AdamWithAmsgrad", slots=[Slot("m"), Slot("v"), Slot("vhat")]
+            )
+        },
+    ),
+    "adamax": Method(
+        "AdaMax",
+        "AdaMax",
+        _ADAM,
+        [Slot("m"), Slot("v")],
+        _RATE,
+        {"beta1_power": "beta1"},
+        rows=_adamax_rows,
+    ),
+    "ftrl": replace(
+        _ftrl, variants={"l2_shrinkage_regularization_strength": replace(_ftrl, operation="FtrlV2")}
+    ),
+}

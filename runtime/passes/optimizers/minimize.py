@@ -1,0 +1,345 @@
+"""From a loss to a training step: gradients, slots, updates and an initialiser, as nodes of the graph."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.names import did_you_mean, nothing_called
+from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
+from ....kernels.core import registry
+from ....kernels.families.state.fused_updates import GRADIENTS
+from ..gradients.backpropagation import Gradient, add_gradients, variables_behind
+from .initializers import behind, initial_assignments, not_initialised
+from .methods import METHODS, Method
+from .variables import State, free_name, new_state, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ....graphfmt.dtypes import DType
+    from ....graphfmt.graph import Graph
+
+# Short names that people write.
+_ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer with the values of all its hyperparameters."""
+
+    name: str
+    values: Mapping[str, float | bool]
+
+    @property
+    def method(self) -> Method:
+        return METHODS[self.name].variant(self.values)
+
+
+def parse_optimizer(text: str, **more: Any) -> Optimizer:
+    """Reads ``adam`` or ``adam:learning_rate=1e-3,beta1=0.9``; ``more`` are further hyperparameters.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT, naming the nearest optimizer or hyperparameter there is.
+    """
+    name, _, rest = text.partition(":")
+    name = name.strip().lower()
+    if name not in METHODS:
+        hint = did_you_mean(name, METHODS) or f"there are {', '.join(METHODS)}"
+        raise invalid(f"no optimizer is called {name!r}", hint=hint)
+    defaults = METHODS[name].defaults
+    values: dict[str, float | bool] = dict(defaults)
+    for part in filter(None, (p.strip() for p in rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise invalid(f"{part!r} is not of the form NAME=VALUE", hint=f"write {name}:learning_rate=0.1")
+        key = _hyperparameter(name, key.strip(), defaults)
+        values[key] = _number(key, value.strip(), defaults[key])
+    for key, value in more.items():
+        key = _hyperparameter(name, key, defaults)
+        values[key] = _number(key, str(value), defaults[key])
+    return Optimizer(name, values)
+
+
+def _hyperparameter(optimizer: str, name: str, defaults: Mapping[str, Any]) -> str:
+    full = name if name in defaults else _ALIASES.get(name, name)
+    if full not in defaults:
+        hint = did_you_mean(name, defaults) or f"there are {', '.join(defaults)}"
+        raise invalid(f"optimizer {optimizer} has no hyperparameter {name!r}", hint=hint)
+    return full
+
+
+def _number(name: str, text: str, default: float | bool) -> float | bool:
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise invalid(f"{name} is {text!r}, but must be true or false")
+        return text.lower() in ("true", "1")
+    try:
+        return float(text)
+    except ValueError:
+        raise invalid(f"{name} is {text!r}, which is not a number") from None
+
+
+def minimize(
+    graph: Graph, loss: str, optimizer: str | Optimizer, wrt: Sequence[str] | None = None, **hyper: Any
+) -> Graph:
+    """The graph with a training step for a loss.
+
+    The node ``train`` updates all floating variables that the loss depends on. Slots are variables called
+    ``<variable>/<Optimizer>``, of the same kind and in the same place.
+
+    The node ``init`` runs every variable's initial assignment, that of slots included: the first assignment
+    in file order whose value follows from the graph alone. A graph that has a NoOp ``init`` keeps it, and it
+    then waits for the slots' assignments too.
+
+    Args:
+        optimizer: as ``parse_optimizer`` reads it.
+        wrt: names or globs of the variables to update, all if None.
+        hyper: further hyperparameters, such as ``learning_rate=0.1``.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT where the loss depends on no variable, a variable has no initial value, or
+            ``train`` or ``init`` is in use; NOT_FOUND where a name or glob matches no variable.
+    """
+    return minimize_each(graph, {"train": loss}, optimizer, wrt, **hyper)
+
+
+def minimize_each(
+    graph: Graph,
+    losses: Mapping[str, str],
+    optimizer: str | Optimizer,
+    wrt: Sequence[str] | None = None,
+    **hyper: Any,
+) -> Graph:
+    """``minimize`` for several losses of the same variables, by the names of the nodes that make their training
+    steps. They share the slots, and each makes a whole step of its own: that is asynchronous training."""
+    made = optimizer if isinstance(optimizer, Optimizer) else parse_optimizer(optimizer, **hyper)
+    if isinstance(optimizer, Optimizer) and hyper:
+        raise invalid("hyperparameters belong into the Optimizer that is given")
+    for name in losses:
+        if name in graph:
+            raise graph.error_at(
+                invalid(f"the graph has a node {name!r} already", hint="it seems to have an optimizer"), name
+            )
+    return _Training(graph, losses, made, wrt).graph()
+
+
+class _Training:
+    """The work of ``minimize``: holds the builder while the parts are added one after another. ``steps`` are
+    the variables that each training step changes, with their gradients."""
+
+    def __init__(
+        self, graph: Graph, losses: Mapping[str, str], optimizer: Optimizer, wrt: Sequence[str] | None
+    ) -> None:
+        self.before = graph
+        self.g = GraphBuilder(graph)
+        self.optimizer = optimizer
+        self.method = optimizer.method
+        self.initial = initial_assignments(graph)
+        self.constants: dict[tuple[str, DType], Tensor] = {}
+        self.powers: dict[str, State] = {}
+        self.assigned: list[Tensor | str] = []
+        self.steps = {name: self.gradients(loss, wrt) for name, loss in losses.items()}
+        states = (var for pairs in self.steps.values() for var, _ in pairs)
+        self.variables = {var.node.name: var for var in states}
+
+    def gradients(self, loss: str, wrt: Sequence[str] | None) -> list[tuple[State, Gradient]]:
+        """Adds the gradients of a loss; with them the variables that they are for."""
+        y = self.g.tensor(loss)
+        names = _chosen(self.before, y.node, wrt)
+        self.check_initialised(names)
+        found = add_gradients(self.g, [y], [self.g.tensor(name) for name in names])
+        pairs = [(state_of(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
+        if not pairs:
+            raise self.before.error_at(invalid(f"no gradient of {loss!r} reaches a variable"), y.node)
+        return pairs
+
+    def check_initialised(self, names: Sequence[str]) -> None:
+        """Raises INVALID_ARGUMENT where ``init`` could not give all variables their values."""
+        own = self.before.index.get("init")
+        if own is not None and own.op != "NoOp":
+            raise self.before.error_at(
+                invalid(f"the graph has a node 'init' already, a {own.op}", hint="rename it"), "init"
+            )
+        done = behind(self.before, ["init"]) if own is not None else set[str]()
+        missing = not_initialised(names, self.initial, done)
+        if missing:
+            raise self.before.error_at(
+                invalid(
+                    f"variable {missing[0]!r} has no initial value: no Assign gives it one that follows from "
+                    f"the graph alone" + (f" (nor have {len(missing) - 1} others)" if missing[1:] else ""),
+                    hint="add an Assign from a constant or a random operation",
+                ),
+                missing[0],
+            )
+
+    def graph(self) -> Graph:
+        slots = {name: self.add_slots(var) for name, var in self.variables.items()}
+        self.add_powers(min(self.variables.values(), key=lambda var: var.node.name))
+        with self.g.name_scope(self.method.scope):
+            self.add_constants()
+            made = {name: self.add_updates(pairs, slots) for name, pairs in self.steps.items()}
+        for name, updates in made.items():
+            self.g.group(*updates, name=name)
+        return self.with_initialiser()
+
+    def add_updates(
+        self, pairs: Sequence[tuple[State, Gradient]], slots: Mapping[str, Mapping[str, State]]
+    ) -> list[Tensor | str]:
+        """Adds the updates of one training step."""
+        updates: list[Tensor | str] = []
+        for var, dy in pairs:
+            name = var.node.name
+            with self.g.name_scope("update_" + name.replace("/", "_")), var.beside():
+                updates.append(self.update(var, slots[name], dy))
+        return updates + self.raise_powers(updates)
+
+    # Slots and powers.
+
+    def add_slots(self, var: State) -> dict[str, State]:
+        """The variable's slots by the operation's input names."""
+        made: dict[str, State] = {}
+        for slot in self.method.slots:
+            start = self.optimizer.values[slot.initial] if isinstance(slot.initial, str) else slot.initial
+            name = free_name(self.g, f"{var.node.name}/{self.method.scope}")
+            with var.beside(), self.g.name_scope(f"{name}/Initializer"):
+                initial = self.filled(var, float(start))
+            made[slot.input], assigned = new_state(self.g, var, name, initial)
+            self.assigned.append(assigned)
+        return made
+
+    def filled(self, var: State, start: float) -> Tensor:
+        """A tensor of the variable's shape, every element of which is ``start``."""
+        g = self.g
+        value = g.constant(start, var.dtype, name="value")
+        if var.shape.is_fully_known:
+            return g.Fill(g.constant(var.shape.known(), "int32", name="shape"), value, name="fill")
+        assignment = self.initial.get(var.node.name)
+        if assignment is None:
+            raise invalid(f"the shape of {var.node.name!r} is not known, so its slots' is not")
+        source = g.tensor(str(assignment.data_inputs[1]))
+        return g.Fill(g.Shape(source, name="shape"), value, name="fill")
+
+    def add_powers(self, first: State) -> None:
+        for name, base in self.method.powers.items():
+            free = free_name(self.g, name)
+            with first.beside():
+                start = float(self.optimizer.values[base])
+                initial = self.g.constant(start, "float", name=f"{free}/initial_value")
+            self.powers[name], assigned = new_state(self.g, first, free, initial)
+            self.assigned.append(assigned)
+
+    def raise_powers(self, updates: Sequence[Tensor | str]) -> list[Tensor | str]:
+        """Multiplies each power by its base, once all updates have used it."""
+        raised: list[Tensor | str] = []
+        with self.g.control_dependencies(list(updates)):
+            for name, power in self.powers.items():
+                with power.beside():
+                    base = self.constant(self.method.powers[name], power.dtype)
+                    raised.append(power.assign(power.read() * base))
+        return raised
+
+    # Updates.
+
+    def add_constants(self) -> None:
+        """Adds the hyperparameters once, not within the scope of the first variable that needs them."""
+        operation = registry.get(f"ResourceApply{self.method.operation}")
+        names = [self.method.inputs.get(arg.name, arg.name) for arg in operation.signature.inputs]
+        for dtype in dict.fromkeys(var.dtype for var in self.variables.values()):
+            for name in names:
+                if name in self.optimizer.values:
+                    self.constant(name, dtype)
+        for name, power in self.powers.items():
+            self.constant(self.method.powers[name], power.dtype)
+
+    def constant(self, name: str, dtype: DType) -> Tensor:
+        """A hyperparameter as a constant of the optimizer."""
+        found = self.constants.get((name, dtype))
+        if found is None:
+            found = self.g.constant(float(self.optimizer.values[name]), dtype, name=name)
+            self.constants[name, dtype] = found
+        return found
+
+    def hyperparameter(self, name: str, dtype: DType) -> Tensor:
+        if name in self.powers:
+            with self.powers[name].beside():
+                value = self.powers[name].read()
+            return self.g.cast(value, dtype)
+        return self.constant(self.method.inputs.get(name, name), dtype)
+
+    def update(self, var: State, slots: Mapping[str, State], dy: Gradient) -> Tensor | str:
+        """Adds the update of one variable."""
+        method = self.method
+        if isinstance(dy, IndexedSlices) and method.sums_rows:
+            dy = _summed(self.g, dy)
+        prefix = ("Resource" if var.by_handle else "") + ("Sparse" if isinstance(dy, IndexedSlices) else "")
+        operation = f"{prefix}Apply{method.operation}"
+        if isinstance(dy, IndexedSlices) and method.rows is not None:
+            return method.rows(self.g, var, slots, self.all_values(var.dtype), dy)
+        if method.by_hand is not None and registry.find(operation) is None:
+            return method.by_hand(self.g, var, slots, self.all_values(var.dtype), dy)
+        return self.apply(operation, var, slots, dy)
+
+    def all_values(self, dtype: DType) -> dict[str, Tensor]:
+        numbers = [n for n, v in self.optimizer.values.items() if not isinstance(v, bool)]
+        return {
+            **{name: self.constant(name, dtype) for name in numbers},
+            **{name: self.hyperparameter(name, dtype) for name in self.powers},
+        }
+
+    def apply(self, operation: str, var: State, slots: Mapping[str, State], dy: Gradient) -> Tensor | str:
+        """Adds the operation that makes the update, its inputs found by their names."""
+        signature = registry.get(operation).signature
+        states = {"var": var, **slots}
+        inputs: list[Tensor] = []
+        for arg in signature.inputs:
+            if arg.name in states:
+                inputs.append(states[arg.name].tensor)
+            elif arg.name in GRADIENTS:
+                inputs.append(dy.values if isinstance(dy, IndexedSlices) else dy)
+            elif arg.name == "indices" and isinstance(dy, IndexedSlices):
+                inputs.append(dy.indices)
+            else:
+                inputs.append(self.hyperparameter(arg.name, var.dtype))
+        values = self.optimizer.values
+        attrs: dict[str, Any] = {n: v for n, v in values.items() if n in signature.attr_index}
+        return self.g.add_op(operation, *inputs, **attrs)
+
+    # The initialiser.
+
+    def with_initialiser(self) -> Graph:
+        done = behind(self.before, ["init"]) if "init" in self.before else set[str]()
+        missing = [node.name for node in self.initial.values() if node.name not in done]
+        names = [*missing, *(a.node if isinstance(a, Tensor) else a for a in self.assigned)]
+        if "init" not in self.before:
+            self.g.group(*names, name="init")
+            return self.g.graph()
+        graph = self.g.graph()
+        own = graph["init"]
+        longer = replace(own, inputs=(*own.inputs, *(f"^{name}" for name in names)))
+        return graph.with_nodes([longer if node is own else node for node in graph.nodes])
+
+
+def _summed(g: GraphBuilder, gradient: IndexedSlices) -> IndexedSlices:
+    """The same gradient with every row named once."""
+    indices, place = g.Unique(gradient.indices)
+    count = g.StridedSlice(g.Shape(indices), [0], [1], [1], shrink_axis_mask=1)
+    return replace(gradient, values=g.UnsortedSegmentSum(gradient.values, place, count), indices=indices)
+
+
+def _chosen(graph: Graph, end: str, wrt: Sequence[str] | None) -> list[str]:
+    """The variables to update: those behind the loss, that a name or glob matches."""
+    names = variables_behind(graph, end)
+    if not names:
+        raise graph.error_at(invalid(f"{end!r} depends on no floating variable"), end)
+    if not wrt:
+        return names
+    chosen: dict[str, None] = {}
+    for pattern in wrt:
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            raise nothing_called("variable", pattern, names)
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)

@@ -1,0 +1,122 @@
+"""Variables as nodes of a graph that is being built: one way to write both kinds."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+from ....graphfmt import dtypes
+from ....graphfmt.dtypes import DType
+from ....kernels.core.op_sets import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ....graphfmt.attributes import AttrValue
+    from ....graphfmt.graph import Node
+    from ....graphfmt.shapes import Shape
+    from ....kernels.builder.graph_builder import GraphBuilder, Tensor
+
+
+@dataclass(frozen=True)
+class State:
+    """A variable of a graph: ``tensor`` is its reference or its resource handle."""
+
+    builder: GraphBuilder
+    node: Node
+    tensor: Tensor
+
+    @property
+    def by_handle(self) -> bool:
+        return self.node.op == "VarHandleOp"
+
+    @property
+    def dtype(self) -> DType:
+        found = self.node.attrs["dtype"]
+        assert isinstance(found, DType)
+        return found
+
+    @property
+    def shape(self) -> Shape:
+        if not self.by_handle:
+            return self.tensor.shape
+        handle = self.tensor.fact.handle
+        assert handle is not None
+        return handle.shape
+
+    @contextmanager
+    def beside(self) -> Generator[None]:
+        """Nodes added within are kept where the variable is."""
+        place: dict[str, AttrValue] = {"_class": (f"loc:@{self.node.name}".encode(),)}
+        with self.builder.device(self.node.device), self.builder.attributes(**place):
+            yield
+
+    def read(self) -> Tensor:
+        """The value, after whatever the nodes that are being added wait for."""
+        if not self.by_handle:
+            return self.builder.Identity(self.tensor)
+        return self.builder.ReadVariableOp(self.tensor, dtype=self.dtype)
+
+    def assign(self, value: Tensor, name: str | None = None) -> Tensor | str:
+        """Adds an assignment, for others to wait for."""
+        if self.by_handle:
+            return self.builder.AssignVariableOp(self.tensor, value, name=name)
+        known = self.shape.dims is not None
+        return self.builder.Assign(self.tensor, value, validate_shape=known, name=name)
+
+    def subtract(self, value: Tensor) -> Tensor | str:
+        """Adds an update that makes the variable less by a value."""
+        if self.by_handle:
+            return self.builder.AssignSubVariableOp(self.tensor, value)
+        return self.builder.AssignSub(self.tensor, value)
+
+    def scatter(self, how: str, indices: Tensor, rows: Tensor) -> Tensor | str:
+        """Adds an update of some rows; ``how`` is Add, Sub or Update."""
+        if self.by_handle:
+            return self.builder.add_op(f"ResourceScatter{how}", self.tensor, indices, rows)
+        return self.builder.add_op(f"Scatter{how}", self.tensor, indices, rows)
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """Some rows of the value."""
+        if self.by_handle:
+            return self.builder.ResourceGather(self.tensor, indices, dtype=self.dtype)
+        return self.builder.GatherV2(self.tensor, indices, self.builder.constant(0))
+
+    def after(self, *changes: Tensor | str) -> Tensor:
+        """The value once these have happened."""
+        with self.builder.control_dependencies(list(changes)):
+            return self.read()
+
+
+def state_of(g: GraphBuilder, name: str) -> State:
+    """A variable of the graph by its node's name."""
+    return State(g, g.view(name).node, g.tensor(name))
+
+
+def free_name(g: GraphBuilder, name: str) -> str:
+    """The name, with a number if a node has it."""
+    return next(n for n in chain([name], (f"{name}_{i}" for i in count(1))) if n not in g)
+
+
+def new_state(g: GraphBuilder, like: State, name: str, initial: Tensor) -> tuple[State, Tensor | str]:
+    """A new variable of the kind of another and beside it, and its initial assignment."""
+    dtype, shape = initial.dtype, initial.shape
+    with like.beside():
+        if like.by_handle:
+            tensor = g.VarHandleOp(dtype=dtype, shape=shape, shared_name=name, name=name)
+        else:
+            tensor = g.VariableV2(dtype=dtype, shape=shape, name=name)
+        made = State(g, g.view(name).node, tensor)
+        return made, made.assign(initial, name=f"{name}/Assign")
+
+
+def is_variable(node: Node) -> bool:
+    return node.op in VARIABLES
+
+
+def is_floating(node: Node) -> bool:
+    """Whether a variable holds what gradients flow to."""
+    dtype = node.attrs.get("dtype", dtypes.INVALID)
+    return isinstance(dtype, DType) and dtype.is_differentiable

@@ -1,0 +1,143 @@
+"""Loops that are cut across devices (white paper section 3.4, OSDI'16 section 3.4).
+
+A device that receives something within a loop must do so once in every iteration, though nothing else there may
+tell it that an iteration has begun. So it gets a small loop of its own, which carries no value and goes round as
+often as the real one: its Switch is steered by the real loop's predicate, which is sent from wherever it is
+computed. What the device receives in the loop waits for the Merge of this control loop, or for its Enter or its
+NextIteration where it is sent only in the first iteration, or in the later ones. In nested loops, the
+control loop of the inner one is entered from that of the outer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import invalid
+from ....graphfmt.graph import Graph, Node
+from ....graphfmt.tensors import of_array
+from ....kernels.core.op_sets import ENTERS
+from ...plan.control_flow.frames import Frame, frames
+from .iterations import Iterations, Runs, iterations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ....graphfmt.attributes import AttrValue
+    from .cross_device_edges import Crossing
+
+# What goes round in a control loop, and what is sent where only the time counts.
+NOTHING = of_array(np.zeros(0, np.float32))
+_OPERATIONS = ("Const", "Enter", "Merge", "Switch", "NextIteration")
+
+
+class ControlLoops(NamedTuple):
+    """A graph with its control loops. ``stems`` are what their nodes' names begin with, for each loop and each
+    device that receives something in it; ``frames`` and ``runs`` say where and when values are."""
+
+    graph: Graph
+    stems: Mapping[tuple[Frame, str], str]
+    frames: Mapping[str, Frame]
+    runs: Runs
+
+    def trigger(self, crossing: Crossing) -> tuple[str, ...]:
+        """What the receive of a crossing has to wait for, as control inputs."""
+        inside = self.frames.get(crossing.source, ())
+        if not inside:
+            return ()
+        begins = _BEGINS[self.runs.nodes.get(crossing.source, Iterations.EVERY)]
+        return (f"^{self.stems[inside, crossing.target]}/{begins}",)
+
+
+# What in a control loop is there in these iterations alone.
+_BEGINS = {
+    Iterations.FIRST: "Enter",
+    Iterations.LATER: "NextIteration",
+    Iterations.EVERY: "Merge",
+    Iterations(0): "Merge",
+}
+
+
+def add_control_loops(graph: Graph, crossings: Iterable[Crossing]) -> ControlLoops:
+    """Adds a control loop for every loop and device that receives something within it.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT for such a loop without a LoopCond.
+    """
+    if not any(node.op in ENTERS for node in graph.nodes):
+        return ControlLoops(graph, {}, {}, Runs({}, {}))
+    found = frames(graph)
+    runs = iterations(graph, found)
+    adder = _Adder(graph, dict(found), runs)
+    for crossing in crossings:
+        inside = adder.frames[crossing.source]
+        if inside:
+            adder.stem(inside, crossing.target)
+    return ControlLoops(graph.with_nodes([*graph.nodes, *adder.nodes]), adder.stems, adder.frames, runs)
+
+
+@dataclass
+class _Adder:
+    graph: Graph
+    frames: dict[str, Frame]
+    runs: Runs
+    nodes: list[Node] = field(default_factory=list[Node])
+    stems: dict[tuple[Frame, str], str] = field(default_factory=dict[tuple[Frame, str], str])
+
+    def __post_init__(self) -> None:
+        self._conditions = {self.frames[n.name]: n.name for n in self.graph.nodes if n.op == "LoopCond"}
+        self._enters = {self.frames[n.name]: n for n in self.graph.nodes if n.op in ENTERS}
+        self._taken = set(self.graph.index)
+
+    def stem(self, frame: Frame, device: str) -> str:
+        """The control loop of a loop on a device, by what its nodes' names begin with."""
+        found = self.stems.get((frame, device))
+        if found is None:
+            found = self.stems[frame, device] = self._add_loop(frame, device)
+        return found
+
+    def _add_loop(self, frame: Frame, device: str) -> str:
+        condition = self._conditions.get(frame)
+        if condition is None:
+            error = invalid(
+                f"A cross-device loop must have a pivot predicate: {'/'.join(frame)!r} has no LoopCond"
+            )
+            raise self.graph.error_at(error, self._enters[frame].name)
+        stem = self._free_stem(condition)
+        names = {op: f"{stem}/{op}" for op in _OPERATIONS}
+        outer = names["Const"]
+        if frame[:-1]:
+            outer = f"{self.stem(frame[:-1], device)}/{_BEGINS[self.runs.loops[frame]]}"
+        if not frame[:-1]:
+            attrs: dict[str, AttrValue] = {"dtype": dtypes.float32, "value": NOTHING}
+            self.nodes.append(Node(names["Const"], "Const", (), attrs, device))
+        inputs = {
+            "Enter": (outer,),
+            "Merge": (names["Enter"], names["NextIteration"]),
+            "Switch": (names["Merge"], condition),
+            "NextIteration": (f"{names['Switch']}:1",),
+        }
+        extra = {"Enter": self._enter_attrs(frame), "Merge": {"N": 2}}
+        self.nodes += [
+            Node(names[op], op, inputs[op], {"T": dtypes.float32, **extra.get(op, {})}, device)
+            for op in inputs
+        ]
+        self.frames.update({names[op]: frame for op in inputs})
+        return stem
+
+    def _free_stem(self, condition: str) -> str:
+        """A free name, numbered by the order in which the devices of a loop ask for it."""
+        number = 1
+        while f"{condition}/_loop_{number}/Merge" in self._taken:
+            number += 1
+        stem = f"{condition}/_loop_{number}"
+        self._taken |= {f"{stem}/{op}" for op in _OPERATIONS}
+        return stem
+
+    def _enter_attrs(self, frame: Frame) -> dict[str, AttrValue]:
+        enter = self._enters[frame].attrs
+        kept = {name: enter[name] for name in ("frame_name", "parallel_iterations") if name in enter}
+        return {**kept, "is_constant": False}

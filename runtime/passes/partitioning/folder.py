@@ -1,0 +1,140 @@
+"""Parts as files: one text graph per device, and the manifest that says what belongs together.
+
+A folder is written beside its place and then renamed, so that nobody ever sees half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....graphfmt.errors import Location, Status, TfgError
+from ....graphfmt.files import read_file, refused
+from ....graphfmt.load import load
+from ....graphfmt.text.writer import write_graph
+from . import manifest
+from .parts import Parts, informed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ....graphfmt.graph import Graph
+
+MANIFEST = "manifest.json"
+
+
+def is_folder_of_parts(path: str | Path) -> bool:
+    """Whether a path is a folder that parts were written to."""
+    try:
+        return (Path(path) / MANIFEST).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def write_parts(
+    parts: Parts, folder: str | Path, graph: Graph, *, name: str = "", wire: str | None = None
+) -> list[Path]:
+    """Writes a folder of parts, in the place of an older one if there is one; gives the files.
+
+    Args:
+        graph: what was cut.
+        name: of the file that it came from.
+        wire: what was given to ``partition``.
+
+    Raises:
+        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (a folder with other things
+            in it), with everything as it was.
+    """
+    folder = Path(os.path.normpath(folder))
+    text, files = manifest.written(parts, graph, name, wire)
+    try:
+        with _in_place_of(folder) as new:
+            for device, file in files.items():
+                _write(new / file, write_graph(parts.graphs[device]))
+            _write(new / MANIFEST, text)
+    except (OSError, ValueError) as error:
+        raise refused(error, "written", str(folder)) from error
+    return [folder / file for file in (*files.values(), MANIFEST)]
+
+
+@contextmanager
+def _in_place_of(folder: Path) -> Generator[Path]:
+    """A new folder, which takes the place of another in the end, or of nothing where writing fails."""
+    _check_replaceable(folder)
+    new = folder.with_name(f".{folder.name[:100]}.{os.urandom(6).hex()}.tmp")
+    new.mkdir()
+    try:
+        yield new
+        old = new.with_suffix(".old")
+        if is_folder_of_parts(folder):
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raises FAILED_PRECONDITION unless a path is free, an empty folder, or one with parts and nothing else."""
+    if not folder.name:
+        raise _kept(folder, "it cannot be replaced")
+    if not folder.exists():
+        return
+    if not folder.is_dir() or folder.is_symlink():
+        raise _kept(folder, "it is no folder")
+    present = {path.name for path in folder.iterdir()}
+    if present and not is_folder_of_parts(folder):
+        raise _kept(folder, f"it has other files in it, such as {min(present)!r}")
+    if present:
+        known = {entry.file for entry in manifest.entries(*read_file(folder / MANIFEST))}
+        others = present - known - {MANIFEST}
+        if others:
+            raise _kept(folder, f"it has other files in it, such as {min(others)!r}")
+
+
+def _kept(folder: Path, why: str) -> TfgError:
+    return TfgError(
+        Status.FAILED_PRECONDITION,
+        f"{folder} cannot be written: {why}",
+        location=Location(str(folder)),
+        hint="give the name of a new folder",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_parts(folder: str | Path) -> Parts:
+    """Reads a folder of parts, and checks that they can run together.
+
+    Raises:
+        TfgError: NOT_FOUND for a file that is missing; INVALID_ARGUMENT, with file, line and node, for what
+            ``parts.faults`` finds, and for what inference does; what ``load`` raises.
+    """
+    path = Path(folder) / MANIFEST
+    listed = manifest.entries(*read_file(path))
+    graphs = {entry.device: load(_existing(Path(folder) / entry.file, path)) for entry in listed}
+    return informed(Parts(dict(sorted(graphs.items()))))
+
+
+def _existing(file: Path, listed_in: Path) -> Path:
+    if not file.is_file():
+        raise TfgError(
+            Status.NOT_FOUND,
+            f"the part {file} is missing",
+            location=Location(str(listed_in)),
+            hint="partition the graph again",
+        )
+    return file

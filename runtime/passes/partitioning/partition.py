@@ -1,0 +1,230 @@
+"""One placed graph to one graph per device (white paper sections 3.2.2 and 3.2.3).
+
+Wherever an edge crosses from one device to another, a Send takes its place on the one side and a Recv on the
+other. The parts together compute what the graph did, bit for bit, unless the wire loses some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ....graphfmt import dtypes
+from ....graphfmt.attributes import Function
+from ....graphfmt.graph import Graph, Node
+from ....kernels.core.inference import topological_order
+from ....kernels.families.control_flow.sendrecv_ops import SHAPES_ATTR
+from .control_flow_colocation import colocate_control_flow
+from .control_loops import NOTHING, ControlLoops, add_control_loops
+from .cross_device_edges import CONTROL, Crossing, Memory, Placed, check_devices, crossings
+from .parts import Parts
+from .transfer_compression import cast, narrowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ....graphfmt.attributes import AttrValue
+    from ....graphfmt.dtypes import DType
+    from ....kernels.core.facts import Fact
+
+_NO_INCARNATIONS: Mapping[str, int] = {}
+
+
+def partition(
+    graph: Graph,
+    *,
+    wire: str | None = None,
+    incarnations: Mapping[str, int] = _NO_INCARNATIONS,
+    memory: Memory | None = None,
+) -> Parts:
+    """The parts of a graph in which every node has a device. Neither they nor the names of what is added depend
+    on the order of the graph's nodes.
+
+    Args:
+        wire: ``bf16`` to send float32 as bfloat16 between devices.
+        incarnations: of the devices, by full name; 1 where it is not given.
+        memory: which tensors devices with a memory of their own keep in that of the host.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT for a node without a whole device name, a reference or resource handle
+            that would have to be sent, a loop without LoopCond that is cut; what is at fault in a node.
+    """
+    check_devices(graph)
+    narrowed(dtypes.float32, wire)
+    placed = Placed(colocate_control_flow(_by_name(graph)), memory)
+    found = crossings(placed)
+    loops = add_control_loops(placed.graph, found)
+    if loops.stems:
+        # The control loops' predicates are sent, too.
+        placed = Placed(loops.graph, memory)
+        found = crossings(placed)
+    return _Cutter(placed, loops, wire, incarnations).parts(found)
+
+
+def _by_name(graph: Graph) -> Graph:
+    return graph.with_nodes(sorted(graph.nodes, key=lambda node: node.name))
+
+
+@dataclass
+class _Cutter:
+    """``arrivals`` is what readers of each crossing read instead; ``made`` are the nodes of each part, and
+    ``received`` what is known of its receives."""
+
+    placed: Placed
+    loops: ControlLoops
+    wire: str | None
+    incarnations: Mapping[str, int]
+    arrivals: dict[Crossing, str] = field(default_factory=dict[Crossing, str])
+    made: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
+    received: dict[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"])
+
+    def __post_init__(self) -> None:
+        self._taken = set(self.placed.graph.index)
+
+    def parts(self, found: Mapping[Crossing, str]) -> Parts:
+        for device in sorted({node.device for node in self.placed.graph.nodes}):
+            self.made[device] = []
+        # A read of a reference may have to wait for what arrives, so what is read comes last.
+        for number, crossing in sorted(enumerate(found), key=lambda pair: bool(pair[1].reader)):
+            self._carry(crossing, number, found[crossing])
+        for node in self.placed.graph.nodes:
+            self._add(self._rewired(node))
+        graphs = {device: self._part(nodes) for device, nodes in self.made.items()}
+        return Parts(graphs, self.received)
+
+    def _part(self, nodes: Iterable[Node]) -> Graph:
+        part = _by_name(self.placed.graph.with_nodes(nodes))
+        return _with_needed_functions(part.with_nodes(topological_order(part)))
+
+    def _add(self, node: Node) -> str:
+        self.made[node.device].append(node)
+        return node.name
+
+    def _rewired(self, node: Node) -> Node:
+        inputs = list(node.inputs)
+        for position, source in self.placed.inputs(node):
+            crossing = self.placed.crossing(node, position, source)
+            if crossing is not None:
+                inputs[position] = ("^" if source.is_control else "") + self.arrivals[crossing]
+        return Node(node.name, node.op, tuple(inputs), node.attrs, node.device, node.offset, node.debug)
+
+    def _carry(self, crossing: Crossing, number: int, reader: str) -> None:
+        """Adds the nodes that carry a crossing."""
+        home = self.placed.graph[crossing.source].device
+        stem = crossing.source.lstrip("_")
+        dtype = self._type(crossing)
+        wide = dtype if home == crossing.target or crossing.is_control else narrowed(dtype, self.wire)
+        attrs = self._attrs(crossing, number, home, reader)
+        waits = tuple(self._waits(crossing, home))
+        value = str(crossing.output)
+        if crossing.is_control:
+            value = self._add(_signal(self._name(f"{stem}/ctrl/_{number}"), home, f"^{crossing.source}"))
+        if wide is not dtype:
+            name = self._name(f"{stem}/_narrow_{number}")
+            value, waits = self._add(cast(name, home, (value, *waits), dtype, wide)), ()
+        send = "_HostSend" if self.placed.sent_from_host(crossing.output) else "_Send"
+        self._add(
+            Node(self._name(f"{stem}/_send_{number}"), send, (value, *waits), {"T": wide, **attrs}, home)
+        )
+        self.arrivals[crossing] = self._arrive(crossing, number, wide, attrs)
+
+    def _arrive(self, crossing: Crossing, number: int, dtype: DType, attrs: Mapping[str, AttrValue]) -> str:
+        """Adds the receiving end; gives the node to be read, or to be waited for."""
+        stem, target = crossing.source.lstrip("_"), crossing.target
+        kind = "_HostRecv" if crossing.on_host else "_Recv"
+        attrs = {"tensor_type": dtype, **attrs, **self._shape(crossing)}
+        trigger = self.loops.trigger(crossing)
+        received = self._add(Node(self._name(f"{stem}/_recv_{number}"), kind, trigger, attrs, target))
+        wanted = self._type(crossing)
+        if wanted is dtype and not crossing.is_control:
+            self.received[received] = (self._fact(crossing)._replace(dtype=dtype),)
+        if crossing.is_control:
+            name = self._name(f"{stem}/_after_{number}")
+            return self._add(Node(name, "Identity", (received,), {"T": dtype}, target))
+        if wanted is not dtype:
+            return self._add(cast(self._name(f"{stem}/_widen_{number}"), target, (received,), dtype, wanted))
+        return received
+
+    def _waits(self, crossing: Crossing, home: str) -> Iterator[str]:
+        """What has to be done before a reference is read for a crossing, as control inputs."""
+        for name in self.placed.read_after(crossing) if crossing.reader else ():
+            here = self.placed.graph[name].device == home
+            yield f"^{name}" if here else f"^{self.arrivals[Crossing(name, CONTROL, home)]}"
+
+    def _type(self, crossing: Crossing) -> DType:
+        return dtypes.float32 if crossing.is_control else self._fact(crossing).dtype.base
+
+    def _fact(self, crossing: Crossing) -> Fact:
+        return self.placed.facts[crossing.source][crossing.port]
+
+    def _shape(self, crossing: Crossing) -> dict[str, AttrValue]:
+        if crossing.is_control:
+            return {SHAPES_ATTR: (NOTHING.shape,)}
+        shape = self._fact(crossing).shape
+        return {} if shape.dims is None else {SHAPES_ATTR: (shape,)}
+
+    def _attrs(self, crossing: Crossing, number: int, home: str, reader: str) -> dict[str, AttrValue]:
+        return {
+            "tensor_name": _key_part(f"edge_{number}_{crossing.source}"),
+            "send_device": home.encode(),
+            "send_device_incarnation": self.incarnations.get(home, 1),
+            "recv_device": crossing.target.encode(),
+            "client_terminated": False,
+            "_src": crossing.source.encode(),
+            "_dst": (crossing.reader or reader).encode(),
+        }
+
+    def _name(self, wanted: str) -> str:
+        """A free name, so far as possible the one wanted."""
+        found, number = wanted, 0
+        while found in self._taken:
+            number += 1
+            found = f"{wanted}_{number}"
+        self._taken.add(found)
+        return found
+
+
+def _key_part(text: str) -> bytes:
+    return text.replace(";", "_").encode()
+
+
+def _signal(name: str, device: str, after: str) -> Node:
+    """A value of no elements, which says only that something is done."""
+    return Node(name, "Const", (after,), {"dtype": dtypes.float32, "value": NOTHING}, device)
+
+
+def _with_needed_functions(graph: Graph) -> Graph:
+    """The graph with those functions of its library that its nodes call, directly or not."""
+    if not graph.functions:
+        return graph
+    known = {function.name: function for function in graph.functions}
+    needed: set[str] = set()
+    stack = [name for node in graph.nodes for name in _called(node)]
+    while stack:
+        name = stack.pop()
+        if name in known and name not in needed:
+            needed.add(name)
+            stack += [name for node in known[name].body for name in _called(node)]
+            stack += [gradient for of, gradient in graph.gradients.items() if of == name]
+    return Graph(
+        graph.nodes,
+        tuple(f for f in graph.functions if f.name in needed),
+        {of: gradient for of, gradient in graph.gradients.items() if of in needed},
+        graph.versions,
+        graph.source,
+        graph.rest,
+    )
+
+
+def _called(node: Node) -> Iterator[str]:
+    yield node.op
+    yield from _functions_in(node.attrs.values())
+
+
+def _functions_in(values: Iterable[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _functions_in(value)
+        elif isinstance(value, Function):
+            yield value.name
+            yield from _functions_in(value.attrs.values())

@@ -1,0 +1,231 @@
+"""The parts of a partitioned graph, what goes between them, and the way back to one graph.
+
+The parts meet only through pairs of a send and a receive with the same attributes. A part may have been edited
+by hand, so the pairs are looked for anew: what would make a step wait for ever is said before one begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ....graphfmt.errors import TfgError, invalid
+from ....graphfmt.graph import Endpoint, endpoint
+from ....graphfmt.names import did_you_mean
+from ....kernels.core.inference import infer_graph
+from ....kernels.core.op_sets import RECVS, SENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ....graphfmt.graph import Graph, Node
+    from ....kernels.core.facts import Fact
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One graph per device, under the device's full name. ``received`` is what is known of the value of each
+    receive, as far as the whole graph told: kernels that know as much as they did there give the same bits."""
+
+    graphs: Mapping[str, Graph]
+    received: Mapping[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"], compare=False)
+
+    @property
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """Every node, with the device of the part that it is in."""
+        return ((device, node) for device, graph in self.graphs.items() for node in graph.nodes)
+
+
+class Ends(NamedTuple):
+    """What a send and its receive agree on."""
+
+    name: str
+    source: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} from {self.source} to {self.target}"
+
+
+class Transfer(NamedTuple):
+    """A send and its receive."""
+
+    ends: Ends
+    send: Node
+    receive: Node
+
+
+def transfers(parts: Parts) -> list[Transfer]:
+    """The pairs that join the parts. Raises the first of ``faults``."""
+    for fault in faults(parts):
+        raise fault
+    sends = {ends_of(node): node for _, node in parts.nodes if _is_send(node)}
+    return [
+        Transfer(ends_of(node), sends[ends_of(node)], node) for _, node in parts.nodes if _is_receive(node)
+    ]
+
+
+def faults(parts: Parts) -> Iterator[TfgError]:
+    """What would keep the parts from running together, each at its node: a node of another device, a name that
+    two parts have, a send or receive without its other end, or of another dtype or incarnation."""
+    yield from _homeless(parts)
+    sends: dict[Ends, Node] = {}
+    receives: dict[Ends, Node] = {}
+    for device, node in parts.nodes:
+        found = sends if _is_send(node) else receives if _is_receive(node) else None
+        if found is not None:
+            yield from _end_faults(parts, device, node, found)
+    for ends, node in receives.items():
+        if ends not in sends:
+            message = f"{node.name!r} receives {ends}, which no part sends"
+            yield _at(parts, ends.target, node, invalid(message, hint=_meant(ends, sends)))
+    for ends, node in sends.items():
+        receive = receives.get(ends)
+        if receive is None:
+            message = f"{node.name!r} sends {ends}, which no part receives"
+            yield _at(parts, ends.source, node, invalid(message, hint=_meant(ends, receives)))
+        else:
+            yield from _disagreements(parts, ends, node, receive)
+
+
+def _homeless(parts: Parts) -> Iterator[TfgError]:
+    home: dict[str, str] = {}
+    for device, node in parts.nodes:
+        if node.device != device:
+            message = (
+                f"node {node.name!r} in the part of {device} is placed on {node.device or 'no device'!r}"
+            )
+            yield _at(parts, device, node, invalid(message))
+        if home.setdefault(node.name, device) != device:
+            message = f"Node {node.name!r} is not unique: the parts of {home[node.name]} and {device} have it"
+            yield _at(parts, device, node, invalid(message))
+
+
+def _end_faults(parts: Parts, device: str, node: Node, found: dict[Ends, Node]) -> Iterator[TfgError]:
+    """The faults of a send or receive alone; without any, it is noted."""
+    try:
+        ends = ends_of(node)
+    except TfgError as error:
+        yield _at(parts, device, node, error)
+        return
+    mine = ends.source if _is_send(node) else ends.target
+    what = "sends" if _is_send(node) else "receives"
+    if mine != device:
+        yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but it is on {device}"))
+    elif _is_send(node) and not node.data_inputs:
+        yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but has no input"))
+    elif ends in found:
+        message = f"{node.name!r} {what} {ends}, and so does {found[ends].name!r}"
+        yield _at(parts, device, node, invalid(message))
+    else:
+        found[ends] = node
+
+
+def _disagreements(parts: Parts, ends: Ends, send: Node, receive: Node) -> Iterator[TfgError]:
+    sent, received = send.attrs.get("T"), receive.attrs.get("tensor_type")
+    if sent != received:
+        message = f"{receive.name!r} receives {ends} as {received}, but {send.name!r} sends {sent}"
+        yield _at(parts, ends.target, receive, invalid(message))
+    there, here = (node.attrs.get("send_device_incarnation") for node in (send, receive))
+    if there != here:
+        message = f"{receive.name!r} receives {ends} of incarnation {here}, but {send.name!r} is of {there}"
+        yield _at(parts, ends.target, receive, invalid(message))
+
+
+def ends_of(node: Node) -> Ends:
+    """What a send or receive says of itself. Raises INVALID_ARGUMENT where it says too little."""
+    values = [node.attrs.get(name) for name in ("tensor_name", "send_device", "recv_device")]
+    texts = [value.decode("utf-8", "replace") for value in values if isinstance(value, bytes)]
+    if len(texts) < 3 or not all(texts) or any(";" in text for text in texts):
+        raise invalid(
+            f"{node.op} needs the attrs tensor_name, send_device and recv_device, texts without a semicolon"
+        )
+    return Ends(*texts)
+
+
+def _is_send(node: Node) -> bool:
+    return node.op in SENDS and node.attrs.get("client_terminated") is not True
+
+
+def _is_receive(node: Node) -> bool:
+    return node.op in RECVS and node.attrs.get("client_terminated") is not True
+
+
+def _meant(ends: Ends, others: Mapping[Ends, Node]) -> str | None:
+    return did_you_mean(ends.name, [other.name for other in others if other.name != ends.name])
+
+
+def _at(parts: Parts, device: str, node: Node, error: TfgError) -> TfgError:
+    return parts.graphs[device].error_at(error, node.name)
+
+
+def join(parts: Parts) -> Graph:
+    """One graph that computes what the parts do: their nodes less the transfers, whose readers read what is
+    sent. Nodes stay where they are placed, so that partitioning gives parts like these again.
+
+    Raises the first of ``faults``, and INVALID_ARGUMENT where all that is sent is what was received.
+    """
+    sent = _origins(parts)
+    whole = union(parts)
+    return whole.with_nodes(
+        _reading_what_is_sent(node, sent) for node in whole.nodes if not (_is_send(node) or _is_receive(node))
+    )
+
+
+def _origins(parts: Parts) -> dict[str, str]:
+    """What each receive gets, as an input: where it was first sent from, if parts pass it on."""
+    pairs = {pair.receive.name: pair for pair in transfers(parts)}
+    found: dict[str, str] = {}
+    for name, pair in pairs.items():
+        passed = {name}
+        text = pair.send.inputs[0]
+        while (earlier := pairs.get(endpoint(text).node)) is not None:
+            if earlier.receive.name in passed:
+                message = f"{name!r} waits for itself: what it receives is passed on from part to part, and never made"
+                raise _at(parts, pair.ends.target, pair.receive, invalid(message))
+            passed.add(earlier.receive.name)
+            text = earlier.send.inputs[0]
+        found[name] = text
+    return found
+
+
+def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
+    inputs: list[str] = []
+    for text in node.inputs:
+        source = endpoint(text)
+        made = sent.get(source.node)
+        if made is None:
+            inputs.append(text)
+        elif source.is_control:
+            inputs.append(str(Endpoint(endpoint(made).node, -1)))
+        else:
+            inputs.append(made)
+    return node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
+
+
+def union(parts: Parts) -> Graph:
+    """All nodes of the parts in one graph, sends and receives included: one executor can run it, which then
+    exchanges values with itself."""
+    graphs = list(parts.graphs.values())
+    functions = {f.name: f for graph in graphs for f in graph.functions}
+    gradients = {name: gradient for graph in graphs for name, gradient in graph.gradients.items()}
+    nodes = [node for _, node in parts.nodes]
+    made = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
+    if all(graph.source is made.source for graph in graphs):
+        return made
+    # From several files: one source cannot tell where all the nodes stand.
+    return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
+
+
+def informed(parts: Parts) -> Parts:
+    """The parts with what is known of their receives, worked out from all of them together. Raises the first of
+    ``faults``, and what inference finds at fault."""
+    facts = infer_graph(join(parts))
+    received = {pair.receive.name: _sent(facts, pair.send) for pair in transfers(parts)}
+    return replace(parts, received=received)
+
+
+def _sent(facts: Mapping[str, Sequence[Fact]], send: Node) -> Sequence[Fact]:
+    source = endpoint(send.inputs[0])
+    fact = facts[source.node][source.port]
+    return (fact._replace(dtype=fact.dtype.base),)

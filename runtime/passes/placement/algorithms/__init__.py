@@ -1,0 +1,1 @@
+"""Placement algorithms: greedy, HEFT, ETF, pipeline, annealing."""

@@ -1,0 +1,214 @@
+"""A cut of a linear order of the groups into one contiguous stage per device, by dynamic programming.
+
+Two orders are tried. *Unfolded*: the order of the longest chains, so that stages follow each other. *Folded*: the
+order of the shortest chains along the large tensors, in which what a training graph does backward lies beside
+what it did forward with the same activations, so that a stage keeps a layer's variables, activations and
+gradients. Two aims: little traffic, and stages of equal work. The simulator takes the best of the four.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..simulation.simulator import score, simulate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..problem import Assignment, Problem
+
+    Array = NDArray[np.float64]
+
+# Cuts are looked for between so many pieces of the order.
+PIECES = 256
+# A device that is twice as full as it may be costs this many times the work of the whole step.
+_OVERFULL = 1000.0
+
+
+def pipeline(problem: Problem) -> Assignment:
+    """The best of the four pipelines."""
+    return min(pipelines(problem), key=lambda a: score(problem, simulate(problem, a)))
+
+
+def pipelines(problem: Problem) -> list[Assignment]:
+    """All four: unfolded and folded, each for little traffic and for equal work."""
+    if not problem.group:
+        return [[]]
+    return [
+        _stages(problem, _pieces(problem, _positions(problem, folded=folded)), balanced=balanced)
+        for folded in (False, True)
+        for balanced in (False, True)
+    ]
+
+
+def order_of_groups(problem: Problem, *, folded: bool) -> list[int]:
+    """The groups along the order that is cut; ties go to the lower number."""
+    position = _positions(problem, folded=folded)
+    return sorted(range(len(position)), key=lambda group: (position[group], group))
+
+
+def _positions(problem: Problem, *, folded: bool) -> list[float]:
+    """Where each group stands: where its first operation does, not counting those that depend on nothing but
+    variables and constants, which stand where they are first read."""
+    stands = _chains(problem, folded=folded)
+    first: list[float | None] = [None] * len(problem.feasible)
+    for op, group in enumerate(problem.group):
+        first[group] = _least(first[group], stands[op])
+    # Readers come later, so backwards each operation finds where it is read.
+    for op in reversed(range(len(stands))):
+        if stands[op] is not None:
+            continue
+        group = problem.group[op]
+        if first[group] is not None:
+            stands[op] = first[group]
+            continue
+        for number in problem.outputs[op]:
+            for reader in problem.tensors[number].readers:
+                stands[op] = _least(stands[op], stands[reader])
+    for op, group in enumerate(problem.group):
+        first[group] = _least(first[group], stands[op])
+    return [place or 0.0 for place in first]
+
+
+def _least(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _chains(problem: Problem, *, folded: bool) -> list[float | None]:
+    """The length of the chains up to each operation: the longest, or, folded, the shortest along inputs of at
+    least half the size of the largest. None for what depends on nothing that varies."""
+    lengths: list[float | None] = []
+    for op, inputs in enumerate(problem.inputs):
+        if not inputs and not problem.persistent[op] and problem.outputs[op] and _is_fed(problem, op):
+            lengths.append(0.0)
+            continue
+        before = [
+            (problem.tensors[t].size, length)
+            for t in inputs
+            if (length := lengths[problem.tensors[t].producer]) is not None
+        ]
+        if not before:
+            lengths.append(None)
+        elif folded:
+            large = max(size for size, _ in before) / 2
+            lengths.append(min(length for size, length in before if size >= large) + problem.average[op])
+        else:
+            lengths.append(max(length for _, length in before) + problem.average[op])
+    return lengths
+
+
+def _is_fed(problem: Problem, op: int) -> bool:
+    """Whether a source is neither a variable nor a constant: its value takes memory of its own."""
+    return any(problem.tensors[t].held for t in problem.outputs[op])
+
+
+class _Pieces(NamedTuple):
+    """A linear order in pieces: ``of[group]`` is its piece; sums before each boundary by device."""
+
+    of: NDArray[np.intp]
+    seconds: Array
+    persistent: Array
+    held: Array
+    crossing: Array
+    total: float
+
+
+def _pieces(problem: Problem, position: list[float]) -> _Pieces:
+    groups = len(problem.feasible)
+    order = np.argsort(np.array(position), kind="stable")
+    allowed = np.zeros((groups, problem.devices))
+    for group, devices in enumerate(problem.feasible):
+        allowed[group, list(devices)] = 1
+    seconds = problem.group_seconds * allowed
+    persistent = np.asarray(problem.group_persistent, np.float64)
+    held = np.zeros(groups)
+    np.add.at(
+        held, np.asarray(problem.group, np.intp)[problem.tensor_table.producer], problem.tensor_table.held
+    )
+    held *= _live_share(problem)
+    weight = np.full(groups, 1e-3 / max(groups, 1))
+    for part in (seconds.mean(axis=1), persistent + held):
+        weight += part / max(part.sum(), 1e-300)
+    reached = np.cumsum(weight[order])
+    of = np.empty(groups, np.intp)
+    of[order] = np.minimum((reached - weight[order] / 2) / max(reached[-1], 1e-300) * PIECES, PIECES - 1)
+
+    def before(part: Array) -> Array:
+        table = np.zeros((PIECES + 1, *part.shape[1:]))
+        np.add.at(table, of + 1, part)
+        return np.cumsum(table, axis=0)
+
+    return _Pieces(
+        of,
+        before(seconds),
+        before(persistent),
+        before(held),
+        _crossing(problem, of),
+        float(seconds.mean(1).sum()),
+    )
+
+
+def _live_share(problem: Problem) -> float:
+    """Which part of all outputs is alive at the fullest time, were nothing moved."""
+    schedule = simulate(problem, [devices[0] for devices in problem.feasible])
+    total = float(problem.tensor_table.held.sum())
+    return min(1.0, max(0.0, sum(schedule.peak) - sum(problem.persistent)) / total) if total else 0.0
+
+
+def _crossing(problem: Problem, of: NDArray[np.intp]) -> Array:
+    """Seconds of transfer over each boundary, were the pieces on both sides of it on different devices."""
+    latency, per_byte = problem.average_link
+    steps = np.zeros(PIECES + 2)
+    for tensor in problem.tensors:
+        places = [of[problem.group[op]] for op in (tensor.producer, *tensor.readers)]
+        low, high = min(places), max(places)
+        if low < high:
+            cost = latency + tensor.size * per_byte
+            steps[low + 1] += cost
+            steps[high + 1] -= cost
+    return np.cumsum(steps)[: PIECES + 1]
+
+
+def _stages(problem: Problem, pieces: _Pieces, *, balanced: bool) -> Assignment:
+    """Cuts the pieces into one stage per device, in the devices' order; stages may be empty."""
+    count = PIECES + 1
+    best = np.where(np.arange(count) == 0, 0.0, np.inf)
+    cuts: list[NDArray[np.intp]] = []
+    for device in range(problem.devices):
+        cost = _stage_cost(problem, pieces, device)
+        through = np.maximum(best[:, None], cost) if balanced else best[:, None] + cost
+        cuts.append(through.argmin(axis=0))
+        best = through.min(axis=0)
+    device_of = np.zeros(PIECES, np.intp)
+    end = PIECES
+    for device in reversed(range(problem.devices)):
+        begin = int(cuts[device][end])
+        device_of[begin:end] = device
+        end = begin
+    return [
+        _allowed(problem, group, int(device_of[pieces.of[group]])) for group in range(len(problem.feasible))
+    ]
+
+
+def _stage_cost(problem: Problem, pieces: _Pieces, device: int) -> Array:
+    """[begin, end]: what a stage of these pieces costs on a device, inf where it would end before it begins."""
+
+    def between(before: Array) -> Array:
+        return before[None, :] - before[:, None]
+
+    cost = between(pieces.seconds[:, device]) + pieces.crossing[:, None]
+    limit = problem.limits[device]
+    if np.isfinite(limit):
+        bytes = between(pieces.persistent) + between(pieces.held)
+        over = np.maximum(bytes - limit, 0) / max(limit, 1.0)
+        cost = cost + _OVERFULL * max(pieces.total, 1e-9) * over
+    begin, end = np.indices(cost.shape)
+    return np.where(begin < end, cost, np.where(begin == end, 0.0, np.inf))
+
+
+def _allowed(problem: Problem, group: int, device: int) -> int:
+    """The device, or for a group that must not go there, the feasible one that is nearest in the order."""
+    feasible = problem.feasible[group]
+    return device if device in feasible else min(feasible, key=lambda d: (abs(d - device), d))

@@ -1,0 +1,1 @@
+"""Placement constraints: requested devices, colocation, kernel support, pins."""

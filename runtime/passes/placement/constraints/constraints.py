@@ -1,0 +1,227 @@
+"""Where each node of a graph may go: groups of nodes that must be together, and the devices each group may have.
+
+The rules are those of TensorFlow's placer. Whoever makes a reference or resource decides where it is; what its
+users ask for counts as long as it fits, and is passed over with a note where it does not. Nodes that are
+colocated by name must agree. With soft placement, types and numbers of devices that cannot be had are wishes.
+Where TensorFlow's result depends on the order of nodes in a file, nodes are taken here by name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from .....graphfmt.devices import ANY, DeviceName, merge, parse_device
+from .....graphfmt.errors import Status, TfgError, invalid
+from .colocation import Sets, carried_edges, companions
+from .feasible_devices import Feasible, where
+from .kernel_support import has_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .....graphfmt.graph import Graph, Node
+    from ..machine.machine import Machine
+    from .kernel_support import Supports
+
+
+class Group(NamedTuple):
+    """Nodes that must be on one device, by name in order; what they ask for together, None for any; and the
+    names of the devices that will do, in the order of the machine, at least one."""
+
+    nodes: tuple[str, ...]
+    requested: DeviceName
+    feasible: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Every node is in one group. ``groups`` are in the order of their first nodes' names, and so do not depend
+    on the order of nodes in a file. ``notes`` are sentences about requests that were passed over."""
+
+    groups: tuple[Group, ...]
+    group_of: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    def feasible(self, node: str) -> tuple[str, ...]:
+        """The names of the devices a node may go to."""
+        return self.groups[self.group_of[node]].feasible
+
+
+def constrain(
+    graph: Graph, machine: Machine, *, soft: bool = False, supports: Supports = has_kernel
+) -> Constraints:
+    """The groups of a graph's nodes and the devices of the machine that each may have.
+
+    Args:
+        graph: a whole graph, before it is pruned to a step, so that every step finds its variables in the
+            same place. Devices that it gives, in full or in part, are requests.
+        soft: a type or number of device that does not exist, has no kernel, or contradicts is passed over.
+        supports: whether a type of device has a kernel for a node.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT, naming what was asked by which nodes on which lines, where requests are
+            malformed, contradict each other, or cannot be met; NOT_FOUND for an unknown operation;
+            FAILED_PRECONDITION where the machine has no devices.
+    """
+    if not machine.devices:
+        raise TfgError(Status.FAILED_PRECONDITION, "No devices are registered")
+    return _Constrainer(graph, machine, soft, supports).run()
+
+
+class _Wish(NamedTuple):
+    """What a node asks for, or nodes that share references and resources: ``hard`` is what those ask for who make
+    these, ``asked`` all together, and ``by`` the nodes whose requests are in it, by name."""
+
+    hard: DeviceName
+    asked: DeviceName
+    by: tuple[Node, ...]
+
+
+class _Constrainer:
+    """Nodes are numbers here, in the order of their names, and so a set of nodes goes by its first."""
+
+    def __init__(self, graph: Graph, machine: Machine, soft: bool, supports: Supports) -> None:
+        self._graph = graph
+        self._nodes = sorted(graph.nodes, key=lambda node: node.name)
+        self._sets = Sets(len(self._nodes))
+        self._soft = soft
+        self._notes: list[str] = []
+        self._feasible = Feasible(graph, machine, supports, soft)
+
+    def run(self) -> Constraints:
+        wishes = self._wishes()
+        self._unite_companions()
+        together: dict[int, list[_Wish]] = defaultdict(list)
+        for number in sorted(wishes):
+            together[self._sets.find(number)].append(wishes[number])
+        members: dict[int, list[Node]] = defaultdict(list)
+        for number, node in enumerate(self._nodes):
+            members[self._sets.find(number)].append(node)
+        groups = tuple([self._group(nodes, together.get(root, ())) for root, nodes in members.items()])
+        group_of = {name: number for number, group in enumerate(groups) for name in group.nodes}
+        return Constraints(groups, group_of, (*self._notes, *self._feasible.notes))
+
+    def _group(self, nodes: Sequence[Node], wishes: Sequence[_Wish]) -> Group:
+        wish = self._together(wishes, soft=self._soft) if wishes else _Wish(ANY, ANY, ())
+        names = tuple([node.name for node in nodes])
+        return Group(names, wish.asked, self._feasible.devices(nodes, wish.asked, wish.hard, wish.by))
+
+    def _wishes(self) -> dict[int, _Wish]:
+        """What nodes ask for, by the first of those who share references and resources."""
+        edges = carried_edges(self._graph.with_nodes(self._nodes))
+        for edge in edges:
+            self._sets.unite(edge.producer, edge.consumer)
+        users = {edge.consumer for edge in edges}
+        sharing = {self._sets.find(number) for number in users}
+        asking: dict[int, list[int]] = defaultdict(list)
+        for number, node in enumerate(self._nodes):
+            if node.device and self._request(node) != ANY:
+                asking[self._sets.find(number)].append(number)
+        found: dict[int, _Wish] = {}
+        for first, numbers in asking.items():
+            makers = [self._nodes[n] for n in numbers if n not in users]
+            takers = [self._nodes[n] for n in numbers if n in users]
+            wish = self._together([_Wish(ANY, self._request(node), (node,)) for node in makers], soft=False)
+            found[first] = self._with_takers(wish, takers) if first in sharing else wish
+        return found
+
+    def _with_takers(self, wish: _Wish, takers: Sequence[Node]) -> _Wish:
+        """What is asked for in the end, where the makers ask for ``wish``."""
+        asked, by = wish.asked, list(wish.by)
+        for taker in takers:
+            try:
+                asked = merge(asked, self._request(taker))
+                by.append(taker)
+            except TfgError:
+                self._notes.append(
+                    f"{taker.name!r} asks for {taker.device!r}{where(self._graph, taker)}, but must be with the "
+                    f"reference or resource it takes, on '{asked}'; its request is ignored"
+                )
+        return _Wish(wish.asked, asked, tuple(sorted(by, key=lambda node: node.name)))
+
+    def _unite_companions(self) -> None:
+        numbers = {node.name: number for number, node in enumerate(self._nodes)}
+        for number, node in enumerate(self._nodes):
+            if "_class" in node.attrs:
+                for name in companions(self._graph, node):
+                    self._sets.unite(number, numbers[name])
+
+    def _together(self, wishes: Sequence[_Wish], *, soft: bool) -> _Wish:
+        """What those ask for together who must be together."""
+        if len(wishes) == 1:
+            return wishes[0]
+        by = tuple([node for wish in wishes for node in wish.by])
+        hard, asked = [wish.hard for wish in wishes], [wish.asked for wish in wishes]
+        if not soft:
+            return _Wish(self._merged(hard, wishes), self._merged(asked, wishes), by)
+        kept = self._agreed(hard, wishes)
+        whole = self._agreed(asked, wishes, kept)
+        if not all(name.matches(whole) for name in asked):
+            first = by[0].name
+            self._notes.append(
+                f"those who must be with {first!r} ask for different devices; '{whole}' is kept"
+            )
+        return _Wish(kept, whole, by)
+
+    def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_Wish]) -> DeviceName:
+        """All of the names in one, each of the wish at its place."""
+        whole = ANY
+        for number, name in enumerate(names):
+            try:
+                whole = merge(whole, name)
+            except TfgError:
+                raise self._contradiction(whole, wishes[:number], wishes[number]) from None
+        return whole
+
+    def _agreed(
+        self, names: Sequence[DeviceName], wishes: Sequence[_Wish], kept: DeviceName = ANY
+    ) -> DeviceName:
+        """All of the names in one, less the types and ids that they differ in, except for what is ``kept``."""
+        types = {name.type for name in names if name.type is not None}
+        ids = {name.id for name in names if name.id is not None}
+        whole = self._merged([name._replace(type=None, id=None) for name in names], wishes)
+        if len(types) < 2:
+            whole = whole._replace(type=next(iter(types), None))
+            if len(ids) < 2:
+                return whole._replace(id=next(iter(ids), None))
+        return DeviceName._make(mine if theirs is None else theirs for mine, theirs in zip(whole, kept))
+
+    def _request(self, node: Node) -> DeviceName:
+        try:
+            return parse_device(node.device)
+        except TfgError as error:
+            raise self._graph.error_at(error, node.name) from None
+
+    def _contradiction(self, whole: DeviceName, before: Sequence[_Wish], wish: _Wish) -> TfgError:
+        """The error for a wish that goes against one of those before it, which make up ``whole``."""
+        node = next(node for node in wish.by if not _agree(self._request(node), whole))
+        asked = self._request(node)
+        earlier = (node for other in before for node in other.by)
+        other = next(other for other in earlier if not _agree(self._request(other), asked))
+        message = (
+            f"Cannot assign a device for operation {node.name!r}: it must be with {other.name!r}"
+            f"{_reason(self._graph, node, other)}, which asks for {other.device}{where(self._graph, other)}, but "
+            f"{node.name!r} itself asks for {node.device}{where(self._graph, node)}"
+        )
+        return self._graph.error_at(invalid(message), node.name)
+
+
+def _agree(a: DeviceName, b: DeviceName) -> bool:
+    try:
+        merge(a, b)
+    except TfgError:
+        return False
+    return True
+
+
+def _reason(graph: Graph, node: Node, other: Node) -> str:
+    """Why two nodes must be together, where one asks for the other or a third takes both."""
+    for one, name in ((node, other.name), (other, node.name)):
+        classes = one.attrs.get("_class")
+        if isinstance(classes, tuple) and f"loc:@{name}".encode() in classes:
+            return f" (loc:@{name})"
+    both = {node.name, other.name}
+    user = next((n for n in graph.nodes if both <= {source.node for source in n.data_inputs}), None)
+    return f" (both are taken by {user.name!r})" if user is not None else ""

@@ -1,0 +1,114 @@
+"""Which devices of a machine will do for nodes that must be together, and why none will."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .....graphfmt.devices import parse_device
+from .....graphfmt.errors import TfgError, invalid
+from .....graphfmt.names import counted
+from ..machine.machine import described
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .....graphfmt.devices import DeviceName
+    from .....graphfmt.graph import Graph, Node
+    from ..machine.machine import Machine
+    from .kernel_support import Supports
+
+
+class Feasible:
+    """Answers are kept, because most nodes ask for the same. ``notes`` tell of requests that were passed over."""
+
+    def __init__(self, graph: Graph, machine: Machine, supports: Supports, soft: bool) -> None:
+        self.notes: list[str] = []
+        self._graph = graph
+        self._machine = machine
+        self._supports = supports
+        self._soft = soft
+        self._known: dict[tuple[DeviceName, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def devices(
+        self, nodes: Sequence[Node], asked: DeviceName, hard: DeviceName, by: Sequence[Node]
+    ) -> tuple[str, ...]:
+        """The names of the devices that are ``asked`` for and have kernels for all the nodes. ``hard`` is that
+        part of what is asked for which soft placement keeps to as far as it can; ``by`` says who asks.
+
+        Raises INVALID_ARGUMENT where there are none.
+        """
+        types = self._types(nodes)
+        found = self._matching(asked, types)
+        if not found and self._soft:
+            found = self._matching(asked._replace(type=hard.type, id=hard.id), types)
+            found = found or self._matching(asked._replace(type=None, id=None), types)
+            if found:
+                self._note(nodes, asked, found)
+        if not found:
+            raise self._error(nodes, asked, types, by)
+        return found
+
+    def _types(self, nodes: Sequence[Node]) -> tuple[str, ...]:
+        """The types of device that have a kernel for each of the nodes."""
+        supports = self._supports
+        types = self._machine.device_types
+        return tuple([kind for kind in types if all(supports(node, kind) for node in nodes)])
+
+    def _matching(self, asked: DeviceName, types: tuple[str, ...]) -> tuple[str, ...]:
+        key = (asked, types)
+        found = self._known.get(key)
+        if found is None:
+            fitting = (d for d in self._machine.devices if d.type in types and asked.matches(d.parsed))
+            found = self._known[key] = tuple([device.name for device in fitting])
+        return found
+
+    def _note(self, nodes: Sequence[Node], asked: DeviceName, found: tuple[str, ...]) -> None:
+        others = f" and {counted(len(nodes) - 1, 'node')} with it" if len(nodes) > 1 else ""
+        self.notes.append(
+            f"{nodes[0].name!r}{others} cannot be on '{asked}', and may be on {', '.join(found[:4])}"
+        )
+
+    def _error(
+        self, nodes: Sequence[Node], asked: DeviceName, types: tuple[str, ...], by: Sequence[Node]
+    ) -> TfgError:
+        """The error for nodes that no device will do for."""
+        fitting = [device.type for device in self._machine.devices if asked.matches(device.parsed)]
+        if not types:
+            reason = (
+                f"no type of device has kernels for all that must be together: {self._without_kernel(nodes)}"
+            )
+        elif not fitting:
+            # Of several requests, the one that by itself asks too much says most.
+            by = [node for node in by if not self._exists(node)] or by
+            reason = f"{self._requests(by)}, but there is no such device"
+        else:
+            reason = f"{self._requests(by)}, but there is no kernel for that: {self._without_kernel(nodes, fitting)}"
+        node = by[0] if by else nodes[0]
+        message = f"Cannot assign a device for operation {node.name!r}: {reason}"
+        return self._graph.error_at(
+            invalid(f"{message}; the devices are {described(self._machine)}"), node.name
+        )
+
+    def _exists(self, node: Node) -> bool:
+        asked = parse_device(node.device)
+        return any(asked.matches(device.parsed) for device in self._machine.devices)
+
+    def _requests(self, by: Sequence[Node]) -> str:
+        shown = [f"{node.name!r} asks for {node.device}{where(self._graph, node)}" for node in by[:4]]
+        rest = len(by) - len(shown)
+        return " and ".join(shown) + (f" and {counted(rest, 'node')} more for others" if rest else "")
+
+    def _without_kernel(self, nodes: Sequence[Node], types: Sequence[str] = ()) -> str:
+        """A node for each type of device that has no kernel for it."""
+        found: list[str] = []
+        for kind in dict.fromkeys(types or self._machine.device_types):
+            node = next((n for n in nodes if not self._supports(n, kind)), None)
+            if node is not None:
+                found.append(f"{kind} has none for {node.name!r}, {node.op}{where(self._graph, node)}")
+        return " and ".join(found)
+
+
+def where(graph: Graph, node: Node) -> str:
+    """Where a node stands, in brackets; nothing for a node that stands nowhere."""
+    location = graph.locate(node)
+    return f" ({location})" if location is not None and location.line else ""

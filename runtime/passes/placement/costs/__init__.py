@@ -1,0 +1,1 @@
+"""Cost model: estimated and measured times of nodes and transfers."""

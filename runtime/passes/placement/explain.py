@@ -1,0 +1,151 @@
+"""Why a node is where it is: when each feasible device could have been done with it, and what a move would do.
+
+The finish times are those of the final schedule, everything else staying as it is: the inputs that are not on a
+device would have been sent there when they were made, and the node would have waited for the device as it waited
+for its own. What the whole step would take is simulated, with all that must be together moved.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from .simulation.simulator import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .place import Placement
+
+
+class Wait(NamedTuple):
+    """An input that would travel: its endpoint, where it comes from, and when it would be there."""
+
+    tensor: str
+    source: str
+    arrival: float
+
+
+class Alternative(NamedTuple):
+    """A feasible device for a node, in seconds since the step began. ``makespan`` and ``excess`` (bytes over the
+    device's memory) are what the whole step would come to."""
+
+    device: str
+    chosen: bool
+    start: float
+    finish: float
+    waits: Sequence[Wait]
+    makespan: float
+    excess: float
+
+
+class Explanation(NamedTuple):
+    """``together`` are the nodes that must be where the node is, itself included."""
+
+    node: str
+    together: Sequence[str]
+    requested: str
+    alternatives: Sequence[Alternative]
+
+
+class Times(NamedTuple):
+    """When a node starts and ends where it is, and when it would end on each feasible device."""
+
+    node: str
+    device: str
+    start: float
+    finish: float
+    elsewhere: Sequence[tuple[str, float]]
+
+
+def explain(placement: Placement, node: str) -> Explanation:
+    """All about one node. Raises NOT_FOUND with the nearest name for an unknown one."""
+    name = placement.graph[node].name
+    op = list(placement.formulation.nodes).index(name)
+    found = _Explainer(placement)
+    group = placement.constraints.groups[placement.problem.group[op]]
+    alternatives = [
+        found.alternative(op, device) for device in placement.problem.feasible[placement.problem.group[op]]
+    ]
+    return Explanation(name, group.nodes, str(group.requested), alternatives)
+
+
+def times(placement: Placement) -> list[Times]:
+    """The times of every node, in the order of their starts."""
+    found, problem, schedule = _Explainer(placement), placement.problem, placement.best.schedule
+    names = placement.machine.names
+    rows = [
+        Times(
+            node,
+            names[schedule.place[op]],
+            schedule.start[op],
+            schedule.finish[op],
+            [(names[d], found.finish(op, d)) for d in problem.feasible[problem.group[op]]],
+        )
+        for op, node in enumerate(placement.formulation.nodes)
+    ]
+    return sorted(rows, key=lambda row: (row.start, row.finish, row.node))
+
+
+class _Explainer:
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
+        self.problem = placement.problem
+        self.schedule = placement.best.schedule
+        self.arrived = {(t.tensor, t.target): t.finish for t in self.schedule.transfers}
+        self.busy: list[list[tuple[float, float]]] = [[] for _ in placement.machine.names]
+        for op, device in enumerate(self.schedule.place):
+            if self.schedule.finish[op] > self.schedule.start[op]:
+                self.busy[device].append((self.schedule.start[op], self.schedule.finish[op]))
+        for spans in self.busy:
+            spans.sort()
+
+    def alternative(self, op: int, device: int) -> Alternative:
+        problem, best = self.problem, self.placement.best
+        chosen = device == self.schedule.place[op]
+        moved = self.schedule
+        if not chosen:
+            assignment = list(best.assignment)
+            assignment[problem.group[op]] = device
+            moved = simulate(problem, assignment)
+        finish = self.finish(op, device)
+        return Alternative(
+            self.placement.machine.names[device],
+            chosen,
+            finish - problem.seconds[op][device],
+            finish,
+            self.waits(op, device),
+            moved.makespan,
+            max(0.0, moved.peak[device] - problem.limits[device]),
+        )
+
+    def finish(self, op: int, device: int) -> float:
+        """When a node would be done on a device; what was running there when it became ready goes first."""
+        if device == self.schedule.place[op]:
+            return self.schedule.finish[op]
+        ready = max((self.arrival(number, device) for number in self.problem.inputs[op]), default=0.0)
+        spans = self.busy[device]
+        before = bisect_right(spans, (ready, float("inf"))) - 1
+        if before >= 0:
+            ready = max(ready, spans[before][1])
+        return ready + self.problem.seconds[op][device]
+
+    def waits(self, op: int, device: int) -> list[Wait]:
+        """The inputs of a node that come from other devices, the last to arrive first."""
+        names, found = self.placement.machine.names, list[Wait]()
+        for number in self.problem.inputs[op]:
+            source = self.schedule.place[self.problem.tensors[number].producer]
+            if source != device:
+                endpoint = self.placement.formulation.endpoints[number]
+                found.append(Wait(endpoint, names[source], self.arrival(number, device)))
+        return sorted(found, key=lambda wait: (-wait.arrival, wait.tensor))
+
+    def arrival(self, number: int, device: int) -> float:
+        """When a tensor is on a device, or would be if it left when it was made."""
+        tensor = self.problem.tensors[number]
+        source = self.schedule.place[tensor.producer]
+        made = self.schedule.finish[tensor.producer]
+        if source == device:
+            return made
+        known = self.arrived.get((number, device))
+        return known if known is not None else made + self.problem.transfer(tensor.size, source, device)

@@ -1,0 +1,178 @@
+"""The placement pass: from a graph to the same graph with a device for every node.
+
+Every algorithm proposes, ``repair`` makes what it proposes fit the devices' memory, and the simulator judges; the
+search starts from the best of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from ....graphfmt.errors import Status, TfgError, invalid
+from ....graphfmt.names import did_you_mean
+from ..prune import Signature, prune
+from .algorithms.annealing import Budget, search
+from .algorithms.etf import etf
+from .algorithms.greedy import greedy
+from .algorithms.heft import heft
+from .algorithms.memory_repair import repair
+from .algorithms.pipeline import pipeline
+from .algorithms.single_device import single
+from .constraints.constraints import constrain
+from .costs.cost_model import estimate
+from .formulate import Formulation, formulate
+from .simulation.bounds import Bounds, lower_bounds
+from .simulation.simulator import Schedule, excess, score, simulate, traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ....graphfmt.graph import Graph
+    from .constraints.constraints import Constraints
+    from .machine.machine import Machine
+    from .problem import Assignment, Problem
+
+SINGLE = "single"
+# What places on its own, in the order in which ties are decided; ``search`` starts from what these find.
+PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
+    "greedy": greedy,
+    "heft": heft,
+    "etf": etf,
+    "pipeline": pipeline,
+    SINGLE: single,
+}
+SEARCH = "search"
+BEST = "best"
+# The better of two that take no time to speak of, for graphs of thousands of nodes.
+QUICK = "quick"
+_QUICK = ("heft", SINGLE)
+ALGORITHMS = (*PLACERS, SEARCH, QUICK, BEST)
+
+
+class Trial(NamedTuple):
+    """What an algorithm found: a device for each group, and how that went in simulation."""
+
+    algorithm: str
+    assignment: Assignment
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The placed graph, the trials behind it in the order of the algorithms, and the best of them."""
+
+    graph: Graph
+    machine: Machine
+    constraints: Constraints
+    formulation: Formulation
+    trials: Sequence[Trial]
+    best: Trial
+
+    @property
+    def problem(self) -> Problem:
+        return self.formulation.problem
+
+    @property
+    def makespan(self) -> float:
+        """Seconds that a step takes in simulation."""
+        return self.best.schedule.makespan
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Seconds that no placement can be faster than."""
+        return lower_bounds(self.problem)
+
+    def fits(self, trial: Trial) -> bool:
+        """Whether a trial stays within the devices' memory."""
+        return not excess(self.problem, trial.schedule)
+
+    def traffic(self, trial: Trial) -> int:
+        """Bytes that travel between devices in a step."""
+        return sum(traffic(self.problem, trial.schedule).values())
+
+
+def place(
+    graph: Graph,
+    machine: Machine,
+    algorithm: str = BEST,
+    *,
+    costs: Mapping[str, float] | None = None,
+    batch: int = 1,
+    step: Sequence[str] = (),
+    budget: Budget | None = None,
+    soft: bool = False,
+    least_gain: float = 1.0,
+) -> Placement:
+    """Gives every node a device.
+
+    Args:
+        graph: devices that nodes have already are requests; see ``constrain``.
+        algorithm: one of ``ALGORITHMS``; ``best`` runs them all and takes the best.
+        costs: measured seconds by node (``measured.read_measurements``); estimates, if not given.
+        batch: what open dimensions are taken to be.
+        step: fetches and targets of the step that is to be fast. Nodes that it does not need are placed as their
+            groups are. If empty, all nodes count as one step.
+        budget: how long to search. If None, or a fixed amount of work rather than of time, the same graph is
+            always placed alike, in whatever order its nodes are in the file.
+        soft: whether requests that cannot be met are passed over.
+        least_gain: how many times as fast as on one device a step must be for several to be taken.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT for an unknown algorithm, a faulty graph or requests that cannot be met;
+            RESOURCE_EXHAUSTED where no placement was found that fits the devices' memory.
+    """
+    if algorithm not in ALGORITHMS:
+        hint = did_you_mean(algorithm, ALGORITHMS) or f"one of {', '.join(ALGORITHMS)}"
+        raise invalid(f"there is no placement algorithm {algorithm!r}", hint=hint)
+    constraints = constrain(graph, machine, soft=soft)
+    needed = prune(graph, Signature((), (), tuple(step))).graph.index.keys() if step else None
+    formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs, needed)
+    trials = _trials(formulation.problem, algorithm, budget or Budget())
+    best = _best(formulation.problem, trials, least_gain)
+    _check_memory(formulation, machine, best)
+    placed = _placed(graph, machine, formulation, best)
+    return Placement(placed, machine, constraints, formulation, trials, best)
+
+
+def _best(problem: Problem, trials: Sequence[Trial], least_gain: float) -> Trial:
+    best = min(trials, key=lambda trial: score(problem, trial.schedule))
+    alone = next((trial for trial in trials if trial.algorithm == SINGLE), best)
+    gain = alone.schedule.makespan / best.schedule.makespan if best.schedule.makespan else 1.0
+    is_alternative = excess(problem, alone.schedule) <= excess(problem, best.schedule)
+    return alone if is_alternative and gain < least_gain else best
+
+
+def _trials(problem: Problem, algorithm: str, budget: Budget) -> list[Trial]:
+    names = _QUICK if algorithm == QUICK else [algorithm] if algorithm in PLACERS else list(PLACERS)
+    trials = [_trial(problem, name, repair(problem, PLACERS[name](problem))) for name in names]
+    if algorithm in PLACERS or algorithm == QUICK:
+        return trials
+    found = _trial(problem, SEARCH, search(problem, [trial.assignment for trial in trials], budget))
+    return [found] if algorithm == SEARCH else [*trials, found]
+
+
+def _trial(problem: Problem, name: str, assignment: Assignment) -> Trial:
+    return Trial(name, assignment, simulate(problem, assignment))
+
+
+def _check_memory(formulation: Formulation, machine: Machine, trial: Trial) -> None:
+    """Raises RESOURCE_EXHAUSTED, with the device that lacks most."""
+    problem = formulation.problem
+    if not excess(problem, trial.schedule):
+        return
+    lacking = [peak - limit for peak, limit in zip(trial.schedule.peak, problem.limits)]
+    worst = max(range(problem.devices), key=lambda d: lacking[d])
+    always = sum(problem.persistent)
+    raise TfgError(
+        Status.RESOURCE_EXHAUSTED,
+        f"no placement was found that fits: the best ({trial.algorithm}) needs {trial.schedule.peak[worst]:,} bytes "
+        f"on {machine.names[worst]}, {lacking[worst]:,.0f} more than its memory of {problem.limits[worst]:,.0f}",
+        hint=f"variables and constants take {always:,} bytes, all devices have {sum(problem.limits):,.0f}",
+    )
+
+
+def _placed(graph: Graph, machine: Machine, formulation: Formulation, trial: Trial) -> Graph:
+    where = dict(zip(formulation.nodes, trial.schedule.place))
+    return graph.with_nodes(replace(node, device=machine.names[where[node.name]]) for node in graph.nodes)

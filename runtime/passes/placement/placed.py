@@ -1,0 +1,45 @@
+"""Graphs that have been placed: every node names one device of the machine they are to run on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....graphfmt.devices import parse_device
+from ....graphfmt.errors import TfgError, invalid
+from .machine.machine import described
+
+if TYPE_CHECKING:
+    from ....graphfmt.graph import Graph, Node
+    from .machine.machine import Machine
+
+
+def placement_of(graph: Graph, machine: Machine) -> dict[str, str]:
+    """The full name of every node's device. A name may be in part, such as ``/device:CPU:1``, where one device
+    alone fits it.
+
+    Raises INVALID_ARGUMENT for the first node without a device, or whose device the machine does not have.
+    """
+    known: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        device = known.get(node.device)
+        if device is None:
+            try:
+                device = known[node.device] = _device(node, machine)
+            except TfgError as error:
+                raise graph.error_at(error, node.name) from None
+        found[node.name] = device
+    return found
+
+
+def _device(node: Node, machine: Machine) -> str:
+    asked = parse_device(node.device)
+    fitting = [device.name for device in machine.devices if asked.matches(device.parsed)]
+    if len(fitting) == 1:
+        return fitting[0]
+    there_are = f"the devices are {described(machine)}"
+    if not fitting:
+        message = f"node {node.name!r} is placed on {node.device}, which there is not; {there_are}"
+        raise invalid(message, hint="place the graph on this machine with tfg place")
+    given = f"the device {node.device} fits several" if node.device else "no device is given"
+    raise invalid(f"node {node.name!r} is not placed: {given}; {there_are}", hint="run tfg place first")

@@ -1,0 +1,55 @@
+"""A step of a placed graph as the simulator sees it: what is drawn, traced, and held against what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .....graphfmt.devices import parse_device
+from ..constraints.constraints import Constraints, Group
+from ..costs.cost_model import estimate
+from ..formulate import formulate
+from ..placed import placement_of
+from .simulator import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .....graphfmt.graph import Graph
+    from ..formulate import Formulation
+    from ..machine.machine import Machine
+    from ..place import Placement
+    from .simulator import Schedule
+
+
+class Simulation(NamedTuple):
+    """A graph in which every node has a device of the machine, and how a step of it goes there."""
+
+    graph: Graph
+    machine: Machine
+    formulation: Formulation
+    schedule: Schedule
+
+
+def of_placement(placement: Placement) -> Simulation:
+    return Simulation(placement.graph, placement.machine, placement.formulation, placement.best.schedule)
+
+
+def of_placed(
+    graph: Graph, machine: Machine, costs: Mapping[str, float] | None = None, *, batch: int = 1
+) -> Simulation:
+    """How a step of all nodes of a graph goes that is placed already.
+
+    Args:
+        graph: every node is on a device of the machine.
+        costs: measured seconds by node; estimates, if not given.
+        batch: what open dimensions are taken to be.
+
+    Raises INVALID_ARGUMENT for a faulty graph, or a node that is nowhere.
+    """
+    where = placement_of(graph, machine)
+    names = sorted(where)
+    groups = tuple(Group((name,), parse_device(where[name]), (where[name],)) for name in names)
+    constraints = Constraints(groups, {name: number for number, name in enumerate(names)}, ())
+    formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs)
+    assignment = [feasible[0] for feasible in formulation.problem.feasible]
+    return Simulation(graph, machine, formulation, simulate(formulation.problem, assignment))

@@ -1,0 +1,209 @@
+"""The judge of all placements: replays one event by event.
+
+The machine it replays them on:
+
+* A device runs one operation at a time, and those that are ready in the order in which they became so (first
+  come, first served, as TensorFlow's executor does); ties go to the lower number.
+* A tensor goes to each other device that reads it once, however many readers it has there. It leaves when its
+  producer is done. Each directed link takes in the bytes of one transfer at a time, in the order of leaving; the
+  latency comes on top, and the next transfer need not wait for it. Transfers do not keep devices from computing.
+* An output takes memory from the start of its operation until its last reader on that device is done and it has
+  arrived wherever else it is read; a copy from the start of its transfer until its last reader there is done.
+  Variables and constants take their memory all the time.
+* The step ends with its last operation, but not before the interpreter that devices share could do its part.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..problem import Assignment, Problem
+
+
+class Transfer(NamedTuple):
+    """A tensor on its way; seconds since the step began."""
+
+    tensor: int
+    source: int
+    target: int
+    start: float
+    finish: float
+
+
+class Schedule(NamedTuple):
+    """What happened: seconds of every operation and transfer, and bytes of every device at its fullest."""
+
+    place: Sequence[int]
+    start: Sequence[float]
+    finish: Sequence[float]
+    transfers: Sequence[Transfer]
+    makespan: float
+    peak: tuple[int, ...]
+
+
+def simulate(problem: Problem, assignment: Assignment) -> Schedule:
+    """The schedule of a placement. Linear in operations and tensors, but for the queue of events."""
+    place = problem.spread(assignment)
+    start, finish, transfers = _replay(problem, place)
+    makespan = max(max(finish, default=0.0), _interpreted(problem, place, transfers))
+    return Schedule(
+        place, start, finish, transfers, makespan, _peak(problem, place, start, finish, transfers)
+    )
+
+
+def _interpreted(problem: Problem, place: list[int], transfers: Sequence[Transfer]) -> float:
+    """The seconds for which the interpreter is needed that is needed longest."""
+    longest = 0.0
+    for devices, call, hand_over in problem.interpreters:
+        calls = np.bincount(np.asarray(place, np.intp)[problem.calls], minlength=problem.devices)[
+            list(devices)
+        ]
+        if np.count_nonzero(calls) > 1:
+            moved = sum(t.source in devices and t.target in devices for t in transfers)
+            longest = max(longest, call * int(calls.sum()) + hand_over * moved)
+    return longest
+
+
+def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float], list[Transfer]]:
+    count = len(place)
+    seconds, tensors, outputs = problem.seconds, problem.tensors, problem.outputs
+    waiting = [len(inputs) for inputs in problem.inputs]
+    start, finish = [0.0] * count, [0.0] * count
+    free = [0.0] * problem.devices
+    link_free = [[0.0] * problem.devices for _ in free]
+    transfers: list[Transfer] = []
+    arrivals: list[list[int]] = []
+    # (when, what): an operation is done, or, from ``count`` on, a transfer. Because operations become ready in
+    # the order of time, a device's queue is just the time at which it will be free.
+    events: list[tuple[float, int]] = []
+    for op in range(count):
+        if not waiting[op]:
+            device = place[op]
+            start[op] = free[device]
+            finish[op] = free[device] = free[device] + seconds[op][device]
+            events.append((finish[op], op))
+    heapify(events)
+    while events:
+        now, what = heappop(events)
+        if what >= count:
+            ready = arrivals[what - count]
+            here = -1
+        else:
+            here = place[what]
+            ready = []
+            for number in outputs[what]:
+                away: dict[int, list[int]] = {}
+                for reader in tensors[number].readers:
+                    device = place[reader]
+                    if device == here:
+                        ready.append(reader)
+                    elif device in away:
+                        away[device].append(reader)
+                    else:
+                        away[device] = [reader]
+                for device in away:
+                    begin = max(now, link_free[here][device])
+                    size = tensors[number].size
+                    end = begin + problem.transfer(size, here, device)
+                    link_free[here][device] = begin + problem.occupied(size, here, device)
+                    heappush(events, (end, count + len(transfers)))
+                    transfers.append(Transfer(number, here, device, begin, end))
+                    arrivals.append(away[device])
+        for op in ready:
+            waiting[op] -= 1
+            if waiting[op]:
+                continue
+            device = place[op]
+            begin = free[device]
+            if begin < now:
+                begin = now
+            start[op] = begin
+            finish[op] = free[device] = end = begin + seconds[op][device]
+            heappush(events, (end, op))
+    return start, finish, transfers
+
+
+class Residence(NamedTuple):
+    """Tensors and their copies in memory: who, where, from when (included) until when (not included)."""
+
+    tensor: NDArray[np.intp]
+    device: NDArray[np.intp]
+    start: NDArray[np.float64]
+    finish: NDArray[np.float64]
+    bytes: NDArray[np.int64]
+
+
+def residence(
+    problem: Problem,
+    place: Sequence[int],
+    start: Sequence[float],
+    finish: Sequence[float],
+    transfers: Sequence[Transfer],
+) -> Residence:
+    """Where every tensor and copy was when. Those of no bytes are left out."""
+    made, read = problem.tensor_table, problem.reader_table
+    devices, count = problem.devices, len(problem.tensors)
+    where = np.asarray(place, np.intp)
+    ends = np.asarray(finish, np.float64)
+    # One row per tensor, then one per transfer.
+    moved = np.array([(t.tensor, t.source, t.target) for t in transfers], np.intp).reshape(-1, 3)
+    times = np.array([(t.start, t.finish) for t in transfers], np.float64).reshape(-1, 2)
+    tensor = np.concatenate([np.arange(count), moved[:, 0]])
+    device = np.concatenate([where[made.producer], moved[:, 2]])
+    begin = np.concatenate([np.asarray(start, np.float64)[made.producer], times[:, 0]])
+    held = np.concatenate([made.held, made.size[moved[:, 0]]])
+    # The last reader of each tensor on each device, then the last departure.
+    last = np.zeros(count * devices)
+    np.maximum.at(last, read.tensor * devices + where[read.reader], ends[read.reader])
+    np.maximum.at(last, moved[:, 0] * devices + moved[:, 1], times[:, 1])
+    until = np.maximum(last[tensor * devices + device], np.concatenate([ends[made.producer], times[:, 1]]))
+    kept = held > 0
+    return Residence(tensor[kept], device[kept], begin[kept], until[kept], held[kept])
+
+
+def _peak(
+    problem: Problem,
+    place: list[int],
+    start: list[float],
+    finish: list[float],
+    transfers: list[Transfer],
+) -> tuple[int, ...]:
+    always = np.bincount(place, problem.tensor_table.persistent, problem.devices)
+    there = residence(problem, place, start, finish, transfers)
+    peak = [int(b) for b in always]
+    for device in range(problem.devices):
+        mine = there.device == device
+        when = np.concatenate([there.finish[mine], there.start[mine]])
+        change = np.concatenate([-there.bytes[mine], there.bytes[mine]])
+        # What ends goes before what begins at the same time: the sort is stable.
+        level = np.cumsum(change[np.argsort(when, kind="stable")])
+        if level.size:
+            peak[device] += max(0, int(level.max()))
+    return tuple(peak)
+
+
+def excess(problem: Problem, schedule: Schedule) -> float:
+    """Bytes over the limits, summed over the devices; 0 where the placement fits."""
+    return sum(max(0.0, peak - limit) for peak, limit in zip(schedule.peak, problem.limits))
+
+
+def traffic(problem: Problem, schedule: Schedule) -> dict[tuple[int, int], int]:
+    """Bytes over each directed link that carried something."""
+    total: dict[tuple[int, int], int] = {}
+    for t in schedule.transfers:
+        link = (t.source, t.target)
+        total[link] = total.get(link, 0) + problem.tensors[t.tensor].size
+    return total
+
+
+def score(problem: Problem, schedule: Schedule) -> tuple[float, float, int]:
+    """What is better is less: bytes over the limits, then the makespan, then transfers."""
+    return excess(problem, schedule), schedule.makespan, len(schedule.transfers)

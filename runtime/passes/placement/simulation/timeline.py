@@ -1,0 +1,81 @@
+"""A simulated step in Chrome's trace format, to be seen alone or beneath the measured one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .simulated_step import Simulation
+    from .simulator import Transfer
+
+# Processes of a trace.
+MEASURED, SIMULATED = 1, 2
+
+
+def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
+    """The events of a process called "simulated": a track for each device and, beneath, for each link that is used
+    (several where transfers overlap), with an event for each operation and transfer that takes time.
+
+    They have no ``step`` among their ``args``, by which ``measured.read_measurements`` tells them from measured ones.
+
+    Args:
+        at: when the step begins, in microseconds.
+    """
+    return list(_events(simulation, at))
+
+
+def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
+    schedule, found, names = simulation.schedule, simulation.formulation, simulation.machine.names
+    yield process(SIMULATED, "simulated")
+    devices = {device: number for number, device in enumerate(sorted(set(schedule.place)), 1)}
+    lanes = _lanes(schedule.transfers)
+    tracks = {lane: number for number, lane in enumerate(sorted(set(lanes)), len(devices) + 1)}
+    for device, track in devices.items():
+        yield _track(track, names[device])
+    for (source, target, lane), track in tracks.items():
+        yield _track(track, f"{names[source]} → {names[target]}" + (f" ({lane + 1})" if lane else ""))
+    for op, node in enumerate(found.nodes):
+        if schedule.finish[op] > schedule.start[op]:
+            kind = simulation.graph.index[node].op
+            when = _span(at, schedule.start[op], schedule.finish[op])
+            yield {
+                "name": node,
+                "cat": kind,
+                **when,
+                "tid": devices[schedule.place[op]],
+                "args": {"op": kind},
+            }
+    for t, lane in zip(schedule.transfers, lanes):
+        args = {"bytes": found.problem.tensors[t.tensor].size}
+        track = tracks[lane]
+        when = _span(at, t.start, t.finish)
+        yield {"name": found.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
+
+
+def _lanes(transfers: Sequence[Transfer]) -> list[tuple[int, int, int]]:
+    """A link and one of its lanes for each transfer, so that none overlap in a lane; viewers draw no events that
+    do."""
+    until: dict[tuple[int, int], list[float]] = defaultdict(list)
+    found = [(0, 0, 0)] * len(transfers)
+    for number, t in sorted(enumerate(transfers), key=lambda item: item[1].start):
+        lanes = until[t.source, t.target]
+        lane = next((i for i, end in enumerate(lanes) if end <= t.start), len(lanes))
+        lanes[lane : lane + 1] = [t.finish]
+        found[number] = (t.source, t.target, lane)
+    return found
+
+
+def process(number: int, name: str) -> dict[str, Any]:
+    """Says what a process of a trace is called."""
+    return {"name": "process_name", "ph": "M", "pid": number, "args": {"name": name}}
+
+
+def _track(number: int, name: str) -> dict[str, Any]:
+    return {"name": "thread_name", "ph": "M", "pid": SIMULATED, "tid": number, "args": {"name": name}}
+
+
+def _span(at: float, start: float, finish: float) -> dict[str, Any]:
+    return {"ph": "X", "pid": SIMULATED, "ts": at + start * 1e6, "dur": (finish - start) * 1e6}

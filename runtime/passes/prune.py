@@ -1,0 +1,145 @@
+"""The part of a graph that a step needs: what its fetches and targets depend on, cut at what is fed.
+
+White paper section 4.2. A fed placeholder stays as it is; any other fed output is replaced, for its readers,
+by a placeholder of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ...graphfmt.names import did_you_mean
+from ...kernels.core.op_sets import PLACEHOLDERS
+from .ref_reads import reread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Signature(NamedTuple):
+    """What a step is asked for. Plans are kept per signature."""
+
+    fetches: tuple[str, ...]
+    feeds: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+class Pruned(NamedTuple):
+    """``graph`` holds the nodes that run and one placeholder per feed; ``arguments`` are those placeholders'
+    names in the order of the feeds (None for a feed that nothing reads)."""
+
+    graph: Graph
+    arguments: tuple[str | None, ...]
+    fetches: tuple[Endpoint, ...]
+    targets: tuple[str, ...]
+
+
+def prune(graph: Graph, asked: Signature) -> Pruned:
+    """Cuts a graph down to a step.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT for a feed given twice, fed and fetched alike, or nothing asked for;
+            NOT_FOUND for names the graph does not have.
+    """
+    if not asked.fetches and not asked.targets:
+        raise invalid(
+            "Must specify at least one target to fetch or execute.", hint="add --fetch NAME or --target NODE"
+        )
+    feeds = _feeds(graph, asked.feeds)
+    fetches = tuple(_known(graph, name, "fetch") for name in asked.fetches)
+    for name, fetch in zip(asked.fetches, fetches):
+        if fetch in feeds:
+            raise invalid(f"{name!r} is both fed and fetched")
+    targets = tuple(_known(graph, name, "target").node for name in asked.targets)
+    stand_ins = {source: _stand_in(graph, source) for source in feeds}
+    needed = _ancestors(graph, [*(f.node for f in fetches), *targets], stand_ins)
+    added = [
+        _placeholder(graph, source, name)
+        for source, name in stand_ins.items()
+        if name in needed and name not in graph
+    ]
+    nodes = [_rewired(node, stand_ins) for node in graph.nodes if node.name in needed]
+    arguments = tuple(stand_ins[source] if stand_ins[source] in needed else None for source in feeds)
+    return Pruned(reread(graph.with_nodes([*added, *nodes])), arguments, fetches, targets)
+
+
+def _feeds(graph: Graph, names: Iterable[str]) -> list[Endpoint]:
+    found: list[Endpoint] = []
+    for name in names:
+        source = _known(graph, name, "feed")
+        if source in found:
+            raise invalid(f"{name!r} is fed more than once")
+        found.append(source)
+    return found
+
+
+def _known(graph: Graph, name: str, role: str) -> Endpoint:
+    try:
+        found = endpoint(name)
+    except TfgError as error:
+        raise invalid(f"the {role} {error.message}") from None
+    if found.node not in graph:
+        hint = did_you_mean(found.node, graph.index)
+        raise TfgError(Status.NOT_FOUND, f"the {role} {name!r} is not in the graph", hint=hint)
+    if found.is_control and role != "target":
+        raise invalid(f"the {role} {name!r} is a control output, which has no value")
+    return found
+
+
+def _stand_in(graph: Graph, source: Endpoint) -> str:
+    """The name of the placeholder that takes a feed."""
+    if graph[source.node].op in PLACEHOLDERS and source.port == 0:
+        return source.node
+    return f"_feed/{source.node}/{source.port}"
+
+
+def _ancestors(graph: Graph, ends: Iterable[str], stand_ins: Mapping[Endpoint, str]) -> dict[str, None]:
+    """The names of the nodes that the ends depend on, stand-ins included."""
+    fed_placeholders = {name for name in stand_ins.values() if name in graph}
+    needed: dict[str, None] = {}
+    stack = list(ends)
+    while stack:
+        name = stack.pop()
+        if name in needed:
+            continue
+        needed[name] = None
+        node = graph.index.get(name)
+        if node is None or name in fed_placeholders:
+            continue
+        for text in node.inputs:
+            source = endpoint(text)
+            stack.append(stand_ins.get(source, source.node))
+            if source.node not in graph:
+                raise graph.error_at(
+                    invalid(
+                        f"node {name!r} has the unknown input {text!r}",
+                        hint=did_you_mean(source.node, graph.index),
+                    ),
+                    name,
+                    input=node.inputs.index(text),
+                )
+    return needed
+
+
+def _rewired(node: Node, stand_ins: Mapping[Endpoint, str]) -> Node:
+    if not stand_ins:
+        return node
+    if Endpoint(node.name, 0) in stand_ins and node.op in PLACEHOLDERS:
+        return replace(node, inputs=())
+    inputs = tuple(stand_ins.get(endpoint(text), text) for text in node.inputs)
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def _placeholder(graph: Graph, source: Endpoint, name: str) -> Node:
+    """A placeholder for a fed output, whose dtype and shape are those of the output."""
+    from ...kernels.core.inference import infer_graph
+
+    needed = _ancestors(graph, [source.node], {})
+    facts = infer_graph(graph.with_nodes(n for n in graph.nodes if n.name in needed))[source.node]
+    if source.port >= len(facts):
+        raise invalid(f"node {source.node!r} has no output {source.port} to feed", node=source.node)
+    fact = facts[source.port]
+    return Node(name, "Placeholder", attrs={"dtype": fact.dtype.base, "shape": fact.shape})

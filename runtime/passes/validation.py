@@ -1,0 +1,211 @@
+"""Everything that is wrong with a graph, in one pass.
+
+Structural faults come first; then what would go wrong in a node once it is needed: operations, attributes,
+dtypes and shapes. A fault that only follows from another one is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ...graphfmt.devices import parse_device
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ...graphfmt.names import ATTR_NAME, Hints, counted
+from ...graphfmt.shapes import UNKNOWN
+from ...kernels.core import registry
+from ...kernels.core.facts import Fact
+from ...kernels.core.inference import infer_node, topological_order
+from ..plan.control_flow.frames import check_loops
+from .graph_checks import placed, structure_faults
+
+if TYPE_CHECKING:
+    from ...graphfmt.signatures import Bound
+    from ...kernels.core.registry import Op
+    from ...kernels.functions.library import Library
+
+
+def faults(graph: Graph) -> list[TfgError]:
+    """Every fault of a graph, in file order as far as they have a place."""
+    found = list(structure_faults(graph))
+    library = _library(graph)
+    found += _Checker(graph, library).run()
+    if library is not None:
+        for name in library.definitions:
+            found += _function_faults(library, name)
+    return sorted(found, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
+
+
+def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
+    """What is known of every node's outputs, as far as it can be worked out in spite of faults."""
+    checker = _Checker(graph, _library(graph))
+    checker.run()
+    return checker.facts
+
+
+def _library(graph: Graph) -> Library | None:
+    if not graph.functions:
+        return None
+    from ...kernels.functions.library import of_graph
+
+    return of_graph(graph)
+
+
+def _function_faults(library: Library, name: str) -> list[TfgError]:
+    """The faults of a function's body, each with the function's name in front of the node's."""
+    found, broken, instance = library.faults(name)
+    if instance is None:
+        return found
+    body = [*structure_faults(instance.graph), *_Checker(instance.graph, library).run()]
+    for error in body:
+        if error.node not in broken:
+            error.node = f"{name}/{error.node}" if error.node else name
+            found.append(error)
+    return found
+
+
+@dataclass
+class _Checker:
+    """Infers node after node; a node at fault gets outputs of unknown shape, so that faults further down are
+    found too, and nodes whose inputs' dtypes are not known are passed over."""
+
+    graph: Graph
+    library: Library | None
+    facts: dict[str, Sequence[Fact]] = field(default_factory=dict[str, Sequence[Fact]])
+    found: list[TfgError] = field(default_factory=list[TfgError])
+    hints: Hints = field(default_factory=Hints)
+    op_names: set[str] = field(default_factory=set[str])
+
+    def run(self) -> list[TfgError]:
+        whole = self._without_unknown_inputs()
+        try:
+            for node in topological_order(whole):
+                self._check(self.graph.index[node.name])
+            if all(node.inputs == self.graph.index[node.name].inputs for node in whole.nodes):
+                check_loops(self.graph)
+        except TfgError as error:
+            self.found.append(error)
+        return self.found
+
+    def _without_unknown_inputs(self) -> Graph:
+        """The graph less the edges that the structural faults have told of, each node once."""
+        index = self.graph.index
+        return self.graph.with_nodes(
+            Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset)
+            for n in index.values()
+        )
+
+    def _check(self, node: Node) -> None:
+        op = self._op(node.op)
+        if op is None:
+            self._unknown_op(node)
+            return
+        faults = op.signature.faults(node)
+        for attr, error in faults:
+            if attr is None or ATTR_NAME.fullmatch(attr):
+                self._report(error, node, attr=attr)
+        self._check_colocation(node)
+        self._check_device(node)
+        if not faults:
+            self._infer(op, node)
+
+    def _op(self, name: str) -> Op | None:
+        """An operation, found without looking through the whole registry for every name it does not have."""
+        if not name or (self.op_names and name not in self.op_names):
+            return None
+        found = registry.find(name, self.library)
+        if found is None:
+            self.op_names.update(op.name for op in registry.all_ops())
+            self.op_names.update(self.library.definitions if self.library is not None else ())
+        return found
+
+    def _unknown_op(self, node: Node) -> None:
+        if not node.op:
+            return
+        hint = self.hints.did_you_mean(node.op, self.op_names)
+        error = TfgError(Status.NOT_FOUND, f"Op type not registered {node.op!r}", hint=hint)
+        self._report(error, node)
+
+    def _infer(self, op: Op, node: Node) -> None:
+        try:
+            # Inputs out of order are told of already.
+            bound = op.signature.bind(_in_order(node))
+        except TfgError as error:
+            self._report(error, node)
+            return
+        self.facts[node.name] = [Fact(dtype, UNKNOWN) for dtype in bound.output_types]
+        inputs = self._inputs(node, bound)
+        if inputs is None:
+            return
+        try:
+            self.facts[node.name] = infer_node(op, node, bound, inputs, self.library)
+        except TfgError as error:
+            self._report(error, node)
+
+    def _inputs(self, node: Node, bound: Bound) -> list[Fact] | None:
+        """The facts of the inputs; None where one of them is unknown or does not exist."""
+        inputs: list[Fact] = []
+        for position, text in enumerate(node.inputs):
+            if _is_control(text):
+                continue
+            source = _parsed(text)
+            if source is None:
+                return None
+            outputs = self.facts.get(source.node)
+            if outputs is None:
+                if source.node in self.graph and node.op in ("Merge", "RefMerge"):
+                    inputs.append(Fact(bound.input_types[len(inputs)]))
+                    continue
+                return None
+            if source.port >= len(outputs):
+                message = f"input {text!r}: node {source.node!r} has {counted(len(outputs), 'output')}"
+                self._report(TfgError(Status.INVALID_ARGUMENT, message), node, input=position)
+                return None
+            inputs.append(outputs[source.port])
+        return inputs
+
+    def _check_device(self, node: Node) -> None:
+        try:
+            parse_device(node.device)
+        except TfgError as error:
+            self._report(error, node)
+
+    def _check_colocation(self, node: Node) -> None:
+        value = node.attrs.get("_class")
+        for item in value if isinstance(value, tuple) else ():
+            if not isinstance(item, bytes) or not item.startswith(b"loc:@"):
+                continue
+            name = item[5:].decode("utf-8", "replace")
+            if name not in self.graph:
+                message = f"node {node.name!r} expects to be colocated with unknown node {name!r}"
+                hint = self.hints.did_you_mean(name, self.graph.index)
+                self._report(invalid(message, hint=hint), node, attr="_class")
+
+    def _report(
+        self, error: TfgError, node: Node, *, input: int | None = None, attr: str | None = None
+    ) -> None:
+        self.found.append(placed(self.graph, error, node, input, attr))
+
+
+def _is_control(text: str) -> bool:
+    return text.startswith("^")
+
+
+def _in_order(node: Node) -> Node:
+    """The node with its data inputs first."""
+    inputs = tuple(sorted(node.inputs, key=_is_control))
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def _parsed(text: str) -> Endpoint | None:
+    try:
+        return endpoint(text)
+    except TfgError:
+        return None
+
+
+def _leads(text: str, index: Iterable[str]) -> bool:
+    source = _parsed(text)
+    return source is not None and source.node in index

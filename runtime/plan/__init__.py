@@ -1,0 +1,1 @@
+"""From Graph to executable plan: typed graph, liveness, segmentation, lowering, control flow."""

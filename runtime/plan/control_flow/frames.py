@@ -1,0 +1,115 @@
+"""Which loop each node belongs to, worked out before anything runs.
+
+An Enter leads into its frame, an Exit out of it; every other node is where its inputs are. What cannot be is
+said here, with the nodes on either side, instead of by a step that never ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.graph import Graph, endpoint
+from ....kernels.core.inference import topological_order
+from ....kernels.core.op_sets import ENTERS, EXITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ....graphfmt.errors import TfgError
+    from ....graphfmt.graph import Endpoint, Node
+
+# The names of the loops around a node, from the outside in.
+Frame = tuple[str, ...]
+
+
+def frames(graph: Graph) -> Mapping[str, Frame]:
+    """The frame in which each node's outputs are.
+
+    Raises:
+        TfgError: INVALID_ARGUMENT for a node with inputs from different frames, or an Exit outside of all loops.
+    """
+    found: dict[str, Frame] = {}
+    for node in topological_order(graph):
+        inside = _frame_of_inputs(graph, node, found)
+        if node.op in ENTERS:
+            inside = (*inside, _frame_name(node))
+        elif node.op in EXITS:
+            if not inside:
+                raise graph.error_at(
+                    invalid(f"node {node.name!r} is an Exit outside of all loops"), node.name
+                )
+            inside = inside[:-1]
+        found[node.name] = inside
+    return found
+
+
+def check_fetches(graph: Graph, found: Mapping[str, Frame], fetches: Sequence[Endpoint]) -> None:
+    """Raises INVALID_ARGUMENT for a fetch inside a loop, which has a value per iteration."""
+    for fetch in fetches:
+        if found.get(fetch.node):
+            loop = "/".join(found[fetch.node])
+            error = invalid(
+                f"{str(fetch)!r} is inside the loop {loop!r}, and has a value for every iteration",
+                hint="fetch an output of one of the loop's Exit nodes",
+            )
+            raise graph.error_at(error, fetch.node)
+
+
+def _frame_name(node: Node) -> str:
+    name = node.attrs.get("frame_name", b"")
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else ""
+
+
+def _frame_of_inputs(graph: Graph, node: Node, found: Mapping[str, Frame]) -> Frame:
+    first: tuple[str, Frame] | None = None
+    for position, text in enumerate(node.inputs):
+        source = endpoint(text).node
+        if source not in found:
+            continue  # the back edge of a loop
+        if first is None:
+            first = source, found[source]
+        elif first[1] != found[source]:
+            raise graph.error_at(_from_two(node, first, (source, found[source])), node.name, input=position)
+    return first[1] if first is not None else ()
+
+
+def _from_two(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> TfgError:
+    def where(frame: Frame) -> str:
+        return f"in frame {'/'.join(frame)!r}" if frame else "in no loop"
+
+    return invalid(
+        f"node {node.name!r} has inputs from different frames: {one[0]!r} is {where(one[1])}, {other[0]!r} is "
+        f"{where(other[1])}",
+        hint="a value goes into a loop through an Enter, and out of it through an Exit",
+    )
+
+
+def check_loops(graph: Graph) -> Mapping[str, Frame]:
+    """The frame of each node's outputs, once every loop has been found whole. Raises INVALID_ARGUMENT."""
+    if not any(node.op in ENTERS for node in graph.nodes):
+        return {}
+    found = frames(graph)
+    check_whole(graph, found)
+    return found
+
+
+def check_whole(graph: Graph, found: Mapping[str, Frame]) -> None:
+    """Raises INVALID_ARGUMENT for a loop that is entered and never left, or that has no LoopCond."""
+    entered: dict[Frame, str] = {}
+    left: set[Frame] = set()
+    conditions: set[Frame] = set()
+    for node in graph.nodes:
+        if node.op in ENTERS:
+            entered.setdefault(found[node.name], node.name)
+        elif node.op in EXITS:
+            source = endpoint(node.inputs[0]).node
+            left.add(found[source])
+        elif node.op == "LoopCond":
+            conditions.add(found[node.name])
+    for frame, name in entered.items():
+        loop = "/".join(frame)
+        if frame not in left:
+            raise graph.error_at(invalid(f"the loop {loop!r} is entered at {name!r}, but has no Exit"), name)
+        if frame not in conditions:
+            raise graph.error_at(invalid(f"the loop {loop!r} has no LoopCond"), name)

@@ -1,0 +1,1 @@
+"""SavedModels and MetaGraphs: signatures and initialisation."""

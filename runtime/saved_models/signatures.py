@@ -1,0 +1,122 @@
+"""Signatures: what a SavedModel calls its inputs and outputs, as the feeds and fetches of a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import Endpoint, endpoint
+from ...graphfmt.names import did_you_mean
+from ...kernels.core.op_sets import PLACEHOLDERS
+from ..passes import prune
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ...graphfmt.graph import Graph
+    from ...graphfmt.metagraph import MetaGraph, TensorInfo
+
+# Signatures that are no way to call the model, but tell its loader what to run.
+_INTERNAL = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
+
+
+class Tensor(NamedTuple):
+    """An input or output of a signature: its key, and the tensor it stands for. A sparse or composite one is
+    several, called ``key/0``, ``key/1`` and so on."""
+
+    key: str
+    name: str
+    info: TensorInfo
+
+
+class Call(NamedTuple):
+    """A signature by its name, with its inputs and outputs by their keys, which are sorted."""
+
+    name: str
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    method: str = ""
+
+    def feed(self, graph: Graph, name: str) -> str:
+        """The tensor that a feed is for: an input's key goes before a name of the graph. Raises NOT_FOUND."""
+        return _tensor(self, self.inputs, "input", graph, name)
+
+    def fetch(self, graph: Graph, name: str) -> str:
+        """The tensor that a fetch is for: an output's key goes before a name of the graph. Raises
+        NOT_FOUND."""
+        return _tensor(self, self.outputs, "output", graph, name)
+
+
+def calls(meta: MetaGraph) -> list[Call]:
+    """The signatures of a MetaGraph, by name."""
+    return [
+        Call(name, _tensors(found.inputs), _tensors(found.outputs), found.method_name)
+        for name, found in sorted(meta.signatures.items())
+        if name not in _INTERNAL
+    ]
+
+
+def find(meta: MetaGraph, name: str) -> Call:
+    """The signature of that name. Raises NOT_FOUND, with those that there are."""
+    known = {call.name: call for call in calls(meta)}
+    if name in known:
+        return known[name]
+    if not known:
+        raise TfgError(
+            Status.NOT_FOUND, f"there is no signature {name!r}: the graph has no signatures at all"
+        )
+    hint = did_you_mean(name, known) or f"it has {', '.join(map(repr, known))}"
+    raise TfgError(Status.NOT_FOUND, f"the graph has no signature called {name!r}", hint=hint)
+
+
+def check_fed(
+    call: Call, graph: Graph, fetches: Sequence[str], feeds: Sequence[str], targets: Sequence[str]
+) -> None:
+    """Raises INVALID_ARGUMENT with all inputs of the signature that a step needs and is not given. All names
+    are those of the graph."""
+    needed = prune.prune(graph, prune.Signature(tuple(fetches), tuple(feeds), tuple(targets))).graph
+    fed = {endpoint(feed) for feed in feeds}
+    missing = [tensor for tensor in call.inputs.values() if _is_missing(tensor, needed, fed)]
+    if missing:
+        wanted = ", ".join(f"{t.key!r} ({t.info.dtype.name}{t.info.shape})" for t in missing)
+        raise invalid(
+            f"signature {call.name!r} needs the input {wanted}",
+            hint=" ".join(f"--feed {t.key}=VALUE" for t in missing),
+        )
+
+
+def _is_missing(tensor: Tensor, needed: Graph, fed: set[Endpoint]) -> bool:
+    source = endpoint(tensor.name)
+    node = needed.index.get(source.node)
+    return node is not None and node.op in PLACEHOLDERS and source not in fed
+
+
+def _tensors(infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+    return {tensor.key: tensor for key, info in sorted(infos.items()) for tensor in _parts(key, info)}
+
+
+def _parts(key: str, info: TensorInfo) -> Iterable[Tensor]:
+    if not info.parts:
+        return [Tensor(key, info.name, info)]
+    return [Tensor(f"{key}/{i}", name, info) for i, name in enumerate(info.parts)]
+
+
+def _tensor(call: Call, tensors: Mapping[str, Tensor], what: str, graph: Graph, name: str) -> str:
+    found = tensors.get(name)
+    if found is not None:
+        return _normal(found.name)
+    try:
+        if endpoint(name).node in graph:
+            return name
+    except TfgError:
+        pass
+    hint = did_you_mean(name, tensors) or f"it has {', '.join(map(repr, tensors))}"
+    raise TfgError(
+        Status.NOT_FOUND,
+        f"signature {call.name!r} has no {what} called {name!r}",
+        hint=hint if tensors else None,
+    )
+
+
+def _normal(name: str) -> str:
+    return str(endpoint(name))

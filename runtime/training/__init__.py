@@ -1,1 +1,0 @@
-"""Gradients and optimizers as passes: from a loss to the nodes of a training step."""

@@ -1,0 +1,227 @@
+"""What the boxes of a drawing stand for: nodes, or, where there are too many, all nodes of a name scope on a
+device; and what flows between them.
+
+Scopes are opened from the largest down as long as the boxes do not become too many. What is left closed and
+large (a graph without scopes, say) is cut along time into runs of nodes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...kernels.core.op_sets import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..passes.placement.simulation.simulated_step import Simulation
+
+# More boxes than this nobody reads.
+MOST = 150
+# Flows between boxes, likewise: beyond these, the smallest of a device's own are left out.
+MOST_FLOWS = 1500
+
+
+class Block(NamedTuple):
+    """``ops`` are the operations in it, in the order of their starts; ``label`` is a node's or a scope's name."""
+
+    device: int
+    label: str
+    ops: tuple[int, ...]
+    seconds: float
+
+
+class Flow(NamedTuple):
+    """What goes from one block to another: bytes and tensors; no tensors where one only waits for the other.
+
+    ``transfers`` are places in the schedule. What goes to another device arrives there once, drawn to the first
+    block that reads it; from there, as a copy, to the others. ``is_copy`` is whether there is nothing but copies.
+    """
+
+    source: int
+    target: int
+    bytes: int
+    tensors: int
+    transfers: tuple[int, ...]
+    is_copy: bool
+
+
+class Blocks(NamedTuple):
+    """``blocks`` are in the order of time; ``of[op]`` is an operation's block, -1 for one that is not drawn."""
+
+    blocks: Sequence[Block]
+    flows: Sequence[Flow]
+    of: Sequence[int]
+    notes: Sequence[str]
+
+
+def blocks(simulation: Simulation, most: int = MOST) -> Blocks:
+    """The blocks of a simulated step, at most so many unless there are more devices."""
+    hidden, notes = _hidden(simulation)
+    schedule, names = simulation.schedule, simulation.formulation.nodes
+    drawn = [op for op in range(len(names)) if op not in hidden]
+    drawn.sort(key=lambda op: (schedule.start[op], schedule.finish[op], op))
+    if len(drawn) > most:
+        groups = _Scopes(simulation, drawn).grouped(most)
+        notes = [*notes, f"{len(drawn):,} nodes are drawn as {len(groups)} boxes, by name scope and device"]
+    else:
+        groups = [(names[op], [op]) for op in drawn]
+    place = {op: number for number, op in enumerate(drawn)}
+    groups.sort(key=lambda group: (sum(place[op] for op in group[1]) / len(group[1]), group[1][0]))
+    of = [-1] * len(names)
+    for number, (_, ops) in enumerate(groups):
+        for op in ops:
+            of[op] = number
+    for op, reader in hidden.items():
+        of[op] = of[reader] if reader >= 0 else -1
+    made = [
+        Block(
+            schedule.place[ops[0]],
+            label,
+            tuple(ops),
+            sum(schedule.finish[op] - schedule.start[op] for op in ops),
+        )
+        for label, ops in groups
+    ]
+    return Blocks(made, _flows(simulation, of), of, notes)
+
+
+def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
+    """Operations that get no box, each with the one whose box it is counted to, -1 for none: what the step does not
+    need, constants that only their own device reads, and variables and reads of them with but one reader."""
+    formulation, schedule = simulation.formulation, simulation.schedule
+    problem, found = formulation.problem, dict[int, int]()
+    idle = held = 0
+    # From the last on, so that a variable goes where its only read has gone.
+    for op in reversed(range(len(formulation.nodes))):
+        name = formulation.nodes[op]
+        if formulation.step is not None and name not in formulation.step:
+            found[op] = -1
+            idle += 1
+            continue
+        kind = simulation.graph.index[name].op
+        readers = {reader for number in problem.outputs[op] for reader in problem.tensors[number].readers}
+        is_local = readers and all(schedule.place[reader] == schedule.place[op] for reader in readers)
+        if is_local and (kind == "Const" or (len(readers) == 1 and kind in _HELD)):
+            reader = min(readers, key=lambda reader: (schedule.start[reader], reader))
+            found[op] = found.get(reader, reader)
+            held += 1
+    notes: list[str] = []
+    if held:
+        notes.append(
+            f"{held:,} constants, and variables and reads of them with but one reader, are part of its box"
+        )
+    if idle:
+        notes.append(f"{idle:,} nodes that the step does not need are left out")
+    return found, notes
+
+
+# What holds a value, or hands it out.
+_HELD = VARIABLES | {"ReadVariableOp"}
+
+
+class _Scopes:
+    """The tree of name scopes. ``members`` are operations by scope (with a slash behind; the whole graph is the
+    empty one), ``children`` the scopes and nodes right below, each with the devices that have some of it."""
+
+    def __init__(self, simulation: Simulation, drawn: Sequence[int]) -> None:
+        self.place = simulation.schedule.place
+        self.names = simulation.formulation.nodes
+        self.members: dict[str, list[int]] = defaultdict(list)
+        self.children: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for op in drawn:
+            name, device, scope = self.names[op], self.place[op], ""
+            self.members[scope].append(op)
+            for at in (i for i, letter in enumerate(name) if letter == "/"):
+                inner = name[: at + 1]
+                self.children[scope][inner].add(device)
+                self.members[inner].append(op)
+                scope = inner
+            self.children[scope][name].add(device)
+            self.members[name].append(op)
+
+    def grouped(self, most: int) -> list[tuple[str, list[int]]]:
+        """Groups of operations of one device, with their labels."""
+        count = len({self.place[op] for op in self.members[""]})
+        heap, closed, leaves = [(-len(self.members[""]), "")], list[str](), list[str]()
+        heapify(heap)
+        while heap:
+            _, scope = heappop(heap)
+            children = self.children[scope]
+            more = sum(map(len, children.values())) - len({self.place[op] for op in self.members[scope]})
+            if count + more > most:
+                closed.append(scope)
+                continue
+            count += more
+            for child in children:
+                if child in self.children:
+                    heappush(heap, (-len(self.members[child]), child))
+                else:
+                    leaves.append(child)
+        groups = [(name, self.members[name]) for name in leaves]
+        return groups + self._cut(closed, most - count)
+
+    def _cut(self, closed: Sequence[str], spare: int) -> list[tuple[str, list[int]]]:
+        """The closed scopes by device, and along time into as many runs as there is room for."""
+        apart: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for scope in closed:
+            for op in self.members[scope]:
+                apart[scope, self.place[op]].append(op)
+        total = sum(map(len, apart.values()))
+        found: list[tuple[str, list[int]]] = []
+        for (scope, _), ops in apart.items():
+            runs = min(1 + spare * len(ops) // max(1, total), len(ops)) if len(ops) * 8 >= total else 1
+            for run in range(runs):
+                some = ops[len(ops) * run // runs : len(ops) * (run + 1) // runs]
+                label = scope or f"{self.names[some[0]]} …"
+                found.append((label if runs == 1 or not scope else f"{label} {run + 1}/{runs}", some))
+        return found
+
+
+class _Sum:
+    """What a flow is made of, while it is summed up."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.tensors = 0
+        self.copies = 0
+        self.transfers: list[int] = []
+
+
+def _flows(simulation: Simulation, of: Sequence[int]) -> list[Flow]:
+    problem, place = simulation.formulation.problem, simulation.schedule.place
+    moved = {(t.tensor, t.target): i for i, t in enumerate(simulation.schedule.transfers)}
+    sums: dict[tuple[int, int], _Sum] = defaultdict(_Sum)
+
+    def add(source: int, target: int, number: int) -> _Sum:
+        found = sums[source, target]
+        found.bytes += problem.tensors[number].size
+        found.tensors += not simulation.formulation.endpoints[number].startswith("^")
+        return found
+
+    for number, tensor in enumerate(problem.tensors):
+        source, home = of[tensor.producer], place[tensor.producer]
+        readers: dict[int, set[int]] = defaultdict(set)
+        for reader in tensor.readers:
+            readers[place[reader]].add(of[reader])
+        for device, found in readers.items():
+            if device == home:
+                for target in sorted(found - {source}):
+                    add(source, target, number)
+            else:
+                first, *others = sorted(found)
+                add(source, first, number).transfers.append(moved[number, device])
+                for target in others:
+                    add(first, target, number).copies += 1
+    flows = [
+        Flow(source, target, found.bytes, found.tensors, tuple(found.transfers), _only_copies(found))
+        for (source, target), found in sums.items()
+    ]
+    kept = sorted(flows, key=lambda flow: (not flow.transfers, -flow.bytes, flow.source, flow.target))
+    return sorted(kept[:MOST_FLOWS])
+
+
+def _only_copies(found: _Sum) -> bool:
+    return 0 < found.copies >= found.tensors

@@ -1,0 +1,103 @@
+"""Every declared operation against TensorFlow's declaration of it, in ``tests/data/op-signatures.txt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfg.graphfmt import signatures
+from tfg.graphfmt.signatures import Attr, Signature
+from tfg.kernels.core import make_index, registry
+from tfg.kernels.core.index import FAMILY_OF
+from tfg.kernels.core.registry import Op
+
+FACTS = Path(__file__).parents[2] / "data" / "op-signatures.txt"
+
+# Operations that have no gradient here yet, though TensorFlow has one.
+WITHOUT_GRADIENT = frozenset[str]()
+
+# TensorFlow's operations that the file leaves out: what was recorded shows that their signatures hold.
+NOT_IN_FILE = frozenset({"Abort", "For", "ComputeAccidentalHits", "_Send", "_HostSend", "_Recv", "_HostRecv"})
+
+
+@cache
+def lines() -> dict[str, str]:
+    """What the file says of every operation."""
+    stated = [line for line in FACTS.read_text().splitlines() if line and not line.startswith("#")]
+    return {line[: line.index("(")]: line for line in stated}
+
+
+def facts(name: str) -> tuple[Signature, frozenset[str]]:
+    """An operation's signature and flags."""
+    text, _, flags = lines()[name].partition("  # ")
+    return signatures.parse(text), frozenset(flags.split(", "))
+
+
+def declared() -> list[Op]:
+    known = set(registry.families())
+    return [op for op in registry.all_ops() if op.family in known]
+
+
+def comparable(attr: Attr) -> Any:
+    return attr.kind, frozenset(attr.allowed), attr.minimum, attr.default
+
+
+def differences(op: Op) -> Iterator[str]:
+    """What an operation declares otherwise than TensorFlow."""
+    if op.name not in lines():
+        if op.name not in NOT_IN_FILE:
+            yield "there is no such operation"
+        return
+    expected, flags = facts(op.name)
+    if op.signature.inputs != expected.inputs:
+        yield f"inputs {op.signature.inputs}, not {expected.inputs}"
+    if op.signature.outputs != expected.outputs:
+        yield f"outputs {op.signature.outputs}, not {expected.outputs}"
+    mine = {name: comparable(attr) for name, attr in op.signature.attr_index.items()}
+    theirs = {name: comparable(attr) for name, attr in expected.attr_index.items()}
+    for name in sorted(mine.keys() | theirs.keys()):
+        if mine.get(name) != theirs.get(name):
+            yield f"attr {name} is {mine.get(name)}, not {theirs.get(name)}"
+    if op.stateful != ("stateful" in flags):
+        yield f"stateful is {op.stateful}"
+    if op.commutative != ("commutative" in flags) and len(expected.inputs) == 2:
+        yield f"commutative is {op.commutative}"
+    if op.differentiable == ("no gradient" in flags):
+        yield f"differentiable is {op.differentiable}"
+    lacks = "gradient" in flags and op.gradient_function is None
+    if lacks != (op.name in WITHOUT_GRADIENT):
+        yield "it has no gradient" if lacks else "it has a gradient now"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", registry.families())
+
+
+def test_declarations(family: str) -> None:
+    ops = [op for op in declared() if op.family == family]
+    found = [f"{op.name}: {difference}" for op in ops for difference in differences(op)]
+    assert not found, "\n".join(found)
+
+
+def test_kernels_fit_their_signatures(family: str) -> None:
+    for op in declared():
+        if op.family == family:
+            op.check()
+
+
+def test_every_operation_can_run(family: str) -> None:
+    missing = [
+        op.name
+        for op in declared()
+        if op.family == family and op.kernel_function is None and op.bind_function is None
+    ]
+    assert not missing
+
+
+def test_index() -> None:
+    """Run ``python -m tfg.kernels.core.make_index`` where this fails."""
+    assert make_index.families() == FAMILY_OF

@@ -1,0 +1,100 @@
+"""Diagonals and bands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...harness import Case, case, f32, i32, i64, of, rand, table_tests
+
+X = rand(2, 3, 4)
+ALIGNS = ("LEFT_RIGHT", "RIGHT_LEFT", "LEFT_LEFT", "RIGHT_RIGHT")
+
+
+def _aligned() -> list[Case]:
+    rows: list[Case] = []
+    for align in ALIGNS:
+        for k in ([-1, 2], [1, 2], [-2, -1], [-2, 3]):
+            count, width = k[1] - k[0] + 1, min(3 + min(k[1], 0), 4 - max(k[0], 0))
+            packed = rand(2, count, width)
+            rows += [
+                case("MatrixDiagPartV3", X, i32(k), f32(7), align=align, grad=True),
+                case("MatrixDiagV3", packed, i32(k), i32(3), i32(4), f32(7), align=align, grad=True),
+                case("MatrixSetDiagV3", X, packed, i32(k), align=align, grad=True),
+            ]
+    return rows
+
+
+CASES = [
+    case("Diag", rand(3), grad=True),
+    case("Diag", rand(2, 3), grad=True),
+    case("Diag", rand(0)),
+    case("Diag", i32([1, 2])),
+    case("Diag", f32(3)),
+    case("DiagPart", rand(3, 3), grad=True),
+    case("DiagPart", rand(2, 3, 2, 3), grad=True),
+    case("DiagPart", rand(2, 3)),
+    case("DiagPart", rand(2, 2, 2)),
+    case("DiagPart", f32(3)),
+    case("MatrixDiag", rand(2, 3), grad=True),
+    case("MatrixDiag", of("bfloat16", [1, 2])),
+    case("MatrixDiag", rand(2, 0)),
+    case("MatrixDiag", f32(3)),
+    case("MatrixDiagPart", X, grad=True),
+    case("MatrixDiagPart", rand(4, 2), grad=True),
+    case("MatrixDiagPart", rand(4)),
+    case("MatrixSetDiag", X, rand(2, 3), grad=True),
+    case("MatrixSetDiag", rand(4, 2), rand(2), grad=True),
+    case("MatrixSetDiag", X, rand(2, 4)),
+    case("MatrixSetDiag", X, rand(3)),
+    case("MatrixDiagV2", rand(2, 3), i32(1), i32(-1), i32(-1), f32(0), grad=True),
+    case("MatrixDiagV2", rand(2, 3), i32([-1, 0]), i32(-1), i32(-1), f32(2), grad=True),
+    case("MatrixDiagV2", rand(3), i32([-2]), i32(5), i32(4), f32(2), grad=True),
+    case("MatrixDiagV2", rand(3), i32(-2), i32(-1), i32(4), f32(2)),
+    case("MatrixDiagV2", rand(3), i32(1), i32(4), i32(-1), f32(2)),
+    case("MatrixDiagV2", rand(3), i32(1), i32(2), i32(4), f32(2)),
+    case("MatrixDiagV2", rand(3), i32(1), i32(5), i32(5), f32(2)),
+    case("MatrixDiagV2", rand(2, 3), i32([0, 2]), i32(-1), i32(-1), f32(2)),
+    case("MatrixDiagV2", rand(2, 3), i32([1, 0]), i32(-1), i32(-1), f32(2)),
+    case("MatrixDiagV2", rand(2, 3), i32([0, 1, 2]), i32(-1), i32(-1), f32(2)),
+    case("MatrixDiagV2", rand(3), i32([0, 1]), i32(-1), i32(-1), f32(2)),
+    case("MatrixDiagPartV2", X, i32([-1, 1]), f32(3), grad=True),
+    case("MatrixDiagPartV2", X, i32(2), f32(3), grad=True),
+    case("MatrixDiagPartV2", X, i32([-2]), f32(3)),
+    case("MatrixDiagPartV2", X, i32(4), f32(3)),
+    case("MatrixDiagPartV2", X, i32(-3), f32(3)),
+    case("MatrixDiagPartV2", X, i32([2, 1]), f32(3)),
+    case("MatrixDiagPartV2", X, i32([1, 2]), f32([3, 3])),
+    case("MatrixDiagPartV3", i32([[1, 2], [3, 4]]), i32([0, 1]), i32(9)),
+    case("MatrixSetDiagV2", X, rand(2, 2, 3), i32([0, 1]), grad=True),
+    case("MatrixSetDiagV2", X, rand(2, 2), i32(2), grad=True),
+    case("MatrixSetDiagV2", X, rand(2, 3), i32(2)),
+    case("MatrixSetDiagV2", X, rand(2, 3, 3), i32([0, 1])),
+    *_aligned(),
+    case("MatrixBandPart", X, i64(1), i64(0), grad=True),
+    case("MatrixBandPart", X, i32(-1), i32(1), grad=True),
+    case("MatrixBandPart", X, i64(0), i64(-1)),
+    case("MatrixBandPart", X, i64(-1), i64(-1)),
+    case("MatrixBandPart", X, i64(3), i64(4)),
+    case("MatrixBandPart", of("bfloat16", [[1, 2], [3, 4]]), i64(0), i64(0)),
+    case("MatrixBandPart", np.array([[True, True], [True, True]]), i64(0), i64(0)),
+    case("MatrixBandPart", np.array([[1j, 2], [3, 4]]), i64(0), i64(0)),
+    case("MatrixBandPart", X, i64(4), i64(0)),
+    case("MatrixBandPart", X, i64(0), i64(5)),
+    case("MatrixBandPart", rand(3), i64(0), i64(0)),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+def test_the_deprecated_names_do_the_same() -> None:
+    from tests.kernels.harness import run_tfg
+
+    for row in (
+        case("MatrixDiag", rand(2, 3)),
+        case("MatrixDiagPart", X),
+        case("MatrixSetDiag", X, rand(2, 3)),
+        case("MatrixBandPart", X, i64(1), i64(0)),
+    ):
+        (expected,) = run_tfg(row)
+        (found,) = run_tfg(Case(f"Batch{row.op}", row.inputs))
+        np.testing.assert_array_equal(found, expected)

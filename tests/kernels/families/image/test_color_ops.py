@@ -1,0 +1,49 @@
+"""Colours of images: RGB against HSV, contrast, hue and saturation."""
+
+from __future__ import annotations
+
+from ...harness import case, f32, rand, table_tests
+
+PRIMARY = f32(
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 0], [1, 1, 1], [0.2, 0.2, 0.5]]
+)
+DISTINCT = rand(4, 5, 3, low=0.05, high=1)
+
+CASES = [
+    case("RGBToHSV", PRIMARY, tol=1e-5),
+    case("RGBToHSV", DISTINCT, tol=1e-5, grad=True),
+    case("RGBToHSV", rand(3, low=0, high=1), tol=1e-5),
+    case("RGBToHSV", rand(0, 3)),
+    case("RGBToHSV", rand(2, 4)),
+    case("RGBToHSV", f32(1)),
+    case("HSVToRGB", rand(4, 5, 3, low=0, high=1), tol=1e-5),
+    case("HSVToRGB", PRIMARY, tol=1e-5),
+    case("HSVToRGB", rand(2, 2)),
+    *(
+        case(op, rand(4, 3, dtype=t, low=0.1, high=1), tol=tol)
+        for op in ("RGBToHSV", "HSVToRGB")
+        for t, tol in (("double", 1e-12), ("half", 5e-3), ("bfloat16", 4e-2))
+    ),
+    *(
+        case(op, images, f32(amount), tol=2e-5)
+        for images in (rand(2, 4, 5, 3, low=0, high=1), rand(4, 5, 3, low=0, high=1), PRIMARY[None, :8])
+        for op, amounts in (
+            ("AdjustContrastv2", (0.5, 2, -1)),
+            ("AdjustHue", (0.25, -0.3, 0, 0.9)),
+            ("AdjustSaturation", (0.5, 0, 3)),
+        )
+        for amount in amounts
+    ),
+    *(
+        row
+        for op in ("AdjustContrastv2", "AdjustHue", "AdjustSaturation")
+        for row in (
+            case(op, rand(4, 3), f32(0.5)),
+            case(op, rand(2, 4, 3), f32([0.5])),
+            case(op, rand(2, 4, 4), f32(0.5), tol=1e-5),
+            case(op, rand(0, 4, 3), f32(0.5)),
+        )
+    ),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)

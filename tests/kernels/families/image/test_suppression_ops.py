@@ -1,0 +1,67 @@
+"""Of boxes that overlap too much, the one with the best score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...harness import case, f32, i32, of, rand, table_tests
+
+BOXES = f32(
+    [
+        [0, 0, 1, 1],
+        [0, 0.1, 1, 1.1],
+        [0, -0.1, 1, 0.9],
+        [0, 10, 1, 11],
+        [1, 11.1, 0, 10.1],
+        [0, 100, 1, 101],
+        [3, 3, 3, 3],
+    ]
+)
+SCORES = f32([0.9, 0.75, 0.6, 0.95, 0.5, 0.3, 0.2])
+MANY = np.concatenate([rand(40, 2, low=0, high=3), rand(40, 2, low=2, high=5)], axis=1)
+
+CASES = [
+    *(
+        case("NonMaxSuppression", BOXES, SCORES, i32(n), iou_threshold=t)
+        for n in (0, 3, 30)
+        for t in (0.0, 0.5, 1.0)
+    ),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(0.5)),
+    case("NonMaxSuppressionV2", MANY, rand(40), i32(20), f32(0.4)),
+    case("NonMaxSuppressionV2", BOXES, f32([1, 1, 1, 1, -np.inf, np.nan, 1]), i32(9), f32(0.5)),
+    case("NonMaxSuppressionV3", BOXES, SCORES, i32(5), f32(0.5), f32(0.4)),
+    case("NonMaxSuppressionV3", MANY, rand(40), i32(20), f32(0.3), f32(-0.5)),
+    case(
+        "NonMaxSuppressionV3", of("half", BOXES), of("half", SCORES), i32(5), of("half", 0.5), of("half", 0.4)
+    ),
+    *(
+        case("NonMaxSuppressionV4", BOXES, SCORES, i32(5), f32(0.5), f32(0), pad_to_max_output_size=p)
+        for p in (True, False)
+    ),
+    *(
+        case(
+            "NonMaxSuppressionV5",
+            boxes,
+            scores,
+            i32(6),
+            f32(0.5),
+            f32(0.0),
+            f32(sigma),
+            pad_to_max_output_size=p,
+            tol=1e-5,
+        )
+        for boxes, scores in ((BOXES, SCORES), (MANY, rand(40, low=0)))
+        for sigma in (0.0, 0.5)
+        for p in (True, False)
+    ),
+    case("NonMaxSuppressionV2", np.zeros((0, 4), np.float32), f32([]), i32(5), f32(0.5)),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(1.5)),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(-0.5)),
+    case("NonMaxSuppressionV2", BOXES, SCORES[:2], i32(5), f32(0.5)),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32([5]), f32(0.5)),
+    case("NonMaxSuppressionV3", BOXES, SCORES, i32(-1), f32(0.5), f32(0.5)),
+    case("NonMaxSuppressionV3", BOXES, SCORES, i32(1), f32([0.5]), f32(0.5)),
+    case("NonMaxSuppressionV2", BOXES[:, :3], SCORES, i32(5), f32(0.5)),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)

@@ -1,0 +1,60 @@
+"""Sums, differences, products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...harness import Case, case, f32, f64, i32, i64, of, rand, table_tests
+
+INF, NAN = np.inf, np.nan
+ROW, COLUMN = f32([[1, -2, 3]]), f32([[0.5], [4]])
+
+CASES: list[Case] = [
+    *(
+        case(name, of(dtype, [[1, 2, 3], [4, 5, 6]]), of(dtype, [3, 2, 1]))
+        for name in ("AddV2", "Add", "Sub", "Mul")
+        for dtype in ("half", "bfloat16", "double", "uint8", "int8", "int16", "int64", "complex64")
+    ),
+    *(
+        case(name, ROW, COLUMN, grad=True)
+        for name in ("AddV2", "Add", "Sub", "Mul", "SquaredDifference", "MulNoNan")
+    ),
+    *(case(name, f32(2), f32(3), grad=True) for name in ("AddV2", "Add", "Sub", "Mul", "SquaredDifference")),
+    *(case(name, f32([]), f32([1]), grad=True) for name in ("AddV2", "Sub", "Mul", "MulNoNan")),
+    *(case(name, f32([1, 2]), f32([1, 2, 3])) for name in ("AddV2", "Sub", "Mul", "SquaredDifference")),
+    *(
+        case(name, of("complex128", [1 + 2j, 3j]), of("complex128", [[2 - 1j], [0]]), grad=True)
+        for name in ("AddV2", "Sub", "Mul", "SquaredDifference", "MulNoNan")
+    ),
+    case("AddV2", of("uint8", [250]), of("uint8", [10])),
+    case("Mul", i32([2**30]), i32([4])),
+    case("Sub", of("uint64", 1), of("uint64", 2)),
+    case("AddV2", of("uint32", [7]), of("uint32", [1])),
+    case("Add", np.array(["a", "b", ""]), "cd"),
+    case("Add", "a", "b"),
+    case("Add", np.array([["a"]]), np.array(["b", "c"])),
+    case("MulNoNan", f32([NAN, INF, 1, 0]), f32([0, 0, NAN, 3]), grad=True),
+    case("MulNoNan", of("bfloat16", [NAN, 2]), of("bfloat16", [0, 3])),
+    case("SquaredDifference", i32([1, -5]), i32([[3], [7]])),
+    case("SquaredDifference", of("half", [300, 1]), of("half", [1, 2])),
+    case("NextAfter", f32([1, -1, 0, INF, 3]), f32([2, 2, 1, 0, 3]), tol=0, grad=True),
+    case("NextAfter", f64([[1], [2]]), f64([0, NAN]), tol=0, grad=True),
+    case("AddN", [f32([1, 2])], grad=True),
+    case("AddN", [rand(2, 3), rand(2, 3, seed=1), rand(2, 3, seed=2)], grad=True),
+    case("AddN", [f32(1), f32(2), f32(3), f32(4)], grad=True),
+    case("AddN", [of("bfloat16", [1, 2]), of("bfloat16", [3, 4]), of("bfloat16", [5, 6])]),
+    case("AddN", [of("complex64", [1j]), of("complex64", [2])]),
+    case("AddN", [i64([1]), i64([2]), i64([3])]),
+    case("AddN", [f32([]), f32([])]),
+    case("AddN", [f32([1]), f32([1, 2])]),
+    case("Cross", f32([1, 2, 3]), f32([4, -5, 6]), grad=True),
+    case("Cross", rand(2, 2, 3), rand(2, 2, 3, seed=1), grad=True),
+    case("Cross", of("uint8", [1, 2, 3]), of("uint8", [9, 8, 7])),
+    case("Cross", of("half", [1, 2, 3]), of("half", [4, 5, 7])),
+    case("Cross", rand(0, 3), rand(0, 3)),
+    case("Cross", f32([1, 2]), f32([1, 2])),
+    case("Cross", f32(1), f32(1)),
+    case("Cross", rand(2, 3), rand(3)),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)

@@ -1,0 +1,31 @@
+"""Ranges of numbers."""
+
+from __future__ import annotations
+
+from ...harness import case, f32, f64, i32, i64, of, table_tests
+
+CASES = [
+    case("Range", i32(0), i32(5), i32(1)),
+    case("Range", i32(10), i32(0), i32(-3)),
+    case("Range", i64(3), i64(3), i64(1)),
+    case("Range", i64(-(2**62)), i64(2**62), i64(2**62)),
+    case("Range", f32(0), f32(1), f32(0.1), tol=0),
+    case("Range", f64(0), f64(-1), f64(-0.1), tol=0),
+    case("Range", f32(0.3), f32(100), f32(0.7), tol=0),
+    case("Range", of("bfloat16", 0), of("bfloat16", 5), of("bfloat16", 0.5)),
+    case("Range", i32(0), i32(5), i32(0)),
+    case("Range", i32(5), i32(0), i32(1)),
+    case("Range", i32(0), i32(5), i32(-1)),
+    case("Range", i32([0]), i32(5), i32(1)),
+    case("Range", f32(0), f32(float("inf")), f32(1)),
+    case("Range", f32(0), f32(float("nan")), f32(1)),
+    case("LinSpace", f32(0), f32(1), i32(5)),
+    case("LinSpace", f64(3), f64(-1), i64(4)),
+    case("LinSpace", f32(3), f32(5), i32(1)),
+    case("LinSpace", f32(3), f32(5), i32(2)),
+    case("LinSpace", f32(3), f32(5), i32(0)),
+    case("LinSpace", f32(3), f32(5), i32(-1)),
+    case("LinSpace", f32([3]), f32(5), i32(3)),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)

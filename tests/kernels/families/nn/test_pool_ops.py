@@ -1,0 +1,254 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ...harness import Case, case, f32, i32, i64, of, rand, run_tfg, table_tests
+
+_PADDINGS = ("SAME", "VALID")
+
+
+def _attrs(size: tuple[int, int], stride: tuple[int, int], padding: str = "SAME") -> dict[str, Any]:
+    return {"ksize": [1, *size, 1], "strides": [1, *stride, 1], "padding": padding}
+
+
+def _bad(op: str = "MaxPool", *inputs: Any, **attrs: Any) -> Case:
+    return case(op, *(inputs or (rand(1, 4, 4, 2),)), **{**_attrs((2, 2), (2, 2)), **attrs})
+
+
+def _max_grad(
+    x: Any, size: tuple[int, int], stride: tuple[int, int], padding: str, op: str = "MaxPoolGrad"
+) -> Case:
+    attrs = _attrs(size, stride, padding)
+    y = run_tfg(case("MaxPool", x, **attrs))[0]
+    third = rand(*(x.shape if op == "MaxPoolGradGrad" else y.shape), seed=3).astype(x.dtype)
+    # Where shapes are equal, TensorFlow's second gradient overwrites what it still has to read.
+    return case(op, x, y, third, grad=x.dtype == np.float32 and x.shape != y.shape, **attrs)
+
+
+_WINDOWS = (
+    ((2, 2), (2, 2)),
+    ((3, 3), (2, 2)),
+    ((3, 2), (1, 1)),
+    ((1, 1), (2, 2)),
+    ((2, 3), (3, 1)),
+    ((5, 5), (5, 5)),
+)
+_TIES = np.random.RandomState(0).randint(0, 3, (2, 6, 5, 2)).astype(np.float32)
+_RAMP = f32(np.arange(32).reshape(1, 4, 4, 2))
+_RAMP_3D = f32(np.arange(64).reshape(1, 4, 4, 4, 1))
+_ONES_3D = [1, 1, 1, 1, 1]
+
+CASES = [
+    *[
+        case(op, rand(2, 6, 5, 3), **_attrs(size, stride, padding), tol=1e-5, grad=True)
+        for op in ("MaxPool", "AvgPool")
+        for size, stride in _WINDOWS
+        for padding in _PADDINGS
+    ],
+    *[
+        case("MaxPool", of(t, np.arange(50).reshape(1, 5, 5, 2) % 7), **_attrs((3, 2), (2, 1)))
+        for t in ("double", "half", "bfloat16", "int32", "int64", "uint8", "int16", "int8", "uint16")
+    ],
+    *[
+        case("AvgPool", rand(1, 5, 5, 2, dtype=t), **_attrs((3, 2), (2, 1)), grad=True, tol=tol)
+        for t, tol in (("double", 1e-12), ("half", 4e-3), ("bfloat16", 3e-2))
+    ],
+    case("MaxPool", _TIES, **_attrs((3, 3), (1, 1)), grad=True),
+    case("MaxPool", rand(0, 4, 4, 2), **_attrs((2, 2), (2, 2))),
+    case("MaxPool", rand(1, 4, 4, 0), **_attrs((2, 2), (2, 2))),
+    case("AvgPool", rand(0, 4, 4, 2), **_attrs((2, 2), (2, 2))),
+    case("MaxPool", rand(1, 3, 3, 2), **_attrs((9, 9), (1, 1)), grad=True),
+    case("AvgPool", rand(1, 3, 3, 2), **_attrs((9, 9), (1, 1)), grad=True, tol=1e-5),
+    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 3], strides=[1, 1, 1, 3], padding="SAME"),
+    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 4], strides=[1, 1, 1, 4], padding="SAME"),
+    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 3], strides=[1, 1, 1, 2], padding="SAME"),
+    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 2, 1, 3], strides=[1, 1, 1, 3], padding="SAME"),
+    *[
+        case(
+            "MaxPool",
+            rand(1, 5, 5, 2),
+            ksize=[1, 3, 3, 1],
+            strides=[1, 2, 2, 1],
+            padding="EXPLICIT",
+            explicit_paddings=pads,
+            grad=True,
+        )
+        for pads in ([0, 0, 1, 2, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0])
+    ],
+    _bad(ksize=[1, 0, 2, 1]),
+    _bad(ksize=[1, -2, 2, 1]),
+    _bad(strides=[1, 0, 2, 1]),
+    _bad(strides=[1, -1, 2, 1]),
+    _bad(ksize=[2, 2, 2, 1]),
+    _bad(strides=[2, 2, 2, 1]),
+    _bad(ksize=[1, 2, 2]),
+    _bad(strides=[1, 2, 2]),
+    _bad(ksize=[1, 2, 2, 1, 1]),
+    _bad(ksize=[1, 5, 2, 1], padding="VALID"),
+    _bad("MaxPool", rand(4, 4, 2)),
+    _bad("MaxPool", rand(1, 1, 4, 4, 2)),
+    _bad(padding="EXPLICIT"),
+    _bad(explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0]),
+    _bad(padding="EXPLICIT", explicit_paddings=[0, 0, -1, 1, 1, 1, 0, 0]),
+    _bad(padding="EXPLICIT", explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 1]),
+    *[
+        _bad("AvgPool", **attrs)
+        for attrs in (
+            {"ksize": [1, 0, 2, 1]},
+            {"strides": [1, 0, 2, 1]},
+            {"ksize": [2, 2, 2, 1]},
+            {"ksize": [1, 2, 2]},
+            {"ksize": [1, 5, 2, 1], "padding": "VALID"},
+        )
+    ],
+    _bad("AvgPool", rand(4, 4, 2)),
+    *[
+        _max_grad(rand(2, 6, 5, 3), size, stride, padding, op)
+        for op in ("MaxPoolGrad", "MaxPoolGradGrad")
+        for size, stride in _WINDOWS[:4]
+        for padding in _PADDINGS
+    ],
+    _max_grad(_TIES, (3, 3), (1, 1), "SAME"),
+    _max_grad(_TIES.astype(np.int32), (3, 3), (2, 2), "SAME"),
+    _max_grad(_TIES, (2, 2), (1, 1), "VALID", "MaxPoolGradGrad"),
+    _bad("MaxPoolGrad", rand(1, 4, 4, 2), rand(1, 2, 2, 2), rand(1, 2, 3, 2)),
+    _bad("MaxPoolGrad", rand(1, 4, 4, 2), rand(1, 3, 2, 2), rand(1, 2, 2, 2)),
+    _bad("MaxPoolGrad", rand(4, 4, 2), rand(1, 3, 2, 2), rand(1, 2, 2, 2)),
+    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3, 1]), i32([1, 2, 2, 1]), padding="SAME", grad=True),
+    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3, 1]), i32([1, 2, 2, 1]), padding="VALID", grad=True),
+    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3]), i32([1, 2, 2, 1]), padding="VALID"),
+    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 0, 3, 1]), i32([1, 2, 2, 1]), padding="VALID"),
+    case(
+        "MaxPoolGradV2",
+        _RAMP,
+        _RAMP[:, 1::2, 1::2],
+        rand(1, 2, 2, 2),
+        i32([1, 2, 2, 1]),
+        i32([1, 2, 2, 1]),
+        padding="SAME",
+    ),
+    case(
+        "MaxPoolGradGradV2",
+        _RAMP,
+        _RAMP[:, 1::2, 1::2],
+        rand(1, 4, 4, 2),
+        i32([1, 2, 2, 1]),
+        i32([1, 2, 2, 1]),
+        padding="SAME",
+    ),
+    *[
+        case(
+            "MaxPoolWithArgmax",
+            x,
+            **_attrs(size, stride, padding),
+            include_batch_in_index=batch,
+            Targmax=t,
+            grad=t == "int64",
+        )
+        for x in (rand(2, 6, 5, 3), _TIES)
+        for size, stride in _WINDOWS[:3]
+        for padding in _PADDINGS
+        for batch, t in ((True, "int64"), (False, "int32"))
+    ],
+    case("MaxPoolWithArgmax", rand(0, 4, 4, 2), **_attrs((2, 2), (2, 2))),
+    case(
+        "MaxPoolGradWithArgmax",
+        rand(1, 4, 4, 1),
+        rand(1, 2, 2, 1),
+        i64([[[[0], [2]], [[8], [8]]]]),
+        **_attrs((2, 2), (2, 2)),
+    ),
+    case("AvgPoolGrad", i32([2, 5, 5, 2]), rand(2, 3, 3, 2), **_attrs((2, 2), (2, 2)), grad=True, tol=1e-5),
+    case(
+        "AvgPoolGrad",
+        i32([2, 5, 5, 2]),
+        rand(2, 2, 2, 2),
+        **_attrs((2, 3), (2, 2), "VALID"),
+        grad=True,
+        tol=1e-5,
+    ),
+    case("AvgPoolGrad", i32([0, 5, 5, 2]), rand(0, 3, 3, 2), **_attrs((2, 2), (2, 2))),
+    case("AvgPoolGrad", i32([2, 5, 5]), rand(2, 3, 3, 2), **_attrs((2, 2), (2, 2))),
+    *[
+        case(
+            op,
+            rand(1, 4, 5, 6, 2),
+            ksize=[1, *size, 1],
+            strides=[1, *stride, 1],
+            padding=padding,
+            grad=True,
+            tol=1e-5,
+        )
+        for op in ("MaxPool3D", "AvgPool3D")
+        for size, stride in (((2, 2, 2), (2, 2, 2)), ((2, 3, 3), (1, 2, 1)))
+        for padding in _PADDINGS
+    ],
+    *[
+        case(
+            op, rand(1, 4, 5, 6, 2, dtype=t), ksize=[1, 2, 2, 2, 1], strides=_ONES_3D, padding="SAME", tol=tol
+        )
+        for op in ("MaxPool3D", "AvgPool3D")
+        for t, tol in (("bfloat16", 3e-2),)
+    ],
+    case(
+        "AvgPool3DGrad",
+        i32([1, 4, 4, 4, 2]),
+        rand(1, 2, 2, 2, 2),
+        ksize=[1, 3, 3, 3, 1],
+        strides=[1, 2, 2, 2, 1],
+        padding="SAME",
+        grad=True,
+        tol=1e-5,
+    ),
+    case(
+        "MaxPool3DGrad",
+        _RAMP_3D,
+        _RAMP_3D[:, 1::2, 1::2, 1::2],
+        rand(1, 2, 2, 2, 1),
+        ksize=[1, 2, 2, 2, 1],
+        strides=[1, 2, 2, 2, 1],
+        padding="SAME",
+        grad=True,
+    ),
+    case(
+        "MaxPool3DGradGrad",
+        _RAMP_3D,
+        _RAMP_3D[:, 1::2, 1::2, 1::2],
+        rand(1, 4, 4, 4, 1),
+        ksize=[1, 2, 2, 2, 1],
+        strides=[1, 2, 2, 2, 1],
+        padding="SAME",
+        grad=True,
+    ),
+    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 2, 2, 2, 2], strides=_ONES_3D, padding="SAME"),
+    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 0, 2, 2, 1], strides=_ONES_3D, padding="SAME"),
+    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[2, 2, 2, 2, 1], strides=_ONES_3D, padding="SAME"),
+    case("AvgPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 5, 2, 2, 1], strides=_ONES_3D, padding="VALID"),
+    case("AvgPool3D", rand(4, 4, 4, 2), ksize=[1, 2, 2, 2, 1], strides=_ONES_3D, padding="VALID"),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AvgPool"])
+@pytest.mark.parametrize("padding", _PADDINGS)
+def test_channels_first_is_the_transpose(op: str, padding: str) -> None:
+    """TensorFlow's CPU has most poolings in channels-last order only."""
+    x = rand(2, 5, 6, 3)
+    last = run_tfg(case(op, x, ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding=padding))[0]
+    attrs = {"ksize": [1, 1, 3, 2], "strides": [1, 1, 2, 1], "padding": padding, "data_format": "NCHW"}
+    first = run_tfg(case(op, x.transpose(0, 3, 1, 2).copy(), **attrs))[0]
+    np.testing.assert_array_equal(first.transpose(0, 2, 3, 1), last)
+
+
+def test_gradient_of_windows_with_nan() -> None:
+    """A window that begins with NaN gives its gradient to that element; NaN later on is passed over."""
+    x = f32([[np.nan, 1, 2, 3], [1, 5, np.nan, 4]]).reshape(1, 2, 4, 1)
+    y, dy = f32([[9, 9]]).reshape(1, 1, 2, 1), f32([[1, np.inf]]).reshape(1, 1, 2, 1)
+    (dx,) = run_tfg(case("MaxPoolGrad", x, y, dy, **_attrs((2, 2), (2, 2))))
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[1, 0, 0, 0], [0, 0, 0, np.inf]])

@@ -1,0 +1,80 @@
+"""Strings against regular expressions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tfg.graphfmt.errors import TfgError
+from tfg.kernels.families.strings.regex import compiled
+
+from ...harness import case, table_tests
+
+TEXT = np.array(["abxd", "ab\n", "a1é", "É.b[$] {,2}", ""])
+SIGNS = np.array(["+,-./[]^_a&&~|bz", "\\-"])
+PATTERNS = (
+    "x*", "a", "(a)(b)?", "b$", "(?m)b$", "[[:alpha:]]+", "[[:^alpha:]]", "\\d+", "\\D", "\\w", "\\W+",
+    "\\s", ".", "(?s).", "(?i)A|é", "a(?i)B|X", "(?i:é)b?", "\\pL", "\\PL", "\\p{Lu}", "[^\\pL]", "", "^",
+    "\\bx", "\\b", "a\\z", "\\Qb[$\\E.", "[\\]x]", "[]x]", "a{,2}", "{,2}", "a{1,2}", "(?P<n>b)x", "\\x61",
+    "\\x{e9}", "\\xe9", "a+?b??", "[a-cx-z&&~~||--]", "\\.", "[\\d\\s]", "[\\D]", "(?:ab)+", "a|ab",
+    "(|a)b", "\\A", "\\141", "[[:punct:]]",
+)  # fmt: skip
+CLASSES = (
+    "[+--]",
+    "[--a]",
+    "[---]",
+    "[a-]",
+    "[-a]",
+    "[^-a]",
+    "[]-a]",
+    "[a\\-z]",
+    "[&&]",
+    "[~~|]",
+    "[[a]",
+    "[^]a]",
+    "[--]",
+)
+REFUSED = (
+    "(",
+    ")",
+    "a**",
+    "a*+",
+    "(?=a)",
+    "(?!a)",
+    "(?<=a)",
+    "(a)\\1",
+    "[",
+    "[[:nope:]]",
+    "\\",
+    "\\y",
+    "a{1001}",
+    "*",
+)
+
+CASES = [
+    *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="<\\0>") for p in PATTERNS),
+    *(case("StaticRegexReplace", SIGNS, pattern=p, rewrite="<\\0>") for p in CLASSES),
+    *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="") for p in REFUSED),
+    *(
+        case("StaticRegexFullMatch", TEXT, pattern=p)
+        for p in (".*", "(?s).*", "a.*", "ab", "a|ab\n", "ab$", "(", "")
+    ),
+    case("StaticRegexReplace", TEXT, pattern="[ab]", rewrite="-", replace_global=False),
+    case("StaticRegexReplace", TEXT, pattern="(a)(b)?", rewrite="\\2\\\\\\1"),
+    case("StaticRegexReplace", TEXT, pattern="a", rewrite="\\1"),
+    case("RegexReplace", TEXT, np.array("b+"), np.array("ü")),
+    case("RegexReplace", np.array("abab"), np.array("b"), np.array("c"), replace_global=False),
+    case("RegexReplace", TEXT, np.array(["b"]), np.array("c")),
+    case("RegexReplace", TEXT, np.array("b"), np.array(["c"])),
+    case("RegexFullMatch", TEXT, np.array("a.*")),
+    case("RegexFullMatch", np.array("ab"), np.array("ab")),
+    case("RegexFullMatch", TEXT, np.array(["b"])),
+]
+
+test_values, test_shapes, test_gradients = table_tests(CASES)
+
+
+@pytest.mark.parametrize("pattern", ["(?U)a*", "\\C", "\\p{Greek}"])
+def test_what_is_not_supported_is_said_to_be_so(pattern: str) -> None:
+    with pytest.raises(TfgError) as caught:
+        compiled(pattern)
+    assert caught.value.status == "UNIMPLEMENTED"
