@@ -1,6 +1,7 @@
 """The one place an operation is declared: signature, shape function, kernel, gradient.
 
-    relu = op("Relu(features: T; T: type in {…}) -> (activations: T)", shape=shapes.like_input, allocates_output=True)
+    family = Family(__name__)
+    relu = family.op("Relu(features: T; T: type in {…}) -> (activations: T)", shape=shapes.like_input)
 
     @relu.kernel
     def _(xp, features): ...
@@ -132,75 +133,73 @@ FAMILIES = "tfg.kernels.families"
 _OPS: dict[str, Op] = {}
 
 
-def op(
-    text: str,
-    *,
-    shape: ShapeFunction,
-    stateful: bool = False,
-    differentiable: bool = True,
-    commutative: bool = False,
-    allocates_output: bool = False,
-    asynchronous: bool = False,
-    is_control_flow: bool = False,
-    ufunc: str = "",
-    operator: str = "",
-    kernel_types: dict[str, str] | None = None,
-) -> Op:
-    """Declares an operation.
+class Family:
+    """The operations that one module declares. The module begins with ``family = Family(__name__)`` and declares
+    with ``family.op``."""
 
-    Args:
-        text: the signature, as ``graphfmt.signatures`` reads it.
-        shape: from a ShapeContext to the output's Shape (or Fact), or to one per output tensor.
-        stateful: it does more than compute its outputs, so it is never folded, merged or duplicated.
-        differentiable: False where TensorFlow registers it as having no gradient; its inputs then get None.
-        commutative: of its two inputs.
-        allocates_output: its outputs are newly allocated and it keeps no reference to its inputs, so that the memory of
-            either may be written over once the last reader has gone.
-        asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
-            calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
-        is_control_flow: it decides which nodes run, or in which iteration of a loop; the scheduler knows it by name.
-        ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
-        operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
-        kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
-            signature allows, written ``"float double"``.
+    def __init__(self, module: str) -> None:
+        self.name = module.removeprefix(f"{FAMILIES}.")
 
-    Raises:
-        ValueError: an operation of that name exists.
-    """
-    name = text[: text.index("(")].strip()
-    if name in _OPS:
-        raise ValueError(f"operation {name} is declared twice")
-    types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
-    declared = Op(
-        name,
-        text,
-        shape,
-        stateful,
-        differentiable,
-        commutative,
-        allocates_output,
-        asynchronous,
-        is_control_flow,
-        ufunc,
-        operator,
-        types,
-    )
-    declared.family = _declaring_family()
-    if ufunc:
-        declared.kernel_function = partial(_call_ufunc, ufunc)
-    _OPS[name] = declared
-    return declared
+    def op(
+        self,
+        text: str,
+        *,
+        shape: ShapeFunction,
+        stateful: bool = False,
+        differentiable: bool = True,
+        commutative: bool = False,
+        allocates_output: bool = False,
+        asynchronous: bool = False,
+        is_control_flow: bool = False,
+        ufunc: str = "",
+        operator: str = "",
+        kernel_types: dict[str, str] | None = None,
+    ) -> Op:
+        """Declares an operation.
 
+        Args:
+            text: the signature, as ``graphfmt.signatures`` reads it.
+            shape: from a ShapeContext to the output's Shape (or Fact), or to one per output tensor.
+            stateful: it does more than compute its outputs, so it is never folded, merged or duplicated.
+            differentiable: False where TensorFlow registers it as having no gradient; its inputs then get None.
+            commutative: of its two inputs.
+            allocates_output: its outputs are newly allocated and it keeps no reference to its inputs, so that the
+                memory of either may be written over once the last reader has gone.
+            asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
+                calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
+            is_control_flow: it decides which nodes run, or in which iteration of a loop; the scheduler knows it
+                by name.
+            ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
+            operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
+            kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
+                signature allows, written ``"float double"``.
 
-def _declaring_family() -> str:
-    """The family that is being imported, the innermost if one imports another."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.endswith("_ops"):
-            return name.removeprefix(f"{FAMILIES}.")
-        frame = frame.f_back
-    return ""
+        Raises:
+            ValueError: an operation of that name exists.
+        """
+        name = text[: text.index("(")].strip()
+        if name in _OPS:
+            raise ValueError(f"operation {name} is declared twice")
+        types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
+        declared = Op(
+            name,
+            text,
+            shape,
+            stateful,
+            differentiable,
+            commutative,
+            allocates_output,
+            asynchronous,
+            is_control_flow,
+            ufunc,
+            operator,
+            types,
+            family=self.name,
+        )
+        if ufunc:
+            declared.kernel_function = partial(_call_ufunc, ufunc)
+        _OPS[name] = declared
+        return declared
 
 
 def _call_ufunc(ufunc: str, xp: Any, *inputs: Any) -> Any:

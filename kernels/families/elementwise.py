@@ -6,18 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 from ..core import shapes
-from ..core.registry import Op, op
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...graphfmt.shapes import Dim
     from ..core.inference import ShapeContext
+    from ..core.registry import Family, Op
 
 
-def unary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, differentiable: bool = True) -> Op:
-    """An operation ``name(x: T) -> (y: T)``."""
-    return op(
+def unary(
+    family: Family,
+    name: str,
+    allowed: str,
+    ufunc: str = "",
+    operator: str = "",
+    *,
+    differentiable: bool = True,
+) -> Op:
+    """Declares an operation ``name(x: T) -> (y: T)`` in a family."""
+    return family.op(
         f"{name}(x: T; T: type in {allowed}) -> (y: T)",
         shape=shapes.like_input,
         differentiable=differentiable,
@@ -28,6 +36,7 @@ def unary(name: str, allowed: str, ufunc: str = "", operator: str = "", *, diffe
 
 
 def binary(
+    family: Family,
     name: str,
     allowed: str,
     ufunc: str = "",
@@ -38,8 +47,8 @@ def binary(
     differentiable: bool = True,
     kernel_types: str = "",
 ) -> Op:
-    """An operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast."""
-    return op(
+    """Declares an operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast in a family."""
+    return family.op(
         f"{name}({arguments}; T: type in {allowed}) -> (z: T)",
         shape=shapes.broadcast_inputs,
         differentiable=differentiable,

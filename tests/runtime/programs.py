@@ -17,7 +17,7 @@ CALLS: list[str] = []
 
 
 def _counted() -> registry.Op:
-    return registry.find("CountedCall") or registry.op(
+    return registry.find("CountedCall") or registry.Family(__name__).op(
         "CountedCall(x: float) -> (y: float)", shape=shapes.like_input, stateful=True
     )
 

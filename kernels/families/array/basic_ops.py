@@ -9,7 +9,7 @@ from ...core import shapes
 from ...core.binding import PASS_ON
 from ...core.facts import Fact, of_constant
 from ...core.inference import ShapeContext, attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
+
+family = Family(__name__)
+op = family.op
 
 
 def _const_fact(c: ShapeContext) -> Fact:

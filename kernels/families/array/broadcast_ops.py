@@ -10,7 +10,7 @@ from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, vector
 from ...core import shapes
 from ...core.facts import Fact, of_constant
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import claim, elements_of, ints
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def all_axes(g: GraphBuilder, x: Tensor) -> Tensor:

@@ -13,13 +13,16 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import INDEX
 from ...numeric.dims import claim, ints, scalar_int
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ALIGN = "align: string in {'LEFT_RIGHT', 'RIGHT_LEFT', 'LEFT_LEFT', 'RIGHT_RIGHT'} = \"RIGHT_LEFT\""
 # How the second variants, which have no such attribute, align what is shorter.

@@ -11,12 +11,15 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_of_rank
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import scatter
 
 if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _gather_shape(c: ShapeContext) -> Shape:

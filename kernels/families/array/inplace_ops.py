@@ -10,13 +10,16 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.dims import claim, ints
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _checked_rows(x: Any, rows: Any, values: Any) -> Any:

@@ -11,7 +11,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape, merge_dim
 from ...core.facts import Fact, of_constant
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import axis_fact, axis_in, elements_of, ints, scalar_int
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # Concatenation
 

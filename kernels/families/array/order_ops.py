@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import axis_in, ints
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _REVERSIBLE = (
     "uint8, int8, uint16, int16, uint32, int32, uint64, int64, bool, bfloat16, half, float, double, "

@@ -9,13 +9,16 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import claim, elements_of, ints
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 PADDINGS = f"paddings: Tpaddings; T: type, Tpaddings: type in {INDEX} = int32"
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Shape, unknown_of_rank
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import NUMBERS
 from ...numeric import scatter
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def check_static(indices: Shape, updates: Shape, shape: Shape) -> Shape:

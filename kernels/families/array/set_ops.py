@@ -10,12 +10,15 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, vector
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import NUMBERS
 from ...numeric.scatter import on_host
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _where_shape(c: ShapeContext) -> Shape:

@@ -14,7 +14,7 @@ from ....graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from ...core import shapes
 from ...core.facts import Fact, of_constant
 from ...core.inference import ShapeContext, attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import axis_in, checked_dims, ints, scalar_int
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
+
+family = Family(__name__)
+op = family.op
 
 _INT32_MAX = 2**31 - 1
 

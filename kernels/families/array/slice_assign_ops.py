@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ..state.state_ops import handle_of, typed
 from .slice_ops import MASKS, indexer, mask_attrs, strided_dims
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from ...numeric.slicing import Index
     from ..state.variables import Variable
+
+family = Family(__name__)
+op = family.op
 
 _WHERE = "begin: Index, end: Index, strides: Index, value: T"
 _ATTRS = f"T: type, Index: type in {INDEX}, {MASKS}"

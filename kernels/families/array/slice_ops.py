@@ -10,7 +10,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric import slicing
 from ...numeric.dims import claim, elements_of, ints
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 MASKS = (
     "begin_mask: int = 0, end_mask: int = 0, ellipsis_mask: int = 0, new_axis_mask: int = 0, "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.dims import ints
 from .pad_ops import Pairs, pad_with, pairs
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # Space and batch. What both know: the block's sizes, and what is padded or cropped, per axis of space.
 

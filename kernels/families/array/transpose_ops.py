@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import INDEX
 from ...numeric.dims import ints
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _checked(perm: Any, rank: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact
-from ...core.registry import op
+from ...core.registry import Family
 from ...functions.library import joined
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.context import Callee
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def is_true(value: Any) -> bool:

@@ -10,7 +10,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.context import Callee
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _call_facts(c: ShapeContext) -> Sequence[Fact]:

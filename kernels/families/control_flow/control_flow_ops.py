@@ -15,7 +15,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN
 from ...core.binding import PASS_ON
 from ...core.facts import Fact
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 class _Dead:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from .control_flow_ops import DEAD
 from .rendezvous_keys import make_key
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # Where a receive is told the shape of what it will receive, which the graph before it was cut knew.
 SHAPES_ATTR = "_output_shapes"

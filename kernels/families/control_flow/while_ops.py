@@ -10,7 +10,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR
 from ...core.facts import Fact
-from ...core.registry import op
+from ...core.registry import Family
 from ...functions.library import loop_facts
 from .branch_ops import is_true, with_stated_shapes
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.context import Callee
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _facts(c: ShapeContext) -> list[Fact]:

@@ -10,7 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 class Optional(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.scatter import check_indices, on_host, zeros
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _partition_shape(c: ShapeContext) -> list[Shape]:

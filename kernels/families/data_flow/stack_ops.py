@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import variants
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 class Stack:

@@ -16,7 +16,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, vector
 from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.inference import ShapeContext, attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import variants
 from . import tensor_array_gradients as gradients
 from .tensor_arrays import TensorArray
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
     from ...core.binding import Binding
+
+family = Family(__name__)
+op = family.op
 
 
 def _array(handle: Any) -> TensorArray:

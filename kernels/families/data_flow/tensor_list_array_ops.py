@@ -10,7 +10,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from ...core.facts import Fact
 from ...core.inference import attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import variants
 from .tensor_list_ops import element_shape, list_fact, list_shape, shape_or_unknown, stated_shape
 from .tensor_lists import TensorList, as_list
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _after_first(shape: Shape) -> Shape:

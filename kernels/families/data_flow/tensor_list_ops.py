@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact, Handle
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import variants
 from .tensor_lists import TensorList, as_list, checked, missing
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 # What is known of a list: its Fact's handle is the dtype and the shape of its elements.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import FLOATS
 from ...numeric.summaries import summarize
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _scalar_input(c: ShapeContext) -> list[Shape]:

@@ -11,11 +11,14 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import REAL_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+family = Family(__name__)
+op = family.op
 
 # Fields of the messages Summary, Summary.Value and HistogramProto, by their numbers.
 _VALUE, _TAG, _SIMPLE_VALUE, _HISTOGRAM = 1, 1, 2, 5

@@ -8,11 +8,14 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _pixels_shape(c: ShapeContext) -> Shape:

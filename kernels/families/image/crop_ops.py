@@ -9,13 +9,16 @@ import numpy as np
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape, matrix, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.scatter import scatter_rows
 from .resampling import host_sizes
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _IMAGES = "{uint8, uint16, int8, int16, int32, int64, half, float, double}"
 _METHOD = "method: string in {'bilinear', 'nearest'} = \"bilinear\""

@@ -11,7 +11,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...numeric.dims import claim
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _window(values: Sequence[int], name: str, count: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
-from ...core.registry import op
+from ...core.registry import Family
 from . import resampling
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _REAL = "{int8, uint8, int16, uint16, int32, int64, half, float, double, bfloat16}"
 _BILINEAR = "{int8, uint8, int16, uint16, int32, int64, bfloat16, half, float, double, bfloat16}"

@@ -8,10 +8,13 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, merge_dim, vector
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _TYPES = "T: type in {half, float} = float, T_threshold: type in {half, float} = float"
 

@@ -17,7 +17,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.names import counted
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.strings import decode, encode, strings
 from .shape_and_slice import parse
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ....graphfmt.checkpoints.entries import Tensor
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 # What the inputs say.

@@ -8,7 +8,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
 from ...builder.broadcast_gradients import conj
 from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
-from ...core.registry import op
+from ...core.registry import Family
 from .einsum import ELLIPSIS, Label, einsum, expand, expand_output, parse
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _einsum_shape(c: ShapeContext) -> Shape:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from .matrices import (
     adjoint,
     as_columns,
@@ -27,6 +27,9 @@ from .matrices import (
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 

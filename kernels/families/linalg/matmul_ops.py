@@ -8,7 +8,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from ...builder.broadcast_gradients import conj
 from ...core import shapes
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from .matrices import adjoint, sum_stack_to
 from .products import gradients, multiply
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 matmul = op(
     "MatMul(a: T, b: T; transpose_a: bool = false, transpose_b: bool = false, T: type in {bfloat16, half, "

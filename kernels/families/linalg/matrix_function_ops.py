@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from .matrices import (
     adjoint_of,
     check_square,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 

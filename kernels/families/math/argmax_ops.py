@@ -8,12 +8,15 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, unknown_of_rank
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.shapes import axis_of
 from ...numeric.scatter import on_host
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _TYPES = (
     "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import shapes, types
-from ...core.registry import op
+from ...core.registry import Family
 from ..elementwise import binary, unary
+
+family = Family(__name__)
+op = family.op
 
 for _name, _ufunc, _operator in (
     ("BitwiseAnd", "bitwise_and", "{} & {}"),
     ("BitwiseOr", "bitwise_or", "{} | {}"),
     ("BitwiseXor", "bitwise_xor", "{} ^ {}"),
 ):
-    binary(_name, types.INTEGERS, _ufunc, _operator, commutative=True, differentiable=False)
+    binary(family, _name, types.INTEGERS, _ufunc, _operator, commutative=True, differentiable=False)
 
-unary("Invert", types.INTEGERS, "invert", "~{}", differentiable=False)
+unary(family, "Invert", types.INTEGERS, "invert", "~{}", differentiable=False)
 
-left_shift = binary("LeftShift", types.INTEGERS, differentiable=False)
-right_shift = binary("RightShift", types.INTEGERS, differentiable=False)
+left_shift = binary(family, "LeftShift", types.INTEGERS, differentiable=False)
+right_shift = binary(family, "RightShift", types.INTEGERS, differentiable=False)
 
 
 def _width(xp: Any, count: Any) -> Any:

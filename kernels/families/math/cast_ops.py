@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 cast = op(
     "Cast(x: SrcT; SrcT: type, DstT: type, Truncate: bool = false) -> (y: DstT)", shape=shapes.like_input

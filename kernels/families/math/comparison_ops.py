@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast
 from ...core import shapes, types
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 for _name, _ufunc, _operator in (
     ("Less", "less", "{} < {}"),

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...builder.broadcast_gradients import sum_to
 from ...core import shapes
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+
+family = Family(__name__)
+op = family.op
 
 complex_ = op(
     "Complex(real: T, imag: T; T: type in {float, double} = float, "

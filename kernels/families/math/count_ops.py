@@ -8,12 +8,15 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.scatter import on_host
 from ...numeric.segments import combine_unsorted, scalar_size
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _WEIGHTS = "{int32, int64, float, double}"
 _INDEX = "{int32, int64}"

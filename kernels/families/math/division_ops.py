@@ -7,28 +7,34 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import Status, TfgError
 from ...builder.broadcast_gradients import conj, sum_to
 from ...core import types
+from ...core.registry import Family
 from ..elementwise import binary, in_float, known_elements, zeros_where
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
 
+family = Family(__name__)
+
 _ROUNDING = "bfloat16 half float double uint8 int8 uint16 int16 int32 uint32 uint64 int64"
 
-div = binary("Div", types.ARITHMETIC)
+div = binary(family, "Div", types.ARITHMETIC)
 real_div = binary(
+    family,
     "RealDiv",
     types.ARITHMETIC,
     "true_divide",
     "{} / {}",
     kernel_types="bfloat16 half float double complex64 complex128",
 )
-div_no_nan = binary("DivNoNan", "{half, float, bfloat16, double, complex64, complex128}")
-truncate_div = binary("TruncateDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
-floor_div = binary("FloorDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
-mod = binary("Mod", "{int32, int64, half, half, bfloat16, float, double}")
-truncate_mod = binary("TruncateMod", "{int32, int64, bfloat16, half, float, double}")
+div_no_nan = binary(family, "DivNoNan", "{half, float, bfloat16, double, complex64, complex128}")
+truncate_div = binary(family, "TruncateDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
+floor_div = binary(family, "FloorDiv", types.ARITHMETIC, kernel_types=_ROUNDING)
+mod = binary(family, "Mod", "{int32, int64, half, half, bfloat16, float, double}")
+truncate_mod = binary(family, "TruncateMod", "{int32, int64, bfloat16, half, float, double}")
 floor_mod = binary(
-    "FloorMod", "{int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, half, float, double}"
+    family,
+    "FloorMod",
+    "{int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, half, float, double}",
 )
 
 

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ...builder.broadcast_gradients import conj, sum_to
 from ...core import types
+from ...core.registry import Family
 from ..elementwise import binary, in_float, unary, zeros_where
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
 
-exp = unary("Exp", types.FLOATS_AND_COMPLEX, "exp")
-expm1 = unary("Expm1", types.FLOATS_AND_COMPLEX, "expm1")
-log = unary("Log", types.FLOATS_AND_COMPLEX, "log")
-log1p = unary("Log1p", types.FLOATS_AND_COMPLEX, "log1p")
-tanh = unary("Tanh", types.FLOATS_AND_COMPLEX, "tanh")
-sigmoid = unary("Sigmoid", types.FLOATS_AND_COMPLEX)
-tanh_grad = binary("TanhGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-sigmoid_grad = binary("SigmoidGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+family = Family(__name__)
+
+exp = unary(family, "Exp", types.FLOATS_AND_COMPLEX, "exp")
+expm1 = unary(family, "Expm1", types.FLOATS_AND_COMPLEX, "expm1")
+log = unary(family, "Log", types.FLOATS_AND_COMPLEX, "log")
+log1p = unary(family, "Log1p", types.FLOATS_AND_COMPLEX, "log1p")
+tanh = unary(family, "Tanh", types.FLOATS_AND_COMPLEX, "tanh")
+sigmoid = unary(family, "Sigmoid", types.FLOATS_AND_COMPLEX)
+tanh_grad = binary(family, "TanhGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+sigmoid_grad = binary(family, "SigmoidGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
 
 
 @exp.gradient
@@ -113,7 +116,9 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 
 # Powers.
 
-power = binary("Pow", "{bfloat16, float, half, double, int8, int16, int32, int64, complex64, complex128}")
+power = binary(
+    family, "Pow", "{bfloat16, float, half, double, int8, int16, int32, int64, complex64, complex128}"
+)
 
 
 @power.kernel
@@ -159,9 +164,9 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 # Products and quotients that are 0 where x is, whatever y is.
 
 _BY_X = "{half, bfloat16, float, double, complex64, complex128}"
-xlogy = binary("Xlogy", _BY_X)
-xlog1py = binary("Xlog1py", _BY_X)
-xdivy = binary("Xdivy", _BY_X)
+xlogy = binary(family, "Xlogy", _BY_X)
+xlog1py = binary(family, "Xlog1py", _BY_X)
+xdivy = binary(family, "Xdivy", _BY_X)
 
 
 @xlogy.kernel

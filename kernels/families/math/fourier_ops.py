@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core.inference import ShapeContext
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+
+family = Family(__name__)
+op = family.op
 
 _RANKS = {"": 1, "2D": 2, "3D": 3}
 _COMPLEX = "Tcomplex: type in {complex64, complex128} = complex64"

@@ -8,20 +8,23 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...builder.broadcast_gradients import sum_to
 from ...core import types
-from ...core.registry import op
+from ...core.registry import Family
 from ..elementwise import binary, in_float, special_functions, unary
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-lgamma = unary("Lgamma", types.FLOATS)
-digamma = unary("Digamma", types.FLOATS)
-polygamma = binary("Polygamma", "{float, double}", arguments="a: T, x: T")
-zeta = binary("Zeta", "{float, double}", arguments="x: T, q: T")
-igamma = binary("Igamma", types.FLOATS, arguments="a: T, x: T")
-igammac = binary("Igammac", types.FLOATS, arguments="a: T, x: T")
-igamma_grad_a = binary("IgammaGradA", "{float, double}", arguments="a: T, x: T")
+family = Family(__name__)
+op = family.op
+
+lgamma = unary(family, "Lgamma", types.FLOATS)
+digamma = unary(family, "Digamma", types.FLOATS)
+polygamma = binary(family, "Polygamma", "{float, double}", arguments="a: T, x: T")
+zeta = binary(family, "Zeta", "{float, double}", arguments="x: T, q: T")
+igamma = binary(family, "Igamma", types.FLOATS, arguments="a: T, x: T")
+igammac = binary(family, "Igammac", types.FLOATS, arguments="a: T, x: T")
+igamma_grad_a = binary(family, "IgammaGradA", "{float, double}", arguments="a: T, x: T")
 
 
 @lgamma.kernel

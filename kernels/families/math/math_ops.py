@@ -11,7 +11,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim
 from ...builder.broadcast_gradients import conj, sum_to
 from ...core import shapes, types
 from ...core.facts import Fact
-from ...core.registry import op
+from ...core.registry import Family
 from ..elementwise import binary, known_elements, zeros_where
 
 if TYPE_CHECKING:
@@ -19,17 +19,22 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
-add_v2 = binary("AddV2", types.ARITHMETIC, "add", "{} + {}", commutative=True)
+family = Family(__name__)
+op = family.op
+
+add_v2 = binary(family, "AddV2", types.ARITHMETIC, "add", "{} + {}", commutative=True)
 add = binary(
+    family,
     "Add",
     "{bfloat16, half, float, double, uint8, int8, int16, int32, int64, complex64, complex128, string}",
     "add",
     "{} + {}",
 )
-sub = binary("Sub", types.ARITHMETIC, "subtract", "{} - {}")
-mul = binary("Mul", types.ARITHMETIC, "multiply", "{} * {}", commutative=True)
-mul_no_nan = binary("MulNoNan", types.FLOATS_AND_COMPLEX)
+sub = binary(family, "Sub", types.ARITHMETIC, "subtract", "{} - {}")
+mul = binary(family, "Mul", types.ARITHMETIC, "multiply", "{} * {}", commutative=True)
+mul_no_nan = binary(family, "MulNoNan", types.FLOATS_AND_COMPLEX)
 squared_difference = binary(
+    family,
     "SquaredDifference",
     "{bfloat16, half, float, double, int32, int64, complex64, complex128}",
     commutative=True,

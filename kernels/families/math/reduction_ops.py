@@ -12,7 +12,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import TfgError
 from ...builder.broadcast_gradients import conj
 from ...core import shapes
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import FLOATS, NUMBERS
 from ...numeric.reductions import CHAIN, SHORT, accumulator, axes_of, reduce_over, reduced, total
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.facts import Fact
+
+family = Family(__name__)
+op = family.op
 
 _ORDERED = (
     "{float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8, "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphfmt.errors import invalid
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.shapes import axis_of
 from ...core.types import FLOATS, NUMBERS
 from ...numeric.reductions import accumulator
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # From (xp, x, axis, out): writes the running values of x into out.
 Scan = Callable[[Any, Any, int, Any], None]

@@ -9,13 +9,16 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from .topk_ops import ascending_keys
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _bound_shape(c: ShapeContext) -> Shape:

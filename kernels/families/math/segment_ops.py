@@ -9,7 +9,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import NUMBERS, REAL_NUMBERS
 from ...numeric.reductions import accumulator
 from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
@@ -17,6 +17,9 @@ from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _unsorted_shape(c: ShapeContext) -> Shape:

@@ -9,13 +9,16 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...builder.broadcast_gradients import sum_to
 from ...core import shapes, types
-from ...core.registry import op
+from ...core.registry import Family
 from ..elementwise import binary, known_elements, where
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # Select: the condition may be a scalar or choose whole rows; nothing broadcasts otherwise.
 
@@ -81,8 +84,8 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 # Extremes. NaN wins; where both are equal, the first gets the gradient.
 
 _ORDERED = "{bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, int64, uint64}"
-maximum = binary("Maximum", _ORDERED, "maximum")
-minimum = binary("Minimum", _ORDERED, "minimum")
+maximum = binary(family, "Maximum", _ORDERED, "maximum")
+minimum = binary(family, "Minimum", _ORDERED, "minimum")
 
 
 def _shared(g: GraphBuilder, node: NodeView, dz: Tensor, is_first: Tensor) -> Any:

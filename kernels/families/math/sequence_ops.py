@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import FLOATS, INDEX
 from ...numeric.dims import claim
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def range_size(start: Any, limit: Any, delta: Any) -> int:

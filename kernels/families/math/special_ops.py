@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ...core import types
+from ...core.registry import Family
 from ..elementwise import in_float, special_functions, unary
 
 if TYPE_CHECKING:
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.registry import Op
 
+family = Family(__name__)
+
 
 def _special(name: str, function: Callable[[Any, Any, Any], Any]) -> Op:
     """An operation whose kernel is ``function(xp, special_functions, x)``."""
-    declared = unary(name, types.FLOATS)
+    declared = unary(family, name, types.FLOATS)
 
     @declared.kernel
     def _(xp: Any, x: Any) -> Any:
@@ -57,7 +60,7 @@ spence = _special("Spence", lambda xp, s, x: s.spence(x))
 
 # Error functions.
 
-erf = unary("Erf", types.FLOATS)
+erf = unary(family, "Erf", types.FLOATS)
 
 # erf(x) / x as a quotient of polynomials in x², fitted by least squares to a relative error of 2e-8 for |x|
 # up to _ERF_ONE, from where on erf is 1 in 32 bits.

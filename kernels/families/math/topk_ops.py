@@ -12,13 +12,16 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import REAL_NUMBERS
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def ascending_keys(xp: Any, x: Any) -> Any:

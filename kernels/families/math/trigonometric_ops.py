@@ -6,23 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from ...builder.broadcast_gradients import conj, sum_to
 from ...core import types
+from ...core.registry import Family
 from ..elementwise import binary, unary
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
 
-sin = unary("Sin", types.FLOATS_AND_COMPLEX, "sin")
-cos = unary("Cos", types.FLOATS_AND_COMPLEX, "cos")
-tan = unary("Tan", types.FLOATS_AND_COMPLEX, "tan")
-asin = unary("Asin", types.FLOATS_AND_COMPLEX, "arcsin")
-acos = unary("Acos", types.FLOATS_AND_COMPLEX, "arccos")
-atan = unary("Atan", types.FLOATS_AND_COMPLEX, "arctan")
-sinh = unary("Sinh", types.FLOATS_AND_COMPLEX, "sinh")
-cosh = unary("Cosh", types.FLOATS_AND_COMPLEX, "cosh")
-asinh = unary("Asinh", types.FLOATS_AND_COMPLEX, "arcsinh")
-acosh = unary("Acosh", types.FLOATS_AND_COMPLEX, "arccosh")
-atanh = unary("Atanh", types.FLOATS_AND_COMPLEX, "arctanh")
-atan2 = binary("Atan2", types.FLOATS, "arctan2", arguments="y: T, x: T")
+family = Family(__name__)
+
+sin = unary(family, "Sin", types.FLOATS_AND_COMPLEX, "sin")
+cos = unary(family, "Cos", types.FLOATS_AND_COMPLEX, "cos")
+tan = unary(family, "Tan", types.FLOATS_AND_COMPLEX, "tan")
+asin = unary(family, "Asin", types.FLOATS_AND_COMPLEX, "arcsin")
+acos = unary(family, "Acos", types.FLOATS_AND_COMPLEX, "arccos")
+atan = unary(family, "Atan", types.FLOATS_AND_COMPLEX, "arctan")
+sinh = unary(family, "Sinh", types.FLOATS_AND_COMPLEX, "sinh")
+cosh = unary(family, "Cosh", types.FLOATS_AND_COMPLEX, "cosh")
+asinh = unary(family, "Asinh", types.FLOATS_AND_COMPLEX, "arcsinh")
+acosh = unary(family, "Acosh", types.FLOATS_AND_COMPLEX, "arccosh")
+atanh = unary(family, "Atanh", types.FLOATS_AND_COMPLEX, "arctanh")
+atan2 = binary(family, "Atan2", types.FLOATS, "arctan2", arguments="y: T, x: T")
 
 
 @sin.gradient

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...builder.broadcast_gradients import conj
 from ...core import types
+from ...core.registry import Family
 from ..elementwise import binary, in_float, unary, zeros_where
 
 if TYPE_CHECKING:
@@ -13,18 +14,20 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
 
-neg = unary("Neg", types.SIGNED, "negative", "-{}")
-absolute = unary("Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")
-sign = unary("Sign", types.SIGNED)
-square = unary("Square", types.ARITHMETIC, "square")
-sqrt = unary("Sqrt", types.FLOATS_AND_COMPLEX, "sqrt")
-rsqrt = unary("Rsqrt", types.FLOATS_AND_COMPLEX)
-reciprocal = unary("Reciprocal", types.SIGNED)
-inv = unary("Inv", types.SIGNED)
-sqrt_grad = binary("SqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-rsqrt_grad = binary("RsqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-reciprocal_grad = binary("ReciprocalGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-inv_grad = binary("InvGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+family = Family(__name__)
+
+neg = unary(family, "Neg", types.SIGNED, "negative", "-{}")
+absolute = unary(family, "Abs", "{bfloat16, half, float, double, int8, int16, int32, int64}", "absolute")
+sign = unary(family, "Sign", types.SIGNED)
+square = unary(family, "Square", types.ARITHMETIC, "square")
+sqrt = unary(family, "Sqrt", types.FLOATS_AND_COMPLEX, "sqrt")
+rsqrt = unary(family, "Rsqrt", types.FLOATS_AND_COMPLEX)
+reciprocal = unary(family, "Reciprocal", types.SIGNED)
+inv = unary(family, "Inv", types.SIGNED)
+sqrt_grad = binary(family, "SqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+rsqrt_grad = binary(family, "RsqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+reciprocal_grad = binary(family, "ReciprocalGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+inv_grad = binary(family, "InvGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
 
 
 @neg.gradient
@@ -128,10 +131,10 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 
 # Rounding. All of it has a gradient of none, rather than of zeros.
 
-ceil = unary("Ceil", types.FLOATS, "ceil")
-floor = unary("Floor", types.FLOATS, "floor")
-rint = unary("Rint", types.FLOATS, "rint")
-rounding = unary("Round", types.SIGNED)
+ceil = unary(family, "Ceil", types.FLOATS, "ceil")
+floor = unary(family, "Floor", types.FLOATS, "floor")
+rint = unary(family, "Rint", types.FLOATS, "rint")
+rounding = unary(family, "Round", types.SIGNED)
 
 
 @rounding.kernel

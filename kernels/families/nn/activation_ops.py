@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ...core import shapes
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import HALF_FIRST_FLOATS, REAL_NUMBERS
 from ..elementwise import where
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+
+family = Family(__name__)
+op = family.op
 
 # Klambauer et al., "Self-Normalizing Neural Networks".
 _SELU_SCALE = 1.0507009873554805

@@ -11,7 +11,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim, vector
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import NUMBERS
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _CACHED_ELEMENTS = 1 << 17
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import NUMBERS
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 

@@ -9,12 +9,15 @@ import numpy as np
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ..random.generators import reserve
 from .candidate_samplers import Fixed, Learned, LogUniform, Sampler, Uniform, draw
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _OUTPUTS = "(sampled_candidates: int64, true_expected_count: float, sampled_expected_count: float)"
 _SAMPLING = "num_true: int >= 1, num_sampled: int >= 1, unique: bool"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Dim, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...numeric import convolution
 from ...numeric.dims import claim
 from ...numeric.windows import Spec, Window, output_dims, spec_of, window
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _PADDING_2D = "padding: string in {'SAME', 'VALID', 'EXPLICIT'}, explicit_paddings: list(int) = []"
 _REST_2D = (

@@ -8,11 +8,14 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from ....graphfmt.shapes import Dim, Shape
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ATTRS = 'T: type in {int32, int64} = int32, src_format: string = "NHWC", dst_format: string = "NCHW"'
 

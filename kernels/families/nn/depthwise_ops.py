@@ -13,7 +13,7 @@ import numpy as np
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS
 from ...numeric.convolution import compute_type, mirrored, pad, worth_padding
 from ...numeric.dims import claim
@@ -22,6 +22,9 @@ from ...numeric.windows import Spec, Window, explicit_pads, output_dims, split, 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _CACHED_BYTES = 1 << 20
 _ROWS_BYTES = 1 << 18

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import REAL_NUMBERS
 from ...numeric.dims import claim
 from ...numeric.pooling import lowest
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ATTRS = (
     f"T: type in {REAL_NUMBERS}, strides: list(int) >= 4, rates: list(int) >= 4, "

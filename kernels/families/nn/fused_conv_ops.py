@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Dim, Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.windows import Spec, output_dims, spec_of
 from ..array import pad_ops
 from ..image import resize_ops
@@ -15,6 +15,9 @@ from . import conv_ops
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ONES = (1, 1, 1, 1)
 _REST = "mode: string in {'REFLECT', 'SYMMETRIC'}, strides: list(int), padding: string in {'SAME', 'VALID'}"

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.convolution import compute_type
 
 if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ATTRS = (
     "depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ...core.registry import Op, op
+from ...core.registry import Family, Op
 from ...core.types import HALF_FIRST_FLOATS, REAL_NUMBERS
 from ...numeric import pooling
 from ...numeric.dims import claim
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, broadcast, merge_dim, vector
 from ...builder.broadcast_gradients import sum_to
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _wide(x: Any) -> Any:

@@ -9,13 +9,16 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Dim, Shape, merge_dim, vector
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _ATTRS = "num_bits: int = 8, narrow_range: bool = false"
 _float = np.float32

@@ -9,13 +9,16 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, vector
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import FLOATS
 from ...numeric.dims import scalar_int
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _bounds(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:

@@ -8,11 +8,14 @@ import numpy as np
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, Shape, vector
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _MODES = "mode: string in {'MIN_COMBINED', 'MIN_FIRST', 'SCALED'} = \"MIN_COMBINED\""
 _float = np.float32

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX, REAL_NUMBERS
 from ...numeric.distributions import allocate, uniform_double
 from .generators import PER_OUTPUT, reserve
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
+
+family = Family(__name__)
+op = family.op
 
 _KERNEL_TYPES = {"T": "half bfloat16 float double"}
 # Comparisons made at a time where there are many rows.

@@ -16,7 +16,10 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ....graphfmt.tensors import Array
 from ...core.inference import ShapeContext
-from ...core.registry import op
+from ...core.registry import Family
+
+family = Family(__name__)
+op = family.op
 
 _INTS = "{int32, uint32, int64, uint64}"
 _LEAST_WORD = 8

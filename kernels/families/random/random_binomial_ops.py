@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, broadcast
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.distributions import allocate, shape_from, uniform_double
 from ..state.state_ops import variable
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
+
+family = Family(__name__)
+op = family.op
 
 _NUMBERS = "{half, float, double, int32, int64}"
 # Under this mean, variables are sums of geometric ones.

@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...builder.broadcast_gradients import sum_to
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.distributions import allocate, shape_from
 from .gamma_derivative import sample_derivative
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
+
+family = Family(__name__)
+op = family.op
 
 _SEEDS = "seed: int = 0, seed2: int = 0"
 _FLOATS = "{half, float, double}"

@@ -13,7 +13,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape
 from ....graphfmt.tensors import Array
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
@@ -22,6 +22,9 @@ from .generators import PER_OUTPUT, of_key_counter, reserve
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _SEEDS = "seed: int = 0, seed2: int = 0"
 

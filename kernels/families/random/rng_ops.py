@@ -10,7 +10,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
 from ..state.state_ops import variable
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ....graphfmt.tensors import Array
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _FLOATS = "half bfloat16 float double"
 _INTS = "int32 int64 uint32 uint64"

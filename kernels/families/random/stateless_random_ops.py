@@ -10,7 +10,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, vector
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
@@ -21,6 +21,9 @@ from .random_ops import Sampler, given_shape
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _SEED_PAIR_FLOATS = (
     f"shape: T, seed: Tseed; dtype: type in {HALF_FIRST_FLOATS} = float, "

@@ -17,7 +17,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape, broadcast
 from ....graphfmt.tensors import Array
 from ...builder.broadcast_gradients import sum_to
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric.distributions import allocate, normals, shape_from, uniforms
 from ...numeric.philox import Philox
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _MAX_TRIES = 1000
 # Outputs of a batch where all have the same parameters.

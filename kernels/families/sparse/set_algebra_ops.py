@@ -8,12 +8,15 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ...core.registry import op
+from ...core.registry import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 _TYPES = "T: type in {int8, int16, int32, int64, uint8, uint16, string}"
 _ATTRS = f"set_operation: string, validate_indices: bool = true, {_TYPES}"

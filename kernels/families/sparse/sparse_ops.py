@@ -10,12 +10,15 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import MAX_ELEMENTS, Shape, matrix, merge_dim, unknown_of_rank
 from ...builder.broadcast_gradients import conj
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import scatter
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _dense_shape(c: ShapeContext) -> Shape:

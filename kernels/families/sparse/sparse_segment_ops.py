@@ -10,7 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import FLOATS, REAL_NUMBERS
 from ...numeric.reductions import accumulator
 from ...numeric.scatter import check_indices
@@ -18,6 +18,9 @@ from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, 
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 # What each segment's sum is multiplied by, from the number of its rows; None for sums.
 Weigh = Callable[[Any], Any] | None

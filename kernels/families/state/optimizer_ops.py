@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX, NUMBERS
 from ...numeric.scatter import check_indices, on_host
 from .fused_updates import GRADIENTS, Update
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
     from .variables import Variable
+
+family = Family(__name__)
+op = family.op
 
 
 def _signature(rule: Rule, *, by_handle: bool, sparse: bool) -> str:

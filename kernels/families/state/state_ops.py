@@ -12,7 +12,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.inference import ShapeContext, attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import NUMBERS
 from .variables import Variable
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ....graphfmt.dtypes import DType
+
+family = Family(__name__)
+op = family.op
 
 # What TensorFlow's CPU can add up: NUMBERS without the quantised.
 ADDABLE = "float double int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 half uint32 uint64"

@@ -9,13 +9,16 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, Shape
 from ...core import shapes
 from ...core.inference import ShapeContext, attr_shape
-from ...core.registry import op
+from ...core.registry import Family
 from .state_ops import handle_of, typed
 from .variables import Variable
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ....graphfmt.tensors import Array
+
+family = Family(__name__)
+op = family.op
 
 
 class Temporaries:

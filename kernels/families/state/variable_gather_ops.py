@@ -9,7 +9,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ...core.facts import Fact, of_constant
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX
 from ..array.gather_ops import gather_nd, gather_slices, gather_v2
 from .state_ops import handle_of, typed
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ....graphfmt.shapes import Shape
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:

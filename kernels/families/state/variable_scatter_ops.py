@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
-from ...core.registry import op
+from ...core.registry import Family
 from ...core.types import INDEX, NUMBERS
 from ...numeric import scatter
 from ..array.scatter_nd_ops import check_static
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
     from .variables import Variable
+
+family = Family(__name__)
+op = family.op
 
 _FEW = "{half, bfloat16, float, double, int32, int64}"
 _ORDERED = "float double int32 uint8 int16 int8 int64 bfloat16 uint16 half uint32 uint64"

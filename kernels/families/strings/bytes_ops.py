@@ -12,12 +12,15 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.strings import mapped, strings
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 encode_base64 = op(
     "EncodeBase64(input: string; pad: bool = false) -> (output: string)",

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric import summaries
 from ...numeric.strings import filled, strings
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
     from ...core.binding import Binding
+
+family = Family(__name__)
+op = family.op
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"[+-]?0x[0-9a-f]+", re.IGNORECASE)

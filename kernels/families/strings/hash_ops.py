@@ -8,9 +8,12 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.hashes import farm_fingerprint, murmur, sip
 from ...numeric.strings import mapped
+
+family = Family(__name__)
+op = family.op
 
 fast = op(
     "StringToHashBucketFast(input: string; num_buckets: int >= 1) -> (output: int64)",

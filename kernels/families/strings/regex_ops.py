@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.strings import decode, encode, mapped, strings
 from .regex import compiled
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _scalar_arguments(c: ShapeContext) -> Shape:

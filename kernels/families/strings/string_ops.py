@@ -9,13 +9,16 @@ import numpy as np
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, matrix, vector
 from ...core import shapes
-from ...core.registry import op
+from ...core.registry import Family
 from ...numeric.strings import filled, mapped, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
 
 
 def _join_shape(c: ShapeContext) -> Shape:

@@ -219,7 +219,7 @@ def test_attributes_are_given_by_the_caller() -> None:
 
 def counting() -> Any:
     """An operation that counts its calls."""
-    counted = registry.find("CountedInFunctions") or registry.op(
+    counted = registry.find("CountedInFunctions") or registry.Family(__name__).op(
         "CountedInFunctions(x: float) -> (y: float)", shape=shapes.like_input
     )
 

@@ -122,7 +122,7 @@ def test_a_fed_array_is_never_written_to() -> None:
 
 def test_only_ancestors_of_what_is_asked_for_run() -> None:
     calls: list[str] = []
-    counting = registry.find("CountingForTests") or registry.op(
+    counting = registry.find("CountingForTests") or registry.Family(__name__).op(
         "CountingForTests(x: float) -> (y: float)", shape=shapes.like_input, stateful=True
     )
 
@@ -206,7 +206,7 @@ def test_state_goes_from_session_to_session(tmp_path: Path) -> None:
 
 def waiting_op() -> registry.Op:
     """A node whose value comes when somebody calls what it left in ``PARKED``."""
-    return registry.find("WaitForTests") or registry.op(
+    return registry.find("WaitForTests") or registry.Family(__name__).op(
         "WaitForTests(x: float) -> (y: float)", shape=shapes.like_input, stateful=True, asynchronous=True
     )
 

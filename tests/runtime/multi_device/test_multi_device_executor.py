@@ -26,7 +26,7 @@ from ..passes.partitioning.placing import device
 
 Work = Callable[[], None]
 
-op = registry.find("CallForTests") or registry.op(
+op = registry.find("CallForTests") or registry.Family(__name__).op(
     "CallForTests(x: float) -> (y: float)", shape=shapes.like_input, stateful=True
 )
 CALLED: dict[str, Callable[[Any], Any]] = {}

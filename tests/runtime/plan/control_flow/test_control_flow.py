@@ -116,7 +116,7 @@ CALLS: list[str] = []
 
 
 def counted() -> registry.Op:
-    return registry.find("Counted") or registry.op(
+    return registry.find("Counted") or registry.Family(__name__).op(
         "Counted(x: float) -> (y: float)", shape=shapes.like_input, stateful=True
     )
 
