@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...graphfmt import dtypes
+from ...graphfmt import dtypes, traversal
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Graph, Node, endpoint
 from ...graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
@@ -259,68 +259,12 @@ def input_facts(node: Node, bound: Bound, facts: Mapping[str, Sequence[Fact]]) -
 
 
 def topological_order(graph: Graph, cut: set[str] | frozenset[str] = frozenset()) -> Iterator[Node]:
-    """The nodes, each after its inputs, otherwise in file order. Inputs of nodes in ``cut`` are not followed,
-    nor is the edge from a NextIteration to its Merge.
-
-    Raises INVALID_ARGUMENT for an input that names no node and for any other cycle.
-    """
-    waiting: dict[str, int] = {}
-    readers: dict[str, list[Node]] = {}
-    ready: list[Node] = []
-    index = graph.index
-    for node in graph.nodes:
-        count = 0
-        if node.name not in cut:
-            for text in node.inputs:
-                name = endpoint(text).node
-                producer = index.get(name)
-                if producer is None:
-                    from ...graphfmt.names import did_you_mean
-
-                    raise graph.error_at(
-                        invalid(
-                            f"node {node.name!r} has the unknown input {text!r}",
-                            hint=did_you_mean(name, index),
-                        ),
-                        node.name,
-                        input=node.inputs.index(text),
-                    )
-                if node.op in MERGES and producer.op in NEXT_ITERATIONS:
-                    continue
-                readers.setdefault(name, []).append(node)
-                count += 1
-        if count:
-            waiting[node.name] = count
-        else:
-            ready.append(node)
-    done = 0
-    ready.reverse()
-    while ready:
-        node = ready.pop()
-        done += 1
-        yield node
-        for reader in reversed(readers.get(node.name, ())):
-            waiting[reader.name] -= 1
-            if not waiting[reader.name]:
-                ready.append(reader)
-    if done < len(graph.nodes):
-        left = [n for n in graph.nodes if waiting.get(n.name)]
-        raise graph.error_at(cycle_error(graph, left), left[0].name)
+    """The nodes, each after its inputs, otherwise in file order; the edge from a NextIteration to its Merge is
+    not followed, nor are the inputs of nodes in ``cut``. Raises as ``traversal.topological_order``."""
+    return traversal.topological_order(graph, cut, _BACK_EDGES)
 
 
-def cycle_error(graph: Graph, left: Sequence[Node]) -> TfgError:
-    """The error for nodes that wait for each other, naming one cycle."""
-    names = {node.name for node in left}
-    path: list[str] = []
-    seen: dict[str, int] = {}
-    current = left[0]
-    while current.name not in seen:
-        seen[current.name] = len(path)
-        path.append(current.name)
-        current = next(graph.index[e.node] for e in map(endpoint, current.inputs) if e.node in names)
-    cycle = path[seen[current.name] :][::-1]
-    shown = " -> ".join([*cycle[:8], "…", cycle[0]] if len(cycle) > 8 else [*cycle, cycle[0]])
-    return invalid(f"the graph has a cycle without NextIteration: {shown}", node=cycle[0])
+_BACK_EDGES = dict.fromkeys(MERGES, NEXT_ITERATIONS)
 
 
 def scalar_of(dtype: DType) -> Fact:
