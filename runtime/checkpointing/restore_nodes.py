@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ...graphfmt.graph import Graph, Node
-    from ...kernels.families.io.shape_and_slice import Part
+    from ...kernels.families.io.shape_and_slice import SavedSlice
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
 # How many inputs each takes: a file, names, and slices.
@@ -31,7 +31,7 @@ class Stored(NamedTuple):
     """A tensor of a checkpoint, or a part of one."""
 
     tensor: str
-    part: Part | None = None
+    part: SavedSlice | None = None
 
 
 def stored_tensors(graph: Graph) -> dict[str, Stored]:
@@ -96,7 +96,7 @@ def _restored(index: Mapping[str, Node], node: Node, port: int) -> Stored | None
     if port >= min(len(names), len(specs)):
         return None
     try:
-        return Stored(names[port], shape_and_slice.parse(specs[port]))
+        return Stored(names[port], shape_and_slice.parse_saved_slice(specs[port]))
     except TfgError:
         return None
 

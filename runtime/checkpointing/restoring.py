@@ -150,7 +150,7 @@ class _Finder:
         whole = self._whole(stored.tensor) if stored else None
         if stored is None or stored.part is None or whole is None or stored.part.shape != whole.shape:
             return whole
-        return whole._replace(shape=stored.part.part_shape, part=stored.part.slice)
+        return whole._replace(shape=stored.part.slice_shape, part=stored.part.slice)
 
     def _part(self, variable: GraphVariable) -> Source | None:
         """Its part of a whole, where all parts together are just as large."""

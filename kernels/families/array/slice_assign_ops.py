@@ -8,7 +8,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core.registry import Family
 from ...core.types import INDEX
-from ..state.state_ops import handle_of, typed
+from ..state.state_ops import referenced_shape, typed_variable
 from .slice_ops import MASKS, indexer, mask_attrs, strided_dims
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _(b: Binding) -> Callable[..., Any]:
 
 
 def _resource_shape(c: ShapeContext) -> list[Shape]:
-    _checked(c, handle_of(c, c.attr("T")))
+    _checked(c, referenced_shape(c, c.attr("T")))
     return []
 
 
@@ -90,7 +90,7 @@ def _(b: Binding) -> Callable[..., Any]:
     dtype: DType = b.attrs["T"]
 
     def write(handle: Any, begin: Any, end: Any, strides: Any, value: Any) -> list[Any]:
-        _write_variable(typed(handle, dtype), index, (begin, end, strides), value)
+        _write_variable(typed_variable(handle, dtype), index, (begin, end, strides), value)
         return []
 
     return write

@@ -97,10 +97,10 @@ def _case_facts(c: ShapeContext) -> list[Fact]:
 
 
 def _case(ctx: Any, xp: Any, branch_index: Any, input: Sequence[Any], *, branches: Sequence[Callee]) -> Any:
-    return _chosen(branches, branch_index)(ctx, *input)
+    return _select_branch(branches, branch_index)(ctx, *input)
 
 
-def _chosen(branches: Sequence[Any], index: Any) -> Callable[..., Any]:
+def _select_branch(branches: Sequence[Any], index: Any) -> Callable[..., Any]:
     """The branch of that number; the last one where there is none."""
     if np.ndim(index):
         raise invalid(f"branch_index must be a scalar, but has shape {Shape(np.shape(index))}")
@@ -111,7 +111,7 @@ def _bind_case(b: Binding) -> Any:
     branches = [branch.given(b.inputs[1:]) for branch in b.attrs["branches"]]
 
     def call(ctx: Any, index: Any, *values: Any) -> Any:
-        return _chosen(branches, index)(ctx, *values)
+        return _select_branch(branches, index)(ctx, *values)
 
     return call
 

@@ -28,7 +28,7 @@ class PersistentList:
     def __init__(self, items: list[Any]) -> None:
         """Takes ``items`` over; nobody else may change it."""
         self.length = len(items)
-        self._line = _Line(items, ref(self))
+        self._line = _VersionChain(items, ref(self))
         self._place = 0
 
     def items(self) -> list[Any]:
@@ -76,7 +76,7 @@ class PersistentList:
         line = self._line
         line.forget_dead()
         self._place = line.base + len(line.old)
-        line.old.append(_Old(line.newest, self.length, undo))
+        line.old.append(_OldVersion(line.newest, self.length, undo))
         made.length = length
         made._line, made._place = line, self._place + 1
         line.newest = ref(made)
@@ -84,7 +84,7 @@ class PersistentList:
             line.compact()
             made._place = line.base + len(line.old)
 
-    def _own(self) -> _Line:
+    def _own(self) -> _VersionChain:
         """The line with this version as its newest; the lock must be held."""
         line = self._line
         place = self._place - line.base
@@ -95,7 +95,7 @@ class PersistentList:
                 line.old.pop().restore(line.items)
             line.newest = cast("ref[PersistentList]", ref(self))
             return line
-        split = self._line = _Line(line.state(place), ref(self), line.old[:place], line.base)
+        split = self._line = _VersionChain(line.state(place), ref(self), line.old[:place], line.base)
         for old in split.old:
             version = old.version()
             if version is not None:
@@ -105,7 +105,7 @@ class PersistentList:
         return split
 
 
-class _Old:
+class _OldVersion:
     """What makes an older version of the next newer one: its length, and the elements that differ."""
 
     __slots__ = ("length", "undo", "version")
@@ -124,24 +124,28 @@ class _Old:
         for index, item in self.undo.items():
             items[index] = item
 
-    def absorb(self, newer: _Old) -> None:
+    def absorb(self, newer: _OldVersion) -> None:
         """Takes over what the next newer version would have undone."""
         for index, item in newer.undo.items():
             if index < self.length:
                 self.undo.setdefault(index, item)
 
 
-class _Line:
+class _VersionChain:
     """Versions one after another; ``old[i]`` is the one at place ``base + i``."""
 
     __slots__ = ("base", "items", "limit", "newest", "old")
 
     def __init__(
-        self, items: list[Any], newest: ref[PersistentList], old: list[_Old] | None = None, base: int = 0
+        self,
+        items: list[Any],
+        newest: ref[PersistentList],
+        old: list[_OldVersion] | None = None,
+        base: int = 0,
     ) -> None:
         self.items = items
         self.newest = newest
-        self.old: list[_Old] = old or []
+        self.old: list[_OldVersion] = old or []
         self.base = base
         self.limit = max(_COMPACT, 2 * len(self.old))
 
@@ -162,7 +166,7 @@ class _Line:
 
     def compact(self) -> None:
         """Forgets all older versions that nobody holds."""
-        alive: list[_Old] = []
+        alive: list[_OldVersion] = []
         for old in self.old:
             version = old.version()
             if version is not None:

@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
 
 
-def of_write(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+def write_gradient(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
     dflow = _after_writing(g, node, dflow)
     handle, flow = _gradients(g, node, dflow)
     read = g.add_op(_op("Read", node), handle, node.inputs[1], flow, dtype=node.attr("T"))
     return None, None, read, dflow
 
 
-def of_read(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+def read_gradient(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     handle, flow = _gradients(g, node, node.inputs[2])
     return None, None, g.add_op(_op("Write", node), handle, node.inputs[1], dy, flow)
 
 
-def of_gather(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
+def gather_gradient(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     handle, flow = _gradients(g, node, node.inputs[2])
     return None, None, g.add_op(_op("Scatter", node), handle, node.inputs[1], dy, flow)
 
 
-def of_scatter(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+def scatter_gradient(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
     dflow = _after_writing(g, node, dflow)
     handle, flow = _gradients(g, node, dflow)
     _, indices, value, _ = node.inputs
@@ -38,12 +38,12 @@ def of_scatter(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
     return None, None, read, dflow
 
 
-def of_concat(g: GraphBuilder, node: NodeView, dy: Tensor, dlengths: None) -> Any:
+def concat_gradient(g: GraphBuilder, node: NodeView, dy: Tensor, dlengths: None) -> Any:
     handle, flow = _gradients(g, node, node.inputs[1])
     return None, g.add_op(_op("Split", node), handle, dy, node.outputs[1], flow)
 
 
-def of_split(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
+def split_gradient(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
     dflow = _after_writing(g, node, dflow)
     handle, flow = _gradients(g, node, dflow)
     shape = _after_first(node.inputs[1].shape)

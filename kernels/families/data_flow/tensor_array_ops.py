@@ -280,41 +280,41 @@ def _declare(version: str, handle: str, *, stateful: bool) -> None:
         "-> (flow_out: float)",
         _write_shape,
         _write,
-        gradients.of_write,
+        gradients.write_gradient,
     )
     declare(
         "TensorArrayRead{v}(handle: {h}, index: int32, flow_in: float; dtype: type) -> (value: dtype)",
         _read_shape,
         _read,
-        gradients.of_read,
+        gradients.read_gradient,
     )
     declare(
         "TensorArrayGather{v}(handle: {h}, indices: int32, flow_in: float; dtype: type, "
         "element_shape: shape = ?) -> (value: dtype)",
         _gather_shape,
         _gather,
-        gradients.of_gather,
+        gradients.gather_gradient,
     )
     declare(
         "TensorArrayScatter{v}(handle: {h}, indices: int32, value: T, flow_in: float; T: type) "
         "-> (flow_out: float)",
         _scatter_shape,
         _scatter,
-        gradients.of_scatter,
+        gradients.scatter_gradient,
     )
     declare(
         "TensorArrayConcat{v}(handle: {h}, flow_in: float; dtype: type, element_shape_except0: shape = ?) "
         "-> (value: dtype, lengths: int64)",
         _concat_shape,
         _concat,
-        gradients.of_concat,
+        gradients.concat_gradient,
     )
     declare(
         "TensorArraySplit{v}(handle: {h}, value: T, lengths: int64, flow_in: float; T: type) "
         "-> (flow_out: float)",
         _split_shape,
         _split,
-        gradients.of_split,
+        gradients.split_gradient,
     )
     declare(
         "TensorArraySize{v}(handle: {h}, flow_in: float) -> (size: int32)",

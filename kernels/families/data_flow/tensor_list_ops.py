@@ -13,7 +13,7 @@ from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.registry import Family
 from ...numeric import variants
-from .tensor_lists import TensorList, as_list, checked, missing
+from .tensor_lists import TensorList, as_list, check_fits, unwritten_element
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -195,7 +195,7 @@ def _(xp: Any, input_handle: Any, tensor: Any, *, element_dtype: DType) -> Tenso
     found = as_list(input_handle, element_dtype)
     if 0 <= found.limit <= found.length:
         raise invalid(f"a list of at most {found.limit} elements is full")
-    return found.pushed(checked(found, tensor))
+    return found.pushed(check_fits(found, tensor))
 
 
 @push_back.gradient
@@ -231,7 +231,7 @@ def _(xp: Any, input_handles: Any, tensor: Any, *, element_dtype: DType) -> Any:
     made = np.empty(input_handles.shape, object)
     for place, item in enumerate(variants.rows(tensor, element_dtype)):
         found = as_list(input_handles[place], element_dtype)
-        made[place] = found.pushed(checked(found, item))
+        made[place] = found.pushed(check_fits(found, item))
     return made
 
 
@@ -255,7 +255,7 @@ def _(xp: Any, input_handle: Any, element_shape: Any, *, element_dtype: DType) -
         raise invalid("an empty list has no last element")
     item = found.get(found.length - 1)
     if item is None:
-        item = missing(xp, found, variants.shape_argument(element_shape))
+        item = unwritten_element(xp, found, variants.shape_argument(element_shape))
     return found.popped(), item
 
 
@@ -291,7 +291,7 @@ def _(xp: Any, input_handle: Any, index: Any, element_shape: Any, *, element_dty
         raise invalid(f"there is no element {place} in a list of {found.length}")
     item = found.get(place)
     if item is None:
-        return missing(xp, found, variants.shape_argument(element_shape), infer=True)
+        return unwritten_element(xp, found, variants.shape_argument(element_shape), infer=True)
     return item
 
 
@@ -328,7 +328,7 @@ def _(
     resize_if_index_out_of_bounds: bool,
 ) -> TensorList:
     found, place = as_list(input_handle, element_dtype), variants.scalar(index, "the index")
-    checked(found, item)
+    check_fits(found, item)
     if 0 <= place < found.length:
         return found.replaced(place, item)
     if place < 0 or not resize_if_index_out_of_bounds:

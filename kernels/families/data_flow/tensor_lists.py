@@ -138,7 +138,7 @@ def _described(handle: Any) -> str:
     return f"of shape {Shape(tuple(shape))}" if shape else f"a {type(handle).__name__}"
 
 
-def missing(xp: Any, found: TensorList, shape: Shape, *, infer: bool = False) -> Any:
+def unwritten_element(xp: Any, found: TensorList, shape: Shape, *, infer: bool = False) -> Any:
     """What an element that was never written reads as: zeros of the shape that the list and the reader
     state, and, to ``infer``, the other elements. Raises INVALID_ARGUMENT where that is not fully known."""
     shape = shape.merge(found.element_shape)
@@ -151,7 +151,7 @@ def missing(xp: Any, found: TensorList, shape: Shape, *, infer: bool = False) ->
     return variants.zeros(xp, shape.known(), found.element_dtype)
 
 
-def checked(found: TensorList, item: Any) -> Any:
+def check_fits(found: TensorList, item: Any) -> Any:
     """An element that is to go into a list. Raises INVALID_ARGUMENT where its shape does not fit."""
     if not variants.fits(found.element_shape, item):
         raise invalid(

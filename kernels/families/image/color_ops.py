@@ -77,7 +77,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     spread = value - least
     zero, six = g.constant(0, dtype), g.constant(6, dtype)
     colored, lit = g.cast(g.Greater(spread, zero), dtype), g.cast(g.Greater(value, zero), dtype)
-    height = sum_of([big[i] * (x[(i + 1) % 3] - x[(i + 2) % 3]) for i in range(3)])
+    height = _sum([big[i] * (x[(i + 1) % 3] - x[(i + 2) % 3]) for i in range(3)])
     per_spread = g.DivNoNan(colored, six * spread)
     per_value = g.DivNoNan(lit, value)
     gradients: list[Tensor] = []
@@ -99,7 +99,7 @@ def _first_equal(g: GraphBuilder, x: list[Tensor], wanted: Tensor) -> list[Tenso
     return [equal[0], equal[1] * left, left * (one - equal[1])]
 
 
-def sum_of(terms: list[Tensor]) -> Tensor:
+def _sum(terms: list[Tensor]) -> Tensor:
     total = terms[0]
     for term in terms[1:]:
         total = total + term

@@ -13,7 +13,7 @@ from ...numeric.scatter import on_host
 _STEPS = 1024
 
 
-def scale_of(size: int, wanted: int, align_corners: bool) -> Any:
+def scale_factor(size: int, wanted: int, align_corners: bool) -> Any:
     """Input pixels per output pixel."""
     if align_corners and wanted > 1:
         return np.float32(size - 1) / np.float32(wanted - 1)
@@ -22,7 +22,7 @@ def scale_of(size: int, wanted: int, align_corners: bool) -> Any:
 
 def _sources(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> Any:
     """For each output pixel, the place in the input (between pixels) that it shows."""
-    scale, places = scale_of(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
+    scale, places = scale_factor(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
     if half_pixel:
         return (places + np.float32(0.5)) * scale - np.float32(0.5)
     return places * scale
@@ -30,7 +30,7 @@ def _sources(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> A
 
 def nearest(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> Any:
     """The input pixel of each output pixel."""
-    scale, places = scale_of(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
+    scale, places = scale_factor(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
     source = (places + np.float32(0.5)) * scale if half_pixel else places * scale
     # Half away from zero, as C rounds; sources are never negative.
     whole = np.floor(source + np.float32(0.5)) if align_corners else np.floor(source)
@@ -78,7 +78,7 @@ def _cubic_table(a: float) -> tuple[Any, Any]:
 
 def area(size: int, wanted: int, align_corners: bool) -> Any:
     """The share of each input pixel in each output pixel, as a matrix [wanted, size]."""
-    scale = scale_of(size, wanted, align_corners)
+    scale = scale_factor(size, wanted, align_corners)
     if not scale:
         # There is but one pixel.
         return np.ones((wanted, size), np.float32)
@@ -99,7 +99,7 @@ def as_matrix(places: Any, weights: Any, size: int) -> Any:
     return matrix
 
 
-def apply(xp: Any, images: Any, down: Any, across: Any) -> Any:
+def resample(xp: Any, images: Any, down: Any, across: Any) -> Any:
     """``down @ image @ across.T`` for every image and channel of [batch, height, width, channels]."""
     batch, height, width, channels = images.shape
     rows = xp.matmul(xp.asarray(down, images.dtype), images.reshape(batch, height, width * channels))

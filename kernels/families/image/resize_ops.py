@@ -204,7 +204,7 @@ def _spread_back(
         )
     down, across = (matrix(original.shape[i], grads.shape[i], *corners) for i in (1, 2))
     wide = np.float64 if original.dtype == np.float64 else np.float32
-    return resampling.apply(xp, grads.astype(wide), down.T, across.T).astype(original.dtype, copy=False)
+    return resampling.resample(xp, grads.astype(wide), down.T, across.T).astype(original.dtype, copy=False)
 
 
 @bilinear_grad.kernel
@@ -269,4 +269,4 @@ def _(xp: Any, images: Any, size: Any, *, align_corners: bool) -> Any:
     height, width = _sizes(images, size)
     down = resampling.area(images.shape[1], height, align_corners)
     across = resampling.area(images.shape[2], width, align_corners)
-    return resampling.apply(xp, images.astype(np.float32), down, across)
+    return resampling.resample(xp, images.astype(np.float32), down, across)

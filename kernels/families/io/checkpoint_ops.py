@@ -19,7 +19,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
 from ...numeric.strings import decode, encode, strings
-from .shape_and_slice import parse
+from .shape_and_slice import parse_saved_slice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +94,8 @@ def _tensors(
 
     found: list[Tensor] = []
     for name, spec, value, dtype in zip(names, specs, values, types):
-        array, part = np.asarray(value), parse(spec)
-        if part is not None and part.part_shape != array.shape:
+        array, part = np.asarray(value), parse_saved_slice(spec)
+        if part is not None and part.slice_shape != array.shape:
             raise invalid(
                 f"Slice in shape_and_slice specification does not match the shape of the tensor to save: "
                 f"{spec}, tensor {name!r}: {Shape(array.shape)}"
@@ -170,8 +170,8 @@ def _restored_shapes(c: ShapeContext) -> list[Shape]:
     specs = c.constant("shape_and_slices")
     if specs is None or specs.shape != (count,):
         return [UNKNOWN] * count
-    parts = [parse(decode(spec)) for spec in specs.tolist()]
-    return [UNKNOWN if part is None else Shape(part.part_shape) for part in parts]
+    parts = [parse_saved_slice(decode(spec)) for spec in specs.tolist()]
+    return [UNKNOWN if part is None else Shape(part.slice_shape) for part in parts]
 
 
 restore_v2 = op(
@@ -191,7 +191,7 @@ def _(
     path = _file_name(prefix, "prefix")
     names = _names(tensor_names, "tensor_names", len(output_types))
     specs = _names(shape_and_slices, "shape_and_slices", len(output_types))
-    return read_tensors(path, names, [parse(spec) for spec in specs], output_types)
+    return read_tensors(path, names, [parse_saved_slice(spec) for spec in specs], output_types)
 
 
 restore = op(
@@ -210,8 +210,8 @@ def _(xp: Any, file_pattern: Any, tensor_name: Any, *, dt: DType) -> Any:
 
 def _restored_slice_shape(c: ShapeContext) -> Shape:
     spec = c.constant("shape_and_slice")
-    part = parse(decode(spec.reshape(-1)[0])) if spec is not None and spec.size else None
-    return UNKNOWN if part is None else Shape(part.part_shape)
+    part = parse_saved_slice(decode(spec.reshape(-1)[0])) if spec is not None and spec.size else None
+    return UNKNOWN if part is None else Shape(part.slice_shape)
 
 
 restore_slice = op(
@@ -227,7 +227,7 @@ def _(xp: Any, file_pattern: Any, tensor_name: Any, shape_and_slice: Any, *, dt:
     from .restoring import read_matching
 
     pattern = _file_name(file_pattern, "file_pattern")
-    return read_matching(pattern, _first(tensor_name), parse(_first(shape_and_slice)), dt)
+    return read_matching(pattern, _first(tensor_name), parse_saved_slice(_first(shape_and_slice)), dt)
 
 
 def _first(value: Any) -> str:

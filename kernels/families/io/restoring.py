@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ....graphfmt.checkpoints.entries import Entry, Reader
     from ....graphfmt.dtypes import DType
     from ....graphfmt.tensors import Array
-    from .shape_and_slice import Part
+    from .shape_and_slice import SavedSlice
 
 # So many missing names are told, of however many there are.
 _SHOWN = 10
@@ -33,7 +33,7 @@ _SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
 
 
 def read_tensors(
-    path: str, names: Sequence[str], parts: Sequence[Part | None], wanted: Sequence[DType]
+    path: str, names: Sequence[str], parts: Sequence[SavedSlice | None], wanted: Sequence[DType]
 ) -> list[Array]:
     """The tensors of a checkpoint, or parts of them.
 
@@ -53,7 +53,7 @@ def read_tensors(
         return [_read(reader, name, part, dtype) for name, part, dtype in zip(names, parts, wanted)]
 
 
-def _read(reader: Reader, name: str, part: Part | None, dtype: DType) -> Array:
+def _read(reader: Reader, name: str, part: SavedSlice | None, dtype: DType) -> Array:
     found = reader.read(name, None if part is None or part.is_whole else part.slice)
     return found if found.dtype == dtype.numpy else found.view(dtype.numpy)
 
@@ -83,7 +83,7 @@ def _is_alike(a: DType, b: DType) -> bool:
     return a is b or ((a.is_quantized or b.is_quantized) and a.numpy == b.numpy)
 
 
-def _check_part(name: str, entry: Entry, part: Part | None) -> None:
+def _check_part(name: str, entry: Entry, part: SavedSlice | None) -> None:
     if part is not None and part.shape != entry.shape:
         raise invalid(
             f"tensor_name = {name}; shape in shape_and_slice spec {Shape(part.shape)} does not match the "
@@ -91,7 +91,7 @@ def _check_part(name: str, entry: Entry, part: Part | None) -> None:
         )
 
 
-def read_matching(pattern: str, name: str, part: Part | None, dtype: DType) -> Array:
+def read_matching(pattern: str, name: str, part: SavedSlice | None, dtype: DType) -> Array:
     """A tensor, or a part of it, out of the files that a name with ``*`` and ``?`` stands for: whole from one
     of them, or put together from slices that lie in several.
 
@@ -135,10 +135,10 @@ def _matching(pattern: str) -> list[str]:
     return sorted(files)
 
 
-def _assembled(holders: Sequence[Reader], name: str, entry: Entry, part: Part | None) -> Array:
+def _assembled(holders: Sequence[Reader], name: str, entry: Entry, part: SavedSlice | None) -> Array:
     """A tensor whose slices lie in several files; each file gives those that it has."""
     begin = part.slice.starts if part is not None else (0,) * len(entry.shape)
-    shape = part.part_shape if part is not None else entry.shape
+    shape = part.slice_shape if part is not None else entry.shape
     found = np.empty(shape, entry.dtype.numpy)
     filled = np.zeros(shape, bool)
     for reader in holders:

@@ -14,14 +14,14 @@ from ....graphfmt.shapes import Shape
 _SIZE = re.compile(r"[0-9]{1,18}")
 
 
-class Part(NamedTuple):
+class SavedSlice(NamedTuple):
     """The ``shape`` of the whole, and which ``slice`` of it is meant."""
 
     shape: tuple[int, ...]
     slice: Slice
 
     @property
-    def part_shape(self) -> tuple[int, ...]:
+    def slice_shape(self) -> tuple[int, ...]:
         """The shape of the part alone."""
         return tuple(
             size - start if length < 0 else length
@@ -30,10 +30,10 @@ class Part(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        return self.part_shape == self.shape
+        return self.slice_shape == self.shape
 
 
-def parse(text: str) -> Part | None:
+def parse_saved_slice(text: str) -> SavedSlice | None:
     """What a specification says; None for the empty one, which stands for the whole tensor.
 
     Raises INVALID_ARGUMENT where it is not of that form, INTERNAL where the part does not lie in the whole or
@@ -61,7 +61,7 @@ def parse(text: str) -> Part | None:
                 Status.INTERNAL,
                 f"Extent in dimension {axis} out of bounds: shape = {Shape(shape)}, slice = {ranges[axis]}",
             )
-    return Part(shape, Slice(tuple(start for start, _ in found), tuple(length for _, length in found)))
+    return SavedSlice(shape, Slice(tuple(start for start, _ in found), tuple(length for _, length in found)))
 
 
 def _range(text: str, whole: str) -> tuple[int, int]:

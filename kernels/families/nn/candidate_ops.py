@@ -10,7 +10,7 @@ import numpy as np
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
-from ..random.generators import reserve
+from ..random.generators import reserve_node_stream
 from .candidate_samplers import Fixed, Learned, LogUniform, Sampler, Uniform, draw
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _sample(
     if unique and num_sampled > sampler.range:
         raise invalid(f"there are not {num_sampled} different classes in a range of {sampler.range}")
     _check_true_classes(true_classes, num_true, sampler.range)
-    generator = reserve(ctx, *node, _WORDS_PER_SAMPLE * num_sampled // 4)
+    generator = reserve_node_stream(ctx, *node, _WORDS_PER_SAMPLE * num_sampled // 4)
     sampled, expected = draw(sampler, generator, num_sampled, unique)
     counts = [expected(true_classes), expected(sampled)]
     sampler.seen(true_classes.reshape(-1))

@@ -11,8 +11,8 @@ from ....graphfmt.shapes import Shape
 from ...core.registry import Family
 from ...core.types import INDEX, REAL_NUMBERS
 from ...numeric.distributions import allocate, uniform_double
-from .generators import PER_OUTPUT, reserve
-from .stateless_random_ops import check_seed, seeded
+from .generators import PER_OUTPUT, reserve_node_stream
+from .stateless_random_ops import check_seed, stream_from_seed
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -107,7 +107,7 @@ def _(
     samples = _checked(logits, num_samples)
     # Two words make a number, and every row's numbers are rounded up to a whole group's.
     groups = len(logits) * 2 * (-(-samples // 4) * 4) * PER_OUTPUT
-    return _draw(reserve(ctx, node_name, seed, seed2, groups), logits, samples, output_dtype)
+    return _draw(reserve_node_stream(ctx, node_name, seed, seed2, groups), logits, samples, output_dtype)
 
 
 stateless_multinomial = op(
@@ -122,4 +122,4 @@ stateless_multinomial = op(
 
 @stateless_multinomial.kernel
 def _(xp: Any, logits: Any, num_samples: Any, seed: Any, *, output_dtype: DType) -> Any:
-    return _draw(seeded(seed), logits, _checked(logits, num_samples), output_dtype)
+    return _draw(stream_from_seed(seed), logits, _checked(logits, num_samples), output_dtype)

@@ -55,7 +55,7 @@ class NodeGenerator:
             self._next = from_state(state["state"])
 
 
-def reserve(ctx: StepContext, node_name: str, seed: int, seed2: int, groups: int) -> Philox:
+def reserve_node_stream(ctx: StepContext, node_name: str, seed: int, seed2: int, groups: int) -> Philox:
     """The next stretch of a node's stream."""
     generator = ctx.resource("", node_name, NodeGenerator, lambda: NodeGenerator(seed, seed2))
     return generator.reserve(groups)
@@ -72,7 +72,7 @@ def from_state(state: Array) -> Philox:
     return Philox(key, high << 64 | low)
 
 
-def reserve_from(variable: Variable, algorithm: int, groups: int, *, tagged: bool = False) -> Philox:
+def reserve_from_variable(variable: Variable, algorithm: int, groups: int, *, tagged: bool = False) -> Philox:
     """A stretch of the stream whose state a variable holds, which is moved on.
 
     ``tagged`` state begins with the algorithm's number.
@@ -110,7 +110,7 @@ def check_algorithm(algorithm: int) -> None:
         raise invalid(f"Unsupported algorithm id: {algorithm}")
 
 
-def of_key_counter(key: Array, counter: Array, algorithm: Array) -> Philox:
+def stream_from_key_counter(key: Array, counter: Array, algorithm: Array) -> Philox:
     """The stream of a stateless operation with these inputs. Raises INVALID_ARGUMENT where there is none."""
     if algorithm.ndim != 0:
         raise invalid(f"alg must be a scalar, but has shape {list(algorithm.shape)}")

@@ -12,11 +12,11 @@ from ....graphfmt.shapes import Shape, broadcast
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.distributions import allocate, shape_from, uniform_double
-from ..state.state_ops import variable
-from .generators import reserve_from
-from .random_ops import given_shape
-from .rejection import Lanes, Numbers, per_parameter, to_integers
-from .stateless_random_ops import check_seed, seeded
+from ..state.state_ops import resource_variable
+from .generators import reserve_from_variable
+from .random_ops import requested_shape
+from .rejection import PairedDraws, Substreams, sample_per_parameter, to_integers
+from .stateless_random_ops import check_seed, stream_from_seed
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -41,7 +41,7 @@ _TAILS = np.array([
 ])  # fmt: skip
 
 
-def binomials(generator: Philox, places: Array, counts: Array, probabilities: Array) -> Array:
+def sample_binomial(generator: Philox, places: Array, counts: Array, probabilities: Array) -> Array:
     """How many of so many trials succeed. NaN where there is no such distribution."""
     flipped = probabilities > 0.5
     p = np.where(flipped, 1 - probabilities, probabilities)
@@ -50,16 +50,16 @@ def binomials(generator: Philox, places: Array, counts: Array, probabilities: Ar
     few = np.flatnonzero(usual & (counts * p < _FEW))
     many = np.flatnonzero(usual & (counts * p >= _FEW))
     if few.size:
-        uniform = Numbers(Lanes(generator, places[few] * _GROUPS_FEW), uniform_double)
+        uniform = PairedDraws(Substreams(generator, places[few] * _GROUPS_FEW), uniform_double)
         out[few] = _by_inversion(uniform, counts[few], p[few])
     if many.size:
-        uniform = Numbers(Lanes(generator, places[many] * _GROUPS_MANY), uniform_double)
+        uniform = PairedDraws(Substreams(generator, places[many] * _GROUPS_MANY), uniform_double)
         out[many] = _by_rejection(uniform, counts[many], p[many])
     # A probability of one or more leaves nothing to chance.
     return np.where(flipped & (counts > 0), counts - out, out)
 
 
-def _by_inversion(uniform: Numbers, counts: Array, p: Array) -> Array:
+def _by_inversion(uniform: PairedDraws, counts: Array, p: Array) -> Array:
     """How many geometric variables it takes to pass the count, less one."""
     out = np.zeros(counts.size)
     sums, scale, waiting = np.zeros(counts.size), np.log1p(-p), np.arange(counts.size)
@@ -70,7 +70,7 @@ def _by_inversion(uniform: Numbers, counts: Array, p: Array) -> Array:
     return out
 
 
-def _by_rejection(uniform: Numbers, counts: Array, p: Array) -> Array:
+def _by_rejection(uniform: PairedDraws, counts: Array, p: Array) -> Array:
     """Hörmann: The generation of binomial random variates. J. Stat. Comput. Simul. 46 (1993)."""
     out, waiting = np.full(counts.size, np.nan), np.arange(counts.size)
     for _ in range(_MAX_ROUNDS):
@@ -131,14 +131,14 @@ def _arranged(shape: Any, counts: Any, probs: Any) -> tuple[tuple[int, ...], Arr
 def _draw(generator: Philox, dims: tuple[int, ...], counts: Array, probs: Array, dtype: DType) -> Any:
     out = allocate(dims, dtype.numpy)
     if out.size:
-        found = per_parameter(binomials, generator, out.size // counts.size, counts, probs)
+        found = sample_per_parameter(sample_binomial, generator, out.size // counts.size, counts, probs)
         out.reshape(-1)[...] = to_integers(found, dtype.numpy).reshape(-1)
     return out
 
 
 def _checked_shape(c: ShapeContext) -> Shape:
     broadcast(c.input("counts"), c.input("probs"))
-    return given_shape(c)
+    return requested_shape(c)
 
 
 def _seeded_shape(c: ShapeContext) -> Shape:
@@ -159,7 +159,7 @@ stateless_binomial = op(
 
 @stateless_binomial.kernel
 def _(xp: Any, shape: Any, seed: Any, counts: Any, probs: Any, *, dtype: DType) -> Any:
-    return _draw(seeded(seed), *_arranged(shape, counts, probs), dtype)
+    return _draw(stream_from_seed(seed), *_arranged(shape, counts, probs), dtype)
 
 
 stateful_binomial = op(
@@ -179,4 +179,6 @@ def _(xp: Any, resource: Any, algorithm: Any, shape: Any, counts: Any, probs: An
     dims, counts, probs = _arranged(shape, counts, probs)
     samples = math.prod(dims) // max(1, counts.size)
     groups = counts.size * 2 * 100 * (samples + 3) // 4 * 256
-    return _draw(reserve_from(variable(resource), int(algorithm), groups), dims, counts, probs, dtype)
+    return _draw(
+        reserve_from_variable(resource_variable(resource), int(algorithm), groups), dims, counts, probs, dtype
+    )

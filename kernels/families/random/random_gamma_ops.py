@@ -15,10 +15,10 @@ from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.distributions import allocate, shape_from
 from .gamma_derivative import sample_derivative
-from .generators import PER_OUTPUT, of_key_counter, reserve
-from .random_ops import given_shape
-from .rejection import gammas, per_parameter, poissons, to_integers
-from .stateless_random_ops import seeded, seeded_shape, stream_shape
+from .generators import PER_OUTPUT, reserve_node_stream, stream_from_key_counter
+from .random_ops import requested_shape
+from .rejection import sample_gamma, sample_per_parameter, sample_poisson, to_integers
+from .stateless_random_ops import seeded_shape, stream_from_seed, stream_shape
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -40,14 +40,14 @@ def _sampled(sample: Any, generator: Philox, samples: int, parameter: Any, dtype
     out = allocate(dims, dtype.numpy)
     if out.size:
         flat = np.asarray(parameter).astype(np.float64).reshape(-1)
-        found = per_parameter(sample, generator, samples, flat)
+        found = sample_per_parameter(sample, generator, samples, flat)
         out.reshape(-1)[...] = to_integers(found, dtype.numpy).reshape(-1)
     return out
 
 
 def _followed(c: ShapeContext) -> Shape:
     """The given shape, followed by the parameter's."""
-    given, parameter = given_shape(c), c.input(1)
+    given, parameter = requested_shape(c), c.input(1)
     if given.dims is None or parameter.dims is None:
         return UNKNOWN
     return Shape((*given.dims, *parameter.dims))
@@ -59,11 +59,13 @@ def _draw_followed(
     dims = shape_from(shape)
     samples = math.prod(dims)
     total = samples * parameter.size
-    generator = reserve(ctx, *node, total * PER_OUTPUT)
+    generator = reserve_node_stream(ctx, *node, total * PER_OUTPUT)
     return _sampled(sample, generator, samples, parameter, dtype, (*dims, *parameter.shape))
 
 
-def draw_ending(generator: Philox, sample: Any, shape: Any, parameter: Any, dtype: DType) -> Any:
+def draw_with_parameter_axes_last(
+    generator: Philox, sample: Any, shape: Any, parameter: Any, dtype: DType
+) -> Any:
     """Samples of a given shape, whose last axes must be the parameter's. Raises INVALID_ARGUMENT."""
     dims = shape_from(shape)
     if math.prod(dims) and dims[len(dims) - parameter.ndim :] != parameter.shape:
@@ -86,7 +88,7 @@ random_gamma = op(
 
 @random_gamma.kernel
 def _(ctx: Any, xp: Any, shape: Any, alpha: Any, *, node_name: str, seed: int, seed2: int, T: DType) -> Any:
-    return _draw_followed(ctx, (node_name, seed, seed2), gammas, shape, alpha, T)
+    return _draw_followed(ctx, (node_name, seed, seed2), sample_gamma, shape, alpha, T)
 
 
 stateless_gamma = op(
@@ -99,7 +101,7 @@ stateless_gamma = op(
 
 @stateless_gamma.kernel
 def _(xp: Any, shape: Any, seed: Any, alpha: Any, *, dtype: DType) -> Any:
-    return draw_ending(seeded(seed), gammas, shape, alpha, dtype)
+    return draw_with_parameter_axes_last(stream_from_seed(seed), sample_gamma, shape, alpha, dtype)
 
 
 stateless_gamma_v3 = op(
@@ -112,7 +114,9 @@ stateless_gamma_v3 = op(
 
 @stateless_gamma_v3.kernel
 def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, alpha: Any, *, dtype: DType) -> Any:
-    return draw_ending(of_key_counter(key, counter, alg), gammas, shape, alpha, dtype)
+    return draw_with_parameter_axes_last(
+        stream_from_key_counter(key, counter, alg), sample_gamma, shape, alpha, dtype
+    )
 
 
 @random_gamma.gradient
@@ -161,7 +165,7 @@ random_poisson_v2 = op(
 def _(
     ctx: Any, xp: Any, shape: Any, rate: Any, *, node_name: str, seed: int, seed2: int, dtype: DType
 ) -> Any:
-    return _draw_followed(ctx, (node_name, seed, seed2), poissons, shape, rate, dtype)
+    return _draw_followed(ctx, (node_name, seed, seed2), sample_poisson, shape, rate, dtype)
 
 
 stateless_poisson = op(
@@ -175,4 +179,4 @@ stateless_poisson = op(
 
 @stateless_poisson.kernel
 def _(xp: Any, shape: Any, seed: Any, lam: Any, *, dtype: DType) -> Any:
-    return draw_ending(seeded(seed), poissons, shape, lam, dtype)
+    return draw_with_parameter_axes_last(stream_from_seed(seed), sample_poisson, shape, lam, dtype)

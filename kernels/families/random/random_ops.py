@@ -18,7 +18,7 @@ from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
 from ...numeric.philox import Philox
-from .generators import PER_OUTPUT, of_key_counter, reserve
+from .generators import PER_OUTPUT, reserve_node_stream, stream_from_key_counter
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
@@ -31,7 +31,7 @@ _SEEDS = "seed: int = 0, seed2: int = 0"
 Sampler = Callable[[DType, Philox, Sequence[int]], Array]
 
 
-def given_shape(c: ShapeContext) -> Shape:
+def requested_shape(c: ShapeContext) -> Shape:
     """One output, of the shape that the input ``shape`` states."""
     c.with_rank("shape", 1)
     return c.as_shape("shape")
@@ -41,7 +41,7 @@ def _declare(name: str, sample: Sampler) -> None:
     declared = op(
         f"{name}(shape: T; {_SEEDS}, dtype: type in {HALF_FIRST_FLOATS}, T: type in {INDEX}) "
         "-> (output: dtype)",
-        shape=given_shape,
+        shape=requested_shape,
         stateful=True,
         differentiable=False,
         allocates_output=True,
@@ -50,7 +50,9 @@ def _declare(name: str, sample: Sampler) -> None:
     @declared.kernel
     def _(ctx: Any, xp: Any, shape: Any, *, node_name: str, seed: int, seed2: int, dtype: DType) -> Any:
         dims = shape_from(shape)
-        return sample(dtype, reserve(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims)
+        return sample(
+            dtype, reserve_node_stream(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims
+        )
 
 
 _declare("RandomUniform", distributions.uniforms)
@@ -58,17 +60,17 @@ _declare("RandomStandardNormal", distributions.normals)
 _declare("TruncatedNormal", distributions.truncated_normals)
 
 
-def given_shape_and_bounds(c: ShapeContext) -> Shape:
-    """As ``given_shape``, with scalars minval and maxval."""
+def requested_shape_and_bounds(c: ShapeContext) -> Shape:
+    """As ``requested_shape``, with scalars minval and maxval."""
     c.with_rank("minval", 0)
     c.with_rank("maxval", 0)
-    return given_shape(c)
+    return requested_shape(c)
 
 
 random_uniform_int = op(
     f"RandomUniformInt(shape: T, minval: Tout, maxval: Tout; {_SEEDS}, Tout: type in {INDEX}, "
     f"T: type in {INDEX}) -> (output: Tout)",
-    shape=given_shape_and_bounds,
+    shape=requested_shape_and_bounds,
     stateful=True,
     allocates_output=True,
 )
@@ -82,7 +84,7 @@ def _(
     if math.prod(dims) == 0:
         return distributions.allocate(dims, Tout.numpy)
     chosen = distributions.uniform_int(Tout, low, high)
-    return chosen.fill(reserve(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims)
+    return chosen.fill(reserve_node_stream(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims)
 
 
 # Shuffling.
@@ -112,7 +114,7 @@ def _(ctx: Any, xp: Any, value: Any, *, node_name: str, seed: int, seed2: int) -
     if value.size <= 1 or len(value) <= 1:
         return value
     samples = len(value) - 1
-    return value[permutation(len(value), reserve(ctx, node_name, seed, seed2, -(-samples // 4)))]
+    return value[permutation(len(value), reserve_node_stream(ctx, node_name, seed, seed2, -(-samples // 4)))]
 
 
 stateless_shuffle = op(
@@ -123,7 +125,7 @@ stateless_shuffle = op(
 
 @stateless_shuffle.kernel
 def _(xp: Any, value: Any, key: Any, counter: Any, alg: Any) -> Any:
-    generator = of_key_counter(key, counter, alg)
+    generator = stream_from_key_counter(key, counter, alg)
     if value.size <= 1 or len(value) <= 1:
         return value
     return value[permutation(len(value), generator)]
@@ -163,7 +165,7 @@ def _(ctx: Any, xp: Any, image: Any, size: Any, *, node_name: str, seed: int, se
         )
     if (rows, columns) == image.shape[:2]:
         return image
-    words = iter(reserve(ctx, node_name, seed, seed2, 1).words(1).tolist())
+    words = iter(reserve_node_stream(ctx, node_name, seed, seed2, 1).words(1).tolist())
     left = next(words) % (image.shape[1] - columns + 1) if columns < image.shape[1] else 0
     top = next(words) % (image.shape[0] - rows + 1) if rows < image.shape[0] else 0
     return image[top : top + rows, left : left + columns]

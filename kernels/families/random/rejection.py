@@ -22,7 +22,7 @@ _BLOCK = 1 << 15
 _MAX_ROUNDS = 4096
 
 
-class Lanes:
+class Substreams:
     """Stretches of one stream that begin at these distances from its start."""
 
     def __init__(self, generator: Philox, starts: Array) -> None:
@@ -39,10 +39,10 @@ class Lanes:
         return self._generator.words_at(at).reshape(-1)
 
 
-class Numbers:
+class PairedDraws:
     """Doubles of one distribution: a group of words makes two, of which the second is taken first."""
 
-    def __init__(self, lanes: Lanes, draw: Callable[[Array], Array]) -> None:
+    def __init__(self, lanes: Substreams, draw: Callable[[Array], Array]) -> None:
         self._lanes = lanes
         self._draw = draw
         self._pairs = np.empty((len(lanes), 2))
@@ -58,7 +58,9 @@ class Numbers:
         return self._pairs[lanes, self._left[lanes]]
 
 
-def per_parameter(sample: Callable[..., Array], generator: Philox, samples: int, *parameters: Array) -> Array:
+def sample_per_parameter(
+    sample: Callable[..., Array], generator: Philox, samples: int, *parameters: Array
+) -> Array:
     """An array [samples, size of the parameters] of what ``sample(generator, places, *parameters)`` gives. In
     the stream, all samples of the first parameter come first."""
     sizes = parameters[0].size
@@ -74,13 +76,13 @@ def _blocks(size: int) -> Iterator[Array]:
         yield np.arange(start, min(size, start + _BLOCK))
 
 
-def gammas(generator: Philox, places: Array, alpha: Array) -> Array:
+def sample_gamma(generator: Philox, places: Array, alpha: Array) -> Array:
     """Marsaglia and Tsang: A simple method for generating gamma variables. ACM TOMS 26 (2000).
 
     NaN where alpha is negative.
     """
-    lanes = Lanes(generator, places * PER_OUTPUT)
-    normal, uniform = Numbers(lanes, normal_double), Numbers(lanes, uniform_double)
+    lanes = Substreams(generator, places * PER_OUTPUT)
+    normal, uniform = PairedDraws(lanes, normal_double), PairedDraws(lanes, uniform_double)
     out = np.full(alpha.shape, np.nan)
     exponential = np.flatnonzero(alpha == 1)
     out[exponential] = -np.log1p(-uniform.take(exponential))
@@ -104,10 +106,10 @@ def gammas(generator: Philox, places: Array, alpha: Array) -> Array:
     return out
 
 
-def poissons(generator: Philox, places: Array, rate: Array) -> Array:
+def sample_poisson(generator: Philox, places: Array, rate: Array) -> Array:
     """Knuth's products of uniform numbers for rates under 10, otherwise Hörmann: The transformed rejection
     method for generating Poisson random variables. Insurance: Mathematics and Economics 12 (1993)."""
-    uniform = Numbers(Lanes(generator, places * PER_OUTPUT), uniform_double)
+    uniform = PairedDraws(Substreams(generator, places * PER_OUTPUT), uniform_double)
     out = np.where(rate > 0, rate, 0.0 * rate)
     few = np.flatnonzero(rate < 10)
     product, count, least = np.ones(few.size), np.zeros(few.size), np.exp(-rate[few])
@@ -117,11 +119,11 @@ def poissons(generator: Philox, places: Array, rate: Array) -> Array:
         out[few[done]] = count[done]
         going = ~done
         few, product, count, least = few[going], product[going], count[going] + 1, least[going]
-    _many_poissons(uniform, np.flatnonzero((rate >= 10) & np.isfinite(rate)), rate, out)
+    _sample_large_poisson(uniform, np.flatnonzero((rate >= 10) & np.isfinite(rate)), rate, out)
     return out
 
 
-def _many_poissons(uniform: Numbers, waiting: Array, rates: Array, out: Array) -> None:
+def _sample_large_poisson(uniform: PairedDraws, waiting: Array, rates: Array, out: Array) -> None:
     from scipy.special import gammaln
 
     for _ in range(_MAX_ROUNDS):

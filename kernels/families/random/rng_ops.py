@@ -13,9 +13,9 @@ from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
-from ..state.state_ops import variable
-from .generators import PER_OUTPUT, reserve_from, to_state
-from .random_ops import Sampler, given_shape
+from ..state.state_ops import resource_variable
+from .generators import PER_OUTPUT, reserve_from_variable, to_state
+from .random_ops import Sampler, requested_shape
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -38,7 +38,7 @@ def _scalar(value: Any, name: str) -> int:
 def _sampled_shape(c: ShapeContext) -> Shape:
     c.with_rank("resource", 0)
     c.with_rank("algorithm", 0)
-    return given_shape(c)
+    return requested_shape(c)
 
 
 def _declare(name: str, sample: Sampler, default: str, types: str) -> None:
@@ -53,7 +53,11 @@ def _declare(name: str, sample: Sampler, default: str, types: str) -> None:
     @declared.kernel
     def _(xp: Any, resource: Any, algorithm: Any, shape: Any, *, dtype: DType) -> Any:
         number, dims = _scalar(algorithm, "algorithm"), shape_from(shape)
-        return sample(dtype, reserve_from(variable(resource), number, math.prod(dims) * PER_OUTPUT), dims)
+        return sample(
+            dtype,
+            reserve_from_variable(resource_variable(resource), number, math.prod(dims) * PER_OUTPUT),
+            dims,
+        )
 
 
 _declare("StatefulStandardNormalV2", distributions.normals, "float", _FLOATS)
@@ -64,7 +68,7 @@ _declare("StatefulUniformFullInt", distributions.full_ints, "uint64", _INTS)
 
 def _tagged_shape(c: ShapeContext) -> Shape:
     c.with_rank("resource", 0)
-    return given_shape(c)
+    return requested_shape(c)
 
 
 stateful_standard_normal = op(
@@ -79,7 +83,9 @@ stateful_standard_normal = op(
 @stateful_standard_normal.kernel
 def _(xp: Any, resource: Any, shape: Any, *, dtype: DType) -> Any:
     dims = shape_from(shape)
-    generator = reserve_from(variable(resource), 0, math.prod(dims) * PER_OUTPUT, tagged=True)
+    generator = reserve_from_variable(
+        resource_variable(resource), 0, math.prod(dims) * PER_OUTPUT, tagged=True
+    )
     return distributions.normals(dtype, generator, dims)
 
 
@@ -102,7 +108,9 @@ stateful_uniform_int = op(
 def _(xp: Any, resource: Any, algorithm: Any, shape: Any, minval: Any, maxval: Any, *, dtype: DType) -> Any:
     number = _scalar(algorithm, "algorithm")
     chosen, dims = distributions.uniform_int(dtype, minval, maxval), shape_from(shape)
-    return chosen.fill(reserve_from(variable(resource), number, math.prod(dims) * PER_OUTPUT), dims)
+    return chosen.fill(
+        reserve_from_variable(resource_variable(resource), number, math.prod(dims) * PER_OUTPUT), dims
+    )
 
 
 # Moving on without taking anything.
@@ -120,7 +128,7 @@ rng_skip = op("RngSkip(resource: resource, algorithm: int64, delta: int64)", sha
 @rng_skip.kernel
 def _(xp: Any, resource: Any, algorithm: Any, delta: Any) -> list[Any]:
     number, steps = _scalar(algorithm, "algorithm"), _scalar(delta, "delta")
-    reserve_from(variable(resource), number, steps * PER_OUTPUT)
+    reserve_from_variable(resource_variable(resource), number, steps * PER_OUTPUT)
     return []
 
 
@@ -139,14 +147,14 @@ rng_read_and_skip = op(
 @rng_read_and_skip.kernel
 def _(xp: Any, resource: Any, alg: Any, delta: Any) -> Any:
     number, steps = _scalar(alg, "alg"), _scalar(delta, "delta")
-    found = reserve_from(variable(resource), number, steps * PER_OUTPUT)
+    found = reserve_from_variable(resource_variable(resource), number, steps * PER_OUTPUT)
     return to_state(found)
 
 
 non_deterministic_ints = op(
     "NonDeterministicInts(shape: shape_dtype; dtype: type = int64, shape_dtype: type = int64) "
     "-> (output: dtype)",
-    shape=given_shape,
+    shape=requested_shape,
     stateful=True,
     allocates_output=True,
     kernel_types={"dtype": _INTS},

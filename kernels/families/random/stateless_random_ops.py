@@ -15,8 +15,8 @@ from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
 from ...numeric.distributions import shape_from
 from ...numeric.philox import Philox, of_seed_pair
-from .generators import of_key_counter
-from .random_ops import Sampler, given_shape
+from .generators import stream_from_key_counter
+from .random_ops import Sampler, requested_shape
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -33,7 +33,7 @@ _STREAM = "shape: Tshape, key: uint64, counter: uint64, alg: int32"
 _ALL_INTS = "{int32, int64, uint32, uint64}"
 
 
-def seeded(seed: Any) -> Philox:
+def stream_from_seed(seed: Any) -> Philox:
     """The stream of a seed. Raises INVALID_ARGUMENT unless there are two signed integers."""
     if seed.shape != (2,):
         raise invalid(f"seed must have shape [2], not {list(seed.shape)}")
@@ -50,7 +50,7 @@ def check_seed(c: ShapeContext) -> None:
 def seeded_shape(c: ShapeContext) -> Shape:
     """The shape that is asked for, from two seeds."""
     check_seed(c)
-    return given_shape(c)
+    return requested_shape(c)
 
 
 def check_stream(c: ShapeContext) -> None:
@@ -63,7 +63,7 @@ def check_stream(c: ShapeContext) -> None:
 def stream_shape(c: ShapeContext) -> Shape:
     """The shape that is asked for, from key, counter and algorithm."""
     check_stream(c)
-    return given_shape(c)
+    return requested_shape(c)
 
 
 def _declare(name: str, sample: Sampler) -> None:
@@ -85,11 +85,11 @@ def _declare(name: str, sample: Sampler) -> None:
     @by_seed.kernel
     def _(xp: Any, shape: Any, seed: Any, *, dtype: DType) -> Any:
         dims = shape_from(shape)
-        return sample(dtype, seeded(seed), dims)
+        return sample(dtype, stream_from_seed(seed), dims)
 
     @by_stream.kernel
     def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, *, dtype: DType) -> Any:
-        generator = of_key_counter(key, counter, alg)
+        generator = stream_from_key_counter(key, counter, alg)
         return sample(dtype, generator, shape_from(shape))
 
 
@@ -110,7 +110,7 @@ stateless_full_int = op(
 
 @stateless_full_int.kernel
 def _(xp: Any, shape: Any, seed: Any, *, dtype: DType) -> Any:
-    return distributions.full_ints(dtype, seeded(seed), shape_from(shape))
+    return distributions.full_ints(dtype, stream_from_seed(seed), shape_from(shape))
 
 
 stateless_full_int_v2 = op(
@@ -124,7 +124,7 @@ stateless_full_int_v2 = op(
 
 @stateless_full_int_v2.kernel
 def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, *, dtype: DType) -> Any:
-    return distributions.full_ints(dtype, of_key_counter(key, counter, alg), shape_from(shape))
+    return distributions.full_ints(dtype, stream_from_key_counter(key, counter, alg), shape_from(shape))
 
 
 def _bounded_seeded_shape(c: ShapeContext) -> Shape:
@@ -158,7 +158,7 @@ stateless_uniform_int = op(
 
 @stateless_uniform_int.kernel
 def _(xp: Any, shape: Any, seed: Any, low: Any, high: Any, *, dtype: DType) -> Any:
-    return _between(dtype, seeded(seed), shape, low, high)
+    return _between(dtype, stream_from_seed(seed), shape, low, high)
 
 
 stateless_uniform_int_v2 = op(
@@ -173,7 +173,7 @@ stateless_uniform_int_v2 = op(
 
 @stateless_uniform_int_v2.kernel
 def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, low: Any, high: Any, *, dtype: DType) -> Any:
-    return _between(dtype, of_key_counter(key, counter, alg), shape, low, high)
+    return _between(dtype, stream_from_key_counter(key, counter, alg), shape, low, high)
 
 
 # Keys and counters.
@@ -199,7 +199,7 @@ get_key_counter = op(
 
 @get_key_counter.kernel
 def _(xp: Any, seed: Any) -> list[Any]:
-    return _parts(seeded(seed))
+    return _parts(stream_from_seed(seed))
 
 
 get_key_counter_alg = op(
@@ -212,7 +212,7 @@ get_key_counter_alg = op(
 
 @get_key_counter_alg.kernel
 def _(xp: Any, seed: Any) -> list[Any]:
-    return [*_parts(seeded(seed)), np.int32(1)]
+    return [*_parts(stream_from_seed(seed)), np.int32(1)]
 
 
 get_alg = op("StatelessRandomGetAlg() -> (alg: int32)", shape=lambda c: SCALAR, stateful=True)

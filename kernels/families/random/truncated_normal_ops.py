@@ -21,9 +21,9 @@ from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric.distributions import allocate, normals, shape_from, uniforms
 from ...numeric.philox import Philox
-from .generators import reserve
-from .random_ops import given_shape
-from .stateless_random_ops import seeded, seeded_shape
+from .generators import reserve_node_stream
+from .random_ops import requested_shape
+from .stateless_random_ops import seeded_shape, stream_from_seed
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -123,7 +123,7 @@ def _parameters_shape(c: ShapeContext) -> Shape:
     for shape in c.inputs()[1:]:
         if shape.rank is not None and shape.rank > 1:
             raise invalid(f"a parameter must be a scalar or a vector, but has shape {shape}")
-    return given_shape(c)
+    return requested_shape(c)
 
 
 parameterized = op(
@@ -156,7 +156,7 @@ def _(
     if not out.size:
         return out
     groups = batches * 2 * _MAX_TRIES * (each + 3) // 4
-    source = _Batches(reserve(ctx, node_name, seed, seed2, groups), dtype)
+    source = _Batches(reserve_node_stream(ctx, node_name, seed, seed2, groups), dtype)
     flat = out.reshape(-1)
     for batch, parameters in enumerate(zip(*rows)):
         part = flat[batch * each : (batch + 1) * each]
@@ -186,7 +186,7 @@ def _(
     xp: Any, shape: Any, seed: Any, means: Any, stddevs: Any, minvals: Any, maxvals: Any, *, dtype: DType
 ) -> Any:
     """The last axes are those of the parameters."""
-    dims, generator = shape_from(shape), seeded(seed)
+    dims, generator = shape_from(shape), stream_from_seed(seed)
     parameters = _broadcast((means, stddevs, minvals, maxvals))
     common = parameters[0].shape
     if dims[len(dims) - len(common) :] != common:

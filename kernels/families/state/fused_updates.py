@@ -26,7 +26,7 @@ class Symbol:
 
     __slots__ = ("args", "function", "is_scalar", "trace")
 
-    def __init__(self, trace: Trace, function: str, args: tuple[Any, ...], is_scalar: bool) -> None:
+    def __init__(self, trace: FormulaTrace, function: str, args: tuple[Any, ...], is_scalar: bool) -> None:
         self.trace = trace
         self.function = function
         self.args = args
@@ -63,7 +63,7 @@ class Symbol:
 Operand = Symbol | int | float
 
 
-class Trace:
+class FormulaTrace:
     """The symbols of one rule, in the order they were written."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def maximum(x: Operand, y: Operand) -> Symbol:
     return apply("maximum", x, y)
 
 
-def larger(x: Symbol, y: Symbol) -> Symbol:
+def maximum_or_first(x: Symbol, y: Symbol) -> Symbol:
     """The greater of both; x where y is NaN."""
     return apply("maximum", apply("fmax", x, y), x)
 
@@ -128,7 +128,7 @@ def zero_unless_greater(x: Symbol, y: Symbol, limit: Symbol) -> Symbol:
 
 
 @dataclass(frozen=True)
-class Update:
+class CompiledUpdate:
     """A compiled rule.
 
     ``scalars(xp, one, *hyperparameters)`` gives what depends on those alone, ``block(xp, one, arrays, grad,
@@ -176,13 +176,13 @@ def _scratch(dtype: Any, count: int, size: int) -> list[Any]:
 
 def compile_rule(
     rule: Callable[..., Any], slots: int, names: Sequence[str], flags: dict[str, bool]
-) -> Update:
+) -> CompiledUpdate:
     """Compiles ``rule(var, *slots, *others, **flags)``, which gives the new variable and slots.
 
     ``names`` are those of the arguments after the slots; the one called ``grad`` or ``delta`` is an array,
     the others are scalars.
     """
-    trace = Trace()
+    trace = FormulaTrace()
     homes = [trace.new("home", (i,), False) for i in range(slots + 1)]
     others = [trace.new("given", (n,), n not in GRADIENTS) for n in names]
     found = rule(*homes, *others, **flags)
@@ -204,7 +204,7 @@ _OPERATORS = {
 
 
 class _Compiler:
-    """Decides where every array of a trace lives, and writes the two functions of an Update.
+    """Decides where every array of a trace lives, and writes the two functions of a CompiledUpdate.
 
     A place is ``a0`` (the variable), ``a1``… (slots) or ``t0``… (scratch). A value may be put over one that
     nobody needs any more; what becomes the new variable or a slot goes to its own place as soon as that is
@@ -212,7 +212,7 @@ class _Compiler:
     """
 
     def __init__(
-        self, trace: Trace, homes: Sequence[Symbol], finals: Sequence[Symbol], names: Sequence[str]
+        self, trace: FormulaTrace, homes: Sequence[Symbol], finals: Sequence[Symbol], names: Sequence[str]
     ) -> None:
         self.names = names
         self.symbols = trace.symbols
@@ -230,11 +230,11 @@ class _Compiler:
             self.last_use[final] = len(self.symbols)
         self.free_homes = {place for home, place in self.place.items() if home not in self.last_use}
 
-    def update(self) -> Update:
+    def update(self) -> CompiledUpdate:
         source = "\n".join([*self._scalar_lines(), "", *self._block_lines()])
         names: dict[str, Any] = {}
         exec(compile(source, "<update>", "exec"), names)
-        return Update(names["scalars"], names["block"], self.scratch, source)
+        return CompiledUpdate(names["scalars"], names["block"], self.scratch, source)
 
     @cached_property
     def _scalar_names(self) -> dict[Symbol, str]:

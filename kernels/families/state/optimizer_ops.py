@@ -12,9 +12,9 @@ from ....graphfmt.shapes import Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import INDEX, NUMBERS
 from ...numeric.scatter import check_indices, on_host
-from .fused_updates import GRADIENTS, Update
+from .fused_updates import GRADIENTS, CompiledUpdate
 from .optimizer_rules import Rule, rules
-from .state_ops import handle_of, typed
+from .state_ops import referenced_shape, typed_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ class _Operation:
 
     def shape(self, c: ShapeContext) -> Any:
         if self.by_handle:
-            states = [handle_of(c, c.attr("T"), i) for i in range(self.states)]
+            states = [referenced_shape(c, c.attr("T"), i) for i in range(self.states)]
         else:
             states = [c.input(i) for i in range(self.states)]
         for position in self.scalars:
@@ -83,7 +83,7 @@ class _Operation:
 
     def kernel(self, xp: Any, inputs: Sequence[Any], dtype: DType, flags: tuple[bool, ...]) -> Any:
         """Updates the variables among the inputs, and gives the first."""
-        states = [typed(x, dtype) if self.by_handle else x for x in inputs[: self.states]]
+        states = [typed_variable(x, dtype) if self.by_handle else x for x in inputs[: self.states]]
         others = self.hyperparameters(inputs, dtype)
         gradient = xp.asarray(inputs[self.gradient])
         rule = self.rule
@@ -151,7 +151,7 @@ class _Locked:
 
 
 def _update_rows(
-    xp: Any, update: Update, arrays: Sequence[Any], gradient: Any, indices: Any, others: Sequence[Any]
+    xp: Any, update: CompiledUpdate, arrays: Sequence[Any], gradient: Any, indices: Any, others: Sequence[Any]
 ) -> None:
     """Updates the rows that indices name, one after another where one is named twice."""
     shape = arrays[0].shape

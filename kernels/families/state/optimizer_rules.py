@@ -15,13 +15,13 @@ from typing import Any
 from ....graphfmt.errors import invalid
 from .fused_updates import (
     GRADIENTS,
+    CompiledUpdate,
     Symbol,
-    Update,
     absolute,
     compile_rule,
     exp,
-    larger,
     maximum,
+    maximum_or_first,
     minimum,
     power,
     rsqrt,
@@ -65,13 +65,13 @@ class Rule:
     def hyperparameters(self) -> tuple[str, ...]:
         return tuple(name for name in self.inputs if name not in GRADIENTS)
 
-    def update(self, flags: tuple[bool, ...]) -> Update:
+    def update(self, flags: tuple[bool, ...]) -> CompiledUpdate:
         """The compiled formula; ``flags`` are the values of ``attrs`` and ``choices``."""
         return _compiled(self, flags)
 
 
 @cache
-def _compiled(rule: Rule, flags: tuple[bool, ...]) -> Update:
+def _compiled(rule: Rule, flags: tuple[bool, ...]) -> CompiledUpdate:
     names = (*rule.attrs, *rule.choices)
     return compile_rule(rule.formula, len(rule.slots), rule.inputs, dict(zip(names, flags)))
 
@@ -296,7 +296,7 @@ def _(
     alpha = lr * sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (grad - m) * (1 - beta1)
     v = v + (square(grad) - v) * (1 - beta2)
-    vhat = larger(vhat, v)
+    vhat = maximum_or_first(vhat, v)
     return var - m * alpha / (sqrt(vhat) + epsilon), m, v, vhat
 
 
@@ -313,7 +313,7 @@ def _(
     grad: Symbol,
 ) -> Any:
     m = m + (grad - m) * (1 - beta1)
-    v = larger(beta2 * v, absolute(grad))
+    v = maximum_or_first(beta2 * v, absolute(grad))
     return var - lr / (1 - beta1_power) * (m / (v + epsilon)), m, v
 
 

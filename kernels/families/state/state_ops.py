@@ -28,7 +28,7 @@ op = family.op
 ADDABLE = "float double int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 half uint32 uint64"
 
 
-def variable(handle: Any) -> Variable:
+def resource_variable(handle: Any) -> Variable:
     """The variable that a resource handle is. Raises INVALID_ARGUMENT for a handle of something else."""
     if type(handle) is Variable:
         return handle
@@ -36,15 +36,15 @@ def variable(handle: Any) -> Variable:
     raise invalid(f"a variable is needed, but the handle is of a {kind}")
 
 
-def typed(handle: Any, dtype: DType) -> Variable:
+def typed_variable(handle: Any, dtype: DType) -> Variable:
     """The variable that a resource handle is, which must be of this dtype. Raises INVALID_ARGUMENT."""
-    found = variable(handle)
+    found = resource_variable(handle)
     if found.dtype is not dtype:
         raise invalid(f"variable {found.name!r} is {found.dtype}, but {dtype} is asked of it")
     return found
 
 
-def handle_of(c: ShapeContext, dtype: DType, key: int | str = 0) -> Shape:
+def referenced_shape(c: ShapeContext, dtype: DType, key: int | str = 0) -> Shape:
     """The static shape of the variable that an input handle refers to. Raises INVALID_ARGUMENT where that is
     known to be of another dtype."""
     handle = c.handle(key)
@@ -114,7 +114,7 @@ def _(
 
 
 def _read_shape(c: ShapeContext) -> Shape:
-    return handle_of(c, c.attr("dtype"))
+    return referenced_shape(c, c.attr("dtype"))
 
 
 read_variable = op(
@@ -124,7 +124,7 @@ read_variable = op(
 
 @read_variable.kernel
 def _(xp: Any, resource: Any, *, dtype: DType) -> Any:
-    return typed(resource, dtype).read()
+    return typed_variable(resource, dtype).read()
 
 
 @read_variable.gradient
@@ -138,7 +138,7 @@ disable_copy_on_read = op("DisableCopyOnRead(resource: resource)", shape=shapes.
 @disable_copy_on_read.kernel
 def _(xp: Any, resource: Any) -> list[Any]:
     """A value that somebody has read never changes here, whichever way it is kept."""
-    variable(resource)
+    resource_variable(resource)
     return []
 
 
@@ -162,7 +162,7 @@ var_is_initialized = op(
 
 @var_is_initialized.kernel
 def _(xp: Any, resource: Any) -> Any:
-    return np.bool_(variable(resource).value is not None)
+    return np.bool_(resource_variable(resource).value is not None)
 
 
 def _variable_shape_shape(c: ShapeContext) -> Shape:
@@ -180,7 +180,7 @@ variable_shape = op(
 
 @variable_shape.kernel
 def _(xp: Any, input: Any, *, out_type: DType) -> Any:
-    return np.array(variable(input).read().shape, out_type.numpy)
+    return np.array(resource_variable(input).read().shape, out_type.numpy)
 
 
 @variable_shape.elements
@@ -215,7 +215,7 @@ def _(xp: Any, ref: Variable, value: Any, *, validate_shape: bool) -> Variable:
 
 
 def _assign_shape(c: ShapeContext) -> Any:
-    handle_of(c, c.attr("dtype")).merge(c.input(1))
+    referenced_shape(c, c.attr("dtype")).merge(c.input(1))
     return []
 
 
@@ -228,7 +228,7 @@ assign_variable = op(
 
 @assign_variable.kernel
 def _(xp: Any, resource: Any, value: Any, *, dtype: DType, validate_shape: bool) -> list[Any]:
-    target = variable(resource)
+    target = resource_variable(resource)
     with target.lock:
         if target.value is None:
             # The first assignment says what the variable holds: several handles may share a name.
@@ -281,7 +281,7 @@ def _declare_update(sign: str, ufunc: str) -> None:
 
     @by_handle.kernel
     def _(xp: Any, resource: Any, value: Any, *, dtype: DType) -> list[Any]:
-        update(xp, typed(resource, dtype), value)
+        update(xp, typed_variable(resource, dtype), value)
         return []
 
 

@@ -10,7 +10,7 @@ from ....graphfmt.shapes import SCALAR, Shape
 from ...core import shapes
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
-from .state_ops import handle_of, typed
+from .state_ops import referenced_shape, typed_variable
 from .variables import Variable
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _(xp: Any, ref: Variable, *, limit: int) -> Any:
 
 
 def _counter_shape(c: ShapeContext) -> Shape:
-    handle_of(c, c.attr("T")).merge(SCALAR)
+    referenced_shape(c, c.attr("T")).merge(SCALAR)
     return SCALAR
 
 
@@ -143,4 +143,4 @@ resource_count_up_to = op(
 
 @resource_count_up_to.kernel
 def _(xp: Any, resource: Any, *, limit: int, T: DType) -> Any:
-    return _count(typed(resource, T), limit)
+    return _count(typed_variable(resource, T), limit)

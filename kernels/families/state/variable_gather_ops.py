@@ -12,7 +12,7 @@ from ...core.facts import Fact, of_constant
 from ...core.registry import Family
 from ...core.types import INDEX
 from ..array.gather_ops import gather_nd, gather_slices, gather_v2
-from .state_ops import handle_of, typed
+from .state_ops import referenced_shape, typed_variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ op = family.op
 def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:
     """The node as if it were given the variable's value, and further inputs."""
     dtype: DType = c.attr("dtype")
-    return c._replace(facts=[Fact(dtype, handle_of(c, dtype)), *c.facts[1:], *more])
+    return c._replace(facts=[Fact(dtype, referenced_shape(c, dtype)), *c.facts[1:], *more])
 
 
 def _gather_shape(c: ShapeContext) -> Shape:
@@ -48,7 +48,7 @@ resource_gather = op(
 def _(xp: Any, resource: Any, indices: Any, *, dtype: DType, batch_dims: int) -> Any:
     function = gather_v2.kernel_function
     assert function is not None
-    params = xp.asarray(typed(resource, dtype).read())
+    params = xp.asarray(typed_variable(resource, dtype).read())
     return function(xp, params, indices, np.array(batch_dims, np.int32), batch_dims=batch_dims)
 
 
@@ -80,7 +80,7 @@ resource_gather_nd = op(
 
 @resource_gather_nd.kernel
 def _(xp: Any, resource: Any, indices: Any, *, dtype: DType) -> Any:
-    return gather_slices(xp, typed(resource, dtype).read(), indices)
+    return gather_slices(xp, typed_variable(resource, dtype).read(), indices)
 
 
 @resource_gather_nd.gradient

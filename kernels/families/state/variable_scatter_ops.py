@@ -10,7 +10,7 @@ from ...core.registry import Family
 from ...core.types import INDEX, NUMBERS
 from ...numeric import scatter
 from ..array.scatter_nd_ops import check_static
-from .state_ops import ADDABLE, handle_of, typed
+from .state_ops import ADDABLE, referenced_shape, typed_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def _declare_rows(name: str, how: str, types: str, kinds: str) -> None:
     by_handle = op(
         f"ResourceScatter{name}(resource: resource, indices: Tindices, updates: dtype; "
         f"dtype: type{resource_types}, Tindices: type in {INDEX})",
-        shape=lambda c: _nothing(_rows(handle_of(c, c.attr("dtype")), c)),
+        shape=lambda c: _nothing(_rows(referenced_shape(c, c.attr("dtype")), c)),
         stateful=True,
         kernel_types={"dtype": kinds} if kinds else None,
     )
@@ -72,7 +72,7 @@ def _declare_rows(name: str, how: str, types: str, kinds: str) -> None:
 
     @by_handle.kernel
     def _(xp: Any, resource: Any, indices: Any, updates: Any, *, dtype: DType) -> list[Any]:
-        _write(typed(resource, dtype), scatter.scatter_rows, xp, indices, updates, how)
+        _write(typed_variable(resource, dtype), scatter.scatter_rows, xp, indices, updates, how)
         return []
 
 
@@ -92,7 +92,7 @@ def _declare_slices(name: str, how: str, types: str, kinds: str) -> None:
     by_handle = op(
         f"ResourceScatterNd{name}(ref: resource, indices: Tindices, updates: T; T: type, "
         f'Tindices: type in {INDEX}, use_locking: bool = true, bad_indices_policy: string = "")',
-        shape=lambda c: _nothing(_slices(handle_of(c, c.attr("T")), c)),
+        shape=lambda c: _nothing(_slices(referenced_shape(c, c.attr("T")), c)),
         stateful=True,
         kernel_types={"T": kinds} if kinds else None,
     )
@@ -106,7 +106,7 @@ def _declare_slices(name: str, how: str, types: str, kinds: str) -> None:
     @by_handle.kernel
     def _(xp: Any, ref: Any, indices: Any, updates: Any, *, T: DType, bad_indices_policy: str) -> list[Any]:
         ignore = scatter.ignores_bad_indices(bad_indices_policy)
-        _write(typed(ref, T), scatter.scatter_nd, xp, indices, updates, how, ignore=ignore)
+        _write(typed_variable(ref, T), scatter.scatter_nd, xp, indices, updates, how, ignore=ignore)
         return []
 
 

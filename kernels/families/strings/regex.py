@@ -36,7 +36,7 @@ _EVERYTHING = f"\\x00-\\U{sys.maxunicode:08x}"
 
 
 @lru_cache(maxsize=256)
-def compiled(pattern: str) -> re.Pattern[str]:
+def compile_re2(pattern: str) -> re.Pattern[str]:
     """A pattern in RE2's syntax. Raises INVALID_ARGUMENT where RE2 would not take it."""
     try:
         return re.compile(_Translator(pattern).run())

@@ -10,7 +10,7 @@ from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
 from ...numeric.strings import decode, encode, mapped, strings
-from .regex import compiled
+from .regex import compile_re2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,12 +87,12 @@ def _(xp: Any, text: Any, *, pattern: str) -> Any:
 
 
 def _matched(text: Any, pattern: str) -> Any:
-    fits = compiled(pattern).fullmatch
+    fits = compile_re2(pattern).fullmatch
     return mapped(lambda item: fits(decode(item)) is not None, text, bool)
 
 
 def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
-    matcher = compiled(pattern)
+    matcher = compile_re2(pattern)
     parts = _rewrite_parts(rewrite)
     if any(isinstance(part, int) and part > matcher.groups for part in parts):
         # As TensorFlow does, which leaves the strings alone.

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tfg.graphfmt.checkpoints.entries import Slice
 from tfg.graphfmt.errors import Status, TfgError
-from tfg.kernels.families.io.shape_and_slice import Part, parse
+from tfg.kernels.families.io.shape_and_slice import SavedSlice, parse_saved_slice
 
 
 def test_what_they_say() -> None:
-    assert parse("") is None
-    rows = parse("10 20 0,5:-")
-    assert rows == Part((10, 20), Slice((0, 0), (5, -1)))
+    assert parse_saved_slice("") is None
+    rows = parse_saved_slice("10 20 0,5:-")
+    assert rows == SavedSlice((10, 20), Slice((0, 0), (5, -1)))
     assert rows is not None
-    assert rows.part_shape == (5, 20)
+    assert rows.slice_shape == (5, 20)
     assert not rows.is_whole
-    whole = parse("10 20 -:0,20")
+    whole = parse_saved_slice("10 20 -:0,20")
     assert whole is not None
     assert whole.is_whole
 
@@ -41,14 +41,14 @@ def test_what_they_say() -> None:
 )
 def test_what_they_cannot_be(text: str, status: Status) -> None:
     with pytest.raises(TfgError) as caught:
-        parse(text)
+        parse_saved_slice(text)
     assert caught.value.status == status
 
 
 @given(st.text(alphabet="0123456789,:- x", max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        found = parse(text)
+        found = parse_saved_slice(text)
     except TfgError:
         return
-    assert found is None or all(0 <= n <= size for n, size in zip(found.part_shape, found.shape))
+    assert found is None or all(0 <= n <= size for n, size in zip(found.slice_shape, found.shape))
