@@ -24,14 +24,14 @@ _LEAST_ROWS = 192
 _MODEST_ELEMENTS = 1 << 20
 
 
-def compute_type(dtype: Any) -> Any:
+def accumulator_dtype(dtype: Any) -> Any:
     """What a product of this dtype is accumulated in: float for the half-size floats."""
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
 
 def forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     """x [batch, *in, c] with filter [*window, c / groups, out] to [batch, *out, out]."""
-    result_type, wide = x.dtype, compute_type(x.dtype)
+    result_type, wide = x.dtype, accumulator_dtype(x.dtype)
     x, w = x.astype(wide, copy=False), w.astype(wide, copy=False)
     outs = w.shape[-1]
     groups = _groups(x.shape[-1], w.shape[-2])
@@ -60,8 +60,8 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     if not math.prod(shape) or not w.size or not x.size:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
-        return (_strided(x, win).reshape(-1, x.shape[-1]) @ w.reshape(-1, outs)).reshape(shape)
-    if not worth_padding(win):
+        return (_pointwise_input(x, win).reshape(-1, x.shape[-1]) @ w.reshape(-1, outs)).reshape(shape)
+    if not is_padding_cheap(win):
         return _forward_by_taps(xp, x, w, win)
     matrix = w.reshape(-1, outs)
     result = xp.empty(shape, x.dtype)
@@ -74,14 +74,14 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     return result
 
 
-def _strided(x: Any, win: Window) -> Any:
+def _pointwise_input(x: Any, win: Window) -> Any:
     """What pointwise windows see."""
     if all(s == 1 for s in win.strides):
         return x
     return x[(slice(None), *(slice(None, None, s) for s in win.strides))]
 
 
-def worth_padding(win: Window) -> bool:
+def is_padding_cheap(win: Window) -> bool:
     """Whether a padded copy of the input is not much larger than the input."""
     return math.prod(win.padded) <= max(8 * math.prod(win.inputs), _MODEST_ELEMENTS)
 
@@ -141,7 +141,7 @@ def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]
 
 def backprop_filter(xp: Any, x: Any, dy: Any, win: Window, filter_shape: tuple[int, ...]) -> Any:
     """The gradient of the filter from that of the outputs."""
-    result_type, wide = x.dtype, compute_type(x.dtype)
+    result_type, wide = x.dtype, accumulator_dtype(x.dtype)
     x, dy = x.astype(wide, copy=False), dy.astype(wide, copy=False)
     groups = _groups(x.shape[-1], filter_shape[-2])
     if groups == 1:
@@ -159,8 +159,8 @@ def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
     if not dy.size or not x.size:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
-        return (_strided(x, win).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, outs)).reshape(shape)
-    if not worth_padding(win):
+        return (_pointwise_input(x, win).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, outs)).reshape(shape)
+    if not is_padding_cheap(win):
         result = xp.zeros(shape, x.dtype)
         for tap, out, ins in win.taps():
             result[tap] = x[:, *ins].reshape(-1, x.shape[-1]).T @ dy[:, *out].reshape(-1, outs)
@@ -174,7 +174,7 @@ def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
 
 def backprop_input(xp: Any, w: Any, dy: Any, win: Window, channels: int) -> Any:
     """The gradient of the input from that of the outputs."""
-    result_type, wide = dy.dtype, compute_type(dy.dtype)
+    result_type, wide = dy.dtype, accumulator_dtype(dy.dtype)
     w, dy = w.astype(wide, copy=False), dy.astype(wide, copy=False)
     groups = _groups(channels, w.shape[-2])
     if groups == 1:
@@ -193,15 +193,15 @@ def _backprop_input(xp: Any, w: Any, dy: Any, win: Window) -> Any:
         return xp.zeros(shape, dy.dtype)
     if win.is_pointwise:
         part = (dy.reshape(-1, outs) @ w.reshape(channels, outs).T).reshape(*dy.shape[:-1], channels)
-        return _spread(xp, part, shape, win)
-    other_way = mirrored(win)
+        return _spread_pointwise(xp, part, shape, win)
+    other_way = mirrored_window(win)
     if other_way is not None:
         flipped = w[(slice(None, None, -1),) * len(win.size)].swapaxes(-1, -2)
         return _forward(xp, dy, xp.ascontiguousarray(flipped), other_way)
-    return _scattered(xp, w, dy, win)
+    return _scatter_taps(xp, w, dy, win)
 
 
-def _spread(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
+def _spread_pointwise(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
     """Puts the gradients of pointwise windows where the windows stood."""
     if part.shape == shape:
         return part
@@ -210,10 +210,10 @@ def _spread(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
     return result
 
 
-def mirrored(win: Window) -> Window | None:
+def mirrored_window(win: Window) -> Window | None:
     """The convolution of output gradients with the mirrored filter that gives input gradients; None where
     strides leave gaps or padding exceeds the window."""
-    if any(s != 1 for s in win.strides) or not worth_padding(win):
+    if any(s != 1 for s in win.strides) or not is_padding_cheap(win):
         return None
     reach = [(k - 1) * d for k, d in zip(win.size, win.dilations)]
     before = [r - p[0] for r, p in zip(reach, win.pads)]
@@ -223,7 +223,7 @@ def mirrored(win: Window) -> Window | None:
     return Window(win.outputs, win.size, win.strides, win.dilations, win.inputs, tuple(zip(before, after)))
 
 
-def _scattered(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+def _scatter_taps(xp: Any, w: Any, dy: Any, win: Window) -> Any:
     """Each window's gradient, added up where windows overlap, one tap after the other."""
     channels, outs = w.shape[-2:]
     result = xp.zeros((dy.shape[0], *win.inputs, channels), dy.dtype)

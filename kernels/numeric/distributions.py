@@ -46,18 +46,6 @@ class Distribution:
         return out
 
 
-def shape_from(value: Any) -> tuple[int, ...]:
-    """The shape that an integer vector states. Raises INVALID_ARGUMENT where it is none."""
-    if value.ndim != 1:
-        raise invalid(f"a shape must be a vector, but has shape {list(value.shape)}")
-    dims = tuple(value.tolist())
-    if any(dim < 0 for dim in dims):
-        raise invalid(f"a shape must not have negative dimensions, but is {list(dims)}")
-    if math.prod(dims) > _MAX_ELEMENTS:
-        raise invalid(f"a tensor of shape {list(dims)} would have too many elements")
-    return dims
-
-
 def allocate(shape: Sequence[int], dtype: Any) -> Array:
     """An array not written yet. Raises RESOURCE_EXHAUSTED where there is no memory for it."""
     try:

@@ -9,31 +9,31 @@ _MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
 
 
-def _word(data: bytes, at: int) -> int:
+def _fetch64(data: bytes, at: int) -> int:
     return unpack_from("<Q", data, at)[0]
 
 
-def _half(data: bytes, at: int) -> int:
+def _fetch32(data: bytes, at: int) -> int:
     return unpack_from("<I", data, at)[0]
 
 
-def _right(value: int, bits: int) -> int:
+def _rotate_right(value: int, bits: int) -> int:
     """Rotated to the right."""
     value &= _MASK
     return (value >> bits | value << (64 - bits)) & _MASK
 
 
-def _mixed(value: int) -> int:
+def _shift_mix(value: int) -> int:
     value &= _MASK
     return value ^ value >> 47
 
 
-def _pair(u: int, v: int, factor: int) -> int:
-    a = _mixed((u ^ v) * factor)
-    return _mixed((v ^ a) * factor) * factor & _MASK
+def _hash_len_16(u: int, v: int, factor: int) -> int:
+    a = _shift_mix((u ^ v) * factor)
+    return _shift_mix((v ^ a) * factor) * factor & _MASK
 
 
-def farm_fingerprint(data: bytes) -> int:
+def farm_fingerprint64(data: bytes) -> int:
     """FarmHash Fingerprint64, an unsigned 64-bit number."""
     size = len(data)
     if size <= 16:
@@ -41,7 +41,7 @@ def farm_fingerprint(data: bytes) -> int:
     factor = _K2 + size * 2
     if size <= 32:
         first, second, _, _ = _farm_halves(data, size, _K1, factor)
-        return _pair(first, second, factor)
+        return _hash_len_16(first, second, factor)
     if size <= 64:
         return _farm_medium(data, size, factor)
     return _farm_long(data, size)
@@ -50,49 +50,58 @@ def farm_fingerprint(data: bytes) -> int:
 def _farm_short(data: bytes, size: int) -> int:
     factor = _K2 + size * 2
     if size >= 8:
-        a, b = _word(data, 0) + _K2 & _MASK, _word(data, size - 8)
-        c = _right(b, 37) * factor + a & _MASK
-        d = (_right(a, 25) + b) * factor & _MASK
-        return _pair(c, d, factor)
+        a, b = _fetch64(data, 0) + _K2 & _MASK, _fetch64(data, size - 8)
+        c = _rotate_right(b, 37) * factor + a & _MASK
+        d = (_rotate_right(a, 25) + b) * factor & _MASK
+        return _hash_len_16(c, d, factor)
     if size >= 4:
-        return _pair(size + (_half(data, 0) << 3), _half(data, size - 4), factor)
+        return _hash_len_16(size + (_fetch32(data, 0) << 3), _fetch32(data, size - 4), factor)
     if size:
         y = data[0] + (data[size >> 1] << 8)
         z = size + (data[-1] << 2)
-        return _mixed(y * _K2 & _MASK ^ z * _K0 & _MASK) * _K2 & _MASK
+        return _shift_mix(y * _K2 & _MASK ^ z * _K0 & _MASK) * _K2 & _MASK
     return _K2
 
 
 def _farm_halves(data: bytes, size: int, first_factor: int, factor: int) -> tuple[int, int, int, int]:
-    a, b = _word(data, 0) * first_factor & _MASK, _word(data, 8)
-    c, d = _word(data, size - 8) * factor & _MASK, _word(data, size - 16) * _K2 & _MASK
-    return _right(a + b, 43) + _right(c, 30) + d & _MASK, a + _right(b + _K2, 18) + c & _MASK, a, c
+    a, b = _fetch64(data, 0) * first_factor & _MASK, _fetch64(data, 8)
+    c, d = _fetch64(data, size - 8) * factor & _MASK, _fetch64(data, size - 16) * _K2 & _MASK
+    return (
+        _rotate_right(a + b, 43) + _rotate_right(c, 30) + d & _MASK,
+        a + _rotate_right(b + _K2, 18) + c & _MASK,
+        a,
+        c,
+    )
 
 
 def _farm_medium(data: bytes, size: int, factor: int) -> int:
     y, other, a, _ = _farm_halves(data, size, _K2, factor)
-    z = _pair(y, other, factor)
-    e, f = _word(data, 16) * factor & _MASK, _word(data, 24)
-    g = (y + _word(data, size - 32)) * factor & _MASK
-    h = (z + _word(data, size - 24)) * factor & _MASK
-    return _pair(_right(e + f, 43) + _right(g, 30) + h & _MASK, e + _right(f + a, 18) + g & _MASK, factor)
+    z = _hash_len_16(y, other, factor)
+    e, f = _fetch64(data, 16) * factor & _MASK, _fetch64(data, 24)
+    g = (y + _fetch64(data, size - 32)) * factor & _MASK
+    h = (z + _fetch64(data, size - 24)) * factor & _MASK
+    return _hash_len_16(
+        _rotate_right(e + f, 43) + _rotate_right(g, 30) + h & _MASK,
+        e + _rotate_right(f + a, 18) + g & _MASK,
+        factor,
+    )
 
 
 def _farm_weak(data: bytes, at: int, a: int, b: int) -> tuple[int, int]:
     w, x, y, z = unpack_from("<4Q", data, at)
     a = a + w & _MASK
-    b = _right(b + a + z, 21)
+    b = _rotate_right(b + a + z, 21)
     c = a
     a = a + x + y & _MASK
-    b = b + _right(a, 44) & _MASK
+    b = b + _rotate_right(a, 44) & _MASK
     return a + z & _MASK, b + c & _MASK
 
 
 def _farm_long(data: bytes, size: int) -> int:
     x, y = 81, 81 * _K1 + 113 & _MASK
-    z = _mixed(y * _K2 + 113) * _K2 & _MASK
+    z = _shift_mix(y * _K2 + 113) * _K2 & _MASK
     v = w = (0, 0)
-    x = x * _K2 + _word(data, 0) & _MASK
+    x = x * _K2 + _fetch64(data, 0) & _MASK
     for at in range(0, (size - 1) // 64 * 64, 64):
         x, y, z, v, w = _farm_round(data, at, (x, y, z), v, w, _K1, 1)
     factor = _K1 + ((z & 0xFF) << 1)
@@ -100,8 +109,10 @@ def _farm_long(data: bytes, size: int) -> int:
     v = (v[0] + w[0] & _MASK, v[1])
     w = (w[0] + v[0] & _MASK, w[1])
     x, y, z, v, w = _farm_round(data, size - 64, (x, y, z), v, w, factor, 9)
-    return _pair(
-        _pair(v[0], w[0], factor) + _mixed(y) * _K0 + z & _MASK, _pair(v[1], w[1], factor) + x & _MASK, factor
+    return _hash_len_16(
+        _hash_len_16(v[0], w[0], factor) + _shift_mix(y) * _K0 + z & _MASK,
+        _hash_len_16(v[1], w[1], factor) + x & _MASK,
+        factor,
     )
 
 
@@ -115,30 +126,30 @@ def _farm_round(
     weight: int,
 ) -> tuple[int, int, int, tuple[int, int], tuple[int, int]]:
     x, y, z = state
-    x = _right(x + y + v[0] + _word(data, at + 8), 37) * factor & _MASK
-    y = _right(y + v[1] + _word(data, at + 48), 42) * factor & _MASK
+    x = _rotate_right(x + y + v[0] + _fetch64(data, at + 8), 37) * factor & _MASK
+    y = _rotate_right(y + v[1] + _fetch64(data, at + 48), 42) * factor & _MASK
     x ^= w[1] * weight & _MASK
-    y = y + v[0] * weight + _word(data, at + 40) & _MASK
-    z = _right(z + w[0], 33) * factor & _MASK
+    y = y + v[0] * weight + _fetch64(data, at + 40) & _MASK
+    z = _rotate_right(z + w[0], 33) * factor & _MASK
     v = _farm_weak(data, at, v[1] * factor & _MASK, x + w[0])
-    w = _farm_weak(data, at + 32, z + w[1], y + _word(data, at + 16))
+    w = _farm_weak(data, at + 32, z + w[1], y + _fetch64(data, at + 16))
     return z, y, x, v, w
 
 
-def murmur(data: bytes, seed: int = 0xDECAFCAFFE) -> int:
+def murmur_hash64a(data: bytes, seed: int = 0xDECAFCAFFE) -> int:
     """MurmurHash64A."""
     factor = 0xC6A4A7935BD1E995
     value = seed ^ len(data) * factor & _MASK
     whole = len(data) // 8 * 8
     for (word,) in iter_unpack("<Q", data[:whole]):
-        word = _mixed(word * factor) * factor & _MASK
+        word = _shift_mix(word * factor) * factor & _MASK
         value = (value ^ word) * factor & _MASK
     if whole < len(data):
         value = (value ^ int.from_bytes(data[whole:], "little")) * factor & _MASK
-    return _mixed(_mixed(value) * factor)
+    return _shift_mix(_shift_mix(value) * factor)
 
 
-def sip(data: bytes, key: tuple[int, int]) -> int:
+def sip_hash24(data: bytes, key: tuple[int, int]) -> int:
     """SipHash-2-4 under a key of two 64-bit numbers."""
     k0, k1 = key[0] & _MASK, key[1] & _MASK
     state = (
@@ -161,12 +172,12 @@ def sip(data: bytes, key: tuple[int, int]) -> int:
 
 def _sip_round(a: int, b: int, c: int, d: int) -> tuple[int, int, int, int]:
     a = a + b & _MASK
-    b = _right(b, 51) ^ a
-    a = _right(a, 32)
+    b = _rotate_right(b, 51) ^ a
+    a = _rotate_right(a, 32)
     c = c + d & _MASK
-    d = _right(d, 48) ^ c
+    d = _rotate_right(d, 48) ^ c
     a = a + d & _MASK
-    d = _right(d, 43) ^ a
+    d = _rotate_right(d, 43) ^ a
     c = c + b & _MASK
-    b = _right(b, 47) ^ c
-    return a, b, _right(c, 32), d
+    b = _rotate_right(b, 47) ^ c
+    return a, b, _rotate_right(c, 32), d

@@ -42,7 +42,7 @@ class Philox:
     counter: int
 
     @staticmethod
-    def of_seeds(seed: int, seed2: int) -> Philox:
+    def from_seeds(seed: int, seed2: int) -> Philox:
         """The stream of a stateful operation with these two attributes."""
         return Philox(seed & _MASK64, (seed2 & _MASK64) << 64)
 
@@ -149,7 +149,7 @@ def _group(key: int, counter: int) -> tuple[int, int, int, int]:
     return x0, x1, x2, x3
 
 
-def of_seed_pair(seed: Array) -> Philox:
+def from_seed_pair(seed: Array) -> Philox:
     """The stream of a stateless operation's seed, two integers: scrambled, so that neither need be good."""
     seed0, seed1 = (int(x) & _MASK64 for x in seed)
     mixed = _group(0x02461E29_3EC8F720, seed1 << 64 | seed0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .convolution import compute_type
+from .convolution import accumulator_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _blocks(xp: Any, batch: int, bytes_per_image: int) -> Iterator[slice]:
         yield slice(first, first + step)
 
 
-def lowest(dtype: Any) -> Any:
+def lowest_finite(dtype: Any) -> Any:
     """The least finite value of a dtype."""
     if dtype.kind in "iu":
         return np.iinfo(dtype).min
@@ -46,7 +46,7 @@ def max_pool(xp: Any, x: Any, win: Window) -> Any:
         part = x[images]
         for axis in range(len(win.size)):
             target = result[images] if axis == len(win.size) - 1 else None
-            part = _fold_along(xp, xp.maximum, lowest(x.dtype), part, win, axis, target)
+            part = _fold_along(xp, xp.maximum, lowest_finite(x.dtype), part, win, axis, target)
     return result
 
 
@@ -55,7 +55,7 @@ def _fold_along(
 ) -> Any:
     """Reduces one axis with a binary function, into ``target`` if given."""
     if target is None:
-        target = _reduced_like(xp, x, win, axis)
+        target = _empty_reduced(xp, x, win, axis)
     taps = list(win.taps_of(axis))
     complete = next((t for t in taps if t[1] == slice(0, win.outputs[axis])), None)
     lead = (slice(None),) * (axis + 1)
@@ -67,7 +67,7 @@ def _fold_along(
     return target
 
 
-def _reduced_like(xp: Any, x: Any, win: Window, axis: int) -> Any:
+def _empty_reduced(xp: Any, x: Any, win: Window, axis: int) -> Any:
     return xp.empty((*x.shape[: axis + 1], win.outputs[axis], *x.shape[axis + 2 :]), x.dtype)
 
 
@@ -95,7 +95,7 @@ def _scale(xp: Any, win: Window, dtype: Any) -> Any:
 
 def avg_pool(xp: Any, x: Any, win: Window) -> Any:
     """The mean of each window, padding not counted."""
-    wide = compute_type(x.dtype)
+    wide = accumulator_dtype(x.dtype)
     result = xp.empty((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
     scale = _scale(xp, win, wide)
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
@@ -108,7 +108,7 @@ def avg_pool(xp: Any, x: Any, win: Window) -> Any:
 
 def avg_pool_grad(xp: Any, dy: Any, win: Window) -> Any:
     """Each window's gradient, in equal shares to its elements."""
-    wide = compute_type(dy.dtype)
+    wide = accumulator_dtype(dy.dtype)
     result = xp.empty((dy.shape[0], *win.inputs, dy.shape[-1]), dy.dtype)
     scale = _scale(xp, win, wide)
     for images in _blocks(xp, dy.shape[0], result[:1].nbytes):
@@ -146,7 +146,7 @@ def _first_taps(win: Window) -> tuple[tuple[Any, ...], Any]:
     return np.ix_(*places), number[..., None]
 
 
-def _winners(xp: Any, x: Any, win: Window) -> Any:
+def _argmax_taps(xp: Any, x: Any, win: Window) -> Any:
     """The tap of each window's maximum; the first in row-major order where several are equal, or where the
     window begins with NaN."""
     taps = _numbered_taps(win)
@@ -168,7 +168,7 @@ def _winners(xp: Any, x: Any, win: Window) -> Any:
     return found
 
 
-def _where(xp: Any, mask: Any, values: Any) -> Any:
+def _select(xp: Any, mask: Any, values: Any) -> Any:
     """The values where the mask is set, zero elsewhere, by their bits: several times as fast as a choice."""
     bits = _BITS[values.dtype.itemsize]
     chosen = mask.view(np.int8).astype(bits)
@@ -183,9 +183,9 @@ def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
     if not dy.size:
         return dx
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
-        found, given, target = _winners(xp, x[images], win), dy[images], dx[images]
+        found, given, target = _argmax_taps(xp, x[images], win), dy[images], dx[images]
         for number, outs, ins in _numbered_taps(win):
-            target[:, *ins] += _where(xp, found[:, *outs] == number, given[:, *outs])
+            target[:, *ins] += _select(xp, found[:, *outs] == number, given[:, *outs])
     return dx
 
 
@@ -195,9 +195,9 @@ def max_pool_grad_grad(xp: Any, x: Any, ddx: Any, win: Window) -> Any:
     if not result.size:
         return result
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
-        found, given, target = _winners(xp, x[images], win), ddx[images], result[images]
+        found, given, target = _argmax_taps(xp, x[images], win), ddx[images], result[images]
         for number, outs, ins in _numbered_taps(win):
-            target[:, *outs] += _where(xp, found[:, *outs] == number, given[:, *ins])
+            target[:, *outs] += _select(xp, found[:, *outs] == number, given[:, *ins])
     return result
 
 
@@ -206,7 +206,7 @@ def max_pool_with_argmax(xp: Any, x: Any, win: Window, with_batch: bool, index_t
     shape = (x.shape[0], *win.outputs, x.shape[-1])
     if not math.prod(shape):
         return xp.empty(shape, x.dtype), xp.empty(shape, index_type)
-    found = _winners(xp, x, win)
+    found = _argmax_taps(xp, x, win)
     channels = x.shape[-1]
     image = (*win.inputs, channels)
     where = np.arange(channels, dtype=np.int64)

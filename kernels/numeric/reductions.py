@@ -26,7 +26,7 @@ SHORT = 16
 _PARTIAL = 2048
 
 
-def axes_of(indices: Any, rank: int) -> tuple[int, ...]:
+def normalize_axes(indices: Any, rank: int) -> tuple[int, ...]:
     """The axes that reduction indices name, counted from the front, in order.
 
     Raises INVALID_ARGUMENT for axes out of range, named twice, or given as a matrix.
@@ -41,7 +41,7 @@ def axes_of(indices: Any, rank: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def reduced(c: ShapeContext) -> Shape:
+def reduced_shape(c: ShapeContext) -> Shape:
     """The shape of a reduction of the first input over the axes that the second names."""
     shape, indices, keep = c.input(0), c.input(1), c.attr("keep_dims")
     if indices.rank is not None and indices.rank > 1:
@@ -62,14 +62,14 @@ def reduced(c: ShapeContext) -> Shape:
     return Shape(tuple(size for i, size in enumerate(shape.dims) if i not in axes))
 
 
-def accumulator(dtype: Any) -> Any:
+def accumulator_dtype(dtype: Any) -> Any:
     """The dtype in which a sum of this dtype is built up: float for the halfs, otherwise its own."""
     return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else dtype
 
 
-def total(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) -> Any:
+def sum_over(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) -> Any:
     """The sum over axes, in the accumulator's dtype."""
-    return reduce_over(xp, "add", x, axes, accumulator(x.dtype), keep_dims=keep_dims)
+    return reduce_over(xp, "add", x, axes, accumulator_dtype(x.dtype), keep_dims=keep_dims)
 
 
 # The ufuncs' names as reductions.
@@ -109,7 +109,7 @@ def _is_best_done_by_numpy(x: Any, axes: tuple[int, ...]) -> bool:
 
 def _reduce_runs(ufunc: Any, x: Any, axes: Sequence[int], dtype: Any) -> Any:
     """Run by run of neighbouring axes, the last first, which is where the elements lie together."""
-    sizes, reduced_runs = runs(x.shape, axes)
+    sizes, reduced_runs = merge_runs(x.shape, axes)
     if True not in reduced_runs:
         return x.astype(dtype)
     x = x.reshape(sizes)
@@ -140,7 +140,7 @@ def _three(shape: Sequence[int], middle: int) -> tuple[int, int, int]:
     return before, shape[middle], int(np.prod(shape[middle + 1 :], dtype=np.int64))
 
 
-def runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[bool]]:
+def merge_runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[bool]]:
     """Merges neighbouring axes that are all reduced or all kept: their sizes, and which are reduced."""
     sizes: list[int] = []
     flags: list[bool] = []

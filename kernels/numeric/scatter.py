@@ -65,7 +65,7 @@ def scatter_rows(xp: Any, array: Any, indices: Any, updates: Any, how: str) -> N
     if not updates.ndim:
         updates = xp.broadcast_to(updates, wanted)
     if updates.size:
-        _into(xp, array, indices.reshape(-1), updates.reshape(-1, *array.shape[1:]), how)
+        _combine_rows(xp, array, indices.reshape(-1), updates.reshape(-1, *array.shape[1:]), how)
 
 
 def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ignore: bool = False) -> None:
@@ -78,7 +78,7 @@ def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ign
     indices, updates = xp.asarray(indices), xp.asarray(updates)
     check_nd_shapes(indices.shape, updates.shape, array.shape)
     depth = indices.shape[-1]
-    rows, good = flat_rows(xp, indices, array.shape[:depth], ignore=ignore)
+    rows, good = row_numbers(xp, indices, array.shape[:depth], ignore=ignore)
     if not updates.size:
         return
     inner = array.shape[depth:]
@@ -87,7 +87,7 @@ def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ign
         rows, updates = rows[good], updates[good]
     count = prod(array.shape[:depth])
     flat = array.reshape(count, *inner)
-    _into(xp, flat, rows, updates, how)
+    _combine_rows(xp, flat, rows, updates, how)
     if not array.flags.c_contiguous:
         array[...] = flat.reshape(array.shape)
 
@@ -113,7 +113,7 @@ def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: t
         )
 
 
-def flat_rows(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = False) -> tuple[Any, Any]:
+def row_numbers(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = False) -> tuple[Any, Any]:
     """Index vectors (the last axis of ``indices``) as row numbers of a tensor whose axes ``shape`` are made
     one, flattened; and which are within bounds, None where all are.
 
@@ -140,7 +140,7 @@ def flat_rows(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = F
     )
 
 
-def _into(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
+def _combine_rows(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
     """``rows[indices] how= updates``, indices being a vector within bounds and updates one row for each."""
     repeated = indices.size > 1 and _has_repeats(xp, indices)
     if how == "update":
@@ -157,7 +157,7 @@ def _into(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
             flat = (flat[:, None] * width + xp.arange(width)).reshape(-1)
         getattr(xp, _UFUNCS[how]).at(rows.reshape(-1), flat, updates.reshape(-1))
     else:
-        _in_turns(xp, rows, indices, updates, how)
+        _scatter_in_rounds(xp, rows, indices, updates, how)
 
 
 def _has_repeats(xp: Any, indices: Any) -> bool:
@@ -172,7 +172,7 @@ def _has_at(xp: Any, how: str, rows: Any) -> bool:
     return xp is np or (how in ("add", "sub") and rows.dtype.kind == "f")
 
 
-def _in_turns(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
+def _scatter_in_rounds(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
     """Every row's first update, then every second one, and so on: each turn names a row once only."""
     host = on_host(indices)
     order = np.argsort(host, kind="stable")

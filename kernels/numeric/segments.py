@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...graphfmt.errors import invalid
-from .reductions import accumulator
+from .reductions import accumulator_dtype
 from .scatter import on_host
 
 # From this many elements on, a sparse matrix product is faster than ``ufunc.at``.
@@ -19,16 +19,6 @@ _LARGE = 1 << 13
 _WORTH_AN_IMPORT = 1 << 24
 
 _BFLOAT16_MAX = 3.3895313892515355e38
-
-
-def scalar_size(value: Any, what: str) -> int:
-    """A scalar input that states a size. Raises INVALID_ARGUMENT if it is negative or no scalar."""
-    array = on_host(value)
-    if array.ndim:
-        raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
-    if array < 0:
-        raise invalid(f"{what} must not be negative, but is {array}")
-    return int(array)
 
 
 def empty_value(how: str, dtype: Any) -> Any:
@@ -43,12 +33,12 @@ def empty_value(how: str, dtype: Any) -> Any:
     return np.iinfo(dtype).min if how == "maximum" else np.iinfo(dtype).max
 
 
-def _working(xp: Any, dtype: Any) -> Any:
+def _combining_dtype(xp: Any, dtype: Any) -> Any:
     """The dtype in which rows are combined: CUDA's atomic operations know no integers of 8 and 16 bits."""
     return (
         xp.dtype("int32")
         if xp is not np and dtype.kind in "iu" and dtype.itemsize < 4
-        else accumulator(dtype)
+        else accumulator_dtype(dtype)
     )
 
 
@@ -64,12 +54,12 @@ def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
     if rows.size and int(ids.min()) < 0:
         kept = ids >= 0
         rows, ids = rows[kept], ids[kept]
-    wide = _working(xp, rows.dtype)
+    wide = _combining_dtype(xp, rows.dtype)
     if how == "add" and xp is np and _prefers_product(rows):
         return sum_rows(rows.astype(wide, copy=False), ids, count).astype(rows.dtype, copy=False)
     out = xp.full((count, rows.shape[1]), empty_value(how, rows.dtype), wide)
     if rows.size:
-        _at(xp, how, out, ids, rows.astype(wide, copy=False))
+        _ufunc_at(xp, how, out, ids, rows.astype(wide, copy=False))
     return out.astype(rows.dtype, copy=False)
 
 
@@ -85,7 +75,7 @@ def _prefers_product(rows: Any) -> bool:
     return "scipy.sparse" in sys.modules or _elements_added > _WORTH_AN_IMPORT
 
 
-def _at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
+def _ufunc_at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
     """In place, on flat memory: that is what numpy's ``at`` has a fast path for."""
     width = rows.shape[1]
     flat = ids.astype(np.int64)
@@ -121,7 +111,7 @@ def check_sorted(ids: Any) -> None:
 
 def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: Any) -> Any:
     """As ``combine_unsorted``, for ids that never fall; segments without rows hold ``empty``."""
-    wide = _working(xp, rows.dtype)
+    wide = _combining_dtype(xp, rows.dtype)
     out = xp.full((count, rows.shape[1]), empty, wide)
     if not rows.size:
         return out.astype(rows.dtype, copy=False)

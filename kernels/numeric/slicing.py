@@ -33,7 +33,7 @@ class Masks:
     shrink: int = 0
 
 
-def masks_of(attrs: Mapping[str, Any]) -> Masks:
+def masks_from_attrs(attrs: Mapping[str, Any]) -> Masks:
     """The masks among a node's attributes."""
     return Masks(
         attrs["begin_mask"],
@@ -45,7 +45,7 @@ def masks_of(attrs: Mapping[str, Any]) -> Masks:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class StridedSlice:
     """A strided slice as written. Elements are None where they are not known yet."""
 
     begin: tuple[Dim, ...]
@@ -61,7 +61,7 @@ _NEW = -2
 
 
 @lru_cache(maxsize=1024)
-def layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
+def axis_layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
     """For each axis of input and output in order: the place in the spec that slices it, _WHOLE or _NEW.
 
     Raises INVALID_ARGUMENT for two ellipses and for more indices than axes.
@@ -84,14 +84,14 @@ def layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
     return tuple(places)
 
 
-def sliced_dims(spec: Spec, dims: Sequence[Dim]) -> tuple[Dim, ...]:
+def sliced_dims(spec: StridedSlice, dims: Sequence[Dim]) -> tuple[Dim, ...]:
     """The dimensions of the slice of a tensor of these dimensions, as far as both are known.
 
     Raises INVALID_ARGUMENT for a slice that no such tensor has.
     """
     found: list[Dim] = []
     axis = 0
-    for place in layout(spec.masks, len(spec.strides), len(dims)):
+    for place in axis_layout(spec.masks, len(spec.strides), len(dims)):
         if place == _NEW:
             found.append(1)
             continue
@@ -101,22 +101,22 @@ def sliced_dims(spec: Spec, dims: Sequence[Dim]) -> tuple[Dim, ...]:
         elif spec.masks.shrink >> place & 1:
             _check_single(spec, place, axis, size)
         else:
-            found.append(_extent(spec, place, axis, size))
+            found.append(_axis_size(spec, place, axis, size))
         axis += 1
     return tuple(found)
 
 
-def _check_single(spec: Spec, place: int, axis: int, size: Dim) -> None:
+def _check_single(spec: StridedSlice, place: int, axis: int, size: Dim) -> None:
     stride, at = spec.strides[place], spec.begin[place]
     if stride is not None:
         _check_stride(stride, place)
         if stride < 0:
             raise invalid(f"a single index must have stride 1, but index {place} has stride {stride}")
     if at is not None and size is not None:
-        _single(at, axis, size)
+        _wrap_index(at, axis, size)
 
 
-def _single(at: int, axis: int, size: int) -> int:
+def _wrap_index(at: int, axis: int, size: int) -> int:
     found = at + size if at < 0 else at
     if not 0 <= found < size:
         raise invalid(f"slice index {at} of dimension {axis} out of bounds: its size is {size}")
@@ -128,7 +128,7 @@ def _check_stride(stride: int, place: int) -> None:
         raise invalid(f"strides[{place}] must not be zero")
 
 
-def _extent(spec: Spec, place: int, axis: int, size: Dim) -> Dim:
+def _axis_size(spec: StridedSlice, place: int, axis: int, size: Dim) -> Dim:
     stride = spec.strides[place]
     if stride is not None:
         _check_stride(stride, place)
@@ -145,7 +145,7 @@ def _extent(spec: Spec, place: int, axis: int, size: Dim) -> Dim:
     return len(_bounds(spec, place, size))
 
 
-def _bounds(spec: Spec, place: int, size: int) -> range:
+def _bounds(spec: StridedSlice, place: int, size: int) -> range:
     """The positions that an index of a fully known spec picks along an axis."""
     stride = spec.strides[place]
     assert stride is not None
@@ -168,7 +168,7 @@ def _clamp(at: Dim, size: int, low: int, high: int) -> int:
     return min(max(at + size if at < 0 else at, low), high)
 
 
-def index_of(spec: Spec, dims: Sequence[int]) -> Index:
+def numpy_index(spec: StridedSlice, dims: Sequence[int]) -> Index:
     """The slice of a tensor of these dimensions as an index that numpy takes: slices, integers and None.
 
     Raises INVALID_ARGUMENT for a slice that the tensor does not have.
@@ -176,36 +176,36 @@ def index_of(spec: Spec, dims: Sequence[int]) -> Index:
     sliced_dims(spec, dims)
     items: list[Any] = []
     axis = 0
-    for place in layout(spec.masks, len(spec.strides), len(dims)):
+    for place in axis_layout(spec.masks, len(spec.strides), len(dims)):
         if place == _NEW:
             items.append(None)
             continue
-        items.append(_item(spec, place, axis, dims[axis]))
+        items.append(_axis_index(spec, place, axis, dims[axis]))
         axis += 1
     return tuple(items)
 
 
-def _item(spec: Spec, place: int, axis: int, size: int) -> slice | int:
+def _axis_index(spec: StridedSlice, place: int, axis: int, size: int) -> slice | int:
     if place == _WHOLE:
         return slice(None)
     if spec.masks.shrink >> place & 1:
         at = spec.begin[place]
         assert at is not None
-        return _single(at, axis, size)
+        return _wrap_index(at, axis, size)
     picked = _bounds(spec, place, size)
     if not picked:
         return slice(0, 0)
     return slice(picked.start, None if picked.stop < 0 else picked.stop, picked.step)
 
 
-def fitting_spec(begin: Any, end: Any, strides: Any, masks: Masks) -> Spec:
+def slice_from_values(begin: Any, end: Any, strides: Any, masks: Masks) -> StridedSlice:
     """The spec that three values state. Raises INVALID_ARGUMENT where they are not vectors of one size."""
     if not (begin.ndim == end.ndim == strides.ndim == 1 and begin.shape == end.shape == strides.shape):
-        raise unfit(begin.shape, end.shape, strides.shape)
-    return Spec(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
+        raise length_mismatch(begin.shape, end.shape, strides.shape)
+    return StridedSlice(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
 
 
-def unfit(begin: object, end: object, strides: object) -> TfgError:
+def length_mismatch(begin: object, end: object, strides: object) -> TfgError:
     """The error for begin, end and strides that are not vectors of one size."""
     return invalid(
         "begin, end and strides must be vectors of equal size, "

@@ -23,7 +23,7 @@ _INT32_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class WindowSpec:
     """Attributes of a windowed operation, reduced to the spatial axes. ``batch`` and ``depth`` are what the
     lists (named by the operation: strides, dilations, ksize) say of the other two."""
 
@@ -51,7 +51,7 @@ class Spec:
         return (batch, *spatial, channels) if self.channels_last else (batch, channels, *spatial)
 
 
-def split(values: Sequence[int], channels_last: bool) -> tuple[tuple[int, ...], int, int]:
+def split_spatial(values: Sequence[int], channels_last: bool) -> tuple[tuple[int, ...], int, int]:
     """A list attribute's spatial elements, and those for batch and channels."""
     if channels_last:
         return tuple(values[1:-1]), values[0], values[-1]
@@ -59,33 +59,37 @@ def split(values: Sequence[int], channels_last: bool) -> tuple[tuple[int, ...], 
 
 
 @lru_cache(256)
-def spec_of(
+def conv_spec(
     rank: int,
     data_format: str,
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
     padding: str,
     explicit_paddings: tuple[int, ...] = (),
-) -> Spec:
+) -> WindowSpec:
     """The attributes of a convolution of tensors of that rank. Raises INVALID_ARGUMENT or UNIMPLEMENTED."""
     channels_last = data_format.endswith("C")
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != rank:
             raise invalid(f"{name} must have {rank} elements, but are {list(values)}")
-        spatial, batch, depth = split(values, channels_last)
+        spatial, batch, depth = split_spatial(values, channels_last)
         if min(spatial) <= 0 or max(values) > _INT32_MAX:
             raise invalid(f"{name} must be positive, but are {list(values)}")
         if batch != 1 or depth != 1:
             status = Status.UNIMPLEMENTED if name == "strides" else Status.INVALID_ARGUMENT
             message = f"{name} must be 1 for batch and channels, but are {list(values)} ({data_format})"
             raise TfgError(status, message)
-    pads = explicit_pads(rank, channels_last, padding, explicit_paddings)
-    return Spec(
-        channels_last, split(strides, channels_last)[0], split(dilations, channels_last)[0], padding, pads
+    pads = spatial_pads(rank, channels_last, padding, explicit_paddings)
+    return WindowSpec(
+        channels_last,
+        split_spatial(strides, channels_last)[0],
+        split_spatial(dilations, channels_last)[0],
+        padding,
+        pads,
     )
 
 
-def explicit_pads(
+def spatial_pads(
     rank: int, channels_last: bool, padding: str, explicit_paddings: Sequence[int]
 ) -> tuple[tuple[int, int], ...]:
     """Explicit paddings of the spatial axes, none unless padding is EXPLICIT. Raises INVALID_ARGUMENT."""
@@ -152,18 +156,18 @@ class Window:
 
 
 @lru_cache(1024)
-def window(spec: Spec, inputs: tuple[int, ...], size: tuple[int, ...]) -> Window:
+def fit_window(spec: WindowSpec, inputs: tuple[int, ...], size: tuple[int, ...]) -> Window:
     """The window of that size over inputs of those sizes. Raises INVALID_ARGUMENT where none fits."""
     outputs: list[int] = []
     pads: list[tuple[int, int]] = []
     for axis in range(len(inputs)):
-        out, pad = _along(spec, axis, inputs[axis], size[axis])
+        out, pad = _fit_axis(spec, axis, inputs[axis], size[axis])
         outputs.append(out)
         pads.append(pad)
     return Window(inputs, size, spec.strides, spec.dilations, tuple(outputs), tuple(pads))
 
 
-def _along(spec: Spec, axis: int, length: int, size: int) -> tuple[int, tuple[int, int]]:
+def _fit_axis(spec: WindowSpec, axis: int, length: int, size: int) -> tuple[int, tuple[int, int]]:
     """The number of windows along an axis, and the padding before and after."""
     stride = spec.strides[axis]
     reach = (size - 1) * spec.dilations[axis] + 1
@@ -183,10 +187,10 @@ def _along(spec: Spec, axis: int, length: int, size: int) -> tuple[int, tuple[in
     return out, (before, after)
 
 
-def output_dims(spec: Spec, inputs: Sequence[Dim], size: Sequence[Dim]) -> list[Dim]:
+def output_dims(spec: WindowSpec, inputs: Sequence[Dim], size: Sequence[Dim]) -> list[Dim]:
     """The outputs' spatial sizes as far as known.
 
-    Raises INVALID_ARGUMENT where no window fits, even where ``window`` would give no outputs.
+    Raises INVALID_ARGUMENT where no window fits, even where ``fit_window`` would give no outputs.
     """
     found: list[Dim] = []
     for axis, (length, k) in enumerate(zip(inputs, size)):
@@ -197,7 +201,7 @@ def output_dims(spec: Spec, inputs: Sequence[Dim], size: Sequence[Dim]) -> list[
         reach, padded = (k - 1) * spec.dilations[axis] + 1, length + sum(spec.explicit[axis])
         if spec.padding != "SAME" and reach > padded:
             raise invalid(f"a window of {reach} elements does not fit {padded} elements")
-        found.append(_along(spec, axis, length, k)[0])
+        found.append(_fit_axis(spec, axis, length, k)[0])
     return found
 
 

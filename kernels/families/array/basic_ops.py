@@ -141,7 +141,7 @@ zeros_like = op(
 @zeros_like.kernel
 def _(xp: Any, x: Any) -> Any:
     if x.dtype == object:
-        from ...numeric.variants import zeros_like
+        from ...numeric.list_elements import zeros_like
 
         return zeros_like(x)
     return xp.zeros_like(x)

@@ -12,7 +12,7 @@ from ...core import shapes
 from ...core.facts import Fact, of_constant
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import claim, elements_of, ints
+from ...numeric.int_arguments import check_allocation, int_vector, static_elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ fill = op(
 def _(xp: Any, dims: Any, value: Any) -> Any:
     if value.ndim:
         raise invalid(f"the value to fill with must be a scalar, but has shape {Shape(value.shape)}")
-    return xp.full(claim(ints(dims, "dims"), value.dtype.itemsize), value, value.dtype)
+    return xp.full(check_allocation(int_vector(dims, "dims"), value.dtype.itemsize), value, value.dtype)
 
 
 @fill.bind
@@ -65,7 +65,7 @@ def _(b: Binding) -> Any:
     if dims.constant is None or value.shape.rank != 0:
         return None
     full, dtype = b.xp.full, value.dtype.numpy
-    shape = claim(ints(dims.constant, "dims"), dtype.itemsize)
+    shape = check_allocation(int_vector(dims.constant, "dims"), dtype.itemsize)
 
     def filled(dims: Any, value: Any) -> Any:
         return full(shape, value, dtype)
@@ -118,7 +118,7 @@ broadcast_to = op(
 
 @broadcast_to.kernel
 def _(xp: Any, x: Any, shape: Any) -> Any:
-    wanted = claim(ints(shape, "the shape to broadcast to"), x.dtype.itemsize)
+    wanted = check_allocation(int_vector(shape, "the shape to broadcast to"), x.dtype.itemsize)
     try:
         return xp.broadcast_to(x, wanted)
     except ValueError:
@@ -187,7 +187,7 @@ def _(xp: Any, s0: Any, s1: Any) -> tuple[Any, Any]:
 def _vector(shape: Any) -> tuple[int, ...]:
     if shape.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {Shape(shape.shape)}")
-    return ints(shape, "a shape")
+    return int_vector(shape, "a shape")
 
 
 def _args_shape(c: ShapeContext) -> Shape:
@@ -209,7 +209,7 @@ def _(xp: Any, s0: Any, s1: Any) -> Any:
 
 @broadcast_args.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
-    a, b = elements_of(c, 0), elements_of(c, 1)
+    a, b = static_elements(c, 0), static_elements(c, 1)
     if a is None or b is None:
         return None
     try:

@@ -15,7 +15,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family, Op
 from ...core.types import INDEX
-from ...numeric.dims import claim, ints, scalar_int
+from ...numeric.int_arguments import check_allocation, int_scalar, int_vector
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -46,7 +46,7 @@ diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_doubled, all
 def _(xp: Any, x: Any) -> Any:
     if x.ndim == 0:
         raise invalid("a scalar is no diagonal")
-    found = xp.zeros(claim((x.size, x.size), x.dtype.itemsize), x.dtype)
+    found = xp.zeros(check_allocation((x.size, x.size), x.dtype.itemsize), x.dtype)
     found.reshape(-1)[:: x.size + 1] = x.reshape(-1)
     return found.reshape(x.shape * 2)
 
@@ -108,7 +108,7 @@ def _longest(rows: int, columns: int, low: int, high: int) -> int:
 
 
 def _limits(k: Any) -> tuple[int, int]:
-    found = ints(k, "k")
+    found = int_vector(k, "k")
     if len(found) not in (1, 2):
         raise invalid(f"k must be one number or two, but is {list(found)}")
     if found[0] > found[-1]:
@@ -148,7 +148,7 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
         return x[..., at_rows, at_columns]
     width = _longest(rows, columns, low, high)
     dims = (*x.shape[:-2], high - low + 1, width)
-    found = xp.full(claim(dims, x.dtype.itemsize), padding, x.dtype)
+    found = xp.full(check_allocation(dims, x.dtype.itemsize), padding, x.dtype)
     found[..., which, places] = x[..., at_rows, at_columns]
     return found
 
@@ -191,7 +191,7 @@ def _make_matrix(
             raise invalid(f"a tensor of shape {Shape(x.shape)} cannot hold diagonals {low} to {high}")
         outer = x.shape[:-2]
     rows, columns = _matrix_size(x.shape[-1], low, high, *size)
-    found = xp.full(claim((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
+    found = xp.full(check_allocation((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
     return _put_diagonals(xp, found, x, limits, align)
 
 
@@ -297,7 +297,7 @@ def _declare_diag() -> None:
         return with_k(xp, x, k, rows, columns, padding, align)
 
     def with_k(xp: Any, x: Any, k: Any, rows: Any, columns: Any, padding: Any, align: str) -> Any:
-        size = scalar_int(rows, "num_rows"), scalar_int(columns, "num_cols")
+        size = int_scalar(rows, "num_rows"), int_scalar(columns, "num_cols")
         return _make_matrix(xp, x, _limits(k), size, _single(padding), align)
 
     _diag_gradient(second, "MatrixDiagPartV2")
@@ -409,7 +409,7 @@ def _declare_band(text: str) -> None:
     @band.kernel
     def _(xp: Any, x: Any, num_lower: Any, num_upper: Any) -> Any:
         rows, columns = _at(x)
-        lower, upper = scalar_int(num_lower, "num_lower"), scalar_int(num_upper, "num_upper")
+        lower, upper = int_scalar(num_lower, "num_lower"), int_scalar(num_upper, "num_upper")
         if lower > rows or upper > columns:
             raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")
         apart = xp.arange(columns) - xp.arange(rows)[:, None]

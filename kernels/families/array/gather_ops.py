@@ -256,7 +256,7 @@ def gather_slices(xp: Any, params: Any, indices: Any, *, ignore: bool = False) -
     wanted = (*indices.shape[:-1], *inner)
     if not params.size and prod(indices.shape[:-1]):
         raise invalid(f"indices of shape {Shape(indices.shape)} ask for elements of params that have none")
-    rows, good = scatter.flat_rows(xp, indices, params.shape[:depth], ignore=ignore)
+    rows, good = scatter.row_numbers(xp, indices, params.shape[:depth], ignore=ignore)
     flat = params.reshape(prod(params.shape[:depth]), *inner)
     if good is None:
         return flat[rows].reshape(wanted) if rows.size and params.size else xp.empty(wanted, params.dtype)

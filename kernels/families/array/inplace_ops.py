@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.dims import claim, ints
+from ...numeric.int_arguments import check_allocation, int_vector
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -91,5 +91,5 @@ def _(xp: Any, shape: Any, *, dtype: DType) -> Any:
     """Zeros, also where ``init`` does not ask for them, so that runs repeat."""
     if shape.ndim != 1:
         raise invalid(f"shape must be a vector, but has shape {Shape(shape.shape)}")
-    dims = claim(ints(shape, "shape"), dtype.numpy.itemsize)
+    dims = check_allocation(int_vector(shape, "shape"), dtype.numpy.itemsize)
     return np.full(dims, b"", object) if dtype.name == "string" else xp.zeros(dims, dtype.numpy)

@@ -13,7 +13,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape, merge_dim
 from ...core.facts import Fact, of_constant
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import axis_fact, axis_in, elements_of, ints, scalar_int
+from ...numeric.int_arguments import int_scalar, int_vector, normalize_axis, static_axis, static_elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def _concatenated(inputs: Sequence[Shape], axis: int | None) -> Shape:
         for shape in inputs:
             Shape((None,) * rank).merge(shape)
         return Shape((None,) * rank)
-    at = axis_in(axis, rank, "concatenation axis")
+    at = normalize_axis(axis, rank, "concatenation axis")
     sizes = [s[at] if s.dims is None or len(s.dims) == rank else None for s in inputs]
     merged = Shape((None,) * rank)
     for shape in inputs:
@@ -68,14 +68,14 @@ def _concatenate(xp: Any, values: Sequence[Any], axis: int) -> Any:
 
 concat_v2 = op(
     f"ConcatV2(values: N*T, axis: Tidx; N: int >= 2, T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
-    shape=lambda c: _concatenated(c.inputs("values"), axis_fact(c, "axis")),
+    shape=lambda c: _concatenated(c.inputs("values"), static_axis(c, "axis")),
     allocates_output=True,
 )
 
 
 @concat_v2.kernel
 def _(xp: Any, values: Sequence[Any], axis: Any) -> Any:
-    return _concatenate(xp, values, scalar_int(axis, "the concatenation axis"))
+    return _concatenate(xp, values, int_scalar(axis, "the concatenation axis"))
 
 
 @concat_v2.bind
@@ -93,7 +93,7 @@ def _concatenate_bound(xp: Any, axis: int, *values: Any) -> Any:
 def _concat_elements(c: ShapeContext, places: range) -> tuple[Dim, ...] | None:
     found: list[Dim] = []
     for place in places:
-        part = elements_of(c, place)
+        part = static_elements(c, place)
         if part is None or c.input(place).rank == 0:
             return None
         found.extend(part)
@@ -107,14 +107,14 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 
 concat = op(
     "Concat(concat_dim: int32, values: N*T; N: int >= 2, T: type) -> (output: T)",
-    shape=lambda c: _concatenated(c.inputs("values"), axis_fact(c, 0)),
+    shape=lambda c: _concatenated(c.inputs("values"), static_axis(c, 0)),
     allocates_output=True,
 )
 
 
 @concat.kernel
 def _(xp: Any, concat_dim: Any, values: Sequence[Any]) -> Any:
-    return _concatenate(xp, values, scalar_int(concat_dim, "the concatenation axis"))
+    return _concatenate(xp, values, int_scalar(concat_dim, "the concatenation axis"))
 
 
 @concat.elements
@@ -175,7 +175,7 @@ def _(xp: Any, concat_dim: Any, extents: Sequence[Any]) -> list[Any]:
     for extent in extents:
         if extent.ndim != 1 or extent.shape != first.shape:
             raise invalid(f"shapes of different ranks {[e.size for e in extents[:8]]} cannot be concatenated")
-    at = axis_in(int(concat_dim), first.size, "concat_dim")
+    at = normalize_axis(int(concat_dim), first.size, "concat_dim")
     _check_alike(extents, at)
     offsets: list[Any] = []
     start = 0
@@ -229,7 +229,7 @@ def _packed(c: ShapeContext) -> Shape:
         merged = merged.merge(shape)
     if merged.dims is None:
         return UNKNOWN
-    at = axis_in(c.attr("axis"), len(merged.dims) + 1)
+    at = normalize_axis(c.attr("axis"), len(merged.dims) + 1)
     return Shape((*merged.dims[:at], len(c.facts), *merged.dims[at:]))
 
 
@@ -248,7 +248,7 @@ def _(xp: Any, values: Sequence[Any], *, axis: int) -> Any:
         if value.shape != shape:
             shown = ", ".join(str(Shape(v.shape)) for v in values[:8])
             raise invalid(f"tensors of different shapes {shown} cannot be packed")
-    at = axis_in(axis, len(shape) + 1)
+    at = normalize_axis(axis, len(shape) + 1)
     if not shape and xp is np and first.dtype != object:
         return np.array(values, first.dtype)
     return xp.stack(values, at)
@@ -273,7 +273,7 @@ def _unpacked(c: ShapeContext) -> Sequence[Shape | Fact]:
         return [UNKNOWN] * count
     if not dims:
         raise invalid("a scalar cannot be unpacked")
-    at = axis_in(c.attr("axis"), len(dims))
+    at = normalize_axis(c.attr("axis"), len(dims))
     merge_dim(dims[at], count)
     elements = c.elements(0)
     if len(dims) == 1 and elements is not None:
@@ -295,7 +295,7 @@ unpack = op("Unpack(value: T; num: int >= 0, T: type, axis: int = 0) -> (output:
 def _(xp: Any, value: Any, *, num: int, axis: int) -> list[Any]:
     if value.ndim == 0:
         raise invalid("a scalar cannot be unpacked")
-    at = axis_in(axis, value.ndim)
+    at = normalize_axis(axis, value.ndim)
     if value.shape[at] != num:
         raise invalid(f"a tensor of shape {Shape(value.shape)} cannot be unpacked into {num} along axis {at}")
     before = (slice(None),) * at
@@ -316,14 +316,14 @@ def _all(g: GraphBuilder, node: NodeView, dys: Sequence[Tensor | None]) -> list[
 
 
 def _split_shape(c: ShapeContext) -> list[Shape]:
-    count, dims, axis = c.attr("num_split"), c.input(1).dims, axis_fact(c, 0)
+    count, dims, axis = c.attr("num_split"), c.input(1).dims, static_axis(c, 0)
     if dims is None:
         return [UNKNOWN] * count
     if not dims:
         raise invalid("a scalar cannot be split")
     if axis is None and len(dims) > 1:
         return [Shape((None,) * len(dims))] * count
-    at = axis_in(axis or 0, len(dims), "split_dim")
+    at = normalize_axis(axis or 0, len(dims), "split_dim")
     size = dims[at]
     if size is not None and size % count:
         raise invalid(f"axis {at} of shape {c.input(1)} cannot be split into {count} equal parts")
@@ -340,7 +340,7 @@ split = op(
 def _(xp: Any, split_dim: Any, value: Any, *, num_split: int) -> list[Any]:
     if value.ndim == 0:
         raise invalid("a scalar cannot be split")
-    at = axis_in(_split_axis(split_dim), value.ndim, "split_dim")
+    at = normalize_axis(_split_axis(split_dim), value.ndim, "split_dim")
     size = value.shape[at]
     if size % num_split:
         raise invalid(f"axis {at} of shape {Shape(value.shape)} cannot be split into {num_split} equal parts")
@@ -348,7 +348,7 @@ def _(xp: Any, split_dim: Any, value: Any, *, num_split: int) -> list[Any]:
 
 
 def _split_axis(split_dim: Any) -> int:
-    return scalar_int(split_dim, "split_dim")
+    return int_scalar(split_dim, "split_dim")
 
 
 def _pieces(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
@@ -371,7 +371,7 @@ def _joined(g: GraphBuilder, parts: Sequence[Tensor], axis: Tensor) -> Tensor:
 
 
 def _split_v_shape(c: ShapeContext) -> list[Shape]:
-    count, dims, axis = c.attr("num_split"), c.input(0).dims, axis_fact(c, 2)
+    count, dims, axis = c.attr("num_split"), c.input(0).dims, static_axis(c, 2)
     c.input(1).merge(Shape((count,)))
     if dims is None:
         return [UNKNOWN] * count
@@ -379,7 +379,7 @@ def _split_v_shape(c: ShapeContext) -> list[Shape]:
         raise invalid("a scalar cannot be split")
     if axis is None and len(dims) > 1:
         return [Shape((None,) * len(dims))] * count
-    at = axis_in(axis or 0, len(dims), "split_dim")
+    at = normalize_axis(axis or 0, len(dims), "split_dim")
     sizes = c.elements(1)
     if sizes is None or None in sizes:
         constant = c.constant(1)
@@ -418,8 +418,8 @@ def _(xp: Any, value: Any, size_splits: Any, split_dim: Any, *, num_split: int) 
         raise invalid(
             f"size_splits must have {num_split} elements, but is of shape {Shape(size_splits.shape)}"
         )
-    at = axis_in(_split_axis(split_dim), value.ndim, "split_dim")
-    return _pieces(value, at, _full_sizes(ints(size_splits, "size_splits"), value.shape[at]))
+    at = normalize_axis(_split_axis(split_dim), value.ndim, "split_dim")
+    return _pieces(value, at, _full_sizes(int_vector(size_splits, "size_splits"), value.shape[at]))
 
 
 @split_v.gradient

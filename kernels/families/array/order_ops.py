@@ -8,7 +8,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import axis_in, ints
+from ...numeric.int_arguments import int_vector, normalize_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 def _axes(values: Sequence[int], rank: int) -> set[int]:
     found: set[int] = set()
     for axis in values:
-        at = axis_in(axis, rank)
+        at = normalize_axis(axis, rank)
         if at in found:
             raise invalid(f"axis {axis} is given twice in {list(values)}")
         found.add(at)
@@ -88,7 +88,7 @@ reverse_v2 = op(
 
 @reverse_v2.kernel
 def _(xp: Any, x: Any, axis: Any) -> Any:
-    return _flipped(x, list(_axes(ints(axis, "axis"), x.ndim))) if x.ndim else x
+    return _flipped(x, list(_axes(int_vector(axis, "axis"), x.ndim))) if x.ndim else x
 
 
 @reverse_v2.gradient
@@ -176,8 +176,8 @@ def _(xp: Any, x: Any, shift: Any, axis: Any) -> Any:
         raise invalid(
             f"shift and axis must be of one shape, but are of {Shape(shift.shape)} and {Shape(axis.shape)}"
         )
-    axes = [axis_in(at, x.ndim) for at in ints(axis, "axis")]
-    return xp.roll(x, ints(shift, "shift"), tuple(axes)) if axes else x.copy()
+    axes = [normalize_axis(at, x.ndim) for at in int_vector(axis, "axis")]
+    return xp.roll(x, int_vector(shift, "shift"), tuple(axes)) if axes else x.copy()
 
 
 @roll.gradient

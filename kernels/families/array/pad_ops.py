@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import claim, elements_of, ints
+from ...numeric.int_arguments import check_allocation, int_vector, static_elements
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -69,7 +69,7 @@ def _resize(size: Dim, by: int) -> Dim:
 def pad_with(xp: Any, x: Any, around: Pairs, value: Any) -> Any:
     """x with a border of one value."""
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
-    found = xp.full(claim(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
+    found = xp.full(check_allocation(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
     found[_middle(around, x.shape)] = x
     return found
 
@@ -156,7 +156,7 @@ def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
     around = pairs(paddings, x.ndim)
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
     steps = list(_mirrors(around, x.shape, mode))
-    found = xp.empty(claim(dims, x.dtype.itemsize, "padded shape"), x.dtype)
+    found = xp.empty(check_allocation(dims, x.dtype.itemsize, "padded shape"), x.dtype)
     middle = _middle(around, x.shape)
     found[middle] = x
     for axis, mirrored in steps:
@@ -204,7 +204,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _tiled(c: ShapeContext) -> Shape:
-    dims, counts = c.input(0).dims, elements_of(c, 1)
+    dims, counts = c.input(0).dims, static_elements(c, 1)
     width = c.with_rank(1, 1)[0]
     if dims is None:
         if width is None:
@@ -233,7 +233,7 @@ tile = op(
 
 
 def _multiples(multiples: Any, rank: int) -> tuple[int, ...]:
-    found = ints(multiples, "multiples")
+    found = int_vector(multiples, "multiples")
     if multiples.ndim != 1 or len(found) != rank:
         raise invalid(f"multiples {list(found)} must have one element per axis of a tensor of rank {rank}")
     if min(found, default=0) < 0:
@@ -244,7 +244,9 @@ def _multiples(multiples: Any, rank: int) -> tuple[int, ...]:
 @tile.kernel
 def _(xp: Any, x: Any, multiples: Any) -> Any:
     counts = _multiples(multiples, x.ndim)
-    dims = claim([size * count for size, count in zip(x.shape, counts)], x.dtype.itemsize, "tiled shape")
+    dims = check_allocation(
+        [size * count for size, count in zip(x.shape, counts)], x.dtype.itemsize, "tiled shape"
+    )
     found = xp.empty(dims, x.dtype)
     wide = found.reshape([d for size, count in zip(x.shape, counts) for d in (count, size)])
     wide[...] = x.reshape([d for size in x.shape for d in (1, size)])
@@ -272,7 +274,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _untiled(c: ShapeContext) -> Shape:
-    dims, counts = c.input(0).dims, elements_of(c, 1)
+    dims, counts = c.input(0).dims, static_elements(c, 1)
     if dims is None or counts is None or len(dims) != len(counts):
         return UNKNOWN if dims is None else Shape((None,) * len(dims))
     return Shape(tuple(None if not size or not count else size // count for size, count in zip(dims, counts)))

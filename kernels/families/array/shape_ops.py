@@ -16,7 +16,7 @@ from ...core.facts import Fact, of_constant
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import axis_in, checked_dims, ints, scalar_int
+from ...numeric.int_arguments import check_dims, int_scalar, int_vector, normalize_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,12 +152,12 @@ def _cannot_reshape(shape: Shape, wanted: Sequence[Dim]) -> TfgError:
 
 def _target(shape: Any) -> tuple[int, ...]:
     """The wanted dimensions, -1 included. Raises INVALID_ARGUMENT for any other negative number."""
-    wanted = ints(shape, "the shape to reshape to")
+    wanted = int_vector(shape, "the shape to reshape to")
     if min(wanted, default=0) < -1:
         raise invalid(f"shape {list(wanted)} has a negative dimension other than -1")
     if wanted.count(-1) > 1:
         raise invalid(f"shape {list(wanted)} leaves more than one dimension open with -1")
-    checked_dims([size for size in wanted if size != -1])
+    check_dims([size for size in wanted if size != -1])
     return wanted
 
 
@@ -216,7 +216,7 @@ def _expanded(c: ShapeContext) -> Shape:
     axis = None if elements is None else elements[0]
     if axis is None:
         return Shape((None,) * (len(dims) + 1))
-    at = axis_in(axis, len(dims) + 1, "dim")
+    at = normalize_axis(axis, len(dims) + 1, "dim")
     return Shape((*dims[:at], 1, *dims[at:]))
 
 
@@ -227,7 +227,7 @@ expand_dims = op(
 
 @expand_dims.kernel
 def _(xp: Any, x: Any, dim: Any) -> Any:
-    at = axis_in(scalar_int(dim, "dim"), x.ndim + 1, "dim")
+    at = normalize_axis(int_scalar(dim, "dim"), x.ndim + 1, "dim")
     return x.reshape((*x.shape[:at], 1, *x.shape[at:]))
 
 
@@ -245,7 +245,7 @@ def _squeezed_axes(dims: Sequence[Dim], axes: Sequence[int]) -> set[int]:
     """The axes to take away, all of size 1 if none are named. Raises INVALID_ARGUMENT for others."""
     if not axes:
         return {axis for axis, size in enumerate(dims) if size == 1}
-    found = {axis_in(axis, len(dims), "squeeze_dims") for axis in axes}
+    found = {normalize_axis(axis, len(dims), "squeeze_dims") for axis in axes}
     for axis in found:
         if dims[axis] not in (1, None):
             raise invalid(

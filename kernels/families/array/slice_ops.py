@@ -13,7 +13,7 @@ from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric import slicing
-from ...numeric.dims import claim, elements_of, ints
+from ...numeric.int_arguments import check_allocation, int_vector, static_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ def _slice_sizes(dims: Sequence[int], begin: Sequence[int], size: Sequence[int])
 
 
 def _slice_shape(c: ShapeContext) -> Shape:
-    dims, begin, size = c.input(0).dims, elements_of(c, 1), elements_of(c, 2)
+    dims, begin, size = c.input(0).dims, static_elements(c, 1), static_elements(c, 2)
     for key in (1, 2):
         c.with_rank(key, 1)
     count = next((len(x) for x in (dims, begin, size) if x is not None), None)
@@ -90,7 +90,7 @@ def _sliced(x: Any, begin: Sequence[int], size: Sequence[int]) -> Any:
 
 @slice_op.kernel
 def _(xp: Any, x: Any, begin: Any, size: Any) -> Any:
-    return _sliced(x, ints(begin, "begin"), ints(size, "size"))
+    return _sliced(x, int_vector(begin, "begin"), int_vector(size, "size"))
 
 
 @slice_op.bind
@@ -98,8 +98,8 @@ def _(b: Binding) -> Any:
     x, begin, size = b.inputs
     if begin.constant is None or size.constant is None or not x.shape.is_fully_known:
         return None
-    start = ints(begin.constant, "begin")
-    taken = _slice_sizes(x.shape.known(), start, ints(size.constant, "size"))
+    start = int_vector(begin.constant, "begin")
+    taken = _slice_sizes(x.shape.known(), start, int_vector(size.constant, "size"))
     index = tuple(slice(first, first + count) for first, count in zip(start, taken))
 
     def part(x: Any, begin: Any, size: Any) -> Any:
@@ -110,7 +110,7 @@ def _(b: Binding) -> Any:
 
 @slice_op.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
-    values, begin, size = elements_of(c, 0), c.elements(1), c.elements(2)
+    values, begin, size = static_elements(c, 0), c.elements(1), c.elements(2)
     if values is None or c.input(0).rank != 1 or not begin or not size or begin[0] is None or size[0] is None:
         return None
     taken = _slice_sizes([len(values)], [begin[0]], [size[0]])[0]
@@ -133,7 +133,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
 # StridedSlice
 
 
-def _spec(c: ShapeContext, first: int) -> slicing.Spec | None:
+def _spec(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
     """The slice that inputs ``first`` and on state, as far as known; None where even its length is not."""
     shapes = [c.with_rank(key, 1) for key in range(first, first + 3)]
     merged = shapes[0].merge(shapes[1]).merge(shapes[2])
@@ -143,12 +143,12 @@ def _spec(c: ShapeContext, first: int) -> slicing.Spec | None:
         return None
     nothing: tuple[Dim, ...] = (None,) * count
     begin, end, strides = (nothing if part is None else part for part in parts)
-    return slicing.Spec(begin, end, strides, slicing.masks_of(c.attrs))
+    return slicing.StridedSlice(begin, end, strides, slicing.masks_from_attrs(c.attrs))
 
 
 def _integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
     constant = c.constant(key)
-    return elements_of(c, key) if constant is None else tuple(constant.tolist())
+    return static_elements(c, key) if constant is None else tuple(constant.tolist())
 
 
 def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
@@ -160,13 +160,13 @@ def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
 def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.Index]:
     """From the values of begin, end and strides (inputs ``first`` and on) and a tensor's dimensions to the
     index. Where the three are constants, that is worked out once for each set of dimensions."""
-    masks = slicing.masks_of(b.attrs)
+    masks = slicing.masks_from_attrs(b.attrs)
     begin, end, strides = (b.inputs[i].constant for i in range(first, first + 3))
     if begin is None or end is None or strides is None:
-        return lambda begin, end, strides, dims: slicing.index_of(
-            slicing.fitting_spec(begin, end, strides, masks), dims
+        return lambda begin, end, strides, dims: slicing.numpy_index(
+            slicing.slice_from_values(begin, end, strides, masks), dims
         )
-    spec = slicing.fitting_spec(begin, end, strides, masks)
+    spec = slicing.slice_from_values(begin, end, strides, masks)
     known: dict[Any, slicing.Index] = {}
 
     def index(_begin: Any, _end: Any, _strides: Any, dims: Any) -> slicing.Index:
@@ -174,7 +174,7 @@ def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.In
         if found is None:
             if len(known) > _KEPT:
                 known.clear()
-            found = known[dims] = slicing.index_of(spec, dims)
+            found = known[dims] = slicing.numpy_index(spec, dims)
         return found
 
     return index
@@ -223,14 +223,14 @@ def _taking_views(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
 
 @strided_slice.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
-    values, spec = elements_of(c, 0), _spec(c, 1)
+    values, spec = static_elements(c, 0), _spec(c, 1)
     if values is None or spec is None or c.input(0).rank != 1:
         return None
     if None in spec.begin or None in spec.end or None in spec.strides:
         return None
     array = np.empty(len(values), object)
     array[:] = values
-    picked = array[(*slicing.index_of(spec, array.shape), ...)]
+    picked = array[(*slicing.numpy_index(spec, array.shape), ...)]
     return tuple(picked.reshape(-1).tolist())
 
 
@@ -262,7 +262,7 @@ def _(b: Binding) -> Callable[..., Any]:
     xp, index = b.xp, indexer(b, 1)
 
     def scatter(shape: Any, begin: Any, end: Any, strides: Any, dy: Any) -> Any:
-        dims = claim(ints(shape, "shape"), dy.dtype.itemsize)
+        dims = check_allocation(int_vector(shape, "shape"), dy.dtype.itemsize)
         found = xp.full(dims, b"", dy.dtype) if dy.dtype.kind == "O" else xp.zeros(dims, dy.dtype)
         part = found[(*index(begin, end, strides, dims), ...)]
         if part.shape != dy.shape:

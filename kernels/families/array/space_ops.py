@@ -9,7 +9,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.dims import ints
+from ...numeric.int_arguments import int_vector
 from .pad_ops import Pairs, pad_with, pairs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ op = family.op
 
 
 def _block(values: Any) -> tuple[int, ...]:
-    found = ints(values, "block_shape")
+    found = int_vector(values, "block_shape")
     if min(found, default=1) < 1:
         raise invalid(f"block_shape must be positive, but is {list(found)}")
     return found

@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family, Op
 from ...core.types import INDEX
-from ...numeric.dims import ints
+from ...numeric.int_arguments import int_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ op = family.op
 
 def _checked(perm: Any, rank: int) -> tuple[int, ...]:
     """The permutation, counted from the front. Raises INVALID_ARGUMENT where it is none of this rank."""
-    order = ints(perm, "perm")
+    order = int_vector(perm, "perm")
     found = tuple(axis + rank if axis < 0 else axis for axis in order)
     if sorted(found) != list(range(rank)):
         raise invalid(f"{list(order)} is not a permutation of the {rank} axes of the tensor")

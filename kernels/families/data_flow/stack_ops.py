@@ -10,7 +10,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric import variants
+from ...numeric import int_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ stack_v2 = op(
 def _(xp: Any, max_size: Any, *, node_name: str, elem_type: DType, stack_name: str) -> Stack:
     if max_size.ndim:
         raise invalid(f"the stack's size must be a scalar, but has shape {Shape(tuple(max_size.shape))}")
-    return _make(stack_name, node_name, elem_type, variants.scalar(max_size, "the stack's size"))
+    return _make(stack_name, node_name, elem_type, int_arguments.int_scalar(max_size, "the stack's size"))
 
 
 def _pushed(c: ShapeContext) -> Shape:

@@ -17,7 +17,7 @@ from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
-from ...numeric import variants
+from ...numeric import int_arguments, list_elements
 from . import tensor_array_gradients as gradients
 from .tensor_arrays import TensorArray
 
@@ -92,10 +92,10 @@ def _read(xp: Any, handle: Any, index: Any, flow_in: Any, *, dtype: DType) -> An
 
 def _gathered(xp: Any, array: TensorArray, indices: Sequence[int], shape: Shape) -> Any:
     items = array.take_all(xp, indices, shape)
-    common = variants.common_shape(items, array.element_shape)
+    common = list_elements.merge_shapes(items, array.element_shape)
     if not common.is_fully_known:
         raise array.no_shape()
-    return variants.stack(xp, items, common.known(), array.dtype)
+    return list_elements.stack(xp, items, common.known(), array.dtype)
 
 
 def _gather(xp: Any, handle: Any, indices: Any, flow_in: Any, *, dtype: DType, element_shape: Shape) -> Any:
@@ -118,7 +118,7 @@ def _rows(value: Any, dtype: DType, count: int, per: str) -> list[Any]:
         raise invalid("the value must be a vector at least, but is a scalar")
     if value.shape[0] != count:
         raise invalid(f"the value has {value.shape[0]} rows, but there must be one per {per}, {count}")
-    return variants.rows(value, dtype)
+    return list_elements.unstack(value, dtype)
 
 
 def _unpack(xp: Any, handle: Any, value: Any, flow_in: Any, *, T: DType) -> Any:
@@ -138,7 +138,7 @@ def _concat(
             rest = Shape(array.element_shape.dims[1:])
         if not rest.is_fully_known:
             raise array.no_shape()
-        return variants.zeros(xp, (0, *rest.known()), dtype), np.zeros(0, np.int64)
+        return list_elements.zeros(xp, (0, *rest.known()), dtype), np.zeros(0, np.int64)
     for item in items:
         if not item.shape:
             raise invalid(f"TensorArray {array.name!r} holds a scalar, which cannot be concatenated")
@@ -383,7 +383,7 @@ _grad_with_shape = op(
 
 @_grad_with_shape.kernel
 def _(xp: Any, handle: Any, flow_in: Any, shape_to_prepend: Any, *, source: str) -> tuple[TensorArray, Any]:
-    front = variants.shape_argument(shape_to_prepend)
+    front = int_arguments.partial_shape(shape_to_prepend)
     if not front.is_fully_known:
         raise invalid(f"the shape to prepend must be fully known, but is {front}")
     return _array(handle).gradient(source, front.known()), flow_in

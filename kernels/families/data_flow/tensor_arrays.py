@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape
-from ...numeric import variants
+from ...numeric import list_elements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class TensorArray:
         self.gradients: dict[str, TensorArray] = {}
         self._closed = False
         self._lock = Lock()
-        self._values = variants.slots(size)
+        self._values = list_elements.empty_slots(size)
         self._states = bytearray(size)
 
     def read(self) -> TensorArray:
@@ -96,9 +96,9 @@ class TensorArray:
         if index < 0 or (index >= size and not self.dynamic_size):
             raise self._wrong(f"cannot be written at {index}: it has {size} elements, and cannot grow")
         if index >= size:
-            self._values.extend(variants.slots(index + 1 - size))
+            self._values.extend(list_elements.empty_slots(index + 1 - size))
             self._states.extend(bytes(index + 1 - size))
-        if not variants.fits(self.element_shape, value):
+        if not list_elements.is_compatible(self.element_shape, value):
             raise self._wrong(
                 f"has elements of shape {self.element_shape}, and cannot take one of {_shape_of(value)}"
             )
@@ -151,9 +151,9 @@ class TensorArray:
                     f"cannot be read at {index}: nothing was written there, and the shape of elements, "
                     f"{self.element_shape}, is not fully known"
                 )
-            value = variants.zeros(xp, self.element_shape.known(), self.dtype)
+            value = list_elements.zeros(xp, self.element_shape.known(), self.dtype)
         elif isinstance(value, tuple):
-            value = variants.zeros(xp, value, self.dtype)
+            value = list_elements.zeros(xp, value, self.dtype)
         self._states[index] = _READ
         if self.clear_after_read:
             self._states[index] = _CLEARED

@@ -11,7 +11,7 @@ from ....graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from ...core.facts import Fact
 from ...core.inference import attr_shape
 from ...core.registry import Family
-from ...numeric import variants
+from ...numeric import int_arguments, list_elements
 from .tensor_list_ops import element_shape, list_fact, list_shape, shape_or_unknown, stated_shape
 from .tensor_lists import TensorList, as_list
 
@@ -47,7 +47,7 @@ def _row_shape(g: GraphBuilder, tensor: Tensor) -> Tensor:
 
 def _together(xp: Any, items: Sequence[Any], shape: Shape, dtype: DType) -> Any:
     """Elements, some perhaps never written, as one tensor."""
-    common = variants.common_shape(items, shape)
+    common = list_elements.merge_shapes(items, shape)
     if not common.is_fully_known:
         raise invalid(
             f"{len(items)} elements of which none was written cannot be put together: their shape, {common}, "
@@ -55,9 +55,9 @@ def _together(xp: Any, items: Sequence[Any], shape: Shape, dtype: DType) -> Any:
         )
     dims = common.known()
     if any(x is None for x in items):
-        zeros = variants.zeros(xp, dims, dtype)
+        zeros = list_elements.zeros(xp, dims, dtype)
         items = [zeros if x is None else x for x in items]
-    return variants.stack(xp, items, dims, dtype)
+    return list_elements.stack(xp, items, dims, dtype)
 
 
 def _stacked(c: ShapeContext) -> Shape:
@@ -78,7 +78,7 @@ def _(xp: Any, input_handle: Any, element_shape: Any, *, element_dtype: DType, n
     found = as_list(input_handle, element_dtype)
     if num_elements not in (-1, found.length):
         raise invalid(f"a list of {num_elements} elements is asked for, but it has {found.length}")
-    shape = variants.shape_argument(element_shape).merge(found.element_shape)
+    shape = int_arguments.partial_shape(element_shape).merge(found.element_shape)
     return _together(xp, found.items(), shape, element_dtype)
 
 
@@ -106,7 +106,7 @@ def _(xp: Any, input_handle: Any, indices: Any, element_shape: Any, *, element_d
     for place in places:
         if not 0 <= place < len(items):
             raise invalid(f"there is no element {place} in a list of {len(items)}")
-    shape = variants.shape_argument(element_shape).merge(found.element_shape)
+    shape = int_arguments.partial_shape(element_shape).merge(found.element_shape)
     return _together(xp, [items[place] for place in places], shape, element_dtype)
 
 
@@ -137,12 +137,12 @@ def _rows(tensor: Any, shape: Shape, dtype: DType) -> list[Any]:
     rest = Shape(tuple(tensor.shape[1:]))
     if not shape.is_compatible(rest):
         raise invalid(f"rows of shape {rest} do not fit a list of elements of shape {shape}")
-    return variants.rows(tensor, dtype)
+    return list_elements.unstack(tensor, dtype)
 
 
 @from_tensor.kernel
 def _(xp: Any, tensor: Any, element_shape: Any, *, element_dtype: DType) -> TensorList:
-    shape = variants.shape_argument(element_shape)
+    shape = int_arguments.partial_shape(element_shape)
     return TensorList(element_dtype, shape, _rows(tensor, shape, element_dtype))
 
 
@@ -185,7 +185,7 @@ def _put(items: list[Any], indices: Any, rows: Sequence[Any], *, grow: bool = Tr
     for place in places:
         if place < 0 or (place >= len(items) and not grow):
             raise invalid(f"index {place} is out of range for a list of {len(items)} elements")
-    items.extend(variants.slots(max(0, max(places, default=-1) + 1 - len(items))))
+    items.extend(list_elements.empty_slots(max(0, max(places, default=-1) + 1 - len(items))))
     for place, row in zip(places, rows):
         items[place] = row
     return items
@@ -193,7 +193,7 @@ def _put(items: list[Any], indices: Any, rows: Sequence[Any], *, grow: bool = Tr
 
 @scatter.kernel
 def _(xp: Any, tensor: Any, indices: Any, element_shape: Any, *, element_dtype: DType) -> TensorList:
-    shape = variants.shape_argument(element_shape)
+    shape = int_arguments.partial_shape(element_shape)
     return TensorList(element_dtype, shape, _put([], indices, _rows(tensor, shape, element_dtype)))
 
 
@@ -201,13 +201,13 @@ def _(xp: Any, tensor: Any, indices: Any, element_shape: Any, *, element_dtype: 
 def _(
     xp: Any, tensor: Any, indices: Any, element_shape: Any, num_elements: Any, *, element_dtype: DType
 ) -> TensorList:
-    shape = variants.shape_argument(element_shape)
-    count = variants.scalar(num_elements, "num_elements")
+    shape = int_arguments.partial_shape(element_shape)
+    count = int_arguments.int_scalar(num_elements, "num_elements")
     if count < -1:
         raise invalid(f"a list cannot have {count} elements")
     rows = _rows(tensor, shape, element_dtype)
     return TensorList(
-        element_dtype, shape, _put(variants.slots(max(count, 0)), indices, rows, grow=count < 0)
+        element_dtype, shape, _put(list_elements.empty_slots(max(count, 0)), indices, rows, grow=count < 0)
     )
 
 
@@ -279,7 +279,7 @@ def _concat(xp: Any, handle: Any, shape: Shape, leading: Sequence[int], dtype: D
     first = shape.dims[0] if shape.dims else None
     for item in items:
         if item is not None:
-            if not variants.fits(_below(first, rest), item):
+            if not list_elements.is_compatible(_below(first, rest), item):
                 raise invalid(
                     f"an element of shape {Shape(item.shape)} is to be concatenated with elements of shape "
                     f"{_below(first, rest)}"
@@ -290,16 +290,19 @@ def _concat(xp: Any, handle: Any, shape: Shape, leading: Sequence[int], dtype: D
         raise invalid(f"elements of shape {shape} cannot be concatenated: it is not known but for the first")
     dims = rest.known()
     parts = [
-        variants.zeros(xp, (n, *dims), dtype) if item is None else item for item, n in zip(items, lengths)
+        list_elements.zeros(xp, (n, *dims), dtype) if item is None else item
+        for item, n in zip(items, lengths)
     ]
-    joined = xp.concatenate(parts) if parts else variants.zeros(xp, (0, *dims), dtype)
+    joined = xp.concatenate(parts) if parts else list_elements.zeros(xp, (0, *dims), dtype)
     return joined, np.array(lengths, np.int64)
 
 
 def _lengths(items: Sequence[Any], shape: Shape, leading: Sequence[int]) -> list[int]:
     """The first dimension of every element; of those never written it must be stated somewhere."""
     lengths: list[int] = []
-    common = variants.common_shape(items, shape) if not leading and any(x is None for x in items) else shape
+    common = (
+        list_elements.merge_shapes(items, shape) if not leading and any(x is None for x in items) else shape
+    )
     for place, item in enumerate(items):
         if item is not None:
             lengths.append(item.shape[0])
@@ -323,7 +326,7 @@ def _(xp: Any, input_handle: Any, *, element_dtype: DType, element_shape: Shape)
 def _(
     xp: Any, input_handle: Any, element_shape: Any, leading_dims: Any, *, element_dtype: DType
 ) -> tuple[Any, Any]:
-    shape = variants.shape_argument(element_shape)
+    shape = int_arguments.partial_shape(element_shape)
     return _concat(xp, input_handle, shape, leading_dims.reshape(-1).tolist(), element_dtype)
 
 
@@ -353,7 +356,7 @@ split = op(
 
 @split.kernel
 def _(xp: Any, tensor: Any, element_shape: Any, lengths: Any, *, element_dtype: DType) -> TensorList:
-    shape = variants.shape_argument(element_shape)
+    shape = int_arguments.partial_shape(element_shape)
     if lengths.ndim != 1 or tensor.ndim == 0:
         raise invalid(
             f"a tensor of shape {Shape(tuple(tensor.shape))} cannot be split by lengths of shape "

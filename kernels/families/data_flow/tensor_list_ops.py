@@ -12,7 +12,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.registry import Family
-from ...numeric import variants
+from ...numeric import int_arguments, list_elements
 from .tensor_lists import TensorList, as_list, check_fits, unwritten_element
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ empty = op(
 @empty.kernel
 def _(xp: Any, element_shape: Any, max_num_elements: Any, *, element_dtype: DType) -> TensorList:
     limit = _scalar(max_num_elements, "max_num_elements")
-    return TensorList(element_dtype, variants.shape_argument(element_shape), limit=limit)
+    return TensorList(element_dtype, int_arguments.partial_shape(element_shape), limit=limit)
 
 
 def _scalar(value: Any, what: str) -> int:
@@ -107,7 +107,9 @@ def _(xp: Any, element_shape: Any, num_elements: Any, *, element_dtype: DType) -
     count = _scalar(num_elements, "num_elements")
     if count < 0:
         raise invalid(f"a list cannot have {count} elements")
-    made = TensorList(element_dtype, variants.shape_argument(element_shape), variants.slots(count))
+    made = TensorList(
+        element_dtype, int_arguments.partial_shape(element_shape), list_elements.empty_slots(count)
+    )
     made.places = ()
     return made
 
@@ -161,7 +163,7 @@ def _(xp: Any, input_handle: Any, size: Any) -> TensorList:
         raise invalid(f"a list cannot have {wanted} elements")
     if abs(wanted - found.length) > _FEW:
         items = found.items()[:wanted]
-        return found.with_items(items + variants.slots(wanted - len(items)))
+        return found.with_items(items + list_elements.empty_slots(wanted - len(items)))
     while found.length < wanted:
         found = found.pushed(None)
     while found.length > wanted:
@@ -229,7 +231,7 @@ def _(xp: Any, input_handles: Any, tensor: Any, *, element_dtype: DType) -> Any:
             f"take a tensor of shape {Shape(tuple(tensor.shape))}"
         )
     made = np.empty(input_handles.shape, object)
-    for place, item in enumerate(variants.rows(tensor, element_dtype)):
+    for place, item in enumerate(list_elements.unstack(tensor, element_dtype)):
         found = as_list(input_handles[place], element_dtype)
         made[place] = found.pushed(check_fits(found, item))
     return made
@@ -255,7 +257,7 @@ def _(xp: Any, input_handle: Any, element_shape: Any, *, element_dtype: DType) -
         raise invalid("an empty list has no last element")
     item = found.get(found.length - 1)
     if item is None:
-        item = unwritten_element(xp, found, variants.shape_argument(element_shape))
+        item = unwritten_element(xp, found, int_arguments.partial_shape(element_shape))
     return found.popped(), item
 
 
@@ -286,12 +288,12 @@ get_item = op(
 
 @get_item.kernel
 def _(xp: Any, input_handle: Any, index: Any, element_shape: Any, *, element_dtype: DType) -> Any:
-    found, place = as_list(input_handle, element_dtype), variants.scalar(index, "the index")
+    found, place = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
     if not 0 <= place < found.length:
         raise invalid(f"there is no element {place} in a list of {found.length}")
     item = found.get(place)
     if item is None:
-        return unwritten_element(xp, found, variants.shape_argument(element_shape), infer=True)
+        return unwritten_element(xp, found, int_arguments.partial_shape(element_shape), infer=True)
     return item
 
 
@@ -327,14 +329,14 @@ def _(
     element_dtype: DType,
     resize_if_index_out_of_bounds: bool,
 ) -> TensorList:
-    found, place = as_list(input_handle, element_dtype), variants.scalar(index, "the index")
+    found, place = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
     check_fits(found, item)
     if 0 <= place < found.length:
         return found.replaced(place, item)
     if place < 0 or not resize_if_index_out_of_bounds:
         raise invalid(f"there is no element {place} in a list of {found.length}")
     if place > found.length:
-        found = found.with_items(found.items() + variants.slots(place - found.length))
+        found = found.with_items(found.items() + list_elements.empty_slots(place - found.length))
     return found.pushed(item)
 
 

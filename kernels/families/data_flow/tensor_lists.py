@@ -13,7 +13,8 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
-from ...numeric import variants
+from ...numeric import list_elements
+from ...numeric.variants import NO_VALUE, Variant
 from .persistent_list import PersistentList
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _FEW = 8
 
 
-class TensorList(variants.Variant, PersistentList):
+class TensorList(Variant, PersistentList):
     """A list of tensors; None is one that was never written.
 
     ``limit`` is the most elements that may be pushed, unless negative. ``places`` are the indices of the
@@ -78,7 +79,7 @@ class TensorList(variants.Variant, PersistentList):
 
     def zeros_like(self) -> TensorList:
         """A list of zeros of the same shapes."""
-        made = self.with_items([None if x is None else variants.zeros_like(x) for x in self.items()])
+        made = self.with_items([None if x is None else list_elements.zeros_like(x) for x in self.items()])
         made.places = self.places
         return made
 
@@ -132,7 +133,7 @@ def as_list(handle: Any, dtype: DType | None = None) -> TensorList:
 
 
 def _described(handle: Any) -> str:
-    if handle is variants.NO_VALUE:
+    if handle is NO_VALUE:
         return "an empty variant"
     shape = getattr(handle, "shape", ())
     return f"of shape {Shape(tuple(shape))}" if shape else f"a {type(handle).__name__}"
@@ -143,17 +144,17 @@ def unwritten_element(xp: Any, found: TensorList, shape: Shape, *, infer: bool =
     state, and, to ``infer``, the other elements. Raises INVALID_ARGUMENT where that is not fully known."""
     shape = shape.merge(found.element_shape)
     if infer and not shape.is_fully_known:
-        shape = variants.common_shape(found.items(), shape)
+        shape = list_elements.merge_shapes(found.items(), shape)
     if not shape.is_fully_known:
         raise invalid(
             f"an element that was never written is read, and its shape, {shape}, is not fully known"
         )
-    return variants.zeros(xp, shape.known(), found.element_dtype)
+    return list_elements.zeros(xp, shape.known(), found.element_dtype)
 
 
 def check_fits(found: TensorList, item: Any) -> Any:
     """An element that is to go into a list. Raises INVALID_ARGUMENT where its shape does not fit."""
-    if not variants.fits(found.element_shape, item):
+    if not list_elements.is_compatible(found.element_shape, item):
         raise invalid(
             f"an element of shape {Shape(tuple(item.shape))} does not fit a list of elements of shape "
             f"{found.element_shape}"

@@ -13,7 +13,7 @@ from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
 from ...core.types import FLOATS
-from ...numeric.summaries import summarize
+from ...numeric.value_summary import summarize_value
 
 if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
@@ -48,7 +48,7 @@ def _(xp: Any, condition: Any, data: Any, *, summarize: int) -> list[Any]:
 
 
 def _in_brackets(data: Any, limit: int) -> list[str]:
-    return [f"[{summarize(value, limit)}]" for value in data]
+    return [f"[{summarize_value(value, limit)}]" for value in data]
 
 
 # Numbers that are none.

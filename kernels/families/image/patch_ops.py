@@ -12,7 +12,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape
 from ...core.registry import Family, Op
-from ...numeric.dims import claim
+from ...numeric.int_arguments import check_allocation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _patches(
         padded = xp.zeros((x.shape[0], *ends, channels), x.dtype)
         inner = [slice(before, before + size) for (_, before), size in zip(fits, space)]
         padded[(slice(None), *inner)] = x
-    found = xp.empty(claim((x.shape[0], *many, *sizes, channels), x.dtype.itemsize), x.dtype)
+    found = xp.empty(check_allocation((x.shape[0], *many, *sizes, channels), x.dtype.itemsize), x.dtype)
     for offset in product(*map(range, sizes)):
         starts = [at * rate for at, rate in zip(offset, rates)]
         taken = [

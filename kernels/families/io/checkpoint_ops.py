@@ -18,7 +18,7 @@ from ....graphfmt.names import counted
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.strings import decode, encode, strings
+from ...numeric.string_tensors import decode, encode, string_array
 from .shape_and_slice import parse_saved_slice
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ op = family.op
 
 def _file_name(value: Any, what: str) -> str:
     """The one string of a tensor. Raises INVALID_ARGUMENT where it has none or several, or is no name."""
-    array = strings(value)
+    array = string_array(value)
     if array.size != 1:
         raise invalid(f"Input {what} should have a single element, got {array.size} instead.")
     name = os.fsdecode(array.reshape(-1)[0])
@@ -48,7 +48,7 @@ def _file_name(value: Any, what: str) -> str:
 
 def _names(value: Any, what: str, count: int) -> list[str]:
     """The strings of a vector of this length. Raises INVALID_ARGUMENT."""
-    array = strings(value)
+    array = string_array(value)
     if array.ndim != 1:
         raise invalid(f"Input {what} should be a 1-D tensor, got {Shape(array.shape)} instead.")
     if array.size != count:
@@ -233,7 +233,7 @@ def _(xp: Any, file_pattern: Any, tensor_name: Any, shape_and_slice: Any, *, dt:
 def _first(value: Any) -> str:
     """The first of a tensor's strings, for that is the one TensorFlow takes. Raises INVALID_ARGUMENT where it
     has none."""
-    array = strings(value)
+    array = string_array(value)
     if not array.size:
         raise invalid("the name of a tensor to restore is missing")
     return decode(array.reshape(-1)[0])
@@ -311,7 +311,7 @@ def _(
 ) -> list[Any]:
     from .merging import merge
 
-    prefixes = strings(checkpoint_prefixes)
+    prefixes = string_array(checkpoint_prefixes)
     if prefixes.ndim != 1:
         raise invalid(
             f"Input checkpoint_prefixes should be an 1-D tensor, got {Shape(prefixes.shape)} instead."

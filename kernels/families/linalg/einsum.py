@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphfmt.errors import invalid
-from ...numeric.reductions import total
+from ...numeric.reductions import sum_over
 from .products import multiply
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _thin(xp: Any, x: Any, labels: Sequence[Label], kept: set[Label]) -> tuple[A
     summed = tuple(axis for axis, label in enumerate(unique) if label not in kept)
     if not summed:
         return x, unique
-    return total(xp, x, summed).astype(x.dtype, copy=False), [label for label in unique if label in kept]
+    return sum_over(xp, x, summed).astype(x.dtype, copy=False), [label for label in unique if label in kept]
 
 
 def _diagonal(xp: Any, x: Any, labels: Sequence[Label], unique: Sequence[Label]) -> Any:

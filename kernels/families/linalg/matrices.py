@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim
-from ...numeric.reductions import accumulator
+from ...numeric.reductions import accumulator_dtype
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, Tensor
@@ -39,7 +39,7 @@ def check_solvable(name: str, a: Any, b: Any, *, broadcasts: bool = False) -> No
 
 def working(x: Any) -> Any:
     """x in a dtype that LAPACK knows."""
-    return x.astype(accumulator(x.dtype), copy=False)
+    return x.astype(accumulator_dtype(x.dtype), copy=False)
 
 
 def not_invertible(name: str) -> TfgError:

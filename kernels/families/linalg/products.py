@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...builder.graph_builder import Tensor
-from ...numeric.reductions import accumulator
+from ...numeric.reductions import accumulator_dtype
 
 # From two tensors and whether each is to be transposed to their product.
 Product = Callable[[Tensor, Tensor, bool, bool], Tensor]
@@ -17,7 +17,7 @@ Product = Callable[[Tensor, Tensor, bool, bool], Tensor]
 def multiply(xp: Any, a: Any, b: Any) -> Any:
     """The product of two (stacks of) matrices of one dtype: halfs are added up as floats, integers wrap."""
     dtype = a.dtype
-    wide = accumulator(dtype)
+    wide = accumulator_dtype(dtype)
     if wide is not dtype and xp is np:
         return _stacked(xp, a.astype(wide, copy=False), b.astype(wide, copy=False)).astype(dtype, copy=False)
     return _stacked(xp, a, b)

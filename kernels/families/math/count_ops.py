@@ -9,8 +9,9 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
+from ...numeric.int_arguments import nonnegative_scalar
 from ...numeric.scatter import on_host
-from ...numeric.segments import combine_unsorted, scalar_size
+from ...numeric.segments import combine_unsorted
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
@@ -28,7 +29,7 @@ def _stated_size(c: ShapeContext, key: str) -> Dim:
     constant = c.constant(key)
     if constant is None:
         return None
-    return scalar_size(constant, key)
+    return nonnegative_scalar(constant, key)
 
 
 def count(
@@ -73,7 +74,7 @@ bincount = op(
 
 @bincount.kernel
 def _(xp: Any, arr: Any, size: Any, weights: Any) -> Any:
-    return count(xp, None, 1, xp.asarray(arr), xp.asarray(weights), scalar_size(size, "size"))[0]
+    return count(xp, None, 1, xp.asarray(arr), xp.asarray(weights), nonnegative_scalar(size, "size"))[0]
 
 
 def _dense_bins(c: ShapeContext) -> Shape:
@@ -95,7 +96,7 @@ dense_bincount = op(
 
 @dense_bincount.kernel
 def _(xp: Any, input: Any, size: Any, weights: Any, *, binary_output: bool) -> Any:
-    x, weights, number = xp.asarray(input), xp.asarray(weights), scalar_size(size, "size")
+    x, weights, number = xp.asarray(input), xp.asarray(weights), nonnegative_scalar(size, "size")
     if x.ndim > 2:
         raise invalid(f"input must be of rank 2 at most, but has shape {list(x.shape)}")
     if weights.size and weights.shape != x.shape:
@@ -127,7 +128,7 @@ sparse_bincount = op(
 def _(
     xp: Any, indices: Any, values: Any, dense_shape: Any, size: Any, weights: Any, *, binary_output: bool
 ) -> Any:
-    number, dims = scalar_size(size, "size"), on_host(dense_shape).tolist()
+    number, dims = nonnegative_scalar(size, "size"), on_host(dense_shape).tolist()
     if indices.ndim != 2 or indices.shape != (values.size, len(dims)):
         raise invalid(
             f"indices {list(indices.shape)} do not fit {values.size} values in {len(dims)} dimensions"
@@ -162,7 +163,7 @@ def _(xp: Any, splits: Any, values: Any, size: Any, weights: Any, *, binary_outp
         raise invalid(f"splits must rise from 0 to {values.size}, but are {ends[:20].tolist()}")
     height = ends.size - 1
     rows = xp.asarray(np.repeat(np.arange(height), np.diff(ends)))
-    return count(xp, rows, height, values, weights, scalar_size(size, "size"), binary=binary_output)
+    return count(xp, rows, height, values, weights, nonnegative_scalar(size, "size"), binary=binary_output)
 
 
 def _intervals(c: ShapeContext) -> Shape:

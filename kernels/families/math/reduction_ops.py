@@ -14,7 +14,15 @@ from ...builder.broadcast_gradients import conj
 from ...core import shapes
 from ...core.registry import Family, Op
 from ...core.types import FLOATS, NUMBERS
-from ...numeric.reductions import CHAIN, SHORT, accumulator, axes_of, reduce_over, reduced, total
+from ...numeric.reductions import (
+    CHAIN,
+    SHORT,
+    accumulator_dtype,
+    normalize_axes,
+    reduce_over,
+    reduced_shape,
+    sum_over,
+)
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -43,14 +51,14 @@ def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> 
     declared = op(
         f"{name}(input: {dtype}, reduction_indices: Tidx; keep_dims: bool = false, {types}"
         "Tidx: type in {int32, int64} = int32) -> (output: " + dtype + ")",
-        shape=reduced,
+        shape=reduced_shape,
         allocates_output=True,
     )
 
     @declared.kernel
     def _(xp: Any, input: Any, reduction_indices: Any, *, keep_dims: bool) -> Any:
         x = xp.asarray(input)
-        return reduction(xp, x, axes_of(_on_host(reduction_indices), x.ndim), keep_dims=keep_dims)
+        return reduction(xp, x, normalize_axes(_on_host(reduction_indices), x.ndim), keep_dims=keep_dims)
 
     @declared.bind
     def _(b: Binding) -> Any:
@@ -58,7 +66,7 @@ def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> 
         if rank is None or indices is None:
             return None
         try:
-            axes = axes_of(indices, rank)
+            axes = normalize_axes(indices, rank)
         except TfgError:
             return None
         keep_dims, xp = b.attrs["keep_dims"], b.xp
@@ -105,7 +113,7 @@ def _on_host(indices: Any) -> Any:
 
 
 def _sum(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    return total(xp, x, axes, keep_dims=keep_dims).astype(x.dtype, copy=False)
+    return sum_over(xp, x, axes, keep_dims=keep_dims).astype(x.dtype, copy=False)
 
 
 def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
@@ -114,7 +122,7 @@ def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
     for axis in axes:
         count *= x.shape[axis]
     if x.dtype.kind not in "iu":
-        sums = total(xp, x, axes, keep_dims=keep_dims)
+        sums = sum_over(xp, x, axes, keep_dims=keep_dims)
         return (sums / sums.dtype.type(count)).astype(x.dtype, copy=False)
     wide = np.uint64 if x.dtype.kind == "u" else np.int64
     sums = xp.asarray(xp.sum(x, axis=axes, dtype=wide, keepdims=keep_dims))
@@ -142,7 +150,7 @@ def _limit(dtype: Any, *, lowest: bool) -> Any:
 
 def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
     squares = x * x.conj() if x.dtype.kind == "c" else x * x
-    sums = total(xp, squares, axes, keep_dims=keep_dims)
+    sums = sum_over(xp, squares, axes, keep_dims=keep_dims)
     if x.dtype.kind in "iu":
         sums = sums.astype(np.float64)
     return xp.sqrt(sums).astype(x.dtype, copy=False)
@@ -165,7 +173,7 @@ def _static_axes(node: NodeView) -> tuple[int, ...] | None:
     x, indices = node.inputs
     if x.shape.rank is None or indices.fact.constant is None:
         return None
-    return axes_of(indices.fact.constant, x.shape.rank)
+    return normalize_axes(indices.fact.constant, x.shape.rank)
 
 
 def _wrapped(g: GraphBuilder, axes: Tensor, rank: Tensor) -> Tensor:
@@ -262,7 +270,7 @@ l2_loss = op(f"L2Loss(t: T; T: type in {FLOATS}) -> (output: T)", shape=shapes.s
 
 @l2_loss.kernel
 def _(xp: Any, t: Any) -> Any:
-    wide = xp.asarray(t, dtype=accumulator(t.dtype)).reshape(-1)
+    wide = xp.asarray(t, dtype=accumulator_dtype(t.dtype)).reshape(-1)
     return (xp.dot(wide, wide) / wide.dtype.type(2)).astype(t.dtype, copy=False)
 
 

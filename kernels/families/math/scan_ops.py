@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ...core.registry import Family, Op
 from ...core.shapes import axis_of
 from ...core.types import FLOATS, NUMBERS
-from ...numeric.reductions import accumulator
+from ...numeric.reductions import accumulator_dtype
 from ...numeric.scatter import on_host
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _product(xp: Any, x: Any, axis: int, out: Any) -> None:
 
 
 def _log_sum_exp(xp: Any, x: Any, axis: int, out: Any) -> None:
-    wide = on_host(x).astype(accumulator(x.dtype), copy=False)
+    wide = on_host(x).astype(accumulator_dtype(x.dtype), copy=False)
     out[...] = xp.asarray(np.logaddexp.accumulate(wide, axis=axis).astype(x.dtype, copy=False))
 
 

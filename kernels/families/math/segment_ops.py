@@ -11,8 +11,9 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family, Op
 from ...core.types import NUMBERS, REAL_NUMBERS
-from ...numeric.reductions import accumulator
-from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
+from ...numeric.int_arguments import nonnegative_scalar
+from ...numeric.reductions import accumulator_dtype
+from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -51,7 +52,7 @@ def _declare_unsorted(name: str, allowed: str, how: str, indices: str = "int32, 
     @declared.kernel
     def _(xp: Any, data: Any, segment_ids: Any, num_segments: Any) -> Any:
         data, ids = xp.asarray(data), xp.asarray(segment_ids)
-        count = scalar_size(num_segments, "num_segments")
+        count = nonnegative_scalar(num_segments, "num_segments")
         if data.shape[: ids.ndim] != ids.shape:
             raise invalid(
                 f"data of shape {list(data.shape)} must start with the shape {list(ids.shape)} of segment_ids"
@@ -91,7 +92,9 @@ def _declare_sorted(name: str, allowed: str, how: str) -> Op:
     def _(xp: Any, data: Any, segment_ids: Any) -> Any:
         rows, ids, count = _sorted_rows(xp, data, segment_ids)
         if how == "mean":
-            sums = combine_sorted(xp, "add", rows.astype(accumulator(rows.dtype), copy=False), ids, count, 0)
+            sums = combine_sorted(
+                xp, "add", rows.astype(accumulator_dtype(rows.dtype), copy=False), ids, count, 0
+            )
             out = _divided(xp, sums, ids, count).astype(data.dtype, copy=False)
         else:
             out = combine_sorted(xp, how, rows, ids, count, int(how == "multiply"))

@@ -9,7 +9,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
 from ...core.types import FLOATS, INDEX
-from ...numeric.dims import claim
+from ...numeric.int_arguments import check_allocation
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
@@ -56,7 +56,7 @@ def _(xp: Any, start: Any, limit: Any, delta: Any) -> Any:
         if value.ndim:
             raise invalid(f"{name} must be a scalar, but has shape {Shape(value.shape)}")
     count = range_size(start.item(), limit.item(), delta.item())
-    claim([count], start.dtype.itemsize, "range")
+    check_allocation([count], start.dtype.itemsize, "range")
     if start.dtype.kind in "iu":
         return xp.arange(start.item(), start.item() + count * delta.item(), delta.item(), start.dtype)
     return start + delta * xp.arange(count).astype(start.dtype)
@@ -88,7 +88,7 @@ def _(xp: Any, start: Any, stop: Any, num: Any) -> Any:
     count = int(num)
     if count <= 0:
         raise invalid(f"num must be positive, but is {count}")
-    claim([count], start.dtype.itemsize, "num")
+    check_allocation([count], start.dtype.itemsize, "num")
     if count == 1:
         return xp.full(1, start, start.dtype)
     step = (stop - start) / start.dtype.type(count - 1)

@@ -9,8 +9,8 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Dim, Shape
 from ...core.registry import Family, Op
 from ...numeric import convolution
-from ...numeric.dims import claim
-from ...numeric.windows import Spec, Window, output_dims, spec_of, window
+from ...numeric.int_arguments import check_allocation
+from ...numeric.windows import Window, WindowSpec, conv_spec, fit_window, output_dims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ _REST_3D = f"{_PADDING_3D}, data_format: string in {{'NDHWC', 'NCDHW'}} = \"NDHW
 _FLOATS = "half, bfloat16, float, double"
 
 
-def _spec(rank: int, attrs: Any) -> Spec:
-    return spec_of(
+def _spec(rank: int, attrs: Any) -> WindowSpec:
+    return conv_spec(
         rank,
         attrs.get("data_format", "NDHWC"),
         attrs["strides"],
@@ -43,18 +43,18 @@ def _spec(rank: int, attrs: Any) -> Spec:
     )
 
 
-def _static_spec(c: ShapeContext, rank: int) -> Spec:
+def _static_spec(c: ShapeContext, rank: int) -> WindowSpec:
     return _spec(rank, c.attrs)
 
 
 @lru_cache(1024)
-def _prepared(spec: Spec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+def _prepared(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
     """The window of a filter over an input, whose shapes must fit. Raises INVALID_ARGUMENT."""
     rank = spec.rank
     if len(x) != rank or len(w) != rank:
         raise invalid(f"input and filter must be of rank {rank}, but have shapes {x} and {w}")
     check_depths(x[spec.channel_axis], w[-2], w[-1])
-    return window(spec, x[spec.spatial], w[:-2])
+    return fit_window(spec, x[spec.spatial], w[:-2])
 
 
 def check_depths(channels: Dim, filter_channels: Dim, outs: Dim) -> None:
@@ -81,20 +81,20 @@ def _conv_shape(rank: int) -> Callable[[ShapeContext], Shape]:
     return shape
 
 
-def _last(xp: Any, x: Any, spec: Spec) -> Any:
+def _last(xp: Any, x: Any, spec: WindowSpec) -> Any:
     """Channels last."""
     return x if spec.channels_last else xp.moveaxis(x, 1, -1)
 
 
-def _placed(xp: Any, x: Any, spec: Spec) -> Any:
+def _placed(xp: Any, x: Any, spec: WindowSpec) -> Any:
     """From channels last to the data format."""
     return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
-def convolve(xp: Any, spec: Spec, x: Any, w: Any) -> Any:
+def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
     """The convolution, in the data format. Raises INVALID_ARGUMENT where shapes do not fit."""
     win = _prepared(spec, x.shape, w.shape)
-    claim((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
+    check_allocation((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
     return _placed(xp, convolution.forward(xp, _last(xp, x, spec), w, win), spec)
 
 
@@ -104,13 +104,13 @@ def _sizes(sizes: Any, rank: int, what: str) -> tuple[int, ...]:
     return tuple(sizes.tolist())
 
 
-def _check_outputs(spec: Spec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
+def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
     expected = spec.place(batch, win.outputs, outs)
     if dy != expected:
         raise invalid(f"out_backprop has shape {dy}, but should have shape {expected}")
 
 
-def _input_gradient(xp: Any, spec: Spec, sizes: Any, w: Any, dy: Any) -> Any:
+def _input_gradient(xp: Any, spec: WindowSpec, sizes: Any, w: Any, dy: Any) -> Any:
     rank = spec.rank
     x = _sizes(sizes, rank, "input_sizes")
     if dy.ndim != rank or w.ndim != rank:
@@ -121,16 +121,16 @@ def _input_gradient(xp: Any, spec: Spec, sizes: Any, w: Any, dy: Any) -> Any:
         x = tuple(d or 0 for d in spec.place(dy.shape[0], x, w.shape[-2]))
     win = _prepared(spec, x, w.shape)
     _check_outputs(spec, win, x[0], w.shape[-1], dy.shape)
-    claim(x, dy.dtype.itemsize, "input_sizes")
+    check_allocation(x, dy.dtype.itemsize, "input_sizes")
     dx = convolution.backprop_input(xp, w, _last(xp, dy, spec), win, x[spec.channel_axis])
     return _placed(xp, dx, spec)
 
 
-def _filter_gradient(xp: Any, spec: Spec, x: Any, sizes: Any, dy: Any) -> Any:
+def _filter_gradient(xp: Any, spec: WindowSpec, x: Any, sizes: Any, dy: Any) -> Any:
     w = _sizes(sizes, spec.rank, "filter_sizes")
     win = _prepared(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], w[-1], dy.shape)
-    claim(w, dy.dtype.itemsize, "filter_sizes")
+    check_allocation(w, dy.dtype.itemsize, "filter_sizes")
     return convolution.backprop_filter(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
 
 
@@ -208,7 +208,7 @@ def _(
     xp: Any, x: Any, w: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    return convolve(xp, spec_of(4, data_format, strides, dilations, padding, explicit_paddings), x, w)
+    return convolve(xp, conv_spec(4, data_format, strides, dilations, padding, explicit_paddings), x, w)
 
 
 conv2d_backprop_input = op(
@@ -225,7 +225,7 @@ def _(
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
     return _input_gradient(
-        xp, spec_of(4, data_format, strides, dilations, padding, explicit_paddings), sizes, w, dy
+        xp, conv_spec(4, data_format, strides, dilations, padding, explicit_paddings), sizes, w, dy
     )
 
 
@@ -243,7 +243,7 @@ def _(
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
     return _filter_gradient(
-        xp, spec_of(4, data_format, strides, dilations, padding, explicit_paddings), x, sizes, dy
+        xp, conv_spec(4, data_format, strides, dilations, padding, explicit_paddings), x, sizes, dy
     )
 
 
@@ -259,7 +259,7 @@ conv3d = op(
 
 @conv3d.kernel
 def _(xp: Any, x: Any, w: Any, *, strides: Any, dilations: Any, padding: str, data_format: str) -> Any:
-    return convolve(xp, spec_of(5, data_format, strides, dilations, padding), x, w)
+    return convolve(xp, conv_spec(5, data_format, strides, dilations, padding), x, w)
 
 
 conv3d_backprop_input = op(
@@ -274,7 +274,7 @@ conv3d_backprop_input = op(
 def _(
     xp: Any, sizes: Any, w: Any, dy: Any, *, strides: Any, dilations: Any, padding: str, data_format: str
 ) -> Any:
-    return _input_gradient(xp, spec_of(5, data_format, strides, dilations, padding), sizes, w, dy)
+    return _input_gradient(xp, conv_spec(5, data_format, strides, dilations, padding), sizes, w, dy)
 
 
 conv3d_backprop_filter = op(
@@ -289,7 +289,7 @@ conv3d_backprop_filter = op(
 def _(
     xp: Any, x: Any, sizes: Any, dy: Any, *, strides: Any, dilations: Any, padding: str, data_format: str
 ) -> Any:
-    return _filter_gradient(xp, spec_of(5, data_format, strides, dilations, padding), x, sizes, dy)
+    return _filter_gradient(xp, conv_spec(5, data_format, strides, dilations, padding), x, sizes, dy)
 
 
 _gradients(conv3d, conv3d_backprop_input, conv3d_backprop_filter)
@@ -307,7 +307,7 @@ conv3d_backprop_input_v1 = op(
 
 @conv3d_backprop_input_v1.kernel
 def _(xp: Any, x: Any, w: Any, dy: Any, *, strides: Any, dilations: Any, padding: str) -> Any:
-    spec = spec_of(5, "NDHWC", strides, dilations, padding)
+    spec = conv_spec(5, "NDHWC", strides, dilations, padding)
     return _input_gradient(xp, spec, _shape_vector(xp, x), w, dy)
 
 
@@ -321,7 +321,7 @@ conv3d_backprop_filter_v1 = op(
 
 @conv3d_backprop_filter_v1.kernel
 def _(xp: Any, x: Any, w: Any, dy: Any, *, strides: Any, dilations: Any, padding: str) -> Any:
-    spec = spec_of(5, "NDHWC", strides, dilations, padding)
+    spec = conv_spec(5, "NDHWC", strides, dilations, padding)
     return _filter_gradient(xp, spec, x, _shape_vector(xp, w), dy)
 
 

@@ -15,9 +15,9 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS
-from ...numeric.convolution import compute_type, mirrored, pad, worth_padding
-from ...numeric.dims import claim
-from ...numeric.windows import Spec, Window, explicit_pads, output_dims, split, window
+from ...numeric.convolution import accumulator_dtype, is_padding_cheap, mirrored_window, pad
+from ...numeric.int_arguments import check_allocation
+from ...numeric.windows import Window, WindowSpec, fit_window, output_dims, spatial_pads, split_spatial
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -43,12 +43,12 @@ def _spec_of(
     dilations: tuple[int, ...],
     padding: str,
     explicit_paddings: tuple[int, ...],
-) -> Spec:
+) -> WindowSpec:
     channels_last = data_format == "NHWC"
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != 4:
             raise invalid(f"{name} must have 4 elements, but are {list(values)}")
-        spatial, batch, depth = split(values, channels_last)
+        spatial, batch, depth = split_spatial(values, channels_last)
         if batch != 1 or depth != 1:
             status = Status.UNIMPLEMENTED if name == "strides" else Status.INVALID_ARGUMENT
             raise TfgError(
@@ -56,13 +56,17 @@ def _spec_of(
             )
         if min(spatial) <= 0 or max(spatial) >= 2**31:
             raise invalid(f"{name} must be positive, but are {list(values)}")
-    pads = explicit_pads(4, channels_last, padding, explicit_paddings)
-    return Spec(
-        channels_last, split(strides, channels_last)[0], split(dilations, channels_last)[0], padding, pads
+    pads = spatial_pads(4, channels_last, padding, explicit_paddings)
+    return WindowSpec(
+        channels_last,
+        split_spatial(strides, channels_last)[0],
+        split_spatial(dilations, channels_last)[0],
+        padding,
+        pads,
     )
 
 
-def _static_spec(c: ShapeContext) -> Spec:
+def _static_spec(c: ShapeContext) -> WindowSpec:
     a = c.attrs
     return _spec_of(a["data_format"], a["strides"], a["dilations"], a["padding"], a["explicit_paddings"])
 
@@ -90,25 +94,25 @@ def _stated_shape(c: ShapeContext, key: int) -> Shape:
 
 
 @lru_cache(1024)
-def _prepared(spec: Spec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+def _prepared(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
     if len(x) != 4 or len(w) != 4:
         raise invalid(f"input and filter must be of rank 4, but have shapes {x} and {w}")
     if x[spec.channel_axis] != w[2]:
         raise invalid(f"a filter of shape {w} does not fit an input of shape {x}: depths differ")
-    return window(spec, x[spec.spatial], w[:2])
+    return fit_window(spec, x[spec.spatial], w[:2])
 
 
-def _check_outputs(spec: Spec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
+def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
     expected = spec.place(batch, win.outputs, outs)
     if dy != expected:
         raise invalid(f"out_backprop has shape {dy}, but should have shape {expected}")
 
 
-def _last(xp: Any, x: Any, spec: Spec) -> Any:
+def _last(xp: Any, x: Any, spec: WindowSpec) -> Any:
     return x if spec.channels_last else xp.moveaxis(x, 1, -1)
 
 
-def _placed(xp: Any, x: Any, spec: Spec) -> Any:
+def _placed(xp: Any, x: Any, spec: WindowSpec) -> Any:
     return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
@@ -120,10 +124,10 @@ def _images(xp: Any, x: Any, multiplier: int) -> range:
 
 
 def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
-    if w.shape[3] == 1 and win.strides[1] == 1 and worth_padding(win):
+    if w.shape[3] == 1 and win.strides[1] == 1 and is_padding_cheap(win):
         return _forward_by_rows(xp, x, w, win)
     channels, multiplier = w.shape[2:]
-    wide = compute_type(x.dtype)
+    wide = accumulator_dtype(x.dtype)
     x_wide, w_wide = x.astype(wide, copy=False), w.astype(wide, copy=False)
     result = xp.zeros((x.shape[0], *win.outputs, channels, multiplier), wide)
     starts = _images(xp, x_wide, multiplier)
@@ -136,7 +140,7 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
     """One filter per channel, side by side: whole rows of pixels and channels are multiplied at once."""
-    channels, wide = w.shape[2], compute_type(x.dtype)
+    channels, wide = w.shape[2], accumulator_dtype(x.dtype)
     height, width = win.outputs
     result = xp.empty((x.shape[0], height, width * channels), wide)
     filters = xp.tile(w[..., 0].astype(wide, copy=False), width)
@@ -171,11 +175,11 @@ def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, 
 
 def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
     if w.shape[3] == 1:
-        other_way = mirrored(win)
+        other_way = mirrored_window(win)
         if other_way is not None:
             return _forward(xp, dy, w[::-1, ::-1], other_way)
     channels, multiplier = w.shape[2:]
-    wide = compute_type(dy.dtype)
+    wide = accumulator_dtype(dy.dtype)
     w_wide = w.astype(wide, copy=False)
     by_channel = dy.astype(wide, copy=False).reshape(*dy.shape[:3], channels, multiplier)
     result = xp.zeros((dy.shape[0], *win.inputs, channels), wide)
@@ -190,7 +194,7 @@ def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
 
 def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) -> Any:
     channels, multiplier = w[2:]
-    wide = compute_type(x.dtype)
+    wide = accumulator_dtype(x.dtype)
     x_wide = x.astype(wide, copy=False)
     by_channel = dy.astype(wide, copy=False).reshape(*dy.shape[:3], channels, multiplier)
     result = xp.zeros(w, wide)
@@ -218,7 +222,7 @@ def _(
 ) -> Any:  # fmt: skip
     spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
     win = _prepared(spec, x.shape, w.shape)
-    claim((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
+    check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
     return _placed(xp, _forward(xp, _last(xp, x, spec), w, win), spec)
 
 
@@ -245,7 +249,7 @@ def _(
     x = _sizes(sizes)
     win = _prepared(spec, x, w.shape)
     _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
-    claim(x, dy.dtype.itemsize, "input_sizes")
+    check_allocation(x, dy.dtype.itemsize, "input_sizes")
     return _placed(xp, _input_gradient(xp, w, _last(xp, dy, spec), win), spec)
 
 
@@ -266,7 +270,7 @@ def _(
     w = _sizes(sizes)
     win = _prepared(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], math.prod(w[2:]), dy.shape)
-    claim(w, dy.dtype.itemsize, "filter_sizes")
+    check_allocation(w, dy.dtype.itemsize, "filter_sizes")
     return _filter_gradient(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
 
 

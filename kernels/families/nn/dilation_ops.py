@@ -9,9 +9,9 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import REAL_NUMBERS
-from ...numeric.dims import claim
-from ...numeric.pooling import lowest
-from ...numeric.windows import Spec, Window, output_dims, unimplemented, window
+from ...numeric.int_arguments import check_allocation
+from ...numeric.pooling import lowest_finite
+from ...numeric.windows import Window, WindowSpec, fit_window, output_dims, unimplemented
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ _ATTRS = (
 
 
 @lru_cache(256)
-def _spec_of(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> Spec:
+def _spec_of(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> WindowSpec:
     for name, values in (("strides", strides), ("rates", rates)):
         if len(values) != 4:
             raise invalid(f"{name} must have 4 elements, but are {list(values)}")
@@ -37,10 +37,10 @@ def _spec_of(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> 
             raise unimplemented(f"{name} must be 1 for batch and channels, but are {list(values)}")
         if min(values) <= 0 or max(values) >= 2**31:
             raise invalid(f"{name} must be positive, but are {list(values)}")
-    return Spec(True, strides[1:3], rates[1:3], padding, ((0, 0), (0, 0)))
+    return WindowSpec(True, strides[1:3], rates[1:3], padding, ((0, 0), (0, 0)))
 
 
-def _static_spec(c: ShapeContext) -> Spec:
+def _static_spec(c: ShapeContext) -> WindowSpec:
     return _spec_of(c.attrs["strides"], c.attrs["rates"], c.attrs["padding"])
 
 
@@ -52,14 +52,14 @@ def _forward_shape(c: ShapeContext) -> Shape:
     if None in known:
         spatial = output_dims(spec, x.dims[1:3], w.dims[:2])
     else:
-        spatial = window(spec, x.dims[1:3], w.dims[:2]).outputs
+        spatial = fit_window(spec, x.dims[1:3], w.dims[:2]).outputs
     return Shape((x[0], *spatial, merge_dim(x[3], w[2])))
 
 
-def _window(spec: Spec, x: Any, w: Any) -> Window:
+def _window(spec: WindowSpec, x: Any, w: Any) -> Window:
     if x.ndim != 4 or w.ndim != 3 or x.shape[3] != w.shape[2]:
         raise invalid(f"a filter of shape {w.shape} does not fit an input of shape {x.shape}")
-    return window(spec, x.shape[1:3], w.shape[:2])
+    return fit_window(spec, x.shape[1:3], w.shape[:2])
 
 
 forward = op(
@@ -70,21 +70,21 @@ forward = op(
 @forward.kernel
 def _(xp: Any, x: Any, w: Any, *, strides: Any, rates: Any, padding: str) -> Any:
     win = _window(_spec_of(strides, rates, padding), x, w)
-    shape = claim((x.shape[0], *win.outputs, x.shape[3]), x.dtype.itemsize, "output")
-    result = xp.full(shape, lowest(x.dtype), x.dtype)
+    shape = check_allocation((x.shape[0], *win.outputs, x.shape[3]), x.dtype.itemsize, "output")
+    result = xp.full(shape, lowest_finite(x.dtype), x.dtype)
     for tap, outs, ins in win.taps():
         part = result[:, *outs]
         xp.maximum(part, x[:, *ins] + w[tap], out=part)
     return result
 
 
-def _shares(xp: Any, x: Any, w: Any, dy: Any, spec: Spec) -> Any:
+def _shares(xp: Any, x: Any, w: Any, dy: Any, spec: WindowSpec) -> Any:
     """For each tap: its slices, and the gradients of the outputs that it gave the maximum of, others zero.
     The first of several equal ones counts."""
     win = _window(spec, x, w)
     if dy.shape != (x.shape[0], *win.outputs, x.shape[3]):
         raise invalid(f"out_backprop has shape {dy.shape}, which does not fit outputs {win.outputs}")
-    best = xp.full(dy.shape, lowest(x.dtype), x.dtype)
+    best = xp.full(dy.shape, lowest_finite(x.dtype), x.dtype)
     winner = xp.zeros(dy.shape, "int32")
     taps = list(win.taps())
     for number, (tap, outs, ins) in enumerate(taps):

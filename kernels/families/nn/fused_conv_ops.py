@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Dim, Shape
 from ...core.registry import Family
-from ...numeric.windows import Spec, output_dims, spec_of
+from ...numeric.windows import WindowSpec, conv_spec, output_dims
 from ..array import pad_ops
 from ..image import resize_ops
 from . import conv_ops
@@ -23,8 +23,8 @@ _ONES = (1, 1, 1, 1)
 _REST = "mode: string in {'REFLECT', 'SYMMETRIC'}, strides: list(int), padding: string in {'SAME', 'VALID'}"
 
 
-def _spec(attrs: Any) -> Spec:
-    return spec_of(4, "NHWC", attrs["strides"], _ONES, attrs["padding"])
+def _spec(attrs: Any) -> WindowSpec:
+    return conv_spec(4, "NHWC", attrs["strides"], _ONES, attrs["padding"])
 
 
 def _padded(size: Dim, pair: tuple[int, int]) -> Dim:
@@ -57,7 +57,7 @@ def _around(paddings: Any) -> list[tuple[int, int]]:
     return around
 
 
-def _pad_and_convolve(xp: Any, x: Any, paddings: Any, w: Any, mode: str, spec: Spec) -> Any:
+def _pad_and_convolve(xp: Any, x: Any, paddings: Any, w: Any, mode: str, spec: WindowSpec) -> Any:
     _around(paddings)
     kernel = pad_ops.mirror_pad.kernel_function
     assert kernel is not None
@@ -75,7 +75,7 @@ fused_pad = op(
 
 @fused_pad.kernel
 def _(xp: Any, x: Any, paddings: Any, w: Any, *, mode: str, strides: Any, padding: str) -> Any:
-    return _pad_and_convolve(xp, x, paddings, w, mode, spec_of(4, "NHWC", strides, _ONES, padding))
+    return _pad_and_convolve(xp, x, paddings, w, mode, conv_spec(4, "NHWC", strides, _ONES, padding))
 
 
 fused_resize_and_pad = op(
@@ -96,14 +96,14 @@ def _(
     kernel = resize_ops.bilinear.kernel_function
     assert kernel is not None
     resized = kernel(xp, x, size, align_corners=resize_align_corners, half_pixel_centers=False)
-    spec = spec_of(4, "NHWC", strides, _ONES, padding)
+    spec = conv_spec(4, "NHWC", strides, _ONES, padding)
     return _pad_and_convolve(xp, resized.astype(x.dtype), paddings, w, mode, spec)
 
 
-def _any_spec(rank: int, attrs: Any) -> Spec:
+def _any_spec(rank: int, attrs: Any) -> WindowSpec:
     data_format = "NHWC" if attrs["data_format"] == "CHANNELS_LAST" else "NCHW"
     dilations = attrs["dilations"] or (1,) * rank
-    return spec_of(
+    return conv_spec(
         rank, data_format, attrs["strides"], dilations, attrs["padding"], attrs["explicit_paddings"]
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
 from ...core.registry import Family
-from ...numeric.convolution import compute_type
+from ...numeric.convolution import accumulator_dtype
 
 if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
@@ -52,7 +52,7 @@ lrn = op(f"LRN(input: T; {_ATTRS}) -> (output: T)", shape=lambda c: c.with_rank(
 @lrn.kernel
 def _(xp: Any, x: Any, *, depth_radius: int, bias: float, alpha: float, beta: float) -> Any:
     _check(x, depth_radius)
-    wide = x.astype(compute_type(x.dtype), copy=False)
+    wide = x.astype(accumulator_dtype(x.dtype), copy=False)
     norms = _norms(xp, wide, depth_radius, bias, alpha)
     return (wide * norms ** wide.dtype.type(-beta)).astype(x.dtype, copy=False)
 
@@ -85,7 +85,7 @@ def _(xp: Any, dy: Any, x: Any, y: Any, *, depth_radius: int, bias: float, alpha
     _check(x, depth_radius)
     if not dy.shape == x.shape == y.shape:
         raise invalid(f"shapes must be equal, but are {dy.shape}, {x.shape} and {y.shape}")
-    wide = compute_type(x.dtype)
+    wide = accumulator_dtype(x.dtype)
     given, image, result = (v.astype(wide, copy=False) for v in (dy, x, y))
     norms = _norms(xp, image, depth_radius, bias, alpha)
     shares = _window_sums(xp, given * result / norms, depth_radius)

@@ -12,8 +12,16 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family, Op
 from ...core.types import HALF_FIRST_FLOATS, REAL_NUMBERS
 from ...numeric import pooling
-from ...numeric.dims import claim
-from ...numeric.windows import Spec, Window, explicit_pads, output_dims, split, unimplemented, window
+from ...numeric.int_arguments import check_allocation
+from ...numeric.windows import (
+    Window,
+    WindowSpec,
+    fit_window,
+    output_dims,
+    spatial_pads,
+    split_spatial,
+    unimplemented,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +37,7 @@ op = family.op
 class Pool:
     """A pooling operation's attributes: the window over spatial axes, and the one over channels."""
 
-    spec: Spec
+    spec: WindowSpec
     size: tuple[int, ...]
     depth: int
     depth_stride: int
@@ -56,10 +64,10 @@ def _pool_of(
         raise unimplemented(
             f"pooling over the batch is not implemented, but ksize is {list(ksize)}, strides {list(strides)}"
         )
-    size, _, depth = split(ksize, channels_last)
-    steps, _, depth_stride = split(strides, channels_last)
-    pads = explicit_pads(rank, channels_last, padding, explicit_paddings)
-    return Pool(Spec(channels_last, steps, (1,) * len(steps), padding, pads), size, depth, depth_stride)
+    size, _, depth = split_spatial(ksize, channels_last)
+    steps, _, depth_stride = split_spatial(strides, channels_last)
+    pads = spatial_pads(rank, channels_last, padding, explicit_paddings)
+    return Pool(WindowSpec(channels_last, steps, (1,) * len(steps), padding, pads), size, depth, depth_stride)
 
 
 def _of_attrs(attrs: Any, rank: int) -> Pool:
@@ -105,18 +113,18 @@ def _static_pool_of_inputs(c: ShapeContext, first: int) -> Pool | None:
     return _pool_of(4, c.attr("data_format"), ksize, strides, c.attr("padding"))  # type: ignore[arg-type]
 
 
-def _last(xp: Any, x: Any, spec: Spec) -> Any:
+def _last(xp: Any, x: Any, spec: WindowSpec) -> Any:
     return x if spec.channels_last else xp.moveaxis(x, 1, -1)
 
 
-def _placed(xp: Any, x: Any, spec: Spec) -> Any:
+def _placed(xp: Any, x: Any, spec: WindowSpec) -> Any:
     return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
 def _window_of(pool: Pool, x: tuple[int, ...], what: str = "input") -> Window:
     if len(x) != pool.spec.rank:
         raise invalid(f"{what} must be of rank {pool.spec.rank}, but has shape {x}")
-    return window(pool.spec, x[pool.spec.spatial], pool.size)
+    return fit_window(pool.spec, x[pool.spec.spatial], pool.size)
 
 
 def _spatial_window(pool: Pool, x: tuple[int, ...]) -> Window:
@@ -138,7 +146,7 @@ def _max_pool(xp: Any, x: Any, pool: Pool) -> Any:
     if pool.depth > 1 or pool.depth_stride > 1:
         return _max_over_channels(x, pool)
     win = _window_of(pool, x.shape)
-    claim((x.shape[0], *win.outputs, x.shape[pool.spec.channel_axis]), x.dtype.itemsize, "output")
+    check_allocation((x.shape[0], *win.outputs, x.shape[pool.spec.channel_axis]), x.dtype.itemsize, "output")
     return _placed(xp, pooling.max_pool(xp, _last(xp, x, pool.spec), win), pool.spec)
 
 
@@ -444,7 +452,7 @@ def _avg_grad(xp: Any, sizes: Any, dy: Any, pool: Pool) -> Any:
     x = tuple(sizes.tolist())
     win = _spatial_window(pool, x)
     _check_outputs(pool, win, x, dy.shape, "grad")
-    claim(x, dy.dtype.itemsize, "orig_input_shape")
+    check_allocation(x, dy.dtype.itemsize, "orig_input_shape")
     return _placed(xp, pooling.avg_pool_grad(xp, _last(xp, dy, spec), win), spec)
 
 

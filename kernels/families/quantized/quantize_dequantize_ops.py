@@ -11,7 +11,7 @@ from ....graphfmt.shapes import SCALAR, Shape, vector
 from ...core import shapes
 from ...core.registry import Family
 from ...core.types import FLOATS
-from ...numeric.dims import scalar_int
+from ...numeric.int_arguments import int_scalar
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -175,7 +175,7 @@ def _(
     narrow_range: bool,
     axis: int,
 ) -> Any:
-    ends = _bounds(scalar_int(num_bits, "num_bits"), signed_input, narrow_range)
+    ends = _bounds(int_scalar(num_bits, "num_bits"), signed_input, narrow_range)
     return _quantized(xp, x, (low, high) if range_given else None, ends, "HALF_TO_EVEN", axis)
 
 

@@ -36,7 +36,7 @@ class NodeGenerator:
     def __init__(self, seed: int, seed2: int) -> None:
         if seed == 0 and seed2 == 0:
             seed, seed2 = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
-        self._next = Philox.of_seeds(seed, seed2)
+        self._next = Philox.from_seeds(seed, seed2)
         self._lock = Lock()
 
     def reserve(self, groups: int) -> Philox:

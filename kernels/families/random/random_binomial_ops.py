@@ -11,7 +11,8 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, broadcast
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.distributions import allocate, shape_from, uniform_double
+from ...numeric.distributions import allocate, uniform_double
+from ...numeric.int_arguments import known_shape
 from ..state.state_ops import resource_variable
 from .generators import reserve_from_variable
 from .random_ops import requested_shape
@@ -114,7 +115,7 @@ def _tail(k: Array) -> Array:
 
 def _arranged(shape: Any, counts: Any, probs: Any) -> tuple[tuple[int, ...], Array, Array]:
     """The shape, and the parameters with the axes that the shape must end with."""
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     try:
         counts, probs = np.broadcast_arrays(counts, probs)
     except ValueError:

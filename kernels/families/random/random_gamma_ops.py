@@ -13,7 +13,8 @@ from ...builder.broadcast_gradients import sum_to
 from ...core import shapes
 from ...core.registry import Family
 from ...core.types import INDEX
-from ...numeric.distributions import allocate, shape_from
+from ...numeric.distributions import allocate
+from ...numeric.int_arguments import known_shape
 from .gamma_derivative import sample_derivative
 from .generators import PER_OUTPUT, reserve_node_stream, stream_from_key_counter
 from .random_ops import requested_shape
@@ -56,7 +57,7 @@ def _followed(c: ShapeContext) -> Shape:
 def _draw_followed(
     ctx: Any, node: tuple[str, int, int], sample: Any, shape: Any, parameter: Any, dtype: DType
 ) -> Any:
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     samples = math.prod(dims)
     total = samples * parameter.size
     generator = reserve_node_stream(ctx, *node, total * PER_OUTPUT)
@@ -67,7 +68,7 @@ def draw_with_parameter_axes_last(
     generator: Philox, sample: Any, shape: Any, parameter: Any, dtype: DType
 ) -> Any:
     """Samples of a given shape, whose last axes must be the parameter's. Raises INVALID_ARGUMENT."""
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     if math.prod(dims) and dims[len(dims) - parameter.ndim :] != parameter.shape:
         raise invalid(
             f"a shape of {list(dims)} does not end with that of the parameter, {list(parameter.shape)}"

@@ -16,7 +16,7 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
-from ...numeric.distributions import shape_from
+from ...numeric.int_arguments import known_shape
 from ...numeric.philox import Philox
 from .generators import PER_OUTPUT, reserve_node_stream, stream_from_key_counter
 
@@ -49,7 +49,7 @@ def _declare(name: str, sample: Sampler) -> None:
 
     @declared.kernel
     def _(ctx: Any, xp: Any, shape: Any, *, node_name: str, seed: int, seed2: int, dtype: DType) -> Any:
-        dims = shape_from(shape)
+        dims = known_shape(shape)
         return sample(
             dtype, reserve_node_stream(ctx, node_name, seed, seed2, math.prod(dims) * PER_OUTPUT), dims
         )
@@ -80,7 +80,7 @@ random_uniform_int = op(
 def _(
     ctx: Any, xp: Any, shape: Any, low: Any, high: Any, *, node_name: str, seed: int, seed2: int, Tout: DType
 ) -> Any:
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     if math.prod(dims) == 0:
         return distributions.allocate(dims, Tout.numpy)
     chosen = distributions.uniform_int(Tout, low, high)

@@ -12,7 +12,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
 from ...numeric import distributions
-from ...numeric.distributions import shape_from
+from ...numeric.int_arguments import known_shape
 from ..state.state_ops import resource_variable
 from .generators import PER_OUTPUT, reserve_from_variable, to_state
 from .random_ops import Sampler, requested_shape
@@ -52,7 +52,7 @@ def _declare(name: str, sample: Sampler, default: str, types: str) -> None:
 
     @declared.kernel
     def _(xp: Any, resource: Any, algorithm: Any, shape: Any, *, dtype: DType) -> Any:
-        number, dims = _scalar(algorithm, "algorithm"), shape_from(shape)
+        number, dims = _scalar(algorithm, "algorithm"), known_shape(shape)
         return sample(
             dtype,
             reserve_from_variable(resource_variable(resource), number, math.prod(dims) * PER_OUTPUT),
@@ -82,7 +82,7 @@ stateful_standard_normal = op(
 
 @stateful_standard_normal.kernel
 def _(xp: Any, resource: Any, shape: Any, *, dtype: DType) -> Any:
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     generator = reserve_from_variable(
         resource_variable(resource), 0, math.prod(dims) * PER_OUTPUT, tagged=True
     )
@@ -107,7 +107,7 @@ stateful_uniform_int = op(
 @stateful_uniform_int.kernel
 def _(xp: Any, resource: Any, algorithm: Any, shape: Any, minval: Any, maxval: Any, *, dtype: DType) -> Any:
     number = _scalar(algorithm, "algorithm")
-    chosen, dims = distributions.uniform_int(dtype, minval, maxval), shape_from(shape)
+    chosen, dims = distributions.uniform_int(dtype, minval, maxval), known_shape(shape)
     return chosen.fill(
         reserve_from_variable(resource_variable(resource), number, math.prod(dims) * PER_OUTPUT), dims
     )
@@ -163,6 +163,6 @@ non_deterministic_ints = op(
 
 @non_deterministic_ints.kernel
 def _(xp: Any, shape: Any, *, dtype: DType) -> Any:
-    out: Array = distributions.allocate(shape_from(shape), dtype.numpy)
+    out: Array = distributions.allocate(known_shape(shape), dtype.numpy)
     out.reshape(-1)[...] = np.frombuffer(os.urandom(out.nbytes), out.dtype)
     return out

@@ -13,8 +13,8 @@ from ....graphfmt.shapes import SCALAR, Shape, vector
 from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
-from ...numeric.distributions import shape_from
-from ...numeric.philox import Philox, of_seed_pair
+from ...numeric.int_arguments import known_shape
+from ...numeric.philox import Philox, from_seed_pair
 from .generators import stream_from_key_counter
 from .random_ops import Sampler, requested_shape
 
@@ -39,7 +39,7 @@ def stream_from_seed(seed: Any) -> Philox:
         raise invalid(f"seed must have shape [2], not {list(seed.shape)}")
     if dtypes.of_numpy(seed.dtype).name not in ("int32", "int64"):
         raise invalid(f"seed must be int32 or int64, not {seed.dtype}")
-    return of_seed_pair(seed)
+    return from_seed_pair(seed)
 
 
 def check_seed(c: ShapeContext) -> None:
@@ -84,13 +84,13 @@ def _declare(name: str, sample: Sampler) -> None:
 
     @by_seed.kernel
     def _(xp: Any, shape: Any, seed: Any, *, dtype: DType) -> Any:
-        dims = shape_from(shape)
+        dims = known_shape(shape)
         return sample(dtype, stream_from_seed(seed), dims)
 
     @by_stream.kernel
     def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, *, dtype: DType) -> Any:
         generator = stream_from_key_counter(key, counter, alg)
-        return sample(dtype, generator, shape_from(shape))
+        return sample(dtype, generator, known_shape(shape))
 
 
 _declare("RandomUniform", distributions.uniforms)
@@ -110,7 +110,7 @@ stateless_full_int = op(
 
 @stateless_full_int.kernel
 def _(xp: Any, shape: Any, seed: Any, *, dtype: DType) -> Any:
-    return distributions.full_ints(dtype, stream_from_seed(seed), shape_from(shape))
+    return distributions.full_ints(dtype, stream_from_seed(seed), known_shape(shape))
 
 
 stateless_full_int_v2 = op(
@@ -124,7 +124,7 @@ stateless_full_int_v2 = op(
 
 @stateless_full_int_v2.kernel
 def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, *, dtype: DType) -> Any:
-    return distributions.full_ints(dtype, stream_from_key_counter(key, counter, alg), shape_from(shape))
+    return distributions.full_ints(dtype, stream_from_key_counter(key, counter, alg), known_shape(shape))
 
 
 def _bounded_seeded_shape(c: ShapeContext) -> Shape:
@@ -140,7 +140,7 @@ def _bounded_stream_shape(c: ShapeContext) -> Shape:
 
 
 def _between(dtype: DType, generator: Philox, shape: Any, low: Any, high: Any) -> Any:
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     if math.prod(dims) == 0:
         # No bounds are too narrow for no numbers.
         return distributions.allocate(dims, dtype.numpy)

@@ -19,7 +19,8 @@ from ....graphfmt.tensors import Array
 from ...builder.broadcast_gradients import sum_to
 from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS, INDEX
-from ...numeric.distributions import allocate, normals, shape_from, uniforms
+from ...numeric.distributions import allocate, normals, uniforms
+from ...numeric.int_arguments import known_shape
 from ...numeric.philox import Philox
 from .generators import reserve_node_stream
 from .random_ops import requested_shape
@@ -143,7 +144,7 @@ def _(
     *, node_name: str, seed: int, seed2: int, dtype: DType,
 ) -> Any:  # fmt: skip
     """The first axis is that of the parameters."""
-    dims = shape_from(shape)
+    dims = known_shape(shape)
     if not dims:
         raise invalid("the shape of truncated normal variables must have a dimension at least")
     out = allocate(dims, dtype.numpy)
@@ -186,7 +187,7 @@ def _(
     xp: Any, shape: Any, seed: Any, means: Any, stddevs: Any, minvals: Any, maxvals: Any, *, dtype: DType
 ) -> Any:
     """The last axes are those of the parameters."""
-    dims, generator = shape_from(shape), stream_from_seed(seed)
+    dims, generator = known_shape(shape), stream_from_seed(seed)
     parameters = _broadcast((means, stddevs, minvals, maxvals))
     common = parameters[0].shape
     if dims[len(dims) - len(common) :] != common:

@@ -51,7 +51,7 @@ def _(xp: Any, indices: Any, shape: Any, values: Any, default: Any, *, validate_
         )
     if default.ndim:
         raise invalid(f"default_value must be a scalar, but has shape {Shape(default.shape)}")
-    rows, _ = scatter.flat_rows(xp, vectors, dims)
+    rows, _ = scatter.row_numbers(xp, vectors, dims)
     if validate_indices and count > 1 and not bool((rows[1:] > rows[:-1]).all()):
         place = int(scatter.on_host(rows[1:] <= rows[:-1]).argmax()) + 1
         what = "repeated" if int(rows[place]) == int(rows[place - 1]) else "out of order"

@@ -12,9 +12,10 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ...core.registry import Family
 from ...core.types import FLOATS, REAL_NUMBERS
-from ...numeric.reductions import accumulator
+from ...numeric.int_arguments import nonnegative_scalar
+from ...numeric.reductions import accumulator_dtype
 from ...numeric.scatter import check_indices
-from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted, scalar_size
+from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
@@ -50,7 +51,9 @@ def _numbered(c: ShapeContext) -> Shape:
     if c.input(3).rank not in (None, 0):
         raise invalid(f"{c.op.signature.inputs[3].name} must be a scalar, but has shape {c.input(3)}")
     constant = c.constant(3)
-    return _with_rows(c, None if constant is None else scalar_size(constant, c.op.signature.inputs[3].name))
+    return _with_rows(
+        c, None if constant is None else nonnegative_scalar(constant, c.op.signature.inputs[3].name)
+    )
 
 
 def _with_indices(c: ShapeContext) -> list[Shape]:
@@ -81,7 +84,7 @@ def _combined(xp: Any, data: Any, indices: Any, ids: Any, count: int | None, wei
     elif ids.size and int(ids[-1]) >= count:
         raise invalid(f"segment ids must be below num_segments = {count}, but the last is {int(ids[-1])}")
     check_indices(indices, data.shape[0])
-    wide = accumulator(data.dtype)
+    wide = accumulator_dtype(data.dtype)
     width = int(np.prod(data.shape[1:], dtype=np.int64))
     rows = data.reshape(data.shape[0], width)[indices].astype(wide, copy=False)
     sums = combine_sorted(xp, "add", rows, ids, count, 0)
@@ -95,7 +98,7 @@ def _spread(xp: Any, grad: Any, indices: Any, ids: Any, count: int, weigh: Weigh
     _check(grad, indices, ids)
     check_indices(ids, grad.shape[0], "segment_ids")
     check_indices(indices, count)
-    wide = accumulator(grad.dtype)
+    wide = accumulator_dtype(grad.dtype)
     width = int(np.prod(grad.shape[1:], dtype=np.int64))
     rows = grad.reshape(grad.shape[0], width).astype(wide, copy=False)
     scale = _scale(xp, ids, grad.shape[0], weigh, wide)
@@ -130,7 +133,9 @@ def _declare(suffix: str, weigh: Weigh) -> None:
 
     @numbered.kernel
     def _(xp: Any, data: Any, indices: Any, segment_ids: Any, num_segments: Any) -> Any:
-        return _combined(xp, data, indices, segment_ids, scalar_size(num_segments, "num_segments"), weigh)
+        return _combined(
+            xp, data, indices, segment_ids, nonnegative_scalar(num_segments, "num_segments"), weigh
+        )
 
     def gradient(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Any, ...]:
         data, indices, ids = node.inputs[:3]
@@ -157,7 +162,7 @@ def _declare_gradients(name: str, weigh: Weigh) -> None:
 
     @dense.kernel
     def _(xp: Any, grad: Any, indices: Any, segment_ids: Any, output_dim0: Any) -> Any:
-        return _spread(xp, grad, indices, segment_ids, scalar_size(output_dim0, "output_dim0"), weigh)
+        return _spread(xp, grad, indices, segment_ids, nonnegative_scalar(output_dim0, "output_dim0"), weigh)
 
     sparse = op(
         f"{name}GradV2({given}, dense_output_dim0: int32; {types}) -> "
@@ -169,7 +174,7 @@ def _declare_gradients(name: str, weigh: Weigh) -> None:
     @sparse.kernel
     def _(xp: Any, grad: Any, indices: Any, segment_ids: Any, dense_output_dim0: Any) -> tuple[Any, Any]:
         _check(grad, indices, segment_ids)
-        check_indices(indices, scalar_size(dense_output_dim0, "dense_output_dim0"))
+        check_indices(indices, nonnegative_scalar(dense_output_dim0, "dense_output_dim0"))
         unique, places = xp.unique(indices, return_inverse=True)
         return _spread(xp, grad, places, segment_ids, len(unique), weigh), unique
 

@@ -13,7 +13,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.strings import mapped, strings
+from ...numeric.string_tensors import map_strings, string_array
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -34,8 +34,8 @@ encode_base64 = op(
 def _(xp: Any, text: Any, *, pad: bool) -> Any:
     """With the alphabet that is safe in a URL."""
     if pad:
-        return mapped(base64.urlsafe_b64encode, text)
-    return mapped(lambda item: base64.urlsafe_b64encode(item).rstrip(b"="), text)
+        return map_strings(base64.urlsafe_b64encode, text)
+    return map_strings(lambda item: base64.urlsafe_b64encode(item).rstrip(b"="), text)
 
 
 decode_base64 = op(
@@ -50,7 +50,7 @@ _BASE64 = re.compile(rb"([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2}(==)?|[A-Za-z0-9_-]{
 
 @decode_base64.kernel
 def _(xp: Any, text: Any) -> Any:
-    return mapped(_decode_base64, text)
+    return map_strings(_decode_base64, text)
 
 
 def _decode_base64(item: bytes) -> bytes:
@@ -78,7 +78,7 @@ decode_raw = op(
 
 @decode_raw.kernel
 def _(xp: Any, text: Any, *, out_type: DType, little_endian: bool) -> Any:
-    array = strings(text)
+    array = string_array(text)
     items = array.reshape(-1).tolist()
     width = len(items[0]) if items else 0
     for place, item in enumerate(items):
@@ -135,6 +135,6 @@ def _(xp: Any, text: Any, fixed_length: Any, *, out_type: DType, little_endian: 
     if fixed_length.ndim:
         raise invalid(f"fixed_length must be a scalar, but has shape {Shape(fixed_length.shape)}")
     width = _padded_width(int(fixed_length), out_type)
-    array = strings(text)
+    array = string_array(text)
     data = b"".join(item[:width].ljust(width, b"\0") for item in array.reshape(-1).tolist())
     return _numbers(data, out_type, little_endian).reshape(*array.shape, width // out_type.size)

@@ -11,8 +11,8 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric import summaries
-from ...numeric.strings import filled, strings
+from ...numeric import value_summary
+from ...numeric.string_tensors import array_of, string_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ string_to_number = op(
 
 @string_to_number.kernel
 def _(xp: Any, text: Any, *, out_type: DType) -> Any:
-    array = strings(text)
+    array = string_array(text)
     items: list[bytes] = array.reshape(-1).tolist()
     quick = float if out_type.is_floating else int
     parse = _parse_float if out_type.is_floating else partial(_parse_whole, np.iinfo(out_type.numpy))
@@ -50,9 +50,9 @@ def _(xp: Any, text: Any, *, out_type: DType) -> Any:
         # Python takes almost what TensorFlow takes.
         if b"_" in b"".join(items) or max(map(len, items), default=0) > _MAX_DIGITS:
             raise ValueError
-        return filled(array.shape, map(quick, items), out_type.numpy)
+        return array_of(array.shape, map(quick, items), out_type.numpy)
     except (ValueError, OverflowError):
-        return filled(array.shape, map(parse, items), out_type.numpy)
+        return array_of(array.shape, map(parse, items), out_type.numpy)
 
 
 def _parse_float(item: bytes) -> float:
@@ -94,9 +94,9 @@ def _(b: Binding) -> Any:
     write = _writer(b.input_types[0], b.attrs)
 
     def as_strings(x: Any) -> Any:
-        array = x if hasattr(x, "dtype") else strings(x)
+        array = x if hasattr(x, "dtype") else string_array(x)
         items = array.astype(np.float32) if array.dtype.kind == "V" else array
-        return filled(array.shape, map(write, items.reshape(-1).tolist()))
+        return array_of(array.shape, map(write, items.reshape(-1).tolist()))
 
     return as_strings
 
@@ -168,13 +168,13 @@ def _(xp: Any, inputs: Sequence[Any], *, template: str, placeholder: str, summar
     parts = [pieces[0]]
     for value, piece in zip(inputs, pieces[1:]):
         parts += [nested(value, summarize), piece]
-    return filled((), ["".join(parts).encode("utf-8", "surrogateescape")])
+    return array_of((), ["".join(parts).encode("utf-8", "surrogateescape")])
 
 
 def nested(value: Any, limit: int) -> str:
     """A tensor in brackets, one row a line; of each axis the first and last ``limit`` positions, or all if
     that is negative."""
-    array = value if hasattr(value, "dtype") else strings(value)
+    array = value if hasattr(value, "dtype") else string_array(value)
     ends = array.size if limit < 0 else min(limit, array.size)
     return "".join(_nested(np.asarray(array), 0, ends))
 
@@ -193,5 +193,5 @@ def _nested(array: Any, depth: int, ends: int) -> list[str]:
 
 
 def _quoted(item: Any) -> str:
-    text = summaries.element(item)
+    text = value_summary.format_element(item)
     return f'"{text}"' if isinstance(item, bytes) else text

@@ -9,8 +9,8 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.hashes import farm_fingerprint, murmur, sip
-from ...numeric.strings import mapped
+from ...numeric.hashes import farm_fingerprint64, murmur_hash64a, sip_hash24
+from ...numeric.string_tensors import map_strings
 
 family = Family(__name__)
 op = family.op
@@ -25,7 +25,7 @@ fast = op(
 
 @fast.kernel
 def _(xp: Any, text: Any, *, num_buckets: int) -> Any:
-    return mapped(lambda item: farm_fingerprint(item) % num_buckets, text, np.int64)
+    return map_strings(lambda item: farm_fingerprint64(item) % num_buckets, text, np.int64)
 
 
 plain = op(
@@ -38,7 +38,7 @@ plain = op(
 
 @plain.kernel
 def _(xp: Any, text: Any, *, num_buckets: int) -> Any:
-    return mapped(lambda item: murmur(item) % num_buckets, text, np.int64)
+    return map_strings(lambda item: murmur_hash64a(item) % num_buckets, text, np.int64)
 
 
 strong = op(
@@ -54,4 +54,4 @@ def _(xp: Any, text: Any, *, num_buckets: int, key: tuple[int, ...]) -> Any:
     if len(key) != 2:
         raise invalid(f"key must have 2 elements, but has {len(key)}")
     pair = (key[0], key[1])
-    return mapped(lambda item: sip(item, pair) % num_buckets, text, np.int64)
+    return map_strings(lambda item: sip_hash24(item, pair) % num_buckets, text, np.int64)

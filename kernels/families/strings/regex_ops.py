@@ -9,7 +9,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.strings import decode, encode, mapped, strings
+from ...numeric.string_tensors import decode, encode, map_strings, string_array
 from .regex import compile_re2
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _scalar_arguments(c: ShapeContext) -> Shape:
 
 
 def _scalar(name: str, value: Any) -> str:
-    array = strings(value)
+    array = string_array(value)
     if array.ndim:
         raise invalid(f"{name} must be a scalar, but has shape {Shape(array.shape)}")
     return decode(array[()])
@@ -88,7 +88,7 @@ def _(xp: Any, text: Any, *, pattern: str) -> Any:
 
 def _matched(text: Any, pattern: str) -> Any:
     fits = compile_re2(pattern).fullmatch
-    return mapped(lambda item: fits(decode(item)) is not None, text, bool)
+    return map_strings(lambda item: fits(decode(item)) is not None, text, bool)
 
 
 def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
@@ -96,8 +96,8 @@ def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
     parts = _rewrite_parts(rewrite)
     if any(isinstance(part, int) and part > matcher.groups for part in parts):
         # As TensorFlow does, which leaves the strings alone.
-        return mapped(lambda item: item, text)
-    return mapped(_replacer(matcher, parts, everywhere), text)
+        return map_strings(lambda item: item, text)
+    return map_strings(_replacer(matcher, parts, everywhere), text)
 
 
 def _replacer(matcher: re.Pattern[str], parts: list[str | int], everywhere: bool) -> Callable[[bytes], bytes]:

@@ -10,7 +10,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, matrix, vector
 from ...core import shapes
 from ...core.registry import Family
-from ...numeric.strings import filled, mapped, strings
+from ...numeric.string_tensors import array_of, map_strings, string_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,15 +42,15 @@ string_join = op(
 
 @string_join.kernel
 def _(xp: Any, inputs: Sequence[Any], *, separator: str) -> Any:
-    arrays = [strings(x) for x in inputs]
+    arrays = [string_array(x) for x in inputs]
     shape = next((a.shape for a in arrays if a.ndim), ())
     for array in arrays:
         if array.ndim and array.shape != shape:
             raise invalid(f"strings of shapes {Shape(shape)} and {Shape(array.shape)} cannot be joined")
     if not arrays:
-        return filled((), [b""])
+        return array_of((), [b""])
     columns = [np.broadcast_to(a, shape).reshape(-1).tolist() for a in arrays]
-    return filled(shape, map(_bytes(separator).join, zip(*columns)))
+    return array_of(shape, map(_bytes(separator).join, zip(*columns)))
 
 
 def _bytes(text: str) -> bytes:
@@ -66,7 +66,7 @@ string_length = op(
 
 @string_length.kernel
 def _(xp: Any, text: Any, *, unit: str) -> Any:
-    return mapped(len if unit == "BYTE" else _characters, text, np.int32)
+    return map_strings(len if unit == "BYTE" else _characters, text, np.int32)
 
 
 # Every byte of UTF-8 that does not begin a character.
@@ -96,7 +96,7 @@ def _(xp: Any, text: Any, pos: Any, length: Any, *, unit: str) -> Any:
         raise invalid(
             f"pos and len must be of one shape, but are {Shape(pos.shape)} and {Shape(length.shape)}"
         )
-    array = strings(text)
+    array = string_array(text)
     try:
         shape = np.broadcast_shapes(array.shape, pos.shape)
     except ValueError:
@@ -106,7 +106,7 @@ def _(xp: Any, text: Any, pos: Any, length: Any, *, unit: str) -> Any:
         ) from None
     texts, starts, lengths = (np.broadcast_to(x, shape).reshape(-1).tolist() for x in (array, pos, length))
     cut = _cut_bytes if unit == "BYTE" else _cut_characters
-    return filled(shape, [cut(*item, place) for place, item in enumerate(zip(texts, starts, lengths))])
+    return array_of(shape, [cut(*item, place) for place, item in enumerate(zip(texts, starts, lengths))])
 
 
 def _cut_bytes(text: bytes, start: int, length: int, place: int) -> bytes:
@@ -141,8 +141,8 @@ def _changed(name: str, change: Callable[[str], str], ascii_change: Callable[[by
         if encoding not in ("", "utf-8"):
             raise invalid(f"encoding is {encoding!r}, but must be 'utf-8' or empty")
         if not encoding:
-            return mapped(ascii_change, text)
-        return mapped(lambda item: change(item.decode("utf-8", "replace")).encode(), text)
+            return map_strings(ascii_change, text)
+        return map_strings(lambda item: change(item.decode("utf-8", "replace")).encode(), text)
 
 
 _changed("StringLower", str.lower, bytes.lower)
@@ -155,7 +155,7 @@ string_strip = op(
 
 @string_strip.kernel
 def _(xp: Any, text: Any) -> Any:
-    return mapped(bytes.strip, text)
+    return map_strings(bytes.strip, text)
 
 
 def _reduce_join_shape(c: ShapeContext) -> Shape:
@@ -183,7 +183,7 @@ reduce_join = op(
 
 @reduce_join.kernel
 def _(xp: Any, text: Any, axes: Any, *, keep_dims: bool, separator: str) -> Any:
-    array = strings(text)
+    array = string_array(text)
     gone: list[int] = []
     for axis in np.asarray(axes).reshape(-1).tolist():
         if not -array.ndim <= axis < array.ndim:
@@ -199,7 +199,7 @@ def _(xp: Any, text: Any, axes: Any, *, keep_dims: bool, separator: str) -> Any:
     rows = array.transpose(*kept, *gone[::-1])
     width = int(np.prod([array.shape[i] for i in gone], dtype=np.int64))
     count = int(np.prod(shape, dtype=np.int64))
-    joined = filled((count,), map(_bytes(separator).join, rows.reshape(count, width).tolist()))
+    joined = array_of((count,), map(_bytes(separator).join, rows.reshape(count, width).tolist()))
     return joined.reshape([1 if i in gone else d for i, d in enumerate(array.shape)] if keep_dims else shape)
 
 
@@ -227,7 +227,7 @@ string_split_v2 = op(
 
 @string_split.kernel
 def _(xp: Any, text: Any, delimiter: Any, *, skip_empty: bool) -> tuple[Any, Any, Any]:
-    mark = strings(delimiter)
+    mark = string_array(delimiter)
     if mark.size != 1:
         raise invalid(f"delimiter must be one string, but has shape {Shape(mark.shape)}")
     marks: bytes = mark.reshape(-1)[0]
@@ -245,7 +245,7 @@ def _(xp: Any, text: Any, delimiter: Any, *, skip_empty: bool) -> tuple[Any, Any
 
 @string_split_v2.kernel
 def _(xp: Any, text: Any, sep: Any, *, maxsplit: int) -> tuple[Any, Any, Any]:
-    mark = strings(sep)
+    mark = string_array(sep)
     if mark.ndim:
         raise invalid(f"sep must be a scalar, but has shape {Shape(mark.shape)}")
     separator: bytes = mark[()]
@@ -277,7 +277,7 @@ def _by_space(item: bytes, maxsplit: int) -> list[bytes]:
 
 def _ragged(text: Any, split: Callable[[bytes], list[bytes]]) -> tuple[Any, Any, Any]:
     """Lists of strings as a sparse matrix: indices, values and shape."""
-    array = strings(text)
+    array = string_array(text)
     if array.ndim != 1:
         raise invalid(f"the input must be a vector, but has shape {Shape(array.shape)}")
     rows = [split(item) for item in array.tolist()]
@@ -285,5 +285,5 @@ def _ragged(text: Any, split: Callable[[bytes], list[bytes]]) -> tuple[Any, Any,
     total = int(lengths.sum())
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     indices = np.column_stack([np.repeat(np.arange(len(rows)), lengths), np.arange(total) - starts])
-    values = filled((total,), (item for row in rows for item in row))
+    values = array_of((total,), (item for row in rows for item in row))
     return indices.astype(np.int64), values, np.array([len(rows), lengths.max(initial=0)], np.int64)

@@ -10,7 +10,7 @@ import pytest
 from tfg.graphfmt.errors import TfgError
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.kernels.families.debug.check_ops import PrintCount
-from tfg.kernels.numeric.summaries import summarize
+from tfg.kernels.numeric.value_summary import summarize_value
 
 from tests import reference
 
@@ -61,7 +61,7 @@ SUMMARIES = [
 
 @pytest.mark.parametrize(("value", "limit", "text"), SUMMARIES, ids=lambda x: str(x)[:30])
 def test_summaries(value: object, limit: int, text: str) -> None:
-    assert summarize(value, limit) == text
+    assert summarize_value(value, limit) == text
 
 
 def test_a_failed_assertion_shows_its_data() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tfg.kernels.builder.graph_builder import GraphBuilder
-from tfg.kernels.numeric.reductions import reduce_over, total
+from tfg.kernels.numeric.reductions import reduce_over, sum_over
 from tfg.runtime.passes.gradients import backpropagation
 
 from tests import reference
@@ -118,7 +118,7 @@ def test_the_error_of_a_sum_does_not_grow_with_its_length(
 ) -> None:
     x = rand(*shape, low=0, high=1)
     exact = x.astype(np.float64).sum(axis=axes)
-    np.testing.assert_allclose(total(np, x, axes), exact, rtol=5e-7)
+    np.testing.assert_allclose(sum_over(np, x, axes), exact, rtol=5e-7)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -128,7 +128,7 @@ def test_sums_over_every_choice_of_axes(shape: tuple[int, ...], order: str) -> N
     for chosen in range(2 ** len(shape)):
         axes = tuple(axis for axis in range(len(shape)) if chosen >> axis & 1)
         for keep in (False, True):
-            found = total(np, x, axes, keep_dims=keep)
+            found = sum_over(np, x, axes, keep_dims=keep)
             np.testing.assert_allclose(found, x.sum(axis=axes, keepdims=keep), rtol=1e-12, atol=1e-12)
             assert not np.shares_memory(found, x)
 

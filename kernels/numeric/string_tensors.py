@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-def strings(value: Any) -> Any:
+def string_array(value: Any) -> Any:
     """A tensor of strings as an array; a scalar may come as bare bytes."""
     return value if isinstance(value, np.ndarray) else np.asarray(value, object)
 
 
-def filled(shape: tuple[int, ...], items: Iterable[Any], dtype: Any = object) -> Any:
+def array_of(shape: tuple[int, ...], items: Iterable[Any], dtype: Any = object) -> Any:
     """An array of that shape from its elements in row-major order."""
     array = np.empty(shape, dtype)
     array.reshape(-1)[:] = list(items)
     return array
 
 
-def mapped(function: Callable[[bytes], Any], value: Any, dtype: Any = object) -> Any:
+def map_strings(function: Callable[[bytes], Any], value: Any, dtype: Any = object) -> Any:
     """The function of every string."""
-    array = strings(value)
-    return filled(array.shape, map(function, array.reshape(-1).tolist()), dtype)
+    array = string_array(value)
+    return array_of(array.shape, map(function, array.reshape(-1).tolist()), dtype)
 
 
 def decode(data: bytes) -> str:

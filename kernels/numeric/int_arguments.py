@@ -7,7 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError, invalid
-from ...graphfmt.shapes import MAX_ELEMENTS, Dim, Shape
+from ...graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Dim, Shape
+from .scatter import on_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _SMALL = 2**30
 
 
-def ints(values: Any, what: str) -> tuple[int, ...]:
+def int_vector(values: Any, what: str) -> tuple[int, ...]:
     """The elements of a vector (or scalar) of integers. Raises INVALID_ARGUMENT for higher ranks."""
     if values.ndim > 1:
         raise invalid(f"{what} must be a vector, but has shape {Shape(values.shape)}")
@@ -26,28 +27,67 @@ def ints(values: Any, what: str) -> tuple[int, ...]:
     return tuple(found) if values.ndim else (found,)
 
 
-def scalar_int(value: Any, what: str) -> int:
+def int_scalar(value: Any, what: str) -> int:
     """The one element of a tensor. Raises INVALID_ARGUMENT where it has more or none."""
     if value.size != 1:
         raise invalid(f"{what} must be a scalar, but has shape {Shape(value.shape)}")
     return int(value.item())
 
 
-def axis_in(axis: int, rank: int, what: str = "axis") -> int:
+def nonnegative_scalar(value: Any, what: str) -> int:
+    """A scalar input that states a size. Raises INVALID_ARGUMENT if it is negative or no scalar."""
+    array = on_host(value)
+    if array.ndim:
+        raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
+    if array < 0:
+        raise invalid(f"{what} must not be negative, but is {array}")
+    return int(array)
+
+
+def known_shape(value: Any) -> tuple[int, ...]:
+    """The shape that an integer vector states. Raises INVALID_ARGUMENT where it is none."""
+    if value.ndim != 1:
+        raise invalid(f"a shape must be a vector, but has shape {list(value.shape)}")
+    dims = tuple(value.tolist())
+    if any(dim < 0 for dim in dims):
+        raise invalid(f"a shape must not have negative dimensions, but is {list(dims)}")
+    if prod(dims) > MAX_ELEMENTS:
+        raise invalid(f"a tensor of shape {list(dims)} would have too many elements")
+    return dims
+
+
+def partial_shape(value: Any) -> Shape:
+    """Reads a shape from a vector in which -1 is an unknown size, or from the scalar -1, an unknown rank.
+
+    Raises INVALID_ARGUMENT for anything else.
+    """
+    if value.ndim == 0:
+        if value.item() != -1:
+            raise invalid(f"as a shape, a scalar must be -1, for an unknown rank, not {value.item()}")
+        return UNKNOWN
+    if value.ndim != 1:
+        raise invalid(f"a shape must be a vector, but has shape {Shape(tuple(value.shape))}")
+    dims = value.tolist()
+    if any(dim < -1 for dim in dims):
+        raise invalid(f"a dimension must not be negative, but the shape is {dims}")
+    return Shape(tuple(None if dim == -1 else dim for dim in dims))
+
+
+def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
     """The axis counted from the front. Raises INVALID_ARGUMENT where it is not in [-rank, rank)."""
     if not -rank <= axis < rank:
         raise invalid(f"{what} {axis} is out of range for rank {rank}; it must be in [{-rank}, {rank})")
     return axis + rank if axis < 0 else axis
 
 
-def axis_fact(c: ShapeContext, key: int | str) -> int | None:
+def static_axis(c: ShapeContext, key: int | str) -> int | None:
     """An axis that is an input, where it is known. Raises INVALID_ARGUMENT where it is not a scalar."""
     c.with_rank(key, 0)
     elements = c.elements(key)
     return None if elements is None else elements[0]
 
 
-def checked_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
+def check_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
     """Dimensions that a tensor can have. Raises INVALID_ARGUMENT for negative ones, and for more elements
     than can be counted."""
     for size in dims:
@@ -58,12 +98,12 @@ def checked_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
     return tuple(dims)
 
 
-def claim(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int, ...]:
+def check_allocation(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int, ...]:
     """Checked dimensions of a tensor about to be allocated because an argument says so.
 
     Raises RESOURCE_EXHAUSTED where it cannot fit into memory, before anything is touched.
     """
-    found = checked_dims(dims, what)
+    found = check_dims(dims, what)
     size = prod(found) * itemsize
     if size > _SMALL and size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise TfgError(
@@ -72,7 +112,7 @@ def claim(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int,
     return found
 
 
-def elements_of(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
+def static_elements(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
     """The elements of a scalar or vector input, each None where unknown; None where even their count is."""
     found = c.elements(key)
     if found is not None:

@@ -11,11 +11,11 @@ from ...graphfmt import dtypes
 _ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 39: "\\'", 92: "\\\\"}
 
 
-def summarize(value: Any, limit: int) -> str:
+def summarize_value(value: Any, limit: int) -> str:
     """The first ``limit`` elements, all if it is negative, every row of a matrix in brackets of its own."""
     array = np.asarray(value, object if isinstance(value, bytes) else None)
     limit = array.size if limit < 0 else min(limit, array.size)
-    shown = [element(x) for x in array.reshape(-1)[:limit]]
+    shown = [format_element(x) for x in array.reshape(-1)[:limit]]
     rest = "..." if limit < array.size else ""
     if array.ndim == 0 or array.dtype.kind == "c":
         return " ".join(shown) + rest
@@ -42,7 +42,7 @@ def _nest(shape: tuple[int, ...], axis: int, shown: Any, left: list[int], parts:
         parts.append("]")
 
 
-def element(value: Any) -> str:
+def format_element(value: Any) -> str:
     """One element as text."""
     if isinstance(value, bytes):
         return _escaped(value)
