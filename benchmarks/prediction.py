@@ -19,8 +19,8 @@ import numpy as np
 import tfg
 from tfg.graphfmt.graph import Graph
 from tfg.runtime.execution.session import Session
-from tfg.runtime.execution.trace import Trace
-from tfg.runtime.multi_device.multi_device_plan import SharedPlan
+from tfg.runtime.execution.trace import StepTrace
+from tfg.runtime.multi_device.multi_device_plan import MultiDevicePlan
 from tfg.runtime.passes.optimizers.minimize import minimize
 from tfg.runtime.passes.optimizers.replicas import replicate
 from tfg.runtime.passes.placement.constraints.pins import parse_pin, pin
@@ -68,7 +68,7 @@ def row(sample: Sample) -> tuple[str, ...]:
     """A line of the table: milliseconds, and by how much the simulation is off."""
     machine = parse_devices("cpu:2")
     graph = place(sample.graph, machine, batch=sample.batch, step=["train"]).graph
-    trace, plain = Trace(), list[float]()
+    trace, plain = StepTrace(), list[float]()
     with Session(graph, devices=machine) as session:
         session.run(targets=["init"])
         for _ in range(sample.steps):
@@ -77,7 +77,7 @@ def row(sample: Sample) -> tuple[str, ...]:
             plain.append(time.perf_counter() - begun)
             session.run((), sample.feeds, ["train"], observer=trace.observe)
         plan = session.plan((), tuple(sample.feeds), ("train",))
-    if not isinstance(plan, SharedPlan):
+    if not isinstance(plan, MultiDevicePlan):
         return (sample.name, "on one device")
     found = predict(trace, plan.graph, machine, batch=sample.batch)
     untraced = median(plain)

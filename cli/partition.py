@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ..graphfmt.graph import Graph
-    from ..runtime.multi_device.proof import Asked, Proof
+    from ..runtime.multi_device.proof import Proof, StepRequest
     from ..runtime.passes.partitioning.parts import Parts
 
 
@@ -101,14 +101,17 @@ class _Partition:
 
     def _prove(self, graph: Graph) -> Proof:
         """Runs the parts as they are in their files beside the whole."""
-        from ..runtime.multi_device.proof import Asked, Proof, everything, initialisers
+        from ..runtime.multi_device.proof import Proof, StepRequest, everything, initialisers
 
         options = self.options
         proof = Proof(graph, read_parts(options.output))
         given = _Feeds(options)
-        steps = [Asked(options.fetches, options.targets)] if options.fetches or options.targets else []
+        steps = [StepRequest(options.fetches, options.targets)] if options.fetches or options.targets else []
         first = options.init or initialisers(graph)
-        for asked in [*(Asked((), (name,)) for name in first), *(steps or everything(graph, given.names))]:
+        for asked in [
+            *(StepRequest((), (name,)) for name in first),
+            *(steps or everything(graph, given.names)),
+        ]:
             proof.step(asked, given.values(graph, proof, asked))
         proof.compare_state()
         return proof
@@ -164,7 +167,7 @@ class _Feeds:
     def names(self) -> Collection[str]:
         return {name.removesuffix(":0") for name in self._given}
 
-    def values(self, graph: Graph, proof: Proof, asked: Asked) -> Mapping[str, Any]:
+    def values(self, graph: Graph, proof: Proof, asked: StepRequest) -> Mapping[str, Any]:
         for name in asked.placeholders(graph, list(self._given)):
             self._given[name] = values.parse_feed(f"{name}=random")
         for feed in proof.feeds(asked, list(self._given)):

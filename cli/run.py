@@ -15,7 +15,7 @@ from ..graphfmt import arrays
 from ..graphfmt.files import write_file
 from ..graphfmt.load import is_saved_model
 from ..runtime.execution import batches, runner
-from ..runtime.execution.runner import Progress, Result, Work
+from ..runtime.execution.runner import Progress, StepLoop, StepResult
 from .common import console, values
 from .common.interruption import Interruption
 from .common.options import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..runtime.execution.session import Observer, Session
-    from ..runtime.execution.trace import Trace
+    from ..runtime.execution.trace import StepTrace
     from ..runtime.saved_models.initialization import Model
     from .running.checkpoint_loop import Keeper
 
@@ -272,7 +272,7 @@ class _Run:
         plan = session.plan(_of_worker(options.fetches, 0), self.fed, _of_worker(options.targets, 0))
         return plan.changes_state or not options.state.exists()
 
-    def _work(self, session: Session, given: dict[str, values.FeedValue]) -> Work:
+    def _work(self, session: Session, given: dict[str, values.FeedValue]) -> StepLoop:
         options = self.options
         self.fed = tuple(given)
         fetches, targets = _of_worker(options.fetches, 0), _of_worker(options.targets, 0)
@@ -287,12 +287,14 @@ class _Run:
             )
             found = {n: v for n, v in found.items() if n not in rows}
         # A feed is written where the plan was asked for it, so that all steps share that plan.
-        return Work(
+        return StepLoop(
             fetches, targets, found, cut, options.steps, options.epochs,
             options.until_exhausted, options.timeout,
         )  # fmt: skip
 
-    def _steps(self, session: Session, work: Work, start: Progress, trace: Trace | None) -> Iterator[Result]:
+    def _steps(
+        self, session: Session, work: StepLoop, start: Progress, trace: StepTrace | None
+    ) -> Iterator[StepResult]:
         meter = Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
         observer = trace.observe if trace is not None else None
         steps = self._running(session, work, start, observer)
@@ -311,14 +313,14 @@ class _Run:
                 meter.close()
 
     def _running(
-        self, session: Session, work: Work, start: Progress, observer: Observer | None
-    ) -> Iterator[Result]:
+        self, session: Session, work: StepLoop, start: Progress, observer: Observer | None
+    ) -> Iterator[StepResult]:
         def stop() -> bool:
             return self.interruption.given is not None
 
         if self.options.workers == 1:
             return runner.run(session, work, start, stop=stop, observer=observer)
-        from ..runtime.execution.workers import run_beside
+        from ..runtime.execution.workers import run_concurrently
 
         works = [
             work._replace(
@@ -327,22 +329,22 @@ class _Run:
             )
             for number in range(self.options.workers)
         ]
-        return run_beside(session, works, start, stop=stop, observer=observer)
+        return run_concurrently(session, works, start, stop=stop, observer=observer)
 
-    def _keep(self, session: Session, work: Work, now: Progress) -> None:
+    def _keep(self, session: Session, work: StepLoop, now: Progress) -> None:
         """Writes the state. Steps that only look at it leave the file, and its step number, as they were."""
         state = self.options.state
         if state is not None and self._changes_state(session):
             session.save(state, now.notes(work.batches))
 
-    def _report(self, last: Result | None, work: Work) -> None:
+    def _report(self, last: StepResult | None, work: StepLoop) -> None:
         options = self.options
         if options.output is not None and self.saved:
             arrays.save(options.output, _stacked(self.labels, self.saved))
         elif last is not None and not options.as_json:
             print_step(_of_worker(self.labels, last.worker), last.values)
 
-    def _write_trace(self, trace: Trace, session: Session, work: Work) -> None:
+    def _write_trace(self, trace: StepTrace, session: Session, work: StepLoop) -> None:
         if self.options.trace is not None:
             document = trace.chrome()
             if session.machine is not None and self.options.workers == 1:
@@ -356,10 +358,10 @@ class _Run:
             print_profile(trace.costs())
 
 
-def _trace() -> Trace:
-    from ..runtime.execution.trace import Trace
+def _trace() -> StepTrace:
+    from ..runtime.execution.trace import StepTrace
 
-    return Trace()
+    return StepTrace()
 
 
 def _of_worker(names: tuple[str, ...], number: int) -> tuple[str, ...]:

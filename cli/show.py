@@ -9,7 +9,7 @@ import click
 from ..graphfmt.checkpoints.format_detection import is_checkpoint
 from ..graphfmt.load import is_saved_model, load
 from ..graphfmt.names import counted
-from ..runtime.summary import Entry, Summary, human_bytes, summarize
+from ..runtime.summary import NodeSummary, Summary, human_bytes, summarize
 from .common.console import UsageError, plain, print_json
 from .common.options import common
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graphfmt.graph import Graph
-    from ..runtime.saved_models.signatures import Call
+    from ..runtime.saved_models.signatures import SignatureCall
 
 
 @click.command("show")
@@ -40,7 +40,7 @@ def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> N
         _print(graph, loaded, summary, calls)
 
 
-def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[Call]]:
+def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[SignatureCall]]:
     """The graph, and its signatures."""
     if not is_saved_model(path) and not path.endswith(".meta"):
         if signature is not None:
@@ -53,7 +53,7 @@ def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[Call]]:
     return meta.graph, chosen(meta, signature)
 
 
-def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> dict[str, Any]:
+def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureCall]) -> dict[str, Any]:
     return {
         "file": path,
         "nodes": summary.nodes,
@@ -70,7 +70,7 @@ def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) ->
     }
 
 
-def _signature_fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
+def _signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
     if not calls:
         return {}
     from .common.signature_lines import fields
@@ -78,7 +78,7 @@ def _signature_fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
     return fields(path, calls)
 
 
-def _entry_fields(entry: Entry) -> dict[str, Any]:
+def _entry_fields(entry: NodeSummary) -> dict[str, Any]:
     return {
         "name": entry.name,
         "op": entry.op,
@@ -88,7 +88,7 @@ def _entry_fields(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> None:
+def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureCall]) -> None:
     click.echo(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
     _section("inputs", [(e.name, _typed(e)) for e in summary.inputs])
     _section("outputs", [(e.name, _typed(e), e.op) for e in summary.outputs])
@@ -109,7 +109,7 @@ def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[Call]) -> 
         click.echo(f"\nrun it:\n  {plain(line)}")
 
 
-def _typed(entry: Entry) -> str:
+def _typed(entry: NodeSummary) -> str:
     return f"{entry.dtype.name if entry.dtype else '?'}{entry.shape}"
 
 

@@ -34,7 +34,7 @@ _EFFECTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NodeSummary:
     """A tensor worth naming: an input, an output, or a variable's value."""
 
     name: str
@@ -59,10 +59,10 @@ class Summary:
     """``outputs`` are the values that no node reads, ``targets`` the groups (NoOp) that none waits for."""
 
     nodes: int
-    inputs: Sequence[Entry]
-    outputs: Sequence[Entry]
+    inputs: Sequence[NodeSummary]
+    outputs: Sequence[NodeSummary]
     targets: Sequence[str]
-    variables: Sequence[Entry]
+    variables: Sequence[NodeSummary]
     ops: Mapping[str, int]
     functions: Sequence[str]
 
@@ -102,17 +102,17 @@ def _normal(node: Node) -> Iterator[str]:
             continue
 
 
-def _entry(node: Node, port: int, facts: Mapping[str, Sequence[Fact]]) -> Entry:
+def _entry(node: Node, port: int, facts: Mapping[str, Sequence[Fact]]) -> NodeSummary:
     outputs = facts.get(node.name, ())
     name = str(Endpoint(node.name, port))
     if port >= len(outputs):
-        return Entry(name, node.op, None, Shape(None))
-    return Entry(name, node.op, outputs[port].dtype.base, outputs[port].shape)
+        return NodeSummary(name, node.op, None, Shape(None))
+    return NodeSummary(name, node.op, outputs[port].dtype.base, outputs[port].shape)
 
 
-def _variable(node: Node) -> Entry:
+def _variable(node: Node) -> NodeSummary:
     dtype, shape = node.attrs.get("dtype"), node.attrs.get("shape")
-    return Entry(
+    return NodeSummary(
         node.name,
         node.op,
         dtype if isinstance(dtype, DType) else None,

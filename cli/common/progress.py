@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import console
 
 if TYPE_CHECKING:
-    from ...runtime.execution.runner import Result, Work
+    from ...runtime.execution.runner import StepLoop, StepResult
 
 # How often the line is written anew, in seconds.
 _OFTEN = 0.1
@@ -17,14 +17,14 @@ _OFTEN = 0.1
 class Meter:
     """Steps done, the scalars among the fetches, steps a second."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: StepLoop) -> None:
         self._total = work.total
         self._names = work.fetches
         self._began = self._shown = time.monotonic()
         self._done = 0
-        self._last: Result | None = None
+        self._last: StepResult | None = None
 
-    def update(self, result: Result) -> None:
+    def update(self, result: StepResult) -> None:
         """A step has ended."""
         self._done += 1
         self._last = result
@@ -33,7 +33,7 @@ class Meter:
             self._shown = now
             self._show(result, now)
 
-    def _show(self, result: Result, now: float) -> None:
+    def _show(self, result: StepResult, now: float) -> None:
         of = f"/{self._total}" if self._total else ""
         scalars = [
             f"{name} {float(value):.5g}"

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...graphfmt.metagraph import MetaGraph
-    from ...runtime.saved_models.signatures import Call, Tensor
+    from ...runtime.saved_models.signatures import SignatureCall, SignatureTensor
 
 
-def chosen(meta: MetaGraph, name: str | None) -> list[Call]:
+def chosen(meta: MetaGraph, name: str | None) -> list[SignatureCall]:
     """The signatures to tell of: all, or the one of that name. Raises NOT_FOUND."""
     return signatures.calls(meta) if name is None else [signatures.find(meta, name)]
 
 
-def fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
+def fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
     """As JSON: by name, ``method``, ``inputs`` and ``outputs`` (by key: ``tensor``, ``dtype``, ``shape``) and
     ``run``, a line that calls it."""
     return {
@@ -36,7 +36,7 @@ def fields(path: str, calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _tensor_fields(tensor: Tensor) -> dict[str, Any]:
+def _tensor_fields(tensor: SignatureTensor) -> dict[str, Any]:
     dims = tensor.info.shape.dims
     return {
         "tensor": tensor.name,
@@ -45,7 +45,7 @@ def _tensor_fields(tensor: Tensor) -> dict[str, Any]:
     }
 
 
-def print_signatures(path: str, calls: Sequence[Call]) -> None:
+def print_signatures(path: str, calls: Sequence[SignatureCall]) -> None:
     for call in calls:
         click.echo(f"\nsignature {plain(call.name)}:")
         rows = [("in", tensor) for tensor in call.inputs.values()]
@@ -59,13 +59,13 @@ def print_signatures(path: str, calls: Sequence[Call]) -> None:
         click.echo(f"  {plain(run_line(path, call))}")
 
 
-def run_line(path: str, call: Call) -> str:
+def run_line(path: str, call: SignatureCall) -> str:
     """A command that calls a signature, with made-up values."""
     feeds = [f"--feed {shlex.quote(f'{t.key}={_made_up(t)}')}" for t in call.inputs.values()]
     return " ".join(["tfg run", shlex.quote(path), "--signature", shlex.quote(call.name), *feeds])
 
 
-def _made_up(tensor: Tensor) -> str:
+def _made_up(tensor: SignatureTensor) -> str:
     rank = tensor.info.shape.rank
     if tensor.info.dtype.name == "string":
         return "[" * (rank or 0) + '"text"' + "]" * (rank or 0)

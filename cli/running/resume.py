@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ...runtime.execution.runner import Progress, Work, progress_from
+from ...runtime.execution.runner import Progress, StepLoop, progress_from
 from ..common import console
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class Beginning(NamedTuple):
     where only the graph knows)."""
 
     progress: Progress
-    work: Work
+    work: StepLoop
     goal: int | None
 
 
 def begin(
-    session: Session, options: Options, work: Work, source: Path | None, model: Model | None = None
+    session: Session, options: Options, work: StepLoop, source: Path | None, model: Model | None = None
 ) -> Beginning:
     """Takes up the checkpoint that this run wrote before it crashed (``source``), the one to restore or the state;
     or begins with what the ``model`` comes with, and runs the initialisers, where there is nothing yet."""
@@ -102,7 +102,7 @@ def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str
     return notes
 
 
-def _aimed(progress: Progress, work: Work, goal: int | None) -> Beginning:
+def _aimed(progress: Progress, work: StepLoop, goal: int | None) -> Beginning:
     """What is left to do until the goal; where there is none, the goal that the work amounts to."""
     if goal is not None:
         left = max(0, goal - progress.step)

@@ -66,12 +66,12 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
     that these are for."""
     devices = options.devices
     if graph is None and holds_parts(path):
-        from ...runtime.multi_device.devices import devices_of
+        from ...runtime.multi_device.devices import required_devices
         from ...runtime.passes.partitioning.folder import read_parts
         from ...runtime.passes.partitioning.parts import join
 
         parts = read_parts(path)
-        graph, devices = join(parts), devices or devices_of(parts)
+        graph, devices = join(parts), devices or required_devices(parts)
     return Session(
         graph if graph is not None else load(path),
         log=console.note,

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...runtime.multi_device.multi_device_plan import SharedPlan
+from ...runtime.multi_device.multi_device_plan import MultiDevicePlan
 from ...runtime.passes.placement.costs.prediction import predict
 from ...runtime.passes.placement.simulation.timeline import MEASURED, process
 from ...runtime.summary import human_seconds
 from ..common.console import note
 
 if TYPE_CHECKING:
-    from ...runtime.execution.runner import Work
+    from ...runtime.execution.runner import StepLoop
     from ...runtime.execution.session import Session
-    from ...runtime.execution.trace import Trace
+    from ...runtime.execution.trace import StepTrace
 
 
 def simulated_beside(
-    trace: Trace, session: Session, work: Work, fed: tuple[str, ...]
+    trace: StepTrace, session: Session, work: StepLoop, fed: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """The events of the simulated step; says how far it is from the measured one. None where the step ran on one
     device alone."""
     plan = session.plan(work.fetches, fed, work.targets)
-    if not isinstance(plan, SharedPlan) or session.machine is None or not trace.events:
+    if not isinstance(plan, MultiDevicePlan) or session.machine is None or not trace.events:
         return []
     found = predict(trace, plan.graph, session.machine, batch=_rows(work))
     note(
@@ -34,7 +34,7 @@ def simulated_beside(
     return [process(MEASURED, "measured"), *found.timeline(trace.origin)]
 
 
-def _rows(work: Work) -> int:
+def _rows(work: StepLoop) -> int:
     """How many rows a step takes: what open dimensions of placeholders are."""
     if work.batches is not None:
         return work.batches.size

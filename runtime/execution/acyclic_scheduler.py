@@ -1,4 +1,4 @@
-"""The scheduler of programs without branches and loops: nothing is dead, and every unit runs once.
+"""The scheduler of programs without branches and loops: nothing is dead, and every task runs once.
 
 ``scheduler.Scheduler`` would give the same orders. This one counts inputs and nothing else, so that a device whose
 part is a few segments and receives begins and ends its step in microseconds.
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .scheduler import Program, Run
 
 
-class Straight:
-    """The state of one step. ``_waiting`` counts the inputs that each unit still lacks."""
+class AcyclicScheduler:
+    """The state of one step. ``_waiting`` counts the inputs that each task still lacks."""
 
     __slots__ = ("_program", "_running", "_waiting")
 
@@ -34,16 +34,16 @@ class Straight:
         return self._running == 0
 
     def start(self) -> Orders:
-        """The units that wait for nothing."""
-        runs = [self._program.root_runs[unit] for unit, count in enumerate(self._waiting) if not count]
+        """The tasks that wait for nothing."""
+        runs = [self._program.root_runs[task] for task, count in enumerate(self._waiting) if not count]
         self._running = len(runs)
         return Orders(runs, [], [])
 
     def finished(self, run: Run, dead: Iterable[int] = ()) -> Orders:
-        """A unit has run; none of its ports is ever dead."""
+        """A task has run; none of its ports is ever dead."""
         waiting = self._waiting
         runs: list[Run] = []
-        for _, reader in self._program.readers[run.unit]:
+        for _, reader in self._program.readers[run.task]:
             waiting[reader] -= 1
             if not waiting[reader]:
                 runs.append(self._program.root_runs[reader])

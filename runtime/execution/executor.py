@@ -17,9 +17,9 @@ from ...graphfmt.errors import Status, TfgError, invalid
 from ...kernels.core.device_support import landed
 from ...kernels.families.control_flow.control_flow_ops import DEAD
 from ...kernels.families.state.variables import Variable
-from ..plan.segmentation import Compute, Cut, Given, Single
-from .acyclic_scheduler import Straight
-from .scheduler import CONSTANTS, ROOT, Kind, Orders, Run, Scheduler, Tag
+from ..plan.segmentation import FeedTask, NodeTask, SegmentTask, TaskGraph
+from .acyclic_scheduler import AcyclicScheduler
+from .scheduler import CONSTANTS, ROOT, Orders, Run, Scheduler, Tag, TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # How long a step sleeps before it looks whether it is to stop, in seconds.
 PATIENCE = 0.05
-# After how many units a step that does not sleep looks.
+# After how many tasks a step that does not sleep looks.
 _OFTEN = 64
 
 # A node that has waited, and what it has got: its outputs, or a TfgError.
@@ -37,14 +37,16 @@ Report = tuple[Run, Any]
 _Values = dict["Endpoint", Any]
 
 
-def execute(cut: Cut, step: Step, values: Mapping[Endpoint, Any], fetches: Sequence[Endpoint]) -> list[Any]:
-    """Runs all units of a step; ``values`` are those of the feeds and constants.
+def execute(
+    task_graph: TaskGraph, step: Step, values: Mapping[Endpoint, Any], fetches: Sequence[Endpoint]
+) -> list[Any]:
+    """Runs all tasks of a step; ``values`` are those of the feeds and constants.
 
-    Raises what a kernel raises (naming the node, if it is a unit of its own), INVALID_ARGUMENT for a fetch that
+    Raises what a kernel raises (naming the node, if it is a task of its own), INVALID_ARGUMENT for a fetch that
     turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives wait for what nobody sends.
     """
     reports: SimpleQueue[Report] = SimpleQueue()
-    execution = Execution(cut, step, values, reports.put)
+    execution = Execution(task_graph, step, values, reports.put)
     execution.start()
     execution.proceed()
     while not execution.is_done:
@@ -63,30 +65,36 @@ class Execution:
     begun. ``start`` begins, ``proceed`` does what can be done now, ``take`` accepts what a node that waits has
     told ``report``. No two of them may run at once; ``report`` is called from any thread.
 
-    ``urgent`` are the units that lead to a send, which go first, so that other devices need not wait.
+    ``urgent`` are the tasks that lead to a send, which go first, so that other devices need not wait.
     """
 
     def __init__(
-        self, cut: Cut, step: Step, values: Mapping[Endpoint, Any], report: Callable[[Report], None]
+        self,
+        task_graph: TaskGraph,
+        step: Step,
+        values: Mapping[Endpoint, Any],
+        report: Callable[[Report], None],
     ) -> None:
-        self.cut = cut
-        self.step = cut.gpu.timed(step) if cut.traced and cut.gpu is not None else step
+        self.task_graph = task_graph
+        self.step = task_graph.gpu.timed(step) if task_graph.traced and task_graph.gpu is not None else step
         self.constants = values
         self.known: dict[Tag, _Values] = {ROOT: {}}
-        self.scheduler = Straight(cut.program) if cut.is_straight else Scheduler(cut.program)
+        self.scheduler = (
+            AcyclicScheduler(task_graph.program) if task_graph.is_straight else Scheduler(task_graph.program)
+        )
         self.report = report
         self.ready: deque[Run] = deque()
         self.urgent: deque[Run] = deque()
-        self.waiting: dict[Run, Single] = {}
+        self.waiting: dict[Run, NodeTask] = {}
         self._steps: dict[Tag, Step] = {ROOT: self.step}
         self._count = 0
 
     def start(self) -> None:
-        self._obey(self.scheduler.start())
+        self._apply(self.scheduler.start())
 
     def proceed(self) -> None:
         """Does what is ready, until nothing is."""
-        gpu = self.cut.gpu
+        gpu = self.task_graph.gpu
         if gpu is None:
             self._proceed()
             return
@@ -101,17 +109,17 @@ class Execution:
     def take(self, report: Report) -> None:
         """A node that waited has something."""
         run, result = report
-        unit = self.waiting.pop(run)
-        if unit.exchanges:
-            result = self._arrived(unit.node, result)
-        if self.cut.traced:
+        task = self.waiting.pop(run)
+        if task.exchanges:
+            result = self._arrived(task.node, result)
+        if self.task_graph.traced:
             self._step_in(run.tag).start_clock()
-        self._finish(run, unit, result)
+        self._finish(run, task, result)
         self._look_around()
 
     def _arrived(self, node: Node, value: Any) -> Any:
         """A received value in the memory that it is received in."""
-        gpu = self.cut.gpu
+        gpu = self.task_graph.gpu
         if gpu is None or node.op == "_HostRecv":
             return landed(value)
         with gpu.working():
@@ -131,17 +139,17 @@ class Execution:
     @property
     def only_receives(self) -> bool:
         """Whether all that is waited for is for others to send."""
-        return all(unit.exchanges for unit in self.waiting.values())
+        return all(task.exchanges for task in self.waiting.values())
 
     @property
     def receiving(self) -> list[str]:
         """The nodes that wait for others to send."""
-        return [unit.node.name for unit in self.waiting.values() if unit.exchanges]
+        return [task.node.name for task in self.waiting.values() if task.exchanges]
 
     def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
         """The values of the fetches, on the host. Raises INVALID_ARGUMENT for one that is dead."""
         found = [self._fetched(fetch) for fetch in fetches]
-        gpu = self.cut.gpu
+        gpu = self.task_graph.gpu
         return found if gpu is None else gpu.to_host(found)
 
     def _look_around(self) -> None:
@@ -159,34 +167,34 @@ class Execution:
                 error.status, f"{error.message}, in the loop {loops}" if loops else error.message
             ) from None
 
-    def _obey(self, orders: Orders, values: _Values | None = None) -> None:
-        """Does as told; ``values`` are those of the unit that has just run, which moves are about."""
+    def _apply(self, orders: Orders, values: _Values | None = None) -> None:
+        """Does as told; ``values`` are those of the task that has just run, which moves are about."""
         for move in orders.moves:
             self.known.setdefault(move.target, {}).update(values or {})
         for tag in orders.ended:
             self.known.pop(tag, None)
             self._steps.pop(tag, None)
-        urgent = self.cut.urgent
+        urgent = self.task_graph.urgent
         for run in orders.runs:
-            (self.urgent if run.unit in urgent else self.ready).append(run)
+            (self.urgent if run.task in urgent else self.ready).append(run)
 
     def _do(self, run: Run) -> None:
-        unit = self.cut.units[run.unit]
-        if self.cut.traced:
+        task = self.task_graph.tasks[run.task]
+        if self.task_graph.traced:
             self.step.start_clock()
-        if isinstance(unit, Compute):
-            if unit.segment.nodes:
+        if isinstance(task, SegmentTask):
+            if task.segment.nodes:
                 self.step.share()
-            results = unit.segment.function(self.step, *(self._value(run.tag, e) for e in unit.inputs))
-            self.known.setdefault(run.tag, {}).update(zip(unit.outputs, results))
-            self._obey(self.scheduler.finished(run))
-        elif isinstance(unit, Given):
-            self.known[ROOT].update((output, self.constants[output]) for output in unit.outputs)
-            self._obey(self.scheduler.finished(run))
-        elif self.cut.program.units[run.unit].kind is Kind.MERGE:
-            self._merge(run, unit)
+            results = task.segment.function(self.step, *(self._value(run.tag, e) for e in task.inputs))
+            self.known.setdefault(run.tag, {}).update(zip(task.outputs, results))
+            self._apply(self.scheduler.finished(run))
+        elif isinstance(task, FeedTask):
+            self.known[ROOT].update((output, self.constants[output]) for output in task.outputs)
+            self._apply(self.scheduler.finished(run))
+        elif self.task_graph.program.tasks[run.task].kind is TaskKind.MERGE:
+            self._merge(run, task)
         else:
-            self._call(run, unit)
+            self._call(run, task)
 
     def _value(self, tag: Tag, source: Endpoint) -> Any:
         """An output as it is known in an iteration: made there, or constant in its loop, or in the graph."""
@@ -199,32 +207,32 @@ class Execution:
                 return found[source]
         return self.constants[source]
 
-    def _merge(self, run: Run, unit: Single) -> None:
+    def _merge(self, run: Run, task: NodeTask) -> None:
         assert run.live is not None
-        source = self.cut.units[run.live.unit].outputs[run.live.port]
+        source = self.task_graph.tasks[run.live.task].outputs[run.live.port]
         value = self._value(run.tag, source)
-        place = unit.inputs.index(source)
-        value = value.read() if unit.dereferenced[place] and isinstance(value, Variable) else value
-        self._finish(run, unit, [value, np.int32(place)])
+        place = task.inputs.index(source)
+        value = value.read() if task.dereferenced[place] and isinstance(value, Variable) else value
+        self._finish(run, task, [value, np.int32(place)])
 
-    def _call(self, run: Run, unit: Single) -> None:
-        arguments = [DEAD] * len(unit.inputs) if run.is_dead else self._arguments(run, unit)
-        step = self._step_in(run.tag) if unit.exchanges else self.step
-        assert unit.kernel is not None
+    def _call(self, run: Run, task: NodeTask) -> None:
+        arguments = [DEAD] * len(task.inputs) if run.is_dead else self._arguments(run, task)
+        step = self._step_in(run.tag) if task.exchanges else self.step
+        assert task.kernel is not None
         try:
-            if unit.waits:
-                self._wait(run, unit, step, arguments)
+            if task.waits:
+                self._wait(run, task, step, arguments)
                 return
-            result = unit.kernel(step, *arguments) if unit.takes_context else unit.kernel(*arguments)
+            result = task.kernel(step, *arguments) if task.takes_context else task.kernel(*arguments)
         except TfgError as error:
-            raise error.at(unit.node.name, None) from None
-        self._finish(run, unit, result)
+            raise error.at(task.node.name, None) from None
+        self._finish(run, task, result)
 
-    def _arguments(self, run: Run, unit: Single) -> list[Any]:
-        values = (self._value(run.tag, source) for source in unit.inputs)
+    def _arguments(self, run: Run, task: NodeTask) -> list[Any]:
+        values = (self._value(run.tag, source) for source in task.inputs)
         return [
             value.read() if read and isinstance(value, Variable) else value
-            for value, read in zip(values, unit.dereferenced)
+            for value, read in zip(values, task.dereferenced)
         ]
 
     def _step_in(self, tag: Tag) -> Step:
@@ -236,30 +244,30 @@ class Execution:
             found = self._steps[tag] = self.step.within(iteration_id(tag))
         return found
 
-    def _wait(self, run: Run, unit: Single, step: Step, arguments: Sequence[Any]) -> None:
-        assert unit.kernel is not None
-        self.waiting[run] = unit
+    def _wait(self, run: Run, task: NodeTask, step: Step, arguments: Sequence[Any]) -> None:
+        assert task.kernel is not None
+        self.waiting[run] = task
 
         def done(result: Any) -> None:
             self.report((run, result))
 
-        unit.kernel(step, *arguments, done=done)
+        task.kernel(step, *arguments, done=done)
 
-    def _finish(self, run: Run, unit: Single, result: Any) -> None:
+    def _finish(self, run: Run, task: NodeTask, result: Any) -> None:
         if isinstance(result, TfgError):
-            raise result.at(unit.node.name, None)
-        results = [result] if unit.is_one else list(result or ())
+            raise result.at(task.node.name, None)
+        results = [result] if task.is_one else list(result or ())
         dead = [port for port, value in enumerate(results) if value is DEAD]
-        values = dict(zip(unit.outputs, results))
-        if self.step.allowance is not None:
-            self.step.allowance.hold(unit.node, results)
-        if self.cut.traced:
-            self._step_in(run.tag).record(unit.node)
+        values = dict(zip(task.outputs, results))
+        if self.step.memory_budget is not None:
+            self.step.memory_budget.hold(task.node, results)
+        if self.task_graph.traced:
+            self._step_in(run.tag).record(task.node)
         orders = self.scheduler.finished(run, dead)
         if not orders.moves:
             # Under its own tag, what a NextIteration gives would hide what the one before has given.
             self.known.setdefault(run.tag, {}).update(values)
-        self._obey(orders, values)
+        self._apply(orders, values)
 
     def _fetched(self, fetch: Endpoint) -> Any:
         value = self.known[ROOT].get(fetch, DEAD)

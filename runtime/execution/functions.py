@@ -53,9 +53,9 @@ class Functions:
         if any(map(library.is_recursive, library.definitions)):
             sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
 
-    def __call__(self, function: Function, node: Node) -> Call:
+    def __call__(self, function: Function, node: Node) -> FunctionCall:
         instance = self.library.instance(function)
-        return Call(self, function, instance, node.name, instance.always(node))
+        return FunctionCall(self, function, instance, node.name, instance.always(node))
 
     def plan_of(
         self, function: Function, instance: Instance, always: Sequence[str], facts: Sequence[Fact]
@@ -109,7 +109,7 @@ def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
     return graph.with_nodes((*graph.nodes, *added)), tuple(fetches)
 
 
-class Call:
+class FunctionCall:
     """A function as one node calls it; see ``kernels.context.Callee``."""
 
     __slots__ = ("_always", "_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
@@ -149,7 +149,7 @@ class Call:
             ctx.depth = depth
 
     def repeat(
-        self, ctx: Any, body: Call, state: Sequence[Any], is_true: Callable[[Any], bool]
+        self, ctx: Any, body: FunctionCall, state: Sequence[Any], is_true: Callable[[Any], bool]
     ) -> Sequence[Any]:
         depth = ctx.depth
         check = ctx.check_cancelled
@@ -177,8 +177,8 @@ class Call:
         finally:
             ctx.depth = depth
 
-    def given(self, facts: Sequence[Fact]) -> Call:
-        return Call(self._functions, self._function, self._instance, self._node, self._always, facts)
+    def given(self, facts: Sequence[Fact]) -> FunctionCall:
+        return FunctionCall(self._functions, self._function, self._instance, self._node, self._always, facts)
 
     def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
         return self._functions.library.infer(self._function, facts)
@@ -186,7 +186,7 @@ class Call:
     def is_passed_on(self, position: int) -> bool:
         return self._instance.is_passed_on(position)
 
-    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Call:
+    def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> FunctionCall:
         found = self._functions.gradient_of(self._function, self._instance)
         self._functions.library.check(found, inputs, outputs)
         return self._functions(found, Node(self._node, ""))

@@ -103,7 +103,7 @@ class Gpu:
         return replace(device, memory=self.limit or self.total_memory(), speed=speed, bandwidth=bandwidth)
 
 
-def as_it_is(machine: Machine, gpus: Mapping[str, Gpu]) -> Machine:
+def with_measured_figures(machine: Machine, gpus: Mapping[str, Gpu]) -> Machine:
     """The machine with the figures that its GPUs' driver gives, where nobody has given others."""
     devices = [
         gpus[device.name].described(device)
@@ -137,7 +137,7 @@ class GpuOptions(NamedTuple):
     array_module: Any = None
 
 
-def open_all(machine: Machine, options: GpuOptions) -> dict[str, Gpu]:
+def open_gpus(machine: Machine, options: GpuOptions) -> dict[str, Gpu]:
     """The GPUs of a machine by name, none where it has none.
 
     Raises:

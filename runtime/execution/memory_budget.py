@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Node
 
 
-class Limit(NamedTuple):
+class MemoryLimit(NamedTuple):
     """The memory of a device in bytes, and what its variables take of it."""
 
     device: str
@@ -28,12 +28,12 @@ class Limit(NamedTuple):
     persistent: int
 
 
-class Allowance:
+class MemoryBudget:
     """What one step has used of a limit; only one thread at a time works on a device's part of a step."""
 
     __slots__ = ("_limit", "_used")
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: MemoryLimit) -> None:
         self._limit = limit
         self._used = limit.persistent
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NO_FEEDS: Mapping[str, Any] = MappingProxyType({})
 
 
-class Work(NamedTuple):
+class StepLoop(NamedTuple):
     """What to do in every step, and how often.
 
     ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
@@ -99,7 +99,7 @@ def _number(notes: Mapping[str, Any], key: str) -> int:
     return value
 
 
-class Result(NamedTuple):
+class StepResult(NamedTuple):
     """A finished step, and which worker ran it."""
 
     values: list[Array]
@@ -109,12 +109,12 @@ class Result(NamedTuple):
 
 def run(
     session: Session,
-    work: Work,
+    work: StepLoop,
     start: Progress = BEGINNING,
     *,
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
-) -> Iterator[Result]:
+) -> Iterator[StepResult]:
     """Runs the steps, one result each; ``stop`` is asked between them."""
     if work.batches is None and work.epochs is not None:
         raise invalid("epochs are passes over batches, and there are none")
@@ -130,4 +130,4 @@ def run(
         done += 1
         position = work.batches.after(now.position) if work.batches else now.position
         now = Progress(now.step + 1, position)
-        yield Result(values, now)
+        yield StepResult(values, now)

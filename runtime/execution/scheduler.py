@@ -1,6 +1,6 @@
 """What runs when: a pure state machine, without threads, clocks or numpy.
 
-A program is a graph of *units*: a segment of nodes that runs as one call, or a single node that may wait or
+A program is a graph of *tasks*: a segment of nodes that runs as one call, or a single node that may wait or
 steer. Events go in, instructions come out: ``start`` and ``finished`` each tell what to do next, and whoever
 does it reports back.
 
@@ -9,7 +9,7 @@ iteration 0; a NextIteration takes it on to the next one, an Exit out again. A *
 happens: ``(("outer", 2), ("inner", 0))`` is the first iteration of the loop "inner" within the third of
 "outer", and ``()`` is the root. Iterations overlap, as many as the frame's ``parallel_iterations`` allow.
 
-A tensor on the branch that is not taken is *dead*: a unit with a dead input is not run, and all it would give
+A tensor on the branch that is not taken is *dead*: a task with a dead input is not run, and all it would give
 is dead too. The exceptions: a merge is ready with its first live input, and dead only when all its inputs are;
 a trigger is never dead; a send is run all the same, so that the other device hears of it; a dead NextIteration
 ends there; a dead Exit counts only if the whole loop ends so.
@@ -33,8 +33,8 @@ ROOT: Tag = ()
 CONSTANTS = -1
 
 
-class Kind(Enum):
-    """How a unit treats its inputs, and where its outputs go."""
+class TaskKind(Enum):
+    """How a task treats its inputs, and where its outputs go."""
 
     PLAIN = auto()
     MERGE = auto()
@@ -45,22 +45,22 @@ class Kind(Enum):
     NEXT_ITERATION = auto()
 
 
-class Source(NamedTuple):
-    """An output of a unit, or its control output (port -1)."""
+class TaskInput(NamedTuple):
+    """An output of a task, or its control output (port -1)."""
 
-    unit: int
+    task: int
     port: int = CONTROL
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Task:
     """``inputs`` are where its values come from, and what it must wait for; ``outputs`` counts its ports.
     The last three are an Enter's."""
 
     name: str
-    inputs: tuple[Source, ...] = ()
+    inputs: tuple[TaskInput, ...] = ()
     outputs: int = 0
-    kind: Kind = Kind.PLAIN
+    kind: TaskKind = TaskKind.PLAIN
     frame: str = ""
     is_constant: bool = False
     parallel_iterations: int = 10
@@ -68,60 +68,60 @@ class Unit:
 
 @dataclass(frozen=True)
 class Program:
-    """The units of a step, by number."""
+    """The tasks of a step, by number."""
 
-    units: tuple[Unit, ...]
+    tasks: tuple[Task, ...]
 
     @cached_property
     def readers(self) -> Sequence[Sequence[tuple[int, int]]]:
-        """For every unit, who reads it: (port, reader), once per input."""
-        found: list[list[tuple[int, int]]] = [[] for _ in self.units]
-        for number, unit in enumerate(self.units):
-            for source in unit.inputs:
-                found[source.unit].append((source.port, number))
+        """For every task, who reads it: (port, reader), once per input."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.tasks]
+        for number, task in enumerate(self.tasks):
+            for source in task.inputs:
+                found[source.task].append((source.port, number))
         return found
 
     @cached_property
     def input_counts(self) -> Sequence[int]:
-        """How many inputs each unit has."""
-        return [len(unit.inputs) for unit in self.units]
+        """How many inputs each task has."""
+        return [len(task.inputs) for task in self.tasks]
 
     @cached_property
     def root_runs(self) -> Sequence[Run]:
-        """The instruction to run each unit outside of all loops."""
-        return [Run(number) for number in range(len(self.units))]
+        """The instruction to run each task outside of all loops."""
+        return [Run(number) for number in range(len(self.tasks))]
 
     @cached_property
     def enters(self) -> dict[str, int]:
         """How many Enters lead into each frame."""
         found: dict[str, int] = {}
-        for unit in self.units:
-            if unit.kind is Kind.ENTER:
-                found[unit.frame] = found.get(unit.frame, 0) + 1
+        for task in self.tasks:
+            if task.kind is TaskKind.ENTER:
+                found[task.frame] = found.get(task.frame, 0) + 1
         return found
 
 
 class Run(NamedTuple):
-    """The instruction to run a unit; ``live`` tells a merge which input it is to pass on, ``is_dead`` a send
+    """The instruction to run a task; ``live`` tells a merge which input it is to pass on, ``is_dead`` a send
     that there is nothing to pass on."""
 
-    unit: int
+    task: int
     tag: Tag = ROOT
-    live: Source | None = None
+    live: TaskInput | None = None
     is_dead: bool = False
 
 
 class Move(NamedTuple):
-    """The instruction to make a unit's outputs known under another tag."""
+    """The instruction to make a task's outputs known under another tag."""
 
-    unit: int
+    task: int
     source: Tag
     target: Tag
 
 
 class Orders(NamedTuple):
     """What is to be done, in this order: moves, then forgetting what is known under the tags that have come to
-    their end, then the units to run."""
+    their end, then the tasks to run."""
 
     runs: list[Run]
     moves: list[Move]
@@ -130,18 +130,18 @@ class Orders(NamedTuple):
 
 @dataclass(slots=True)
 class _Arrivals:
-    """What has arrived at a unit under one tag. ``waiting`` counts inputs, for a merge control inputs alone;
+    """What has arrived at a task under one tag. ``waiting`` counts inputs, for a merge control inputs alone;
     ``dead`` counts the dead data inputs of a merge, the dead inputs of others."""
 
     waiting: int
     dead: int = 0
-    live: Source | None = None
+    live: TaskInput | None = None
     is_settled: bool = False
 
 
 @dataclass(slots=True)
 class _Iteration:
-    """``active`` counts the units that have been told to run and have not finished, ``frames`` the loops that
+    """``active`` counts the tasks that have been told to run and have not finished, ``frames`` the loops that
     were entered from here and have not ended."""
 
     active: int = 0
@@ -192,20 +192,20 @@ class Scheduler:
         return sorted({frame.name for frame in self._frames.values() if frame.parent is not None})
 
     def start(self) -> Orders:
-        """The units that wait for nothing."""
+        """The tasks that wait for nothing."""
         root = _Frame(ROOT, "", None, 0, 0, 1, iterations={0: _Iteration()})
         self._frames[ROOT] = root
-        for number, unit in enumerate(self.program.units):
-            if not unit.inputs:
+        for number, task in enumerate(self.program.tasks):
+            if not task.inputs:
                 self._run(root, 0, number, None)
         return self._take_orders()
 
     def finished(self, run: Run, dead: Iterable[int] = ()) -> Orders:
-        """A unit has run, and of its ports these are dead."""
+        """A task has run, and of its ports these are dead."""
         self._running -= 1
         frame, iteration = self._place(run.tag)
-        self._leave(frame, iteration, run.unit, frozenset(dead), is_dead=run.is_dead)
-        self._bury()
+        self._complete(frame, iteration, run.task, frozenset(dead), is_dead=run.is_dead)
+        self._propagate_deadness()
         return self._take_orders()
 
     def _take_orders(self) -> Orders:
@@ -218,52 +218,52 @@ class Scheduler:
         return self._frames[(*tag[:-1], (tag[-1][0], 0))], tag[-1][1]
 
     def _run(
-        self, frame: _Frame, iteration: int, unit: int, live: Source | None, *, is_dead: bool = False
+        self, frame: _Frame, iteration: int, task: int, live: TaskInput | None, *, is_dead: bool = False
     ) -> None:
         frame.iterations[iteration].active += 1
         self._running += 1
-        self._orders.runs.append(Run(unit, frame.tag_of(iteration), live, is_dead))
+        self._orders.runs.append(Run(task, frame.tag_of(iteration), live, is_dead))
 
-    def _bury(self) -> None:
-        """Carries the news of dead units on, without anybody's help."""
+    def _propagate_deadness(self) -> None:
+        """Carries the news of dead tasks on, without anybody's help."""
         while self._dead:
-            frame, iteration, unit = self._dead.popleft()
-            self._leave(frame, iteration, unit, frozenset(), is_dead=True)
+            frame, iteration, task = self._dead.popleft()
+            self._complete(frame, iteration, task, frozenset(), is_dead=True)
 
-    def _leave(
-        self, frame: _Frame, iteration: int, unit: int, dead: frozenset[int], *, is_dead: bool
+    def _complete(
+        self, frame: _Frame, iteration: int, task: int, dead: frozenset[int], *, is_dead: bool
     ) -> None:
-        """A unit is through: its outputs go where its kind sends them."""
-        match self.program.units[unit].kind:
-            case Kind.ENTER:
-                self._enter(frame, iteration, unit, is_dead)
-            case Kind.EXIT:
-                self._exit(frame, iteration, unit, is_dead)
-            case Kind.NEXT_ITERATION:
+        """A task is through: its outputs go where its kind sends them."""
+        match self.program.tasks[task].kind:
+            case TaskKind.ENTER:
+                self._enter(frame, iteration, task, is_dead)
+            case TaskKind.EXIT:
+                self._exit(frame, iteration, task, is_dead)
+            case TaskKind.NEXT_ITERATION:
                 if not is_dead:
-                    self._go_on(frame, iteration, unit)
+                    self._to_next_iteration(frame, iteration, task)
             case _:
-                self._deliver(frame, iteration, unit, dead, is_dead)
+                self._deliver(frame, iteration, task, dead, is_dead)
         frame.iterations[iteration].active -= 1
         self._end_iterations(frame, iteration)
 
-    def _enter(self, frame: _Frame, iteration: int, unit: int, is_dead: bool) -> None:
-        what = self.program.units[unit]
+    def _enter(self, frame: _Frame, iteration: int, task: int, is_dead: bool) -> None:
+        what = self.program.tasks[task]
         child = self._child(frame, iteration, what)
         if what.is_constant:
             if not is_dead:
-                self._move(frame, iteration, unit, child.tag_of(CONSTANTS))
-            child.constants.append((unit, is_dead))
+                self._move(frame, iteration, task, child.tag_of(CONSTANTS))
+            child.constants.append((task, is_dead))
             for number in list(child.iterations):
-                self._deliver(child, number, unit, frozenset(), is_dead)
+                self._deliver(child, number, task, frozenset(), is_dead)
         else:
             if not is_dead:
-                self._move(frame, iteration, unit, child.tag_of(0))
-            self._deliver(child, 0, unit, frozenset(), is_dead)
+                self._move(frame, iteration, task, child.tag_of(0))
+            self._deliver(child, 0, task, frozenset(), is_dead)
         child.entering -= 1
         self._end_iterations(child, 0)
 
-    def _child(self, frame: _Frame, iteration: int, what: Unit) -> _Frame:
+    def _child(self, frame: _Frame, iteration: int, what: Task) -> _Frame:
         """The frame that an Enter leads to, begun by the first of its Enters."""
         tag = frame.tag_of(iteration)
         key = (*tag, (what.frame, 0))
@@ -277,34 +277,34 @@ class Scheduler:
             self._frames[key] = found
         return found
 
-    def _exit(self, frame: _Frame, iteration: int, unit: int, is_dead: bool) -> None:
+    def _exit(self, frame: _Frame, iteration: int, task: int, is_dead: bool) -> None:
         assert frame.parent is not None
         if not is_dead:
-            self._move(frame, iteration, unit, frame.parent.tag_of(frame.parent_iteration))
-            self._deliver(frame.parent, frame.parent_iteration, unit, frozenset(), False)
+            self._move(frame, iteration, task, frame.parent.tag_of(frame.parent_iteration))
+            self._deliver(frame.parent, frame.parent_iteration, task, frozenset(), False)
         elif iteration == frame.newest:
-            frame.dead_exits.append(unit)
+            frame.dead_exits.append(task)
 
-    def _go_on(self, frame: _Frame, iteration: int, unit: int) -> None:
+    def _to_next_iteration(self, frame: _Frame, iteration: int, task: int) -> None:
         """A value goes to the next iteration, which begins now if it may."""
         following = iteration + 1
-        self._move(frame, iteration, unit, frame.tag_of(following))
+        self._move(frame, iteration, task, frame.tag_of(following))
         if following > frame.newest:
             if len(frame.iterations) >= frame.parallel:
-                frame.deferred.append(unit)
+                frame.deferred.append(task)
                 return
             self._begin_iteration(frame)
-        self._deliver(frame, following, unit, frozenset(), False)
+        self._deliver(frame, following, task, frozenset(), False)
 
     def _begin_iteration(self, frame: _Frame) -> None:
         frame.newest += 1
         frame.iterations[frame.newest] = _Iteration()
         frame.dead_exits.clear()
-        for unit, is_dead in frame.constants:
-            self._deliver(frame, frame.newest, unit, frozenset(), is_dead)
+        for task, is_dead in frame.constants:
+            self._deliver(frame, frame.newest, task, frozenset(), is_dead)
 
-    def _move(self, frame: _Frame, iteration: int, unit: int, target: Tag) -> None:
-        self._orders.moves.append(Move(unit, frame.tag_of(iteration), target))
+    def _move(self, frame: _Frame, iteration: int, task: int, target: Tag) -> None:
+        self._orders.moves.append(Move(task, frame.tag_of(iteration), target))
 
     def _end_iterations(self, frame: _Frame, iteration: int) -> None:
         """Ends this iteration and those after it that have only waited for it, and at last the frame."""
@@ -314,8 +314,8 @@ class Scheduler:
             if frame.deferred:
                 deferred, frame.deferred = frame.deferred, []
                 self._begin_iteration(frame)
-                for unit in deferred:
-                    self._deliver(frame, frame.newest, unit, frozenset(), False)
+                for task in deferred:
+                    self._deliver(frame, frame.newest, task, frozenset(), False)
             iteration += 1
         if frame.parent is not None and not frame.iterations and not frame.entering:
             self._end_frame(frame)
@@ -333,26 +333,28 @@ class Scheduler:
             return
         del self._frames[key]
         self._orders.ended.append(frame.tag_of(CONSTANTS))
-        for unit in frame.dead_exits:
-            self._deliver(parent, iteration, unit, frozenset(), True)
+        for task in frame.dead_exits:
+            self._deliver(parent, iteration, task, frozenset(), True)
         parent.iterations[iteration].frames -= 1
         self._end_iterations(parent, iteration)
 
-    def _deliver(self, frame: _Frame, iteration: int, unit: int, dead: frozenset[int], is_dead: bool) -> None:
-        """Takes note of a unit's outputs at all its readers."""
-        units = self.program.units
-        is_dead_enter = is_dead and units[unit].kind is Kind.ENTER
-        for port, reader in self.program.readers[unit]:
+    def _deliver(self, frame: _Frame, iteration: int, task: int, dead: frozenset[int], is_dead: bool) -> None:
+        """Takes note of a task's outputs at all its readers."""
+        tasks = self.program.tasks
+        is_dead_enter = is_dead and tasks[task].kind is TaskKind.ENTER
+        for port, reader in self.program.readers[task]:
             arrivals = self._arrivals(frame, iteration, reader)
             dies = is_dead or port in dead
-            kind = units[reader].kind
-            if kind is Kind.MERGE:
-                verdict = self._at_merge(arrivals, units[reader], Source(unit, port), dies, is_dead_enter)
+            kind = tasks[reader].kind
+            if kind is TaskKind.MERGE:
+                verdict = self._arrive_at_merge(
+                    arrivals, tasks[reader], TaskInput(task, port), dies, is_dead_enter
+                )
             else:
-                verdict = _at_plain(arrivals, dies and kind is not Kind.TRIGGER)
+                verdict = _arrive_at_plain(arrivals, dies and kind is not TaskKind.TRIGGER)
             if verdict == "run":
                 self._run(frame, iteration, reader, arrivals.live)
-            elif verdict == "die" and kind is Kind.SEND:
+            elif verdict == "die" and kind is TaskKind.SEND:
                 self._run(frame, iteration, reader, None, is_dead=True)
             elif verdict == "die":
                 frame.iterations[iteration].active += 1
@@ -362,13 +364,13 @@ class Scheduler:
         known = frame.iterations[iteration].arrivals
         found = known.get(reader)
         if found is None:
-            unit = self.program.units[reader]
-            controls = sum(source.port == CONTROL for source in unit.inputs)
-            found = known[reader] = _Arrivals(controls if unit.kind is Kind.MERGE else len(unit.inputs))
+            task = self.program.tasks[reader]
+            controls = sum(source.port == CONTROL for source in task.inputs)
+            found = known[reader] = _Arrivals(controls if task.kind is TaskKind.MERGE else len(task.inputs))
         return found
 
-    def _at_merge(
-        self, arrivals: _Arrivals, unit: Unit, source: Source, dies: bool, is_dead_enter: bool
+    def _arrive_at_merge(
+        self, arrivals: _Arrivals, task: Task, source: TaskInput, dies: bool, is_dead_enter: bool
     ) -> str:
         if source.port == CONTROL:
             arrivals.waiting -= 1
@@ -378,14 +380,14 @@ class Scheduler:
             arrivals.live = source
         if arrivals.is_settled or arrivals.waiting:
             return "wait"
-        data = sum(source.port != CONTROL for source in unit.inputs)
+        data = sum(source.port != CONTROL for source in task.inputs)
         if arrivals.live is None and arrivals.dead < data and not is_dead_enter:
             return "wait"
         arrivals.is_settled = True
         return "run" if arrivals.live is not None else "die"
 
 
-def _at_plain(arrivals: _Arrivals, dies: bool) -> str:
+def _arrive_at_plain(arrivals: _Arrivals, dies: bool) -> str:
     arrivals.waiting -= 1
     arrivals.dead += dies
     if arrivals.waiting:

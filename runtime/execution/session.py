@@ -19,7 +19,7 @@ from ..plan import plan
 from ..plan.plan import Plan
 from . import allocator
 from .resources import ResourceManager
-from .state_lock import Gate
+from .state_lock import StateLock
 from .step import Step
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from ...graphfmt.checkpoints.hdf5.state_file import State
     from ...graphfmt.graph import Graph
     from ..multi_device.devices import Devices
-    from ..multi_device.multi_device_plan import SharedPlan
+    from ..multi_device.multi_device_plan import MultiDevicePlan
     from ..passes.placement.machine.machine import Machine
     from .functions import Functions
     from .gpu import GpuOptions
 
-Observer = Callable[["Plan | SharedPlan", Step], None]
+Observer = Callable[["Plan | MultiDevicePlan", Step], None]
 
 
 class Session:
@@ -71,14 +71,14 @@ class Session:
         self.resources = ResourceManager()
         self._functions = _functions(graph, compile_control_flow) if graph.functions else None
         self._compile_control_flow = compile_control_flow
-        self._plans: dict[tuple[Any, ...], Plan | SharedPlan] = {}
+        self._plans: dict[tuple[Any, ...], Plan | MultiDevicePlan] = {}
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
             self._devices = _devices(
                 graph, "cpu:1" if devices is None else devices, threads_per_device, wire, gpu
             )
         self._lock = Lock()
-        self._gate = Gate()
+        self._state_lock = StateLock()
         self._stop = Event()
         self._step_ids = count(1)
         self._log = log or _to_standard_error
@@ -127,14 +127,14 @@ class Session:
             raise self.graph.error_at(error, error.node) if error.node else error from None
         if observer is not None:
             step.start_clock()
-        self._gate.enter(found.access, step.check_cancelled)
+        self._state_lock.enter(found.access, step.check_cancelled)
         try:
             with np.errstate(all="ignore"):
                 values = found.execute(step, arguments)
         except Exception as error:
             raise self._explained(found, error) from error
         finally:
-            self._gate.leave(found.access)
+            self._state_lock.leave(found.access)
             if self.resources.has_step_containers:
                 self.resources.end_step(step.step_id)
         if observer is not None:
@@ -151,7 +151,7 @@ class Session:
                 Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
             ) from error
 
-    def _build(self, key: tuple[Any, ...]) -> Plan | SharedPlan:
+    def _build(self, key: tuple[Any, ...]) -> Plan | MultiDevicePlan:
         with self._lock:
             found = self._plans.get(key)
             if found is None:
@@ -168,7 +168,7 @@ class Session:
                 self._plans[key] = found
             return found
 
-    def _explained(self, failed: Plan | SharedPlan, error: Exception) -> TfgError:
+    def _explained(self, failed: Plan | MultiDevicePlan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
         from .failures import as_tfg_error
 
@@ -189,7 +189,7 @@ class Session:
         """
         from ...graphfmt.checkpoints.hdf5.state_file import State
 
-        with self._gate.alone(self._check_open):
+        with self._state_lock.alone(self._check_open):
             return State(self.resources.save(), notes or {})
 
     def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
@@ -206,7 +206,7 @@ class Session:
 
     def take(self, state: State) -> Mapping[str, Any]:
         """Takes a state in place of the session's own; returns the notes in it."""
-        with self._gate.alone(self._check_open):
+        with self._state_lock.alone(self._check_open):
             self.resources.restore(state.resources)
         return state.notes
 
@@ -216,7 +216,7 @@ class Session:
 
     def plan(
         self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
-    ) -> Plan | SharedPlan:
+    ) -> Plan | MultiDevicePlan:
         """The plan that such a step would use: what it feeds, and which nodes it runs."""
         return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 

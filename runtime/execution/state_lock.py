@@ -29,7 +29,7 @@ class Access(Enum):
     ALONE = auto()
 
 
-class Gate:
+class StateLock:
     """``_inside`` counts the steps under way that change the state, ``_waiting`` those who want to be alone:
     nobody else enters while there are any, for else they might wait for ever."""
 

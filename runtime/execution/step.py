@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from threading import Event
 
     from ...graphfmt.graph import Node
-    from ..multi_device.rendezvous import Rendezvous
-    from .memory_budget import Allowance, Limit
+    from ..multi_device.rendezvous import StepRendezvous
+    from .memory_budget import MemoryBudget, MemoryLimit
     from .resources import ResourceManager
 
 R = TypeVar("R", bound=Resource)
 
 
-class Record(NamedTuple):
+class NodeRecord(NamedTuple):
     """What a node took in a traced step, in nanoseconds of the process's clock."""
 
     node: Node
@@ -43,10 +43,10 @@ class Step:
         "_log",
         "_rendezvous",
         "_stop",
-        "allowance",
         "depth",
         "device",
         "iteration",
+        "memory_budget",
         "parts",
         "records",
         "resources",
@@ -67,37 +67,37 @@ class Step:
         self.depth = 0
         self.iteration = ROOT_ITERATION
         self.resources = resources
-        self._rendezvous: Rendezvous | None = None
+        self._rendezvous: StepRendezvous | None = None
         self._log = log
         self._stop = stop
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self.device = ""
-        self.allowance: Allowance | None = None
+        self.memory_budget: MemoryBudget | None = None
         self.parts: list[Step] = []
         # Called where a device has sent something and has more to do: others may help from here on.
         self.share: Callable[[], None] = _alone
         self.started = 0
-        self.records: list[Record] = []
+        self.records: list[NodeRecord] = []
 
     @property
-    def rendezvous(self) -> Rendezvous:
+    def rendezvous(self) -> StepRendezvous:
         """Where this step's sends and receives meet. A step on one device gets one when first asked."""
         if self._rendezvous is None:
-            from ..multi_device.rendezvous import LocalRendezvous
+            from ..multi_device.rendezvous import InProcessRendezvous
 
-            self._rendezvous = LocalRendezvous({})
+            self._rendezvous = InProcessRendezvous({})
         return self._rendezvous
 
-    def part(self, device: str, rendezvous: Rendezvous, limit: Limit | None = None) -> Step:
+    def part(self, device: str, rendezvous: StepRendezvous, limit: MemoryLimit | None = None) -> Step:
         """This step as one of the devices that share it sees it; ``limit`` is that of the device's memory."""
         own = self.within(self.iteration)
         own.device = device
         own.records = []
         own._rendezvous = rendezvous
         if limit is not None:
-            from .memory_budget import Allowance
+            from .memory_budget import MemoryBudget
 
-            own.allowance = Allowance(limit)
+            own.memory_budget = MemoryBudget(limit)
         self.parts.append(own)
         return own
 
@@ -130,5 +130,5 @@ class Step:
     def record(self, node: Node) -> None:
         """Called by traced plans after every node."""
         now = time.perf_counter_ns()
-        self.records.append(Record(node, self.iteration, self.started, now))
+        self.records.append(NodeRecord(node, self.iteration, self.started, now))
         self.started = now

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...graphfmt.graph import Node
-    from .step import Record, Step
+    from .step import NodeRecord, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Cost:
 
 
 @dataclass
-class Trace:
+class StepTrace:
     """Collects steps; ``observe`` is a session's observer."""
 
     events: list[Event] = field(default_factory=list[Event])
@@ -98,7 +98,7 @@ class Trace:
         return sorted((Cost(op, calls[op], total[op]) for op in calls), key=lambda cost: -cost.total)
 
 
-def _event(step: int, device: str, record: Record) -> Event:
+def _event(step: int, device: str, record: NodeRecord) -> Event:
     node = record.node
     if node.op not in SENDS | RECVS:
         return Event(step, node.name, node.op, record.start, record.end, device)

@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError
-from .runner import BEGINNING, Progress, Result, Work
+from .runner import BEGINNING, Progress, StepLoop, StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from .session import Observer, Session
 
 
-def run_beside(
+def run_concurrently(
     session: Session,
-    works: Sequence[Work],
+    works: Sequence[StepLoop],
     start: Progress = BEGINNING,
     *,
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
-) -> Iterator[Result]:
+) -> Iterator[StepResult]:
     """Runs the steps of all works together, as many at a time as there are works; they differ in fetches and
     targets alone. Results come as the steps end, which a result's progress counts.
 
@@ -51,7 +51,7 @@ def run_beside(
 class _Hall:
     """Where the workers get their batches and leave their results."""
 
-    def __init__(self, work: Work, start: Progress, stop: Callable[[], bool]) -> None:
+    def __init__(self, work: StepLoop, start: Progress, stop: Callable[[], bool]) -> None:
         self.is_closed = False
         self.error: BaseException | None = None
         self._work = work
@@ -62,7 +62,7 @@ class _Hall:
         self._lock = Lock()
         self._finished: SimpleQueue[tuple[int, list[Any]] | None] = SimpleQueue()
 
-    def work(self, session: Session, number: int, work: Work, observer: Observer | None) -> None:
+    def work(self, session: Session, number: int, work: StepLoop, observer: Observer | None) -> None:
         """What one thread does: a step after another, until there are none or one fails."""
         try:
             while (position := self._take()) is not None:
@@ -105,7 +105,7 @@ class _Hall:
             if self.error is None and not is_end:
                 self.error = error
 
-    def results(self, workers: int) -> Iterator[Result]:
+    def results(self, workers: int) -> Iterator[StepResult]:
         """What the workers leave, until the last has gone."""
         now = self._start
         while workers:
@@ -115,4 +115,4 @@ class _Hall:
                 continue
             number, values = found
             now = Progress(now.step + 1, self._after(now.position))
-            yield Result(values, now, number)
+            yield StepResult(values, now, number)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
-from ..execution.gpu import GpuOptions, as_it_is, open_all
-from ..execution.memory_budget import Limit, persistent
+from ..execution.gpu import GpuOptions, open_gpus, with_measured_figures
+from ..execution.memory_budget import MemoryLimit, persistent
 from ..passes.partitioning.partition import partition
 from ..passes.placement.machine.machine import parse_devices
 from ..passes.prune import Signature, prune
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..passes.partitioning.parts import Parts
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
-    from .multi_device_plan import SharedPlan
+    from .multi_device_plan import MultiDevicePlan
 
 
 # A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
@@ -40,7 +40,7 @@ def of(
     return Devices(graph, machine, threads, wire, gpu or GpuOptions())
 
 
-def devices_of(parts: Parts) -> str:
+def required_devices(parts: Parts) -> str:
     """What has to be asked for to run parts where they are placed. Raises INVALID_ARGUMENT for a part whose
     device is neither a CPU nor a GPU of this process."""
     most: dict[str, int] = {}
@@ -66,8 +66,8 @@ class Devices:
         self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu_options: GpuOptions
     ) -> None:
         _check_present(machine)
-        self.gpus = open_all(machine, gpu_options)
-        self.machine = machine = as_it_is(machine, self.gpus)
+        self.gpus = open_gpus(machine, gpu_options)
+        self.machine = machine = with_measured_figures(machine, self.gpus)
         self.graph = _placed(graph, machine)
         self.wire = wire
         # A device of this process lives as long as its session does.
@@ -85,7 +85,7 @@ class Devices:
             gpu.close()
         self._threads.restore_original_limits()
 
-    def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | SharedPlan:
+    def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | MultiDevicePlan:
         """The plan of a signature: an ordinary one if all that it needs is on one device without a limit. ``build`` is
         ``plan.build``, given what is the same for all of a session's plans."""
         pruned = prune(self.graph, asked)
@@ -113,10 +113,10 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN).graph
 
 
-def _limits(graph: Graph, machine: Machine) -> dict[str, Limit]:
+def _limits(graph: Graph, machine: Machine) -> dict[str, MemoryLimit]:
     """The limits of those devices that have one."""
     return {
-        device.name: Limit(
+        device.name: MemoryLimit(
             device.name, device.memory, persistent(n for n in graph.nodes if n.device == device.name)
         )
         for device in machine.devices

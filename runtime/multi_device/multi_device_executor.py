@@ -20,7 +20,7 @@ from ...graphfmt.errors import Status, TfgError
 from ..execution.executor import PATIENCE, Execution, nobody_sends
 from ..execution.failures import as_tfg_error
 from .rendezvous import copied
-from .thread_pool import HELPERS
+from .thread_pool import THREAD_POOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from ...graphfmt.graph import Endpoint
     from ..execution.executor import Report
-    from ..execution.memory_budget import Limit
+    from ..execution.memory_budget import MemoryLimit
     from ..execution.step import Step
-    from ..plan.segmentation import Cut
-    from .rendezvous import Rendezvous
-    from .thread_pool import Helpers
+    from ..plan.segmentation import TaskGraph
+    from .rendezvous import StepRendezvous
+    from .thread_pool import ThreadPool
 
 
 # How many times ``PATIENCE`` a thread that was interrupted waits for those that help it.
@@ -43,10 +43,12 @@ class Member:
     """A device's part in one step. It is ``busy`` from when it is queued until its thread leaves it; ``inbox``
     holds what its receives have been given meanwhile."""
 
-    __slots__ = ("_team", "busy", "execution", "has_ended", "has_work", "inbox")
+    __slots__ = ("_executor", "busy", "execution", "has_ended", "has_work", "inbox")
 
-    def __init__(self, team: Team, cut: Cut, step: Step, values: Mapping[Endpoint, Any]) -> None:
-        self._team = team
+    def __init__(
+        self, executor: MultiDeviceExecutor, cut: TaskGraph, step: Step, values: Mapping[Endpoint, Any]
+    ) -> None:
+        self._executor = executor
         self.execution = Execution(cut, step, values, self._report)
         self.has_work = cut.has_work
         self.inbox: deque[Report] = deque()
@@ -55,7 +57,7 @@ class Member:
 
     def _report(self, report: Report) -> None:
         self.inbox.append(report)
-        self._team.wake(self)
+        self._executor.wake(self)
 
     def proceed(self) -> None:
         """Does all that can be done without waiting."""
@@ -65,16 +67,16 @@ class Member:
             self.execution.proceed()
 
 
-class Team:
+class MultiDeviceExecutor:
     """``_ready`` are the members that some thread should run; ``_active`` counts those that are ready or being run,
     ``_unfinished`` those that have not ended. ``_asleep`` is whether the step's own thread waits for one to be ready,
-    ``_helping`` how many helpers have been called and have not left: at most one less than there are members;
+    ``_helping`` how many pool have been called and have not left: at most one less than there are members;
     ``_workers`` are the threads that run a member now."""
 
-    def __init__(self, step: Step, rendezvous: Rendezvous, helpers: Helpers = HELPERS) -> None:
+    def __init__(self, step: Step, rendezvous: StepRendezvous, pool: ThreadPool = THREAD_POOL) -> None:
         self._step = step
         self._rendezvous = rendezvous
-        self._helpers = helpers
+        self._pool = pool
         self._lock = Lock()
         self._members: list[Member] = []
         self._ready: deque[Member] = deque()
@@ -87,7 +89,9 @@ class Team:
         self._workers: set[int] = set()
         self._error: BaseException | None = None
 
-    def add(self, device: str, cut: Cut, values: Mapping[Endpoint, Any], limit: Limit | None = None) -> None:
+    def add(
+        self, device: str, cut: TaskGraph, values: Mapping[Endpoint, Any], limit: MemoryLimit | None = None
+    ) -> None:
         """Has a device take part. ``values`` are those of its feeds and constants, ``limit`` is that of its memory,
         for which the cut must have been made."""
         step = self._step.part(device, self._rendezvous, limit)
@@ -126,7 +130,7 @@ class Team:
             called = max(0, len(working) - 1 - self._helping)
             self._helping += called
         for _ in range(called):
-            self._helpers.call(self._help)
+            self._pool.call(self._help)
 
     def _go_on(self) -> None:
         """What the step's own thread does until the step has ended."""
@@ -183,17 +187,17 @@ class Team:
         if was_asleep:
             self._bell.put(None)
         elif needs_help:
-            self._helpers.call(self._help)
+            self._pool.call(self._help)
 
     def share(self) -> None:
-        """Calls helpers for what is ready. Whoever works on the step does so before what may take long."""
+        """Calls pool for what is ready. Whoever works on the step does so before what may take long."""
         if not self._ready:
             return
         with self._lock:
             called = max(0, min(len(self._ready), len(self._members) - 1 - self._helping))
             self._helping += called
         for _ in range(called):
-            self._helpers.call(self._help)
+            self._pool.call(self._help)
 
     def _help(self) -> None:
         """What a helper does: whatever is ready, and then it leaves."""

@@ -13,26 +13,26 @@ from ..execution.state_lock import Access
 from ..passes.partitioning.parts import Parts, transfers
 from ..passes.prune import Signature
 from ..plan import plan
-from .multi_device_executor import Team
-from .rendezvous import LocalRendezvous
+from .multi_device_executor import MultiDeviceExecutor
+from .rendezvous import InProcessRendezvous
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..execution.gpu import Gpu
-    from ..execution.memory_budget import Limit
+    from ..execution.memory_budget import MemoryLimit
     from ..execution.step import Step
     from ..passes.prune import Pruned
     from ..plan.plan import Feed, Plan
 
 
-class Part(NamedTuple):
+class DevicePart(NamedTuple):
     """What one device does; ``arguments`` are the positions, among the step's feeds, of those that it takes."""
 
     device: str
     plan: Plan
     arguments: tuple[int, ...]
-    limit: Limit | None
+    limit: MemoryLimit | None
     gpu: Gpu | None
 
     def taken(self, values: Sequence[Any]) -> list[Any]:
@@ -44,26 +44,26 @@ class Part(NamedTuple):
             return [self.gpu.arrived(value) for value in own]
 
 
-class SharedPlan(NamedTuple):
+class MultiDevicePlan(NamedTuple):
     """Runs like a ``Plan``. ``places`` says for each fetch which part gives it, and as which of its fetches."""
 
     graph: Graph
     feeds: tuple[Feed, ...]
     fetches: tuple[Endpoint, ...]
     places: tuple[tuple[int, int], ...]
-    parts: tuple[Part, ...]
+    parts: tuple[DevicePart, ...]
     incarnations: Mapping[str, int]
     changes_state: bool
     access: Access
 
     def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
         """Runs a step on the values of the feeds; gives those of the fetches."""
-        team = Team(step, LocalRendezvous(self.incarnations))
+        executor = MultiDeviceExecutor(step, InProcessRendezvous(self.incarnations))
         for part in self.parts:
             assert part.plan.cut is not None
             known = part.plan.known(part.taken(values))
-            team.add(part.device, part.plan.cut, known, part.limit)
-        found = team.run([part.plan.fetches for part in self.parts])
+            executor.add(part.device, part.plan.cut, known, part.limit)
+        found = executor.run([part.plan.fetches for part in self.parts])
         return [found[part][place] for part, place in self.places]
 
     def node_of(self, error: BaseException) -> Node | None:
@@ -89,10 +89,10 @@ def build(
     pruned: Pruned,
     parts: Parts,
     incarnations: Mapping[str, int],
-    limits: Mapping[str, Limit],
+    limits: Mapping[str, MemoryLimit],
     gpus: Mapping[str, Gpu],
     build_part: Callable[..., Plan],
-) -> SharedPlan:
+) -> MultiDevicePlan:
     """The plan of a signature from the parts of the pruned graph. ``limits`` are those of the devices' memories,
     as far as they have any, ``gpus`` the devices that are GPUs; ``build_part`` is ``plan.build``, given what is the
     same for all parts.
@@ -100,9 +100,9 @@ def build(
     Raises:
         TfgError: the first fault of a part, or of how the parts fit together.
     """
-    mortal = may_be_dead(parts)
+    maybe_dead = may_be_dead(parts)
     home = {node.name: device for device, node in parts.nodes}
-    made: list[Part] = []
+    made: list[DevicePart] = []
     places: dict[Endpoint, tuple[int, int]] = {}
     feeds: dict[int, Feed] = {}
     for device, part in parts.graphs.items():
@@ -113,13 +113,13 @@ def build(
         wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
         limit, gpu = limits.get(device), gpus.get(device)
         build_it = build_part if gpu is None else partial(_on_gpu, build_part, gpu)
-        found = build_it(part, wanted, mortal=mortal, given=parts.received, limited=limit is not None)
+        found = build_it(part, wanted, maybe_dead=maybe_dead, given=parts.received, limited=limit is not None)
         places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
         feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
-        made.append(Part(device, found, tuple(i for i, _ in arguments), limit, gpu))
+        made.append(DevicePart(device, found, tuple(i for i, _ in arguments), limit, gpu))
     unread = [(i, name) for i, name in enumerate(asked.feeds) if i not in feeds]
     feeds.update({i: plan.feed(name, graph, {}, None) for i, name in unread})
-    return SharedPlan(
+    return MultiDevicePlan(
         graph=pruned.graph,
         feeds=tuple(feeds[i] for i in range(len(asked.feeds))),
         fetches=pruned.fetches,

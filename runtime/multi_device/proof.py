@@ -15,7 +15,7 @@ from ..execution.session import Session
 from ..passes.optimizers.initializers import initial_assignments
 from ..passes.partitioning.parts import join
 from ..passes.prune import Signature, prune
-from ..plan.control_flow.nesting import Places
+from ..plan.control_flow.nesting import NodeNesting
 from ..summary import summarize
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..plan.plan import Feed
 
 
-class Asked(NamedTuple):
+class StepRequest(NamedTuple):
     """What one step runs."""
 
     fetches: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Asked(NamedTuple):
         ]
 
 
-class Difference(NamedTuple):
+class Mismatch(NamedTuple):
     """What is not the same: a value or a part of the state, and in what."""
 
     what: str
@@ -52,12 +52,12 @@ class Difference(NamedTuple):
         return f"{self.what}: {self.how}"
 
 
-def everything(graph: Graph, fed: Collection[str] = ()) -> list[Asked]:
+def everything(graph: Graph, fed: Collection[str] = ()) -> list[StepRequest]:
     """The steps that together compute all that a graph has to give: its outputs, then each target by itself, for
     two of them may write what the other reads. What is fed or may be dead is not fetched, and what initialises
     variables is left out."""
     summary = summarize(graph)
-    places = Places(graph)
+    places = NodeNesting(graph)
     first = {node.name for node in initial_assignments(graph).values()}
 
     def is_free(name: str) -> bool:
@@ -75,7 +75,7 @@ def everything(graph: Graph, fed: Collection[str] = ()) -> list[Asked]:
         for name in summary.targets
         if first.isdisjoint(n.name for n in prune(graph, Signature((), (), (name,))).graph.nodes)
     ]
-    return [*([Asked(outputs)] if outputs else []), *(Asked((), (name,)) for name in targets)]
+    return [*([StepRequest(outputs)] if outputs else []), *(StepRequest((), (name,)) for name in targets)]
 
 
 def initialisers(graph: Graph) -> list[str]:
@@ -90,17 +90,17 @@ class Proof:
     graph: Graph
     parts: Parts
     compared: int = 0
-    differences: list[Difference] = field(default_factory=list[Difference])
+    differences: list[Mismatch] = field(default_factory=list[Mismatch])
 
     def __post_init__(self) -> None:
         self._whole = Session(self.graph, log=_unheard)
         self._together = Session(_here(self.parts), log=_unheard, devices=f"cpu:{len(self.parts.graphs)}")
 
-    def feeds(self, asked: Asked, fed: Sequence[str]) -> Sequence[Feed]:
+    def feeds(self, asked: StepRequest, fed: Sequence[str]) -> Sequence[Feed]:
         """What the values fed in a step must be."""
         return self._whole.plan(asked.fetches, fed, asked.targets).feeds
 
-    def step(self, asked: Asked, feeds: Mapping[str, Any]) -> None:
+    def step(self, asked: StepRequest, feeds: Mapping[str, Any]) -> None:
         """Runs a step both ways and compares. Raises what a step raises."""
         expected = self._whole.run(asked.fetches, feeds, asked.targets)
         found = self._together.run(asked.fetches, feeds, asked.targets)
@@ -121,7 +121,7 @@ class Proof:
         self.compared += 1
         how = _difference(one, other)
         if how:
-            self.differences.append(Difference(what, how))
+            self.differences.append(Mismatch(what, how))
 
 
 def _here(parts: Parts) -> Graph:

@@ -2,7 +2,7 @@
 
 A send leaves a value under a key and goes on; a receive asks for the value under a key, before or after it is
 sent. The parts know nothing else of each other, so whatever carries values from device to device can stand
-behind ``Rendezvous``. Here is the one for devices of one process, where a value is handed over as it is:
+behind ``StepRendezvous``. Here is the one for devices of one process, where a value is handed over as it is:
 nothing is copied, because nobody writes over a value that somebody else holds.
 """
 
@@ -35,7 +35,7 @@ def iteration_id(tag: Tag) -> str:
     return f"{int.from_bytes(blake2b(frame, digest_size=8).digest())}:{tag[-1][1]}"
 
 
-class Rendezvous(Protocol):
+class StepRendezvous(Protocol):
     """What the parts of one step share. All of it may be called from any thread."""
 
     def send(self, key: str, value: Any, is_dead: bool) -> None:
@@ -63,7 +63,7 @@ class Rendezvous(Protocol):
         ...
 
 
-class LocalRendezvous:
+class InProcessRendezvous:
     """A rendezvous within one process. ``incarnations`` are those of the devices there are."""
 
     __slots__ = ("_incarnations", "_lock", "_sent", "_waiting", "error")

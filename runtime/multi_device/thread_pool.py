@@ -16,20 +16,20 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Work = Callable[[], None]
+    Job = Callable[[], None]
 
 # Seconds that a thread waits for work before it ends.
 _PATIENCE = 10.0
 
 
-class Helpers:
+class ThreadPool:
     """``_idle`` are the mailboxes of the threads that wait, the one that has waited least at the end."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._idle: list[SimpleQueue[Work]] = []
+        self._idle: list[SimpleQueue[Job]] = []
 
-    def call(self, work: Work) -> None:
+    def call(self, work: Job) -> None:
         """Has a thread do some work, which must not raise: one that waits, or a new one."""
         with self._lock:
             mailbox = self._idle.pop() if self._idle else None
@@ -38,10 +38,10 @@ class Helpers:
         else:
             Thread(target=self._serve, args=(work,), name="tfg-helper", daemon=True).start()
 
-    def _serve(self, first: Work) -> None:
+    def _serve(self, first: Job) -> None:
         np.seterr(all="ignore")
-        mailbox: SimpleQueue[Work] = SimpleQueue()
-        work: Work | None = first
+        mailbox: SimpleQueue[Job] = SimpleQueue()
+        work: Job | None = first
         while work is not None:
             work()
             # What belongs to a step must not be kept until the next one.
@@ -50,7 +50,7 @@ class Helpers:
                 self._idle.append(mailbox)
             work = self._next(mailbox)
 
-    def _next(self, mailbox: SimpleQueue[Work]) -> Work | None:
+    def _next(self, mailbox: SimpleQueue[Job]) -> Job | None:
         try:
             return mailbox.get(timeout=_PATIENCE)
         except Empty:
@@ -62,4 +62,4 @@ class Helpers:
         return mailbox.get()
 
 
-HELPERS = Helpers()
+THREAD_POOL = ThreadPool()

@@ -17,13 +17,13 @@ from ...kernels.core.op_sets import SENDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from .typed_graph import Prepared
+    from .typed_graph import TypedNode
 
 
 class Line(NamedTuple):
     """A node of the straight line and the function that computes it (None: its value is a constant)."""
 
-    prepared: Prepared
+    prepared: TypedNode
     kernel: Callable[..., Any] | None
 
     @property
@@ -47,9 +47,9 @@ class Liveness:
     read: set[Endpoint] = field(default_factory=set[Endpoint])
 
 
-def needed_lines(lines: Sequence[Line], ends: Iterable[str], felt: Collection[str] = ()) -> list[Line]:
+def needed_lines(lines: Sequence[Line], ends: Iterable[str], observable: Collection[str] = ()) -> list[Line]:
     """The lines that the ends need; what is fed has none. A constant needs its control inputs, but none of
-    its data inputs unless they are ``felt``, known or not, or have been folded too and stand behind control
+    its data inputs unless they are ``observable``, known or not, or have been folded too and stand behind control
     inputs of their own."""
     by_name = {line.name: line for line in lines}
     wanted: set[str] = set()
@@ -65,7 +65,7 @@ def needed_lines(lines: Sequence[Line], ends: Iterable[str], felt: Collection[st
             producer = by_name.get(source.node)
             if producer is None:
                 continue
-            if source.is_control or not line.is_constant or producer.is_constant or source.node in felt:
+            if source.is_control or not line.is_constant or producer.is_constant or source.node in observable:
                 stack.append(source.node)
     return [line for line in lines if line.name in wanted]
 
@@ -116,7 +116,7 @@ def passed_on(lines: Sequence[Line]) -> dict[Endpoint, Endpoint]:
     return source
 
 
-def reads_reference(prepared: Prepared, position: int) -> bool:
+def reads_reference(prepared: TypedNode, position: int) -> bool:
     """Whether an input is a reference of which the operation wants the value."""
     return prepared.input_facts[position].dtype.is_ref and not prepared.bound.input_types[position].is_ref
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...kernels.core.facts import Fact
     from .liveness import Line, Liveness
-    from .typed_graph import Prepared
+    from .typed_graph import TypedNode
 
 
 class Segment(NamedTuple):
@@ -71,7 +71,7 @@ def lower(
     False because another function is to take them.
 
     A traced function calls ``ctx.record(node)`` after every line; an untraced one knows nothing of it.
-    In the same way one that is limited has ``ctx.allowance`` count what is made and given up.
+    In the same way one that is limited has ``ctx.memory_budget`` count what is made and given up.
     """
     writer = Writer(liveness.analyse(lines, results), facts, Text(arguments))
     writer.add(lines, traced=traced, limited=limited)
@@ -167,7 +167,7 @@ class Writer:
         gone = [self.names.pop(v) for v in dying if self.names.get(v, "").startswith("s")]
         if self._limited:
             node = self.text.refer("n", prepared.node)
-            expression = f"ctx.allowance.hold({node}, {expression}, [{', '.join(gone)}])"
+            expression = f"ctx.memory_budget.hold({node}, {expression}, [{', '.join(gone)}])"
         outputs = [Endpoint(line.name, port) for port in range(len(prepared.output_facts))]
         slots = [self._slot(out, gone) for out in outputs]
         self._free.extend(gone)
@@ -209,7 +209,7 @@ class Writer:
             kernel = kernel.function
         return f"{self.text.refer('k', kernel)}({', '.join(arguments)})"
 
-    def _argument(self, prepared: Prepared, position: int) -> str:
+    def _argument(self, prepared: TypedNode, position: int) -> str:
         source = prepared.inputs[position]
         name = self._name(self.live.source.get(source, source))
         return f"{name}.read()" if liveness.reads_reference(prepared, position) else name
@@ -229,7 +229,7 @@ class Writer:
         helper = "reuse" if written == 0 else "reuse_other"
         return f"{helper}({prepared.op.ufunc}, {', '.join(arguments)})"
 
-    def _overwritten(self, prepared: Prepared, place: int) -> int | None:
+    def _overwritten(self, prepared: TypedNode, place: int) -> int | None:
         """The input that the output may be written over: it dies here, and is an array of the same dtype."""
         output = prepared.output_facts[0]
         for position, source in enumerate(prepared.inputs):

@@ -22,7 +22,7 @@ from ..execution.state_lock import Access
 from ..passes.prune import Pruned, Signature, prune
 from .liveness import Line, needed_lines, sends_first
 from .lowering import Segment, lower, scalar_or_array
-from .typed_graph import Prepared, prepare
+from .typed_graph import TypedNode, type_graph
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...kernels.core.facts import Fact
     from ..execution.functions import Functions
     from ..execution.step import Step
-    from .segmentation import Cut
+    from .segmentation import TaskGraph
 
 
 class Feed(NamedTuple):
@@ -139,7 +139,7 @@ class Plan(NamedTuple):
     arguments: tuple[Endpoint | None, ...]
     constants: Mapping[Endpoint, Any]
     segment: Segment | None
-    cut: Cut | None
+    cut: TaskGraph | None
     changes_state: bool
     access: Access
 
@@ -173,7 +173,7 @@ def build(
     functions: Functions | None = None,
     given: Mapping[str, Sequence[Fact]] | None = None,
     compiled: bool = True,
-    mortal: Collection[str] | None = None,
+    maybe_dead: Collection[str] | None = None,
     limited: bool = False,
     xp: Any = np,
 ) -> Plan:
@@ -184,13 +184,13 @@ def build(
         given: for the body of a function, what is known of its fed placeholders; it may fetch resources too. For
             a part, what is known of its receives.
         compiled: whether loops and branches that are well formed run as Python's own.
-        mortal: for the part of a graph that one device runs, the names of its sends and receives whose values may
+        maybe_dead: for the part of a graph that one device runs, the names of its sends and receives whose values may
             be dead. Its plan is always one of units, and its loops need not be whole.
         limited: whether a part is to count the memory that it uses.
         xp: what the kernels of a part compute with, CuPy on a GPU.
     """
     with no_collection():
-        return _build(graph, asked, traced, functions, given, compiled, mortal, limited, xp)
+        return _build(graph, asked, traced, functions, given, compiled, maybe_dead, limited, xp)
 
 
 def _build(
@@ -200,14 +200,14 @@ def _build(
     functions: Functions | None,
     given: Mapping[str, Sequence[Fact]] | None,
     compiled: bool,
-    mortal: Collection[str] | None,
+    maybe_dead: Collection[str] | None,
     limited: bool,
     xp: Any,
 ) -> Plan:
     pruned = prune(graph, asked)
-    is_part = mortal is not None
+    is_part = maybe_dead is not None
     frames = _frames(pruned, is_whole=not is_part)
-    prepared = prepare(pruned.graph, functions.library if functions is not None else None, given)
+    prepared = type_graph(pruned.graph, functions.library if functions is not None else None, given)
     facts: dict[str, Sequence[Fact]] = {p.node.name: p.output_facts for p in prepared}
     for name, fetch in zip(asked.fetches, pruned.fetches) if given is None or is_part else ():
         _check_fetch(graph, name, fetch, facts[fetch.node])
@@ -215,16 +215,16 @@ def _build(
     fed = {name for name in pruned.arguments if name is not None}
     lines = [_line(graph, p, functions, xp) for p in prepared if p.node.name not in fed]
     lines = needed_lines(
-        lines, [*(f.node for f in pruned.fetches), *pruned.targets], _felt(lines, mortal or ())
+        lines, [*(f.node for f in pruned.fetches), *pruned.targets], _observable(lines, maybe_dead or ())
     )
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
     changes_state = any(_changes_state(line.prepared) for line in lines)
     access = Access.CHANGE if changes_state else Access.READ
     if _saves(lines, functions):
         access = Access.ALONE
-    mortal = _mortal(lines) if mortal is None else mortal
+    maybe_dead = _maybe_dead(lines) if maybe_dead is None else maybe_dead
     if compiled and any(line.prepared.op.is_control_flow for line in lines):
-        lines = _compiled(lines, facts, frames, pruned.fetches, mortal)
+        lines = _compiled(lines, facts, frames, pruned.fetches, maybe_dead)
     scheduled = is_part or any(
         line.prepared.op.asynchronous or line.prepared.op.is_control_flow for line in lines
     )
@@ -238,7 +238,9 @@ def _build(
         arguments=arguments,
         constants=_constants(lines) if scheduled else {},
         segment=None if scheduled else lower(lines, facts, arguments, pruned.fetches, traced=traced),
-        cut=_cut(lines, facts, fed_here, pruned.fetches, mortal=mortal, traced=traced, limited=limited)
+        cut=_cut(
+            lines, facts, fed_here, pruned.fetches, maybe_dead=maybe_dead, traced=traced, limited=limited
+        )
         if scheduled
         else None,
         changes_state=changes_state,
@@ -259,10 +261,10 @@ def _frames(pruned: Pruned, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def _felt(lines: Sequence[Line], mortal: Collection[str]) -> Collection[str]:
+def _observable(lines: Sequence[Line], maybe_dead: Collection[str]) -> Collection[str]:
     """The nodes that make a difference even where their values are known: they and what comes after them may be
     dead, or one of many in a loop, or something has changed when they are done."""
-    found = set(mortal)
+    found = set(maybe_dead)
     for line in lines:
         prepared = line.prepared
         follows = bool(found) and any(endpoint(text).node in found for text in prepared.node.inputs)
@@ -271,7 +273,7 @@ def _felt(lines: Sequence[Line], mortal: Collection[str]) -> Collection[str]:
     return found
 
 
-def _mortal(lines: Sequence[Line]) -> Collection[str]:
+def _maybe_dead(lines: Sequence[Line]) -> Collection[str]:
     """The sends and receives of a plan that may be dead: all, where anything can be."""
     if not any(line.prepared.op.is_control_flow for line in lines):
         return ()
@@ -283,11 +285,11 @@ def _compiled(
     facts: dict[str, Sequence[Fact]],
     frames: Mapping[str, tuple[str, ...]],
     fetches: Sequence[Endpoint],
-    mortal: Collection[str],
+    maybe_dead: Collection[str],
 ) -> list[Line]:
     from .control_flow.loops import compile_control_flow
 
-    return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches}, mortal)
+    return compile_control_flow(lines, facts, frames, {fetch.node for fetch in fetches}, maybe_dead)
 
 
 def _cut(
@@ -296,14 +298,14 @@ def _cut(
     given: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
     **how: Any,
-) -> Cut:
+) -> TaskGraph:
     # Few graphs have nodes that wait or steer; the others start without the machinery.
     from .segmentation import cut
 
     return cut(lines, facts, given, fetches, **how)
 
 
-def _line(graph: Graph, prepared: Prepared, functions: Functions | None, xp: Any) -> Line:
+def _line(graph: Graph, prepared: TypedNode, functions: Functions | None, xp: Any) -> Line:
     """A node with its kernel; a node whose value is known and that does nothing else needs none."""
     outputs, node = prepared.output_facts, prepared.node
     if len(outputs) == 1 and outputs[0].constant is not None and not prepared.op.stateful:
@@ -336,7 +338,7 @@ _READERS = SAVERS | frozenset(
 _OF_A_STEP = ("Stack", "TensorArray", "TemporaryVariable", "DestroyTemporaryVariable")
 
 
-def _changes_state(prepared: Prepared) -> bool:
+def _changes_state(prepared: TypedNode) -> bool:
     """Whether a node may leave the session's state other than it was."""
     if prepared.op.name in _READERS or prepared.op.name.startswith(_OF_A_STEP):
         return False
@@ -370,7 +372,7 @@ def feed(name: str, graph: Graph, facts: Mapping[str, Sequence[Fact]], argument:
     else:
         # Nothing reads it, but a value of the wrong kind is a mistake all the same.
         fed = endpoint(name)
-        outputs = prepare(prune(graph, Signature((), (), (fed.node,))).graph)[-1].output_facts
+        outputs = type_graph(prune(graph, Signature((), (), (fed.node,))).graph)[-1].output_facts
         if fed.port >= len(outputs):
             raise invalid(f"node {fed.node!r} has no output {name!r} to feed")
         fact = outputs[fed.port]

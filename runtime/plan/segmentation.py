@@ -1,10 +1,10 @@
-"""A plan's nodes cut into the units that the scheduler knows.
+"""A plan's nodes cut into the tasks that the scheduler knows.
 
 Most nodes neither wait nor steer; they run together as segments. A node that may wait (``asynchronous``) and one
-that steers (Switch, Merge, Enter, Exit, NextIteration) is a unit of its own, and splits what depends on it from
+that steers (Switch, Merge, Enter, Exit, NextIteration) is a task of its own, and splits what depends on it from
 what does not: two nodes share a segment exactly if the waiting and steering outputs that they depend on, going
 back to the nearest, are the same. So a segment is dead as a whole or not at all, belongs to one iteration, and
-waits for nothing that one of its nodes does not need. A send, which runs even when it is dead, is a unit of its
+waits for nothing that one of its nodes does not need. A send, which runs even when it is dead, is a task of its
 own where it may be, and otherwise a line of a segment like any other.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphfmt.graph import Endpoint, Node, endpoint
 from ...kernels.core.binding import PASS_ON
 from ...kernels.core.op_sets import RECVS, SENDS
-from ..execution.scheduler import CONTROL, Kind, Program, Source, Unit
+from ..execution.scheduler import CONTROL, Program, Task, TaskInput, TaskKind
 from . import lowering
 from .liveness import Line, reads_reference
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from .lowering import Segment
 
 _KINDS = {
-    "Merge": Kind.MERGE,
-    "RefMerge": Kind.MERGE,
-    "Enter": Kind.ENTER,
-    "RefEnter": Kind.ENTER,
-    "Exit": Kind.EXIT,
-    "RefExit": Kind.EXIT,
-    "NextIteration": Kind.NEXT_ITERATION,
-    "RefNextIteration": Kind.NEXT_ITERATION,
-    "ControlTrigger": Kind.TRIGGER,
-    "Switch": Kind.PLAIN,
-    "RefSwitch": Kind.PLAIN,
-    **dict.fromkeys(SENDS, Kind.SEND),
+    "Merge": TaskKind.MERGE,
+    "RefMerge": TaskKind.MERGE,
+    "Enter": TaskKind.ENTER,
+    "RefEnter": TaskKind.ENTER,
+    "Exit": TaskKind.EXIT,
+    "RefExit": TaskKind.EXIT,
+    "NextIteration": TaskKind.NEXT_ITERATION,
+    "RefNextIteration": TaskKind.NEXT_ITERATION,
+    "ControlTrigger": TaskKind.TRIGGER,
+    "Switch": TaskKind.PLAIN,
+    "RefSwitch": TaskKind.PLAIN,
+    **dict.fromkeys(SENDS, TaskKind.SEND),
 }
 
 # The waiting and steering outputs that a node depends on, going back to the nearest.
@@ -48,7 +48,7 @@ _Gates = frozenset[Endpoint]
 
 
 @dataclass(frozen=True)
-class Compute:
+class SegmentTask:
     """A segment, the outputs it takes and those it gives."""
 
     segment: Segment
@@ -57,8 +57,8 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Single:
-    """A node that is a unit of its own; ``dereferenced`` marks inputs that are references to be read, and one
+class NodeTask:
+    """A node that is a task of its own; ``dereferenced`` marks inputs that are references to be read, and one
     that ``exchanges`` sends to another device, or receives."""
 
     node: Node
@@ -73,22 +73,22 @@ class Single:
 
 
 @dataclass(frozen=True)
-class Given:
+class FeedTask:
     """What is fed: there from the start."""
 
     outputs: tuple[Endpoint, ...]
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The units and the program that says how they depend on each other, in the same order.
+class TaskGraph:
+    """The tasks and the program that says how they depend on each other, in the same order.
 
-    ``urgent`` are the numbers of the units that lead to a send; ``has_work`` is whether a segment waits for nothing
+    ``urgent`` are the numbers of the tasks that lead to a send; ``has_work`` is whether a segment waits for nothing
     but what is fed, ``is_straight`` whether there are no branches and loops, and ``gpu`` what computes them if not the
     host.
     """
 
-    units: tuple[Compute | Single | Given, ...]
+    tasks: tuple[SegmentTask | NodeTask | FeedTask, ...]
     program: Program
     urgent: frozenset[int] = frozenset()
     has_work: bool = True
@@ -98,13 +98,13 @@ class Cut:
 
     @property
     def segments(self) -> list[Segment]:
-        return [unit.segment for unit in self.units if isinstance(unit, Compute)]
+        return [task.segment for task in self.tasks if isinstance(task, SegmentTask)]
 
 
-def is_single(line: Line, mortal: Collection[str] = ()) -> bool:
+def is_own_task(line: Line, maybe_dead: Collection[str] = ()) -> bool:
     """Whether a node waits or steers, or sends what may be dead."""
     op = line.prepared.op
-    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or line.name in mortal))
+    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or line.name in maybe_dead))
 
 
 def cut(
@@ -113,27 +113,27 @@ def cut(
     given: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
     *,
-    mortal: Collection[str] = (),
+    maybe_dead: Collection[str] = (),
     traced: bool = False,
     limited: bool = False,
-) -> Cut:
-    """Cuts ordered lines into units; the first is what is given.
+) -> TaskGraph:
+    """Cuts ordered lines into tasks; the first is what is given.
 
     Args:
-        mortal: the names of the sends whose inputs may be dead.
+        maybe_dead: the names of the sends whose inputs may be dead.
         traced, limited: as for ``lowering.lower``.
     """
     lower = partial(lowering.lower, read=False, traced=traced, limited=limited)
-    cutter = _Cutter(lines, facts, tuple(given), mortal, lower)
-    units = cutter.units(fetches)
-    program = Program(tuple(cutter.shape(number, unit) for number, unit in enumerate(units)))
+    cutter = _Segmenter(lines, facts, tuple(given), maybe_dead, lower)
+    tasks = cutter.tasks(fetches)
+    program = Program(tuple(cutter.shape(number, task) for number, task in enumerate(tasks)))
     has_work = any(
-        isinstance(unit, Compute) and all(source.unit == 0 for source in shape.inputs)
-        for unit, shape in zip(units, program.units)
+        isinstance(task, SegmentTask) and all(source.task == 0 for source in shape.inputs)
+        for task, shape in zip(tasks, program.tasks)
     )
     urgent = _leading_to(program, cutter.sending())
-    is_straight = not any(line.prepared.op.is_control_flow or line.name in mortal for line in lines)
-    return Cut(units, program, urgent, has_work, is_straight, traced)
+    is_straight = not any(line.prepared.op.is_control_flow or line.name in maybe_dead for line in lines)
+    return TaskGraph(tasks, program, urgent, has_work, is_straight, traced)
 
 
 def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:
@@ -143,13 +143,13 @@ def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:
         number = stack.pop()
         if number not in found:
             found.add(number)
-            stack += [source.unit for source in program.units[number].inputs]
+            stack += [source.task for source in program.tasks[number].inputs]
     return frozenset(found)
 
 
-class _Cutter:
-    """``singles`` are the nodes that are units of their own, ``groups`` the lines of each unit, ``home`` says which
-    unit a node belongs to, ``known`` are the constants that no gate stands before: their values are part of the
+class _Segmenter:
+    """``singles`` are the nodes that are tasks of their own, ``groups`` the lines of each task, ``home`` says which
+    task a node belongs to, ``known`` are the constants that no gate stands before: their values are part of the
     segments that read them."""
 
     def __init__(
@@ -157,13 +157,13 @@ class _Cutter:
         lines: Sequence[Line],
         facts: Mapping[str, Sequence[Fact]],
         given: tuple[Endpoint, ...],
-        mortal: Collection[str],
+        maybe_dead: Collection[str],
         lower: Callable[..., Segment],
     ) -> None:
         self.facts = facts
         self.given = given
         self.lower = lower
-        self.singles = {line.name for line in lines if is_single(line, mortal)}
+        self.singles = {line.name for line in lines if is_own_task(line, maybe_dead)}
         self.groups, free = _grouped(lines, self.singles)
         self.groups.insert(0, [])
         self.home = {line.name: number for number, group in enumerate(self.groups) for line in group}
@@ -171,7 +171,7 @@ class _Cutter:
         self.known = {line.name for line in lines if line.is_constant and line.name in free}
         self._outputs: list[list[Endpoint]] = []
 
-    def units(self, fetches: Sequence[Endpoint]) -> tuple[Compute | Single | Given, ...]:
+    def tasks(self, fetches: Sequence[Endpoint]) -> tuple[SegmentTask | NodeTask | FeedTask, ...]:
         inputs = [self._inputs(number) for number in range(len(self.groups))]
         needed: list[dict[Endpoint, None]] = [{} for _ in self.groups]
         for source in [*(source for group in inputs for source in group), *fetches]:
@@ -179,10 +179,10 @@ class _Cutter:
                 needed[self.home[source.node]][source] = None
         self._outputs = [list(group) for group in needed]
         made = [self._unit(n, inputs[n], tuple(needed[n])) for n in range(1, len(self.groups))]
-        return (Given(self.given), *made)
+        return (FeedTask(self.given), *made)
 
     def _inputs(self, number: int) -> tuple[Endpoint, ...]:
-        """The outputs of others that a unit's kernels read, each once; all of them, in order, for a single."""
+        """The outputs of others that a task's kernels read, each once; all of them, in order, for a single."""
         group = self.groups[number]
         if group and group[0].name in self.singles:
             return tuple(group[0].prepared.inputs)
@@ -191,14 +191,14 @@ class _Cutter:
 
     def _unit(
         self, number: int, inputs: tuple[Endpoint, ...], outputs: tuple[Endpoint, ...]
-    ) -> Compute | Single:
+    ) -> SegmentTask | NodeTask:
         group = self.groups[number]
         first = group[0]
         prepared = first.prepared
         if first.name not in self.singles:
-            return Compute(self.lower(group, self.facts, inputs, outputs), inputs, outputs)
+            return SegmentTask(self.lower(group, self.facts, inputs, outputs), inputs, outputs)
         ports = tuple(Endpoint(first.name, port) for port in range(len(prepared.output_facts)))
-        return Single(
+        return NodeTask(
             node=prepared.node,
             kernel=_same if first.kernel is PASS_ON else first.kernel,
             inputs=inputs,
@@ -211,29 +211,29 @@ class _Cutter:
         )
 
     def sending(self) -> list[int]:
-        """The units with a send in them."""
+        """The tasks with a send in them."""
         return [
             number
             for number, group in enumerate(self.groups)
             if any(line.prepared.op.name in SENDS for line in group)
         ]
 
-    def shape(self, number: int, unit: Compute | Single | Given) -> Unit:
-        """The unit as the scheduler sees it."""
-        if isinstance(unit, Given):
-            return Unit("what is fed", (), len(unit.outputs))
+    def shape(self, number: int, task: SegmentTask | NodeTask | FeedTask) -> Task:
+        """The task as the scheduler sees it."""
+        if isinstance(task, FeedTask):
+            return Task("what is fed", (), len(task.outputs))
         group = self.groups[number]
         sources = tuple(dict.fromkeys(self._sources(number, group)))
-        if isinstance(unit, Compute):
-            return Unit(group[0].name, sources, len(unit.outputs))
-        kind = _KINDS.get(unit.node.op, Kind.PLAIN)
-        if kind is not Kind.ENTER:
-            return Unit(unit.node.name, sources, len(unit.outputs), kind)
+        if isinstance(task, SegmentTask):
+            return Task(group[0].name, sources, len(task.outputs))
+        kind = _KINDS.get(task.node.op, TaskKind.PLAIN)
+        if kind is not TaskKind.ENTER:
+            return Task(task.node.name, sources, len(task.outputs), kind)
         attrs = group[0].prepared.bound.plain_attrs
         parallel = max(1, attrs["parallel_iterations"])
-        return Unit(unit.node.name, sources, 1, kind, attrs["frame_name"], attrs["is_constant"], parallel)
+        return Task(task.node.name, sources, 1, kind, attrs["frame_name"], attrs["is_constant"], parallel)
 
-    def _sources(self, number: int, group: Sequence[Line]) -> Iterator[Source]:
+    def _sources(self, number: int, group: Sequence[Line]) -> Iterator[TaskInput]:
         single = group[0].name in self.singles
         for line in group:
             for source in map(endpoint, line.prepared.node.inputs):
@@ -241,10 +241,10 @@ class _Cutter:
                 if producer is None or (producer == number and not single):
                     continue
                 if single or source.node not in self.known:
-                    yield Source(producer, self._port(source, producer, line))
+                    yield TaskInput(producer, self._port(source, producer, line))
 
     def _port(self, source: Endpoint, producer: int, reader: Line) -> int:
-        """Which of its unit's outputs an output is; none where only its being there counts."""
+        """Which of its task's outputs an output is; none where only its being there counts."""
         if source.is_control:
             return CONTROL
         if producer == 0:
@@ -263,7 +263,7 @@ def _same(value: Any) -> Any:
 
 
 def _grouped(lines: Sequence[Line], singles: Collection[str]) -> tuple[list[list[Line]], set[str]]:
-    """The lines by unit, and the names of those that no gate stands before."""
+    """The lines by task, and the names of those that no gate stands before."""
     gates: dict[str, _Gates] = {}
     groups: dict[_Gates | str, list[Line]] = {}
     for line in lines:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...kernels.functions.library import Library
 
 
-class Prepared(NamedTuple):
+class TypedNode(NamedTuple):
     """A node ready to be lowered."""
 
     node: Node
@@ -29,12 +29,12 @@ class Prepared(NamedTuple):
     output_facts: Sequence[Fact]
 
 
-def prepare(
+def type_graph(
     graph: Graph, library: Library | None = None, given: Mapping[str, Sequence[Fact]] | None = None
-) -> list[Prepared]:
+) -> list[TypedNode]:
     """Every node, each after its inputs; ``given`` is what is known of nodes' outputs by other means. Raises
     the first error, placed at its node."""
-    prepared: list[Prepared] = []
+    prepared: list[TypedNode] = []
     facts: dict[str, Sequence[Fact]] = {}
     for node in topological_order(graph):
         try:
@@ -48,8 +48,8 @@ def prepare(
     return prepared
 
 
-def _prepare_one(node: Node, facts: Mapping[str, Sequence[Fact]], library: Library | None) -> Prepared:
+def _prepare_one(node: Node, facts: Mapping[str, Sequence[Fact]], library: Library | None) -> TypedNode:
     op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     inputs = input_facts(node, bound, facts)
-    return Prepared(node, op, bound, node.data_inputs, inputs, infer_node(op, node, bound, inputs, library))
+    return TypedNode(node, op, bound, node.data_inputs, inputs, infer_node(op, node, bound, inputs, library))

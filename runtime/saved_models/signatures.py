@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INTERNAL = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 
 
-class Tensor(NamedTuple):
+class SignatureTensor(NamedTuple):
     """An input or output of a signature: its key, and the tensor it stands for. A sparse or composite one is
     several, called ``key/0``, ``key/1`` and so on."""
 
@@ -29,12 +29,12 @@ class Tensor(NamedTuple):
     info: TensorInfo
 
 
-class Call(NamedTuple):
+class SignatureCall(NamedTuple):
     """A signature by its name, with its inputs and outputs by their keys, which are sorted."""
 
     name: str
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
+    inputs: Mapping[str, SignatureTensor]
+    outputs: Mapping[str, SignatureTensor]
     method: str = ""
 
     def feed(self, graph: Graph, name: str) -> str:
@@ -47,16 +47,16 @@ class Call(NamedTuple):
         return _tensor(self, self.outputs, "output", graph, name)
 
 
-def calls(meta: MetaGraph) -> list[Call]:
+def calls(meta: MetaGraph) -> list[SignatureCall]:
     """The signatures of a MetaGraph, by name."""
     return [
-        Call(name, _tensors(found.inputs), _tensors(found.outputs), found.method_name)
+        SignatureCall(name, _tensors(found.inputs), _tensors(found.outputs), found.method_name)
         for name, found in sorted(meta.signatures.items())
         if name not in _INTERNAL
     ]
 
 
-def find(meta: MetaGraph, name: str) -> Call:
+def find(meta: MetaGraph, name: str) -> SignatureCall:
     """The signature of that name. Raises NOT_FOUND, with those that there are."""
     known = {call.name: call for call in calls(meta)}
     if name in known:
@@ -70,7 +70,7 @@ def find(meta: MetaGraph, name: str) -> Call:
 
 
 def check_fed(
-    call: Call, graph: Graph, fetches: Sequence[str], feeds: Sequence[str], targets: Sequence[str]
+    call: SignatureCall, graph: Graph, fetches: Sequence[str], feeds: Sequence[str], targets: Sequence[str]
 ) -> None:
     """Raises INVALID_ARGUMENT with all inputs of the signature that a step needs and is not given. All names
     are those of the graph."""
@@ -85,23 +85,25 @@ def check_fed(
         )
 
 
-def _is_missing(tensor: Tensor, needed: Graph, fed: set[Endpoint]) -> bool:
+def _is_missing(tensor: SignatureTensor, needed: Graph, fed: set[Endpoint]) -> bool:
     source = endpoint(tensor.name)
     node = needed.index.get(source.node)
     return node is not None and node.op in PLACEHOLDERS and source not in fed
 
 
-def _tensors(infos: Mapping[str, TensorInfo]) -> dict[str, Tensor]:
+def _tensors(infos: Mapping[str, TensorInfo]) -> dict[str, SignatureTensor]:
     return {tensor.key: tensor for key, info in sorted(infos.items()) for tensor in _parts(key, info)}
 
 
-def _parts(key: str, info: TensorInfo) -> Iterable[Tensor]:
+def _parts(key: str, info: TensorInfo) -> Iterable[SignatureTensor]:
     if not info.parts:
-        return [Tensor(key, info.name, info)]
-    return [Tensor(f"{key}/{i}", name, info) for i, name in enumerate(info.parts)]
+        return [SignatureTensor(key, info.name, info)]
+    return [SignatureTensor(f"{key}/{i}", name, info) for i, name in enumerate(info.parts)]
 
 
-def _tensor(call: Call, tensors: Mapping[str, Tensor], what: str, graph: Graph, name: str) -> str:
+def _tensor(
+    call: SignatureCall, tensors: Mapping[str, SignatureTensor], what: str, graph: Graph, name: str
+) -> str:
     found = tensors.get(name)
     if found is not None:
         return _normal(found.name)

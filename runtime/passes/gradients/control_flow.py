@@ -24,7 +24,7 @@ from ....graphfmt.graph import Endpoint, Graph, Node
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ....kernels.core.op_sets import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, SWITCHES
 from ....kernels.functions.call_gradients import zeros
-from ...plan.control_flow.nesting import Places
+from ...plan.control_flow.nesting import NodeNesting
 from .backpropagation import Walk, as_endpoint, dense
 from .backward_loops import BackwardLoop, forward_loop
 
@@ -59,7 +59,7 @@ class Flow:
     def __init__(self, g: GraphBuilder, graph: Graph) -> None:
         self.g = g
         self.graph = graph
-        self.places = Places(graph)
+        self.places = NodeNesting(graph)
         self.here: Frame = ()
         self.loops: dict[Frame, BackwardLoop] = {}
         self.pivots: dict[Frame, str] = {}

@@ -35,10 +35,10 @@ UNKNOWN = 2
 
 class Guards:
     """``alive`` are the guards under which each node runs; where a guard was ``UNKNOWN`` and no longer is,
-    ``learnt`` has what it stands for. ``mortal`` are the receives that may get something dead."""
+    ``learnt`` has what it stands for. ``maybe_dead`` are the receives that may get something dead."""
 
-    def __init__(self, lines: Sequence[Line], mortal: Collection[str] = ()) -> None:
-        self._mortal = mortal
+    def __init__(self, lines: Sequence[Line], maybe_dead: Collection[str] = ()) -> None:
+        self._maybe_dead = maybe_dead
         self.learnt: dict[Guard, frozenset[Guard]] = {}
         self.alive: dict[str, frozenset[Guard]] = {}
         self._sources = passed_on(lines)
@@ -83,7 +83,7 @@ class Guards:
             return _NONE
         if kind in EXITS:
             return frozenset({self.unknown(line)})
-        if line.name in self._mortal and kind in RECVS:
+        if line.name in self._maybe_dead and kind in RECVS:
             return self.of_inputs(line) | {self.unknown(line)}
         if kind in MERGES:
             return self._merged(line)

@@ -29,10 +29,10 @@ def compile_control_flow(
     facts: dict[str, Sequence[Fact]],
     frames: Mapping[str, tuple[str, ...]],
     fetched: Collection[str],
-    mortal: Collection[str] = (),
+    maybe_dead: Collection[str] = (),
 ) -> list[Line]:
     """The lines with loops and conditionals, as far as they can be recognised, as single lines, of which the
-    facts are added. ``frames`` are the names of the loops around each node, ``mortal`` the sends and receives
+    facts are added. ``frames`` are the names of the loops around each node, ``maybe_dead`` the sends and receives
     whose values may be dead."""
     flow = Flow(lines, facts, frames, fetched)
     deepest = max((len(frame) for frame in frames.values()), default=0)
@@ -41,12 +41,12 @@ def compile_control_flow(
         # What comes after a conditional with a loop in it is understood once that is one line.
         count = len(flow.by_name)
         for depth in range(deepest, -1, -1):
-            _compile_depth(flow, depth, mortal)
+            _compile_depth(flow, depth, maybe_dead)
     return flow.lines
 
 
-def _compile_depth(flow: Flow, depth: int, mortal: Collection[str]) -> None:
-    guards = Guards(flow.lines, mortal)
+def _compile_depth(flow: Flow, depth: int, maybe_dead: Collection[str]) -> None:
+    guards = Guards(flow.lines, maybe_dead)
     conditions = {
         guards.value(line.prepared.inputs[0]) for line in flow.lines if line.prepared.node.op == "LoopCond"
     }

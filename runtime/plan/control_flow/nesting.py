@@ -26,7 +26,7 @@ CONTROL_FLOW = MERGES | SWITCHES | ENTERS
 _NONE: Conditions = frozenset()
 
 
-class Places:
+class NodeNesting:
     """The frame and the conditions of every node of a graph, and of nodes that are added to it. Conditions
     are those within the node's own frame."""
 

@@ -15,7 +15,7 @@ from ....kernels.core.binding import PASS_ON
 from ....kernels.core.op_sets import MERGES, NEXT_ITERATIONS, SENDS
 from ....kernels.core.registry import Op
 from ..liveness import Line
-from ..typed_graph import Prepared
+from ..typed_graph import TypedNode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -151,7 +151,7 @@ def made_line(
     input_facts = [flow.facts[e.node][e.port] for e, _ in inputs]
     flow.facts[name] = tuple(outputs)
     op = _operation(kind)
-    return Line(Prepared(node, op, bound, tuple(e for e, _ in inputs), input_facts, tuple(outputs)), segment)
+    return Line(TypedNode(node, op, bound, tuple(e for e, _ in inputs), input_facts, tuple(outputs)), segment)
 
 
 def passing_line(line: Line, given: Sequence[Endpoint]) -> Line:
@@ -160,7 +160,7 @@ def passing_line(line: Line, given: Sequence[Endpoint]) -> Line:
     facts = prepared.output_facts
     types = tuple(fact.dtype for fact in facts)
     node = Node(line.name, "Identity", tuple(str(e) for e in given))
-    return Line(Prepared(node, _PASSED_ON, Bound({}, types, types), tuple(given), facts, facts), PASS_ON)
+    return Line(TypedNode(node, _PASSED_ON, Bound({}, types, types), tuple(given), facts, facts), PASS_ON)
 
 
 def _with_context(ctx: Any, *values: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 import tfg
 from tfg.runtime.execution import runner
 from tfg.runtime.execution.batches import Position, cut
-from tfg.runtime.execution.runner import Progress, Work, progress_from
+from tfg.runtime.execution.runner import Progress, StepLoop, progress_from
 
 BATCHES = cut({"x": np.arange(10)}, 3)
 
@@ -29,7 +29,7 @@ BATCHES = cut({"x": np.arange(10)}, 3)
     ],
 )
 def test_how_many_steps_there_are(options: dict[str, Any], total: int | None) -> None:
-    assert Work(**options).total == total
+    assert StepLoop(**options).total == total
 
 
 def test_notes_take_a_run_up_where_it_stood() -> None:
@@ -84,28 +84,28 @@ class Counted:
         return [len(self.fed)]
 
 
-def values(session: Any, work: Work, **options: Any) -> list[int]:
+def values(session: Any, work: StepLoop, **options: Any) -> list[int]:
     return [result.values[0] for result in runner.run(session, work, **options)]
 
 
 def test_steps_go_through_the_batches() -> None:
     session = Counted()
-    assert values(session, Work(feeds={"y": 1}, batches=BATCHES, steps=5)) == [1, 2, 3, 4, 5]
+    assert values(session, StepLoop(feeds={"y": 1}, batches=BATCHES, steps=5)) == [1, 2, 3, 4, 5]
     assert [feeds["x"].tolist() for feeds in session.fed[2:]] == [[6, 7, 8], [9], [0, 1, 2]]
     assert all(feeds["y"] == 1 for feeds in session.fed)
 
 
 def test_a_run_ends_where_its_input_does_only_if_asked_to() -> None:
-    assert values(Counted(3), Work(until_exhausted=True)) == [1, 2, 3]
+    assert values(Counted(3), StepLoop(until_exhausted=True)) == [1, 2, 3]
     with pytest.raises(tfg.TfgError, match="no more"):
-        values(Counted(3), Work(steps=5))
+        values(Counted(3), StepLoop(steps=5))
 
 
 def test_a_stop_is_noticed_between_steps() -> None:
     session = Counted()
-    assert values(session, Work(steps=50), stop=lambda: len(session.fed) == 4) == [1, 2, 3, 4]
+    assert values(session, StepLoop(steps=50), stop=lambda: len(session.fed) == 4) == [1, 2, 3, 4]
 
 
 def test_epochs_need_batches() -> None:
     with pytest.raises(tfg.TfgError):
-        values(Counted(), Work(epochs=2))
+        values(Counted(), StepLoop(epochs=2))

@@ -8,56 +8,56 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tfg.runtime.execution.acyclic_scheduler import Straight
+from tfg.runtime.execution.acyclic_scheduler import AcyclicScheduler
 from tfg.runtime.execution.scheduler import (
     CONTROL,
     ROOT,
-    Kind,
     Orders,
     Program,
     Run,
     Scheduler,
-    Source,
     Tag,
-    Unit,
+    Task,
+    TaskInput,
+    TaskKind,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KINDS = {
-    "merge": Kind.MERGE,
-    "enter": Kind.ENTER,
-    "constant": Kind.ENTER,
-    "exit": Kind.EXIT,
-    "next": Kind.NEXT_ITERATION,
-    "trigger": Kind.TRIGGER,
-    "send": Kind.SEND,
+    "merge": TaskKind.MERGE,
+    "enter": TaskKind.ENTER,
+    "constant": TaskKind.ENTER,
+    "exit": TaskKind.EXIT,
+    "next": TaskKind.NEXT_ITERATION,
+    "trigger": TaskKind.TRIGGER,
+    "send": TaskKind.SEND,
 }
 
 
 def names(program: Program, orders: Orders) -> list[str]:
-    return [program.units[run.unit].name for run in orders.runs]
+    return [program.tasks[run.task].name for run in orders.runs]
 
 
-def program(*units: tuple[str, str], parallel: int = 10) -> Program:
-    """``("c", "a b:1 ^d")``: unit c reads port 0 of a, port 1 of b, and waits for d. A unit whose name begins
+def program(*tasks: tuple[str, str], parallel: int = 10) -> Program:
+    """``("c", "a b:1 ^d")``: task c reads port 0 of a, port 1 of b, and waits for d. A task whose name begins
     with a kind, such as ``merge1``, is of that kind; all Enters lead to the loop "loop"."""
-    numbers = {name: number for number, (name, _) in enumerate(units)}
+    numbers = {name: number for number, (name, _) in enumerate(tasks)}
 
-    def source(text: str) -> Source:
+    def source(text: str) -> TaskInput:
         if text.startswith("^"):
-            return Source(numbers[text[1:]], CONTROL)
+            return TaskInput(numbers[text[1:]], CONTROL)
         name, _, port = text.partition(":")
-        return Source(numbers[name], int(port or 0))
+        return TaskInput(numbers[name], int(port or 0))
 
-    def unit(name: str, inputs: str) -> Unit:
-        kind = KINDS.get(name.rstrip("0123456789"), Kind.PLAIN)
-        frame = "loop" if kind is Kind.ENTER else ""
+    def task(name: str, inputs: str) -> Task:
+        kind = KINDS.get(name.rstrip("0123456789"), TaskKind.PLAIN)
+        frame = "loop" if kind is TaskKind.ENTER else ""
         sources = tuple(map(source, inputs.split()))
-        return Unit(name, sources, 2, kind, frame, name.startswith("constant"), parallel)
+        return Task(name, sources, 2, kind, frame, name.startswith("constant"), parallel)
 
-    return Program(tuple(unit(name, inputs) for name, inputs in units))
+    return Program(tuple(task(name, inputs) for name, inputs in tasks))
 
 
 def test_a_unit_is_ready_when_all_its_inputs_have_arrived() -> None:
@@ -97,7 +97,7 @@ def test_the_dead_are_not_run_and_tell_their_readers() -> None:
     s = Scheduler(p)
     (switch,) = s.start().runs
     (left,) = s.finished(switch, dead=[1]).runs
-    assert p.units[left.unit].name == "left"
+    assert p.tasks[left.task].name == "left"
     assert s.finished(left).runs == []
     assert s.is_done
 
@@ -108,7 +108,7 @@ def test_a_merge_passes_on_the_live_input_without_waiting_for_the_other() -> Non
     switch, _slow = s.start().runs
     (left,) = s.finished(switch).runs
     (merge,) = s.finished(left).runs
-    assert merge.live == Source(2, 0)
+    assert merge.live == TaskInput(2, 0)
 
 
 def test_a_merge_waits_for_its_control_inputs() -> None:
@@ -157,7 +157,7 @@ def run_loop(
     done: list[tuple[str, Tag]] = []
     while ready:
         run = ready.pop(choose(ready))
-        name = p.units[run.unit].name
+        name = p.tasks[run.task].name
         done.append((name, run.tag))
         dead = [0 if run.tag[-1][1] < turns else 1] if name == "switch" else []
         ready += s.finished(run, dead).runs
@@ -195,7 +195,7 @@ def test_a_loop_behind_a_branch_that_is_not_taken_does_not_run() -> None:
     s = Scheduler(p)
     (choice,) = s.start().runs
     (merge,) = s.finished(choice, dead=[1]).runs
-    assert p.units[merge.unit].name == "merge2" and merge.live == Source(0, 0)
+    assert p.tasks[merge.task].name == "merge2" and merge.live == TaskInput(0, 0)
     s.finished(merge)
     assert s.is_done and not s.open_frames
 
@@ -214,7 +214,7 @@ def test_no_more_iterations_run_at_once_than_may() -> None:
     ready, slow = s.start().runs, []
     while ready:
         run = ready.pop()
-        if p.units[run.unit].name == "slow":
+        if p.tasks[run.task].name == "slow":
             slow.append(run)
         else:
             ready += s.finished(run).runs
@@ -245,7 +245,7 @@ def test_a_receive_that_gets_something_dead_is_a_unit_with_a_dead_port() -> None
     s = Scheduler(p)
     (receive,) = s.start().runs
     (send,) = s.finished(receive, dead=[0]).runs
-    assert p.units[send.unit].name == "send" and send.is_dead
+    assert p.tasks[send.task].name == "send" and send.is_dead
 
 
 def test_a_send_in_a_loop_runs_in_the_last_iteration_too() -> None:
@@ -258,7 +258,7 @@ def test_a_send_in_a_loop_runs_in_the_last_iteration_too() -> None:
     ready, sent = s.start().runs, []
     while ready:
         run = ready.pop()
-        name = p.units[run.unit].name
+        name = p.tasks[run.task].name
         is_last = bool(run.tag) and run.tag[-1][1] == 2
         if name == "send":
             sent.append((run.tag[-1][1], run.is_dead))
@@ -267,24 +267,24 @@ def test_a_send_in_a_loop_runs_in_the_last_iteration_too() -> None:
     assert s.is_done and not s.open_frames
 
 
-def random_unit(rng: random.Random, number: int) -> Unit:
-    """A unit that reads up to three of those before it."""
+def random_unit(rng: random.Random, number: int) -> Task:
+    """A task that reads up to three of those before it."""
     count = rng.randrange(4) if number else 0
-    inputs = tuple(Source(rng.randrange(number), rng.choice((CONTROL, 0, 1))) for _ in range(count))
-    return Unit(f"u{number}", inputs, 2)
+    inputs = tuple(TaskInput(rng.randrange(number), rng.choice((CONTROL, 0, 1))) for _ in range(count))
+    return Task(f"u{number}", inputs, 2)
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 10**6))
 def test_every_unit_of_a_graph_runs_once_after_its_inputs_in_any_order(size: int, seed: int) -> None:
     rng = random.Random(seed)
-    units = [random_unit(rng, number) for number in range(size)]
-    scheduler = Scheduler(Program(tuple(units)))
+    tasks = [random_unit(rng, number) for number in range(size)]
+    scheduler = Scheduler(Program(tuple(tasks)))
     ready, done = scheduler.start().runs, []
     while ready:
         run = ready.pop(rng.randrange(len(ready)))
-        assert all(source.unit in done for source in units[run.unit].inputs)
-        done.append(run.unit)
+        assert all(source.task in done for source in tasks[run.task].inputs)
+        done.append(run.task)
         ready += scheduler.finished(run).runs
     assert sorted(done) == list(range(size))
 
@@ -294,7 +294,7 @@ def test_every_unit_of_a_graph_runs_once_after_its_inputs_in_any_order(size: int
 def test_without_branches_and_loops_counting_inputs_gives_the_same_orders(size: int, seed: int) -> None:
     rng = random.Random(seed)
     whole = Program(tuple(random_unit(rng, number) for number in range(size)))
-    general, straight = Scheduler(whole), Straight(whole)
+    general, straight = Scheduler(whole), AcyclicScheduler(whole)
     ready = general.start().runs
     assert straight.start().runs == ready
     while ready:

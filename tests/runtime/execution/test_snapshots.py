@@ -12,7 +12,7 @@ from tfg.graphfmt.checkpoints.hdf5.state_file import State
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.execution.session import Session
-from tfg.runtime.execution.state_lock import Access, Gate
+from tfg.runtime.execution.state_lock import Access, StateLock
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 
 
 def test_nobody_is_beside_whoever_is_alone() -> None:
-    gate, inside = Gate(), [0]
+    gate, inside = StateLock(), [0]
 
     def never() -> None:
         pass
@@ -94,7 +94,7 @@ def test_nobody_is_beside_whoever_is_alone() -> None:
 
 
 def test_who_waits_at_the_gate_may_give_up() -> None:
-    gate = Gate()
+    gate = StateLock()
 
     def give_up() -> None:
         raise TfgError(Status.CANCELLED, "enough")
@@ -107,7 +107,7 @@ def test_who_waits_at_the_gate_may_give_up() -> None:
 
 
 def test_looking_at_the_state_waits_for_nobody() -> None:
-    gate = Gate()
+    gate = StateLock()
     with gate.alone(lambda: None):
         gate.enter(Access.READ, lambda: None)
         gate.leave(Access.READ)

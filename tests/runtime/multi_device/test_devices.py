@@ -15,9 +15,9 @@ from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.text.reader import read_graph
 from tfg.runtime.execution.session import Session
-from tfg.runtime.execution.trace import Trace
+from tfg.runtime.execution.trace import StepTrace
 from tfg.runtime.multi_device import devices
-from tfg.runtime.multi_device.multi_device_plan import SharedPlan
+from tfg.runtime.multi_device.multi_device_plan import MultiDevicePlan
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
 from tfg.runtime.passes.placement.machine.machine_file import machine_from_text
 from tfg.runtime.plan.plan import Plan
@@ -70,7 +70,7 @@ def test_a_variant_is_a_value_like_any_other() -> None:
 def test_a_step_that_needs_one_device_is_planned_as_ever() -> None:
     with Session(two_hops(), devices="cpu:2") as session:
         assert isinstance(session.plan(["a"], ["x"]), Plan)
-        assert isinstance(session.plan(["b"], ["x"]), SharedPlan)
+        assert isinstance(session.plan(["b"], ["x"]), MultiDevicePlan)
 
 
 def test_a_signature_is_placed_and_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def doubled(x: float, limit: float) -> float:
 
 def test_steps_of_many_threads_do_not_mix() -> None:
     with Session(loop(), devices="cpu:2") as session:
-        assert isinstance(session.plan(["out"], ["x", "limit"]), SharedPlan)
+        assert isinstance(session.plan(["out"], ["x", "limit"]), MultiDevicePlan)
 
         def work(number: int) -> Sequence[float]:
             return [session.run(["out"], {"x": number + 1, "limit": 2**step})[0] for step in range(12)]
@@ -263,7 +263,7 @@ def test_without_devices_it_does_not_matter_where_nodes_are_placed() -> None:
 
 
 def test_a_trace_has_a_track_for_each_device_and_an_arrow_for_each_transfer() -> None:
-    trace = Trace()
+    trace = StepTrace()
     with Session(two_hops(), devices="cpu:2") as session:
         for _ in range(2):
             session.run(["c"], {"x": [1]}, observer=trace.observe)

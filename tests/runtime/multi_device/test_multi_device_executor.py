@@ -15,9 +15,9 @@ from tfg.graphfmt.tensors import of_array
 from tfg.kernels.core import registry, shapes
 from tfg.runtime.execution.resources import ResourceManager
 from tfg.runtime.execution.step import Step
-from tfg.runtime.multi_device.multi_device_executor import Team
-from tfg.runtime.multi_device.rendezvous import LocalRendezvous
-from tfg.runtime.multi_device.thread_pool import Helpers
+from tfg.runtime.multi_device.multi_device_executor import MultiDeviceExecutor
+from tfg.runtime.multi_device.rendezvous import InProcessRendezvous
+from tfg.runtime.multi_device.thread_pool import ThreadPool
 from tfg.runtime.passes.partitioning.partition import partition
 from tfg.runtime.passes.prune import Signature
 from tfg.runtime.plan import plan
@@ -37,14 +37,14 @@ def _(xp: Any, x: Any, *, node_name: str) -> Any:
     return CALLED[node_name](x)
 
 
-class NoHelpers(Helpers):
+class NoThreads(ThreadPool):
     """Nobody ever comes."""
 
     def call(self, work: Work) -> None:
         pass
 
 
-class LateHelpers(Helpers):
+class LateThreads(ThreadPool):
     """They come when the test asks for them."""
 
     def __init__(self) -> None:
@@ -71,29 +71,29 @@ def step(timeout: float | None = None) -> Step:
     return Step(1, ResourceManager(), print, threading.Event(), timeout)
 
 
-def run(graph: Graph, fetches: dict[int, str], helpers: Helpers, timeout: float | None = 10) -> list[Any]:
+def run(graph: Graph, fetches: dict[int, str], pool: ThreadPool, timeout: float | None = 10) -> list[Any]:
     parts = partition(graph)
-    rendezvous = LocalRendezvous({})
-    team = Team(step(timeout), rendezvous, helpers)
+    rendezvous = InProcessRendezvous({})
+    executor = MultiDeviceExecutor(step(timeout), rendezvous, pool)
     wanted: list[list[Endpoint]] = []
     for number, (name, part) in enumerate(parts.graphs.items()):
         fetched = tuple(text for text in [fetches.get(number)] if text)
         sends = tuple(node.name for node in part.nodes if node.op == "_Send")
-        made = plan.build(part, Signature(fetched, (), sends), mortal=())
+        made = plan.build(part, Signature(fetched, (), sends), maybe_dead=())
         assert made.cut is not None
-        team.add(name, made.cut, made.known(()))
+        executor.add(name, made.cut, made.known(()))
         wanted.append(list(made.fetches))
-    return [value for values in team.run(wanted) for value in values]
+    return [value for values in executor.run(wanted) for value in values]
 
 
-@pytest.fixture(params=[NoHelpers, Helpers])
-def helpers(request: pytest.FixtureRequest) -> Helpers:
+@pytest.fixture(params=[NoThreads, ThreadPool])
+def pool(request: pytest.FixtureRequest) -> ThreadPool:
     return request.param()
 
 
-def test_values_go_back_and_forth(helpers: Helpers) -> None:
+def test_values_go_back_and_forth(pool: ThreadPool) -> None:
     CALLED.update(b=lambda x: x + 1, c=lambda x: x * 10, d=lambda x: x - 1)
-    assert run(graph("a:0", "b:1 a", "c:0 b", "d:1 c"), {0: "c", 1: "d"}, helpers) == [20, 19]
+    assert run(graph("a:0", "b:1 a", "c:0 b", "d:1 c"), {0: "c", 1: "d"}, pool) == [20, 19]
 
 
 def test_the_thread_that_called_does_all_if_nobody_comes() -> None:
@@ -104,7 +104,7 @@ def test_the_thread_that_called_does_all_if_nobody_comes() -> None:
         return x
 
     CALLED.update(b=note, c=note, d=note)
-    run(graph("a:0", "b:1 a", "c:0 b", "d:2 c"), {2: "d"}, NoHelpers())
+    run(graph("a:0", "b:1 a", "c:0 b", "d:2 c"), {2: "d"}, NoThreads())
     assert threads == {threading.get_ident()}
 
 
@@ -117,7 +117,7 @@ def test_two_parts_that_have_work_run_at_once() -> None:
         return x
 
     CALLED.update(b=meet, c=meet)
-    assert run(graph("a:0", "b:0 a", "a1:1", "c:1 a1"), {0: "b", 1: "c"}, Helpers()) == [1, 1]
+    assert run(graph("a:0", "b:0 a", "a1:1", "c:1 a1"), {0: "b", 1: "c"}, ThreadPool()) == [1, 1]
 
 
 def test_what_is_sent_wakes_its_reader_while_the_sender_goes_on() -> None:
@@ -133,12 +133,12 @@ def test_what_is_sent_wakes_its_reader_while_the_sender_goes_on() -> None:
 
     CALLED.update(first=lambda x: x, there=arrive, later=wait)
     g = graph("a:0", "later:0 a", "first:0 a", "there:1 first")
-    assert run(g, {0: "later", 1: "there"}, Helpers()) == [1, 1]
+    assert run(g, {0: "later", 1: "there"}, ThreadPool()) == [1, 1]
 
 
 def test_a_helper_that_comes_too_late_finds_nothing_to_do() -> None:
     CALLED.update(b=lambda x: x, c=lambda x: x)
-    late = LateHelpers()
+    late = LateThreads()
     run(graph("a:0", "b:1 a", "c:0 b"), {0: "c"}, late)
     for work in late.called:
         work()
@@ -151,10 +151,10 @@ def failing(message: str) -> Callable[[Any], Any]:
     return fail
 
 
-def test_the_first_error_is_the_steps_error_not_those_that_follow(helpers: Helpers) -> None:
+def test_the_first_error_is_the_steps_error_not_those_that_follow(pool: ThreadPool) -> None:
     CALLED.update(b=failing("no more"), c=lambda x: x, d=lambda x: x)
     with pytest.raises(TfgError) as caught:
-        run(graph("a:0", "b:0 a", "c:1 b", "d:2 c"), {2: "d"}, helpers)
+        run(graph("a:0", "b:0 a", "c:1 b", "d:2 c"), {2: "d"}, pool)
     assert (caught.value.status, caught.value.message) == (Status.OUT_OF_RANGE, "no more")
 
 
@@ -174,12 +174,12 @@ def test_no_thread_works_on_a_step_that_has_failed() -> None:
 
     CALLED.update(b=meet_and_fail, c=meet_and_take_time, d=lambda x: ran.append("after") or x)
     with pytest.raises(TfgError, match="failed"):
-        run(graph("a:0", "b:0 a", "a1:1", "c:1 a1", "d:1 c"), {0: "b", 1: "d"}, Helpers())
+        run(graph("a:0", "b:0 a", "a1:1", "c:1 a1", "d:1 c"), {0: "b", 1: "d"}, ThreadPool())
     is_over.set()
     assert ran[:1] == [False]
 
 
-def test_a_step_is_stopped_when_its_time_is_up(helpers: Helpers) -> None:
+def test_a_step_is_stopped_when_its_time_is_up(pool: ThreadPool) -> None:
     def wait_for_ever(x: Any) -> Any:
         time_is_up = step_of[0]
         while True:
@@ -188,33 +188,33 @@ def test_a_step_is_stopped_when_its_time_is_up(helpers: Helpers) -> None:
     step_of = [step(0.1)]
     CALLED.update(b=wait_for_ever, c=lambda x: x)
     with pytest.raises(TfgError) as caught:
-        run(graph("a:0", "b:0 a", "c:1 b"), {1: "c"}, helpers, 0.1)
+        run(graph("a:0", "b:0 a", "c:1 b"), {1: "c"}, pool, 0.1)
     assert caught.value.status == Status.DEADLINE_EXCEEDED
 
 
 def test_a_receive_for_which_nobody_sends_is_named() -> None:
     parts = partition(graph("a:0", "b:1 a"))
-    team = Team(step(), LocalRendezvous({}), NoHelpers())
+    executor = MultiDeviceExecutor(step(), InProcessRendezvous({}), NoThreads())
     part = parts.graphs[device(1)]
-    made = plan.build(part, Signature(("b",), (), ()), mortal=())
+    made = plan.build(part, Signature(("b",), (), ()), maybe_dead=())
     assert made.cut is not None
-    team.add(device(1), made.cut, {})
+    executor.add(device(1), made.cut, {})
     with pytest.raises(TfgError) as caught:
-        team.run([made.fetches])
+        executor.run([made.fetches])
     assert caught.value.status == Status.INTERNAL
     assert "'a/_recv_0' waits for what nobody sends" in caught.value.message
     assert f"{device(0)};0000000000000001;{device(1)};edge_0_a;0:0" in caught.value.message
 
 
 def test_helpers_are_used_again() -> None:
-    helpers, threads, done = Helpers(), set[int](), threading.Semaphore(0)
+    pool, threads, done = ThreadPool(), set[int](), threading.Semaphore(0)
 
     def work() -> None:
         threads.add(threading.get_ident())
         done.release()
 
     for _ in range(20):
-        helpers.call(work)
+        pool.call(work)
         assert done.acquire(timeout=10)
     assert len(threads) <= 3
 
@@ -222,9 +222,9 @@ def test_helpers_are_used_again() -> None:
 def test_nobody_is_called_for_a_value_that_goes_back_and_forth() -> None:
     """Whoever sends it has nothing else to do, and goes after it."""
     CALLED.update(b=lambda x: x + 1, c=lambda x: x * 10, d=lambda x: x - 1)
-    helpers = LateHelpers()
-    assert run(graph("a:0", "b:0 a", "c:1 b", "d:0 c"), {0: "d"}, helpers) == [19]
-    assert not helpers.called
+    pool = LateThreads()
+    assert run(graph("a:0", "b:0 a", "c:1 b", "d:0 c"), {0: "d"}, pool) == [19]
+    assert not pool.called
 
 
 def test_what_costs_nothing_is_sent_before_what_takes_long() -> None:
@@ -241,4 +241,4 @@ def test_what_costs_nothing_is_sent_before_what_takes_long() -> None:
 
     CALLED.update(first=lambda x: x, slow=wait, end=lambda x: x, there=arrive, last=lambda x: x)
     g = graph("a:0", "slow:0 a", "end:1 slow", "first:0 a", "there:1 first", "last:1 end")
-    assert run(g, {1: "there"}, Helpers()) == [1]
+    assert run(g, {1: "there"}, ThreadPool()) == [1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.kernels.families.control_flow.control_flow_ops import DEAD
 from tfg.kernels.families.control_flow.rendezvous_keys import Key, make_key, parse_key
-from tfg.runtime.multi_device.rendezvous import LocalRendezvous, iteration_id
+from tfg.runtime.multi_device.rendezvous import InProcessRendezvous, iteration_id
 
 A = "/job:localhost/replica:0/task:0/device:CPU:0"
 B = "/job:localhost/replica:0/task:0/device:CPU:1"
@@ -22,8 +22,8 @@ def key(tensor: str = "x", incarnation: int = 1) -> str:
     return make_key(A, incarnation, B, tensor)
 
 
-def rendezvous() -> LocalRendezvous:
-    return LocalRendezvous({A: 1, B: 2})
+def rendezvous() -> InProcessRendezvous:
+    return InProcessRendezvous({A: 1, B: 2})
 
 
 def test_a_key_has_five_parts() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .....graphfmt.graph import Graph
-    from ....execution.trace import Trace
+    from ....execution.trace import StepTrace
     from ..machine.machine import Machine
     from ..simulation.simulated_step import Simulation
 
@@ -39,7 +39,7 @@ class Prediction(NamedTuple):
         return timeline(self.simulation, (self.shown - origin) / 1000)
 
 
-def predict(trace: Trace, graph: Graph, machine: Machine, *, batch: int = 1) -> Prediction:
+def predict(trace: StepTrace, graph: Graph, machine: Machine, *, batch: int = 1) -> Prediction:
     """Simulates the step that a trace has recorded, on links that take as long to hand a tensor over as these did.
     Nodes without an event were computed when the plan was built, and take no time.
 

@@ -49,7 +49,7 @@ def with_memory(machine: Machine, memory: int) -> Machine:
     return replace(machine, devices=tuple(replace(device, memory=memory) for device in machine.devices))
 
 
-def devices_of(graph: Graph) -> dict[str, str]:
+def required_devices(graph: Graph) -> dict[str, str]:
     return {node.name: node.device for node in graph.nodes}
 
 
@@ -79,7 +79,7 @@ def test_what_is_reported_is_what_the_simulator_says(algorithm: str) -> None:
 
 
 def test_branches_go_to_different_devices() -> None:
-    found = devices_of(place(branches(), parse_devices("cpu:2")).graph)
+    found = required_devices(place(branches(), parse_devices("cpu:2")).graph)
     first, second = ({found[f"b{b}/{layer}"] for layer in range(3)} for b in range(2))
     assert len(first) == len(second) == 1
     assert first != second
@@ -94,7 +94,7 @@ def test_the_order_in_the_file_does_not_matter(shuffler: random.Random) -> None:
     machine = parse_devices("cpu:2")
     costs = {node.name: 1e-5 * len(node.name) for node in nodes[:20]}
     placed, again = (place(g, machine, costs=costs).graph for g in (graph, graph.with_nodes(nodes)))
-    assert devices_of(placed) == devices_of(again)
+    assert required_devices(placed) == required_devices(again)
 
 
 def test_requests_are_kept() -> None:
@@ -102,7 +102,7 @@ def test_requests_are_kept() -> None:
     asking = graph.with_nodes(
         replace(node, device="/device:CPU:1") if node.name.startswith("b0") else node for node in graph.nodes
     )
-    found = devices_of(place(asking, parse_devices("cpu:2")).graph)
+    found = required_devices(place(asking, parse_devices("cpu:2")).graph)
     assert {found[f"b0/{layer}"] for layer in range(3)} == {CPU + "1"}
 
 
@@ -138,7 +138,7 @@ def test_measured_costs_decide() -> None:
     graph = branches(3)
     costs = {f"b{branch}/{layer}": 1e-3 if branch else 1.0 for branch in range(3) for layer in range(3)}
     placement = place(graph, parse_devices("cpu:2"), costs=costs)
-    found = devices_of(placement.graph)
+    found = required_devices(placement.graph)
     assert found["b1/1"] == found["b2/1"] != found["b0/1"]
     assert placement.makespan == pytest.approx(3, rel=0.1)
 

@@ -11,7 +11,7 @@ import pytest
 import tfg
 from tfg.graphfmt.graph import Graph
 from tfg.kernels.core import registry
-from tfg.runtime.execution.trace import Event, Trace
+from tfg.runtime.execution.trace import Event, StepTrace
 from tfg.runtime.passes.placement.costs.measured_costs import read_measurements
 from tfg.runtime.passes.placement.costs.observed_steps import (
     Measurements,
@@ -53,7 +53,7 @@ def step(number: int, begin: int, slow: int = 1) -> list[Event]:
 
 def test_a_step_that_is_simulated_as_it_was() -> None:
     """The first step is slow, and no typical one."""
-    trace = Trace([event for n in range(5) for event in step(n, n * 100 * MS, slow=9 if n == 0 else 1)])
+    trace = StepTrace([event for n in range(5) for event in step(n, n * 100 * MS, slow=9 if n == 0 else 1)])
     found = predict(trace, placed(), parse_devices("cpu:2"))
     assert found.measured == pytest.approx(8e-3)
     assert found.simulated == pytest.approx(8e-3, rel=1e-3)
@@ -64,7 +64,7 @@ def test_a_step_that_is_simulated_as_it_was() -> None:
 
 
 def test_an_error_has_a_sign() -> None:
-    found = predict(Trace(step(0, 0)), placed(), parse_devices("cpu:2"))
+    found = predict(StepTrace(step(0, 0)), placed(), parse_devices("cpu:2"))
     assert found._replace(measured=10e-3).error == pytest.approx(-0.2, rel=1e-3)
     assert found._replace(measured=4e-3).error == pytest.approx(1, rel=1e-3)
 
@@ -92,7 +92,7 @@ def test_what_a_device_does_between_nodes_counts_to_the_next() -> None:
 def test_nodes_that_did_not_run_take_no_time() -> None:
     graph = placed()
     events = [event for event in step(0, 0) if event.node == "b"]
-    found = predict(Trace(events), graph, parse_devices("cpu:2"))
+    found = predict(StepTrace(events), graph, parse_devices("cpu:2"))
     assert found.simulated == pytest.approx(4e-3, rel=0.02)
 
 
@@ -132,7 +132,7 @@ def test_a_measured_hand_over_counts_where_nobody_said_what_one_takes() -> None:
 
 
 def test_a_trace_s_file_tells_what_the_trace_does(tmp_path: Path) -> None:
-    trace = Trace([event for n in range(5) for event in step(n, n * 100 * MS)])
+    trace = StepTrace([event for n in range(5) for event in step(n, n * 100 * MS)])
     path = tmp_path / "t.json"
     path.write_text(json.dumps(trace.chrome()))
     found, known = read_measurements(str(path)), measurements(observed(trace.events))

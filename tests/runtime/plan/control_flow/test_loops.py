@@ -13,7 +13,7 @@ from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import UNKNOWN
 from tfg.graphfmt.tensors import of_array
 from tfg.runtime.execution.session import Session
-from tfg.runtime.execution.trace import Trace
+from tfg.runtime.execution.trace import StepTrace
 
 from ... import programs
 from ...ways import WAYS, going
@@ -188,6 +188,6 @@ def test_a_loop_waits_for_what_its_enters_wait_for(every_way: str) -> None:
 
 
 def test_a_traced_loop_is_one_event() -> None:
-    trace = Trace()
+    trace = StepTrace()
     Session(Graph(tuple(LOOP))).run(["out"], {"x": 1, "limit": 8}, observer=trace.observe)
     assert [event.op for event in trace.events] == ["Loop"]
