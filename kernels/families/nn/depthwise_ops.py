@@ -68,7 +68,9 @@ def _spec_of(
 
 def _static_spec(c: ShapeContext) -> WindowSpec:
     a = c.attrs
-    return _spec_of(a["data_format"], a["strides"], a["dilations"], a["padding"], a["explicit_paddings"])
+    return _spec_of(
+        a["data_format"], a["strides"], a["dilations"], a["padding"], a.get("explicit_paddings", ())
+    )
 
 
 def _times(a: Dim, b: Dim) -> Dim:

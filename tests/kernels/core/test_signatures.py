@@ -14,7 +14,9 @@ from tfg.kernels.core import make_index, registry
 from tfg.kernels.core.index import FAMILY_OF
 from tfg.kernels.core.registry import Op
 
-FACTS = Path(__file__).parents[2] / "data" / "op-signatures.txt"
+DATA = Path(__file__).parents[2] / "data"
+# The public operations, and those that TensorFlow's own passes write into graphs.
+FACTS = (DATA / "op-signatures.txt", DATA / "internal-op-signatures.txt")
 
 # Operations that have no gradient here yet, though TensorFlow has one.
 WITHOUT_GRADIENT = frozenset[str]()
@@ -26,7 +28,8 @@ NOT_IN_FILE = frozenset({"Abort", "For", "ComputeAccidentalHits", "_Send", "_Hos
 @cache
 def lines() -> dict[str, str]:
     """What the file says of every operation."""
-    stated = [line for line in FACTS.read_text().splitlines() if line and not line.startswith("#")]
+    text = "".join(path.read_text() for path in FACTS)
+    stated = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {line[: line.index("(")]: line for line in stated}
 
 
