@@ -14,7 +14,7 @@ from threading import Thread
 
 import numpy as np
 from tfg.graphfmt.checkpoints.hdf5 import state_file
-from tfg.graphfmt.checkpoints.hdf5.chunks import resting
+from tfg.graphfmt.checkpoints.hdf5.chunks import yielding_between_strides
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.checkpointing.checkpoints import Pace
 from tfg.runtime.execution.session import Session
@@ -67,7 +67,7 @@ def main() -> None:
             state, pace = session.snapshot(), Pace()
 
             def write() -> None:
-                with resting(pace.rest):  # noqa: B023
+                with yielding_between_strides(pace.rest):  # noqa: B023
                     state_file.write(Path(folder) / "c.h5", state)  # noqa: B023
 
             writer = Thread(target=write)

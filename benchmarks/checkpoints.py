@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfg.graphfmt.checkpoints.entries import Tensor
+from tfg.graphfmt.checkpoints.entries import StoredTensor
 from tfg.graphfmt.checkpoints.open import open_checkpoint, write_checkpoint
 
 from .table import Row, show, tensorflow
@@ -71,7 +71,7 @@ def rows(tf: Any, names: tuple[str, ...] = ("bundle", "state.h5")) -> Iterator[R
         for name in names:
             path = Path(folder) / name
             write: Callable[[], object] = lambda p=path: write_checkpoint(  # noqa: E731
-                p, [Tensor(key, array) for key, array in given.items()]
+                p, [StoredTensor(key, array) for key, array in given.items()]
             )
             read: Callable[[], object] = lambda p=path: _read_all(p)  # noqa: E731
             floor = compare(write, lambda: plainly_written(plain, arrays), rounds=_ROUNDS, seconds=0)

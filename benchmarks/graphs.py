@@ -8,7 +8,7 @@ import numpy as np
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node, Versions
 from tfg.graphfmt.shapes import Shape
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.passes.optimizers.minimize import minimize
 
@@ -71,7 +71,7 @@ def wide_text(count: int) -> Graph:
     """A graph as training programs write them: several attributes a node, small constants, output shapes."""
     nodes = []
     shapes = tuple(Shape((n, 128)) for n in range(3))
-    value = of_array(np.arange(16, dtype=np.float32).reshape(4, 4))
+    value = from_array(np.arange(16, dtype=np.float32).reshape(4, 4))
     for i in range(count):
         attrs = {"T": dtypes.float32, "_output_shapes": shapes, "_class": (f"loc:@layer_{i // 7}".encode(),)}
         if i % 5 == 0:

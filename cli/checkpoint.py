@@ -161,13 +161,13 @@ def _initial(graph: Graph, given: _Options) -> Checkpoint:
 
 
 def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
-    from ..graphfmt.checkpoints.hdf5.state_file import State
+    from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..runtime.checkpointing.restoring import match
     from ..runtime.checkpointing.saving import write
     from ..runtime.checkpointing.variables import variables_of
 
     found = match(variables_of(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing)
-    rest = State(notes=checkpoint.rest.notes) if given.only else checkpoint.rest
+    rest = SavedState(notes=checkpoint.rest.notes) if given.only else checkpoint.rest
     write(given.output, found, checkpoint.reader, rest, compress=given.compress, as_dtype=given.as_dtype)
     step = checkpoint.step if given.is_hdf5 else None
     tell(given.output, checkpoint, found, step=step, as_json=given.as_json)

@@ -21,7 +21,7 @@ from .common.options import common
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..graphfmt.checkpoints.entries import Entry
+    from ..graphfmt.checkpoints.entries import TensorEntry
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
     from ..runtime.checkpointing.differences import Difference
 
@@ -103,12 +103,12 @@ def describe(checkpoint: Checkpoint, *, detailed: bool = True) -> dict[str, Any]
     }
 
 
-def size_of(entry: Entry) -> int | None:
+def size_of(entry: TensorEntry) -> int | None:
     """The bytes of a tensor's elements in memory; None for strings."""
     return None if entry.dtype.is_opaque else entry.dtype.size * (Shape(entry.shape).size or 0)
 
 
-def _tensor(checkpoint: Checkpoint, name: str, entry: Entry) -> dict[str, Any]:
+def _tensor(checkpoint: Checkpoint, name: str, entry: TensorEntry) -> dict[str, Any]:
     from ..runtime.checkpointing.tensor_statistics import Statistics, statistics
 
     found = statistics(checkpoint.reader, name) or Statistics(None, None, None, None, 0)
@@ -118,7 +118,7 @@ def _tensor(checkpoint: Checkpoint, name: str, entry: Entry) -> dict[str, Any]:
     return {"name": name, **_type(entry), "bytes": size_of(entry), **numbers}
 
 
-def _type(entry: Entry | None) -> dict[str, Any]:
+def _type(entry: TensorEntry | None) -> dict[str, Any]:
     return {"dtype": entry.dtype.name if entry else None, "shape": list(entry.shape) if entry else None}
 
 

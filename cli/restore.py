@@ -17,7 +17,7 @@ from .common.output_paths import check_apart, check_place
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ..graphfmt.checkpoints.hdf5.state_file import State
+    from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..graphfmt.graph import Graph
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
     from ..runtime.checkpointing.restoring import Match
@@ -177,7 +177,7 @@ def _check(given: _Options) -> None:
 
 def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
     from ..graphfmt.checkpoints.hdf5 import state_file
-    from ..graphfmt.checkpoints.hdf5.state_file import State
+    from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..runtime.checkpointing.saving import values
 
     path = Path(given.target)
@@ -187,10 +187,10 @@ def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Opti
     if checkpoint.step is not None and not given.only:
         notes.setdefault("step", checkpoint.step)
     rest = {} if given.only else checkpoint.rest.resources
-    state_file.write(path, State({**rest, **base.resources, **values(found, checkpoint.reader)}, notes))
+    state_file.write(path, SavedState({**rest, **base.resources, **values(found, checkpoint.reader)}, notes))
 
 
-def _base(graph: Graph, path: Path, given: _Options) -> State:
+def _base(graph: Graph, path: Path, given: _Options) -> SavedState:
     """The state that what is restored goes into."""
     from ..graphfmt.checkpoints.hdf5 import state_file
 
@@ -202,7 +202,7 @@ def _base(graph: Graph, path: Path, given: _Options) -> State:
         return session.snapshot()
     if (given.only or given.allow_missing) and path.exists():
         return state_file.read(path)
-    return state_file.State()
+    return state_file.SavedState()
 
 
 def _into_graph(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:

@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 
 from . import dtypes
 from .errors import Location, Status, TfgError, invalid
-from .files import read_file, written
+from .files import atomic_write, read_file
 from .names import did_you_mean
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _from_h5(value: Any) -> Array:
 def save(path: Path, arrays: Mapping[str, Array]) -> None:
     """Writes arrays under their names: ``.npz``, ``.h5``, or ``.npy`` for a single one. The file appears
     whole or not at all."""
-    with written(path) as temporary:
+    with atomic_write(path) as temporary:
         _WRITERS[path.suffix.lower()](temporary, arrays)
 
 

@@ -30,7 +30,7 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
     try:
         return Path(path).read_bytes(), str(path)
     except (OSError, ValueError, MemoryError) as error:
-        raise refused(error, "read", str(path)) from error
+        raise file_error(error, "read", str(path)) from error
 
 
 def write_file(path: str | Path, data: bytes) -> None:
@@ -50,7 +50,7 @@ def write_file(path: str | Path, data: bytes) -> None:
         else:
             _replace(target, data)
     except (OSError, ValueError) as error:
-        raise refused(error, "written", str(path)) from error
+        raise file_error(error, "written", str(path)) from error
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -59,7 +59,7 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 @contextmanager
-def written(path: Path) -> Generator[Path]:
+def atomic_write(path: Path) -> Generator[Path]:
     """A new, empty file to be written within; what is in it takes the place of ``path`` in the end, or of
     nothing where writing fails.
 
@@ -69,7 +69,7 @@ def written(path: Path) -> Generator[Path]:
         with _beside(Path(os.path.realpath(path))) as temporary:
             yield temporary
     except (OSError, ValueError) as error:
-        raise refused(error, "written", str(path)) from error
+        raise file_error(error, "written", str(path)) from error
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def refused(error: Exception, what: str, name: str) -> TfgError:
+def file_error(error: Exception, what: str, name: str) -> TfgError:
     location = Location(name)
     if isinstance(error, FileNotFoundError):
         missing = "there is no such file" if what == "read" else "there is no such folder"

@@ -13,7 +13,7 @@ from .errors import Location, TfgError, invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .text.source import Source
+    from .text.source import SourceText
 
 
 # What graphs written here claim as their producer; TensorFlow has accepted it since 2.0.
@@ -103,8 +103,9 @@ class FunctionDef:
     """A function of the library: signature, body nodes, and what each output returns.
 
     ``body`` inputs are written as FunctionDefs do: ``arg``, ``node:output_name:index`` or ``^node``.
-    ``signature_rest`` and ``rest`` hold, serialised, what has no meaning here (documentation, attributes of
-    arguments, resource ids), so that what is written equals what was read.
+    ``unknown_fields`` and ``signature_unknown_fields`` are the serialised fields of the FunctionDef and of its
+    OpDef that tfg does not interpret (documentation, attributes of arguments, resource ids); they are written
+    back unchanged.
     """
 
     name: str
@@ -115,24 +116,24 @@ class FunctionDef:
     control_returns: Mapping[str, str] = field(default_factory=dict[str, str])
     attrs: Mapping[str, AttrValue] = field(default_factory=dict[str, AttrValue])
     is_stateful: bool = False
-    signature_rest: bytes = b""
-    rest: bytes = b""
+    signature_unknown_fields: bytes = b""
+    unknown_fields: bytes = b""
 
 
 @dataclass(frozen=True)
 class Graph:
     """A GraphDef: nodes in file order, the function library, versions, and the text they came from.
 
-    ``rest`` holds, serialised, what has no meaning here (debug information, gradients registered by name), so
-    that what is written equals what was read.
+    ``unknown_fields`` are the serialised fields that tfg does not interpret (debug information, gradients
+    registered by name); they are written back unchanged.
     """
 
     nodes: tuple[Node, ...] = ()
     functions: tuple[FunctionDef, ...] = ()
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
     versions: Versions = NO_VERSIONS
-    source: Source | None = field(default=None, compare=False, repr=False)
-    rest: bytes = b""
+    source: SourceText | None = field(default=None, compare=False, repr=False)
+    unknown_fields: bytes = b""
     index: Mapping[str, Node] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

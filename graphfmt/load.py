@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Location, Status, TfgError, invalid
 from .files import STANDARD, read_file, write_file
-from .text.source import Source
+from .text.source import SourceText
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -154,7 +154,7 @@ def decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
         found = invalid(f"byte {data[error.start]:#04x} is not UTF-8", hint=_hint(data))
-        raise found.at(None, Source(name, before).position(len(before))) from None
+        raise found.at(None, SourceText(name, before).position(len(before))) from None
 
 
 def _hint(data: bytes) -> str | None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .errors import invalid
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Dim = int | None
 
@@ -92,10 +88,6 @@ def vector(size: Dim) -> Shape:
 
 def matrix(rows: Dim, columns: Dim) -> Shape:
     return Shape((rows, columns))
-
-
-def of(dims: Iterable[Dim]) -> Shape:
-    return Shape(tuple(dims))
 
 
 def unknown_of_rank(rank: int | None) -> Shape:

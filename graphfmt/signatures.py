@@ -169,7 +169,7 @@ _HASHED = frozenset({DType, Shape, bytes, int, bool})
 
 
 @dataclass(frozen=True)
-class Signature:
+class OpSignature:
     """What an operation takes, is told, and gives."""
 
     name: str
@@ -263,7 +263,7 @@ _ATTR = re.compile(
 )
 
 
-def parse(text: str) -> Signature:
+def parse(text: str) -> OpSignature:
     """Reads a signature. Raises ValueError, because only the project's own code writes them."""
     inside, outputs = _split_arrow(text)
     head = re.fullmatch(r"\s*(\w+)\((.*)\)\s*", inside, re.DOTALL)
@@ -272,7 +272,7 @@ def parse(text: str) -> Signature:
     inputs, _, attrs = head[2].partition(";")
     specs = tuple(_attr(part) for part in _split(attrs))
     kinds = {spec.name: spec.kind for spec in specs}
-    return Signature(
+    return OpSignature(
         head[1],
         tuple(_arg(part, kinds, text) for part in _split(inputs)),
         specs,

@@ -142,7 +142,7 @@ class TensorValue:
         return full.reshape(shape)
 
 
-def of_array(array: Array, dtype: DType | None = None) -> TensorValue:
+def from_array(array: Array, dtype: DType | None = None) -> TensorValue:
     """The TensorValue of an array, encoded as TensorFlow does: bytes, except for strings, and a single
     typed value for a scalar or an array whose elements are all the same."""
     dtype = dtypes.of_numpy(array.dtype) if dtype is None else dtype

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
-from ..files import refused
+from ..files import file_error
 from .checksums import joined
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class DataFile:
             # Without O_NONBLOCK a pipe would be waited for.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
-            raise refused(error, "read", path) from error
+            raise file_error(error, "read", path) from error
         state = os.fstat(self._descriptor)
         self.size = state.st_size
         if not stat.S_ISREG(state.st_mode):
@@ -69,7 +69,7 @@ class DataFile:
                     raise self._ended(offset + len(data))
                 data += more
         except (OSError, MemoryError) as error:
-            raise refused(error, "read", self.path) from error
+            raise file_error(error, "read", self.path) from error
         return data
 
     def read_into(self, target: Array, offset: int) -> int:
@@ -95,7 +95,7 @@ class DataFile:
                 crc = google_crc32c.extend(crc, piece[:count])
                 position += count
         except OSError as error:
-            raise refused(error, "read", self.path) from error
+            raise file_error(error, "read", self.path) from error
         return crc
 
     def check(self, offset: int, size: int) -> None:

@@ -19,7 +19,7 @@ class Slice(NamedTuple):
     lengths: tuple[int, ...]
 
 
-class Entry(NamedTuple):
+class TensorEntry(NamedTuple):
     """A tensor as its checkpoint describes it: ``shape`` is that of the whole tensor; ``slices`` are the parts
     that it is kept in, none where it is kept whole."""
 
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     slices: tuple[Slice, ...] = ()
 
 
-class Tensor(NamedTuple):
+class StoredTensor(NamedTuple):
     """A tensor to be written. Of a ``part`` (of a whole of ``shape``), ``array`` holds the part alone.
     ``dtype`` is asked for where numpy has one type for two of TensorFlow's (int8 and qint8)."""
 
@@ -39,14 +39,14 @@ class Tensor(NamedTuple):
     dtype: DType | None = None
 
 
-class Reader(Protocol):
+class CheckpointReader(Protocol):
     """An open checkpoint. Nothing is read before it is asked for, and nothing is believed that does not
     verify."""
 
     path: str
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
+    def entries(self) -> Mapping[str, TensorEntry]:
         """The tensors by name, in the order of their names."""
         ...
 
@@ -60,7 +60,7 @@ class Reader(Protocol):
 
     def close(self) -> None: ...
 
-    def __enter__(self) -> Reader: ...
+    def __enter__(self) -> CheckpointReader: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Deferred:
+class LazyTensor:
     """Stands for an array of numbers in a ``State`` that is to be written. ``read`` gives a box of it; it is
     called for one box after the other, and what it raises is what writing raises."""
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..tensors import Array
-    from .entries import Entry, Reader, Slice
+    from .entries import CheckpointReader, Slice, TensorEntry
     from .slices import Region
 
 
-def entry_of(reader: Reader, name: str) -> Entry:
+def entry_of(reader: CheckpointReader, name: str) -> TensorEntry:
     """What a checkpoint says of a tensor. Raises NOT_FOUND, with the likeliest name as the hint."""
     entry = reader.entries.get(name)
     if entry is not None:
@@ -30,7 +30,7 @@ def entry_of(reader: Reader, name: str) -> Entry:
 
 
 def read_slices(
-    reader: Reader,
+    reader: CheckpointReader,
     name: str,
     part: Slice | None,
     kept: Sequence[Slice | None],

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
-from ..files import read_file, refused
+from ..files import file_error, read_file
 from .data_file import lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .entries import Reader, Tensor
+    from .entries import CheckpointReader, StoredTensor
 
 HDF5_SUFFIX = ".h5"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -30,7 +30,7 @@ _SHARD = re.compile(r"(.+)\.(?:index|data-\d{5,}-of-\d{5,})")
 _OLD_SHARD = re.compile(r"-\d{5}-of-(\d{5})")
 
 
-def open_checkpoint(path: str | Path) -> Reader:
+def open_checkpoint(path: str | Path) -> CheckpointReader:
     """A checkpoint: an HDF5 state, a bundle by its prefix or one of its files, a V1 table or the common prefix
     of several, a SavedModel's folder, or a folder whose ``checkpoint`` file names the latest.
 
@@ -40,10 +40,10 @@ def open_checkpoint(path: str | Path) -> Reader:
     try:
         return _open(name)
     except (OSError, ValueError) as error:
-        raise refused(error, "read", name) from error
+        raise file_error(error, "read", name) from error
 
 
-def write_checkpoint(path: str | Path, tensors: Iterable[Tensor]) -> None:
+def write_checkpoint(path: str | Path, tensors: Iterable[StoredTensor]) -> None:
     """Writes tensors as an HDF5 state where the name ends in ``.h5``, as a bundle under that prefix otherwise.
     What stood there is whole until the new one is."""
     if str(path).endswith(HDF5_SUFFIX):
@@ -56,9 +56,9 @@ def write_checkpoint(path: str | Path, tensors: Iterable[Tensor]) -> None:
         write_bundle(str(path), tensors)
 
 
-def _open(name: str) -> Reader:
+def _open(name: str) -> CheckpointReader:
     from .bundle.reader import BundleReader
-    from .table.v1_checkpoint import OldTableReader
+    from .table.v1_checkpoint import V1Reader
 
     place = Path(name)
     if place.is_dir() and not _is_bundle(name):
@@ -70,14 +70,14 @@ def _open(name: str) -> Reader:
             return BundleReader(prefix)
     if place.exists():
         if not _is_hdf5(place):
-            return OldTableReader(name, [name])
+            return V1Reader(name, [name])
         from .hdf5.state_file import open_state
 
         return open_state(name)
     tables = _old_shards(place)
     if not tables:
         raise _nothing(place)
-    return OldTableReader(name, tables)
+    return V1Reader(name, tables)
 
 
 def _is_bundle(prefix: str) -> bool:

@@ -31,8 +31,8 @@ TENSOR_FIELDS = (
     "uint64_val",
 )
 LIST_FIELDS = ("s", "i", "f", "b", "type", "shape", "tensor", "func")
-NODE_REST = ("experimental_debug_info", "experimental_type")
-ARGUMENT_REST = ("handle_data", "experimental_full_type")
+NODE_UNKNOWN_FIELDS = ("experimental_debug_info", "experimental_type")
+ARGUMENT_UNKNOWN_FIELDS = ("handle_data", "experimental_full_type")
 SIGNATURE_KEPT = frozenset({"name", "input_arg", "output_arg", "is_stateful"})
 FUNCTION_KEPT = frozenset({"signature", "attr", "node_def", "ret", "control_ret"})
 
@@ -107,18 +107,18 @@ def _node(tree: Tree) -> Node:
         tree.get("attr", {}),
         tree.get("device", ""),
         tree[""],
-        _rest("NodeDef", tree, NODE_REST),
+        _unknown_fields("NodeDef", tree, NODE_UNKNOWN_FIELDS),
     )
 
 
-def _rest(name: str, tree: Tree, fields: Iterable[str]) -> bytes:
-    """Some fields of a message, serialised, for they mean nothing here."""
-    rest = {field: tree[field] for field in fields if field in tree}
-    if not rest:
+def _unknown_fields(name: str, tree: Tree, fields: Iterable[str]) -> bytes:
+    """The given fields of a message, serialised; empty if none of them is set."""
+    unknown = {field: tree[field] for field in fields if field in tree}
+    if not unknown:
         return b""
     from .unknown_fields import serialised
 
-    return serialised(name, rest)
+    return serialised(name, unknown)
 
 
 def _argument(tree: Tree) -> Argument:
@@ -130,7 +130,7 @@ def _argument(tree: Tree) -> Argument:
         tree.get("type_list_attr", ""),
         tree.get("is_ref", False),
         tree.get("description", ""),
-        _rest("OpDef.ArgDef", tree, ARGUMENT_REST),
+        _unknown_fields("OpDef.ArgDef", tree, ARGUMENT_UNKNOWN_FIELDS),
     )
 
 
@@ -145,8 +145,8 @@ def _function_def(tree: Tree) -> FunctionDef:
         tree.get("control_ret", {}),
         tree.get("attr", {}),
         signature.get("is_stateful", False),
-        _rest("OpDef", signature, signature.keys() - SIGNATURE_KEPT - {""}),
-        _rest("FunctionDef", tree, tree.keys() - FUNCTION_KEPT - {""}),
+        _unknown_fields("OpDef", signature, signature.keys() - SIGNATURE_KEPT - {""}),
+        _unknown_fields("FunctionDef", tree, tree.keys() - FUNCTION_KEPT - {""}),
     )
 
 
@@ -161,9 +161,9 @@ def gradients(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _graph(tree: Tree) -> Graph:
     library: Tree = tree.get("library", {})
-    rest = {field: tree[field] for field in ("version", "debug_info") if field in tree}
+    unknown = {field: tree[field] for field in ("version", "debug_info") if field in tree}
     if "registered_gradients" in library:
-        rest["library"] = {"registered_gradients": library["registered_gradients"]}
+        unknown["library"] = {"registered_gradients": library["registered_gradients"]}
     return Graph(
         tuple(tree.get("node", ())),
         tuple(library.get("function", ())),
@@ -171,7 +171,7 @@ def _graph(tree: Tree) -> Graph:
             (g.get("function_name", ""), g.get("gradient_func", "")) for g in library.get("gradient", ())
         ),
         tree.get("versions", Versions()),
-        rest=_rest("GraphDef", rest, rest),
+        unknown_fields=_unknown_fields("GraphDef", unknown, unknown),
     )
 
 
@@ -183,7 +183,7 @@ def _versions(tree: Tree) -> Versions:
 
 def _opaque(name: str):
     def build(tree: Tree) -> bytes:
-        return _rest(name, tree, tree.keys() - {""})
+        return _unknown_fields(name, tree, tree.keys() - {""})
 
     return build
 

@@ -28,7 +28,7 @@ def graph_of(message: graph_pb2.GraphDef) -> Graph:
         tuple([_function_def(function, memo) for function in library.function]),
         builders.gradients((g.function_name, g.gradient_func) for g in library.gradient),
         versions_of(message.versions),
-        rest=_graph_rest(message),
+        unknown_fields=_graph_unknown_fields(message),
     )
 
 
@@ -36,13 +36,13 @@ def versions_of(message: graph_pb2.VersionDef) -> Versions:
     return Versions(message.producer, message.min_consumer, tuple(message.bad_consumers))
 
 
-def _graph_rest(message: graph_pb2.GraphDef) -> bytes:
-    rest = graph_pb2.GraphDef(version=message.version)
+def _graph_unknown_fields(message: graph_pb2.GraphDef) -> bytes:
+    unknown = graph_pb2.GraphDef(version=message.version)
     if message.HasField("debug_info"):
-        rest.debug_info.CopyFrom(message.debug_info)
+        unknown.debug_info.CopyFrom(message.debug_info)
     if message.library.registered_gradients:
-        rest.library.registered_gradients.extend(message.library.registered_gradients)
-    return rest.SerializeToString(deterministic=True)
+        unknown.library.registered_gradients.extend(message.library.registered_gradients)
+    return unknown.SerializeToString(deterministic=True)
 
 
 def node_of(message: graph_pb2.NodeDef, memo: Memo) -> Node:
@@ -54,14 +54,20 @@ def node_of(message: graph_pb2.NodeDef, memo: Memo) -> Node:
             found = memo[data] = attr_of(value)
         attrs[key] = found  # pyright: ignore[reportArgumentType]
     return Node(
-        message.name, message.op, tuple(message.input), attrs, message.device, -1, _node_rest(message)
+        message.name,
+        message.op,
+        tuple(message.input),
+        attrs,
+        message.device,
+        -1,
+        _node_unknown_fields(message),
     )
 
 
-def _node_rest(message: graph_pb2.NodeDef) -> bytes:
+def _node_unknown_fields(message: graph_pb2.NodeDef) -> bytes:
     if not (message.HasField("experimental_debug_info") or message.HasField("experimental_type")):
         return b""
-    return _kept(message, builders.NODE_REST)
+    return _kept(message, builders.NODE_UNKNOWN_FIELDS)
 
 
 def _kept(message: Any, fields: Iterable[str]) -> bytes:
@@ -71,11 +77,11 @@ def _kept(message: Any, fields: Iterable[str]) -> bytes:
 
 def _without(message: Any, fields: Iterable[str]) -> bytes:
     """All but some fields of a message, serialised."""
-    rest = type(message)()
-    rest.CopyFrom(message)
+    others = type(message)()
+    others.CopyFrom(message)
     for name in fields:
-        rest.ClearField(name)
-    return rest.SerializeToString(deterministic=True)
+        others.ClearField(name)
+    return others.SerializeToString(deterministic=True)
 
 
 def attr_of(message: graph_pb2.AttrValue) -> AttrValue:
@@ -156,7 +162,7 @@ def _argument(message: graph_pb2.OpDef.ArgDef) -> Argument:
         message.type_list_attr,
         message.is_ref,
         message.description,
-        _kept(message, builders.ARGUMENT_REST),
+        _kept(message, builders.ARGUMENT_UNKNOWN_FIELDS),
     )
 
 

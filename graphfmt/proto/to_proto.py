@@ -21,8 +21,8 @@ Memo = dict[int, graph_pb2.AttrValue]
 def fill_graph(target: graph_pb2.GraphDef, graph: Graph) -> None:
     """Puts a graph into an empty message."""
     memo: Memo = {}
-    if graph.rest:
-        target.MergeFromString(graph.rest)
+    if graph.unknown_fields:
+        target.MergeFromString(graph.unknown_fields)
     for node in graph.nodes:
         fill_node(target.node.add(), node, memo)
     for function in graph.functions:
@@ -113,11 +113,11 @@ def fill_function(target: graph_pb2.NameAttrList, function: Function) -> None:
 
 def fill_function_def(target: graph_pb2.FunctionDef, function: FunctionDef, memo: Memo) -> None:
     """Puts a function of the library into an empty message."""
-    if function.rest:
-        target.MergeFromString(function.rest)
+    if function.unknown_fields:
+        target.MergeFromString(function.unknown_fields)
     signature = target.signature
-    if function.signature_rest:
-        signature.MergeFromString(function.signature_rest)
+    if function.signature_unknown_fields:
+        signature.MergeFromString(function.signature_unknown_fields)
     signature.name = function.name
     signature.is_stateful = function.is_stateful
     _fill_arguments(signature.input_arg, function.inputs)

@@ -11,7 +11,7 @@ from .tokens import STRINGS, TOKEN, rare, shorten
 
 if TYPE_CHECKING:
     from .schema import Message
-    from .source import Source
+    from .source import SourceText
 
 _STRINGS = re.compile(STRINGS)
 _WORD = re.compile(r"[A-Za-z_]")
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"[0-9+\-]|\.[0-9]")
 class _Tokens:
     """The tokens from an offset on."""
 
-    def __init__(self, source: Source, position: int) -> None:
+    def __init__(self, source: SourceText, position: int) -> None:
         self.source = source
         self.behind = position
         self.next()
@@ -40,7 +40,7 @@ class _Tokens:
         self.fail(f"expected {what} but found {shorten(self.token)}")
 
 
-def explain_field(source: Source, position: int, message: Message, closer: str) -> NoReturn:
+def explain_field(source: SourceText, position: int, message: Message, closer: str) -> NoReturn:
     """Raises the error for text at an offset where a field of a message, or its end, was expected."""
     tokens = _Tokens(source, position)
     end = repr(closer) if closer else "the end of the text"
@@ -64,7 +64,7 @@ def explain_field(source: Source, position: int, message: Message, closer: str) 
     tokens.expected("a value")
 
 
-def explain_item(source: Source, position: int) -> NoReturn:
+def explain_item(source: SourceText, position: int) -> NoReturn:
     """Raises the error for text at an offset where a value of a list, and then a comma or the list's end, was
     expected."""
     tokens = _Tokens(source, position)

@@ -17,7 +17,7 @@ from ..shapes import Shape
 from ..tensors import TensorValue
 from .parser import Parser, Shortcut
 from .schema import Tree, message
-from .source import Source
+from .source import SourceText
 from .tokens import BLANK, STRING, read_bytes
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _ENTRY = message("NodeDef.AttrEntry")
 _TENSOR_FIELDS = message("TensorProto").fields
 
 
-class Usual:
+class FastPath:
     """Reads nodes and shapes that look as most do, and remembers what they are made of."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class Usual:
     def _read_attr(self, chunk: str) -> tuple[str, AttrValue] | None:
         """The key and value of what follows ``attr {``, its closing brace included."""
         try:
-            entry, end = Parser(Source("", chunk), self._inside, _DEPTH).parse(_ENTRY, 0, "}")
+            entry, end = Parser(SourceText("", chunk), self._inside, _DEPTH).parse(_ENTRY, 0, "}")
         except TfgError:
             return None
         if end != len(chunk) and chunk[end:].strip():

@@ -17,7 +17,7 @@ from .tokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, rare, shorten
 
 if TYPE_CHECKING:
     from .schema import Field, Message, Tree
-    from .source import Source
+    from .source import SourceText
 
 # As deep as protobuf reads binary messages.
 MAX_DEPTH = 100
@@ -57,7 +57,7 @@ class Parser:
     """Parses one text. ``shortcuts`` are tried first for the message types they are named by."""
 
     def __init__(
-        self, source: Source, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0
+        self, source: SourceText, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0
     ) -> None:
         self._source = source
         self._text = source.text

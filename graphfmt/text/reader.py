@@ -26,11 +26,11 @@ from ..errors import invalid
 from ..gc_pause import no_collection
 from ..graph import Graph
 from ..proto import builders as _build
-from .fast_path import Usual
+from .fast_path import FastPath
 from .locations import find_in_node
 from .parser import Parser
 from .schema import Message, message
-from .source import Source
+from .source import SourceText
 
 __all__ = ["find_in_node", "parse_text", "read_graph"]
 
@@ -45,14 +45,14 @@ def read_graph(text: str, name: str) -> Graph:
     Raises INVALID_ARGUMENT with the place of the first fault.
     """
     graph, source = parse_text(message("GraphDef"), text, name)
-    return Graph(graph.nodes, graph.functions, graph.gradients, graph.versions, source, graph.rest)
+    return Graph(graph.nodes, graph.functions, graph.gradients, graph.versions, source, graph.unknown_fields)
 
 
-def parse_text(kind: Message, text: str, name: str) -> tuple[Any, Source]:
+def parse_text(kind: Message, text: str, name: str) -> tuple[Any, SourceText]:
     """A text's message, as the parser makes it, and the source that its offsets point into."""
-    source = Source(name, text.replace("\r\n", "\n") if "\r" in text else text)
+    source = SourceText(name, text.replace("\r\n", "\n") if "\r" in text else text)
     stray = None if source.text.isascii() else re.search(_SURROGATE, source.text)
     if stray:
         raise invalid("the text has half of a UTF-16 surrogate pair").at(None, source.position(stray.start()))
     with no_collection():
-        return Parser(source, Usual().shortcuts).parse(kind)[0], source
+        return Parser(source, FastPath().shortcuts).parse(kind)[0], source

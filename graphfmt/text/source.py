@@ -15,7 +15,7 @@ from ..errors import Location
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """A file's name and text. ``offset``s count characters."""
 
     name: str

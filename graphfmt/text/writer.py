@@ -74,7 +74,7 @@ class _Writer:
         out: Lines = []
         for node in graph.nodes:
             self._node(out, "node", node, "")
-        registered, rest = _graph_rest(graph.rest)
+        registered, unknown = _graph_unknown_text(graph.unknown_fields)
         if graph.functions or graph.gradients or registered:
             out.append("library {\n")
             for function in graph.functions:
@@ -85,7 +85,7 @@ class _Writer:
             out.append(registered + "}\n")
         if graph.versions != Versions():
             out.append(_versions(graph.versions))
-        out.append(rest)
+        out.append(unknown)
         return out
 
     def _node(self, out: Lines, field: str, node: Node, pad: str) -> None:
@@ -99,7 +99,7 @@ class _Writer:
         if node.device:
             out.append(f"{pad}  device: {quoted(node.device)}\n")
         self._attrs(out, node.attrs, pad + "  ")
-        out.append(_rest("NodeDef", node.debug, pad + "  "))
+        out.append(_unknown_text("NodeDef", node.debug, pad + "  "))
         out.append(f"{pad}}}\n")
 
     def _attrs(self, out: Lines, attrs: Mapping[str, AttrValue], pad: str) -> None:
@@ -145,18 +145,18 @@ class _Writer:
                 _argument(out, field, argument)
         if function.is_stateful:
             out.append("      is_stateful: true\n")
-        out.append(_rest("OpDef", function.signature_rest, "      "))
+        out.append(_unknown_text("OpDef", function.signature_unknown_fields, "      "))
         out.append("    }\n")
         for node in function.body:
             self._node(out, "node_def", node, "    ")
         _strings(out, "ret", function.returns)
         self._attrs(out, function.attrs, "    ")
         _strings(out, "control_ret", function.control_returns)
-        out.append(_rest("FunctionDef", function.rest, "    "))
+        out.append(_unknown_text("FunctionDef", function.unknown_fields, "    "))
         out.append("  }\n")
 
 
-def _rest(name: str, data: bytes, pad: str) -> str:
+def _unknown_text(name: str, data: bytes, pad: str) -> str:
     """The text of fields that were kept serialised."""
     if not data:
         return ""
@@ -165,14 +165,14 @@ def _rest(name: str, data: bytes, pad: str) -> str:
     return text_of(name, data, len(pad))
 
 
-def _graph_rest(data: bytes) -> tuple[str, str]:
+def _graph_unknown_text(data: bytes) -> tuple[str, str]:
     """The text of what a graph kept serialised: inside its library, and beside it."""
     if not data:
         return "", ""
     from ..proto.unknown_fields import take
 
-    library, rest = take("GraphDef", data, "library")
-    return _rest("FunctionDefLibrary", library, "  "), _rest("GraphDef", rest, "")
+    library, others = take("GraphDef", data, "library")
+    return _unknown_text("FunctionDefLibrary", library, "  "), _unknown_text("GraphDef", others, "")
 
 
 def _versions(versions: Versions) -> str:
@@ -193,7 +193,7 @@ def _argument(out: Lines, field: str, argument: Argument) -> None:
             out.append(f"        {name}: {quoted(getattr(argument, name))}\n")
     if argument.is_ref:
         out.append("        is_ref: true\n")
-    out.append(_rest("OpDef.ArgDef", argument.debug, " " * 8))
+    out.append(_unknown_text("OpDef.ArgDef", argument.debug, " " * 8))
     out.append("      }\n")
 
 
@@ -240,7 +240,7 @@ def _tensor_field(out: Lines, field: str, values: Iterable[Any], pad: str) -> No
         out.append(f"{pad}float8_val: {quoted_bytes(b''.join(values))}\n")
     elif field in _OPAQUE:
         for value in values:
-            out.append(f"{pad}{field} {{\n{_rest(_OPAQUE[field], value, pad + '  ')}{pad}}}\n")
+            out.append(f"{pad}{field} {{\n{_unknown_text(_OPAQUE[field], value, pad + '  ')}{pad}}}\n")
     else:
         write = _ELEMENTS.get(field, str)
         out += [f"{pad}{field}: {write(value)}\n" for value in values]

@@ -105,7 +105,7 @@ def definition(
         returned,
         {node: node for node in always},
         is_stateful=is_stateful,
-        signature_rest=_control_outputs(always),
+        signature_unknown_fields=_control_outputs(always),
     )
 
 

@@ -23,7 +23,7 @@ from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
 from ...graphfmt.names import NODE_NAME
 from ...graphfmt.shapes import Shape
-from ...graphfmt.tensors import Array, TensorValue, of_array
+from ...graphfmt.tensors import Array, TensorValue, from_array
 from ..core import inference, registry
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ...graphfmt.graph import FunctionDef
-    from ...graphfmt.signatures import Signature
+    from ...graphfmt.signatures import OpSignature
     from ..core.facts import Fact
     from ..core.registry import Op
     from ..functions.library import Library
@@ -301,7 +301,7 @@ class GraphBuilder:
         wanted = dtypes.parse(dtype) if isinstance(dtype, str) else dtype
         array = _as_array(value, wanted)
         wanted = wanted or dtypes.of_numpy(array.dtype)
-        return self.add_op("Const", value=of_array(array, wanted), dtype=wanted, name=name or "Const")
+        return self.add_op("Const", value=from_array(array, wanted), dtype=wanted, name=name or "Const")
 
     def group(self, *operations: Tensor | str, name: str | None = None) -> str:
         """A NoOp that runs when all of these have run; its name."""
@@ -330,7 +330,7 @@ class GraphBuilder:
         return outputs[0] if len(signature.outputs) == 1 and not signature.outputs[0].is_list else outputs
 
     def node_for(
-        self, signature: Signature, inputs: Sequence[Any], name: str, attrs: Mapping[str, Any]
+        self, signature: OpSignature, inputs: Sequence[Any], name: str, attrs: Mapping[str, Any]
     ) -> tuple[Node, list[Tensor]]:
         """The node that ``add_op`` would add, not held against its signature yet, and its input tensors."""
         if len(inputs) != len(signature.inputs):
@@ -351,7 +351,7 @@ class GraphBuilder:
         raise invalid(f"{tensor.name!r} is of another graph")
 
     def _as_tensors(
-        self, signature: Signature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]
+        self, signature: OpSignature, inputs: Sequence[Any], attrs: Mapping[str, AttrValue]
     ) -> list[list[Tensor]]:
         """One list of tensors per argument; plain values become constants of the dtype that fits."""
         known = {name: value for name, value in attrs.items() if isinstance(value, DType)}
@@ -491,7 +491,7 @@ def _strings(array: Array) -> Array:
     return encoded
 
 
-def _inferred(signature: Signature, groups: Sequence[Sequence[Tensor]]) -> dict[str, AttrValue]:
+def _inferred(signature: OpSignature, groups: Sequence[Sequence[Tensor]]) -> dict[str, AttrValue]:
     attrs: dict[str, AttrValue] = {}
     for arg, group in zip(signature.inputs, groups):
         if arg.number_attr:
@@ -503,7 +503,7 @@ def _inferred(signature: Signature, groups: Sequence[Sequence[Tensor]]) -> dict[
     return attrs
 
 
-def _as_attr(signature: Signature, name: str, value: Any) -> AttrValue:
+def _as_attr(signature: OpSignature, name: str, value: Any) -> AttrValue:
     """An attribute value from what a person would write for it in Python."""
     spec = signature.attr_index.get(name)
     if spec is None:
@@ -528,6 +528,6 @@ def _as_scalar_attr(kind: str, value: Any) -> Any:
         case "func":
             return Function(value) if isinstance(value, str) else value
         case "tensor":
-            return value if isinstance(value, TensorValue) else of_array(np.asarray(value))
+            return value if isinstance(value, TensorValue) else from_array(np.asarray(value))
         case _:
             return value

@@ -31,7 +31,7 @@ from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import did_you_mean
 
 if TYPE_CHECKING:
-    from ...graphfmt.signatures import Signature
+    from ...graphfmt.signatures import OpSignature
     from ..functions.library import Library
     from .binding import Binding
     from .inference import ShapeContext
@@ -70,7 +70,7 @@ class Op:
     family: str = ""
 
     @cached_property
-    def signature(self) -> Signature:
+    def signature(self) -> OpSignature:
         return signatures.parse(self.text)
 
     def kernel(self, function: Kernel) -> Kernel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt import dtypes
 from ...graphfmt.attributes import AttrValue, Function, kind_of
-from ...graphfmt.signatures import MISSING, Arg, Attr, Signature
+from ...graphfmt.signatures import MISSING, Arg, Attr, OpSignature
 from ..core import registry
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def attr_defaults(definition: FunctionDef) -> dict[str, AttrValue]:
     }  # type: ignore[misc]
 
 
-def signature_of(definition: FunctionDef) -> Signature:
+def signature_of(definition: FunctionDef) -> OpSignature:
     """A function's signature as an operation's."""
     declared = {attr.name: attr for attr in _attrs(definition)}
     for arg in (*definition.inputs, *definition.outputs):
@@ -58,7 +58,7 @@ def signature_of(definition: FunctionDef) -> Signature:
         ):
             if name:
                 declared.setdefault(name, Attr(name, kind))
-    return Signature(
+    return OpSignature(
         definition.name,
         tuple(map(_arg, definition.inputs)),
         tuple(declared.values()),
@@ -72,13 +72,13 @@ def _arg(arg: Argument) -> Arg:
 
 
 def _attrs(definition: FunctionDef) -> list[Attr]:
-    if not definition.signature_rest:
+    if not definition.signature_unknown_fields:
         return []
     from ...graphfmt.proto.from_proto import attr_of
     from ...graphfmt.proto.graph_pb2 import OpDef
 
     found: list[Attr] = []
-    for attr in OpDef.FromString(definition.signature_rest).attr:
+    for attr in OpDef.FromString(definition.signature_unknown_fields).attr:
         default: Any = attr_of(attr.default_value) if attr.HasField("default_value") else MISSING
         kind = attr.type or (kind_of(default) if default is not MISSING else "")
         found.append(Attr(attr.name, kind, default=default))

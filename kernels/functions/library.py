@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...graphfmt.dtypes import DType
     from ...graphfmt.graph import FunctionDef
-    from ...graphfmt.text.source import Source
+    from ...graphfmt.text.source import SourceText
     from ..core.registry import Op
     from .instantiation import Instance
 
@@ -36,7 +36,7 @@ class Library:
         self,
         definitions: dict[str, FunctionDef],
         gradients: Mapping[str, str] | None = None,
-        source: Source | None = None,
+        source: SourceText | None = None,
     ) -> None:
         self.definitions = definitions
         self.gradients = gradients or {}

@@ -11,7 +11,7 @@ from ...graphfmt import dtypes
 from ...graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH
 from ...graphfmt.checkpoints.bundle.reader import BundleReader
 from ...graphfmt.checkpoints.hdf5.paths import VALUE, VARIABLE
-from ...graphfmt.checkpoints.hdf5.state_file import State
+from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 from ...graphfmt.checkpoints.open import open_checkpoint
 from ...graphfmt.errors import TfgError
@@ -20,7 +20,7 @@ from .memory_reader import MemoryReader, others_of, variables_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from ...graphfmt.checkpoints.entries import Entry, Reader
+    from ...graphfmt.checkpoints.entries import CheckpointReader, TensorEntry
     from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.graph import Graph
     from ...graphfmt.tensors import Array
@@ -36,11 +36,11 @@ class Checkpoint:
 
     path: str
     format: str
-    reader: Reader
-    rest: State = field(default_factory=State)
+    reader: CheckpointReader
+    rest: SavedState = field(default_factory=SavedState)
 
     @property
-    def tensors(self) -> Mapping[str, Entry]:
+    def tensors(self) -> Mapping[str, TensorEntry]:
         """All but the description of a TensorFlow 2 checkpoint's objects."""
         return {name: entry for name, entry in self.reader.entries.items() if name != OBJECT_GRAPH}
 
@@ -50,7 +50,7 @@ class Checkpoint:
         return [(kind, name) for _, kind, name in self.rest.resources if kind != VARIABLE]
 
     @property
-    def others_reader(self) -> Reader:
+    def others_reader(self) -> CheckpointReader:
         """What these hold."""
         return MemoryReader(others_of(self.rest), self.path)
 
@@ -77,7 +77,7 @@ def opened(path: str | Path) -> Generator[Checkpoint]:
             yield Checkpoint(str(path), kind, reader)
 
 
-def restored_state(graph: Graph, path: str | Path) -> State:
+def restored_state(graph: Graph, path: str | Path) -> SavedState:
     """What a session of a graph takes from a checkpoint: the values of its variables, and all else that a state
     of tfg's has. A variable that had no value when the checkpoint was written has none again.
 
@@ -96,17 +96,17 @@ def restored_state(graph: Graph, path: str | Path) -> State:
         }
         step = checkpoint.step
         notes = rest.notes if step is None else {"step": step, **rest.notes}
-        return State({**rest.resources, **values}, notes)
+        return SavedState({**rest.resources, **values}, notes)
 
 
-def of_state(state: State, name: str) -> Checkpoint:
+def of_state(state: SavedState, name: str) -> Checkpoint:
     """A session's state as a checkpoint; ``name`` is what messages call it."""
     reader = MemoryReader(variables_of(state), name)
     rest = {key: arrays for key, arrays in state.resources.items() if key[1] != VARIABLE or not arrays}
-    return Checkpoint(name, "memory", reader, State(rest, state.notes))
+    return Checkpoint(name, "memory", reader, SavedState(rest, state.notes))
 
 
-def _rest(reader: StateReader) -> State:
+def _rest(reader: StateReader) -> SavedState:
     """All but the variables that have a value."""
     found: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
     for dataset in reader.datasets:
@@ -115,7 +115,7 @@ def _rest(reader: StateReader) -> State:
             found.pop((container, kind, name), None)
         else:
             found.setdefault((container, kind, name), {})[field] = reader.array(dataset)
-    return State(found, reader.notes)
+    return SavedState(found, reader.notes)
 
 
 def verify(path: str | Path) -> tuple[int | None, list[TfgError]]:
@@ -127,7 +127,7 @@ def verify(path: str | Path) -> tuple[int | None, list[TfgError]]:
         return None, [error]
 
 
-def _faults(reader: Reader) -> Iterator[TfgError]:
+def _faults(reader: CheckpointReader) -> Iterator[TfgError]:
     if isinstance(reader, StateReader):
         yield from reader.faults()
         return

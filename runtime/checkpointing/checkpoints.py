@@ -18,15 +18,15 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.checkpoints.hdf5 import state_file
-from ...graphfmt.checkpoints.hdf5.chunks import resting
+from ...graphfmt.checkpoints.hdf5.chunks import yielding_between_strides
 from ...graphfmt.errors import Location, Status, TfgError
-from ...graphfmt.files import refused
+from ...graphfmt.files import file_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
-    from ...graphfmt.checkpoints.hdf5.state_file import State
+    from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..execution.session import Session
     from .intervals import Schedule
 
@@ -47,7 +47,7 @@ class Series:
     path: Path
     keep: int | None = None
 
-    def write(self, state: State, step: int) -> None:
+    def write(self, state: SavedState, step: int) -> None:
         """Writes a checkpoint, and only then removes what is too many."""
         if self.keep is None:
             state_file.write(self.path, state)
@@ -83,7 +83,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copy2(source, temporary)
         temporary.replace(target)
     except OSError as error:
-        raise refused(error, "written", str(target)) from error
+        raise file_error(error, "written", str(target)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -111,7 +111,7 @@ def newest_in(folder: Path, say: Callable[[str], None]) -> Path | None:
     try:
         return _newest_sound(folder.glob("*.h5"), say)
     except OSError as error:
-        raise refused(error, "read", str(folder)) from error
+        raise file_error(error, "read", str(folder)) from error
 
 
 def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | None = None) -> Path | None:
@@ -215,8 +215,8 @@ class Checkpointer:
         self._pace.begin()
         self._pending = self._writer.submit(self._write, state, step)
 
-    def _write(self, state: State, step: int) -> None:
-        with resting(self._pace.rest):
+    def _write(self, state: SavedState, step: int) -> None:
+        with yielding_between_strides(self._pace.rest):
             self._series.write(state, step)
 
     def _wait(self) -> None:

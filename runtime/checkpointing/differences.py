@@ -12,7 +12,7 @@ from .tensor_statistics import boxes, reader_of_parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...graphfmt.checkpoints.entries import Entry, Reader, Slice
+    from ...graphfmt.checkpoints.entries import CheckpointReader, Slice, TensorEntry
     from ...graphfmt.tensors import Array
 
 
@@ -42,12 +42,14 @@ class Difference:
 
     name: str
     how: Literal["only_a", "only_b", "dtype", "shape", "values"]
-    a: Entry | None
-    b: Entry | None
+    a: TensorEntry | None
+    b: TensorEntry | None
     values: Values | None = None
 
 
-def differences(a: Reader, b: Reader, names: list[str], tolerance: Tolerance) -> Iterator[Difference]:
+def differences(
+    a: CheckpointReader, b: CheckpointReader, names: list[str], tolerance: Tolerance
+) -> Iterator[Difference]:
     """What differs among the tensors of these names, in their order. Raises what reading them raises."""
     for name in names:
         in_a, in_b = a.entries.get(name), b.entries.get(name)
@@ -64,7 +66,9 @@ def differences(a: Reader, b: Reader, names: list[str], tolerance: Tolerance) ->
                 yield Difference(name, "values", in_a, in_b, values)
 
 
-def _values(a: Reader, b: Reader, name: str, entry: Entry, tolerance: Tolerance) -> Values | None:
+def _values(
+    a: CheckpointReader, b: CheckpointReader, name: str, entry: TensorEntry, tolerance: Tolerance
+) -> Values | None:
     worst: Values | None = None
     of_a, of_b = reader_of_parts(a, name), reader_of_parts(b, name)
     for part in boxes(entry.shape):

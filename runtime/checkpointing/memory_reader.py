@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphfmt import dtypes
-from ...graphfmt.checkpoints.entries import Entry
+from ...graphfmt.checkpoints.entries import TensorEntry
 from ...graphfmt.checkpoints.hdf5.paths import VALUE, VARIABLE
 
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ...graphfmt.checkpoints.entries import Slice
-    from ...graphfmt.checkpoints.hdf5.state_file import State
+    from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...graphfmt.tensors import Array
 
 
-def variables_of(state: State) -> dict[str, Array]:
+def variables_of(state: SavedState) -> dict[str, Array]:
     """The variables that have a value, under the names that a state file gives them."""
     return {
         f"{container}:{name}" if container else name: arrays[VALUE]
@@ -26,7 +26,7 @@ def variables_of(state: State) -> dict[str, Array]:
     }
 
 
-def others_of(state: State) -> dict[str, Array]:
+def others_of(state: SavedState) -> dict[str, Array]:
     """What the other resources hold, each field as ``kind/name:field``."""
     return {
         f"{kind}/{container}:{name}:{field}" if container else f"{kind}/{name}:{field}": array
@@ -44,8 +44,8 @@ class MemoryReader:
         self._arrays = arrays
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
-        return {n: Entry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self._arrays.items())}
+    def entries(self) -> Mapping[str, TensorEntry]:
+        return {n: TensorEntry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self._arrays.items())}
 
     def read(self, name: str, part: Slice | None = None) -> Array:
         whole = self._arrays[name]

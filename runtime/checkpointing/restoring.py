@@ -27,7 +27,7 @@ from .variables import chosen
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ...graphfmt.checkpoints.entries import Reader
+    from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
     from .renaming import Rule
@@ -47,7 +47,7 @@ class Source(NamedTuple):
     part: Slice | None = None
     axis: int = 0
 
-    def read(self, reader: Reader, dtype: DType | None = None) -> Array:
+    def read(self, reader: CheckpointReader, dtype: DType | None = None) -> Array:
         """The value, made wider where 16 bits of it were kept. Raises what the reader does."""
         if len(self.tensors) == 1:
             value = reader.read(self.tensors[0], self.part)
@@ -68,7 +68,7 @@ class Match:
 
 def match(
     variables: Sequence[GraphVariable],
-    reader: Reader,
+    reader: CheckpointReader,
     *,
     only: Sequence[str] = (),
     rename: Sequence[Rule] = (),
@@ -110,7 +110,9 @@ def match(
 class _Finder:
     """Looks for the tensors of variables under all the names they may have."""
 
-    def __init__(self, variables: Sequence[GraphVariable], reader: Reader, rules: Sequence[Rule]) -> None:
+    def __init__(
+        self, variables: Sequence[GraphVariable], reader: CheckpointReader, rules: Sequence[Rule]
+    ) -> None:
         self._entries = reader.entries
         # A session's variables are under their own names, whatever the graph's Saver calls them.
         self._names_first = isinstance(reader, StateReader | MemoryReader)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphfmt import dtypes
-from ...graphfmt.checkpoints.entries import Slice, Tensor
+from ...graphfmt.checkpoints.entries import Slice, StoredTensor
 from ...graphfmt.checkpoints.hdf5 import state_file
-from ...graphfmt.checkpoints.hdf5.encodings import encode, form_of
+from ...graphfmt.checkpoints.hdf5.encodings import encode, encoding_of
 from ...graphfmt.checkpoints.hdf5.paths import VALUE
-from ...graphfmt.checkpoints.hdf5.state_file import State
+from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
-from ...graphfmt.checkpoints.lazy_tensor import Deferred
+from ...graphfmt.checkpoints.lazy_tensor import LazyTensor
 from ...graphfmt.checkpoints.open import HDF5_SUFFIX, write_checkpoint
 from ...graphfmt.errors import TfgError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...graphfmt.checkpoints.entries import Reader
+    from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _LARGE = 1 << 20
 
 
-def values(found: Match, reader: Reader) -> dict[Key, dict[str, Any]]:
+def values(found: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
     """What the variables take, for a state that is to be written: large tensors are read only then, and no two
     of them are in memory."""
     one = _OneAtATime(reader)
@@ -44,16 +44,16 @@ class _OneAtATime:
     """Reads tensors box by box, where the reader has checksums for boxes; of others it keeps the last tensor
     that was asked for."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: CheckpointReader) -> None:
         self._reader = reader
         self._held: Source | None = None
         self._whole: Array | None = None
 
-    def value(self, variable: GraphVariable, source: Source) -> Array | Deferred:
+    def value(self, variable: GraphVariable, source: Source) -> Array | LazyTensor:
         dtype = variable.dtype or source.dtype
         if source.dtype is dtypes.string or prod(source.shape) < _LARGE:
             return source.read(self._reader, dtype)
-        return Deferred(dtype.numpy, source.shape, lambda box: self._read(source, dtype, box))
+        return LazyTensor(dtype.numpy, source.shape, lambda box: self._read(source, dtype, box))
 
     def _read(self, source: Source, dtype: DType, box: tuple[slice, ...]) -> Array:
         if isinstance(self._reader, StateReader) and source.part is None and len(source.tensors) == 1:
@@ -68,8 +68,8 @@ class _OneAtATime:
 def write(
     path: str,
     found: Match,
-    reader: Reader,
-    rest: State,
+    reader: CheckpointReader,
+    rest: SavedState,
     *,
     compress: bool = False,
     as_dtype: str | None = None,
@@ -86,20 +86,20 @@ def write(
     Raises what reading and writing raise.
     """
     if path.endswith(HDF5_SUFFIX):
-        state = State({**rest.resources, **values(found, reader)}, rest.notes)
+        state = SavedState({**rest.resources, **values(found, reader)}, rest.notes)
         state_file.write(Path(path), state, compress=compress, as_dtype=as_dtype)
     else:
         write_checkpoint(path, _tensors(found, reader, as_dtype))
 
 
-def _tensors(found: Match, reader: Reader, as_dtype: str | None) -> Iterator[Tensor]:
+def _tensors(found: Match, reader: CheckpointReader, as_dtype: str | None) -> Iterator[StoredTensor]:
     for variable, source in found.taken.items():
         value = _narrowed(variable.name, source.read(reader, variable.dtype), as_dtype)
         stored = variable.stored
         if stored is None or stored.part is None:
-            yield Tensor(stored.tensor if stored else variable.full_name, value)
+            yield StoredTensor(stored.tensor if stored else variable.full_name, value)
         else:
-            yield Tensor(stored.tensor, value, stored.part.slice, stored.part.shape)
+            yield StoredTensor(stored.tensor, value, stored.part.slice, stored.part.shape)
 
 
 def _narrowed(name: str, array: Array, as_dtype: str | None) -> Array:
@@ -107,6 +107,6 @@ def _narrowed(name: str, array: Array, as_dtype: str | None) -> Array:
         return array
     kept = dtypes.parse(as_dtype)
     try:
-        return np.asarray(encode(array, form_of(array, kept))).view(kept.numpy)
+        return np.asarray(encode(array, encoding_of(array, kept))).view(kept.numpy)
     except TfgError as error:
         raise invalid(f"{name!r}: {error.message}", hint=error.hint) from error

@@ -14,7 +14,7 @@ from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ...graphfmt.checkpoints.entries import Reader
+    from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
 
@@ -33,7 +33,7 @@ class Statistics(NamedTuple):
     nans: int
 
 
-def statistics(reader: Reader, name: str) -> Statistics | None:
+def statistics(reader: CheckpointReader, name: str) -> Statistics | None:
     """The statistics of a tensor; None for strings, complex numbers and whatever else has no order.
 
     Raises what reading it raises.
@@ -52,14 +52,14 @@ def has_order(dtype: DType) -> bool:
     return not (dtype.is_opaque or dtype.is_complex or dtype is dtypes.string)
 
 
-def pieces(reader: Reader, name: str) -> Iterator[tuple[Slice | None, Array]]:
+def pieces(reader: CheckpointReader, name: str) -> Iterator[tuple[Slice | None, Array]]:
     """The tensor in parts that follow one another, each with its place."""
     read = reader_of_parts(reader, name)
     for part in boxes(reader.entries[name].shape):
         yield part, read(part)
 
 
-def reader_of_parts(reader: Reader, name: str) -> Callable[[Slice | None], Array]:
+def reader_of_parts(reader: CheckpointReader, name: str) -> Callable[[Slice | None], Array]:
     """Reads parts of a tensor. Only HDF5 has checksums for pieces; of other formats the whole tensor is read
     for any part of it, so it is read once, as strings are, whose lengths differ."""
     if isinstance(reader, StateReader) and reader.entries[name].dtype is not dtypes.string:

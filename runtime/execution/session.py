@@ -25,7 +25,7 @@ from .step import Step
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ...graphfmt.checkpoints.hdf5.state_file import State
+    from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...graphfmt.graph import Graph
     from ..multi_device.devices import Devices
     from ..multi_device.multi_device_plan import MultiDevicePlan
@@ -179,7 +179,7 @@ class Session:
             return as_tfg_error(error)
         return self.graph.error_at(error, error.node) if error.node else error
 
-    def snapshot(self, notes: Mapping[str, Any] | None = None) -> State:
+    def snapshot(self, notes: Mapping[str, Any] | None = None) -> SavedState:
         """The whole state as of one moment at which no step that changes it was under way, although other
         threads may run steps: they wait meanwhile. That is short, because nothing is copied: a later step that
         would change a value which the snapshot holds makes a new one.
@@ -187,10 +187,10 @@ class Session:
         Args:
             notes: what is to be kept with the state; anything that JSON can say.
         """
-        from ...graphfmt.checkpoints.hdf5.state_file import State
+        from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 
         with self._state_lock.alone(self._check_open):
-            return State(self.resources.save(), notes or {})
+            return SavedState(self.resources.save(), notes or {})
 
     def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
         """Writes a snapshot to a file that replaces the old one in one step; see ``statefile``."""
@@ -204,7 +204,7 @@ class Session:
 
         return self.take(state_file.read(Path(path)))
 
-    def take(self, state: State) -> Mapping[str, Any]:
+    def take(self, state: SavedState) -> Mapping[str, Any]:
         """Takes a state in place of the session's own; returns the notes in it."""
         with self._state_lock.alone(self._check_open):
             self.resources.restore(state.resources)

@@ -21,7 +21,7 @@ from ..checkpointing.variables import variables_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ...graphfmt.checkpoints.hdf5.state_file import Key, State
+    from ...graphfmt.checkpoints.hdf5.state_file import Key, SavedState
     from ...graphfmt.graph import Graph
     from ...graphfmt.metagraph import MetaGraph
     from ...graphfmt.tensors import Array
@@ -50,7 +50,7 @@ def open_model(path: str | Path) -> Model | None:
     return Model(load_metagraph(path), None) if Path(path).suffix == ".meta" else None
 
 
-def restored_state(model: Model) -> State:
+def restored_state(model: Model) -> SavedState:
     """The variables of a SavedModel, as a session has them once they are restored; the initialiser runs only where
     that leaves some without a value, such as TensorFlow 1's local ones. Raises as ``make_ready``."""
     from ..execution.session import Session

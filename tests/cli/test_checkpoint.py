@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tfg
 from tfg.graphfmt.checkpoints.hdf5 import state_file
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 from tfg.graphfmt.checkpoints.open import open_checkpoint
 
 from .command import Outcome, is_diagnostic, matches_golden, run_tfg
@@ -75,7 +75,7 @@ def test_a_number_too_large_for_16_bits(name: str) -> None:
         'node { name: "a" op: "VariableV2" attr { key: "dtype" value { type: DT_FLOAT } }\n'
         '  attr { key: "shape" value { shape { } } } }'
     )
-    state_file.write(Path("one.h5"), State({("", "Variable", "a"): {"value": np.float32(1e30)}}))
+    state_file.write(Path("one.h5"), SavedState({("", "Variable", "a"): {"value": np.float32(1e30)}}))
     outcome = run_tfg("checkpoint", "one.pbtxt", "--state", "one.h5", "-o", name, "--as", "half")
     assert outcome.status == 1
     assert "'a': 1.0000000150474662e+30 is too large for half\n  hint: use --as bfloat16" in outcome.err
@@ -210,7 +210,7 @@ def known(tmp_path: Path) -> str:
     }
     resources = {("", "Variable", name): {"value": array} for name, array in variables.items()}
     counter = {("", "Philox", "dropout"): {"state": np.array([1, 2], np.uint64)}}
-    state_file.write(Path("known.h5"), state_file.State({**resources, **counter}, {"step": 7}))
+    state_file.write(Path("known.h5"), state_file.SavedState({**resources, **counter}, {"step": 7}))
     return "known.h5"
 
 
@@ -317,7 +317,7 @@ def changed(known: str) -> str:
     after["", "Philox", "dropout"]["state"] = np.array([1, 3], np.uint64)
     after["", "Variable", "added"] = {"value": np.ones(3)}
     del after["", "Variable", "names"]
-    state_file.write(Path("changed.h5"), state_file.State(after, before.notes))
+    state_file.write(Path("changed.h5"), state_file.SavedState(after, before.notes))
     return "changed.h5"
 
 
@@ -348,7 +348,7 @@ def test_differences_that_do_not_matter(known: str) -> None:
     after = state_file.read(Path(known))
     resources = {k: dict(a) for k, a in after.resources.items()}
     resources["", "Variable", "hidden/w"]["value"] = resources["", "Variable", "hidden/w"]["value"] * 1.001
-    state_file.write(Path("near.h5"), state_file.State(resources, after.notes))
+    state_file.write(Path("near.h5"), state_file.SavedState(resources, after.notes))
     assert checkpoint("diff", known, "near.h5").status == 1
     assert checkpoint("diff", known, "near.h5", "--rtol", "0.01").status == 0
     assert checkpoint("diff", known, "near.h5", "--atol", "0.01").status == 0

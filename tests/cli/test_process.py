@@ -178,7 +178,7 @@ def test_killed_while_it_writes_its_state(tmp_path: Path) -> None:
         "while True:\n"
         "    i += 1\n"
         "    array = np.full(50_000, i, np.int64)\n"
-        "    state_file.write(path, state_file.State({('', 'Variable', 'v'): {'value': array}}, {'step': i}))\n"
+        "    state_file.write(path, state_file.SavedState({('', 'Variable', 'v'): {'value': array}}, {'step': i}))\n"
         "    print(i, flush=True)\n"
     )
     path, chance = tmp_path / "s.h5", random.Random(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.checkpoints.entries import Tensor
+from tfg.graphfmt.checkpoints.entries import StoredTensor
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.checkpoints.open import write_checkpoint
 from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
@@ -91,7 +91,7 @@ def test_a_part_goes_into_what_is_there(ckpt: str) -> None:
 
 
 def test_what_is_missing_is_left_to_the_initialiser(training: Path) -> None:
-    write_checkpoint("w", [Tensor("w", np.array([8, 9], np.float32))])
+    write_checkpoint("w", [StoredTensor("w", np.array([8, 9], np.float32))])
     outcome = restore("train.pbtxt", "w", "--state", "s.h5")
     assert is_diagnostic(outcome, "NOT_FOUND", "'w' has no tensor for count (train.pbtxt:")
     outcome = restored("train.pbtxt", "w", "--state", "s.h5", "--allow-missing", "--init", "init")
@@ -100,16 +100,16 @@ def test_what_is_missing_is_left_to_the_initialiser(training: Path) -> None:
 
 
 def test_a_state_keeps_what_is_missing(ckpt: str) -> None:
-    write_checkpoint("w", [Tensor("w", np.array([8, 9], np.float32))])
+    write_checkpoint("w", [StoredTensor("w", np.array([8, 9], np.float32))])
     restored("train.pbtxt", "w", "--state", "run.h5", "--allow-missing")
     assert (variable("run.h5", "w"), variable("run.h5", "count")) == ([8, 9], 3)
 
 
 def test_other_names(training: Path) -> None:
     tensors = [
-        Tensor("net/w", np.ones(2, np.float32)),
-        Tensor("n", np.int64(4)),
-        Tensor("net/more", np.ones(1)),
+        StoredTensor("net/w", np.ones(2, np.float32)),
+        StoredTensor("n", np.int64(4)),
+        StoredTensor("net/more", np.ones(1)),
     ]
     write_checkpoint("foreign", tensors)
     outcome = restore("train.pbtxt", "foreign", "--state", "s.h5")
@@ -123,9 +123,9 @@ def test_other_names(training: Path) -> None:
 
 def test_the_step_of_a_tensorflow_checkpoint(training: Path) -> None:
     tensors = [
-        Tensor("w", np.ones(2, np.float32)),
-        Tensor("count", np.int64(4)),
-        Tensor("global_step", np.int64(70)),
+        StoredTensor("w", np.ones(2, np.float32)),
+        StoredTensor("count", np.int64(4)),
+        StoredTensor("global_step", np.int64(70)),
     ]
     write_checkpoint("ck-70", tensors)
     assert "step 70" in restored("train.pbtxt", "ck-70", "--state", "s.h5").err
@@ -168,7 +168,7 @@ def model(folder: Path) -> Path:
     (folder / "variables").mkdir(parents=True)
     made = meta_graph_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
     (folder / "saved_model.pb").write_bytes(made.SerializeToString())
-    write_checkpoint(folder / "variables" / "variables", [Tensor("w", np.array([2, 3], np.float32))])
+    write_checkpoint(folder / "variables" / "variables", [StoredTensor("w", np.array([2, 3], np.float32))])
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.shapes import UNKNOWN, Shape
-from tfg.graphfmt.tensors import FIELD_OF, TensorValue, of_array
+from tfg.graphfmt.tensors import FIELD_OF, TensorValue, from_array
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_a_claimed_size_costs_nothing(values: dict[str, tuple[float, ...]]) -> N
 @pytest.mark.parametrize("elements", [[0, 1, 1], [1, 1, 1], [1], []])
 def test_arrays_survive(dtype: Any, elements: list[int]) -> None:
     array = np.array(elements).astype(dtype.numpy)
-    made = of_array(array, dtype)
+    made = from_array(array, dtype)
     assert made.array().dtype == array.dtype and made.array().tobytes() == array.tobytes()
     assert len(made.content) <= array.nbytes
 
 
 def test_strings_survive() -> None:
     array = np.array([[b"a", b"\xff"], ["é", b""]], object)
-    assert of_array(array).array().tolist() == [[b"a", b"\xff"], ["é".encode(), b""]]
+    assert from_array(array).array().tolist() == [[b"a", b"\xff"], ["é".encode(), b""]]
 
 
 def test_strings_in_content() -> None:

@@ -19,7 +19,7 @@ import pytest
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
-from tfg.graphfmt.signatures import Signature
+from tfg.graphfmt.signatures import OpSignature
 from tfg.kernels.builder.graph_builder import GraphBuilder, Tensor
 from tfg.kernels.core import registry
 from tfg.kernels.core.inference import infer_graph
@@ -159,7 +159,7 @@ def graph_of(row: Case, *, constants: bool = False) -> tuple[Graph, list[str], d
     return graph.with_nodes((*graph.nodes, node)), _output_names(signature, node), feeds
 
 
-def _output_names(signature: Signature, node: Node) -> list[str]:
+def _output_names(signature: OpSignature, node: Node) -> list[str]:
     try:
         count = len(signature.bind(node).output_types)
     except TfgError:

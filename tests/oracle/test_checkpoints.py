@@ -15,7 +15,7 @@ tf = pytest.importorskip("tensorflow")
 # ruff: noqa: E402
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.checkpoints.bundle.merge import merge_bundles
-from tfg.graphfmt.checkpoints.entries import Slice, Tensor
+from tfg.graphfmt.checkpoints.entries import Slice, StoredTensor
 from tfg.graphfmt.checkpoints.open import open_checkpoint, write_checkpoint
 from tfg.graphfmt.checkpoints.slices import parse_shape_and_slice
 from tfg.graphfmt.errors import Status, TfgError
@@ -53,10 +53,12 @@ def theirs(array: Array, dtype: dtypes.DType) -> Any:
     return tf.constant(array.tolist() if array.dtype == object and array.size else array, kind, array.shape)
 
 
-def every_tensor() -> list[Tensor]:
+def every_tensor() -> list[StoredTensor]:
     kinds = [*NUMBERS, dtypes.string]
     return [
-        Tensor(f"{t.name}/{i}", example(t, shape), dtype=t) for t in kinds for i, shape in enumerate(SHAPES)
+        StoredTensor(f"{t.name}/{i}", example(t, shape), dtype=t)
+        for t in kinds
+        for i, shape in enumerate(SHAPES)
     ]
 
 
@@ -106,7 +108,7 @@ def test_parts_go_both_ways(tmp_path: Path) -> None:
     )
     parts = [parse_shape_and_slice(spec)[1] for spec in specs]
     write_checkpoint(
-        tmp_path / "ours", [Tensor("w", array, part, (7, 5)) for array, part in zip(arrays, parts)]
+        tmp_path / "ours", [StoredTensor("w", array, part, (7, 5)) for array, part in zip(arrays, parts)]
     )
     for name in ("ours", "theirs"):
         with open_checkpoint(tmp_path / name) as reader:
@@ -120,7 +122,7 @@ def test_parts_go_both_ways(tmp_path: Path) -> None:
                     dtypes=[tf.float32],
                 )
                 assert reader.read("w", part).tolist() == restored.numpy().tolist()
-    write_checkpoint(tmp_path / "whole", [Tensor("w", whole)])
+    write_checkpoint(tmp_path / "whole", [StoredTensor("w", whole)])
     (restored,) = tf.raw_ops.RestoreV2(
         prefix=str(tmp_path / "whole"),
         tensor_names=["w"],
@@ -135,7 +137,8 @@ def test_each_merges_what_the_other_wrote(tmp_path: Path) -> None:
     for merger in ("ours", "theirs"):
         prefixes = [str(tmp_path / merger / part) for part in ("0", "1")]
         write_checkpoint(
-            prefixes[0], [Tensor("w", whole[:2], Slice((0,), (2,)), (6,)), Tensor("a", np.ones(2))]
+            prefixes[0],
+            [StoredTensor("w", whole[:2], Slice((0,), (2,)), (6,)), StoredTensor("a", np.ones(2))],
         )
         tf.raw_ops.SaveV2(
             prefix=prefixes[1],
@@ -188,7 +191,7 @@ def test_savers_of_graphs(tmp_path: Path, version: int, sharded: bool) -> None:
                     found = reader.read(name)
                     assert found.dtype == array.dtype
                     assert found.tolist() == array.tolist(), name
-                kept = [Tensor(name, reader.read(name)) for name in reader.entries]
+                kept = [StoredTensor(name, reader.read(name)) for name in reader.entries]
             write_checkpoint(tmp_path / "n", kept)
             session.run(
                 [v.assign(v1.zeros_like(v)) for v in (*variables.values(), *parted) if v.dtype != tf.bool]
@@ -207,7 +210,7 @@ def test_checkpoints_of_objects(tmp_path: Path) -> None:
     with open_checkpoint(tmp_path) as reader:
         assert reader.read("module/w/.ATTRIBUTES/VARIABLE_VALUE").tolist() == [[1.0, 2.0]]
         assert reader.read("module/s/.ATTRIBUTES/VARIABLE_VALUE").item() == b"text"
-        copied = [Tensor(name, reader.read(name)) for name in reader.entries]
+        copied = [StoredTensor(name, reader.read(name)) for name in reader.entries]
     doubled = [t._replace(array=t.array * 2) if "module/w" in t.name else t for t in copied]
     write_checkpoint(prefix, doubled)
     tf.train.Checkpoint(module=module).restore(prefix).assert_consumed()

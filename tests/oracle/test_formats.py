@@ -28,7 +28,7 @@ from tfg.graphfmt.proto import (
 from tfg.graphfmt.proto.binary import graph_from_bytes, graph_to_bytes
 from tfg.graphfmt.proto.from_proto import tensor_of
 from tfg.graphfmt.proto.to_proto import fill_tensor
-from tfg.graphfmt.tensors import FIELD_OF, of_array
+from tfg.graphfmt.tensors import FIELD_OF, from_array
 from tfg.graphfmt.text.reader import read_graph
 from tfg.graphfmt.text.writer import write_graph
 
@@ -231,7 +231,7 @@ def test_tensors_are_decoded_as_const_does(message: tensor_pb2.TensorProto) -> N
 def test_const_reads_the_tensors_we_make(dtype: Any, elements: list[int]) -> None:
     array = np.array(elements).astype(dtype.numpy)
     message = tensor_pb2.TensorProto()
-    fill_tensor(message, of_array(array, dtype))
+    fill_tensor(message, from_array(array, dtype))
     assert np.asarray(_const(message)).tobytes() == array.tobytes()
     assert tensor_of(message).array().tobytes() == array.tobytes()
 

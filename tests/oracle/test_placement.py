@@ -16,7 +16,7 @@ from tfg.graphfmt.devices import parse_device
 from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import SCALAR
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.runtime.passes.placement.constraints.constraints import constrain
 from tfg.runtime.passes.placement.machine.machine import parse_devices
 
@@ -30,7 +30,7 @@ from tests.oracle.tensorflow_runner import plain_config, to_graph_def, v1
 
 FLOAT = dtypes.BY_NAME["float"]
 RESOURCE = dtypes.BY_NAME["resource"]
-ONE = of_array(np.float32(1), FLOAT)
+ONE = from_array(np.float32(1), FLOAT)
 CPU2 = parse_devices("cpu:2")
 DEVICES = (
     "/cpu:0",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import tfg
-from tfg.graphfmt.checkpoints.entries import Tensor
+from tfg.graphfmt.checkpoints.entries import StoredTensor
 from tfg.graphfmt.checkpoints.open import write_checkpoint
 from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
 from tfg.graphfmt.proto.binary import graph_to_bytes
@@ -64,5 +64,5 @@ def saved_model(folder: Path, meta: Any = None) -> Path:
     (folder / "variables").mkdir(parents=True)
     made = meta_graph_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta])
     (folder / "saved_model.pb").write_bytes(made.SerializeToString())
-    write_checkpoint(folder / "variables" / "variables", [Tensor("kept/copy", W)])
+    write_checkpoint(folder / "variables" / "variables", [StoredTensor("kept/copy", W)])
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import Shape
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.kernels.core import registry, shapes
 
 CALLS: list[str] = []
@@ -63,7 +63,7 @@ class Program:
         return self._add(f"{kind}_{len(self.nodes)}", kind, *inputs, **{"T": dtypes.float32, **attrs})
 
     def _constant(self, value: Any, pivot: str) -> str:
-        array = of_array(np.asarray(value, np.float32))
+        array = from_array(np.asarray(value, np.float32))
         controls = (f"^{pivot}",) if pivot else ()
         return self._add(f"Const_{len(self.nodes)}", "Const", *controls, dtype=dtypes.float32, value=array)
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from ...errors import Location, Status, TfgError
 
 if TYPE_CHECKING:
-    from ..entries import Reader
+    from ..entries import CheckpointReader
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
-def variable_names(reader: Reader) -> dict[str, str]:
+def variable_names(reader: CheckpointReader) -> dict[str, str]:
     """The variable's name of each key that has one; nothing for a checkpoint that goes by names anyway.
 
     Objects may share a name (Keras calls every kernel ``kernel``): such a name says nothing and is left out.

@@ -14,7 +14,7 @@ from ...errors import Location, Status, TfgError
 from ...proto.checkpoint_pb2 import BundleHeaderProto
 from ..checksums import unmasked
 from ..data_file import DataFile, lost
-from ..entries import Entry
+from ..entries import TensorEntry
 from ..lookup import entry_of, read_slices
 from ..slices import shape_of
 from ..table.slice_keys import decoded_name, encoded, slice_key
@@ -60,7 +60,7 @@ class BundleReader:
             raise
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
+    def entries(self) -> Mapping[str, TensorEntry]:
         return self._entries
 
     def read(self, name: str, part: Slice | None = None) -> Array:
@@ -106,14 +106,14 @@ class BundleReader:
             Status.UNAVAILABLE, f"{self.path!r} is written all the time", location=Location(self._index)
         )
 
-    def _tensors(self) -> dict[str, Entry]:
+    def _tensors(self) -> dict[str, TensorEntry]:
         """What the index lists, less the entries of slices, which the tensors they belong to tell of."""
-        found: dict[bytes, Entry] = {}
+        found: dict[bytes, TensorEntry] = {}
         of_slices: set[bytes] = set()
         for key, stored in self._stored.items():
             try:
                 shape = shape_of_message(stored.shape)
-                entry = Entry(dtype_of(stored.dtype), shape, slices_of(stored.slices, shape))
+                entry = TensorEntry(dtype_of(stored.dtype), shape, slices_of(stored.slices, shape))
             except TfgError as error:
                 raise lost(self._index, f"{decoded_name(key)!r}: {error.message}") from None
             found[key] = entry

@@ -20,7 +20,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError, invalid
-from ...files import check_writable, flush_folder, refused, reserved
+from ...files import check_writable, file_error, flush_folder, reserved
 from ...proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
 from ..checksums import masked
 from ..data_file import PIECE
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ...dtypes import DType
     from ...tensors import Array
-    from ..entries import Tensor
+    from ..entries import StoredTensor
 
 # Small, so that pieces of large tensors go past the buffer.
 _BUFFER = 1 << 16
@@ -44,7 +44,7 @@ _BUFFER = 1 << 16
 _PATIENCE = 10.0
 
 
-def write_bundle(prefix: str, tensors: Iterable[Tensor]) -> None:
+def write_bundle(prefix: str, tensors: Iterable[StoredTensor]) -> None:
     """Writes tensors as a bundle, in the order they come in and one at a time. Slices of a tensor are kept as
     such.
 
@@ -81,10 +81,10 @@ def refusals(prefix: str) -> Generator[None]:
     try:
         yield
     except (OSError, ValueError, MemoryError) as error:
-        raise refused(error, "written", index_name(prefix)) from error
+        raise file_error(error, "written", index_name(prefix)) from error
 
 
-def _write_data(file: BinaryIO, tensors: Iterable[Tensor]) -> dict[bytes, BundleEntryProto]:
+def _write_data(file: BinaryIO, tensors: Iterable[StoredTensor]) -> dict[bytes, BundleEntryProto]:
     entries: dict[bytes, BundleEntryProto] = {}
     for tensor in tensors:
         try:
@@ -96,7 +96,7 @@ def _write_data(file: BinaryIO, tensors: Iterable[Tensor]) -> dict[bytes, Bundle
     return entries
 
 
-def _add_entry(entries: dict[bytes, BundleEntryProto], tensor: Tensor) -> bytes:
+def _add_entry(entries: dict[bytes, BundleEntryProto], tensor: StoredTensor) -> bytes:
     """Makes the entry of a tensor or slice, and returns its key."""
     dtype = tensor.dtype or dtypes.of_numpy(tensor.array.dtype)
     shape = tensor.array.shape if tensor.shape is None else tensor.shape
@@ -113,7 +113,7 @@ def _add_entry(entries: dict[bytes, BundleEntryProto], tensor: Tensor) -> bytes:
     return key
 
 
-def _add_slice(entries: dict[bytes, BundleEntryProto], tensor: Tensor, whole: BundleEntryProto) -> None:
+def _add_slice(entries: dict[bytes, BundleEntryProto], tensor: StoredTensor, whole: BundleEntryProto) -> None:
     assert tensor.part is not None
     known = entries.setdefault(encoded(tensor.name), whole)
     if known is not whole and not known.slices:
@@ -131,7 +131,7 @@ def _entry(dtype: DType, shape: tuple[int, ...]) -> BundleEntryProto:
     return entry
 
 
-def _write_value(file: BinaryIO, entry: BundleEntryProto, tensor: Tensor) -> None:
+def _write_value(file: BinaryIO, entry: BundleEntryProto, tensor: StoredTensor) -> None:
     entry.offset = file.tell()
     for piece, crc in _pieces(tensor.array, dtypes.of_number(entry.dtype)):
         file.write(piece)

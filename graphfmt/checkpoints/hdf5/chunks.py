@@ -50,7 +50,7 @@ _rest: ContextVar[Callable[[], None]] = ContextVar("rest", default=_go_on)
 
 
 @contextmanager
-def resting(rest: Callable[[], None]) -> Generator[None]:
+def yielding_between_strides(rest: Callable[[], None]) -> Generator[None]:
     """The time during which this thread calls ``rest`` after every stride of a file that it writes or scans."""
     token = _rest.set(rest)
     try:
@@ -86,12 +86,12 @@ class Grid(NamedTuple):
 
     @property
     def is_runs(self) -> bool:
-        """Whether every chunk is one run of elements, as ``cut`` makes them."""
+        """Whether every chunk is one run of elements, as ``chunk_grid`` makes them."""
         lead = next((axis for axis, chunk in enumerate(self.chunks) if chunk > 1), len(self.chunks) - 1)
         return self.chunks[lead + 1 :] == self.shape[lead + 1 :]
 
 
-def cut(shape: tuple[int, ...], itemsize: int, *, compress: bool = False) -> Grid:
+def chunk_grid(shape: tuple[int, ...], itemsize: int, *, compress: bool = False) -> Grid:
     """Chunks of a few MiB with next to no padding, for what is large enough."""
     size = prod(shape) * itemsize
     if not shape or size < (COMPRESSIBLE if compress else LARGE):
@@ -199,15 +199,15 @@ def scan_all(file: int, runs: Iterable[tuple[int, int]]) -> int:
     return crc
 
 
-def shrunk(data: Array, itemsize: int) -> bytes:
+def compress_chunk(data: Array, itemsize: int) -> bytes:
     """Bytes as HDF5's shuffle and deflate filters leave them."""
     import zlib
 
     return zlib.compress(np.ascontiguousarray(data.reshape(-1, itemsize).T).data, 1)
 
 
-def grown(data: Array, itemsize: int, length: int) -> Array:
-    """The reverse of ``shrunk``; never takes more memory than ``length``. Raises ValueError."""
+def decompress_chunk(data: Array, itemsize: int, length: int) -> Array:
+    """The reverse of ``compress_chunk``; never takes more memory than ``length``. Raises ValueError."""
     import zlib
 
     inflater = zlib.decompressobj()

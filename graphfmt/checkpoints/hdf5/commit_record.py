@@ -21,7 +21,7 @@ from ...errors import TfgError
 from ..entries import Slice
 from ..slices import Region, region_of, shape_of
 from .chunks import Grid
-from .encodings import Form
+from .encodings import Encoding
 from .paths import Origin
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Dataset:
 
     path: str
     origin: Origin
-    form: Form
+    form: Encoding
     grid: Grid
     compressed: bool
     pieces: tuple[Piece, ...]
@@ -76,7 +76,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Record:
+class CommitRecord:
     """What a file holds. ``structure`` is the checksum of all bytes that are neither data nor record."""
 
     datasets: tuple[Dataset, ...]
@@ -139,7 +139,7 @@ def find_seal(head: bytes) -> Seal | None:
     return Seal(found.start(), int(version), int(address or 0), int(length or 0), (digest or b"").decode())
 
 
-def decode(text: bytes) -> Record:
+def decode(text: bytes) -> CommitRecord:
     """A record from its bytes. Raises ValueError, TypeError or KeyError for one that makes no sense, naming the
     dataset where that is known."""
     made = json.loads(text)
@@ -147,7 +147,7 @@ def decode(text: bytes) -> Record:
     if len({dataset.path for dataset in datasets}) != len(datasets):
         raise ValueError("two datasets of one path")
     resources = tuple((_text(c), _text(k), _text(n)) for c, k, n in made["resources"])
-    record = Record(
+    record = CommitRecord(
         datasets, resources, dict(made["notes"]), _number(made["size"]), _number(made["structure"])
     )
     _check_structure(record, len(text))
@@ -160,7 +160,7 @@ def claimed(dataset: Dataset) -> int:
     return dataset.form.stored_bytes if dtype is dtypes.string else prod(dataset.form.shape) * dtype.size
 
 
-def claims_too_much(record: Record) -> Dataset | None:
+def claims_too_much(record: CommitRecord) -> Dataset | None:
     """The dataset from which on the file would take far more memory than it has bytes for."""
     total, limit = 0, max(_HARMLESS, LARGEST_RATIO * record.size)
     for dataset in record.datasets:
@@ -170,7 +170,7 @@ def claims_too_much(record: Record) -> Dataset | None:
     return None
 
 
-def _check_structure(record: Record, length: int) -> None:
+def _check_structure(record: CommitRecord, length: int) -> None:
     """What is neither data nor record is read as a whole, so there must not be too much of it."""
     rest = record.size - length - sum(dataset.size for dataset in record.datasets)
     if rest > _STRUCTURE + record.size // 2 + _STRUCTURE_EACH * len(record.datasets):
@@ -217,7 +217,7 @@ def _dataset(path: str, item: Any) -> Dataset:
     origin = Origin(container, kind, name, field, _text(item.get("slice", "")))
     dtype = dtypes.BY_NAME[item["dtype"]]
     kept = dtypes.BY_NAME[item.get("kept", dtype.name)]
-    form = Form(
+    form = Encoding(
         dtype, _dims(item["shape"]), kept, _number(item.get("room", 0)), _number(item.get("packed", 0))
     )
     part = None

@@ -22,7 +22,7 @@ _WASTE, _HARMLESS_WASTE = 4, 1 << 16
 _MOST_DIMENSIONS = 32
 
 
-class Form(NamedTuple):
+class Encoding(NamedTuple):
     """``kept`` is the type of the elements in the file, another than ``dtype`` where floats are kept in 16 bits.
     Strings have rooms of ``room`` bytes each, or, where that is 0, are packed into ``packed`` bytes."""
 
@@ -60,7 +60,7 @@ class Form(NamedTuple):
         return f"{self.dtype.name} bits" if self.dtype.numpy_name.startswith("ml:") else ""
 
 
-def form_of(array: Array, as_dtype: DType | None = None, dtype: DType | None = None) -> Form:
+def encoding_of(array: Array, as_dtype: DType | None = None, dtype: DType | None = None) -> Encoding:
     """The form for an array, of the type it has or of another that numpy does not tell from it; floats of 32 and
     64 bits are kept ``as_dtype``."""
     dtype = dtype or dtypes.of_numpy(array.dtype)
@@ -69,14 +69,14 @@ def form_of(array: Array, as_dtype: DType | None = None, dtype: DType | None = N
         lengths, zero_ended = _lengths(array)
         total, longest = sum(lengths), max(lengths, default=0)
         if not zero_ended and longest * len(lengths) <= max(_WASTE * total, _HARMLESS_WASTE):
-            return Form(dtype, shape, dtype, room=max(longest, 1))
-        return Form(dtype, shape, dtype, packed=8 * (len(lengths) + 1) + total)
+            return Encoding(dtype, shape, dtype, room=max(longest, 1))
+        return Encoding(dtype, shape, dtype, packed=8 * (len(lengths) + 1) + total)
     if as_dtype is not None and dtype in (dtypes.float32, dtypes.float64):
-        return Form(dtype, shape, as_dtype)
-    return Form(dtype, shape, dtype)
+        return Encoding(dtype, shape, as_dtype)
+    return Encoding(dtype, shape, dtype)
 
 
-def encode(array: Array, form: Form) -> Array:
+def encode(array: Array, form: Encoding) -> Array:
     """A part of a tensor (of packed strings: the whole) as it is stored, contiguous.
 
     Raises INVALID_ARGUMENT for a number that is not finite any more in 16 bits.
@@ -92,7 +92,7 @@ def encode(array: Array, form: Form) -> Array:
     return np.asarray(array, form.kept.numpy, order="C").view(form.stored_type)
 
 
-def decode(stored: Array, form: Form) -> Array:
+def decode(stored: Array, form: Encoding) -> Array:
     """The tensor, or a part of it, from what is stored. Raises ValueError for packed strings that are not."""
     if form.packed:
         return _unpacked(stored)

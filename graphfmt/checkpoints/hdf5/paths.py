@@ -33,7 +33,7 @@ class Origin(NamedTuple):
         return (self.kind, self.field) == (VARIABLE, VALUE)
 
 
-def of(origins: Iterable[Origin]) -> dict[Origin, str]:
+def dataset_paths(origins: Iterable[Origin]) -> dict[Origin, str]:
     """A path for each, no two alike and none within another, whatever the names contain."""
     paths: dict[Origin, str] = {}
     datasets, groups = set[str](), set[str]()

@@ -21,11 +21,11 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError, invalid
-from ...files import check_writable, refused, written
-from ..lazy_tensor import Deferred
+from ...files import atomic_write, check_writable, file_error
+from ..lazy_tensor import LazyTensor
 from ..slices import check_apart, intersection, region_of, shape_of, slice_text
 from . import chunks
-from .encodings import Form, form_of
+from .encodings import Encoding, encoding_of
 from .paths import VALUE, VARIABLE, Origin
 from .state_reader import StateReader
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ...dtypes import DType
     from ...tensors import Array
-    from ..entries import Tensor
+    from ..entries import StoredTensor
     from ..slices import Region
     from .state_writer import Item
 
@@ -46,7 +46,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class State:
+class SavedState:
     """What a session leaves behind: the arrays of every resource, and notes of the run that made them
     (step number, position in the feeds)."""
 
@@ -54,11 +54,11 @@ class State:
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def write(path: Path, state: State, *, compress: bool = False, as_dtype: str | None = None) -> None:
+def write(path: Path, state: SavedState, *, compress: bool = False, as_dtype: str | None = None) -> None:
     """Replaces the file at ``path`` by this state, or leaves it as it was and raises.
 
     ``as_dtype``, ``"bfloat16"`` or ``"half"``, keeps the variables of 32 and 64 bit floats in 16 bits, rounded to the
-    nearest, ties to even; they come back in their own dtype. A ``Deferred`` may stand for an array.
+    nearest, ties to even; they come back in their own dtype. A ``LazyTensor`` may stand for an array.
 
     Raises:
         TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION where it cannot
@@ -69,7 +69,7 @@ def write(path: Path, state: State, *, compress: bool = False, as_dtype: str | N
     items = [
         _item(
             Origin(*key, name),
-            array if isinstance(array, Deferred) else np.asarray(array),
+            array if isinstance(array, LazyTensor) else np.asarray(array),
             kept if (key[1], name) == (VARIABLE, VALUE) else None,
         )
         for key, arrays in state.resources.items()
@@ -79,11 +79,11 @@ def write(path: Path, state: State, *, compress: bool = False, as_dtype: str | N
 
 
 def write_tensors(
-    path: Path, tensors: Iterable[Tensor], *, compress: bool = False, as_dtype: str | None = None
+    path: Path, tensors: Iterable[StoredTensor], *, compress: bool = False, as_dtype: str | None = None
 ) -> None:
     """Replaces the file at ``path`` by these tensors, which are variables of the default container to whoever reads
     it as a state. Slices that make up a whole are written as the whole. Errors as ``write``'s."""
-    named: dict[str, list[Tensor]] = {}
+    named: dict[str, list[StoredTensor]] = {}
     for tensor in tensors:
         named.setdefault(tensor.name, []).append(tensor)
     kept = _kept(as_dtype)
@@ -91,7 +91,7 @@ def write_tensors(
     _replace(path, items, sorted(("", VARIABLE, name) for name in named), {}, compress=compress)
 
 
-def read(path: Path) -> State:
+def read(path: Path) -> SavedState:
     """The state in a file.
 
     Raises:
@@ -106,7 +106,7 @@ def read(path: Path) -> State:
             if dataset.part is not None:
                 raise invalid(f"{str(path)!r} holds only parts of {name!r}")
             resources.setdefault((container, kind, name), {})[field] = reader.array(dataset)
-        return State(resources, reader.notes)
+        return SavedState(resources, reader.notes)
 
 
 def open_state(path: Path | str) -> StateReader:
@@ -130,7 +130,7 @@ def check_replaceable(path: Path) -> None:
         if not os.access(path.absolute().parent, os.W_OK):
             raise PermissionError
     except OSError as error:
-        raise refused(error, "written", str(path)) from error
+        raise file_error(error, "written", str(path)) from error
     _check_unlocked(path)
 
 
@@ -166,10 +166,10 @@ def _replace(
 
     _check_unlocked(path)
     try:
-        with written(path) as temporary:
+        with atomic_write(path) as temporary:
             write_new(temporary, items, resources, notes, compress=compress, called=path)
     except MemoryError as error:
-        raise refused(error, "written", str(path)) from error
+        raise file_error(error, "written", str(path)) from error
 
 
 def _kept(as_dtype: str | None) -> DType | None:
@@ -185,7 +185,7 @@ def _item(origin: Origin, array: Array, kept: DType | None, dtype: DType | None 
     from .state_writer import Item
 
     try:
-        form = form_of(array, kept, dtype)
+        form = encoding_of(array, kept, dtype)
     except TfgError as error:
         raise invalid(f"{origin.name!r}: {error.message}") from error
     return Item(origin, form, _of(array))
@@ -195,7 +195,7 @@ def _of(array: Array) -> Callable[[Region], Array]:
     return lambda region: array[(*region, ...)]
 
 
-def _tensor_items(same: list[Tensor], kept: DType | None) -> list[Item]:
+def _tensor_items(same: list[StoredTensor], kept: DType | None) -> list[Item]:
     """The datasets for the tensors of one name: one where they are or make up a whole."""
     first = same[0]
     origin = Origin("", VARIABLE, first.name)
@@ -217,11 +217,11 @@ def _tensor_items(same: list[Tensor], kept: DType | None) -> list[Item]:
     ]
 
 
-def _dtype(tensor: Tensor) -> DType:
+def _dtype(tensor: StoredTensor) -> DType:
     return tensor.dtype or dtypes.of_numpy(tensor.array.dtype)
 
 
-def _regions(same: list[Tensor]) -> list[Region]:
+def _regions(same: list[StoredTensor]) -> list[Region]:
     """Where the parts of a tensor lie. Raises INVALID_ARGUMENT where they do not belong together, INTERNAL where
     they overlap."""
     shape, dtype = same[0].shape, _dtype(same[0])
@@ -242,7 +242,7 @@ def _regions(same: list[Tensor]) -> list[Region]:
     return regions
 
 
-def _joined(origin: Origin, same: list[Tensor], regions: list[Region], kept: DType | None) -> Item:
+def _joined(origin: Origin, same: list[StoredTensor], regions: list[Region], kept: DType | None) -> Item:
     """A whole that is put together box by box, as it is written."""
     from .state_writer import Item
 
@@ -258,6 +258,6 @@ def _joined(origin: Origin, same: list[Tensor], regions: list[Region], kept: DTy
 
     if dtype is dtypes.string:
         whole = values(region_of(None, shape))
-        return Item(origin, form_of(whole), _of(whole))
+        return Item(origin, encoding_of(whole), _of(whole))
     halved = kept if kept is not None and dtype in (dtypes.float32, dtypes.float64) else dtype
-    return Item(origin, Form(dtype, shape, halved), values)
+    return Item(origin, Encoding(dtype, shape, halved), values)

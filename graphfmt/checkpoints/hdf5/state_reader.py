@@ -17,8 +17,8 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError
-from ...files import refused
-from ..entries import Entry
+from ...files import file_error
+from ..entries import TensorEntry
 from ..slices import assemble, intersection, region_of, shape_of
 from . import chunks, commit_record
 from .commit_record import FORMAT, SEAL_SIZE, claimed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ...tensors import Array
     from ..entries import Slice
     from ..slices import Region
-    from .commit_record import Dataset, Record
+    from .commit_record import CommitRecord, Dataset
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # Where the versions of HDF5's first record that tfg writes have the length of the file.
@@ -42,7 +42,7 @@ _HEAD, _LONGEST_RECORD = 1 << 14, 1 << 28
 
 
 class StateReader:
-    """An open state file; see ``entries.Reader``. Variables of other containers than the default one are the
+    """An open state file; see ``entries.CheckpointReader``. Variables of other containers than the default one are the
     tensors ``container:name``.
 
     Args:
@@ -57,7 +57,7 @@ class StateReader:
         try:
             self._file = os.open(path, os.O_RDONLY)
         except (OSError, ValueError) as error:
-            raise refused(error, "read", self.path) from error
+            raise file_error(error, "read", self.path) from error
         try:
             self.record = self._open()
         except BaseException:
@@ -87,12 +87,12 @@ class StateReader:
         return self.record.datasets
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
-        """The variables by name; see ``entries.Reader``."""
+    def entries(self) -> Mapping[str, TensorEntry]:
+        """The variables by name; see ``entries.CheckpointReader``."""
         return self._entries
 
     @cached_property
-    def _entries(self) -> Mapping[str, Entry]:
+    def _entries(self) -> Mapping[str, TensorEntry]:
         return {name: _entry(found) for name, found in sorted(self._variables.items())}
 
     @cached_property
@@ -105,7 +105,7 @@ class StateReader:
         return found
 
     def read(self, name: str, part: Slice | None = None) -> Array:
-        """A variable, or a part of it; see ``entries.Reader``."""
+        """A variable, or a part of it; see ``entries.CheckpointReader``."""
         found = self._variables.get(name)
         if found is None:
             raise self._refused(Status.NOT_FOUND, f"holds no tensor {name!r}")
@@ -175,7 +175,7 @@ class StateReader:
         if packed:
             room = prod(dataset.grid.chunks) * dataset.form.stored_type.itemsize
             if piece.length != room:
-                data = chunks.grown(data, dataset.form.stored_type.itemsize, room)
+                data = chunks.decompress_chunk(data, dataset.form.stored_type.itemsize, room)
             target[:] = data[: target.nbytes]
 
     def verify(self) -> None:
@@ -194,7 +194,7 @@ class StateReader:
             except (EOFError, ValueError) as error:
                 yield self._faulty(dataset, str(error))
 
-    def _open(self) -> Record:
+    def _open(self) -> CommitRecord:
         found = self._guarded(self._find_record)
         if claimant := commit_record.claims_too_much(found):
             raise self._refused(
@@ -203,7 +203,7 @@ class StateReader:
             )
         return found
 
-    def _find_record(self) -> Record:
+    def _find_record(self) -> CommitRecord:
         head = os.pread(self._file, _HEAD, 0)
         if not head.startswith(_HDF5):
             raise self._refused(Status.DATA_LOSS, "is no HDF5 file, or the beginning of it is damaged")
@@ -256,7 +256,7 @@ class StateReader:
             raise self._refused(Status.DATA_LOSS, f"has a commit record of {found.length} bytes")
         return os.pread(self._file, found.length, found.address)
 
-    def _guarded(self, find: Callable[[], Record]) -> Record:
+    def _guarded(self, find: Callable[[], CommitRecord]) -> CommitRecord:
         try:
             return find()
         except (EOFError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -264,7 +264,7 @@ class StateReader:
                 Status.DATA_LOSS, f"has a commit record that makes no sense: {error}"
             ) from error
         except OSError as error:
-            raise refused(error, "read", self.path) from error
+            raise file_error(error, "read", self.path) from error
 
     def _faulty(self, dataset: Dataset, why: str) -> TfgError:
         return self._refused(Status.DATA_LOSS, f"has a damaged dataset {dataset.path!r}: {why}")
@@ -273,7 +273,7 @@ class StateReader:
         return TfgError(status, f"{self.path!r} {why}", location=Location(self.path))
 
 
-def _entry(found: list[Dataset]) -> Entry:
+def _entry(found: list[Dataset]) -> TensorEntry:
     first = found[0]
     slices = tuple(dataset.part for dataset in found if dataset.part is not None)
-    return Entry(first.form.dtype, first.whole if slices else first.form.shape, slices)
+    return TensorEntry(first.form.dtype, first.whole if slices else first.form.shape, slices)

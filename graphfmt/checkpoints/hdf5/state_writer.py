@@ -13,7 +13,7 @@ import numpy as np
 from ... import dtypes
 from ...errors import TfgError, invalid
 from . import chunks, commit_record, paths
-from .commit_record import COMMIT, LARGEST_RATIO, SEAL, SEAL_SIZE, Dataset, Piece, Record
+from .commit_record import COMMIT, LARGEST_RATIO, SEAL, SEAL_SIZE, CommitRecord, Dataset, Piece
 from .encodings import encode
 from .state_reader import StateReader
 from .structure import Structure
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..entries import Slice
     from ..slices import Region
     from .chunks import Grid
-    from .encodings import Form
+    from .encodings import Encoding
     from .paths import Origin
 
 
@@ -35,7 +35,7 @@ class Item(NamedTuple):
     one of shape ``whole``."""
 
     origin: Origin
-    form: Form
+    form: Encoding
     values: Callable[[Region], Array]
     part: Slice | None = None
     whole: tuple[int, ...] = ()
@@ -57,7 +57,7 @@ def write_new(
     """
     file = os.open(path, os.O_RDWR)
     try:
-        _write(file, items, Record((), tuple(resources), notes, 0, 0), compress)
+        _write(file, items, CommitRecord((), tuple(resources), notes, 0, 0), compress)
         with ThreadPoolExecutor(1, "flush") as pool:
             flushed = pool.submit(os.fsync, file)
             with StateReader(path, called=called) as reader:
@@ -67,8 +67,8 @@ def write_new(
         os.close(file)
 
 
-def _write(file: int, items: Sequence[Item], draft: Record, compress: bool) -> None:
-    where = paths.of(item.origin for item in items)
+def _write(file: int, items: Sequence[Item], draft: CommitRecord, compress: bool) -> None:
+    where = paths.dataset_paths(item.origin for item in items)
     with Structure(file) as structure:
         seal_at = structure.line(SEAL, SEAL_SIZE)
         ordered = sorted(items, key=lambda item: where[item.origin])
@@ -86,7 +86,7 @@ def _write(file: int, items: Sequence[Item], draft: Record, compress: bool) -> N
 
 def _write_item(structure: Structure, file: int, path: str, item: Item, compress: bool) -> Dataset:
     form = item.form
-    grid = chunks.cut(form.stored_shape, form.stored_type.itemsize, compress=compress)
+    grid = chunks.chunk_grid(form.stored_shape, form.stored_type.itemsize, compress=compress)
     compressed = compress and bool(grid.chunks)
     made, addresses = structure.dataset(path, form.stored_type, grid, compress=compressed)
     written: tuple[Piece, ...]
@@ -128,7 +128,7 @@ def _write_compressed(structure: Structure, made: Any, item: Item, grid: Grid) -
 
     def filtered(stored: tuple[Region, Array]) -> tuple[Array, bytes]:
         data = _filled(chunks.octets(stored[1]), room)
-        return data, chunks.shrunk(data, itemsize)
+        return data, chunks.compress_chunk(data, itemsize)
 
     lengths: list[tuple[int, int]] = []
     claimed = held = 0

@@ -18,7 +18,7 @@ from ...proto.checkpoint_pb2 import SavedTensorSlices
 from ...tensors import FIELD_OF
 from ..bundle.index import check_version, dtype_of, shape_of_message, slices_of
 from ..data_file import DataFile, lost
-from ..entries import Entry
+from ..entries import TensorEntry
 from ..lookup import entry_of, read_slices
 from ..slices import is_whole, shape_of
 from .slice_keys import slice_key
@@ -47,7 +47,7 @@ class _Kept(NamedTuple):
     table: Table
 
 
-class OldTableReader:
+class V1Reader:
     """A V1 checkpoint, open: all tables of it, one for each of ``files``. Tensors are read when asked for.
 
     Raises NOT_FOUND, PERMISSION_DENIED, DATA_LOSS, or FAILED_PRECONDITION for a future version of the format.
@@ -57,7 +57,7 @@ class OldTableReader:
         self.path = path
         self._files: list[DataFile] = []
         self._kept: dict[str, list[_Kept]] = {}
-        entries: dict[str, Entry] = {}
+        entries: dict[str, TensorEntry] = {}
         try:
             for name in files:
                 self._open(name, entries)
@@ -67,7 +67,7 @@ class OldTableReader:
         self._entries = dict(sorted(entries.items()))
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
+    def entries(self) -> Mapping[str, TensorEntry]:
         return self._entries
 
     def read(self, name: str, part: Slice | None = None) -> Array:
@@ -85,7 +85,7 @@ class OldTableReader:
         for file in self._files:
             file.close()
 
-    def __enter__(self) -> OldTableReader:
+    def __enter__(self) -> V1Reader:
         return self
 
     def __exit__(
@@ -93,7 +93,7 @@ class OldTableReader:
     ) -> None:
         self.close()
 
-    def _open(self, path: str, entries: dict[str, Entry]) -> None:
+    def _open(self, path: str, entries: dict[str, TensorEntry]) -> None:
         file = DataFile(path)
         self._files.append(file)
         table = Table(file)
@@ -107,13 +107,13 @@ class OldTableReader:
                 shape = shape_of_message(tensor.shape)
                 parts = slices_of(tensor.slice, shape)
                 whole = len(parts) == 1 and is_whole(parts[0], shape)
-                entry = Entry(dtype_of(tensor.type), shape, () if whole else parts)
+                entry = TensorEntry(dtype_of(tensor.type), shape, () if whole else parts)
             except TfgError as error:
                 raise lost(path, f"{tensor.name!r}: {error.message}") from None
             entries[tensor.name] = self._joined(entries.get(tensor.name), entry, tensor.name, path)
             self._kept.setdefault(tensor.name, []).extend(_Kept(part, table) for part in parts)
 
-    def _joined(self, known: Entry | None, entry: Entry, name: str, path: str) -> Entry:
+    def _joined(self, known: TensorEntry | None, entry: TensorEntry, name: str, path: str) -> TensorEntry:
         """A tensor as several tables describe it together."""
         if known is None:
             return entry

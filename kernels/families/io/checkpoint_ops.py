@@ -24,7 +24,7 @@ from .shape_and_slice import parse_saved_slice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ....graphfmt.checkpoints.entries import Tensor
+    from ....graphfmt.checkpoints.entries import StoredTensor
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
 
@@ -67,7 +67,7 @@ def _save(path: str, names: Any, specs: Any, values: Sequence[Any], types: Seque
     return []
 
 
-def _write(path: str, tensors: Sequence[Tensor]) -> None:
+def _write(path: str, tensors: Sequence[StoredTensor]) -> None:
     from ....graphfmt.checkpoints.open import write_checkpoint
 
     whole = Counter(tensor.name for tensor in tensors if tensor.part is None)
@@ -89,10 +89,10 @@ def _make_folder(path: str) -> None:
 
 def _tensors(
     names: Sequence[str], specs: Sequence[str], values: Sequence[Any], types: Sequence[DType]
-) -> list[Tensor]:
-    from ....graphfmt.checkpoints.entries import Tensor
+) -> list[StoredTensor]:
+    from ....graphfmt.checkpoints.entries import StoredTensor
 
-    found: list[Tensor] = []
+    found: list[StoredTensor] = []
     for name, spec, value, dtype in zip(names, specs, values, types):
         array, part = np.asarray(value), parse_saved_slice(spec)
         if part is not None and part.slice_shape != array.shape:
@@ -101,9 +101,9 @@ def _tensors(
                 f"{spec}, tensor {name!r}: {Shape(array.shape)}"
             )
         if part is None:
-            found.append(Tensor(name, array, dtype=dtype))
+            found.append(StoredTensor(name, array, dtype=dtype))
         else:
-            found.append(Tensor(name, array, part.slice, part.shape, dtype))
+            found.append(StoredTensor(name, array, part.slice, part.shape, dtype))
     return found
 
 

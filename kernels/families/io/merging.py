@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....graphfmt.checkpoints.bundle.merge import merge_bundles
-from ....graphfmt.checkpoints.entries import Tensor
+from ....graphfmt.checkpoints.entries import StoredTensor
 from ....graphfmt.checkpoints.open import HDF5_SUFFIX, open_checkpoint, write_checkpoint
 from ....graphfmt.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ....graphfmt.checkpoints.entries import Reader
+    from ....graphfmt.checkpoints.entries import CheckpointReader
 
 
 def merge(
@@ -59,12 +59,12 @@ def _rewrite(prefixes: Sequence[str], destination: str) -> None:
         _remove(prefix)
 
 
-def _tensors(reader: Reader) -> Iterator[Tensor]:
+def _tensors(reader: CheckpointReader) -> Iterator[StoredTensor]:
     for name, entry in reader.entries.items():
         if not entry.slices:
-            yield Tensor(name, reader.read(name))
+            yield StoredTensor(name, reader.read(name))
         for part in entry.slices:
-            yield Tensor(name, reader.read(name, part), part, entry.shape)
+            yield StoredTensor(name, reader.read(name, part), part, entry.shape)
 
 
 def _remove(prefix: str) -> None:

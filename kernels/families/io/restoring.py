@@ -21,7 +21,7 @@ from ....graphfmt.shapes import Shape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ....graphfmt.checkpoints.entries import Entry, Reader
+    from ....graphfmt.checkpoints.entries import CheckpointReader, TensorEntry
     from ....graphfmt.dtypes import DType
     from ....graphfmt.tensors import Array
     from .shape_and_slice import SavedSlice
@@ -53,12 +53,12 @@ def read_tensors(
         return [_read(reader, name, part, dtype) for name, part, dtype in zip(names, parts, wanted)]
 
 
-def _read(reader: Reader, name: str, part: SavedSlice | None, dtype: DType) -> Array:
+def _read(reader: CheckpointReader, name: str, part: SavedSlice | None, dtype: DType) -> Array:
     found = reader.read(name, None if part is None or part.is_whole else part.slice)
     return found if found.dtype == dtype.numpy else found.view(dtype.numpy)
 
 
-def _missing(names: Sequence[str], reader: Reader) -> TfgError:
+def _missing(names: Sequence[str], reader: CheckpointReader) -> TfgError:
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     key = "Key" if len(names) == 1 else "Keys"
     return TfgError(
@@ -68,7 +68,9 @@ def _missing(names: Sequence[str], reader: Reader) -> TfgError:
     )
 
 
-def _check_types(path: str, names: Sequence[str], wanted: Sequence[DType], entries: Sequence[Entry]) -> None:
+def _check_types(
+    path: str, names: Sequence[str], wanted: Sequence[DType], entries: Sequence[TensorEntry]
+) -> None:
     faults = [
         f"tensor_name = {name}; expected dtype {dtype} does not equal original dtype {entry.dtype}"
         for name, dtype, entry in zip(names, wanted, entries)
@@ -83,7 +85,7 @@ def _is_alike(a: DType, b: DType) -> bool:
     return a is b or ((a.is_quantized or b.is_quantized) and a.numpy == b.numpy)
 
 
-def _check_part(name: str, entry: Entry, part: SavedSlice | None) -> None:
+def _check_part(name: str, entry: TensorEntry, part: SavedSlice | None) -> None:
     if part is not None and part.shape != entry.shape:
         raise invalid(
             f"tensor_name = {name}; shape in shape_and_slice spec {Shape(part.shape)} does not match the "
@@ -135,7 +137,9 @@ def _matching(pattern: str) -> list[str]:
     return sorted(files)
 
 
-def _assembled(holders: Sequence[Reader], name: str, entry: Entry, part: SavedSlice | None) -> Array:
+def _assembled(
+    holders: Sequence[CheckpointReader], name: str, entry: TensorEntry, part: SavedSlice | None
+) -> Array:
     """A tensor whose slices lie in several files; each file gives those that it has."""
     begin = part.slice.starts if part is not None else (0,) * len(entry.shape)
     shape = part.slice_shape if part is not None else entry.shape
@@ -152,7 +156,7 @@ def _assembled(holders: Sequence[Reader], name: str, entry: Entry, part: SavedSl
     return found
 
 
-def _whole(entry: Entry) -> Slice:
+def _whole(entry: TensorEntry) -> Slice:
     return Slice((0,) * len(entry.shape), (-1,) * len(entry.shape))
 
 
@@ -165,7 +169,7 @@ def _bounds(piece: Slice, shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _copy(
-    reader: Reader,
+    reader: CheckpointReader,
     name: str,
     bounds: Sequence[tuple[int, int]],
     begin: tuple[int, ...],

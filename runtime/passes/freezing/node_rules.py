@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt import dtypes
 from ....graphfmt.graph import Node
-from ....graphfmt.tensors import of_array
+from ....graphfmt.tensors import from_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def asks(node: Node) -> bool:
 
 def constant(node: Node, value: Array, dtype: DType) -> Node:
     """A variable as a constant of the same name."""
-    attrs: dict[str, AttrValue] = {"dtype": dtype, "value": of_array(value, dtype), **_kept(node)}
+    attrs: dict[str, AttrValue] = {"dtype": dtype, "value": from_array(value, dtype), **_kept(node)}
     return replace(node, op="Const", inputs=tuple(_controls(node)), attrs=attrs)
 
 
@@ -81,7 +81,7 @@ def with_values(node: Node, given: Given, unique: Callable[[str], str], *, in_lo
     """
     if node.op in _ASKS:
         ties = [f"^{node.inputs[0].lstrip('^').partition(':')[0]}"] if in_loop else []
-        attrs: dict[str, AttrValue] = {"dtype": dtypes.bool_, "value": of_array(np.array(True))}
+        attrs: dict[str, AttrValue] = {"dtype": dtypes.bool_, "value": from_array(np.array(True))}
         return [replace(node, op="Const", inputs=(*ties, *_controls(node)), attrs=attrs)]
     if node.op in _READS:
         return _READS[node.op](node, given[0], unique, in_loop)
@@ -124,7 +124,7 @@ def _gather(node: Node, value: Value, unique: Callable[[str], str], in_loop: boo
         unique(f"{node.name}/axis"),
         "Const",
         ties,
-        {"dtype": dtypes.int32, "value": of_array(np.array(batch_dims, np.int32))},
+        {"dtype": dtypes.int32, "value": from_array(np.array(batch_dims, np.int32))},
         node.device,
     )
     attrs: dict[str, AttrValue] = {

@@ -18,7 +18,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.graph import Graph, Node
-from ....graphfmt.tensors import of_array
+from ....graphfmt.tensors import from_array
 from ....kernels.core.op_sets import ENTERS
 from ...plan.control_flow.frames import Frame, frames
 from .iterations import Iterations, Runs, iterations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .cross_device_edges import Crossing
 
 # What goes round in a control loop, and what is sent where only the time counts.
-NOTHING = of_array(np.zeros(0, np.float32))
+NOTHING = from_array(np.zeros(0, np.float32))
 _OPERATIONS = ("Const", "Enter", "Merge", "Switch", "NextIteration")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....graphfmt.errors import Location, Status, TfgError
-from ....graphfmt.files import read_file, refused
+from ....graphfmt.files import file_error, read_file
 from ....graphfmt.load import load
 from ....graphfmt.text.writer import write_graph
 from . import manifest
@@ -56,7 +56,7 @@ def write_parts(
                 _write(new / file, write_graph(parts.graphs[device]))
             _write(new / MANIFEST, text)
     except (OSError, ValueError) as error:
-        raise refused(error, "written", str(folder)) from error
+        raise file_error(error, "written", str(folder)) from error
     return [folder / file for file in (*files.values(), MANIFEST)]
 
 

@@ -212,7 +212,7 @@ def _with_needed_functions(graph: Graph) -> Graph:
         {of: gradient for of, gradient in graph.gradients.items() if of in needed},
         graph.versions,
         graph.source,
-        graph.rest,
+        graph.unknown_fields,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tfg
 from tfg.graphfmt.checkpoints.hdf5 import state_file
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
 
 def strings(*texts: bytes) -> Any:
@@ -19,7 +19,7 @@ def strings(*texts: bytes) -> Any:
     return array
 
 
-STATE = State(
+STATE = SavedState(
     {
         ("", "Variable", "w"): {"value": np.arange(6, dtype=np.float32).reshape(2, 3)},
         ("", "Variable", "hidden/w"): {"value": np.array(3, np.int64)},
@@ -40,11 +40,13 @@ STATE = State(
 )
 
 
-def variables(**arrays: Any) -> State:
-    return State({("", "Variable", name): {"value": np.asarray(array)} for name, array in arrays.items()})
+def variables(**arrays: Any) -> SavedState:
+    return SavedState(
+        {("", "Variable", name): {"value": np.asarray(array)} for name, array in arrays.items()}
+    )
 
 
-def same(a: State, b: State) -> bool:
+def same(a: SavedState, b: SavedState) -> bool:
     assert a.notes == b.notes
     assert set(a.resources) == set(b.resources)
     for key, arrays in a.resources.items():

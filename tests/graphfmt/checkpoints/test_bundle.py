@@ -20,7 +20,7 @@ from tfg.graphfmt.checkpoints.bundle.index import HEADER_KEY, VERSION, read_inde
 from tfg.graphfmt.checkpoints.bundle.merge import merge_bundles
 from tfg.graphfmt.checkpoints.bundle.reader import BundleReader
 from tfg.graphfmt.checkpoints.bundle.writer import write_bundle
-from tfg.graphfmt.checkpoints.entries import Entry, Slice, Tensor
+from tfg.graphfmt.checkpoints.entries import Slice, StoredTensor, TensorEntry
 from tfg.graphfmt.checkpoints.table.sstable import table_bytes
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
@@ -64,9 +64,9 @@ def same(a: Array, b: Array) -> bool:
 def test_what_tensorflow_wrote() -> None:
     with BundleReader(str(DATA / "bundle")) as reader:
         assert reader.entries == {
-            "i": Entry(dtypes.int32, (2, 3)),
-            "part": Entry(dtypes.float32, (4, 3), (Slice((0, 0), (3, -1)), Slice((3, 0), (1, -1)))),
-            "s": Entry(dtypes.string, (3,)),
+            "i": TensorEntry(dtypes.int32, (2, 3)),
+            "part": TensorEntry(dtypes.float32, (4, 3), (Slice((0, 0), (3, -1)), Slice((3, 0), (1, -1)))),
+            "s": TensorEntry(dtypes.string, (3,)),
         }
         assert reader.read("i").tolist() == [[0, 1, 2], [3, 4, 5]]
         assert reader.read("s").tolist() == [b"a", b"", b"b" * 200]
@@ -87,25 +87,27 @@ def test_what_is_asked_for_and_is_not_there() -> None:
 @given(st.integers(0, 2**32).map(Random))
 @_checked
 def test_what_is_written_comes_back(tmp_path: Path, random: Random) -> None:
-    tensors: list[Tensor] = []
+    tensors: list[StoredTensor] = []
     for place in range(random.randrange(12)):
         dtype = random.choice([*NUMBERS, dtypes.string])
         shape = tuple(random.choice((0, 1, 2, 7)) for _ in range(random.randrange(4)))
         array = random_array(random, shape, dtype)
         if array.ndim and random.random() < 0.3:
             array = array[::-1]
-        tensors.append(Tensor(f"{random.choice('ab')}/{place}", array, dtype=dtype))
+        tensors.append(StoredTensor(f"{random.choice('ab')}/{place}", array, dtype=dtype))
     write_bundle(str(tmp_path / "c"), iter(tensors))
     with BundleReader(str(tmp_path / "c")) as reader:
         assert list(reader.entries) == sorted(tensor.name for tensor in tensors)
         for tensor in tensors:
-            assert reader.entries[tensor.name] == Entry(tensor.dtype or dtypes.float32, tensor.array.shape)
+            assert reader.entries[tensor.name] == TensorEntry(
+                tensor.dtype or dtypes.float32, tensor.array.shape
+            )
             assert same(reader.read(tensor.name), np.asarray(tensor.array, tensor.dtype.numpy))
 
 
 def test_a_large_tensor_is_read_in_shares(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(0, 255, (3, 12_000_001), np.uint8)
-    write_bundle(str(tmp_path / "c"), [Tensor("x", array)])
+    write_bundle(str(tmp_path / "c"), [StoredTensor("x", array)])
     with BundleReader(str(tmp_path / "c")) as reader:
         assert np.array_equal(reader.read("x"), array)
     path = tmp_path / "c.data-00000-of-00001"
@@ -120,8 +122,8 @@ def test_slices_are_kept_and_put_together(tmp_path: Path) -> None:
     whole = np.arange(12.0).reshape(3, 4)
     cuts = [Slice((0, 0), (2, -1)), Slice((2, 0), (1, 3)), Slice((2, 3), (1, 1))]
     arrays = [whole[:2], whole[2:, :3], whole[2:, 3:]]
-    tensors = [Tensor("w", array, cut, (3, 4)) for cut, array in zip(cuts, arrays)]
-    full = Tensor("full", whole, Slice((0, 0), (3, -1)), (3, 4))
+    tensors = [StoredTensor("w", array, cut, (3, 4)) for cut, array in zip(cuts, arrays)]
+    full = StoredTensor("full", whole, Slice((0, 0), (3, -1)), (3, 4))
     write_bundle(str(tmp_path / "c"), [*tensors[::-1], full])
     with BundleReader(str(tmp_path / "c")) as reader:
         assert reader.entries["w"].slices == tuple(cuts[::-1])
@@ -139,9 +141,9 @@ def test_a_writing_machine_may_have_kept_its_numbers_the_other_way_round(tmp_pat
     write_bundle(
         str(tmp_path / "n"),
         [
-            Tensor("i", np.array([1, 2**20], ">i4").view("<i4")),
-            Tensor("c", np.array([1 + 2j], ">c16").view("<c16")),
-            Tensor("b", np.array([True])),
+            StoredTensor("i", np.array([1, 2**20], ">i4").view("<i4")),
+            StoredTensor("c", np.array([1 + 2j], ">c16").view("<c16")),
+            StoredTensor("b", np.array([True])),
         ],
     )
     write_index(
@@ -156,27 +158,27 @@ def test_a_writing_machine_may_have_kept_its_numbers_the_other_way_round(tmp_pat
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ([Tensor("a", np.zeros(2)), Tensor("a", np.zeros(2))], "'a': there are two of it"),
-        ([Tensor("", np.zeros(2))], "a tensor must have a name"),
-        ([Tensor("a", np.array([b"x", None], object))], "cannot hold NoneType objects"),
-        ([Tensor("a", np.zeros(2), dtype=dtypes.variant)], "cannot hold variant"),
+        ([StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2))], "'a': there are two of it"),
+        ([StoredTensor("", np.zeros(2))], "a tensor must have a name"),
+        ([StoredTensor("a", np.array([b"x", None], object))], "cannot hold NoneType objects"),
+        ([StoredTensor("a", np.zeros(2), dtype=dtypes.variant)], "cannot hold variant"),
         (
-            [Tensor("a", np.zeros(2), Slice((0,), (3,)), (4,))],
+            [StoredTensor("a", np.zeros(2), Slice((0,), (3,)), (4,))],
             r"'a': an array of shape \[2\] is not that part",
         ),
-        ([Tensor("a", np.zeros(2), Slice((3,), (2,)), (4,))], "Extent in dimension 0 out of bounds"),
+        ([StoredTensor("a", np.zeros(2), Slice((3,), (2,)), (4,))], "Extent in dimension 0 out of bounds"),
         (
-            [Tensor("a", np.zeros(2)), Tensor("a", np.zeros(2), Slice((0,), (2,)), (4,))],
+            [StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2), Slice((0,), (2,)), (4,))],
             "'a': it comes whole and in slices",
         ),
         (
-            [Tensor("a", np.zeros(2), Slice((i,), (2,)), (4 + i,)) for i in (0, 2)],
+            [StoredTensor("a", np.zeros(2), Slice((i,), (2,)), (4 + i,)) for i in (0, 2)],
             "'a': its slices are not of one dtype and one shape",
         ),
     ],
 )
-def test_what_no_bundle_can_hold(tmp_path: Path, tensors: list[Tensor], message: str) -> None:
-    write_bundle(str(tmp_path / "c"), [Tensor("old", np.ones(3))])
+def test_what_no_bundle_can_hold(tmp_path: Path, tensors: list[StoredTensor], message: str) -> None:
+    write_bundle(str(tmp_path / "c"), [StoredTensor("old", np.ones(3))])
     before = files(tmp_path)
     with pytest.raises(TfgError, match=message) as caught:
         write_bundle(str(tmp_path / "c"), tensors)
@@ -193,7 +195,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         (tmp_path / "taken.index").mkdir(exist_ok=True)
         (tmp_path / "file").write_text("")
         with pytest.raises(TfgError) as caught:
-            write_bundle(str(prefix), [Tensor("a", np.zeros(2))])
+            write_bundle(str(prefix), [StoredTensor("a", np.zeros(2))])
         assert caught.value.status is status
     with pytest.raises(TfgError, match="names no checkpoint"):
         write_bundle(f"{tmp_path}/", [])
@@ -201,13 +203,13 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(tmp_path: Path) -> None:
-    write_bundle(str(tmp_path / "c"), [Tensor("old", np.ones(3))])
+    write_bundle(str(tmp_path / "c"), [StoredTensor("old", np.ones(3))])
     before = files(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(TfgError) as caught:
-            write_bundle(str(tmp_path / "c"), [Tensor("new", np.ones(100_000))])
+            write_bundle(str(tmp_path / "c"), [StoredTensor("new", np.ones(100_000))])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
@@ -216,9 +218,9 @@ def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(tmp_path: Path) -> N
 
 def test_who_has_opened_a_bundle_reads_it_whatever_takes_its_place(tmp_path: Path) -> None:
     path = str(tmp_path / "c")
-    write_bundle(path, [Tensor("a", np.ones(3))])
+    write_bundle(path, [StoredTensor("a", np.ones(3))])
     with BundleReader(path) as reader:
-        write_bundle(path, [Tensor("a", np.zeros(2))])
+        write_bundle(path, [StoredTensor("a", np.zeros(2))])
         assert reader.read("a").tolist() == [1, 1, 1]
 
 
@@ -226,13 +228,13 @@ def test_a_bundle_that_is_replaced_while_it_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "c")
-    write_bundle(path, [Tensor("a", np.ones(3))])
+    write_bundle(path, [StoredTensor("a", np.ones(3))])
     others = [np.zeros(2), np.full(1, 7.0)]
 
     def index(prefix: str) -> Any:
         found = read_index(prefix)
         if others:
-            write_bundle(prefix, [Tensor("a", others.pop(0))])
+            write_bundle(prefix, [StoredTensor("a", others.pop(0))])
         return found
 
     monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.reader.read_index", index)
@@ -278,7 +280,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
 def test_a_writer_killed_anywhere_leaves_the_old_bundle_or_the_new(tmp_path: Path) -> None:
     def write(value: float) -> Callable[[], object]:
-        return lambda: write_bundle(str(tmp_path / "c"), [Tensor("x", np.full(4, value))])
+        return lambda: write_bundle(str(tmp_path / "c"), [StoredTensor("x", np.full(4, value))])
 
     step = 0
     write(0)()
@@ -297,7 +299,7 @@ def test_a_merge_killed_anywhere_leaves_the_parts_or_the_whole(tmp_path: Path) -
         shutil.rmtree(tmp_path, ignore_errors=True)
         tmp_path.mkdir()
         for i, prefix in enumerate(prefixes):
-            write_bundle(prefix, [Tensor(f"x{i}", np.full(4, i))])
+            write_bundle(prefix, [StoredTensor(f"x{i}", np.full(4, i))])
         killed = killed_at(step, lambda: merge_bundles(prefixes, str(tmp_path / "c"), delete_old_dirs=True))
         if (tmp_path / "c.index").exists():
             assert contents(tmp_path / "c") == {"x0": [0] * 4, "x1": [1] * 4}
@@ -311,7 +313,7 @@ def test_what_writers_left_that_were_killed_is_removed(tmp_path: Path) -> None:
     for name in ("c.data-00000-of-00001", "c.data-00003-of-00007", ".c.data.0123456789ab.tmp"):
         (tmp_path / name).write_text("left")
     (tmp_path / "c.data-00000-of-00001-mine").write_text("another's")
-    write_bundle(str(tmp_path / "c"), [Tensor("x", np.ones(2))])
+    write_bundle(str(tmp_path / "c"), [StoredTensor("x", np.ones(2))])
     assert files(tmp_path) == ["c.data-00000-of-00001-mine", "c.data-00000-of-00002", "c.index"]
 
 
@@ -322,9 +324,9 @@ def test_merging_makes_one_of_parts(tmp_path: Path) -> None:
     whole = np.arange(6)
     for part, cut in (("p0", Slice((0,), (2,))), ("p1", Slice((2,), (4,)))):
         rows = whole[cut.starts[0] : cut.starts[0] + cut.lengths[0]]
-        tensors = [Tensor("w", rows, cut, (6,)), Tensor(part, np.ones(1))]
+        tensors = [StoredTensor("w", rows, cut, (6,)), StoredTensor(part, np.ones(1))]
         write_bundle(str(tmp_path / "tmp" / part), tensors)
-    write_bundle(str(tmp_path / "c"), [Tensor("old", np.ones(3))])
+    write_bundle(str(tmp_path / "c"), [StoredTensor("old", np.ones(3))])
     prefixes = [str(tmp_path / "tmp" / part) for part in ("p0", "p1", "p2")]
     with pytest.raises(TfgError, match=r"allow_missing_files was set to false and .*p2 did not exist"):
         merge_bundles(prefixes, str(tmp_path / "c"))
@@ -334,8 +336,8 @@ def test_merging_makes_one_of_parts(tmp_path: Path) -> None:
 
 
 def test_a_bundle_may_be_merged_into_its_own_name(tmp_path: Path) -> None:
-    write_bundle(str(tmp_path / "c"), [Tensor("a", np.ones(1))])
-    write_bundle(str(tmp_path / "d"), [Tensor("b", np.ones(1))])
+    write_bundle(str(tmp_path / "c"), [StoredTensor("a", np.ones(1))])
+    write_bundle(str(tmp_path / "d"), [StoredTensor("b", np.ones(1))])
     merge_bundles([str(tmp_path / "c"), str(tmp_path / "d")], str(tmp_path / "c"), delete_old_dirs=True)
     assert contents(tmp_path / "c") == {"a": [1.0], "b": [1.0]}
     assert len(files(tmp_path)) == 3
@@ -343,9 +345,9 @@ def test_a_bundle_may_be_merged_into_its_own_name(tmp_path: Path) -> None:
 
 def test_parts_that_do_not_fit_are_left_alone(tmp_path: Path) -> None:
     a, b, c = (str(tmp_path / name) for name in "abc")
-    write_bundle(a, [Tensor("x", np.ones(2))])
-    write_bundle(b, [Tensor("x", np.ones(2), Slice((0,), (2,)), (4,))])
-    write_bundle(c, [Tensor("x", np.ones(2), Slice((2,), (2,)), (5,))])
+    write_bundle(a, [StoredTensor("x", np.ones(2))])
+    write_bundle(b, [StoredTensor("x", np.ones(2), Slice((0,), (2,)), (4,))])
+    write_bundle(c, [StoredTensor("x", np.ones(2), Slice((2,), (2,)), (5,))])
     before = files(tmp_path)
     for parts, message in (
         ([a, a], "Duplicate tensor keyed by x encountered, when merging prefix"),

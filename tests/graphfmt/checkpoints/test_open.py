@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints.entries import Tensor
+from tfg.graphfmt.checkpoints.entries import StoredTensor
 from tfg.graphfmt.checkpoints.open import open_checkpoint, write_checkpoint
 from tfg.graphfmt.errors import Status, TfgError
 
@@ -18,7 +18,7 @@ from .test_bundle import DATA
 def folder(tmp_path: Path) -> Path:
     """Two checkpoints of a training, the latest named as TensorFlow does."""
     for step in (1, 2):
-        write_checkpoint(tmp_path / f"model-{step}", [Tensor("step", np.array(step))])
+        write_checkpoint(tmp_path / f"model-{step}", [StoredTensor("step", np.array(step))])
     (tmp_path / "checkpoint").write_text(
         'all_model_checkpoint_paths: "model-1"\nmodel_checkpoint_path: "model-2"\n'
     )
@@ -50,7 +50,7 @@ def test_a_folder_may_have_moved_since(folder: Path) -> None:
 
 
 def test_a_saved_model_has_its_variables_inside(folder: Path) -> None:
-    write_checkpoint(folder / "variables" / "variables", [Tensor("step", np.array(7))])
+    write_checkpoint(folder / "variables" / "variables", [StoredTensor("step", np.array(7))])
     assert step_in(folder) == 7
     assert step_in(folder / "variables") == 7
 
@@ -76,7 +76,7 @@ def test_tables_of_the_first_version(tmp_path: Path) -> None:
 
 
 def test_the_name_says_the_format(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "c.h5", [Tensor("step", np.array(3))])
+    write_checkpoint(tmp_path / "c.h5", [StoredTensor("step", np.array(3))])
     shutil.copy(tmp_path / "c.h5", tmp_path / "renamed")
     assert step_in(tmp_path / "c.h5") == 3
     assert step_in(tmp_path / "renamed") == 3

@@ -21,9 +21,9 @@ import tfg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.checkpoints.entries import Entry, Slice, Tensor
+from tfg.graphfmt.checkpoints.entries import Slice, StoredTensor, TensorEntry
 from tfg.graphfmt.checkpoints.hdf5 import chunks, state_file
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
 from .states import STATE, refused, same, strings, variables
 
@@ -41,7 +41,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(chunks, name, size)
 
 
-def fails_to_write(path: Path, state: State = STATE, **options: Any) -> tfg.TfgError:
+def fails_to_write(path: Path, state: SavedState = STATE, **options: Any) -> tfg.TfgError:
     with pytest.raises(tfg.TfgError) as caught:
         state_file.write(path, state, **options)
     return caught.value
@@ -58,8 +58,8 @@ def test_what_is_written_comes_back(tmp_path: Path, compress: bool) -> None:
 @pytest.mark.parametrize("compress", [False, True])
 def test_equal_states_are_equal_files(tmp_path: Path, compress: bool) -> None:
     large = {("", "Variable", "large"): {"value": np.arange(3 << 20, dtype=np.float32)}}
-    state = State({**STATE.resources, **large}, STATE.notes)
-    backwards = State(dict(reversed(list(state.resources.items()))), STATE.notes)
+    state = SavedState({**STATE.resources, **large}, STATE.notes)
+    backwards = SavedState(dict(reversed(list(state.resources.items()))), STATE.notes)
     state_file.write(tmp_path / "a.h5", state, compress=compress)
     # HDF5 counts time in seconds, and would write it down.
     time.sleep(1.1)
@@ -111,7 +111,7 @@ def test_chunks_are_runs_of_elements_with_little_padding(shape: list[int], items
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "LARGE", 1 << log)
         patch.setattr(chunks, "CHUNK", 1 << log)
-        grid = chunks.cut(tuple(shape), itemsize)
+        grid = chunks.chunk_grid(tuple(shape), itemsize)
     numbers = np.arange(np.prod(shape)).reshape(shape)
     assert (
         np.concatenate([numbers[box].reshape(-1) for box in grid.boxes()]).tolist()
@@ -130,7 +130,7 @@ def test_chunks_are_runs_of_elements_with_little_padding(shape: list[int], items
 def test_floats_in_16_bits_come_back_in_their_own_type(tmp_path: Path, kept: str, dtype: Any) -> None:
     w = np.random.default_rng(0).standard_normal((30, 40)).astype(dtype)
     n = np.arange(3)
-    state = State({**variables(w=w, n=n).resources, ("", "Queue", "q"): {"0": w}})
+    state = SavedState({**variables(w=w, n=n).resources, ("", "Queue", "q"): {"0": w}})
     state_file.write(tmp_path / "s.h5", state, as_dtype=kept)
     back = state_file.read(tmp_path / "s.h5").resources
     found = back["", "Variable", "w"]["value"]
@@ -180,8 +180,8 @@ def test_only_16_bit_floats_are_known(path: Path) -> None:
 def test_variables_are_the_entries(path: Path) -> None:
     with state_file.open_state(path) as reader:
         assert list(reader.entries) == sorted(reader.entries)
-        assert reader.entries["hidden/w"] == Entry(dtypes.int64, ())
-        assert reader.entries["box:w"] == Entry(dtypes.bfloat16, (2,))
+        assert reader.entries["hidden/w"] == TensorEntry(dtypes.int64, ())
+        assert reader.entries["box:w"] == TensorEntry(dtypes.bfloat16, (2,))
         assert "q" not in reader.entries
         assert reader.read("hidden/w").tolist() == 3
         assert reader.notes["step"] == 7
@@ -201,15 +201,15 @@ UPPER, LOWER = Slice((0, 0), (2, -1)), Slice((2, 0), (2, 6))
 def test_slices_that_make_up_a_whole_are_the_whole(tmp_path: Path) -> None:
     texts = WHOLE.astype(bytes).astype(object)
     tensors = [
-        Tensor("w", WHOLE[2:], LOWER, (4, 6)),
-        Tensor("texts", texts[:2], UPPER, (4, 6)),
-        Tensor("w", WHOLE[:2], UPPER, (4, 6)),
-        Tensor("n", np.array(5)),
-        Tensor("texts", texts[2:], LOWER, (4, 6)),
+        StoredTensor("w", WHOLE[2:], LOWER, (4, 6)),
+        StoredTensor("texts", texts[:2], UPPER, (4, 6)),
+        StoredTensor("w", WHOLE[:2], UPPER, (4, 6)),
+        StoredTensor("n", np.array(5)),
+        StoredTensor("texts", texts[2:], LOWER, (4, 6)),
     ]
     state_file.write_tensors(tmp_path / "t.h5", tensors)
     with state_file.open_state(tmp_path / "t.h5") as reader:
-        assert reader.entries["w"] == Entry(dtypes.float32, (4, 6))
+        assert reader.entries["w"] == TensorEntry(dtypes.float32, (4, 6))
         np.testing.assert_array_equal(reader.read("w"), WHOLE)
         np.testing.assert_array_equal(reader.read("texts"), texts)
     assert set(state_file.read(tmp_path / "t.h5").resources) == {
@@ -219,7 +219,7 @@ def test_slices_that_make_up_a_whole_are_the_whole(tmp_path: Path) -> None:
 
 def test_a_tensor_may_say_its_dtype(tmp_path: Path) -> None:
     state_file.write_tensors(
-        tmp_path / "t.h5", [Tensor("q", np.zeros(2, np.int8), dtype=dtypes.parse("qint8"))]
+        tmp_path / "t.h5", [StoredTensor("q", np.zeros(2, np.int8), dtype=dtypes.parse("qint8"))]
     )
     with state_file.open_state(tmp_path / "t.h5") as reader:
         assert reader.entries["q"].dtype.name == "qint8"
@@ -227,10 +227,10 @@ def test_a_tensor_may_say_its_dtype(tmp_path: Path) -> None:
 
 def test_slices_that_do_not_are_kept_one_by_one(tmp_path: Path) -> None:
     columns = Slice((2, 4), (2, 2))
-    tensors = [Tensor("w", WHOLE[:2], UPPER, (4, 6)), Tensor("w", WHOLE[2:, 4:], columns, (4, 6))]
+    tensors = [StoredTensor("w", WHOLE[:2], UPPER, (4, 6)), StoredTensor("w", WHOLE[2:, 4:], columns, (4, 6))]
     state_file.write_tensors(tmp_path / "t.h5", tensors)
     with state_file.open_state(tmp_path / "t.h5") as reader:
-        assert reader.entries["w"] == Entry(dtypes.float32, (4, 6), (UPPER, columns))
+        assert reader.entries["w"] == TensorEntry(dtypes.float32, (4, 6), (UPPER, columns))
         np.testing.assert_array_equal(reader.read("w", UPPER), WHOLE[:2])
         np.testing.assert_array_equal(reader.read("w", Slice((1, 4), (3, 1))), WHOLE[1:, 4:5])
         with pytest.raises(tfg.TfgError) as caught:
@@ -242,16 +242,19 @@ def test_slices_that_do_not_are_kept_one_by_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "tensors",
     [
-        [Tensor("w", WHOLE), Tensor("w", WHOLE)],
-        [Tensor("w", WHOLE[:2], UPPER, (4, 6)), Tensor("w", WHOLE[:2], UPPER, (4, 6))],
-        [Tensor("w", WHOLE[:2], UPPER, (4, 6)), Tensor("w", WHOLE)],
-        [Tensor("w", WHOLE[:2], UPPER, (4, 6)), Tensor("w", WHOLE[2:].astype(int), LOWER, (4, 6))],
-        [Tensor("w", WHOLE[:1], UPPER, (4, 6))],
-        [Tensor("w", WHOLE[:2], UPPER, (1, 6))],
-        [Tensor("w", np.array([object()]))],
+        [StoredTensor("w", WHOLE), StoredTensor("w", WHOLE)],
+        [StoredTensor("w", WHOLE[:2], UPPER, (4, 6)), StoredTensor("w", WHOLE[:2], UPPER, (4, 6))],
+        [StoredTensor("w", WHOLE[:2], UPPER, (4, 6)), StoredTensor("w", WHOLE)],
+        [
+            StoredTensor("w", WHOLE[:2], UPPER, (4, 6)),
+            StoredTensor("w", WHOLE[2:].astype(int), LOWER, (4, 6)),
+        ],
+        [StoredTensor("w", WHOLE[:1], UPPER, (4, 6))],
+        [StoredTensor("w", WHOLE[:2], UPPER, (1, 6))],
+        [StoredTensor("w", np.array([object()]))],
     ],
 )
-def test_tensors_that_do_not_belong_together(path: Path, tensors: list[Tensor]) -> None:
+def test_tensors_that_do_not_belong_together(path: Path, tensors: list[StoredTensor]) -> None:
     with pytest.raises(tfg.TfgError) as caught:
         state_file.write_tensors(path, tensors)
     assert caught.value.status in ("INVALID_ARGUMENT", "INTERNAL")
@@ -287,7 +290,7 @@ def test_a_disk_that_is_full_leaves_the_old_state(path: Path) -> None:
 def test_any_write_that_fails_leaves_the_old_state(
     path: Path, compress: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = State({**STATE.resources, **variables(w=np.arange(1 << 16)).resources})
+    state = SavedState({**STATE.resources, **variables(w=np.arange(1 << 16)).resources})
     calls, pwrite = count(), os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda *args: (next(calls), pwrite(*args))[1])
     state_file.write(path, state, compress=compress)
@@ -313,7 +316,7 @@ def test_a_flush_that_fails_leaves_the_old_state(path: Path, monkeypatch: pytest
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fails)
-    assert fails_to_write(path, State()).status == "FAILED_PRECONDITION"
+    assert fails_to_write(path, SavedState()).status == "FAILED_PRECONDITION"
     assert same(state_file.read(path), STATE)
 
 
@@ -340,8 +343,8 @@ def test_a_file_that_another_process_writes_is_left_alone(path: Path) -> None:
             state_file.check_replaceable(path)
         # Readers hold it as well, and are not disturbed by a file that takes its place.
         fcntl.flock(file, fcntl.LOCK_SH)
-        state_file.write(path, State())
-    assert same(state_file.read(path), State())
+        state_file.write(path, SavedState())
+    assert same(state_file.read(path), SavedState())
 
 
 def test_what_killed_writers_left_is_swept(path: Path) -> None:
@@ -376,7 +379,7 @@ def test_a_new_file_may_be_swept_by_another_writer_before_it_is_locked(
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    state_file.write(path, State({}, {"step": 1}))
+    state_file.write(path, SavedState({}, {"step": 1}))
     assert len(swept) == 1
     assert state_file.read(path).notes == {"step": 1}
 
@@ -384,7 +387,7 @@ def test_a_new_file_may_be_swept_by_another_writer_before_it_is_locked(
 def test_a_link_stays_a_link(path: Path) -> None:
     link = path.with_name("link.h5")
     link.symlink_to(path)
-    state_file.write(link, State({}, {"step": 1}))
+    state_file.write(link, SavedState({}, {"step": 1}))
     assert link.is_symlink()
     assert state_file.read(path).notes == {"step": 1}
 
@@ -397,7 +400,7 @@ def test_strings_of_any_kind(tmp_path: Path) -> None:
         strings(b"x" * 100_000, *[b""] * 100),
         strings("é".encode() * 3),
     ]
-    state = State({("", "Table", str(i)): {"keys": t} for i, t in enumerate(texts)})
+    state = SavedState({("", "Table", str(i)): {"keys": t} for i, t in enumerate(texts)})
     state_file.write(tmp_path / "s.h5", state)
     assert same(state_file.read(tmp_path / "s.h5"), state)
 
@@ -408,7 +411,7 @@ def test_python_can_end_while_a_thread_writes(tmp_path: Path) -> None:
         from pathlib import Path
         from tfg.graphfmt.checkpoints.hdf5 import state_file
         arrays = {("", "Variable", f"v{i}"): {"value": np.ones(3)} for i in range(500)}
-        state = state_file.State(arrays)
+        state = state_file.SavedState(arrays)
         threading.Thread(target=state_file.write, args=(Path(sys.argv[1]), state), daemon=True).start()
         while not list(Path(sys.argv[1]).parent.iterdir()):
             time.sleep(0.001)

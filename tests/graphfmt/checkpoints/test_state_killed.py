@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tfg.graphfmt.checkpoints.hdf5 import state_file
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
 from .killed import kill, spread
 from .states import same, variables
@@ -22,8 +22,8 @@ def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path: Path, compr
     path = tmp_path / "s.h5"
     w = np.arange(5000)
     old, new = (
-        State(variables(w=w).resources, {"step": 1}),
-        State(variables(w=w + 1, v=w).resources, {"step": 2}),
+        SavedState(variables(w=w).resources, {"step": 1}),
+        SavedState(variables(w=w + 1, v=w).resources, {"step": 2}),
     )
     state_file.write(path, old)
     total = kill(lambda: state_file.write(path, new, compress=compress))

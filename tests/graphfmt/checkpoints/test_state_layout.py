@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints.entries import Slice, Tensor
+from tfg.graphfmt.checkpoints.entries import Slice, StoredTensor
 from tfg.graphfmt.checkpoints.hdf5 import paths, state_file
 from tfg.graphfmt.checkpoints.hdf5.paths import Origin
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
 from .states import STATE, same, strings, variables
 
 
-def written(path: Path, state: State) -> h5py.File:
+def written(path: Path, state: SavedState) -> h5py.File:
     state_file.write(path / "s.h5", state)
     return h5py.File(path / "s.h5")
 
@@ -79,7 +79,7 @@ def test_floats_kept_in_16_bits_say_what_they_were(tmp_path: Path) -> None:
 
 
 def test_slices_say_where_they_belong(tmp_path: Path) -> None:
-    part = Tensor("w", np.ones((2, 3)), Slice((1, 0), (2, -1)), (9, 3))
+    part = StoredTensor("w", np.ones((2, 3)), Slice((1, 0), (2, -1)), (9, 3))
     state_file.write_tensors(tmp_path / "s.h5", [part])
     with h5py.File(tmp_path / "s.h5") as file:
         assert file["w:1,2:-"].attrs["slice"] == "1,2:-"
@@ -112,7 +112,7 @@ def test_other_resources_and_containers_stand_apart(tmp_path: Path) -> None:
 def test_every_name_has_a_path_of_its_own(names: list[str]) -> None:
     origins = [Origin("", "Variable", name) for name in names]
     origins += [Origin(name, "Queue", name, name) for name in names]
-    found = paths.of(origins)
+    found = paths.dataset_paths(origins)
     assert set(found) == set(origins)
     assert len(set(found.values())) == len(origins)
     parts = [tuple(path[1:].split("/")) for path in found.values()]
@@ -127,6 +127,6 @@ def test_every_name_has_a_path_of_its_own(names: list[str]) -> None:
     [["a", "a/b", "a:b", "é", "a//b", "/", ".", "..", "", "\0", "\ud800"], ["x/" * 3000, "n" * 100_000]],
 )
 def test_any_names_can_be_kept(tmp_path: Path, names: list[str]) -> None:
-    state = State({("", "Variable", name): {"value": np.array(i)} for i, name in enumerate(names)})
+    state = SavedState({("", "Variable", name): {"value": np.array(i)} for i, name in enumerate(names)})
     with written(tmp_path, state):
         assert same(state_file.read(tmp_path / "s.h5"), state)

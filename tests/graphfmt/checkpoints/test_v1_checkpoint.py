@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.checkpoints.entries import Entry, Slice
+from tfg.graphfmt.checkpoints.entries import Slice, TensorEntry
 from tfg.graphfmt.checkpoints.table.slice_keys import slice_key
 from tfg.graphfmt.checkpoints.table.sstable import table_bytes
-from tfg.graphfmt.checkpoints.table.v1_checkpoint import OldTableReader
+from tfg.graphfmt.checkpoints.table.v1_checkpoint import V1Reader
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.proto.checkpoint_pb2 import SavedTensorSlices
 
@@ -34,11 +34,11 @@ def old_table(path: Path, name: str, dtype: int, size: int, field: str, values: 
 
 def test_what_tensorflow_wrote() -> None:
     path = str(DATA / "v1.ckpt")
-    with OldTableReader(path, [path]) as reader:
-        assert reader.entries["part"] == Entry(
+    with V1Reader(path, [path]) as reader:
+        assert reader.entries["part"] == TensorEntry(
             dtypes.float32, (4, 3), (Slice((0, 0), (3, -1)), Slice((3, 0), (1, -1)))
         )
-        assert reader.entries["i"] == Entry(dtypes.int32, (2, 3))
+        assert reader.entries["i"] == TensorEntry(dtypes.int32, (2, 3))
         assert reader.read("i").tolist() == [[0, 1, 2], [3, 4, 5]]
         assert reader.read("s").tolist() == [b"a", b"", b"b" * 200]
         assert reader.read("part", Slice((2, 1), (2, 2))).tolist() == [[1.75, 2.0], [2.5, 2.75]]
@@ -59,7 +59,7 @@ def test_elements_stand_in_the_field_of_their_type(
     tmp_path: Path, dtype: dtypes.DType, field: str, values: list[object], result: list[object]
 ) -> None:
     old_table(tmp_path / "t", "x", dtype.number, 2, field, values)
-    with OldTableReader("t", [str(tmp_path / "t")]) as reader:
+    with V1Reader("t", [str(tmp_path / "t")]) as reader:
         assert reader.read("x").tolist() == result
         assert reader.read("x").dtype == dtype.numpy
 
@@ -67,7 +67,7 @@ def test_elements_stand_in_the_field_of_their_type(
 def test_a_table_that_lies_claims_no_memory(tmp_path: Path) -> None:
     old_table(tmp_path / "t", "x", 1, 2**40, "float_val", [1.0])
     with (
-        OldTableReader("t", [str(tmp_path / "t")]) as reader,
+        V1Reader("t", [str(tmp_path / "t")]) as reader,
         pytest.raises(TfgError, match="has 1 elements"),
     ):
         reader.read("x")
@@ -77,10 +77,10 @@ def test_tables_of_one_checkpoint_must_agree(tmp_path: Path) -> None:
     old_table(tmp_path / "a", "x", 1, 2, "float_val", [1.0, 2.0])
     old_table(tmp_path / "b", "x", 3, 2, "int_val", [1, 2])
     with pytest.raises(TfgError, match="does not fit what another table"):
-        OldTableReader("t", [str(tmp_path / "a"), str(tmp_path / "b")])
+        V1Reader("t", [str(tmp_path / "a"), str(tmp_path / "b")])
     (tmp_path / "c").write_bytes(b"".join(table_bytes([(b"k", b"v")])))
     with pytest.raises(TfgError, match="it is no checkpoint"):
-        OldTableReader("t", [str(tmp_path / "c")])
+        V1Reader("t", [str(tmp_path / "c")])
 
 
 @given(st.integers(0, 2**32).map(Random))
@@ -99,7 +99,7 @@ def test_damage_is_refused_or_harmless(tmp_path: Path, random: Random) -> None:
         del data[random.randrange(len(data)) :]
     (tmp_path / "t").write_bytes(data)
     try:
-        with OldTableReader("t", [str(tmp_path / "t")]) as reader:
+        with V1Reader("t", [str(tmp_path / "t")]) as reader:
             assert reader.read("i").tolist() == [[0, 1, 2], [3, 4, 5]]
             assert reader.read("part").sum() == 16.5
     except TfgError as error:

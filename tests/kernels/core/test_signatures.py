@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tfg.graphfmt import signatures
-from tfg.graphfmt.signatures import Attr, Signature
+from tfg.graphfmt.signatures import Attr, OpSignature
 from tfg.kernels.core import make_index, registry
 from tfg.kernels.core.index import FAMILY_OF
 from tfg.kernels.core.registry import Op
@@ -33,7 +33,7 @@ def lines() -> dict[str, str]:
     return {line[: line.index("(")]: line for line in stated}
 
 
-def facts(name: str) -> tuple[Signature, frozenset[str]]:
+def facts(name: str) -> tuple[OpSignature, frozenset[str]]:
     """An operation's signature and flags."""
     text, _, flags = lines()[name].partition("  # ")
     return signatures.parse(text), frozenset(flags.split(", "))

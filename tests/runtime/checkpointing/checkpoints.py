@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.checkpoints.entries import Entry, Slice
+from tfg.graphfmt.checkpoints.entries import Slice, TensorEntry
 from tfg.graphfmt.tensors import Array
 
 
@@ -22,8 +22,8 @@ class Memory:
         self.reads = 0
 
     @property
-    def entries(self) -> Mapping[str, Entry]:
-        return {n: Entry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self.arrays.items())}
+    def entries(self) -> Mapping[str, TensorEntry]:
+        return {n: TensorEntry(dtypes.of_numpy(a.dtype), a.shape) for n, a in sorted(self.arrays.items())}
 
     def read(self, name: str, part: Slice | None = None) -> Array:
         self.reads += 1

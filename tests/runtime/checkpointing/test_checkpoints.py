@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tfg.graphfmt.checkpoints.hdf5 import state_file
-from tfg.graphfmt.checkpoints.hdf5.chunks import resting
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.chunks import yielding_between_strides
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 from tfg.graphfmt.errors import TfgError
 from tfg.runtime.checkpointing.checkpoints import JOB, Checkpointer, Pace, Series, newest_in, no_checkpoint
 from tfg.runtime.checkpointing.intervals import AUTO, Every, Schedule
@@ -23,8 +23,8 @@ def silent(text: str) -> None:
     raise AssertionError(text)
 
 
-def state(step: int) -> State:
-    return State({("", "Variable", "v"): {"value": np.float32([step])}}, {"step": step})
+def state(step: int) -> SavedState:
+    return SavedState({("", "Variable", "v"): {"value": np.float32([step])}}, {"step": step})
 
 
 def step_of(path: Path) -> Any:
@@ -80,7 +80,7 @@ def test_a_job_goes_on_from_its_own_checkpoints_alone(tmp_path: Path) -> None:
     series = Series(tmp_path / "m.h5", keep=3)
     for seconds, step, job in ((30, 1, "mine"), (20, 2, "mine"), (10, 3, "another")):
         found = state(step)
-        series.write(State(found.resources, {**found.notes, JOB: job}), step)
+        series.write(SavedState(found.resources, {**found.notes, JOB: job}), step)
         age(series.numbered(step), seconds)
     assert series.newest("mine", silent) == series.numbered(2)
     assert series.newest("a third", silent) is None
@@ -133,9 +133,9 @@ def test_a_writer_rests_most_of_the_time_unless_it_is_in_a_hurry(monkeypatch: py
 
 def test_files_are_the_same_at_any_pace(tmp_path: Path) -> None:
     rests: list[int] = []
-    big = State({("", "Variable", "v"): {"value": np.arange(1 << 20, dtype=np.float32)}})
+    big = SavedState({("", "Variable", "v"): {"value": np.arange(1 << 20, dtype=np.float32)}})
     state_file.write(tmp_path / "a.h5", big)
-    with resting(lambda: rests.append(1)):
+    with yielding_between_strides(lambda: rests.append(1)):
         state_file.write(tmp_path / "b.h5", big)
     # Four strides are written and as many verified.
     assert len(rests) >= 8

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from tfg.graphfmt.checkpoints.hdf5.state_file import State
+from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.execution.session import Session
@@ -35,7 +35,7 @@ def busy(work: Callable[[], object], threads: int = 3) -> Iterator[None]:
             thread.join()
 
 
-def value_of(state: State, name: str) -> np.ndarray:
+def value_of(state: SavedState, name: str) -> np.ndarray:
     return state.resources["", "Variable", name]["value"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Endpoint, Graph, Node
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.kernels.core import registry, shapes
 from tfg.runtime.execution.resources import ResourceManager
 from tfg.runtime.execution.step import Step
@@ -61,7 +61,7 @@ def graph(*edges: str) -> Graph:
     for text in edges:
         what, *inputs = text.split()
         name, _, number = what.partition(":")
-        attrs = {} if inputs else {"dtype": dtypes.float32, "value": of_array(np.float32(1))}
+        attrs = {} if inputs else {"dtype": dtypes.float32, "value": from_array(np.float32(1))}
         kind = "CallForTests" if inputs else "Const"
         nodes.append(Node(name, kind, tuple(inputs), attrs, device(int(number))))
     return Graph(tuple(nodes))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .....graphfmt.graph import Graph, Node
-    from .....graphfmt.signatures import Signature
+    from .....graphfmt.signatures import OpSignature
     from .....kernels.core.registry import Op
     from .....kernels.functions.library import Library
 
@@ -105,7 +105,7 @@ def _types_among(node: Node) -> Iterator[object]:
             yield value
 
 
-def _positions(graph: Graph, node: Node, signature: Signature) -> Sequence[int]:
+def _positions(graph: Graph, node: Node, signature: OpSignature) -> Sequence[int]:
     try:
         bound = signature.bind(node)
     except TfgError as error:

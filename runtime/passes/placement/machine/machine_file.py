@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .....graphfmt.devices import DeviceName
     from .....graphfmt.text.schema import Tree
-    from .....graphfmt.text.source import Source
+    from .....graphfmt.text.source import SourceText
 
 _POWERS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}
@@ -62,7 +62,7 @@ def machine_from_text(text: str, name: str) -> Machine:
 class _Reader:
     """From the messages of a file to devices and links."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SourceText) -> None:
         self._source = source
         self._places: dict[str, int] = {}
 

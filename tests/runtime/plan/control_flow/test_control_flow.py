@@ -10,7 +10,7 @@ import tfg
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import Shape
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.kernels.core import registry, shapes
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes import validation
@@ -29,7 +29,7 @@ def placeholder(name: str, dtype: dtypes.DType = dtypes.float32) -> Node:
 
 def constant(name: str, value: Any, *controls: str) -> Node:
     array = np.asarray(value, np.float32)
-    return Node(name, "Const", controls, {"dtype": dtypes.float32, "value": of_array(array)})
+    return Node(name, "Const", controls, {"dtype": dtypes.float32, "value": from_array(array)})
 
 
 def op(name: str, kind: str, *inputs: str, **attrs: Any) -> Node:
@@ -214,7 +214,7 @@ def test_a_loop_keeps_the_memory_of_the_iterations_that_run_alone() -> None:
     ]
     nodes += [
         Node("size", "Sum", ("merge", "axis"), {**FLOAT, "Tidx": dtypes.int32}),
-        Node("axis_root", "Const", (), {"dtype": dtypes.int32, "value": of_array(np.zeros(1, np.int32))}),
+        Node("axis_root", "Const", (), {"dtype": dtypes.int32, "value": from_array(np.zeros(1, np.int32))}),
         Node(
             "axis", "Enter", ("axis_root",), {"T": dtypes.int32, "frame_name": b"loop", "is_constant": True}
         ),

@@ -11,7 +11,7 @@ import tfg
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.shapes import UNKNOWN
-from tfg.graphfmt.tensors import of_array
+from tfg.graphfmt.tensors import from_array
 from tfg.runtime.execution.session import Session
 from tfg.runtime.execution.trace import StepTrace
 
@@ -150,8 +150,8 @@ def test_variables_may_change_places_and_their_shapes(every_way: str) -> None:
     nodes = [
         Node(n.name, n.op, ("b/merge", "condition"), n.attrs) if n.name == "b/switch" else n for n in nodes
     ]
-    axis = {"dtype": dtypes.int32, "value": of_array(np.zeros((), np.int32))}
-    flat = {"dtype": dtypes.int32, "value": of_array(np.array([-1], np.int32))}
+    axis = {"dtype": dtypes.int32, "value": from_array(np.zeros((), np.int32))}
+    flat = {"dtype": dtypes.int32, "value": from_array(np.array([-1], np.int32))}
     nodes = [
         *without(nodes, "less"),
         Node("flat", "Const", ("^b/switch",), flat),
