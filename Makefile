@@ -5,13 +5,13 @@ BIN := .venv/bin
 
 .PHONY: demo test check format index bench oracle gpu clean
 
-demo: .venv/.installed  ## train a network that stands in a text file, and say how good it is
+demo: .venv/.installed  ## train a network defined in a text file, and report its accuracy
 	@$(BIN)/python samples/digits/demo.py
 
-test: .venv/.installed-dev  ## the tests
+test: .venv/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest -n auto
 
-check: .venv/.installed-dev  ## what must pass at every commit: lint, types, tests
+check: .venv/.installed-dev  ## lint, types and tests: they pass at every commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
@@ -21,17 +21,17 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-index: .venv/.installed  ## which family declares which operation
-	$(BIN)/python -m tfg.kernels.make_index
+index: .venv/.installed  ## write the index of which family declares which operation
+	$(BIN)/python -m tfg.kernels.core.make_index
 
-oracle: .venv/.installed-oracle  ## the tests against an installed TensorFlow
+oracle: .venv/.installed-oracle  ## compare with an installed TensorFlow
 	$(BIN)/python -m pytest tests/oracle
 
-gpu: .venv/.installed-gpu  ## what a GPU does, on a machine that has one; out/gpu.md says what fails
+gpu: .venv/.installed-gpu  ## run the GPU tests on a machine with a GPU; failures go to out/gpu.md
 	$(BIN)/python -m tests.gpu.report out/gpu.md
 	$(BIN)/python -m pytest tests/gpu
 
-bench: .venv/.installed-oracle  ## tfg beside TensorFlow, as ratios
+bench: .venv/.installed-oracle  ## time tfg against TensorFlow, as ratios
 	$(BIN)/python -m benchmarks
 
 .venv/.installed: pyproject.toml

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from .runtime.passes.optimizers.minimize import minimize
     from .runtime.execution.session import Session
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-# Imported when first asked for: the command line needs few of them, and starts the sooner.
+# Imported on first use: the command line needs few of them, and so starts sooner.
 _HOMES = {
     "Graph": "graphfmt.graph",
     "GraphBuilder": "kernels.builder.graph_builder",
