@@ -1,1 +1,1 @@
-"""tfg beside TensorFlow, in one run, as ratios: ``python -m benchmarks``."""
+"""Benchmarks: tfg and TensorFlow timed in one run, as ratios: ``python -m benchmarks``."""

@@ -1,7 +1,8 @@
 """``python -m benchmarks`` prints the table.
 
-Two settings that slow things down without a user's doing are dropped first: a wrong OPENBLAS_CORETYPE halves
-numpy's products, and without byte code files every start compiles every module.
+Two environment variables that some machines set, and that distort the timings, are removed first: a wrong
+OPENBLAS_CORETYPE halves the speed of numpy's matrix products, and PYTHONDONTWRITEBYTECODE makes every start compile
+every module.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import sys
 _HARMFUL = ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")
 
 
-def begin_anew(module: str) -> None:
-    """Starts a module anew without those settings if need be; they are read when Python and numpy start."""
+def restart_without_harmful_settings(module: str) -> None:
+    """Restarts a module without the variables of ``_HARMFUL`` if one is set: Python and numpy read them when they
+    start."""
     harmful = [name for name in _HARMFUL if os.environ.pop(name, None) is not None]
     if harmful:
         os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], os.environ)
 
 
 def main() -> None:
-    begin_anew("benchmarks")
+    restart_without_harmful_settings("benchmarks")
     from .table import main as print_table
 
     print_table()

@@ -1,7 +1,7 @@
-"""What a checkpoint that is written beside the steps takes from them: ``python -m benchmarks.background``.
+"""The slowdown of steps while a checkpoint is written in the background: ``python -m benchmarks.background``.
 
-A network of 2 million parameters trains while a checkpoint of 420 MB, most of it a variable that no step changes, is
-written by a thread of its own.
+A network of 2 million parameters trains while a checkpoint of 420 MB, most of it a variable that no step
+changes, is written by a background thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tfg.runtime.checkpointing.checkpoints import Pace
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.optimizers.minimize import minimize
 
-from .__main__ import begin_anew
+from .__main__ import restart_without_harmful_settings
 
 _ROUNDS = 5
 _USUAL = 150
@@ -48,7 +48,7 @@ def training() -> Session:
 
 
 def main() -> None:
-    begin_anew("benchmarks.background")
+    restart_without_harmful_settings("benchmarks.background")
     session, rng = training(), np.random.default_rng(0)
     feeds = {"x": rng.normal(size=(64, 784)).astype("f"), "y": rng.normal(size=(64, 10)).astype("f")}
 
@@ -72,12 +72,12 @@ def main() -> None:
 
             writer = Thread(target=write)
             writer.start()
-            # The first step copies what it changes.
+            # The first step copies the variables that it changes.
             first = steps(lambda done: done < 1)[0]
             during = steps(lambda _: writer.is_alive())  # noqa: B023
             print(
                 f"a step {usual * 1e3:.1f} ms, the first after the snapshot {first * 1e3:.1f} ms, "
-                f"while it is written {np.mean(during) / usual:.2f} of the usual ({len(during)} steps)"
+                f"during the write {np.mean(during) / usual:.2f} times the usual ({len(during)} steps)"
             )
 
 

@@ -1,7 +1,8 @@
-"""Checkpoints beside a plain file of the same bytes, and beside TensorFlow's own: ``python -m benchmarks.checkpoints``.
+"""Checkpoints against a plain file of the same bytes and against TensorFlow's: ``python -m
+benchmarks.checkpoints``.
 
-Every line is 1 GB of variables, written to the disk (fsync included) or read from the page cache. Ratios are of
-times: to be at 0.8 of a plain file's speed is to take 1.25 of its time.
+Every line is 1 GB of variables, written to the disk (fsync included) or read from the page cache. Ratios are
+of times: a ratio of 1.25 is 0.8 of a plain file's speed.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _PLAIN, _TENSORFLOW = "≤ 1.25", "≤ 1.0"
 
 
 def variables() -> dict[str, np.ndarray[Any, Any]]:
-    """1 GB in layers of one size."""
+    """Returns 1 GB of variables of one size, by name."""
     random = np.random.default_rng(0)
     count = _BYTES // _VARIABLES // 4
     return {f"layer{i:02d}/kernel": random.random(count, np.float32) for i in range(_VARIABLES)}
 
 
-def plainly_written(path: Path, arrays: list[np.ndarray[Any, Any]]) -> None:
-    """The floor: the same bytes in one file, on the disk, then under their name."""
+def write_plain_file(path: Path, arrays: list[np.ndarray[Any, Any]]) -> None:
+    """Writes the same bytes to one temporary file, syncs it and renames it: the lower bound of a checkpoint."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb", buffering=0) as file:
         for array in arrays:
@@ -45,7 +46,7 @@ def plainly_written(path: Path, arrays: list[np.ndarray[Any, Any]]) -> None:
     temporary.replace(path)
 
 
-def plainly_read(path: Path, arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+def read_plain_file(path: Path, arrays: list[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
     found: list[np.ndarray[Any, Any]] = []
     with path.open("rb", buffering=0) as file:
         for array in arrays:
@@ -63,7 +64,7 @@ def _read_all(path: Path) -> list[np.ndarray[Any, Any]]:
 
 
 def rows(tf: Any, names: tuple[str, ...] = ("bundle", "state.h5")) -> Iterator[Row]:
-    """The lines of the table: for each file name, whose suffix says the format, writing and reading."""
+    """Yields the lines of the table: writing and reading for each file name, whose suffix selects the format."""
     given = variables()
     arrays = list(given.values())
     with tempfile.TemporaryDirectory() as folder:
@@ -74,9 +75,9 @@ def rows(tf: Any, names: tuple[str, ...] = ("bundle", "state.h5")) -> Iterator[R
                 p, [StoredTensor(key, array) for key, array in given.items()]
             )
             read: Callable[[], object] = lambda p=path: _read_all(p)  # noqa: E731
-            floor = compare(write, lambda: plainly_written(plain, arrays), rounds=_ROUNDS, seconds=0)
+            floor = compare(write, lambda: write_plain_file(plain, arrays), rounds=_ROUNDS, seconds=0)
             yield Row(f"writing a {name} of 1 GB", "a plain file", floor, _PLAIN)
-            floor = compare(read, lambda: plainly_read(plain, arrays), rounds=_ROUNDS, seconds=0)
+            floor = compare(read, lambda: read_plain_file(plain, arrays), rounds=_ROUNDS, seconds=0)
             yield Row(f"reading a {name} of 1 GB", "a plain file", floor, _PLAIN)
             if tf is not None:
                 yield from _beside_tensorflow(tf, name, write, read, Path(folder) / "theirs", given)
@@ -110,7 +111,7 @@ def _beside_tensorflow(
             session.run([op.op for op in fill], dict(zip(feeds, given.values())))
             pair = compare(write, lambda: session.run(save), rounds=_ROUNDS, seconds=0)
             yield Row(f"writing a {name} of 1 GB", "TensorFlow's SaveV2, without fsync", pair, _TENSORFLOW)
-            # SaveV2 leaves its bytes to the system, which would write them while the reading is timed.
+            # SaveV2 leaves its bytes in the page cache; written back now, they do not disturb the timing of the read.
             os.sync()
             pair = compare(read, lambda: session.run(restore), rounds=_ROUNDS, seconds=0)
             yield Row(f"reading a {name} of 1 GB", "TensorFlow's RestoreV2", pair, _TENSORFLOW)

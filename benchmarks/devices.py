@@ -1,5 +1,5 @@
-"""``python -m benchmarks.devices``: what several devices gain where there is much to compute, and what they cost
-where there is nothing."""
+"""``python -m benchmarks.devices``: the speed-up of two devices on matrix products, and the overhead of
+transfers in a step without computation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _HARMFUL = ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")
 
 
 def branches(devices: Sequence[int], *, size: int = 512, depth: int = 8) -> Graph:
-    """A chain of products of ``size`` x ``size`` matrices on each of the devices, and the sum of what comes out."""
+    """Builds a chain of ``depth`` products of ``size`` x ``size`` matrices on each device, and the sum of
+    the results."""
     g = GraphBuilder()
     start = g.placeholder("float", [size, size], name="x")
     ends: list[object] = []
@@ -40,7 +41,7 @@ def branches(devices: Sequence[int], *, size: int = 512, depth: int = 8) -> Grap
 
 
 def hops(devices: Sequence[int]) -> Graph:
-    """Something small that goes from device to device."""
+    """Builds a chain of Neg nodes of 4 floats, one on each of the devices in turn."""
     g = GraphBuilder()
     value = g.placeholder("float", [4], name="x")
     for device in devices:
@@ -51,7 +52,7 @@ def hops(devices: Sequence[int]) -> Graph:
 
 
 def gain(size: int, depth: int) -> float:
-    """How many times as fast two branches are on two devices as on one, a BLAS thread each."""
+    """The speed-up of two branches on two devices over one device, with one BLAS thread per device."""
     x = np.eye(size, dtype=np.float32)
     with (
         Session(branches([0, 0], size=size, depth=depth), devices="cpu:1", threads_per_device=1) as one,
@@ -63,7 +64,7 @@ def gain(size: int, depth: int) -> float:
 
 
 def cost(devices: Sequence[int]) -> float:
-    """Microseconds that a step over devices takes more than one on a single device."""
+    """The overhead of a step over these devices compared with one device, in microseconds."""
     x = np.ones(4, np.float32)
     with Session(hops([0] * len(devices))) as one, Session(hops(devices), devices="cpu:2") as two:
         pair = compare(partial(two.run, ["y"], {"x": x}), partial(one.run, ["y"], {"x": x}), rounds=9)
@@ -78,9 +79,7 @@ def main() -> None:
     for size, depth in ((256, 16), (512, 8), (1024, 4)):
         print(f"two branches of {depth} products of {size}: {gain(size, depth):.2f} times as fast on cpu:2")
     for devices in ([0, 1], [0, 1, 0]):
-        print(
-            f"{len(devices) - 1} transfers, nothing to compute: {cost(devices):.0f} µs more than on one device"
-        )
+        print(f"{len(devices) - 1} transfers, no computation: {cost(devices):.0f} µs more than on one device")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The graphs that are timed."""
+"""The graphs of the benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nothing() -> Graph:
 
 
 def scalars(count: int, *, dependent: bool) -> Graph:
-    """``count`` scalar additions, each after the other or none after another; the target is ``all``."""
+    """Builds ``count`` scalar additions, in a chain or independent of each other; the target is ``all``."""
     g = GraphBuilder()
     x = g.placeholder("float", [], name="x")
     last, made = x, []
@@ -32,7 +32,7 @@ def scalars(count: int, *, dependent: bool) -> Graph:
 
 
 def counting() -> Graph:
-    """A loop that adds one to a scalar until it is no longer less than ``limit``; the fetch is ``count``."""
+    """Builds a loop that adds 1 to a scalar while it is less than ``limit``; the fetch is ``count``."""
     g = GraphBuilder()
     start = g.Enter(g.constant(np.float32(0)), frame_name="count")
     limit = g.Enter(g.placeholder("float", [], name="limit"), frame_name="count", is_constant=True)
@@ -47,7 +47,8 @@ def counting() -> Graph:
 
 
 def mlp() -> Graph:
-    """784-512-512-10 with momentum; the target is ``train``, the fetch ``loss``, the initialiser ``init``."""
+    """Builds an MLP 784-512-512-10 with momentum; the target is ``train``, the fetch ``loss``, the
+    initialiser ``init``."""
     g = GraphBuilder()
     x = g.placeholder("float", [None, 784], name="x")
     y = g.placeholder("int32", [None], name="y")
@@ -68,7 +69,8 @@ def mlp() -> Graph:
 
 
 def wide_text(count: int) -> Graph:
-    """A graph as training programs write them: several attributes a node, small constants, output shapes."""
+    """Builds a graph like those of training programs: several attributes per node, small constants, output
+    shapes."""
     nodes = []
     shapes = tuple(Shape((n, 128)) for n in range(3))
     value = from_array(np.arange(16, dtype=np.float32).reshape(4, 4))
@@ -84,7 +86,7 @@ def wide_text(count: int) -> Graph:
 
 
 def chain(count: int) -> Graph:
-    """``count`` nodes of four kinds, one after another."""
+    """Builds a chain of ``count`` nodes of four operations."""
     nodes = [Node("x", "Placeholder", attrs={"dtype": dtypes.float32, "shape": Shape((None, 16))})]
     kinds = ("AddV2", "Mul", "Relu", "Neg")
     for i in range(count):

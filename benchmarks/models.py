@@ -1,4 +1,4 @@
-"""Training graphs of well-known networks in their true sizes, to be placed rather than run."""
+"""Training graphs of well-known networks in their original sizes, for placement benchmarks; they are not run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tfg.kernels.builder.graph_builder import Tensor
 
 UNITS, HEADS, INNER, WORDS = 768, 12, 3072, 30_522
-# Words per sentence that BERT has to guess.
+# Masked words per sentence that BERT predicts.
 GUESSED = 20
 
 
@@ -41,8 +41,8 @@ class _Model:
 
 
 def bert(layers: int, batch: int = 32, length: int = 128) -> Graph:
-    """BERT's encoder with so many layers of its base size and a softmax over all words for those to be guessed,
-    trained with RMSProp, whose two slots per variable are as many as Adam's."""
+    """Builds BERT's encoder with this number of layers of its base size and a softmax over all words for
+    the masked ones, trained with RMSProp, which has two slots per variable like Adam."""
     m = _Model()
     g, rows = m.g, batch * length
     words = g.placeholder("int32", [batch, length], name="words")
@@ -77,7 +77,7 @@ def bert(layers: int, batch: int = 32, length: int = 128) -> Graph:
 
 
 def resnet50(batch: int = 32) -> Graph:
-    """ResNet-50 for 224 x 224 images and 1000 classes, trained with momentum."""
+    """Builds ResNet-50 for 224 x 224 images and 1000 classes, trained with momentum."""
     m = _Model()
     g = m.g
     images = g.placeholder("float", [batch, 224, 224, 3], name="images")

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.placement``: what each placement algorithm comes to in simulation, under memory limits.
+"""``python -m benchmarks.placement``: the simulated step time of each placement algorithm under memory
+limits.
 
-The devices are alike: 5 TFLOP/s, 500 GB/s to their own memory, 10 GB/s and 20 µs to each other. Each may hold a
-share of what the whole step takes on one device without a limit.
+All devices have 5 TFLOP/s and 500 GB/s to their own memory; links have 10 GB/s and 20 µs. The memory of a
+device is a percentage of what the whole step needs on one device.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MODELS = {
     "BERT-12": lambda: bert(12),
     "ResNet-50": resnet50,
 }
-# Devices, and the share of the memory that each has.
+# Devices, and the memory of each as a share of what one device needs for the whole step.
 LIMITS = ((2, 0.6), (4, 0.4), (8, 0.4))
 
 
@@ -36,7 +37,7 @@ def machine(devices: int, memory: int | None = None) -> Machine:
 
 
 def compare(name: str, graph: Graph) -> None:
-    """A line of the table for each number of devices; what does not fit is in brackets."""
+    """Prints a line of the table for each number of devices; brackets mark placements that exceed the memory."""
     alone = place(graph, machine(1), "greedy", step=["train"])
     needed = alone.best.schedule.peak[0]
     for devices, share in LIMITS:

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.prediction``: how well the simulator knows the samples' training steps on two devices.
+"""``python -m benchmarks.prediction``: the error of the simulator on the samples' training steps on two devices.
 
-Each sample is placed on ``cpu:2`` and runs there, traced and untraced steps by turns. The simulator is given what
-the nodes took, and its makespan is held against what the same steps took from the first node's start to the last
-one's end; within 20 % is the target. Beside it stands what tracing itself adds: the same makespan against untraced
-steps as their caller sees them.
+Each sample is placed on ``cpu:2`` and runs there, traced and untraced steps alternately. The simulator gets the
+measured times of the nodes; its makespan is compared with the time of the same steps from the start of the first
+node to the end of the last. The target is an error within 20 %. The last column compares the same makespan with
+untraced steps as the caller measures them, and so includes the overhead of tracing.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tfg.runtime.passes.placement.costs.prediction import predict
 from tfg.runtime.passes.placement.machine.machine import parse_devices
 from tfg.runtime.passes.placement.place import place
 
-from .__main__ import begin_anew
+from .__main__ import restart_without_harmful_settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 class Sample(NamedTuple):
-    """A training step, and how often it is taken."""
+    """A training graph, its batch of feeds, and the number of steps to time."""
 
     name: str
     graph: Graph
@@ -65,7 +65,7 @@ def samples() -> Iterator[Sample]:
 
 
 def row(sample: Sample) -> tuple[str, ...]:
-    """A line of the table: milliseconds, and by how much the simulation is off."""
+    """Returns a line of the table: times in milliseconds, and the errors of the simulation."""
     machine = parse_devices("cpu:2")
     graph = place(sample.graph, machine, batch=sample.batch, step=["train"]).graph
     trace, plain = StepTrace(), list[float]()
@@ -87,7 +87,7 @@ def row(sample: Sample) -> tuple[str, ...]:
 
 
 def main() -> None:
-    begin_anew("benchmarks.prediction")
+    restart_without_harmful_settings("benchmarks.prediction")
     names = sys.argv[1:]
     print("| sample | simulated, ms | measured | untraced | off by | off untraced |")
     print("|---|---|---|---|---|---|")

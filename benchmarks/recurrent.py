@@ -1,4 +1,4 @@
-"""A language model of the size of OSDI'16's: an LSTM of two layers as a while loop."""
+"""A language model of the size of OSDI'16, section 6.4: a two-layer LSTM as a while loop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UNITS, STEPS, BATCH, WORDS = 512, 35, 20, 10_000
 
 
 def lstm() -> Graph:
-    """Two layers of 512 over 35 words of a batch of 20, 10,000 words to choose from; the target is ``train``, the
-    fetch ``loss``, the initialiser ``init``; x and y are [batch, time]."""
+    """Builds the model: two layers of 512 units, 35 steps, batch 20, a vocabulary of 10,000 words; the
+    target is ``train``, the fetch ``loss``, the initialiser ``init``; x and y are [batch, time]."""
     g = GraphBuilder()
     x = g.placeholder("int32", [BATCH, STEPS], name="x")
     y = g.placeholder("int32", [BATCH, STEPS], name="y")

@@ -1,4 +1,4 @@
-"""What is timed, and the table it makes."""
+"""The benchmarks of the main table: reading, start-up, steps, training, planning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .timing import Pair, compare
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was timed, what it was held against, and the target for the ratio."""
+    """A line of the table: the benchmark, the reference, both times, and the target for the ratio."""
 
     what: str
     against: str
@@ -34,7 +34,7 @@ class Row:
 
 
 def tensorflow() -> Any:
-    """TensorFlow, where it is installed."""
+    """Returns TensorFlow's v1 module, or None where it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import tensorflow
@@ -46,7 +46,7 @@ def tensorflow() -> Any:
 def their_step(
     tf: Any, graph: Graph, fetches: Sequence[str], feeds: dict[str, Any], init: str | None
 ) -> Callable[[], Any]:
-    """A step of the same graph in TensorFlow's Session."""
+    """Returns a function that runs a step of the graph in TensorFlow's Session."""
     message = tf.GraphDef()
     message.ParseFromString(graph_to_bytes(graph))
     with tf.Graph().as_default() as imported:
@@ -175,7 +175,7 @@ def main() -> None:
     tf = tensorflow()
     if tf is None:
         print("TensorFlow is not installed: pip install 'tfg[oracle]' to compare with it", file=sys.stderr)
-    print(f"{'':44} {'tfg':>10} {'other':>10} {'ratio':>7}  {'target':7} other is")
+    print(f"{'':44} {'tfg':>10} {'reference':>10} {'ratio':>7}  {'target':7} the reference")
     for rows in (reading(), starting(tf), stepping(tf), training(tf), planning()):
         for row in rows:
             show(row)

@@ -1,4 +1,4 @@
-"""How fast GraphDef text is read, here and by protobuf: ``python benchmarks/text_reader.py [NODES]``."""
+"""The speed of tfg's and protobuf's readers of GraphDef text: ``python benchmarks/text_reader.py [NODES]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPS = ("MatMul", "Add", "Relu", "Conv2D", "Reshape", "Mul", "Sub", "Tanh", "Soft
 
 
 def realistic(nodes: int, seed: int = 1) -> graph_pb2.GraphDef:
-    """A graph like those TensorFlow exports: every fifth node a constant of its own, shapes on all."""
+    """Builds a graph like those that TensorFlow exports: every fifth node is a constant, all have shapes."""
     random = Random(seed)
     graph = graph_pb2.GraphDef()
     for i in range(nodes):
@@ -51,14 +51,14 @@ def _constant(node: graph_pb2.NodeDef, random: Random) -> None:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """The processor time of one call."""
+    """The CPU time of one call, in seconds."""
     start = time.process_time()
     action()
     return time.process_time() - start
 
 
 def compare(text: str) -> str:
-    """The speed of both readers, measured alternately, so that both meet the same noise."""
+    """Returns the speed of both readers as text, measured alternately, so that noise affects both alike."""
     ours, theirs = [], []
     for _ in range(3):
         ours += [seconds(lambda: read_graph(text, "x")) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Timing two things in turn, so that a machine whose speed drifts treats both alike."""
+"""Timing of two functions in alternating rounds, so that a drift of the machine's speed affects both alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pair:
-    """Seconds per call of ours and of the other, and the median ratio of the rounds, ours to theirs."""
+    """Median seconds per call of tfg (``ours``) and the reference (``theirs``), and the median ratio of the rounds,
+    ours to theirs; None without a reference."""
 
     ours: float
     theirs: float | None
