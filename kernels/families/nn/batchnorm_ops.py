@@ -1,9 +1,12 @@
-"""Batch normalization and its gradients."""
+"""Fused batch normalization (FusedBatchNorm, V2, V3), its gradient and the gradient of that.
+
+y = (x - mean) / sqrt(variance + epsilon) * scale + offset per channel, computed in float: Ioffe and Szegedy, "Batch
+Normalization", 2015. In training mean and variance are those of the batch (population variance for y, sample variance
+for the batch_variance output, as in TensorFlow); otherwise they are inputs.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +15,17 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim, vector
 from ...core.registry import Family, Op
-from ...core.types import NUMBERS
+from .channel_matrix import (
+    channel_axis,
+    check_per_channel,
+    column_sums,
+    row_blocks,
+    to_channel_matrix,
+    with_channels,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
@@ -23,31 +33,17 @@ if TYPE_CHECKING:
 family = Family(__name__)
 op = family.op
 
-_CACHED_ELEMENTS = 1 << 17
 _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 _FORMAT_V3 = "data_format: string in {'NHWC', 'NCHW', 'NDHWC', 'NCDHW'} = \"NHWC\""
 _EPSILON = "epsilon: float = 0.0001"
 _TYPES_V2 = "T: type in {half, bfloat16, float}, U: type in {float}"
 
 
-def _channel_axis(rank: int, data_format: str) -> int:
-    return 1 if data_format.startswith("NC") else rank - 1
-
-
-def _rank(data_format: str) -> int:
-    return len(data_format)
-
-
 def _x_shape(c: ShapeContext, key: int) -> tuple[Shape, int]:
     """The shape of what is normalized, of as many axes as its format has letters, and its channel axis."""
     data_format = c.attr("data_format")
-    x = c.with_rank(key, _rank(data_format))
-    return x, _channel_axis(_rank(data_format), data_format)
-
-
-def _with_channels(x: Shape, axis: int, channels: Any) -> Shape:
-    assert x.dims is not None
-    return Shape((*x.dims[:axis], channels, *x.dims[axis + 1 :]))
+    x = c.with_rank(key, len(data_format))
+    return x, channel_axis(len(data_format), data_format)
 
 
 def _forward_shape(c: ShapeContext) -> list[Shape]:
@@ -56,7 +52,7 @@ def _forward_shape(c: ShapeContext) -> list[Shape]:
     # In training the running statistics may be empty.
     for key in range(1, 3 if c.attr("is_training") else 5):
         channels = merge_dim(channels, c.with_rank(key, 1)[0])
-    outputs = [_with_channels(x, axis, channels), *[vector(channels)] * 4]
+    outputs = [with_channels(x, axis, channels), *[vector(channels)] * 4]
     if len(c.bound.output_types) == 6:
         outputs.append(UNKNOWN)
     return outputs
@@ -69,76 +65,26 @@ def _backward_shape(c: ShapeContext) -> list[Shape]:
     channels = both[axis]
     for key in (2, 3, 4):
         channels = merge_dim(channels, c.with_rank(key, 1)[0])
-    return [_with_channels(both, axis, channels), vector(channels), vector(channels), vector(0), vector(0)]
-
-
-def _check(x: Any, data_format: str, vectors: dict[str, Any]) -> int:
-    rank = _rank(data_format)
-    if x.ndim not in (rank, 4, 5):
-        raise invalid(f"what is normalized must be of rank {rank}, but has shape {x.shape}")
-    axis = _channel_axis(x.ndim, data_format)
-    for name, value in vectors.items():
-        if value.shape != (x.shape[axis],):
-            raise invalid(
-                f"{name} must have {x.shape[axis]} elements, one per channel, but has shape {value.shape}"
-            )
-    return axis
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A tensor as a matrix of float with one column per channel, and the way back."""
-
-    matrix: Any
-    axis: int
-    moved: tuple[int, ...]
-
-    def back(self, xp: Any, matrix: Any, dtype: Any) -> Any:
-        value = matrix.reshape(self.moved)
-        if self.axis != len(self.moved) - 1:
-            value = xp.ascontiguousarray(xp.moveaxis(value, -1, self.axis))
-        return value.astype(dtype, copy=False)
-
-
-def _rows(xp: Any, x: Any, axis: int) -> _Rows:
-    last = x if axis == x.ndim - 1 else xp.moveaxis(x, axis, -1)
-    return _Rows(
-        last.reshape(math.prod(last.shape[:-1]), last.shape[-1]).astype(np.float32, copy=False),
-        axis,
-        last.shape,
-    )
-
-
-def _blocks(xp: Any, *matrices: Any) -> Iterator[tuple[Any, ...]]:
-    """The same few rows of each matrix at a time, so that they stay in the cache; all of them on a GPU."""
-    rows, columns = matrices[0].shape
-    step = rows if xp is not np else max(1, _CACHED_ELEMENTS // max(1, columns))
-    for first in range(0, rows, max(step, 1)):
-        yield tuple(matrix[first : first + step] for matrix in matrices)
-
-
-def _column_sums(xp: Any, block: Any) -> Any:
-    """BLAS adds up rows several times as fast as numpy does."""
-    return xp.ones(block.shape[0], block.dtype) @ block
+    return [with_channels(both, axis, channels), vector(channels), vector(channels), vector(0), vector(0)]
 
 
 def _train(xp: Any, x: Any, scale: Any, offset: Any, epsilon: float, axis: int) -> tuple[Any, Any, Any, int]:
     """The normalized tensor, its mean and its variance, and how many rows there were."""
-    rows = _rows(xp, x, axis)
+    rows = to_channel_matrix(xp, x, axis)
     count = rows.matrix.shape[0]
     share = np.float32(1) / np.float32(count)
-    mean = sum(_column_sums(xp, block) for (block,) in _blocks(xp, rows.matrix)) * share
+    mean = sum(column_sums(xp, block) for (block,) in row_blocks(xp, rows.matrix)) * share
     result = xp.empty_like(rows.matrix)
     squares: Any = 0
-    for block, out in _blocks(xp, rows.matrix, result):
+    for block, out in row_blocks(xp, rows.matrix, result):
         xp.subtract(block, mean, out=out)
-        squares = squares + _column_sums(xp, out * out)
+        squares = squares + column_sums(xp, out * out)
     variance = squares * share
     factor = scale / xp.sqrt(variance + np.float32(epsilon))
-    for (out,) in _blocks(xp, result):
+    for (out,) in row_blocks(xp, result):
         out *= factor
         out += offset
-    return rows.back(xp, result, x.dtype), mean, variance, count
+    return rows.restore(xp, result, x.dtype), mean, variance, count
 
 
 def _forward(
@@ -146,20 +92,20 @@ def _forward(
     epsilon: float, factor: float, data_format: str, is_training: bool,
 ) -> list[Any]:  # fmt: skip
     """Outputs of the first two versions; the statistics kept for the gradient come last."""
-    axis = _check(x, data_format, {"scale": scale, "offset": offset})
+    axis = check_per_channel(x, data_format, {"scale": scale, "offset": offset})
     running = {"mean": mean, "variance": variance}
     if not is_training or factor != 1:
-        _check(x, data_format, running)
+        check_per_channel(x, data_format, running)
     stats_type = mean.dtype
     if not is_training:
-        rows = _rows(xp, x, axis)
+        rows = to_channel_matrix(xp, x, axis)
         factor_of = scale.astype(np.float32) / xp.sqrt(variance.astype(np.float32) + np.float32(epsilon))
         y = xp.empty_like(rows.matrix)
-        for block, out in _blocks(xp, rows.matrix, y):
+        for block, out in row_blocks(xp, rows.matrix, y):
             xp.subtract(block, mean, out=out)
             out *= factor_of
             out += offset
-        return [rows.back(xp, y, x.dtype), mean.copy(), variance.copy(), mean.copy(), variance.copy()]
+        return [rows.restore(xp, y, x.dtype), mean.copy(), variance.copy(), mean.copy(), variance.copy()]
     channels = x.shape[axis]
     if not x.size:
         nan = xp.full(channels, np.nan, stats_type)
@@ -184,7 +130,9 @@ def _backward(
     xp: Any, dy: Any, x: Any, scale: Any, mean: Any, variance: Any,
     epsilon: float, data_format: str, is_training: bool,
 ) -> list[Any]:  # fmt: skip
-    axis = _check(x, data_format, {"scale": scale, "reserve_space_1": mean, "reserve_space_2": variance})
+    axis = check_per_channel(
+        x, data_format, {"scale": scale, "reserve_space_1": mean, "reserve_space_2": variance}
+    )
     if dy.shape != x.shape:
         raise invalid(f"y_backprop has shape {dy.shape}, but x has shape {x.shape}")
     none = xp.zeros(0, scale.dtype)
@@ -192,19 +140,19 @@ def _backward(
         channels = x.shape[axis]
         zeros = xp.zeros(channels, scale.dtype)
         return [xp.empty(x.shape, x.dtype), zeros, zeros.copy(), none, none.copy()]
-    rows, given = _rows(xp, x, axis), _rows(xp, dy, axis).matrix
+    rows, given = to_channel_matrix(xp, x, axis), to_channel_matrix(xp, dy, axis).matrix
     deviation = 1 / xp.sqrt(variance + np.float32(epsilon))
     d_offset: Any = 0
     along: Any = 0
-    for block, part in _blocks(xp, rows.matrix, given):
-        d_offset = d_offset + _column_sums(xp, part)
-        along = along + _column_sums(xp, part * (block - mean))
+    for block, part in row_blocks(xp, rows.matrix, given):
+        d_offset = d_offset + column_sums(xp, part)
+        along = along + column_sums(xp, part * (block - mean))
     d_scale = along * deviation
     share = np.float32(1) / np.float32(rows.matrix.shape[0])
     lean, common = d_scale * deviation * -share, d_offset * share
     factor = scale * deviation
     result = xp.empty_like(rows.matrix)
-    for block, part, out in _blocks(xp, rows.matrix, given, result):
+    for block, part, out in row_blocks(xp, rows.matrix, given, result):
         if is_training:
             xp.subtract(block, mean, out=out)
             out *= lean
@@ -213,7 +161,7 @@ def _backward(
             out *= factor
         else:
             xp.multiply(part, factor, out=out)
-    return [rows.back(xp, result, x.dtype), d_scale, d_offset, none, none.copy()]
+    return [rows.restore(xp, result, x.dtype), d_scale, d_offset, none, none.copy()]
 
 
 def _declare_forward(text: str) -> Op:
@@ -318,8 +266,8 @@ def _backward_gradient(
     sum(dy * h) and sum(dy), where P(u) = u - mean(u) - h * mean(u * h).
     """
     data_format: str = node.attr("data_format")
-    axes = [0, *((2, 3, 4) if data_format.startswith("NC") else (1, 2, 3))][: _rank(data_format) - 1]
-    ones = [1] * (_rank(data_format) - 2)
+    axes = [0, *((2, 3, 4) if data_format.startswith("NC") else (1, 2, 3))][: len(data_format) - 1]
+    ones = [1] * (len(data_format) - 2)
     per_channel = [1, -1, *ones] if data_format.startswith("NC") else [1, *ones, -1]
 
     def mean_of(u: Tensor) -> Tensor:
@@ -356,75 +304,3 @@ def _backward_gradient(
 
 for _declared in _BACKWARD.values():
     _declared.gradient(_backward_gradient)
-
-
-_GLOBAL = f"T: type in {NUMBERS}, variance_epsilon: float, scale_after_normalization: bool"
-
-
-def _global_shape(c: ShapeContext) -> Shape:
-    x = c.with_rank(0, 4)
-    channels = x[3]
-    for key in range(1, 5):
-        channels = merge_dim(channels, c.with_rank(key, 1)[0])
-    return _with_channels(x, 3, channels)
-
-
-def _global_grad_shape(c: ShapeContext) -> list[Shape]:
-    both = c.with_rank(0, 4).merge(c.with_rank(4, 4))
-    channels = both[3]
-    for key in range(1, 4):
-        channels = merge_dim(channels, c.with_rank(key, 1)[0])
-    return [_with_channels(both, 3, channels), *[vector(channels)] * 4]
-
-
-with_global = op(
-    f"BatchNormWithGlobalNormalization(t: T, m: T, v: T, beta: T, gamma: T; {_GLOBAL}) -> (result: T)",
-    shape=_global_shape,
-    allocates_output=True,
-)
-
-
-@with_global.kernel
-def _(
-    xp: Any, x: Any, mean: Any, variance: Any, beta: Any, gamma: Any, *,
-    variance_epsilon: float, scale_after_normalization: bool,
-) -> Any:  # fmt: skip
-    _check(x, "NHWC", {"m": mean, "v": variance, "beta": beta, "gamma": gamma})
-    factor = 1 / xp.sqrt(variance + variance.dtype.type(variance_epsilon))
-    if scale_after_normalization:
-        factor = factor * gamma
-    return ((x - mean) * factor + beta).astype(x.dtype, copy=False)
-
-
-with_global_grad = op(
-    f"BatchNormWithGlobalNormalizationGrad(t: T, m: T, v: T, gamma: T, backprop: T; {_GLOBAL}) "
-    "-> (dx: T, dm: T, dv: T, db: T, dg: T)",
-    shape=_global_grad_shape,
-    allocates_output=True,
-)
-
-
-@with_global_grad.kernel
-def _(
-    xp: Any, x: Any, mean: Any, variance: Any, gamma: Any, dy: Any, *,
-    variance_epsilon: float, scale_after_normalization: bool,
-) -> Any:  # fmt: skip
-    _check(x, "NHWC", {"m": mean, "v": variance, "gamma": gamma})
-    if dy.shape != x.shape:
-        raise invalid(f"backprop has shape {dy.shape}, but t has shape {x.shape}")
-    deviation = 1 / xp.sqrt(variance + variance.dtype.type(variance_epsilon))
-    axes = (0, 1, 2)
-    along = (dy * (x - mean)).sum(axis=axes)
-    sums = dy.sum(axis=axes)
-    factor = deviation * gamma if scale_after_normalization else deviation
-    d_gamma = along * deviation if scale_after_normalization else xp.zeros_like(gamma)
-    d_variance = along * factor * deviation * deviation * x.dtype.type(-0.5)
-    outputs = (dy * factor, -sums * factor, d_variance, sums, d_gamma)
-    return [value.astype(x.dtype, copy=False) for value in outputs]
-
-
-@with_global.gradient
-def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
-    x, mean, variance, _, gamma = node.inputs
-    attrs = {name: node.attr(name) for name in ("variance_epsilon", "scale_after_normalization")}
-    return g.BatchNormWithGlobalNormalizationGrad(x, mean, variance, gamma, dy, **attrs)

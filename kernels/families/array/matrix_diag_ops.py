@@ -1,7 +1,7 @@
-"""Diagonals of tensors and of stacks of matrices: taken out, put in, and bands around them.
+"""MatrixDiag, MatrixDiagPart and MatrixSetDiag: diagonals of stacks of matrices packed into tensors, and unpacked.
 
-The variants of MatrixDiag and its kin share one idea: a diagonal, or a run of them from ``k[0]`` to
-``k[1]``, is a list of positions in the matrix, each with its place in the packed form.
+A band of diagonals from ``k[0]`` to ``k[1]`` is packed as TensorFlow's MatrixDiagPartV3 documents: one row per
+diagonal, highest first, each aligned to the left or the right of the longest. ``_positions`` maps between the layouts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family, Op
-from ...core.types import INDEX
 from ...numeric.int_arguments import check_allocation, int_scalar, int_vector
 
 if TYPE_CHECKING:
@@ -27,64 +26,6 @@ op = family.op
 _ALIGN = "align: string in {'LEFT_RIGHT', 'RIGHT_LEFT', 'LEFT_LEFT', 'RIGHT_RIGHT'} = \"RIGHT_LEFT\""
 # How the second variants, which have no such attribute, align what is shorter.
 _V2_ALIGN = "LEFT_LEFT"
-
-
-# Tensors whose axes come twice
-
-
-def _doubled(c: ShapeContext) -> Shape:
-    shape = c.with_rank_at_least(0, 1)
-    return UNKNOWN if shape.dims is None else Shape(shape.dims * 2)
-
-
-_DIAGONALS = "T: type in {bfloat16, half, float, double, int32, int64, complex64, complex128}"
-
-diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_doubled, allocates_output=True)
-
-
-@diag.kernel
-def _(xp: Any, x: Any) -> Any:
-    if x.ndim == 0:
-        raise invalid("a scalar is no diagonal")
-    found = xp.zeros(check_allocation((x.size, x.size), x.dtype.itemsize), x.dtype)
-    found.reshape(-1)[:: x.size + 1] = x.reshape(-1)
-    return found.reshape(x.shape * 2)
-
-
-@diag.gradient
-def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return g.DiagPart(dy)
-
-
-def _halved(c: ShapeContext) -> Shape:
-    dims = c.input(0).dims
-    if dims is None:
-        return UNKNOWN
-    if len(dims) % 2 or not dims:
-        raise invalid(f"a tensor of shape {c.input(0)} has no diagonal: its rank must be even and positive")
-    half = len(dims) // 2
-    return Shape(dims[:half]).merge(Shape(dims[half:]))
-
-
-diag_part = op(f"DiagPart(input: T; {_DIAGONALS}) -> (diagonal: T)", shape=_halved, allocates_output=True)
-
-
-@diag_part.kernel
-def _(xp: Any, x: Any) -> Any:
-    half = x.ndim // 2
-    dims = x.shape[:half]
-    if not half or dims * 2 != x.shape:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} has no diagonal: its axes must come twice")
-    size = int(np.prod(dims))
-    return x.reshape(-1)[:: size + 1].reshape(dims).copy()
-
-
-@diag_part.gradient
-def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return g.Diag(dy)
-
-
-# Stacks of matrices
 
 
 @lru_cache(maxsize=16)
@@ -392,39 +333,3 @@ def _set_gradient(declared: Op, part: str) -> None:
 _declare_diag()
 _declare_part()
 _declare_set()
-
-
-# Bands
-
-
-def _band_shape(c: ShapeContext) -> Shape:
-    c.with_rank(1, 0)
-    c.with_rank(2, 0)
-    return c.with_rank_at_least(0, 2)
-
-
-def _declare_band(text: str) -> None:
-    band = op(text, shape=_band_shape, allocates_output=True)
-
-    @band.kernel
-    def _(xp: Any, x: Any, num_lower: Any, num_upper: Any) -> Any:
-        rows, columns = _at(x)
-        lower, upper = int_scalar(num_lower, "num_lower"), int_scalar(num_upper, "num_upper")
-        if lower > rows or upper > columns:
-            raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")
-        apart = xp.arange(columns) - xp.arange(rows)[:, None]
-        inside = (apart >= -lower if lower >= 0 else True) & (
-            apart <= upper if upper >= 0 else apart == apart
-        )
-        return xp.where(inside, x, xp.zeros((), x.dtype))
-
-    @band.gradient
-    def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
-        return g.add_op(node.node.op, dy, *node.inputs[1:]), None, None
-
-
-_declare_band(
-    "MatrixBandPart(input: T, num_lower: Tindex, num_upper: Tindex; T: type, "
-    f"Tindex: type in {INDEX} = int64) -> (band: T)"
-)
-_declare_band("BatchMatrixBandPart(input: T, num_lower: int64, num_upper: int64; T: type) -> (band: T)")

@@ -1,0 +1,195 @@
+"""Eigenvalue and singular value decompositions of stacks of matrices, by LAPACK, and their gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.registry import Family
+from .matrices import (
+    adjoint,
+    adjoint_of,
+    as_columns,
+    as_rows,
+    check_matrices,
+    check_square,
+    half_triangle,
+    product,
+    safe_reciprocal,
+    square,
+    working,
+)
+
+if TYPE_CHECKING:
+    from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...core.inference import ShapeContext
+
+family = Family(__name__)
+op = family.op
+
+_TYPES = "T: type in {double, float, half, complex64, complex128}"
+
+
+def _eigen_shape(c: ShapeContext) -> list[Shape]:
+    shape = square(c)
+    values = UNKNOWN if shape.dims is None else Shape(shape.dims[:-1])
+    return [values, shape if c.attr("compute_v") else Shape((0,))]
+
+
+symmetric_eigen = op(
+    f"SelfAdjointEigV2(input: T; compute_v: bool = true, {_TYPES}) -> (e: T, v: T)",
+    shape=_eigen_shape,
+    allocates_output=True,
+)
+
+
+@symmetric_eigen.kernel
+def _(xp: Any, input: Any, *, compute_v: bool) -> tuple[Any, Any]:
+    check_square("SelfAdjointEigV2", input)
+    try:
+        if not compute_v:
+            values = xp.linalg.eigvalsh(working(input))
+            return values.astype(input.dtype, copy=False), xp.zeros(0, input.dtype)
+        values, vectors = xp.linalg.eigh(working(input))
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"SelfAdjointEigV2: {error}") from None
+    return values.astype(input.dtype, copy=False), vectors.astype(input.dtype, copy=False)
+
+
+@symmetric_eigen.gradient
+def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
+    """The operation reads the lower triangle alone, so the gradient stands there."""
+    a, (e, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_v"):
+        e, v = g.SelfAdjointEigV2(a, compute_v=True)
+        dv = None
+    inner = None if de is None else product(g, v * as_rows(g, de), v, adj_b=True)
+    if dv is not None:
+        gaps = safe_reciprocal(g, as_rows(g, e) - as_columns(g, e))
+        turning = product(g, v, product(g, gaps * product(g, v, dv, adj_a=True), v, adj_b=True))
+        inner = turning if inner is None else inner + turning
+    assert inner is not None
+    return half_triangle(g, inner + adjoint_of(g, inner))
+
+
+eigen = op(
+    "Eig(input: T; compute_v: bool = true, T: type in {float, double, complex64, complex128}, "
+    "Tout: type in {complex64, complex128}) -> (e: Tout, v: Tout)",
+    shape=_eigen_shape,
+    allocates_output=True,
+)
+
+
+@eigen.kernel
+def _(xp: Any, input: Any, *, compute_v: bool, output_types: Any) -> tuple[Any, Any]:
+    check_square("Eig", input)
+    dtype = output_types[0].numpy
+    try:
+        if not compute_v:
+            return np.linalg.eigvals(input).astype(dtype), np.zeros(0, dtype)
+        values, vectors = np.linalg.eig(input)
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"Eig: {error}") from None
+    return values.astype(dtype), vectors.astype(dtype)
+
+
+@eigen.gradient
+def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
+    """For eigenvectors of length 1 whose phases do not matter."""
+    a, (e, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_v"):
+        e, v = g.Eig(a, Tout=e.dtype)
+        dv = None
+    inner = None if de is None else as_columns(g, de) * adjoint_of(g, v)
+    if dv is not None:
+        gaps = g.Conj(safe_reciprocal(g, as_rows(g, e) - as_columns(g, e)))
+        along = product(g, v, dv, adj_a=True)
+        lengths = g.MatrixDiagPart(along)
+        lengths = (lengths + g.Conj(lengths)) * g.constant(0.5, v.dtype)
+        across = gaps * (along - product(g, v, v, adj_a=True) * as_rows(g, lengths))
+        turning = product(g, across, v, adj_b=True)
+        inner = turning if inner is None else inner + turning
+    assert inner is not None
+    return g.cast(g.MatrixSolve(v, inner, adjoint=True), a.dtype)
+
+
+# Singular values.
+
+
+def _smaller(one: Dim, other: Dim) -> Dim:
+    if one == 0 or other == 0:
+        return 0
+    return None if one is None or other is None else min(one, other)
+
+
+def _svd_shape(c: ShapeContext) -> list[Shape]:
+    shape = c.with_rank_at_least(0, 2)
+    vectors = c.attr("compute_uv")
+    if shape.dims is None:
+        return [UNKNOWN, *([UNKNOWN] * 2 if vectors else [Shape((0,))] * 2)]
+    *stack, rows, columns = shape.dims
+    inner = _smaller(rows, columns)
+    values = Shape((*stack, inner))
+    if not vectors:
+        return [values, Shape((0,)), Shape((0,))]
+    full = c.attr("full_matrices")
+    sides = (rows, rows if full else inner), (columns, columns if full else inner)
+    return [values, Shape((*stack, *sides[0])), Shape((*stack, *sides[1]))]
+
+
+svd = op(
+    f"Svd(input: T; compute_uv: bool = true, full_matrices: bool = false, {_TYPES}) -> (s: T, u: T, v: T)",
+    shape=_svd_shape,
+    allocates_output=True,
+)
+
+
+@svd.kernel
+def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
+    check_matrices("Svd", input)
+    try:
+        found = xp.linalg.svd(working(input), full_matrices=full_matrices, compute_uv=compute_uv)
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"Svd: {error}") from None
+    none = xp.zeros(0, input.dtype)
+    parts = (found[1], found[0], adjoint(found[2])) if compute_uv else (found, none, none)
+    return [part.astype(input.dtype, copy=False) for part in parts]
+
+
+@svd.gradient
+def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv: Tensor | None) -> Tensor:
+    a, (s, u, v) = node.inputs[0], node.outputs
+    if not node.attr("compute_uv"):
+        _, u, v = g.Svd(a, compute_uv=True)
+        assert ds is not None
+        return product(g, u * as_rows(g, ds), v, adj_b=True)
+    rows, columns = a.shape[-2], a.shape[-1]
+    if rows is None or columns is None or (node.attr("full_matrices") and rows != columns):
+        raise invalid("the gradient of Svd needs static shapes, and no full_matrices unless these are square")
+    if a.dtype.is_complex and (du is not None or dv is not None):
+        raise invalid("the gradient of Svd is for real matrices, or for singular values alone")
+    ds = ds if ds is not None else g.zeros_like(s)
+    du = du if du is not None else g.zeros_like(u)
+    dv = dv if dv is not None else g.zeros_like(v)
+    if rows > columns:
+        return adjoint_of(g, _svd_gradient(g, s, v, u, ds, dv, du, wide=True))
+    return _svd_gradient(g, s, u, v, ds, du, dv, wide=rows < columns)
+
+
+def _svd_gradient(
+    g: GraphBuilder, s: Tensor, u: Tensor, v: Tensor, ds: Tensor, du: Tensor, dv: Tensor, *, wide: bool
+) -> Tensor:
+    """Of matrices that have no more rows than columns."""
+    squares = g.Square(s)
+    gaps = safe_reciprocal(g, as_rows(g, squares) - as_columns(g, squares))
+    left, right = gaps * product(g, u, du, adj_a=True), gaps * product(g, v, dv, adj_a=True)
+    middle = (left + adjoint_of(g, left)) * as_rows(g, s) + as_columns(g, s) * (right + adjoint_of(g, right))
+    found = product(g, u, product(g, middle, v, adj_b=True)) + product(g, u * as_rows(g, ds), v, adj_b=True)
+    if not wide:
+        return found
+    turned = adjoint_of(g, dv)
+    outside = turned - product(g, product(g, turned, v), v, adj_b=True)
+    return found + product(g, u * as_rows(g, safe_reciprocal(g, s)), outside)
