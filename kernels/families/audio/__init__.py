@@ -1,0 +1,1 @@
+"""Sound: WAV files, spectrograms, Mel-frequency cepstral coefficients."""
