@@ -1,13 +1,12 @@
-"""What a GPU needs to know of operations beyond their kernels, which are the same for numpy and CuPy: whether it
-runs them, and which of their tensors stay in the memory of the host.
+"""Kernels on a GPU: which operations run there, which of their tensors stay in host memory, and the transfers.
 
-Shapes, axes and sizes are wanted on the host, where kernels look at them; TensorFlow has them there too
-(HostMemory). They are told by their names, which signatures use alike. Whatever else a kernel takes and gives is on
-the device. Small values that are on the host are computed with there, until they meet a value of the device: so the
-arithmetic of shapes and counters never waits for it.
+Kernels are the same for numpy and CuPy. Shapes, axes and sizes stay on the host, where kernels look at them, as in
+TensorFlow (HostMemory); all other inputs and outputs are in device memory. Each declaration states its own traits for
+this (``registry.Op``: ``gpu``, ``host_inputs``, ``host_outputs``, ``computed_on_host``, ``expands``). Small values in
+host memory are computed with on the host until they meet a value of the device, so that the arithmetic of shapes and
+counters never waits for it.
 
-An operation that is not mentioned here and is a plain function of tensors runs on a GPU; ``tests/gpu`` runs its rows
-there, or on arrays as strict as CuPy's.
+``tests/gpu`` runs the rows of all supported operations on a GPU, or on arrays as strict as CuPy's.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .binding import Inline
-from .op_sets import RECVS, SENDS
+from .traits import GpuSupport, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,104 +29,26 @@ if TYPE_CHECKING:
 
     Place = Callable[[Any], Any]
 
-# What has no more elements than this stays on the host until it is needed on the device.
+# Values of at most this many elements stay in host memory until a kernel needs them on the device.
 SMALL = 64
-
-# Arguments of these names, if they are integers, are shapes, axes, sizes and seeds.
-_SIZES = frozenset(
-    {
-        "alg", "axis", "begin", "block_shape", "concat_dim", "counter", "crop_size", "crops", "depth", "dim",
-        "dimension", "dims", "dense_output_dim0", "dense_shape", "end", "fft_length",
-        "filter_sizes", "image_size", "input_sizes", "k", "key", "ksize", "multiples", "n", "nbins", "num_bits",
-        "num_cols", "num_lower", "num_rows", "num_segments", "num_upper", "orig_input_shape", "output_dim0",
-        "output_shape", "paddings", "perm", "reduction_indices", "s0", "s1", "seed", "shape", "shift", "size",
-        "size_splits", "split_dim", "strides", "a_shape", "input_shape",
-    }
-)  # fmt: skip
-
-# Operations whose outputs are such sizes.
-_GIVE_SIZES = frozenset(
-    {"Shape", "ShapeN", "Size", "Rank", "VariableShape", "ConcatOffset", "BroadcastArgs"}
-    | {"BroadcastGradientArgs", "StatelessRandomGetKeyCounter", "StatelessRandomGetKeyCounterAlg"}
-    | {"StatelessRandomGetAlg", "VarIsInitializedOp", "IsVariableInitialized"}
-)
-
-# What is computed on the host and then copied: streams of random numbers, and sequences that begin with numbers.
-_MADE_ON_HOST = frozenset({"Range", "LinSpace", "DataFormatVecPermute", "DataFormatDimMap"})
-_FAMILIES_MADE_ON_HOST = frozenset(
-    {"random.random_ops", "random.stateless_random_ops", "random.truncated_normal_ops"}
-)
-
-# What may make much out of little, and so does it on the device.
-_EXPAND = frozenset({"Fill", "BroadcastTo", "Tile", "OneHot", "Pad", "PadV2", "MirrorPad"})
-
-# Families and operations that only the host computes, plain functions though they are.
-_ON_CPU_ONLY = frozenset(
-    {
-        "control_flow.branch_ops",
-        "strings.bytes_ops",
-        "control_flow.call_ops",
-        "nn.candidate_ops",
-        "random.categorical_ops",
-        "io.checkpoint_ops",
-        "strings.format_ops",
-        "strings.hash_ops",
-        "random.index_shuffle_ops",
-        "linalg.matrix_function_ops",
-        "data_flow.optional_ops",
-        "quantized.quantize_ops",
-        "random.random_binomial_ops",
-        "random.random_gamma_ops",
-        "strings.regex_ops",
-        "sparse.set_algebra_ops",
-        "data_flow.stack_ops",
-        "strings.string_ops",
-        "debug.summary_ops",
-        "image.suppression_ops",
-        "data_flow.tensor_array_ops",
-        "data_flow.tensor_list_array_ops",
-        "data_flow.tensor_list_ops",
-        "control_flow.while_ops",
-    }
-)
-_OPS_ON_CPU_ONLY = frozenset(
-    {"Lu", "SparseToDense", "SegmentProd", "UnsortedSegmentProd", "Print", "PrintV2", "Assert"}
-    | {"Dawsn", "FresnelCos", "FresnelSin", "Spence", "MatrixSolveLs", "MatrixTriangularSolve"}
-    | {"IgammaGradA", "Eig", "RandomCrop"}
-)
-
-# Families that hold or change state and do so on a GPU too.
-_WITH_STATE = frozenset(
-    {
-        "state.state_ops",
-        "state.optimizer_ops",
-        "random.random_ops",
-        "state.variable_gather_ops",
-        "state.variable_scatter_ops",
-        "control_flow.sendrecv_ops",
-    }
-)
 
 
 def supports(op: Op) -> bool:
-    """Whether a GPU runs an operation, on tensors of the dtypes it knows (``is_on_gpu``)."""
-    if op.is_control_flow or op.family == "control_flow.sendrecv_ops":
+    """True if a GPU runs an operation, on tensors of the dtypes that it holds (``is_on_gpu``)."""
+    if op.is_control_flow:
         return True
-    if (
-        op.kernel_function is op.bind_function is None
-        or op.family in _ON_CPU_ONLY
-        or op.name in _OPS_ON_CPU_ONLY
-    ):
+    if op.kernel_function is op.bind_function is None or op.gpu is GpuSupport.NONE:
         return False
-    return op.family in _WITH_STATE or not (op.stateful or op.asynchronous or op.takes_context)
+    return op.gpu is GpuSupport.STATE or not (op.stateful or op.asynchronous or op.takes_context)
 
 
 def supports_types(op: Op, types: Iterable[DType]) -> bool:
-    """Whether it does so for tensors of these dtypes: references and handles are for what holds state."""
+    """True if it does so for tensors of these dtypes: references and handles are for what holds state."""
+    has_state = op.gpu is GpuSupport.STATE
     return all(
-        is_on_gpu(dtype.base) and (not dtype.is_ref or op.family in _WITH_STATE or op.is_control_flow)
+        is_on_gpu(dtype.base) and (not dtype.is_ref or has_state or op.is_control_flow)
         if dtype.name != "resource"
-        else op.family in _WITH_STATE
+        else has_state
         for dtype in types
     )
 
@@ -138,30 +59,26 @@ def is_on_gpu(dtype: DType) -> bool:
 
 
 def inputs_on_host(op: Op, bound: Bound) -> list[bool]:
-    """For each input tensor, whether the kernel wants it in the memory of the host."""
-    everything = _is_made_on_host(op, bound)
+    """For each input tensor, True if the kernel wants it in host memory."""
+    everything = _is_computed_on_host(op, bound)
     return [
-        everything or _is_size(name, dtype)
+        everything or not is_on_gpu(dtype.base) or (name in op.host_inputs and dtype.is_integer)
         for name, dtype in zip(_names(op.signature.inputs, bound), bound.input_types)
     ]
 
 
 def outputs_on_host(op: Op, bound: Bound) -> list[bool]:
-    """For each output tensor, whether the kernel leaves it in the memory of the host."""
-    return [op.name in _GIVE_SIZES or not is_on_gpu(dtype.base) for dtype in bound.output_types]
+    """For each output tensor, True if the kernel leaves it in host memory."""
+    return [op.host_outputs or not is_on_gpu(dtype.base) for dtype in bound.output_types]
 
 
-def _is_made_on_host(op: Op, bound: Bound) -> bool:
-    """Whether the host computes it in any case; so it does with numbers that a GPU does not know, such as the
-    bfloat16 that a value is sent as."""
-    if op.name in _MADE_ON_HOST or op.family in _FAMILIES_MADE_ON_HOST:
-        return True
+def _is_computed_on_host(op: Op, bound: Bound) -> bool:
+    """True if the host computes it in any case, as it does with dtypes that a GPU does not hold (a value is sent
+    as bfloat16)."""
     tensors = (*bound.input_types, *bound.output_types)
-    return any(not is_on_gpu(dtype.base) and dtype.name != "resource" for dtype in tensors)
-
-
-def _is_size(name: str, dtype: DType) -> bool:
-    return not is_on_gpu(dtype.base) or (name in _SIZES and dtype.is_integer)
+    return op.computed_on_host or any(
+        not is_on_gpu(dtype.base) and dtype.name != "resource" for dtype in tensors
+    )
 
 
 def _names(arguments: Sequence[Arg], bound: Bound) -> list[str]:
@@ -266,17 +183,17 @@ def _constant(xp: Any, array: Any) -> Place:
 def adapted(op: Op, bound: Bound, facts: Sequence[Fact], xp: Any, kernel: Any, on_host: Any) -> Any:
     """A kernel for the device that takes values wherever they are. ``facts`` are those of the inputs, ``on_host`` is
     the same kernel bound for numpy."""
-    if op.name in SENDS:
+    if op.role is Role.SEND:
         return _send(xp, kernel)
-    if isinstance(kernel, Inline) or op.is_control_flow or op.name in RECVS:
+    if isinstance(kernel, Inline) or op.is_control_flow or op.role is Role.RECV:
         return kernel
-    if _is_made_on_host(op, bound):
+    if _is_computed_on_host(op, bound):
         kernel = on_host
     place = to_device(xp)
     moves = [_move(xp, fact, place, host) for fact, host in zip(facts, inputs_on_host(op, bound))]
     given = [None if host else place for host in outputs_on_host(op, bound)]
     is_one = len(given) == 1 and not op.signature.outputs[0].is_list
-    stays = not op.stateful and not op.takes_context and op.name not in _EXPAND
+    stays = not op.stateful and not op.takes_context and not op.expands
     stays = stays and bool(moves) and not any(dtype.is_ref for dtype in bound.input_types)
     first = 1 if op.takes_context else 0
 

@@ -1,9 +1,10 @@
-"""Which family declares which operation, so that a process imports the families it needs.
+"""Operations by name and by role, so that a process imports only the families that it needs.
 
-Written by ``python -m tfg.kernels.core.make_index``; a test holds it against the registry. An operation missing
-here is found too, only more slowly.
+Written by ``python -m tfg.kernels.core.make_index``; a test holds it against the declarations. An operation that is
+missing here is found too, only more slowly.
 """
 
+# The family that declares an operation.
 FAMILY_OF: dict[str, str] = {
     "Abort": "control_flow.control_flow_ops",
     "Abs": "math.unary_ops",
@@ -713,4 +714,24 @@ FAMILY_OF: dict[str, str] = {
     "_HostSend": "control_flow.sendrecv_ops",
     "_Recv": "control_flow.sendrecv_ops",
     "_Send": "control_flow.sendrecv_ops",
+}
+
+# The operations of each role but COMPUTATION.
+OPS_OF_ROLE: dict[str, list[str]] = {
+    "PLACEHOLDER": ["Placeholder", "PlaceholderV2"],
+    "PLACEHOLDER_WITH_DEFAULT": ["PlaceholderWithDefault"],
+    "REFERENCE_VARIABLE": ["Variable", "VariableV2"],
+    "RESOURCE_VARIABLE": ["VarHandleOp"],
+    "INITIALIZATION_QUERY": ["IsVariableInitialized", "VarIsInitializedOp"],
+    "SWITCH": ["RefSwitch", "Switch"],
+    "MERGE": ["Merge", "RefMerge"],
+    "ENTER": ["Enter", "RefEnter"],
+    "EXIT": ["Exit", "RefExit"],
+    "NEXT_ITERATION": ["NextIteration", "RefNextIteration"],
+    "CONTROL_TRIGGER": ["ControlTrigger"],
+    "SAVER": ["Save", "SaveSlices", "SaveV2"],
+    "RESTORER": ["Restore", "RestoreSlice", "RestoreV2"],
+    "CHECKPOINT_MERGER": ["MergeV2Checkpoints"],
+    "SEND": ["_HostSend", "_Send"],
+    "RECV": ["_HostRecv", "_Recv"],
 }

@@ -5,27 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import registry
+from .traits import Role
 
-_HEAD = '''"""Which family declares which operation, so that a process imports the families it needs.
+_HEAD = '''"""Operations by name and by role, so that a process imports only the families that it needs.
 
-Written by ``python -m tfg.kernels.core.make_index``; a test holds it against the registry. An operation missing
-here is found too, only more slowly.
+Written by ``python -m tfg.kernels.core.make_index``; a test holds it against the declarations. An operation that is
+missing here is found too, only more slowly.
 """
 
-FAMILY_OF: dict[str, str] = {
 '''
 
 
-def families() -> dict[str, str]:
-    """Every operation's family."""
-    known = set(registry.families())
-    return {declared.name: declared.family for declared in registry.all_ops() if declared.family in known}
-
-
 def text() -> str:
-    """The index as a module."""
-    lines = [f'    "{name}": "{family}",\n' for name, family in families().items()]
-    return _HEAD + "".join(lines) + "}\n"
+    """Returns the index as the text of a module."""
+    known = set(registry.families())
+    declared = [op for op in registry.all_ops() if op.family in known]
+    lines = [_HEAD, "# The family that declares an operation.\n", "FAMILY_OF: dict[str, str] = {\n"]
+    lines += [f'    "{op.name}": "{op.family}",\n' for op in declared]
+    lines += [
+        "}\n\n",
+        "# The operations of each role but COMPUTATION.\n",
+        "OPS_OF_ROLE: dict[str, list[str]] = {\n",
+    ]
+    for role in Role:
+        names = ", ".join(f'"{op.name}"' for op in declared if op.role is role)
+        lines += [f'    "{role.name}": [{names}],\n'] if role is not Role.COMPUTATION else []
+    return "".join([*lines, "}\n"])
 
 
 if __name__ == "__main__":

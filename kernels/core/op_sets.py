@@ -1,25 +1,37 @@
-"""Operations that passes must know by name, because of what they are rather than of what they compute."""
+"""Sets of operation names by their role, for passes that look at nodes and must not import the families for it.
+
+They are read from the generated index, so the declarations alone decide what is in them.
+"""
 
 from __future__ import annotations
 
-# Both kinds of variables: those that give a reference, and the one that gives a handle.
-REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2"})
-VARIABLES = REFERENCE_VARIABLES | {"VarHandleOp"}
+from .index import OPS_OF_ROLE
 
-# What must be fed, and what may be.
-PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
-INPUTS = PLACEHOLDERS | {"PlaceholderWithDefault"}
 
-# Where loops begin, go on and end, and where branches part and meet.
-ENTERS = frozenset({"Enter", "RefEnter"})
-NEXT_ITERATIONS = frozenset({"NextIteration", "RefNextIteration"})
-EXITS = frozenset({"Exit", "RefExit"})
-SWITCHES = frozenset({"Switch", "RefSwitch"})
-MERGES = frozenset({"Merge", "RefMerge"})
+def _with_role(*roles: str) -> frozenset[str]:
+    return frozenset(name for role in roles for name in OPS_OF_ROLE[role])
 
-# What writes variables to files, and must see them all as of one moment.
-SAVERS = frozenset({"Save", "SaveV2", "SaveSlices"})
 
-# Where a part of a graph leaves values for another one, and where it gets them.
-SENDS = frozenset({"_Send", "_HostSend"})
-RECVS = frozenset({"_Recv", "_HostRecv"})
+# The variables whose output is a reference, and those whose output is a resource handle too.
+REFERENCE_VARIABLES = _with_role("REFERENCE_VARIABLE")
+VARIABLES = _with_role("REFERENCE_VARIABLE", "RESOURCE_VARIABLE")
+INITIALIZATION_QUERIES = _with_role("INITIALIZATION_QUERY")
+
+# The nodes that must be fed, and those that may be.
+PLACEHOLDERS = _with_role("PLACEHOLDER")
+INPUTS = _with_role("PLACEHOLDER", "PLACEHOLDER_WITH_DEFAULT")
+
+# Dataflow control flow: the entries, back edges and exits of loops; the ends of branches.
+ENTERS = _with_role("ENTER")
+NEXT_ITERATIONS = _with_role("NEXT_ITERATION")
+EXITS = _with_role("EXIT")
+SWITCHES = _with_role("SWITCH")
+MERGES = _with_role("MERGE")
+
+# The operations that write variables to files, and all that read or write checkpoints.
+SAVERS = _with_role("SAVER")
+CHECKPOINT_OPS = _with_role("SAVER", "RESTORER", "CHECKPOINT_MERGER")
+
+# The two ends of an edge between the parts of a partitioned graph.
+SENDS = _with_role("SEND")
+RECVS = _with_role("RECV")

@@ -21,17 +21,18 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...graphfmt import signatures
+from ...graphfmt import dtypes, signatures
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import did_you_mean
+from .traits import CONTROL_FLOW, GpuSupport, Role, StateAccess
 
 if TYPE_CHECKING:
-    from ...graphfmt.signatures import OpSignature
+    from ...graphfmt.signatures import Bound, OpSignature
     from ..functions.library import Library
     from .binding import Binding
     from .inference import ShapeContext
@@ -46,32 +47,92 @@ NODE_PARAMETERS = frozenset({"node_name", "input_types", "output_types"})
 DONE = "done"
 
 
-@dataclass(eq=False)
+class KernelParameters(NamedTuple):
+    """The parameters of a kernel: the number of ``positional`` ones, ``ctx`` and ``xp`` included, and by keyword only
+    the names of attributes or of facts of the node."""
+
+    takes_context: bool
+    positional: int
+    is_variadic: bool
+    attrs: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
 class Op:
-    """A declared operation. Its signature is read when first asked for, because a process that runs two
-    nodes must not wait for five hundred."""
+    """A declared operation. Its signature is parsed when first asked for, because a process that runs two
+    nodes must not wait for seven hundred.
+
+    Attributes:
+        text: the signature, as ``graphfmt.signatures`` reads it.
+        shape: from a ShapeContext to the output's Shape (or Fact), or to one per output tensor.
+        family: the module that declares it, below ``kernels.families``.
+        kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the signature
+            allows.
+        stateful: TensorFlow's flag: the operation does more than compute its outputs, so it is never folded,
+            merged or duplicated.
+        differentiable: False where TensorFlow registers it as having no gradient; its inputs then get None.
+        sparse_gradient: its gradient function passes IndexedSlices on instead of wanting them dense.
+        commutative: of its two inputs.
+        asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
+            calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
+        allocates_output: its outputs are newly allocated and it keeps no reference to its inputs, so that the
+            memory of either may be written over after its last use.
+        forwards_input: an output is one of the inputs itself: of a reference, the reference.
+        is_free: it names, routes, reinterprets or holds a value, at a cost that cost models count as zero.
+        ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
+        operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
+        role: the part it plays in a graph.
+        state: what it does to the state of its session; None for CHANGES if it is stateful or takes a reference
+            or a resource, else NONE (``changes_state``).
+        gpu: whether a GPU runs it.
+        host_inputs: names of arguments that its kernel wants in host memory, where they are integers: shapes, axes,
+            sizes and seeds (TensorFlow's HostMemory).
+        host_outputs: its kernel leaves its outputs in host memory.
+        computed_on_host: the host computes it for a GPU too, and copies the outputs.
+        expands: it may make a large output of small inputs, so a GPU computes it even if they are in host memory.
+    """
 
     name: str
     text: str
     shape: ShapeFunction
-    stateful: bool
-    differentiable: bool
-    commutative: bool
-    allocates_output: bool
-    asynchronous: bool
-    is_control_flow: bool
-    ufunc: str
-    operator: str
-    kernel_types: dict[str, frozenset[str]]
+    family: str = ""
+    kernel_types: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    stateful: bool = False
+    differentiable: bool = True
+    sparse_gradient: bool = False
+    commutative: bool = False
+    asynchronous: bool = False
+    allocates_output: bool = False
+    forwards_input: bool = False
+    is_free: bool = False
+    ufunc: str = ""
+    operator: str = ""
+    role: Role = Role.COMPUTATION
+    state: StateAccess | None = None
+    gpu: GpuSupport = GpuSupport.TENSORS
+    host_inputs: frozenset[str] = frozenset()
+    host_outputs: bool = False
+    computed_on_host: bool = False
+    expands: bool = False
     kernel_function: Kernel | None = None
     gradient_function: GradientFunction | None = None
     bind_function: Callable[[Binding], Kernel | None] | None = None
     elements_function: ShapeFunction | None = None
-    family: str = ""
 
     @cached_property
     def signature(self) -> OpSignature:
         return signatures.parse(self.text)
+
+    @property
+    def is_control_flow(self) -> bool:
+        """True if it decides which nodes run, or in which iteration of a loop."""
+        return self.role in CONTROL_FLOW
+
+    def changes_state(self, bound: Bound) -> bool:
+        """True if it may leave the state of the session other than it was; ``bound`` are its dtypes at a node."""
+        if self.state is not None:
+            return self.state is StateAccess.CHANGES
+        return self.stateful or any(t.is_ref or t is dtypes.resource for t in bound.input_types)
 
     def kernel(self, function: Kernel) -> Kernel:
         """Decorator: what the operation computes."""
@@ -99,32 +160,37 @@ class Op:
         return function
 
     @cached_property
-    def takes_context(self) -> bool:
-        code = getattr(self.kernel_function, "__code__", None)
-        return code is not None and code.co_varnames[:1] == ("ctx",)
+    def parameters(self) -> KernelParameters:
+        """The parameters of the kernel."""
+        if self.kernel_function is None:
+            return KernelParameters(takes_context=False, positional=0, is_variadic=False, attrs=())
+        declared = inspect.signature(self.kernel_function).parameters
+        by_position = [p.name for p in declared.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return KernelParameters(
+            takes_context=next(iter(declared), "") == "ctx",
+            positional=len(by_position),
+            is_variadic=any(p.kind is p.VAR_POSITIONAL for p in declared.values()),
+            attrs=tuple(p.name for p in declared.values() if p.kind is p.KEYWORD_ONLY and p.name != DONE),
+        )
 
-    @cached_property
-    def wanted(self) -> tuple[str, ...]:
-        """The keyword-only parameters of the kernel."""
-        code = getattr(self.kernel_function, "__code__", None)
-        if code is None:
-            return ()
-        names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-        return tuple(name for name in names if name != DONE)
+    @property
+    def takes_context(self) -> bool:
+        """True if the kernel takes the step's context first."""
+        return self.parameters.takes_context
 
     def check(self) -> None:
         """Raises TypeError where the kernel's parameters do not fit the signature."""
         if self.kernel_function is None:
             return
-        parameters = inspect.signature(self.kernel_function).parameters.values()
-        positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        expected = (2 if self.takes_context else 1) + len(self.signature.inputs)
-        variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        if len(positional) != expected and not variadic:
-            raise TypeError(f"the kernel of {self.name} takes {positional}, but {expected} are expected")
-        unknown = set(self.wanted) - set(self.signature.attr_index) - NODE_PARAMETERS
+        parameters = self.parameters
+        expected = (2 if parameters.takes_context else 1) + len(self.signature.inputs)
+        if parameters.positional != expected and not parameters.is_variadic:
+            raise TypeError(f"the kernel of {self.name} takes {parameters.positional} values, not {expected}")
+        unknown = set(parameters.attrs) - set(self.signature.attr_index) - NODE_PARAMETERS
         if unknown:
-            raise TypeError(f"the kernel of {self.name} wants {sorted(unknown)}, which it has no attr for")
+            raise TypeError(
+                f"the kernel of {self.name} takes {sorted(unknown)}, which are no attributes of it"
+            )
 
 
 # The package whose folders hold the families of operations.
@@ -133,73 +199,88 @@ FAMILIES = "tfg.kernels.families"
 _OPS: dict[str, Op] = {}
 
 
+@dataclass(frozen=True)
 class Family:
     """The operations that one module declares. The module begins with ``family = Family(__name__)`` and declares
-    with ``family.op``."""
+    with ``family.op``; traits given here hold for all operations of the family that do not state their own.
 
-    def __init__(self, module: str) -> None:
-        self.name = module.removeprefix(f"{FAMILIES}.")
+    Attributes:
+        host_inputs: names of arguments, separated by blanks.
+    """
+
+    module: str
+    gpu: GpuSupport = GpuSupport.TENSORS
+    state: StateAccess | None = None
+    host_inputs: str = ""
+    computed_on_host: bool = False
+
+    @property
+    def name(self) -> str:
+        """The module's name below ``kernels.families``: ``math.unary_ops``."""
+        return self.module.removeprefix(f"{FAMILIES}.")
 
     def op(
         self,
         text: str,
         *,
         shape: ShapeFunction,
+        kernel_types: dict[str, str] | None = None,
         stateful: bool = False,
         differentiable: bool = True,
+        sparse_gradient: bool = False,
         commutative: bool = False,
-        allocates_output: bool = False,
         asynchronous: bool = False,
-        is_control_flow: bool = False,
+        allocates_output: bool = False,
+        forwards_input: bool = False,
+        is_free: bool = False,
         ufunc: str = "",
         operator: str = "",
-        kernel_types: dict[str, str] | None = None,
+        role: Role = Role.COMPUTATION,
+        state: StateAccess | None = None,
+        gpu: GpuSupport | None = None,
+        host_outputs: bool = False,
+        computed_on_host: bool = False,
+        expands: bool = False,
     ) -> Op:
-        """Declares an operation.
+        """Declares an operation with these traits (see ``Op``). Raises ValueError if one of its name exists.
 
         Args:
-            text: the signature, as ``graphfmt.signatures`` reads it.
-            shape: from a ShapeContext to the output's Shape (or Fact), or to one per output tensor.
-            stateful: it does more than compute its outputs, so it is never folded, merged or duplicated.
-            differentiable: False where TensorFlow registers it as having no gradient; its inputs then get None.
-            commutative: of its two inputs.
-            allocates_output: its outputs are newly allocated and it keeps no reference to its inputs, so that the
-                memory of either may be written over once the last reader has gone.
-            asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
-                calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
-            is_control_flow: it decides which nodes run, or in which iteration of a loop; the scheduler knows it
-                by name.
-            ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
-            operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
-            kernel_types: dtypes that the kernel knows, per type attribute, where they are fewer than the
-                signature allows, written ``"float double"``.
-
-        Raises:
-            ValueError: an operation of that name exists.
+            kernel_types: the dtypes per type attribute, written ``"float double"``.
         """
-        name = text[: text.index("(")].strip()
-        if name in _OPS:
-            raise ValueError(f"operation {name} is declared twice")
-        types = {attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()}
-        declared = Op(
-            name,
-            text,
-            shape,
-            stateful,
-            differentiable,
-            commutative,
-            allocates_output,
-            asynchronous,
-            is_control_flow,
-            ufunc,
-            operator,
-            types,
-            family=self.name,
+        return _register(
+            Op(
+                name=text[: text.index("(")].strip(),
+                text=text,
+                shape=shape,
+                family=self.name,
+                kernel_types={attr: frozenset(names.split()) for attr, names in (kernel_types or {}).items()},
+                stateful=stateful,
+                differentiable=differentiable,
+                sparse_gradient=sparse_gradient,
+                commutative=commutative,
+                asynchronous=asynchronous,
+                allocates_output=allocates_output,
+                forwards_input=forwards_input,
+                is_free=is_free,
+                ufunc=ufunc,
+                operator=operator,
+                role=role,
+                state=state or self.state,
+                gpu=gpu or self.gpu,
+                host_inputs=frozenset(self.host_inputs.split()),
+                host_outputs=host_outputs,
+                computed_on_host=computed_on_host or self.computed_on_host,
+                expands=expands,
+                kernel_function=partial(_call_ufunc, ufunc) if ufunc else None,
+            )
         )
-        if ufunc:
-            declared.kernel_function = partial(_call_ufunc, ufunc)
-        _OPS[name] = declared
-        return declared
+
+
+def _register(declared: Op) -> Op:
+    if declared.name in _OPS:
+        raise ValueError(f"operation {declared.name} is declared twice")
+    _OPS[declared.name] = declared
+    return declared
 
 
 def _call_ufunc(ufunc: str, xp: Any, *inputs: Any) -> Any:

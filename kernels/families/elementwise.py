@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...graphfmt.shapes import Dim
     from ..core.inference import ShapeContext
     from ..core.registry import Family, Op
+    from ..core.traits import GpuSupport
 
 
 def unary(
@@ -23,6 +24,7 @@ def unary(
     operator: str = "",
     *,
     differentiable: bool = True,
+    gpu: GpuSupport | None = None,
 ) -> Op:
     """Declares an operation ``name(x: T) -> (y: T)`` in a family."""
     return family.op(
@@ -32,6 +34,7 @@ def unary(
         allocates_output=True,
         ufunc=ufunc,
         operator=operator,
+        gpu=gpu,
     )
 
 
@@ -46,6 +49,7 @@ def binary(
     commutative: bool = False,
     differentiable: bool = True,
     kernel_types: str = "",
+    gpu: GpuSupport | None = None,
 ) -> Op:
     """Declares an operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast in a family."""
     return family.op(
@@ -57,6 +61,7 @@ def binary(
         ufunc=ufunc,
         operator=operator,
         kernel_types={"T": kernel_types} if kernel_types else None,
+        gpu=gpu,
     )
 
 

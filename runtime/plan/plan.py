@@ -17,7 +17,8 @@ from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ...graphfmt.names import counted
 from ...graphfmt.shapes import Shape
 from ...kernels.core.binding import bind
-from ...kernels.core.op_sets import ENTERS, RECVS, SAVERS, SENDS
+from ...kernels.core.op_sets import ENTERS, SAVERS
+from ...kernels.core.traits import Role
 from ..execution.state_lock import Access
 from ..passes.prune import Pruned, Signature, prune
 from .liveness import Line, needed_lines, sends_first
@@ -218,7 +219,7 @@ def _build(
         lines, [*(f.node for f in pruned.fetches), *pruned.targets], _observable(lines, maybe_dead or ())
     )
     arguments = tuple(None if name is None else Endpoint(name, 0) for name in pruned.arguments)
-    changes_state = any(_changes_state(line.prepared) for line in lines)
+    changes_state = any(line.prepared.op.changes_state(line.prepared.bound) for line in lines)
     access = Access.CHANGE if changes_state else Access.READ
     if _saves(lines, functions):
         access = Access.ALONE
@@ -268,7 +269,7 @@ def _observable(lines: Sequence[Line], maybe_dead: Collection[str]) -> Collectio
     for line in lines:
         prepared = line.prepared
         follows = bool(found) and any(endpoint(text).node in found for text in prepared.node.inputs)
-        if follows or prepared.op.is_control_flow or _changes_state(prepared):
+        if follows or prepared.op.is_control_flow or prepared.op.changes_state(prepared.bound):
             found.add(line.name)
     return found
 
@@ -277,7 +278,7 @@ def _maybe_dead(lines: Sequence[Line]) -> Collection[str]:
     """The sends and receives of a plan that may be dead: all, where anything can be."""
     if not any(line.prepared.op.is_control_flow for line in lines):
         return ()
-    return {line.name for line in lines if line.prepared.op.name in SENDS | RECVS}
+    return {line.name for line in lines if line.prepared.op.role in (Role.SEND, Role.RECV)}
 
 
 def _compiled(
@@ -323,26 +324,6 @@ def _constants(lines: Sequence[Line]) -> dict[Endpoint, Any]:
         for line in lines
         if line.is_constant
     }
-
-
-# Stateful operations that leave everything in the session as it was; some read or write files.
-_READERS = SAVERS | frozenset(
-    {"VarHandleOp", "Variable", "VariableV2", "ReadVariableOp", "VarIsInitializedOp", "ResourceGather"}
-    | {"ResourceGatherNd", "CheckNumerics", "CheckNumericsV2", "Assert", "Print", "PrintV2", "Timestamp"}
-    | {"IsVariableInitialized", "VariableShape"}
-    | {"DisableCopyOnRead", "MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2"}
-)
-
-
-# What these keep is gone when the step is.
-_OF_A_STEP = ("Stack", "TensorArray", "TemporaryVariable", "DestroyTemporaryVariable")
-
-
-def _changes_state(prepared: TypedNode) -> bool:
-    """Whether a node may leave the session's state other than it was."""
-    if prepared.op.name in _READERS or prepared.op.name.startswith(_OF_A_STEP):
-        return False
-    return prepared.op.stateful or any(t.is_ref or t is dtypes.resource for t in prepared.bound.input_types)
 
 
 def _saves(lines: Sequence[Line], functions: Functions | None) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.graph import Endpoint, Node, endpoint
 from ...kernels.core.binding import PASS_ON
-from ...kernels.core.op_sets import RECVS, SENDS
+from ...kernels.core.traits import Role
 from ..execution.scheduler import CONTROL, Program, Task, TaskInput, TaskKind
 from . import lowering
 from .liveness import Line, reads_reference
@@ -28,19 +28,15 @@ if TYPE_CHECKING:
     from ..execution.gpu import Gpu
     from .lowering import Segment
 
+# How the scheduler runs the operations that are tasks of their own because of their role.
 _KINDS = {
-    "Merge": TaskKind.MERGE,
-    "RefMerge": TaskKind.MERGE,
-    "Enter": TaskKind.ENTER,
-    "RefEnter": TaskKind.ENTER,
-    "Exit": TaskKind.EXIT,
-    "RefExit": TaskKind.EXIT,
-    "NextIteration": TaskKind.NEXT_ITERATION,
-    "RefNextIteration": TaskKind.NEXT_ITERATION,
-    "ControlTrigger": TaskKind.TRIGGER,
-    "Switch": TaskKind.PLAIN,
-    "RefSwitch": TaskKind.PLAIN,
-    **dict.fromkeys(SENDS, TaskKind.SEND),
+    Role.MERGE: TaskKind.MERGE,
+    Role.ENTER: TaskKind.ENTER,
+    Role.EXIT: TaskKind.EXIT,
+    Role.NEXT_ITERATION: TaskKind.NEXT_ITERATION,
+    Role.CONTROL_TRIGGER: TaskKind.TRIGGER,
+    Role.SWITCH: TaskKind.PLAIN,
+    Role.SEND: TaskKind.SEND,
 }
 
 # The waiting and steering outputs that a node depends on, going back to the nearest.
@@ -104,7 +100,7 @@ class TaskGraph:
 def is_own_task(line: Line, maybe_dead: Collection[str] = ()) -> bool:
     """Whether a node waits or steers, or sends what may be dead."""
     op = line.prepared.op
-    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or line.name in maybe_dead))
+    return op.asynchronous or (op.role in _KINDS and (op.role is not Role.SEND or line.name in maybe_dead))
 
 
 def cut(
@@ -207,7 +203,7 @@ class _Segmenter:
             is_one=len(ports) == 1 and not prepared.op.signature.outputs[0].is_list,
             takes_context=prepared.op.takes_context,
             waits=prepared.op.asynchronous,
-            exchanges=prepared.op.name in SENDS or prepared.op.name in RECVS,
+            exchanges=prepared.op.role in (Role.SEND, Role.RECV),
         )
 
     def sending(self) -> list[int]:
@@ -215,7 +211,7 @@ class _Segmenter:
         return [
             number
             for number, group in enumerate(self.groups)
-            if any(line.prepared.op.name in SENDS for line in group)
+            if any(line.prepared.op.role is Role.SEND for line in group)
         ]
 
     def shape(self, number: int, task: SegmentTask | NodeTask | FeedTask) -> Task:
@@ -226,7 +222,7 @@ class _Segmenter:
         sources = tuple(dict.fromkeys(self._sources(number, group)))
         if isinstance(task, SegmentTask):
             return Task(group[0].name, sources, len(task.outputs))
-        kind = _KINDS.get(task.node.op, TaskKind.PLAIN)
+        kind = _KINDS.get(group[0].prepared.op.role, TaskKind.PLAIN)
         if kind is not TaskKind.ENTER:
             return Task(task.node.name, sources, len(task.outputs), kind)
         attrs = group[0].prepared.bound.plain_attrs

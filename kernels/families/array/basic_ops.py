@@ -10,6 +10,7 @@ from ...core.binding import PASS_ON
 from ...core.facts import Fact, of_constant
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
+from ...core.traits import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,12 @@ def _const_fact(c: ShapeContext) -> Fact:
     return of_constant(value.array(), dtype)
 
 
-const = op("Const(; value: tensor, dtype: type) -> (output: dtype)", shape=_const_fact, differentiable=False)
+const = op(
+    "Const(; value: tensor, dtype: type) -> (output: dtype)",
+    shape=_const_fact,
+    differentiable=False,
+    is_free=True,
+)
 
 
 @const.bind
@@ -55,7 +61,7 @@ for _text in (
     "Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)",
     "PlaceholderV2(; dtype: type, shape: shape) -> (output: dtype)",
 ):
-    op(_text, shape=_placeholder_shape).kernel(_not_fed)
+    op(_text, shape=_placeholder_shape, role=Role.PLACEHOLDER, is_free=True).kernel(_not_fed)
 
 
 def _default_shape(c: ShapeContext) -> Shape:
@@ -66,7 +72,10 @@ def _default_shape(c: ShapeContext) -> Shape:
 
 
 placeholder_with_default = op(
-    "PlaceholderWithDefault(input: dtype; dtype: type, shape: shape) -> (output: dtype)", shape=_default_shape
+    "PlaceholderWithDefault(input: dtype; dtype: type, shape: shape) -> (output: dtype)",
+    shape=_default_shape,
+    role=Role.PLACEHOLDER_WITH_DEFAULT,
+    is_free=True,
 )
 
 
@@ -75,13 +84,26 @@ def _same_facts(c: ShapeContext) -> Sequence[Fact]:
     return [fact._replace(dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
 
 
-identity = op("Identity(input: T; T: type) -> (output: T)", shape=_same_facts)
-stop_gradient = op("StopGradient(input: T; T: type) -> (output: T)", shape=_same_facts, differentiable=False)
+identity = op(
+    "Identity(input: T; T: type) -> (output: T)", shape=_same_facts, is_free=True, sparse_gradient=True
+)
+stop_gradient = op(
+    "StopGradient(input: T; T: type) -> (output: T)",
+    shape=_same_facts,
+    differentiable=False,
+    is_free=True,
+    sparse_gradient=True,
+)
 prevent_gradient = op(
-    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)', shape=_same_facts
+    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)', shape=_same_facts, is_free=True
 )
 snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_same_facts)
-identity_n = op("IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)", shape=_same_facts)
+identity_n = op(
+    "IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)",
+    shape=_same_facts,
+    is_free=True,
+    sparse_gradient=True,
+)
 
 
 def _inputs(*values: Any) -> list[Any]:
@@ -124,8 +146,8 @@ def _nothing(xp: Any) -> list[Any]:
     return []
 
 
-for _text in ("NoOp()", "ControlTrigger()"):
-    op(_text, shape=shapes.no_outputs).kernel(_nothing)
+op("NoOp()", shape=shapes.no_outputs, is_free=True).kernel(_nothing)
+op("ControlTrigger()", shape=shapes.no_outputs, role=Role.CONTROL_TRIGGER, is_free=True).kernel(_nothing)
 
 
 def _like_input(c: ShapeContext) -> Fact:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="dims s0 s1 shape")
 op = family.op
 
 
@@ -49,6 +49,7 @@ fill = op(
     f"Fill(dims: index_type, value: T; T: type, index_type: type in {INDEX} = int32) -> (output: T)",
     shape=_filled,
     allocates_output=True,
+    expands=True,
 )
 
 
@@ -113,6 +114,7 @@ def _broadcast_to(c: ShapeContext) -> Shape:
 broadcast_to = op(
     f"BroadcastTo(input: T, shape: Tidx; T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
     shape=_broadcast_to,
+    expands=True,
 )
 
 
@@ -175,6 +177,7 @@ broadcast_gradient_args = op(
     shape=_gradient_args,
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
 )
 
 
@@ -199,6 +202,7 @@ broadcast_args = op(
     f"BroadcastArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T)",
     shape=_args_shape,
     allocates_output=True,
+    host_outputs=True,
 )
 
 

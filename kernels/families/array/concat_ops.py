@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="axis concat_dim shape")
 op = family.op
 
 
@@ -160,6 +160,7 @@ concat_offset = op(
     shape=_offset_shapes,
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
 )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="multiples paddings")
 op = family.op
 
 PADDINGS = f"paddings: Tpaddings; T: type, Tpaddings: type in {INDEX} = int32"
@@ -78,7 +78,7 @@ def _middle(around: Pairs, dims: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(before, before + size) for (before, _), size in zip(around, dims))
 
 
-pad = op(f"Pad(input: T, {PADDINGS}) -> (output: T)", shape=_padded, allocates_output=True)
+pad = op(f"Pad(input: T, {PADDINGS}) -> (output: T)", shape=_padded, allocates_output=True, expands=True)
 
 
 @pad.kernel
@@ -92,6 +92,7 @@ pad_v2 = op(
     "(output: T)",
     shape=_padded,
     allocates_output=True,
+    expands=True,
 )
 
 
@@ -148,6 +149,7 @@ mirror_pad = op(
     f"MirrorPad(input: T, {PADDINGS}, mode: string in {{'REFLECT', 'SYMMETRIC'}}) -> (output: T)",
     shape=_padded,
     allocates_output=True,
+    expands=True,
 )
 
 
@@ -229,6 +231,7 @@ tile = op(
     f"Tile(input: T, multiples: Tmultiples; T: type, Tmultiples: type in {INDEX} = int32) -> (output: T)",
     shape=_tiled,
     allocates_output=True,
+    expands=True,
 )
 
 

@@ -17,7 +17,7 @@ from ...numeric.scatter import on_host
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="axis")
 op = family.op
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.binding import Binding
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="dim shape")
 op = family.op
 
 _INT32_MAX = 2**31 - 1
@@ -42,6 +42,8 @@ shape_op = op(
     shape=lambda c: vector(c.input(0).rank),
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
+    is_free=True,
 )
 
 
@@ -71,6 +73,8 @@ shape_n = op(
     shape=_shape_n,
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
+    is_free=True,
 )
 
 
@@ -84,6 +88,8 @@ rank = op(
     shape=shapes.scalar,
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
+    is_free=True,
 )
 
 
@@ -102,6 +108,8 @@ size_op = op(
     shape=shapes.scalar,
     differentiable=False,
     allocates_output=True,
+    host_outputs=True,
+    is_free=True,
 )
 
 
@@ -171,6 +179,7 @@ def _reshape_to(wanted: tuple[int, ...], x: Any) -> Any:
 reshape = op(
     f"Reshape(tensor: T, shape: Tshape; T: type, Tshape: type in {INDEX} = int32) -> (output: T)",
     shape=_reshaped,
+    is_free=True,
 )
 
 
@@ -221,7 +230,9 @@ def _expanded(c: ShapeContext) -> Shape:
 
 
 expand_dims = op(
-    f"ExpandDims(input: T, dim: Tdim; T: type, Tdim: type in {INDEX} = int32) -> (output: T)", shape=_expanded
+    f"ExpandDims(input: T, dim: Tdim; T: type, Tdim: type in {INDEX} = int32) -> (output: T)",
+    shape=_expanded,
+    is_free=True,
 )
 
 
@@ -262,7 +273,11 @@ def _squeezed(c: ShapeContext) -> Shape:
     return Shape(tuple(size for axis, size in enumerate(dims) if axis not in gone))
 
 
-squeeze = op("Squeeze(input: T; T: type, squeeze_dims: list(int) >= 0 = []) -> (output: T)", shape=_squeezed)
+squeeze = op(
+    "Squeeze(input: T; T: type, squeeze_dims: list(int) >= 0 = []) -> (output: T)",
+    shape=_squeezed,
+    is_free=True,
+)
 
 
 @squeeze.kernel

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...numeric.slicing import Index
     from ..state.variables import Variable
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="begin end strides")
 op = family.op
 
 _WHERE = "begin: Index, end: Index, strides: Index, value: T"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="begin end shape size strides")
 op = family.op
 
 MASKS = (

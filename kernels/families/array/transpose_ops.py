@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="perm")
 op = family.op
 
 

@@ -11,6 +11,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ...core.context import Callee
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 

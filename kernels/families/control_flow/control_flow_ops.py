@@ -16,6 +16,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN
 from ...core.binding import PASS_ON
 from ...core.facts import Fact
 from ...core.registry import Family
+from ...core.traits import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,9 @@ for _name, _kind in (("Switch", "T"), ("RefSwitch", "Ref(T)")):
     _op = op(
         f"{_name}(data: {_kind}, pred: bool; T: type) -> (output_false: {_kind}, output_true: {_kind})",
         shape=_switch_facts,
-        is_control_flow=True,
+        role=Role.SWITCH,
+        is_free=True,
+        forwards_input=True,
     )
     _op.kernel(_switch)
     _op.gradient(_switch_gradient)
@@ -95,7 +98,9 @@ for _name, _list, _kind in (("Merge", "N*T", "T"), ("RefMerge", "Ref(N*T)", "Ref
     _op = op(
         f"{_name}(inputs: {_list}; T: type, N: int >= 1) -> (output: {_kind}, value_index: int32)",
         shape=_merge_facts,
-        is_control_flow=True,
+        role=Role.MERGE,
+        is_free=True,
+        forwards_input=True,
     )
     _op.kernel(_merge)
     _op.gradient(_merge_gradient)
@@ -105,34 +110,41 @@ def _same(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
     return dy
 
 
-def _passes_on(text: str, *, is_control_flow: bool = True) -> None:
-    """A value goes through as it is, and so does its gradient, the other way; which frame the two are in is
-    not for these to know."""
-    declared = op(text, shape=_passed, is_control_flow=is_control_flow)
+def _declare_forwarding(
+    text: str, *, role: Role = Role.COMPUTATION, is_free: bool = True, sparse_gradient: bool = False
+) -> None:
+    """Declares an operation whose output is its input, and whose gradient is that of its output; the frames that
+    the two are in are the business of the gradient engine."""
+    declared = op(
+        text, shape=_passed, role=role, forwards_input=True, is_free=is_free, sparse_gradient=sparse_gradient
+    )
     declared.bind(_bind_to_pass_on)
     declared.gradient(_same)
 
 
 for _name, _kind in (("Enter", "T"), ("RefEnter", "Ref(T)")):
-    _passes_on(
+    _declare_forwarding(
         f"{_name}(data: {_kind}; T: type, frame_name: string, is_constant: bool = false, "
-        f"parallel_iterations: int = 10) -> (output: {_kind})"
+        f"parallel_iterations: int = 10) -> (output: {_kind})",
+        role=Role.ENTER,
+        sparse_gradient=_name == "Enter",
     )
 
-for _name, _kind in (
-    ("Exit", "T"),
-    ("NextIteration", "T"),
-    ("RefExit", "Ref(T)"),
-    ("RefNextIteration", "Ref(T)"),
+for _name, _kind, _role in (
+    ("Exit", "T", Role.EXIT),
+    ("NextIteration", "T", Role.NEXT_ITERATION),
+    ("RefExit", "Ref(T)", Role.EXIT),
+    ("RefNextIteration", "Ref(T)", Role.NEXT_ITERATION),
 ):
-    _passes_on(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})")
+    _declare_forwarding(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})", role=_role)
 
-_passes_on("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", is_control_flow=False)
-_passes_on("LoopCond(input: bool) -> (output: bool)", is_control_flow=False)
+_declare_forwarding("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", is_free=False)
+_declare_forwarding("LoopCond(input: bool) -> (output: bool)")
 
 ref_select = op(
     "RefSelect(index: int32, inputs: Ref(N*T); T: type, N: int >= 1) -> (output: Ref(T))",
     shape=lambda c: c.facts[1]._replace(shape=UNKNOWN),
+    forwards_input=True,
 )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport, Role
 from .control_flow_ops import DEAD
 from .rendezvous_keys import make_key
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
 # Where a receive is told the shape of what it will receive, which the graph before it was cut knew.
@@ -76,6 +77,7 @@ for _name in ("_Send", "_HostSend"):
         shape=lambda c: [],
         stateful=True,
         differentiable=False,
+        role=Role.SEND,
     ).kernel(_send)
 
 for _name in ("_Recv", "_HostRecv"):
@@ -85,4 +87,5 @@ for _name in ("_Recv", "_HostRecv"):
         stateful=True,
         differentiable=False,
         asynchronous=True,
+        role=Role.RECV,
     ).kernel(_receive)

@@ -11,6 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR
 from ...core.facts import Fact
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...functions.library import loop_facts
 from .branch_ops import is_true, with_stated_shapes
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ...core.context import Callee
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="depth")
 op = family.op
 
 
@@ -159,6 +159,7 @@ one_hot = op(
     shape=_one_hot_shape,
     differentiable=False,
     allocates_output=True,
+    expands=True,
 )
 
 

@@ -17,6 +17,7 @@ from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport, StateAccess
 from ...numeric import int_arguments, list_elements
 from . import tensor_array_gradients as gradients
 from .tensor_arrays import TensorArray
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.binding import Binding
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, state=StateAccess.PER_STEP, host_inputs="size")
 op = family.op
 
 

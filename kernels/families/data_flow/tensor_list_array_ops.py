@@ -11,6 +11,7 @@ from ....graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from ...core.facts import Fact
 from ...core.inference import attr_shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric import int_arguments, list_elements
 from .tensor_list_ops import element_shape, list_fact, list_shape, shape_or_unknown, stated_shape
 from .tensor_lists import TensorList, as_list
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 

@@ -12,6 +12,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric import int_arguments, list_elements
 from .tensor_lists import TensorList, as_list, check_fits, unwritten_element
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="size")
 op = family.op
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport, StateAccess
 from ...core.types import FLOATS
 from ...numeric.value_summary import summarize_value
 
@@ -35,6 +36,8 @@ assertion = op(
     shape=_scalar_input,
     stateful=True,
     differentiable=False,
+    gpu=GpuSupport.NONE,
+    state=StateAccess.NONE,
 )
 
 
@@ -73,6 +76,7 @@ def _declare_check(name: str, kinds: Any) -> None:
         f"{name}(tensor: T; T: type in {FLOATS}, message: string) -> (output: T)",
         shape=shapes.like_input,
         stateful=True,
+        state=StateAccess.NONE,
     )
 
     @declared.kernel
@@ -119,6 +123,8 @@ print_ = op(
     "summarize: int = 3) -> (output: T)",
     shape=shapes.like_input,
     stateful=True,
+    gpu=GpuSupport.NONE,
+    state=StateAccess.NONE,
 )
 
 
@@ -143,6 +149,8 @@ print_v2 = op(
     'PrintV2(input: string; output_stream: string = "stderr", end: string = "\\n")',
     shape=_scalar_input,
     stateful=True,
+    gpu=GpuSupport.NONE,
+    state=StateAccess.NONE,
 )
 
 
@@ -165,7 +173,13 @@ def _(ctx: Any, xp: Any, text: Any, *, output_stream: str, end: str) -> list[Any
     return []
 
 
-timestamp = op("Timestamp() -> (ts: double)", shape=shapes.scalar, stateful=True, differentiable=False)
+timestamp = op(
+    "Timestamp() -> (ts: double)",
+    shape=shapes.scalar,
+    stateful=True,
+    differentiable=False,
+    state=StateAccess.NONE,
+)
 
 
 @timestamp.kernel

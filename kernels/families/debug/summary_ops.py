@@ -12,12 +12,13 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import REAL_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 # Fields of the messages Summary, Summary.Value and HistogramProto, by their numbers.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="crop_size image_size")
 op = family.op
 
 _IMAGES = "{uint8, uint16, int8, int16, int32, int64, half, float, double}"

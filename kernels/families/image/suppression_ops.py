@@ -9,11 +9,12 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, merge_dim, vector
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _TYPES = "T: type in {half, float} = float, T_threshold: type in {half, float} = float"

@@ -18,6 +18,7 @@ from ....graphfmt.names import counted
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport, Role, StateAccess
 from ...numeric.string_tensors import decode, encode, string_array
 from .shape_and_slice import parse_saved_slice
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 
@@ -111,6 +112,8 @@ save = op(
     "Save(filename: string, tensor_names: string, data: *T; T: list(type) >= 1)",
     shape=shapes.no_outputs,
     stateful=True,
+    state=StateAccess.READS,
+    role=Role.SAVER,
 )
 
 
@@ -124,6 +127,8 @@ save_slices = op(
     "T: list(type) >= 1)",
     shape=shapes.no_outputs,
     stateful=True,
+    state=StateAccess.READS,
+    role=Role.SAVER,
 )
 
 
@@ -145,6 +150,8 @@ save_v2 = op(
     "dtypes: list(type) >= 1)",
     shape=shapes.no_outputs,
     stateful=True,
+    state=StateAccess.READS,
+    role=Role.SAVER,
 )
 
 
@@ -179,6 +186,8 @@ restore_v2 = op(
     "-> (tensors: *dtypes)",
     shape=_restored_shapes,
     stateful=True,
+    state=StateAccess.NONE,
+    role=Role.RESTORER,
 )
 
 
@@ -198,6 +207,8 @@ restore = op(
     "Restore(file_pattern: string, tensor_name: string; dt: type, preferred_shard: int = -1) -> (tensor: dt)",
     shape=shapes.unknown,
     stateful=True,
+    state=StateAccess.NONE,
+    role=Role.RESTORER,
 )
 
 
@@ -219,6 +230,8 @@ restore_slice = op(
     "preferred_shard: int = -1) -> (tensor: dt)",
     shape=_restored_slice_shape,
     stateful=True,
+    state=StateAccess.NONE,
+    role=Role.RESTORER,
 )
 
 
@@ -297,6 +310,8 @@ merge_v2_checkpoints = op(
     "delete_old_dirs: bool = true, allow_missing_files: bool = false)",
     shape=_merge_shapes,
     stateful=True,
+    state=StateAccess.NONE,
+    role=Role.CHECKPOINT_MERGER,
 )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from .matrices import (
     adjoint,
     adjoint_of,
@@ -171,6 +172,7 @@ lu = op(
     "(lu: T, p: output_idx_type)",
     shape=_lu_shape,
     allocates_output=True,
+    gpu=GpuSupport.NONE,
 )
 
 

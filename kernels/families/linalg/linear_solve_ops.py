@@ -9,6 +9,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, merge_dim
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from .matrices import (
     adjoint,
     as_columns,
@@ -153,6 +154,7 @@ triangular_solve = op(
     "T: type in {bfloat16, double, float, half, complex64, complex128}) -> (output: T)",
     shape=lambda c: _solution(c, broadcasts=True),
     allocates_output=True,
+    gpu=GpuSupport.NONE,
 )
 
 
@@ -195,6 +197,7 @@ least_squares = op(
     f"MatrixSolveLs(matrix: T, rhs: T, l2_regularizer: double; {_TYPES}, fast: bool = true) -> (output: T)",
     shape=_least_squares_shape,
     allocates_output=True,
+    gpu=GpuSupport.NONE,
 )
 
 

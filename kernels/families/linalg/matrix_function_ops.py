@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from .matrices import (
     adjoint_of,
     check_square,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"

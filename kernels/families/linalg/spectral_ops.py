@@ -9,6 +9,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from .matrices import (
     adjoint,
     adjoint_of,
@@ -80,6 +81,7 @@ eigen = op(
     "Tout: type in {complex64, complex128}) -> (e: Tout, v: Tout)",
     shape=_eigen_shape,
     allocates_output=True,
+    gpu=GpuSupport.NONE,
 )
 
 

@@ -102,7 +102,9 @@ def _reinterpreted(c: ShapeContext) -> Shape:
 
 
 bitcast = op(
-    f"Bitcast(input: T; T: type in {_BITS}, type: type in {_BITS}) -> (output: type)", shape=_reinterpreted
+    f"Bitcast(input: T; T: type in {_BITS}, type: type in {_BITS}) -> (output: type)",
+    shape=_reinterpreted,
+    is_free=True,
 )
 
 

@@ -16,7 +16,7 @@ from ...numeric.segments import combine_unsorted
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="dense_shape nbins size")
 op = family.op
 
 _WEIGHTS = "{int32, int64, float, double}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="fft_length")
 op = family.op
 
 _RANKS = {"": 1, "2D": 2, "3D": 3}

@@ -9,6 +9,7 @@ from ....graphfmt.shapes import Shape
 from ...builder.broadcast_gradients import sum_to
 from ...core import types
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ..elementwise import binary, in_float, special_functions, unary
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ polygamma = binary(family, "Polygamma", "{float, double}", arguments="a: T, x: T
 zeta = binary(family, "Zeta", "{float, double}", arguments="x: T, q: T")
 igamma = binary(family, "Igamma", types.FLOATS, arguments="a: T, x: T")
 igammac = binary(family, "Igammac", types.FLOATS, arguments="a: T, x: T")
-igamma_grad_a = binary(family, "IgammaGradA", "{float, double}", arguments="a: T, x: T")
+igamma_grad_a = binary(family, "IgammaGradA", "{float, double}", arguments="a: T, x: T", gpu=GpuSupport.NONE)
 
 
 @lgamma.kernel

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ...core.binding import Binding
     from ...core.facts import Fact
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="reduction_indices")
 op = family.op
 
 _ORDERED = (

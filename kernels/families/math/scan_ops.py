@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="axis")
 op = family.op
 
 # From (xp, x, axis, out): writes the running values of x into out.

@@ -10,6 +10,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family, Op
+from ...core.traits import GpuSupport
 from ...core.types import NUMBERS, REAL_NUMBERS
 from ...numeric.int_arguments import nonnegative_scalar
 from ...numeric.reductions import accumulator_dtype
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="num_segments")
 op = family.op
 
 
@@ -41,12 +42,15 @@ def _unsorted_shape(c: ShapeContext) -> Shape:
     return Shape((count, *data.dims[depth:]))
 
 
-def _declare_unsorted(name: str, allowed: str, how: str, indices: str = "int32, int64") -> Op:
+def _declare_unsorted(
+    name: str, allowed: str, how: str, indices: str = "int32, int64", gpu: GpuSupport | None = None
+) -> Op:
     declared = op(
         f"{name}(data: T, segment_ids: Tindices, num_segments: Tnumsegments; T: type in {allowed}, "
         f"Tindices: type in {{{indices}}}, Tnumsegments: type in {{int32, int64}} = int32) -> (output: T)",
         shape=_unsorted_shape,
         allocates_output=True,
+        gpu=gpu,
     )
 
     @declared.kernel
@@ -69,7 +73,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 unsorted_sum = _declare_unsorted("UnsortedSegmentSum", NUMBERS, "add", "int16, int32, int64")
-unsorted_prod = _declare_unsorted("UnsortedSegmentProd", NUMBERS, "multiply")
+unsorted_prod = _declare_unsorted("UnsortedSegmentProd", NUMBERS, "multiply", gpu=GpuSupport.NONE)
 unsorted_max = _declare_unsorted("UnsortedSegmentMax", REAL_NUMBERS, "maximum")
 unsorted_min = _declare_unsorted("UnsortedSegmentMin", REAL_NUMBERS, "minimum")
 
@@ -80,12 +84,13 @@ def _sorted_shape(c: ShapeContext) -> Shape:
     return UNKNOWN if data.dims is None else Shape((None, *data.dims[1:]))
 
 
-def _declare_sorted(name: str, allowed: str, how: str) -> Op:
+def _declare_sorted(name: str, allowed: str, how: str, gpu: GpuSupport | None = None) -> Op:
     declared = op(
         f"{name}(data: T, segment_ids: Tindices; T: type in {allowed}, Tindices: type in {{int32, int64}}) "
         "-> (output: T)",
         shape=_sorted_shape,
         allocates_output=True,
+        gpu=gpu,
     )
 
     @declared.kernel
@@ -126,7 +131,7 @@ def _divided(xp: Any, sums: Any, ids: Any, count: int) -> Any:
 
 sorted_sum = _declare_sorted("SegmentSum", NUMBERS, "add")
 sorted_mean = _declare_sorted("SegmentMean", NUMBERS, "mean")
-sorted_prod = _declare_sorted("SegmentProd", NUMBERS, "multiply")
+sorted_prod = _declare_sorted("SegmentProd", NUMBERS, "multiply", gpu=GpuSupport.NONE)
 sorted_max = _declare_sorted("SegmentMax", REAL_NUMBERS, "maximum")
 sorted_min = _declare_sorted("SegmentMin", REAL_NUMBERS, "minimum")
 

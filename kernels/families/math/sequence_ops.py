@@ -47,6 +47,7 @@ range_op = op(
     shape=_range_shape,
     differentiable=False,
     allocates_output=True,
+    computed_on_host=True,
 )
 
 
@@ -77,6 +78,7 @@ lin_space = op(
     shape=_linspace_shape,
     differentiable=False,
     allocates_output=True,
+    computed_on_host=True,
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core import types
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ..elementwise import in_float, special_functions, unary
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 family = Family(__name__)
 
 
-def _special(name: str, function: Callable[[Any, Any, Any], Any]) -> Op:
-    """An operation whose kernel is ``function(xp, special_functions, x)``."""
-    declared = unary(family, name, types.FLOATS)
+def _special(name: str, function: Callable[[Any, Any, Any], Any], gpu: GpuSupport | None = None) -> Op:
+    """Declares an operation whose kernel is ``function(xp, special_functions, x)``."""
+    declared = unary(family, name, types.FLOATS, gpu=gpu)
 
     @declared.kernel
     def _(xp: Any, x: Any) -> Any:
@@ -52,11 +53,11 @@ bessel_k1 = _special("BesselK1", _only_positive(lambda xp, s, x: s.k1(x), math.i
 bessel_k1e = _special("BesselK1e", _only_positive(lambda xp, s, x: s.k1e(x), math.inf))
 bessel_y0 = _special("BesselY0", _only_positive(lambda xp, s, x: s.y0(x), -math.inf))
 bessel_y1 = _special("BesselY1", _only_positive(lambda xp, s, x: s.y1(x), -math.inf))
-dawsn = _special("Dawsn", lambda xp, s, x: s.dawsn(x))
-fresnel_cos = _special("FresnelCos", lambda xp, s, x: s.fresnel(x)[1])
-fresnel_sin = _special("FresnelSin", lambda xp, s, x: s.fresnel(x)[0])
+dawsn = _special("Dawsn", lambda xp, s, x: s.dawsn(x), gpu=GpuSupport.NONE)
+fresnel_cos = _special("FresnelCos", lambda xp, s, x: s.fresnel(x)[1], gpu=GpuSupport.NONE)
+fresnel_sin = _special("FresnelSin", lambda xp, s, x: s.fresnel(x)[0], gpu=GpuSupport.NONE)
 expint = _special("Expint", _only_positive(lambda xp, s, x: s.expi(x), math.nan))
-spence = _special("Spence", lambda xp, s, x: s.spence(x))
+spence = _special("Spence", lambda xp, s, x: s.spence(x), gpu=GpuSupport.NONE)
 
 # Error functions.
 

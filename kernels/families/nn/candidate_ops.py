@@ -10,13 +10,14 @@ import numpy as np
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ..random.generators import reserve_node_stream
 from .candidate_samplers import Fixed, Learned, LogUniform, Sampler, Uniform, draw
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _OUTPUTS = "(sampled_candidates: int64, true_expected_count: float, sampled_expected_count: float)"

@@ -33,7 +33,12 @@ def _dim_map_shape(c: ShapeContext) -> Shape:
     return shapes.like_input(c)
 
 
-dim_map = op(f"DataFormatDimMap(x: T; {_ATTRS}) -> (y: T)", shape=_dim_map_shape, allocates_output=True)
+dim_map = op(
+    f"DataFormatDimMap(x: T; {_ATTRS}) -> (y: T)",
+    shape=_dim_map_shape,
+    allocates_output=True,
+    computed_on_host=True,
+)
 
 
 @dim_map.kernel
@@ -67,7 +72,12 @@ def _vec_shape(c: ShapeContext) -> Shape:
     return x
 
 
-vec_permute = op(f"DataFormatVecPermute(x: T; {_ATTRS}) -> (y: T)", shape=_vec_shape, allocates_output=True)
+vec_permute = op(
+    f"DataFormatVecPermute(x: T; {_ATTRS}) -> (y: T)",
+    shape=_vec_shape,
+    allocates_output=True,
+    computed_on_host=True,
+)
 
 
 @vec_permute.kernel

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="filter_sizes input_sizes")
 op = family.op
 
 _CACHED_BYTES = 1 << 20

@@ -16,7 +16,7 @@ from . import conv_ops
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="paddings size")
 op = family.op
 
 _ONES = (1, 1, 1, 1)

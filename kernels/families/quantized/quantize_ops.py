@@ -9,12 +9,13 @@ import numpy as np
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, Shape, vector
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _MODES = "mode: string in {'MIN_COMBINED', 'MIN_FIRST', 'SCALED'} = \"MIN_COMBINED\""

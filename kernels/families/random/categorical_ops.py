@@ -9,6 +9,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import INDEX, REAL_NUMBERS
 from ...numeric.distributions import allocate, uniform_double
 from .generators import PER_OUTPUT, reserve_node_stream
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed")
 op = family.op
 
 _KERNEL_TYPES = {"T": "half bfloat16 float double"}

@@ -17,8 +17,9 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ....graphfmt.tensors import Array
 from ...core.inference import ShapeContext
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed")
 op = family.op
 
 _INTS = "{int32, uint32, int64, uint64}"

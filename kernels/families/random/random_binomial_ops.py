@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, broadcast
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import INDEX
 from ...numeric.distributions import allocate, uniform_double
 from ...numeric.int_arguments import known_shape
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed shape")
 op = family.op
 
 _NUMBERS = "{half, float, double, int32, int64}"

@@ -12,6 +12,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...builder.broadcast_gradients import sum_to
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import INDEX
 from ...numeric.distributions import allocate
 from ...numeric.int_arguments import known_shape
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from ...numeric.philox import Philox
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="alg counter key seed shape")
 op = family.op
 
 _SEEDS = "seed: int = 0, seed2: int = 0"

@@ -14,6 +14,7 @@ from ....graphfmt.shapes import Shape
 from ....graphfmt.tensors import Array
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import HALF_FIRST_FLOATS, INDEX
 from ...numeric import distributions
 from ...numeric.int_arguments import known_shape
@@ -23,7 +24,9 @@ from .generators import PER_OUTPUT, reserve_node_stream, stream_from_key_counter
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(
+    __name__, gpu=GpuSupport.STATE, host_inputs="alg counter key shape size", computed_on_host=True
+)
 op = family.op
 
 _SEEDS = "seed: int = 0, seed2: int = 0"
@@ -147,6 +150,7 @@ random_crop = op(
     shape=_crop_shape,
     stateful=True,
     differentiable=False,
+    gpu=GpuSupport.NONE,
 )
 
 

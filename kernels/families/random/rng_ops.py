@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="alg shape")
 op = family.op
 
 _FLOATS = "half bfloat16 float double"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="alg counter key seed shape", computed_on_host=True)
 op = family.op
 
 _SEED_PAIR_FLOATS = (
@@ -194,6 +194,7 @@ get_key_counter = op(
     "-> (key: uint64, counter: uint64)",
     shape=_key_counter_shape,
     allocates_output=True,
+    host_outputs=True,
 )
 
 
@@ -207,6 +208,7 @@ get_key_counter_alg = op(
     "-> (key: uint64, counter: uint64, alg: int32)",
     shape=_key_counter_shape,
     allocates_output=True,
+    host_outputs=True,
 )
 
 
@@ -215,7 +217,9 @@ def _(xp: Any, seed: Any) -> list[Any]:
     return [*_parts(stream_from_seed(seed)), np.int32(1)]
 
 
-get_alg = op("StatelessRandomGetAlg() -> (alg: int32)", shape=lambda c: SCALAR, stateful=True)
+get_alg = op(
+    "StatelessRandomGetAlg() -> (alg: int32)", shape=lambda c: SCALAR, stateful=True, host_outputs=True
+)
 
 
 @get_alg.kernel

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="seed shape", computed_on_host=True)
 op = family.op
 
 _MAX_TRIES = 1000

@@ -9,13 +9,14 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _TYPES = "T: type in {int8, int16, int32, int64, uint8, uint16, string}"

@@ -11,13 +11,14 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import MAX_ELEMENTS, Shape, matrix, merge_dim, unknown_of_rank
 from ...builder.broadcast_gradients import conj
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric import scatter
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="a_shape input_shape output_shape")
 op = family.op
 
 
@@ -31,6 +32,7 @@ sparse_to_dense = op(
     "validate_indices: bool = true, T: type, Tindices: type in {int32, int64}) -> (dense: T)",
     shape=_dense_shape,
     allocates_output=True,
+    gpu=GpuSupport.NONE,
 )
 
 

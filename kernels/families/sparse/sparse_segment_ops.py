@@ -20,7 +20,7 @@ from ...numeric.segments import check_sorted, combine_sorted, combine_unsorted
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, host_inputs="dense_output_dim0 num_segments output_dim0")
 op = family.op
 
 # What each segment's sum is multiplied by, from the number of its rows; None for sums.

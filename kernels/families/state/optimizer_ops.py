@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, merge_dim
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import INDEX, NUMBERS
 from ...numeric.scatter import check_indices, on_host
 from .fused_updates import GRADIENTS, CompiledUpdate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from .variables import Variable
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
 

@@ -13,6 +13,7 @@ from ...core import shapes
 from ...core.facts import Fact, Handle
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport, Role, StateAccess
 from ...core.types import NUMBERS
 from .variables import Variable
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
 # What TensorFlow's CPU can add up: NUMBERS without the quantised.
@@ -86,6 +87,9 @@ for _name, _shape in (("Variable", _legacy_shape), ("VariableV2", _declared_shap
         "-> (ref: Ref(dtype))",
         shape=_shape,
         stateful=True,
+        state=StateAccess.READS,
+        role=Role.REFERENCE_VARIABLE,
+        is_free=True,
     ).kernel(_make_variable)
 
 
@@ -99,6 +103,9 @@ var_handle = op(
     "shape: shape, allowed_devices: list(string) = []) -> (resource: resource)",
     shape=_handle_fact,
     stateful=True,
+    state=StateAccess.READS,
+    role=Role.RESOURCE_VARIABLE,
+    is_free=True,
 )
 
 
@@ -118,7 +125,12 @@ def _read_shape(c: ShapeContext) -> Shape:
 
 
 read_variable = op(
-    "ReadVariableOp(resource: resource; dtype: type) -> (value: dtype)", shape=_read_shape, stateful=True
+    "ReadVariableOp(resource: resource; dtype: type) -> (value: dtype)",
+    shape=_read_shape,
+    stateful=True,
+    state=StateAccess.READS,
+    is_free=True,
+    sparse_gradient=True,
 )
 
 
@@ -132,7 +144,9 @@ def _(g: Any, node: Any, dy: Any) -> Any:
     return dy
 
 
-disable_copy_on_read = op("DisableCopyOnRead(resource: resource)", shape=shapes.no_outputs, stateful=True)
+disable_copy_on_read = op(
+    "DisableCopyOnRead(resource: resource)", shape=shapes.no_outputs, stateful=True, state=StateAccess.READS
+)
 
 
 @disable_copy_on_read.kernel
@@ -143,7 +157,11 @@ def _(xp: Any, resource: Any) -> list[Any]:
 
 
 is_initialized = op(
-    "IsVariableInitialized(ref: Ref(dtype); dtype: type) -> (is_initialized: bool)", shape=shapes.scalar
+    "IsVariableInitialized(ref: Ref(dtype); dtype: type) -> (is_initialized: bool)",
+    shape=shapes.scalar,
+    host_outputs=True,
+    state=StateAccess.READS,
+    role=Role.INITIALIZATION_QUERY,
 )
 
 
@@ -157,6 +175,9 @@ var_is_initialized = op(
     shape=shapes.scalar,
     stateful=True,
     differentiable=False,
+    host_outputs=True,
+    state=StateAccess.READS,
+    role=Role.INITIALIZATION_QUERY,
 )
 
 
@@ -175,6 +196,8 @@ variable_shape = op(
     shape=_variable_shape_shape,
     stateful=True,
     differentiable=False,
+    host_outputs=True,
+    state=StateAccess.READS,
 )
 
 

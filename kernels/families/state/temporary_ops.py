@@ -10,6 +10,7 @@ from ....graphfmt.shapes import SCALAR, Shape
 from ...core import shapes
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
+from ...core.traits import StateAccess
 from .state_ops import referenced_shape, typed_variable
 from .variables import Variable
 
@@ -60,6 +61,7 @@ temporary_variable = op(
     'TemporaryVariable(; shape: shape, dtype: type, var_name: string = "") -> (ref: Ref(dtype))',
     shape=lambda c: attr_shape(c.attr("shape")),
     stateful=True,
+    state=StateAccess.PER_STEP,
 )
 
 
@@ -77,6 +79,7 @@ def _(ctx: Any, xp: Any, *, node_name: str, shape: Shape, dtype: DType, var_name
 destroy_temporary_variable = op(
     "DestroyTemporaryVariable(ref: Ref(T); T: type, var_name: string) -> (value: T)",
     shape=shapes.like_input,
+    state=StateAccess.PER_STEP,
 )
 
 

@@ -10,6 +10,7 @@ from ....graphfmt import dtypes
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ...core.facts import Fact, of_constant
 from ...core.registry import Family
+from ...core.traits import GpuSupport, StateAccess
 from ...core.types import INDEX
 from ..array.gather_ops import gather_nd, gather_slices, gather_v2
 from .state_ops import referenced_shape, typed_variable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ....graphfmt.shapes import Shape
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
 
@@ -41,6 +42,7 @@ resource_gather = op(
     f"validate_indices: bool = true, dtype: type, Tindices: type in {INDEX}) -> (output: dtype)",
     shape=_gather_shape,
     stateful=True,
+    state=StateAccess.READS,
 )
 
 
@@ -75,6 +77,7 @@ resource_gather_nd = op(
     "-> (output: dtype)",
     shape=lambda c: gather_nd.shape(_dereferenced(c)),
     stateful=True,
+    state=StateAccess.READS,
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...core.types import INDEX, NUMBERS
 from ...numeric import scatter
 from ..array.scatter_nd_ops import check_static
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ...core.inference import ShapeContext
     from .variables import Variable
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
 _FEW = "{half, bfloat16, float, double, int32, int64}"

@@ -13,13 +13,14 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric.string_tensors import map_strings, string_array
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 encode_base64 = op(

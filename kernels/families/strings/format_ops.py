@@ -11,6 +11,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric import value_summary
 from ...numeric.string_tensors import array_of, string_array
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.binding import Binding
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)

@@ -9,10 +9,11 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric.hashes import farm_fingerprint64, murmur_hash64a, sip_hash24
 from ...numeric.string_tensors import map_strings
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 fast = op(

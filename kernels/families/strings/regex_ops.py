@@ -9,6 +9,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric.string_tensors import decode, encode, map_strings, string_array
 from .regex import compile_re2
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 

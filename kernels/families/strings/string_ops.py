@@ -10,6 +10,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, matrix, vector
 from ...core import shapes
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric.string_tensors import array_of, map_strings, string_array
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="reduction_indices")
 op = family.op
 
 

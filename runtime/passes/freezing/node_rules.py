@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.graph import Node
 from ....graphfmt.tensors import from_array
+from ....kernels.core.op_sets import INITIALIZATION_QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +40,6 @@ _HANDED_ON = {
     "Switch": 2,
     "Merge": 1,
 }
-# Nodes that ask whether a variable has a value.
-_ASKS = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
 
 
 def handed_on(node: Node, given: Given) -> Given | None:
@@ -57,12 +56,12 @@ def handed_on(node: Node, given: Given) -> Given | None:
 
 def reads(node: Node) -> bool:
     """Whether a node only reads the variable behind a handle."""
-    return node.op in _READS or node.op in _ASKS
+    return node.op in _READS or node.op in INITIALIZATION_QUERIES
 
 
 def asks(node: Node) -> bool:
     """Whether a node only asks whether a variable has a value."""
-    return node.op in _ASKS
+    return node.op in INITIALIZATION_QUERIES
 
 
 def constant(node: Node, value: Array, dtype: DType) -> Node:
@@ -79,7 +78,7 @@ def with_values(node: Node, given: Given, unique: Callable[[str], str], *, in_lo
         unique: makes of a name one that no node has.
         in_loop: whether constants must be tied to an input, so that they are in the same loop.
     """
-    if node.op in _ASKS:
+    if node.op in INITIALIZATION_QUERIES:
         ties = [f"^{node.inputs[0].lstrip('^').partition(':')[0]}"] if in_loop else []
         attrs: dict[str, AttrValue] = {"dtype": dtypes.bool_, "value": from_array(np.array(True))}
         return [replace(node, op="Const", inputs=(*ties, *_controls(node)), attrs=attrs)]

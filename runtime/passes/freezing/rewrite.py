@@ -18,7 +18,7 @@ from ....graphfmt.graph import Endpoint, FunctionDef, Graph, Node, endpoint
 from ....graphfmt.shapes import Shape
 from ....kernels.builder import function_builder
 from ....kernels.core import registry
-from ....kernels.core.op_sets import ENTERS, MERGES, SAVERS, VARIABLES
+from ....kernels.core.op_sets import CHECKPOINT_OPS, ENTERS, MERGES, VARIABLES
 from ....kernels.functions.library import Library, key_of_attrs
 from . import function_calls as frozen_calls
 from . import node_rules as frozen_nodes
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from ....graphfmt.attributes import Function
     from ....graphfmt.tensors import Array
     from .function_calls import Form
-
-# What reads and writes checkpoints has no place in a graph without variables.
-_FILES = SAVERS | {"Restore", "RestoreSlice", "RestoreV2", "MergeV2Checkpoints"}
 
 
 @dataclass
@@ -82,7 +79,7 @@ class Freezer:
         """Follows the variables of a body and what it is given."""
         body = Body(graph, dict(given))
         readers = _readers(graph)
-        plain = [node for node in graph.nodes if node.op in _FILES or self.value_of(node) is not None]
+        plain = [node for node in graph.nodes if node.op in CHECKPOINT_OPS or self.value_of(node) is not None]
         # A function is looked into when all is known that reaches its call by other ways.
         calls = {n.name: n for n in graph.nodes if frozen_calls.form_of(n, self.library) is not None}
         waiting = dict(calls)
@@ -106,7 +103,7 @@ class Freezer:
         found = self.value_of(node)
         if found is not None:
             return {0: Value(_dtype_of(node), Shape(tuple(found.shape)))}
-        if node.op in _FILES:
+        if node.op in CHECKPOINT_OPS:
             body.blocked[node.name] = "reads or writes checkpoints"
             return {}
         given = body.given(node)

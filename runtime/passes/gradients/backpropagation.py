@@ -17,16 +17,13 @@ from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....graphfmt.names import nothing_called
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
 from ....kernels.core.inference import topological_order
-from ....kernels.core.op_sets import INPUTS, VARIABLES
+from ....kernels.core.op_sets import ENTERS, INPUTS, SWITCHES, VARIABLES
 from ...plan.control_flow.nesting import CONTROL_FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 Gradient = Tensor | IndexedSlices
-
-# Operations that hand a gradient on as it is, rows of a table included.
-_KEEPS_SLICES = frozenset({"Identity", "ReadVariableOp", "IdentityN", "Enter", "StopGradient"})
 
 
 def add_gradients(
@@ -122,12 +119,12 @@ def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) ->
 
 def _stack(graph: Graph, handle: str) -> str:
     """The node that made a stack, or took it from another one."""
-    while graph[handle].op in _HANDS_ON:
+    while graph[handle].op in _PASSES_HANDLE_ON:
         handle = graph[handle].data_inputs[0].node
     return handle
 
 
-_HANDS_ON = frozenset({"Enter", "RefEnter", "Switch", "RefSwitch", "Identity", "RefIdentity"})
+_PASSES_HANDLE_ON = ENTERS | SWITCHES | {"Identity", "RefIdentity"}
 
 
 def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
@@ -199,7 +196,7 @@ def _input_gradients(
         raise graph.error_at(
             invalid(f"operation {op.name} has no gradient, and lies on the path to the loss"), view.name
         )
-    dys = sums if op.name in _KEEPS_SLICES else [dense(g, dy) for dy in sums]
+    dys = sums if op.sparse_gradient else [dense(g, dy) for dy in sums]
     try:
         with g.name_scope(view.name.split("/")[-1] + "_grad"):
             found = op.gradient_function(g, view, *dys)

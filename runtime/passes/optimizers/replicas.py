@@ -18,6 +18,7 @@ from ....graphfmt.shapes import Shape
 from ....kernels.builder.graph_builder import GraphBuilder
 from ....kernels.core import registry
 from ....kernels.core.op_sets import INPUTS, VARIABLES
+from ....kernels.core.traits import StateAccess
 from ..gradients.backpropagation import reached
 from .initializers import behind
 
@@ -100,7 +101,7 @@ def _check(graph: Graph, node: Node) -> None:
     changed = [
         source
         for source, kind in zip(node.data_inputs, op.signature.bind(node).input_types)
-        if kind.is_ref or (kind is dtypes.resource and node.op not in _READERS)
+        if kind.is_ref or (kind is dtypes.resource and op.state is not StateAccess.READS)
     ]
     if changed:
         error = invalid(f"each replica would change {changed[0].node!r}", hint="leave it out of the loss")
@@ -175,9 +176,6 @@ def _averaged(graph: Graph, losses: Sequence[str], devices: Sequence[str]) -> Re
     with g.device(devices[0]):
         whole = g.AddN(weighted, name=f"{_WHOLE}/loss")
     return Replicas(g.graph(), whole.name, losses)
-
-
-_READERS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
 
 
 def _is_batch(node: Node) -> bool:

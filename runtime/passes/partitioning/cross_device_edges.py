@@ -19,6 +19,7 @@ from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....kernels.core import registry
 from ....kernels.core.inference import infer_graph, topological_order
 from ....kernels.core.op_sets import MERGES
+from ....kernels.core.traits import Role
 from ....kernels.functions.library import of_graph
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class _Writers:
             behind |= self._behind.get(source.node, 0)
             if not source.is_control and bound.input_types[position].is_ref:
                 taken |= self._variable.get(source, 0)
-        if taken and node.op not in _PASS_REFERENCES:
+        if taken and not self._only_forwards(node):
             behind |= taken
         if behind:
             self._behind[node.name] = behind
@@ -182,11 +183,10 @@ class _Writers:
             if dtype.is_ref:
                 self._variable[Endpoint(node.name, port)] = taken or 1 << len(self._variable)
 
-
-_PASS_REFERENCES = frozenset(
-    {"RefIdentity", "RefSwitch", "RefMerge", "RefEnter", "RefExit", "RefNextIteration", "RefSelect"}
-    | {"IsVariableInitialized"}
-)
+    def _only_forwards(self, node: Node) -> bool:
+        """True if a node leaves the variables alone whose references it takes."""
+        op = registry.get(node.op, self._placed.library)
+        return op.forwards_input or op.role is Role.INITIALIZATION_QUERY
 
 
 def crossings(placed: Placed) -> dict[Crossing, str]:

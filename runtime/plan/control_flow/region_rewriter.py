@@ -175,13 +175,6 @@ def _operation(name: str) -> Op:
         shape=lambda c: UNKNOWN,
         stateful=True,
         differentiable=False,
-        commutative=False,
-        allocates_output=False,
-        asynchronous=False,
-        is_control_flow=False,
-        ufunc="",
-        operator="",
-        kernel_types={},
         kernel_function=_with_context,
     )
 

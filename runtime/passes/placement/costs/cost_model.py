@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from .....graphfmt.dtypes import DType
 from .....graphfmt.errors import TfgError
 from .....graphfmt.shapes import Shape
+from .....kernels.core import registry
 from .....kernels.core.facts import Fact
 from .....kernels.core.inference import infer_graph
 from .....kernels.core.op_sets import INPUTS, VARIABLES
+from .....kernels.functions.library import of_graph
 from .flops import Dims, flops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .....graphfmt.graph import Graph, Node
+    from .....kernels.core.registry import Op
     from ..machine.machine import Device
 
 # What a call costs besides its work, in seconds.
@@ -61,7 +64,8 @@ def estimate(graph: Graph, *, batch: int = 1) -> dict[str, Work]:
     the graph, placed at its node.
     """
     facts = _facts(graph, batch)
-    return {node.name: _work(node, facts, batch) for node in graph.nodes}
+    library = of_graph(graph)
+    return {node.name: _work(node, registry.get(node.op, library), facts, batch) for node in graph.nodes}
 
 
 def _facts(graph: Graph, batch: int) -> Mapping[str, Sequence[Fact]]:
@@ -78,13 +82,13 @@ def _facts(graph: Graph, batch: int) -> Mapping[str, Sequence[Fact]]:
         return infer_graph(graph)
 
 
-def _work(node: Node, facts: Mapping[str, Sequence[Fact]], batch: int) -> Work:
+def _work(node: Node, op: Op, facts: Mapping[str, Sequence[Fact]], batch: int) -> Work:
     read = [facts[source.node][source.port] for source in node.data_inputs]
     made = facts[node.name]
     outputs = tuple(_bytes(fact, batch) for fact in made)
     persistent = _persistent(node, outputs, batch)
     is_view = node.op in _VIEWS or _is_reference(made) or (node.op == "Identity" and _is_reference(read))
-    if node.op in _FREE:
+    if op.is_free:
         return Work(0.0, 0, outputs, persistent, is_view, is_free=True)
     count = flops(node, [_dims(fact, batch) for fact in read], [_dims(fact, batch) for fact in made])
     moved = sum(_bytes(fact, batch) for fact in read) + sum(outputs)
@@ -115,14 +119,5 @@ def _bytes(fact: Fact, batch: int) -> int:
     return math.prod(_dims(fact, batch)) * size
 
 
-# What hands out the memory of a variable or of a constant.
+# Operations whose output is the memory of a variable or of a constant.
 _VIEWS = frozenset({"Const", "ReadVariableOp", *VARIABLES})
-# What names, routes, reinterprets or holds a value.
-_FREE = frozenset(
-    {
-        "Const", "NoOp", "Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "StopGradient",
-        "PreventGradient", "ReadVariableOp", "Shape", "ShapeN", "Size", "Rank", "ControlTrigger", "Switch",
-        "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration",
-        "RefNextIteration", "LoopCond", "Bitcast", *INPUTS, *VARIABLES,
-    }
-)  # fmt: skip

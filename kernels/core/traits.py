@@ -1,0 +1,60 @@
+"""The traits of operations that passes and devices ask for; every declaration states its own (``registry``)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Role(Enum):
+    """The part that an operation plays in a graph, beyond computing its outputs."""
+
+    COMPUTATION = auto()
+    # Must be fed; may be fed.
+    PLACEHOLDER = auto()
+    PLACEHOLDER_WITH_DEFAULT = auto()
+    # Output: a reference to the variable; a resource handle of it.
+    REFERENCE_VARIABLE = auto()
+    RESOURCE_VARIABLE = auto()
+    # Output: true if the variable has a value.
+    INITIALIZATION_QUERY = auto()
+    # The five operations of TensorFlow's dataflow control flow, and the one that runs even if its inputs are dead.
+    SWITCH = auto()
+    MERGE = auto()
+    ENTER = auto()
+    EXIT = auto()
+    NEXT_ITERATION = auto()
+    CONTROL_TRIGGER = auto()
+    # Write variables to a checkpoint, and must see them all as of one moment; read one; merge its parts.
+    SAVER = auto()
+    RESTORER = auto()
+    CHECKPOINT_MERGER = auto()
+    # The two ends of an edge between the parts of a partitioned graph.
+    SEND = auto()
+    RECV = auto()
+
+
+# The roles that decide which nodes run, or in which iteration of a loop.
+CONTROL_FLOW = frozenset({Role.SWITCH, Role.MERGE, Role.ENTER, Role.EXIT, Role.NEXT_ITERATION})
+
+
+class StateAccess(Enum):
+    """What an operation does to the state of its session."""
+
+    # Leaves the state alone; effects are elsewhere (files, a terminal) if the operation is stateful.
+    NONE = auto()
+    # Names or reads resources.
+    READS = auto()
+    # Makes or changes resources that end with the step.
+    PER_STEP = auto()
+    CHANGES = auto()
+
+
+class GpuSupport(Enum):
+    """The condition on which the kernels of an operation run on a GPU (the dtypes must allow it too)."""
+
+    # Never: the kernels work with numpy alone.
+    NONE = auto()
+    # If the operation is a plain function of tensors: neither stateful nor asynchronous, without step context.
+    TENSORS = auto()
+    # Always, references and resource handles included.
+    STATE = auto()
