@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import dtypes
 from .errors import Location, TfgError
 from .graph import Graph
 from .proto import from_proto, meta_graph_pb2
 from .proto.binary import decoded
-from .proto.unknown_fields import fill
+from .proto.unknown_fields import fill_message
 from .shapes import UNKNOWN, Shape
 from .text.reader import parse_text
-from .text.schema import Tree, message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .dtypes import DType
+    from .proto.builders import Tree
+    from .text.source import SourceText
 
 Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float, ...]
 
@@ -76,7 +77,7 @@ def metagraph_from_bytes(data: bytes, name: str) -> MetaGraph:
 
 def metagraph_from_text(text: str, name: str) -> MetaGraph:
     """The MetaGraph in a MetaGraphDef's text. Raises INVALID_ARGUMENT with the place of the first fault."""
-    tree, source = parse_text(message("MetaGraphDef"), text, name)
+    tree, source = parse_text("MetaGraphDef", text, name)
     return _of_tree(tree, source, name)
 
 
@@ -88,16 +89,16 @@ def saved_model_from_bytes(data: bytes, name: str) -> list[MetaGraph]:
 
 def saved_model_from_text(text: str, name: str) -> list[MetaGraph]:
     """The MetaGraphs of a SavedModel's text. Raises INVALID_ARGUMENT with the place of the first fault."""
-    tree, source = parse_text(message("SavedModel"), text, name)
+    tree, source = parse_text("SavedModel", text, name)
     return [_of_tree(meta, source, name) for meta in tree.get("meta_graphs", ())]
 
 
-def _of_tree(tree: Tree, source: Any, name: str) -> MetaGraph:
+def _of_tree(tree: Tree, source: SourceText, name: str) -> MetaGraph:
     graph = tree.pop("graph_def", Graph())
     tree.pop("object_graph_def", None)
-    made = meta_graph_pb2.MetaGraphDef()
-    fill(made, tree)
-    return _of_message(made, replace(graph, source=source), name)
+    message = meta_graph_pb2.MetaGraphDef()
+    fill_message(message, tree)
+    return _of_message(message, replace(graph, source=source), name)
 
 
 def _of_message(meta: meta_graph_pb2.MetaGraphDef, graph: Graph | None, name: str) -> MetaGraph:

@@ -1,8 +1,12 @@
-"""From the fields of a message to the object that stands for it, alike for text and binary."""
+"""Builds graphs, nodes, attributes and tensors from the fields of their messages.
+
+The text parser applies ``BUILDERS`` to the trees that it reads; ``from_proto`` shares the functions that check
+values.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
 from ..attributes import AttrValue, Function, Placeholder
@@ -10,10 +14,13 @@ from ..errors import invalid
 from ..graph import Argument, FunctionDef, Graph, Node, Versions
 from ..shapes import SCALAR, UNKNOWN, Dim, Shape
 from ..tensors import TensorValue
-from ..text.schema import Tree, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+# A parsed message: fields to values, lists of values, or for a map field to a dict. The key "" has the offset in
+# the text at which the message begins.
+Tree = dict[str, Any]
 
 TENSOR_FIELDS = (
     "half_val",
@@ -38,7 +45,7 @@ FUNCTION_KEPT = frozenset({"signature", "attr", "node_def", "ret", "control_ret"
 
 
 def shape(sizes: Iterable[int], names: Iterable[str], unknown_rank: bool) -> Shape:
-    """A TensorShapeProto. Raises INVALID_ARGUMENT for a negative size other than -1."""
+    """Returns the shape in a TensorShapeProto. Raises INVALID_ARGUMENT for a negative size other than -1."""
     dims = tuple(map(_dim, sizes))
     if unknown_rank:
         if dims:
@@ -116,9 +123,9 @@ def _unknown_fields(name: str, tree: Tree, fields: Iterable[str]) -> bytes:
     unknown = {field: tree[field] for field in fields if field in tree}
     if not unknown:
         return b""
-    from .unknown_fields import serialised
+    from .unknown_fields import serialize_tree
 
-    return serialised(name, unknown)
+    return serialize_tree(name, unknown)
 
 
 def _argument(tree: Tree) -> Argument:
@@ -151,12 +158,14 @@ def _function_def(tree: Tree) -> FunctionDef:
 
 
 def gradients(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The gradient function of each function. Raises INVALID_ARGUMENT where one has two."""
-    found: dict[str, str] = {}
+    """Returns the gradient function of each function. Raises INVALID_ARGUMENT for a function with two."""
+    gradient_of: dict[str, str] = {}
     for function, gradient in pairs:
-        if found.setdefault(function, gradient) != gradient:
-            raise invalid(f"function {function!r} has two gradients, {found[function]!r} and {gradient!r}")
-    return found
+        if gradient_of.setdefault(function, gradient) != gradient:
+            raise invalid(
+                f"function {function!r} has two gradients, {gradient_of[function]!r} and {gradient!r}"
+            )
+    return gradient_of
 
 
 def _graph(tree: Tree) -> Graph:
@@ -181,30 +190,24 @@ def _versions(tree: Tree) -> Versions:
     )
 
 
-def _opaque(name: str):
+def _opaque(name: str) -> Callable[[Tree], bytes]:
     def build(tree: Tree) -> bytes:
         return _unknown_fields(name, tree, tree.keys() - {""})
 
     return build
 
 
-def install() -> None:
-    """Makes the parser build these objects instead of trees."""
-    builders = {
-        "TensorShapeProto": _shape,
-        "TensorProto": _tensor,
-        "AttrValue": _attr_value,
-        "AttrValue.ListValue": _attr_list,
-        "NameAttrList": _function,
-        "NodeDef": _node,
-        "FunctionDef": _function_def,
-        "VersionDef": _versions,
-        "GraphDef": _graph,
-        "ResourceHandleProto": _opaque("ResourceHandleProto"),
-        "VariantTensorDataProto": _opaque("VariantTensorDataProto"),
-    }
-    for name, build in builders.items():
-        message(name).build = build
-
-
-install()
+# The builder of each message type; a message of another type stays a tree.
+BUILDERS: Mapping[str, Callable[[Tree], Any]] = {
+    "TensorShapeProto": _shape,
+    "TensorProto": _tensor,
+    "AttrValue": _attr_value,
+    "AttrValue.ListValue": _attr_list,
+    "NameAttrList": _function,
+    "NodeDef": _node,
+    "FunctionDef": _function_def,
+    "VersionDef": _versions,
+    "GraphDef": _graph,
+    "ResourceHandleProto": _opaque("ResourceHandleProto"),
+    "VariantTensorDataProto": _opaque("VariantTensorDataProto"),
+}

@@ -1,6 +1,6 @@
-"""Parts of messages that mean nothing here, kept as serialised bytes.
+"""Fields that tfg does not interpret, kept as serialized messages so that they survive reading and writing.
 
-Only a text that has such parts needs protobuf to be read.
+Only a text that has such fields needs protobuf to be read.
 """
 
 from __future__ import annotations
@@ -10,53 +10,51 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import text_format
 
 from ..errors import invalid
-from ..text.schema import Field, Tree
-from ..text.schema import message as schema_of
 from . import graph_pb2, meta_graph_pb2, tensor_pb2, to_proto
+from .fields import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .builders import Tree
 
-def serialised(name: str, tree: Tree) -> bytes:
-    """The bytes of a message that the parser read as a tree."""
-    message = message_type(name)()
-    fill(message, tree)
+
+def serialize_tree(name: str, tree: Tree) -> bytes:
+    """Returns a message of the named type, serialized, from the tree that the text parser made of it."""
+    message = _message_class(name)()
+    fill_message(message, tree)
     return message.SerializeToString(deterministic=True)
 
 
-def message_type(name: str) -> Any:
-    """The class of a message by its name in the schema."""
-    found: Any = None
+def _message_class(name: str) -> Any:
     outer, *inner = name.split(".")
-    for module in (tensor_pb2, graph_pb2, meta_graph_pb2):
-        found = found or getattr(module, outer, None)
+    module = next(m for m in (tensor_pb2, graph_pb2, meta_graph_pb2) if hasattr(m, outer))
+    message_class = getattr(module, outer)
     for part in inner:
-        found = getattr(found, part)
-    return found
+        message_class = getattr(message_class, part)
+    return message_class
 
 
-def fill(message: Any, tree: Tree) -> None:
-    """Puts a parsed tree, and the objects that were built inside it, into an empty message."""
-    fields = schema_of(message.DESCRIPTOR.full_name.removeprefix("tfg.")).fields
+def fill_message(message: Any, tree: Tree) -> None:
+    """Copies a parsed tree, with the objects that were built inside it, into an empty message."""
+    fields = MESSAGES[message.DESCRIPTOR.full_name.removeprefix("tfg.")]
     for name, value in tree.items():
         if name:
-            _fill_field(message, fields[name], value)
+            kind, label, _ = fields[name]
+            _fill_field(message, name, kind, label, value)
 
 
-def _fill_field(message: Any, field: Field, value: Any) -> None:
-    target = getattr(message, field.name)
-    if field.is_map:
-        _fill_map(
-            target, value, is_scalar=field.message is None or field.message.fields["value"].message is None
-        )
-    elif field.message is not None:
-        for item in value if field.repeated else (value,):
-            _put(target.add() if field.repeated else target, item)
-    elif field.repeated:
+def _fill_field(message: Any, name: str, kind: str, label: str, value: Any) -> None:
+    target = getattr(message, name)
+    if label == "map":
+        _fill_map(target, value, is_scalar=MESSAGES[kind]["value"][0] not in MESSAGES)
+    elif kind in MESSAGES:
+        for item in value if label == "repeated" else (value,):
+            _fill_value(target.add() if label == "repeated" else target, item)
+    elif label == "repeated":
         target.extend(value)
     else:
-        setattr(message, field.name, value)
+        setattr(message, name, value)
 
 
 def _fill_map(target: Any, entries: dict[Any, Any], is_scalar: bool) -> None:
@@ -64,21 +62,21 @@ def _fill_map(target: Any, entries: dict[Any, Any], is_scalar: bool) -> None:
         if is_scalar:
             target[key] = item
         else:
-            _put(target[key], item)
+            _fill_value(target[key], item)
 
 
-def _put(target: Any, value: Any) -> None:
+def _fill_value(target: Any, value: Any) -> None:
     target.SetInParent()
-    put = _PUT.get(target.DESCRIPTOR.name)
-    if put is not None:
-        put(target, value)
+    fill = _FILL.get(target.DESCRIPTOR.name)
+    if fill is not None:
+        fill(target, value)
     elif isinstance(value, bytes):
         target.MergeFromString(value)
     else:
-        fill(target, value)
+        fill_message(target, value)
 
 
-_PUT: Mapping[str, Callable[[Any, Any], None]] = {
+_FILL: Mapping[str, Callable[[Any, Any], None]] = {
     "AttrValue": to_proto.fill_attr,
     "TensorShapeProto": to_proto.fill_shape,
     "TensorProto": to_proto.fill_tensor,
@@ -88,21 +86,21 @@ _PUT: Mapping[str, Callable[[Any, Any], None]] = {
 }
 
 
-def text_of(name: str, data: bytes, indent: int) -> str:
-    """The lines of a serialised message's fields. Raises INVALID_ARGUMENT for names that are no text, which
-    binary debug information may have."""
-    message = message_type(name)()
-    message.MergeFromString(data)
+def fields_text(name: str, data: bytes, indent: int) -> str:
+    """Returns the fields of a serialized message as lines of text.
+
+    Raises INVALID_ARGUMENT for a string that is not UTF-8, which binary debug information may have.
+    """
+    message = _message_class(name).FromString(data)
     try:
         return text_format.MessageToString(message, indent=indent)
     except (TypeError, ValueError) as error:
-        raise invalid(f"a part of a {name} is not UTF-8, and cannot be written as text") from error
+        raise invalid(f"a {name} has a string that is not UTF-8 and cannot be written as text") from error
 
 
-def take(name: str, data: bytes, field: str) -> tuple[bytes, bytes]:
-    """One message-typed field of a serialised message, and the others."""
-    message = message_type(name)()
-    message.MergeFromString(data)
-    taken = getattr(message, field).SerializeToString(deterministic=True)
+def split_field(name: str, data: bytes, field: str) -> tuple[bytes, bytes]:
+    """Splits a serialized message into one message-typed field and the other fields, both serialized."""
+    message = _message_class(name).FromString(data)
+    value = getattr(message, field).SerializeToString(deterministic=True)
     message.ClearField(field)
-    return taken, message.SerializeToString(deterministic=True)
+    return value, message.SerializeToString(deterministic=True)

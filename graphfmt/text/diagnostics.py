@@ -1,4 +1,4 @@
-"""What is wrong with graph text, found token by token once the parser has met something it does not know."""
+"""Diagnostics for malformed text: reads it token by token where the parser found no match."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NUMBER = re.compile(r"[0-9+\-]|\.[0-9]")
 
 
 class _Tokens:
-    """The tokens from an offset on."""
+    """A cursor over the tokens from an offset on."""
 
     def __init__(self, source: SourceText, position: int) -> None:
         self.source = source
-        self.behind = position
+        self.end = position
         self.next()
 
     def next(self) -> None:
-        match = rare(TOKEN).match(self.source.text, self.behind)
+        match = rare(TOKEN).match(self.source.text, self.end)
         assert match is not None
-        self.token, self.start, self.behind = match[1], match.start(1), match.end()
+        self.token, self.start, self.end = match[1], match.start(1), match.end()
 
     def fail(self, message: str, hint: str | None = None) -> NoReturn:
         raise invalid(message, hint=hint).at(None, self.source.position(self.start))
@@ -41,7 +41,7 @@ class _Tokens:
 
 
 def explain_field(source: SourceText, position: int, message: Message, closer: str) -> NoReturn:
-    """Raises the error for text at an offset where a field of a message, or its end, was expected."""
+    """Raises INVALID_ARGUMENT for text at an offset where a field of a message, or its end, was expected."""
     tokens = _Tokens(source, position)
     end = repr(closer) if closer else "the end of the text"
     if not tokens.token:
@@ -65,8 +65,7 @@ def explain_field(source: SourceText, position: int, message: Message, closer: s
 
 
 def explain_item(source: SourceText, position: int) -> NoReturn:
-    """Raises the error for text at an offset where a value of a list, and then a comma or the list's end, was
-    expected."""
+    """Raises INVALID_ARGUMENT for text at an offset where a list's value, then a comma or its end, was expected."""
     tokens = _Tokens(source, position)
     if tokens.token in ("'", '"') or not (
         _NUMBER.match(tokens.token) or _WORD.match(tokens.token[:1] or " ") or len(tokens.token) > 1
@@ -74,6 +73,6 @@ def explain_item(source: SourceText, position: int) -> NoReturn:
         tokens.expected("a value")
     literals = _STRINGS.match(source.text, tokens.start)
     if literals:
-        tokens.behind = literals.end()
+        tokens.end = literals.end()
     tokens.next()
     tokens.expected("',' or ']'")

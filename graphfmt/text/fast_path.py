@@ -1,8 +1,7 @@
-"""Nodes, shapes and tensors that look as most do, read by one regular expression per part.
+"""The fast path of the text parser: conventional nodes, shapes and tensors, one regular expression per part.
 
-What is cut out here is always a whole number of tokens, read in the end by the parser: no token holds a line
-break, and braces inside strings are skipped. So it does not matter how well a text keeps to the layout; it is
-only read faster.
+Each match covers whole tokens (no token contains a line break; braces inside strings are skipped), and the parser
+reads each distinct attribute. So the layout of a text affects only the speed, never the result.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from ..graph import Node
 from ..shapes import Shape
 from ..tensors import TensorValue
 from .parser import Parser, Shortcut
-from .schema import Tree, message
 from .source import SourceText
 from .tokens import BLANK, STRING, read_bytes
 
 if TYPE_CHECKING:
     from ..attributes import AttrValue
+    from ..proto.builders import Tree
+    from .schema import Schema
 
 
 def _balanced(depth: int) -> str:
-    """A pattern of text in which braces match, nested so deep at most."""
+    """Returns a pattern for text with balanced braces, nested at most ``depth`` deep."""
     inner = rf'[^{{}}"\'#<>]++|"[^"\\\n]*+"|{STRING}'
     if depth:
         inner += rf"|\{{{_balanced(depth - 1)}\}}"
@@ -44,30 +44,30 @@ _TENSOR = re.compile(
     rf"\s*+dtype: (DT_[A-Z0-9_]++)\s++tensor_shape \{{({_DIMS})(?:\s++tensor_content: ({STRING})"
     r"|((?:\s++(\w++_val): [\w.+\-]++(?:\s++\5: [\w.+\-]++)*+)?+))\s++\}"
 )
-# Attributes are parsed apart from what is around them, so that how deep they stand is not known.
+# The assumed depth of an attribute, which is parsed apart from the messages around it.
 _DEPTH = 20
-# Longer attributes are large tensors, and no other is like them.
-_LONGEST_KEPT = 1 << 14
-_ENTRY = message("NodeDef.AttrEntry")
-_TENSOR_FIELDS = message("TensorProto").fields
+# Longer attributes are not cached: they are large tensors, which do not recur.
+_MAX_CACHED_LENGTH = 1 << 14
 
 
 class FastPath:
-    """Reads nodes and shapes that look as most do, and remembers what they are made of."""
+    """Reads conventional nodes, shapes and tensors, and caches the attributes and shapes that recur."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: Schema) -> None:
+        self._entry = schema["NodeDef.AttrEntry"]
+        self._tensor_fields = schema["TensorProto"].fields
         self._attrs: dict[str, tuple[str, AttrValue]] = {}
         self._shapes: dict[str, Shape] = {}
         self._inside = {"TensorShapeProto": self.read_shape, "TensorProto": self.read_tensor}
 
     @property
     def shortcuts(self) -> dict[str, Shortcut]:
-        """What to give to a parser."""
+        """The readers by message type, as ``Parser`` takes them."""
         return {"NodeDef": self.read_node, **self._inside}
 
     def read_node(self, text: str, position: int, start: int) -> tuple[Node, int] | None:
-        """The node whose fields begin at ``position`` and whose name at ``start``; None if it is unusual."""
-        once = {"name": "", "op": "", "device": ""}
+        """Reads the node whose fields begin at ``position``, and whose message begins at ``start``; None to decline."""
+        single = {"name": "", "op": "", "device": ""}
         inputs: list[str] = []
         attrs: dict[str, AttrValue] = {}
         known, match_part = self._attrs, _PART.match
@@ -86,14 +86,16 @@ class FastPath:
             elif field == "input":
                 inputs.append(value)
             elif field is None:
-                return Node(once["name"], once["op"], tuple(inputs), attrs, once["device"], start), position
-            elif once[field]:
+                return Node(
+                    single["name"], single["op"], tuple(inputs), attrs, single["device"], start
+                ), position
+            elif single[field]:
                 return None
             else:
-                once[field] = value
+                single[field] = value
 
     def read_shape(self, text: str, position: int, start: int) -> tuple[Shape, int] | None:
-        """The shape whose fields begin at ``position``; None if it is more than a row of sizes."""
+        """Reads the shape whose fields begin at ``position``; None for one with more than known sizes and -1."""
         match = _SHAPE.match(text, position)
         return (self._shape(match[0]), match.end()) if match else None
 
@@ -105,12 +107,13 @@ class FastPath:
         return known
 
     def read_tensor(self, text: str, position: int, start: int) -> tuple[TensorValue, int] | None:
-        """The tensor whose fields begin at ``position``; None if it holds strings or is unusual."""
+        """Reads the tensor whose fields begin at ``position``; None for strings and unconventional layouts."""
         match = _TENSOR.match(text, position)
         if match is None:
             return None
         name, dims, content, lines, field = match.groups()
-        dtype, read = BY_ENUM_NAME.get(name), _TENSOR_FIELDS[field].read if field in _TENSOR_FIELDS else None
+        dtype, fields = BY_ENUM_NAME.get(name), self._tensor_fields
+        read = fields[field].read if field in fields else None
         if dtype is None or (field and read is None):
             return None
         try:
@@ -121,15 +124,15 @@ class FastPath:
         return TensorValue(dtype, self._shape(dims), data, values), match.end()
 
     def _read_attr(self, chunk: str) -> tuple[str, AttrValue] | None:
-        """The key and value of what follows ``attr {``, its closing brace included."""
+        """Parses the map entry that follows ``attr {``, its closing brace included; None to decline."""
         try:
-            entry, end = Parser(SourceText("", chunk), self._inside, _DEPTH).parse(_ENTRY, 0, "}")
+            entry, end = Parser(SourceText("", chunk), self._inside, _DEPTH).parse(self._entry, 0, "}")
         except TfgError:
             return None
         if end != len(chunk) and chunk[end:].strip():
             return None
         tree: Tree = entry
-        found = tree.get("key", ""), tree.get("value")
-        if len(chunk) <= _LONGEST_KEPT:
-            self._attrs[chunk] = found
-        return found
+        attr = tree.get("key", ""), tree.get("value")
+        if len(chunk) <= _MAX_CACHED_LENGTH:
+            self._attrs[chunk] = attr
+        return attr

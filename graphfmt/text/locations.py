@@ -1,4 +1,4 @@
-"""Where in a node's text its inputs and attributes stand, found when an error asks."""
+"""Locations of inputs and attributes in the text of a node, computed only when an error needs them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def find_in_node(text: str, offset: int, *, input: int | None = None, attr: str | None = None) -> int:
-    """The offset of a node's input by number, or of its attribute by name; the node's own if it has none."""
+    """Returns the offset of a node's input (by number) or attribute (by name); the node's own if it has none."""
     count = -1
     for word, start, values in _fields(text, offset):
         if word == "input" and input is not None:
             count += len(values)
             if count >= input:
-                # In a list every input has a place of its own.
+                # In a list each input has its own offset.
                 return start if len(values) == 1 else values[len(values) - 1 - (count - input)]
         elif word == "attr" and attr is not None and _key(text, values[0] if values else start) == attr:
             return start
@@ -25,7 +25,7 @@ def find_in_node(text: str, offset: int, *, input: int | None = None, attr: str 
 
 
 def _fields(text: str, offset: int) -> Iterator[tuple[str, int, list[int]]]:
-    """The fields of the message at an offset: name, where it stands, and where its values do."""
+    """Yields the fields of the message at an offset: the name, its offset, and the offsets of the values."""
     tokens = _tokens(text, offset)
     next(tokens)
     depth = 0
@@ -64,7 +64,7 @@ def _tokens(text: str, offset: int) -> Iterator[tuple[str, int]]:
 
 
 def _key(text: str, opening: int) -> str:
-    """The key of the map entry whose bracket is at an offset."""
+    """Returns the key of the map entry whose opening bracket is at an offset."""
     tokens = _tokens(text, opening)
     depth = 0
     for token, _ in tokens:

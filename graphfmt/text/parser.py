@@ -1,8 +1,8 @@
-"""A parser of protobuf text that knows where everything stands.
+"""A parser of protobuf text that keeps source offsets.
 
-It makes a tree of plain dicts, or whatever a message's ``build`` makes of one, and keeps its own stack, so
-that depth is limited by ``MAX_DEPTH`` alone. One regular expression recognises a whole field at a time;
-only where that fails is the text looked at token by token, to say what is wrong.
+It builds a tree of plain dicts, or the object that a message type's builder makes of the tree. It has its own stack,
+so that only ``MAX_DEPTH`` limits the nesting. One regular expression matches a whole field at a time; where it does
+not match, ``diagnostics`` reads the text token by token to report the fault.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from ..errors import TfgError, invalid
 from .tokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, rare, shorten
 
 if TYPE_CHECKING:
-    from .schema import Field, Message, Tree
+    from ..proto.builders import Tree
+    from .schema import Field, Message
     from .source import SourceText
 
-# As deep as protobuf reads binary messages.
+# The depth to which protobuf reads binary messages.
 MAX_DEPTH = 100
 
 _CLOSERS = {"{": "}", "<": ">"}
@@ -34,13 +35,13 @@ _RUN_VALUE = re.compile(r": (\S+)")
 _END_OF_LIST = re.compile(rf"{BLANK}\]{_SEPARATOR}")
 _AFTER = re.compile(_SEPARATOR)
 
-# Reads a conventionally written message faster: it is given the text, the offset behind the opening brace and
-# where the field began, and gives the object and the offset behind the closing brace, or None to decline.
+# Reads a conventionally written message: takes the text, the offset after the opening brace and the offset of the
+# field; returns the object and the offset after the closing brace, or None to decline.
 Shortcut = Callable[[str, int, int], "tuple[Any, int] | None"]
 
 
 class _Frame:
-    """A message that is being read: what it is, what it holds so far, and what closes it."""
+    """A message being read: its type, its fields so far, and its closing bracket. ``owner`` is its field."""
 
     __slots__ = ("closer", "in_list", "message", "owner", "start", "tree")
 
@@ -54,7 +55,7 @@ class _Frame:
 
 
 class Parser:
-    """Parses one text. ``shortcuts`` are tried first for the message types they are named by."""
+    """Parses one text. ``shortcuts`` map message types to faster readers, which are tried first."""
 
     def __init__(
         self, source: SourceText, shortcuts: Mapping[str, Shortcut] | None = None, depth: int = 0
@@ -65,8 +66,11 @@ class Parser:
         self._max_depth = MAX_DEPTH - depth
 
     def parse(self, message: Message, position: int = 0, closer: str | None = None) -> tuple[Any, int]:
-        """The fields of a message from an offset up to a closing bracket (None: the end of the text), and
-        the offset behind it. Raises INVALID_ARGUMENT with the place of the offending token."""
+        """Parses a message from an offset to its closing bracket (None: the end of the text).
+
+        Returns the message's object and the offset after the bracket. Raises INVALID_ARGUMENT with the location of
+        the offending token.
+        """
         text, match_field = self._text, _FIELD.match
         frame = _Frame(message, position, closer or "", None, False)
         stack = [frame]
@@ -108,7 +112,7 @@ class Parser:
                 frame = stack[-1]
 
     def _begin(self, stack: list[_Frame], match: re.Match[str]) -> int:
-        """Enters a message, or reads the list or the conventional message at once."""
+        """Pushes a message; a list of scalars or a conventional message is read at once. Returns the next offset."""
         frame = stack[-1]
         name, colon, opener = match[_NAME], match[2], match[_OPENER]
         start, position = match.start(_NAME), match.end()
@@ -135,10 +139,10 @@ class Parser:
             return self._skip_message(match.start(_OPENER))
         shortcut = self._shortcuts.get(field.message.name)
         if shortcut and opener == "{":
-            found = shortcut(self._text, position, start)
-            if found:
-                _store(frame.tree, field, found[0])
-                return self._skip_separator(found[1])
+            read = shortcut(self._text, position, start)
+            if read:
+                _store(frame.tree, field, read[0])
+                return self._skip_separator(read[1])
         self._push(stack, field, start, opener, False)
         return position
 
@@ -149,7 +153,7 @@ class Parser:
         stack.append(_Frame(field.message, start, _CLOSERS[opener], field, in_list))
 
     def _enter(self, stack: list[_Frame], field: Field, position: int) -> int:
-        """Enters the next message of a list."""
+        """Pushes the next message of a list."""
         match = rare(TOKEN).match(self._text, position)
         assert match is not None
         if match[1] not in _CLOSERS:
@@ -158,19 +162,19 @@ class Parser:
         return match.end()
 
     def _end(self, stack: list[_Frame], frame: _Frame, value: Any, match: re.Match[str]) -> int:
-        """Stores a message that is complete in the one around it."""
+        """Stores a complete message in its parent, and returns the next offset."""
         assert frame.owner is not None
         _store(stack[-1].tree, frame.owner, value)
         if not frame.in_list:
             return match.end()
-        behind = match.end(6)
+        after = match.end(6)
         if match[7] == ",":
             return self._enter(stack, frame.owner, match.end())
-        end = _END_OF_LIST.match(self._text, behind)
+        end = _END_OF_LIST.match(self._text, after)
         if end is None:
-            found = rare(TOKEN).match(self._text, behind)
-            assert found is not None
-            self._fail(f"expected ',' or ']' but found {shorten(found[1])}", found.start(1))
+            token = rare(TOKEN).match(self._text, after)
+            assert token is not None
+            self._fail(f"expected ',' or ']' but found {shorten(token[1])}", token.start(1))
         return end.end()
 
     def _finish(self, frame: _Frame) -> Any:
@@ -180,7 +184,7 @@ class Parser:
             raise error.at(None, self._source.position(frame.start)) from None
 
     def _read_list(self, field: Field, tree: Tree, position: int) -> int:
-        """The scalars of ``[a, b]``, from behind the opening bracket."""
+        """Reads the scalars of ``[a, b]`` from after the opening bracket."""
         values = tree.setdefault(field.name, [])
         empty = _END_OF_LIST.match(self._text, position)
         if empty:
@@ -195,7 +199,7 @@ class Parser:
                 return self._skip_separator(position)
 
     def _read_run(self, field: Field, values: list[Any], position: int) -> int:
-        """More values of the same field, as far as they follow each other on lines of their own."""
+        """Reads further values of the same field that follow on lines of their own."""
         assert field.run and field.read
         match = field.run.match(self._text, position)
         if match is None:
@@ -215,7 +219,7 @@ class Parser:
             self._fail(str(error), start, getattr(error, "hint", None))
 
     def _skip_message(self, position: int) -> int:
-        """Passes over a message of which nothing is kept, from its opening bracket."""
+        """Skips an opaque message from its opening bracket."""
         closers: list[str] = []
         while True:
             match = rare(TOKEN).match(self._text, position)
@@ -234,7 +238,7 @@ class Parser:
         return match.end()
 
     def _check_single(self, frame: _Frame, field: Field, start: int) -> None:
-        """Refuses a second value, except where the first is the default of a field that cannot be absent."""
+        """Refuses a second value, except after a default value of a field without explicit presence."""
         tree = frame.tree
         if field.oneof:
             for other in frame.message.fields.values():

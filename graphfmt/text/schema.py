@@ -1,9 +1,13 @@
-"""The messages that graph text may hold, compiled for the parser from the plain table in schema/fields.py."""
+"""Message types as the text parser needs them, compiled from the plain table in proto/fields.py.
+
+A schema is compiled in one place for all its messages (``reader`` for graphs): the builders of objects and special
+readers of fields are passed in, and nothing is changed afterwards.
+"""
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..names import did_you_mean
@@ -20,15 +24,18 @@ from .tokens import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from ..proto.builders import Tree
 
-Tree = dict[str, Any]
+# Turns the finished tree of a message into the object that stands for it.
+Builder = Callable[["Tree"], Any]
+# Reads the text of a scalar. Raises ValueError with half a sentence about the token.
+Reader = Callable[[str], Any]
 
 _I32, _I64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
 _U32, _U64 = (0, 2**32 - 1), (0, 2**64 - 1)
 
 # Reader and default of each scalar type.
-_SCALARS: Mapping[str, tuple[Callable[[str], Any], Any]] = {
+_SCALARS: Mapping[str, tuple[Reader, Any]] = {
     "double": (read_double, 0.0),
     "float": (read_float, 0.0),
     "int64": (integer_reader(*_I64), 0),
@@ -44,10 +51,10 @@ _SCALARS: Mapping[str, tuple[Callable[[str], Any], Any]] = {
 
 
 class Field:
-    """A field. Exactly one of ``read`` (a scalar's reader) and ``message`` is there."""
+    """A field of a message type. Exactly one of ``read`` (the reader of a scalar) and ``message`` is set."""
 
     __slots__ = (
-        "_may_run",
+        "_can_run",
         "_run",
         "default",
         "is_explicit",
@@ -59,54 +66,82 @@ class Field:
         "repeated",
     )
 
-    def __init__(self, name: str, kind: str, label: str, oneof: str) -> None:
+    def __init__(
+        self, name: str, kind: str, label: str, oneof: str, message: Message | None, reader: Reader | None
+    ) -> None:
         self.name = name
         self.repeated = label in ("map", "repeated")
         self.is_map = label == "map"
         self.oneof = oneof
-        # Whether giving it the default value differs from not giving it.
+        # Explicit presence: setting the default value differs from leaving the field out.
         self.is_explicit = bool(oneof) or label == "optional"
-        self.message = message(kind) if kind in MESSAGES else None
-        self.read: Callable[[str], Any] | None = None
+        self.message = message
+        self.read: Reader | None = None
         self.default: Any = None
         self._run: re.Pattern[str] | None = None
-        self._may_run = self.repeated and kind in _SCALARS and kind not in ("string", "bytes")
-        if self.message is None:
-            self.read, self.default = _SCALARS[kind] if kind in _SCALARS else (_enum_reader(kind), 0)
+        self._can_run = self.repeated and kind in _SCALARS and kind not in ("string", "bytes")
+        if message is None:
+            read, self.default = _SCALARS[kind] if kind in _SCALARS else (_enum_reader(kind), 0)
+            self.read = reader or read
 
     @property
     def run(self) -> re.Pattern[str] | None:
-        """Recognises many conventional lines of a repeated number at once; compiled when first used."""
-        if self._run is None and self._may_run:
+        """A pattern of many conventional lines of a repeated number; None for other fields. Compiled on first use."""
+        if self._run is None and self._can_run:
             self._run = re.compile(rf"(?:\s++{self.name}: [0-9A-Za-z_.+\-]++(?=\s))++")
         return self._run
 
     def empty(self) -> Any:
-        """What a map entry holds that does not state this field."""
+        """Returns the field's value in a map entry that does not set it."""
         return self.default if self.message is None else self.message.finish({"": 0})
 
 
 class Message:
-    """A message type. ``build`` turns its finished tree into the object that stands for it, if one does.
+    """A message type. ``is_opaque`` messages are skipped by the parser."""
 
-    A tree maps fields to values, lists of values, or for a map to a dict; under "" it has the offset at which
-    the message begins.
-    """
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, build: Builder | None) -> None:
         self.name = name
-        self.build: Callable[[Tree], Any] | None = None
         self.fields: dict[str, Field] = {}
         self.is_opaque = name == "SavedObjectGraph"
+        self._build = build
 
     def finish(self, tree: Tree) -> Any:
-        return tree if self.build is None else self.build(tree)
+        """Returns the object that stands for a finished tree; the tree itself if the type has no builder."""
+        return tree if self._build is None else self._build(tree)
 
 
-@cache
-def message(name: str) -> Message:
-    """The message type of that name."""
-    return Message(name)
+Schema = Mapping[str, Message]
+
+
+def compile_schema(
+    root: str, builders: Mapping[str, Builder], readers: Mapping[tuple[str, str], Reader] | None = None
+) -> Schema:
+    """Compiles a message type and all types that its fields refer to.
+
+    Args:
+        root: The name of the outermost message type.
+        builders: The builders of objects by message type; a message without one stays a tree.
+        readers: Readers of scalar fields, by message type and field, in place of the field type's own.
+    """
+    names = _reachable(root)
+    schema = {name: Message(name, builders.get(name)) for name in names}
+    for name in names:
+        for field, (kind, label, oneof) in MESSAGES[name].items():
+            reader = readers.get((name, field)) if readers else None
+            schema[name].fields[field] = Field(field, kind, label, oneof, schema.get(kind), reader)
+    return schema
+
+
+def _reachable(root: str) -> list[str]:
+    """Returns the message types that a root refers to, itself first."""
+    names = {root: None}
+    pending = [root]
+    while pending:
+        kinds = [kind for kind, _, _ in MESSAGES[pending.pop()].values()]
+        added = [kind for kind in dict.fromkeys(kinds) if kind in MESSAGES and kind not in names]
+        names.update(dict.fromkeys(added))
+        pending += added
+    return list(names)
 
 
 def _enum_reader(kind: str) -> Callable[[str], int]:
@@ -127,13 +162,3 @@ def _enum_reader(kind: str) -> Callable[[str], int]:
         return number
 
     return read
-
-
-def _link() -> None:
-    for name, rows in MESSAGES.items():
-        target = message(name)
-        for field, row in rows.items():
-            target.fields[field] = Field(field, *row)
-
-
-_link()

@@ -1,7 +1,7 @@
-"""The text a graph was read from, kept to say at which line and column something stands.
+"""The text that a graph was read from, kept to locate errors by line and column.
 
-Only a node's offset is remembered while reading. Where its third input or an attribute stands is found by
-reading that one node again, when an error asks.
+The reader stores only the offset of each node. The location of an input or attribute is found by reading that node
+again when an error needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import Location
 
 @dataclass(frozen=True)
 class SourceText:
-    """A file's name and text. ``offset``s count characters."""
+    """A file's name and text. Offsets count characters."""
 
     name: str
     text: str
@@ -26,14 +26,14 @@ class SourceText:
         return [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
 
     def position(self, offset: int) -> Location:
-        """Line and column of a character."""
+        """Returns the line and column of a character."""
         line = bisect_right(self._line_starts, offset)
         return Location(self.name, line, offset - self._line_starts[line - 1] + 1)
 
     def locate(self, offset: int, *, input: int | None = None, attr: str | None = None) -> Location:
-        """Where the node at ``offset`` begins, or its given input or attribute."""
+        """Returns the location of the node at ``offset``, or of one of its inputs or attributes."""
         if input is None and attr is None:
             return self.position(offset)
-        from .reader import find_in_node
+        from .locations import find_in_node
 
         return self.position(find_in_node(self.text, offset, input=input, attr=attr))

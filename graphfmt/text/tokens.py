@@ -1,6 +1,6 @@
-"""What protobuf's text format is made of: blanks, tokens, and what a token's text means.
+"""The lexical grammar of protobuf's text format: blanks, tokens, and readers of scalar values.
 
-The readers of values raise ValueError with half a sentence about the token; the parser adds the place.
+The readers raise ValueError with half a sentence about the token; the parser adds the location.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import re
 import struct
 from functools import cache
 
-# Blanks are whatever Python's \s is, and comments. A token never holds a line break.
+# White space (Python's \s) and comments. No token contains a line break.
 BLANK = r"(?:\s++|#[^\n]*+)*+"
 WORD = r"[A-Za-z_][0-9A-Za-z_+\-]*+"
 NUMBER = r"(?:[0-9+\-]|\.[0-9])[0-9A-Za-z_.+\-]*+"
 STRING = r"""(?:"(?:[^"\\\n]++|\\[^\n])*+"|'(?:[^'\\\n]++|\\[^\n])*+')"""
-# Literals that follow each other are one string.
+# Adjacent literals are one string.
 STRINGS = rf"{STRING}(?:{BLANK}{STRING})*+"
 
 
 class TokenError(ValueError):
-    """A value that cannot be read, and perhaps what was meant."""
+    """An unreadable value, with a hint."""
 
     def __init__(self, message: str, hint: str | None) -> None:
         super().__init__(message)
         self.hint = hint
 
 
-# Most texts need few of the patterns, and a small graph is read in less time than all of them take to compile.
+# Compiles rarely used patterns on first use: compiling all takes longer than reading a small graph.
 rare = cache(re.compile)
 
 TOKEN = rf"{BLANK}({WORD}|{NUMBER}|{STRING}|\S|\Z)"
-# Escapes that Python's own decoder reads as protobuf does.
+# Escapes that Python's unicode_escape decoder reads as protobuf does.
 _PLAIN_ESCAPES = (
     r"[^\\]*+(?:\\(?:[abfnrtv\\'\"]|[0-3][0-7]{0,2}+|[4-7][0-7]?+(?![0-7])|x[0-9a-fA-F]{2})[^\\]*+)*+"
 )
@@ -56,13 +56,14 @@ _BOOLS = {
 
 
 def read_bytes(token: str) -> bytes:
-    """The bytes of one or more string literals."""
+    """Returns the bytes of one or more adjacent string literals. Raises ValueError."""
     if _is_plain(token):
         return token[1:-1].encode()
     return b"".join(_unescape(literal[1:-1]) for literal in _literals(token))
 
 
 def read_string(token: str) -> str:
+    """Returns the text of one or more adjacent string literals. Raises ValueError for bytes that are not UTF-8."""
     if _is_plain(token):
         return token[1:-1]
     try:
@@ -74,20 +75,20 @@ def read_string(token: str) -> str:
 
 
 def _is_plain(token: str) -> bool:
-    """Whether a token is one literal without escapes. Raises ValueError if it is no string at all."""
+    """Returns True for a single literal without escapes. Raises ValueError for a token that is not a string."""
     if token[0] not in "\"'":
         raise ValueError(f"expected a string but found {shorten(token)}")
     return "\\" not in token and token.find(token[0], 1) == len(token) - 1
 
 
 def _literals(token: str) -> list[str]:
-    found: list[str] = []
+    literals: list[str] = []
     position = 0
     while match := rare(STRING).match(token, position):
-        found.append(match[0])
+        literals.append(match[0])
         blank = rare(BLANK).match(token, match.end())
         position = blank.end() if blank else match.end()
-    return found
+    return literals
 
 
 def _unescape(body: str) -> bytes:
@@ -111,7 +112,7 @@ def _escaped(match: re.Match[bytes]) -> bytes:
 
 
 def integer_reader(low: int, high: int):
-    """A reader of integers in a range."""
+    """Returns a reader of integers from ``low`` to ``high``, decimal, octal or hexadecimal."""
 
     def read(token: str) -> int:
         octal = _OCTAL.fullmatch(token)
@@ -133,7 +134,7 @@ def read_double(token: str) -> float:
         value = float(token)
     except ValueError:
         value = _odd_float(token)
-    # One NaN object for all, because containers compare by identity first: equal graphs stay equal.
+    # One shared NaN object: containers compare by identity first, so that equal graphs compare equal.
     return math.nan if value != value else value
 
 
@@ -153,7 +154,7 @@ def read_float(token: str) -> float:
 
 
 def to_float32(value: float) -> float:
-    """The nearest value that a 32-bit float holds."""
+    """Returns the nearest float32 value; an infinity beyond its range."""
     if value != value:
         return math.nan
     try:
@@ -170,7 +171,7 @@ def read_bool(token: str) -> bool:
 
 
 def shorten(token: str) -> str:
-    """A token as an error shows it."""
+    """Returns a token as error messages show it."""
     if not token:
         return "the end of the text"
     if token[0] in "\"'":

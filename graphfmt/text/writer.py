@@ -1,7 +1,7 @@
-"""Writes graphs as text, in the layout that protobuf prints and that the reader reads fastest.
+"""Writes graphs as text in protobuf's layout, which the reader's fast path expects.
 
-The reading of it by TensorFlow gives a message equal to the one that the binary writer makes. Attributes are
-sorted by name, so that equal graphs are equal texts.
+TensorFlow reads the text as a message equal to that of the binary writer. Attributes are sorted by name, so that
+equal graphs give equal texts.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _BYTE = [_ESCAPES.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in
 
 
 def write_graph(graph: Graph) -> str:
-    """The text of a graph. Raises INVALID_ARGUMENT for a name that is no text (half a surrogate pair)."""
+    """Returns the text of a graph. Raises INVALID_ARGUMENT for a name with half of a surrogate pair."""
     return "".join(_Writer().graph(graph))
 
 
 def quoted(value: str) -> str:
-    """A string as a literal; letters beyond ASCII stay readable."""
+    """Returns a string as a literal; characters beyond ASCII are not escaped."""
     if not _ODD_TEXT.search(value):
         return f'"{value}"'
     try:
@@ -45,14 +45,14 @@ def quoted(value: str) -> str:
 
 
 def quoted_bytes(value: bytes) -> str:
-    """Bytes as a literal, with escapes for all that is not printable ASCII."""
+    """Returns bytes as a literal; all but printable ASCII is escaped."""
     if not _ODD_BYTES.search(value):
         return f'"{value.decode("ascii")}"'
     return '"' + "".join([_BYTE[b] for b in value]) + '"'
 
 
 def float_text(value: float) -> str:
-    """The shortest decimal that is this 32-bit float."""
+    """Returns the shortest decimal that reads back as this float32 value."""
     for digits in (6, 7, 8):
         short = float(f"{value:.{digits}g}")
         if to_float32(short) == value:
@@ -65,7 +65,7 @@ def _bool(value: bool) -> str:
 
 
 class _Writer:
-    """Writes one graph. The text of an attribute is kept by the identity of its value, which nodes share."""
+    """Writes one graph. Caches the text of attributes by the identity of their values, which nodes share."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, int, str], str] = {}
@@ -157,21 +157,21 @@ class _Writer:
 
 
 def _unknown_text(name: str, data: bytes, pad: str) -> str:
-    """The text of fields that were kept serialised."""
+    """Returns the text of the unknown fields of a message."""
     if not data:
         return ""
-    from ..proto.unknown_fields import text_of
+    from ..proto.unknown_fields import fields_text
 
-    return text_of(name, data, len(pad))
+    return fields_text(name, data, len(pad))
 
 
 def _graph_unknown_text(data: bytes) -> tuple[str, str]:
-    """The text of what a graph kept serialised: inside its library, and beside it."""
+    """Returns the text of a graph's unknown fields: those of its library, and the others."""
     if not data:
         return "", ""
-    from ..proto.unknown_fields import take
+    from ..proto.unknown_fields import split_field
 
-    library, others = take("GraphDef", data, "library")
+    library, others = split_field("GraphDef", data, "library")
     return _unknown_text("FunctionDefLibrary", library, "  "), _unknown_text("GraphDef", others, "")
 
 

@@ -12,7 +12,8 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.attributes import Function, Placeholder
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.shapes import Shape
-from tfg.graphfmt.text.reader import find_in_node, read_graph
+from tfg.graphfmt.text.locations import find_in_node
+from tfg.graphfmt.text.reader import read_graph
 
 MLP = """# a comment
 node {

@@ -11,6 +11,7 @@ of names; where several links fit a pair of devices, the last counts. Memory may
 from __future__ import annotations
 
 import re
+from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from .....graphfmt.devices import LOCAL_TASK, parse_device
 from .....graphfmt.errors import TfgError, invalid
 from .....graphfmt.files import read_file
 from .....graphfmt.load import decode
-from .....graphfmt.text.reader import parse_text
-from .....graphfmt.text.schema import message
+from .....graphfmt.text.reader import parse_message
+from .....graphfmt.text.schema import compile_schema
 from .....graphfmt.text.tokens import TokenError, read_string
 from .machine import MAX_DEVICES, Device, Link, Machine
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .....graphfmt.devices import DeviceName
-    from .....graphfmt.text.schema import Tree
+    from .....graphfmt.proto.builders import Tree
+    from .....graphfmt.text.schema import Schema
     from .....graphfmt.text.source import SourceText
 
 _POWERS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
@@ -51,8 +53,7 @@ def read_machine(path: str) -> Machine:
 
 def machine_from_text(text: str, name: str) -> Machine:
     """The machine that a text describes; ``name`` is the file's, for messages."""
-    _install()
-    tree, source = parse_text(message("Machine"), text, name)
+    tree, source = parse_message(_schema()["Machine"], text, name)
     reader = _Reader(source)
     devices = reader.devices(tree.get("device", ()))
     links = reader.links(tree.get("link", ()), devices)
@@ -138,16 +139,21 @@ def _example(source: str, target: str) -> str:
     )
 
 
-def _install() -> None:
-    """Makes the parser read names and quantities, so that its errors point at them."""
-    device, link = message("Machine.Device").fields, message("Machine.Link").fields
-    device["name"].read = _read_name
-    device["memory"].read = _reader("memory", _BYTES, "8 GiB")
-    device["speed"].read = _reader("speed", _FLOPS, "50 GFLOP/s")
-    for fields in (device, link):
-        fields["bandwidth"].read = _reader("bandwidth", _BYTES_A_SECOND, "10 GB/s")
-    link["latency"].read = _reader("latency", _SECONDS, "20 us", zero=True)
-    link["source"].read = link["target"].read = _read_pattern
+@cache
+def _schema() -> Schema:
+    """The schema of machine files. Names and quantities are read by the parser, so that its errors point at them."""
+    bandwidth = _reader("bandwidth", _BYTES_A_SECOND, "10 GB/s")
+    readers = {
+        ("Machine.Device", "name"): _read_name,
+        ("Machine.Device", "memory"): _reader("memory", _BYTES, "8 GiB"),
+        ("Machine.Device", "speed"): _reader("speed", _FLOPS, "50 GFLOP/s"),
+        ("Machine.Device", "bandwidth"): bandwidth,
+        ("Machine.Link", "bandwidth"): bandwidth,
+        ("Machine.Link", "latency"): _reader("latency", _SECONDS, "20 us", zero=True),
+        ("Machine.Link", "source"): _read_pattern,
+        ("Machine.Link", "target"): _read_pattern,
+    }
+    return compile_schema("Machine", {}, readers)
 
 
 def _read_pattern(token: str) -> DeviceName:
