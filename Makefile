@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format index bench oracle gpu clean
+.PHONY: demo test check format index operations bench oracle gpu clean
 
 demo: .venv/.installed  ## train a network defined in a text file, and report its accuracy
 	@$(BIN)/python samples/digits/demo.py
@@ -23,6 +23,9 @@ format: .venv/.installed-dev
 
 index: .venv/.installed  ## write the index of which family declares which operation
 	$(BIN)/python -m tfg.kernels.core.make_index
+
+operations: .venv/.installed-dev  ## write the table of operations, docs/operations.md
+	$(BIN)/python -m tests.docs.operations
 
 oracle: .venv/.installed-oracle  ## compare with an installed TensorFlow
 	$(BIN)/python -m pytest tests/oracle
