@@ -8,10 +8,11 @@ fails says so in a comment: ``# exit 1``.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,3 +88,18 @@ def table_rows(text: str) -> list[list[str]]:
     """The cells of every table row in a text, without headings and rules."""
     rows = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in row] for row in rows]
+
+
+def laid_out(document: Any, indent: str = "") -> str:
+    """A JSON document as a page shows it: on one line as far as that is short, in a block otherwise."""
+    line = json.dumps(document, ensure_ascii=False)
+    if len(indent) + len(line) <= 110 or not isinstance(document, dict | list):
+        return line
+    inner = indent + "  "
+    if isinstance(document, list):
+        parts, opening, closing = [laid_out(item, inner) for item in document], "[", "]"
+    else:
+        parts = [f"{json.dumps(key)}: {laid_out(value, inner)}" for key, value in document.items()]
+        opening, closing = "{", "}"
+    body = ",".join(f"\n{inner}{part}" for part in parts)
+    return f"{opening}{body}\n{indent}{closing}"

@@ -92,7 +92,7 @@ def rows() -> list[Row]:
     """The operations of TensorFlow's list, and those that only this build has."""
     declared = {op.name: op for op in registry.all_ops()}
     fields = {op["name"]: op for op in run_tfg("ops", "--json").json["ops"]}
-    listed = {name: flags for name, flags in _listed()}
+    listed = dict(_listed())
     names = sorted(listed.keys() | fields.keys(), key=str.lower)
     return [Row(n, listed.get(n, ("tfg only",)), fields.get(n), declared.get(n)) for n in names]
 
