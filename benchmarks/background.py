@@ -16,7 +16,7 @@ import numpy as np
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.checkpoints.hdf5.chunks import yielding_between_strides
 from tfg.kernels.builder.graph_builder import GraphBuilder
-from tfg.runtime.checkpointing.checkpoints import Pace
+from tfg.runtime.checkpointing.checkpoints import WriterPace
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.optimizers.minimize import minimize
 
@@ -64,7 +64,7 @@ def main() -> None:
         steps(lambda done: done < _USUAL)
         for _ in range(_ROUNDS):
             usual = float(np.median(steps(lambda done: done < _USUAL)))
-            state, pace = session.snapshot(), Pace()
+            state, pace = session.snapshot(), WriterPace()
 
             def write() -> None:
                 with yielding_between_strides(pace.rest):  # noqa: B023

@@ -106,9 +106,9 @@ def command(**options: Any) -> None:
     _check(given)
     graph = load(given.graph)
     if given.state is not None:
-        from ..runtime.checkpointing.checkpoint_files import opened
+        from ..runtime.checkpointing.checkpoint_files import read_checkpoint
 
-        with opened(given.state) as checkpoint:
+        with read_checkpoint(given.state) as checkpoint:
             _write(graph, checkpoint, given)
     else:
         _write(graph, _initial(graph, given), given)
@@ -148,7 +148,7 @@ def _check(given: _Options) -> None:
 
 def _initial(graph: Graph, given: _Options) -> Checkpoint:
     """What nodes leave behind that run from nothing."""
-    from ..runtime.checkpointing.checkpoint_files import of_state
+    from ..runtime.checkpointing.checkpoint_files import checkpoint_of_state
     from ..runtime.execution.session import Session
     from .common import values
 
@@ -157,18 +157,22 @@ def _initial(graph: Graph, given: _Options) -> Checkpoint:
     wanted = session.plan((), tuple(feeds), given.targets).feeds
     found, _ = values.resolve(feeds, wanted, values.Randomness(given.seed))
     session.run(targets=given.targets, feeds=found)
-    return of_state(session.snapshot(), f"the state after {', '.join(given.targets)}")
+    return checkpoint_of_state(session.snapshot(), f"the state after {', '.join(given.targets)}")
 
 
 def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
-    from ..runtime.checkpointing.restoring import match
-    from ..runtime.checkpointing.saving import write
-    from ..runtime.checkpointing.variables import variables_of
+    from ..runtime.checkpointing.restoring import match_tensors
+    from ..runtime.checkpointing.saving import write_variables
+    from ..runtime.checkpointing.variables import graph_variables
 
-    found = match(variables_of(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing)
+    found = match_tensors(
+        graph_variables(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing
+    )
     rest = SavedState(notes=checkpoint.rest.notes) if given.only else checkpoint.rest
-    write(given.output, found, checkpoint.reader, rest, compress=given.compress, as_dtype=given.as_dtype)
+    write_variables(
+        given.output, found, checkpoint.reader, rest, compress=given.compress, as_dtype=given.as_dtype
+    )
     step = checkpoint.step if given.is_hdf5 else None
     tell(given.output, checkpoint, found, step=step, as_json=given.as_json)
     if not given.is_hdf5 and not given.only and (checkpoint.others or checkpoint.rest.notes):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..graphfmt.checkpoints.entries import TensorEntry
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
-    from ..runtime.checkpointing.differences import Difference
+    from ..runtime.checkpointing.differences import TensorDifference
 
 _HOW = ("only_a", "only_b", "dtype", "shape", "values")
 _VALUE_TITLES = ("tensor", "type", "differ", "max abs", "max rel", "at", "A", "B")
@@ -43,7 +43,7 @@ def list_command(files: tuple[str, ...], as_json: bool, verbose: int) -> None:
     failed: dict[str, TfgError] = {}
     for path in files:
         try:
-            with checkpoint_files.opened(path) as checkpoint:
+            with checkpoint_files.read_checkpoint(path) as checkpoint:
                 described.append(describe(checkpoint, detailed=detailed))
         except TfgError as error:
             if len(files) == 1:
@@ -78,7 +78,7 @@ def _line(file: dict[str, Any]) -> tuple[str, ...]:
 
 def show(path: str, *, as_json: bool) -> None:
     """A checkpoint, as ``tfg show`` shows it."""
-    with checkpoint_files.opened(path) as checkpoint:
+    with checkpoint_files.read_checkpoint(path) as checkpoint:
         described = describe(checkpoint)
     if as_json:
         print_json(described)
@@ -206,7 +206,7 @@ def diff_command(
     if np.isnan([rtol, atol]).any():
         raise UsageError("a tolerance is a number")
     tolerance = Tolerance(rtol, atol)
-    with checkpoint_files.opened(a) as first, checkpoint_files.opened(b) as second:
+    with checkpoint_files.read_checkpoint(a) as first, checkpoint_files.read_checkpoint(b) as second:
         names = _chosen(sorted({*first.tensors, *second.tensors}), only)
         found = list(differences(first.reader, second.reader, names, tolerance))
         if first.format == second.format and not only:
@@ -237,7 +237,7 @@ def _chosen(names: list[str], only: Sequence[str]) -> list[str]:
     return [name for name in names if name in found] if only else names
 
 
-def _difference(found: Difference) -> dict[str, Any]:
+def _difference(found: TensorDifference) -> dict[str, Any]:
     values = found.values
     return {
         "name": found.name,
@@ -261,7 +261,7 @@ def _item(value: Any) -> Any:
     return None if value is None else jsonable(np.asarray(value))
 
 
-def _print_differences(a: str, b: str, found: Sequence[Difference]) -> None:
+def _print_differences(a: str, b: str, found: Sequence[TensorDifference]) -> None:
     titles = (f"only in {a}", f"only in {b}", "other dtype", "other shape", "other values")
     groups = [(title, [d for d in found if d.how == how]) for how, title in zip(_HOW, titles)]
     for number, (title, group) in enumerate((title, group) for title, group in groups if group):
@@ -272,11 +272,11 @@ def _print_differences(a: str, b: str, found: Sequence[Difference]) -> None:
             print_rows([_VALUE_TITLES, *map(_values_row, group)], right={2, 3, 4})
 
 
-def _types(found: Difference) -> list[str]:
+def _types(found: TensorDifference) -> list[str]:
     return [f"{entry.dtype}{Shape(entry.shape)}" for entry in (found.a, found.b) if entry is not None]
 
 
-def _values_row(found: Difference) -> list[str]:
+def _values_row(found: TensorDifference) -> list[str]:
     values = found.values
     assert values is not None and found.a is not None
     far = ["" if number is None else _short(number) for number in (values.absolute, values.relative)]

@@ -12,7 +12,7 @@ from ..graphfmt.load import load
 from ..graphfmt.names import counted
 from ..runtime.passes.partitioning.folder import read_parts, write_parts
 from ..runtime.passes.partitioning.partition import partition
-from ..runtime.passes.partitioning.parts import transfers
+from ..runtime.passes.partitioning.parts import cross_device_transfers
 from ..runtime.passes.partitioning.recv_schedule import schedule_receives
 from ..runtime.passes.partitioning.transfer_compression import WIRES
 from .common import values
@@ -117,7 +117,7 @@ class _Partition:
         return proof
 
     def _tell(self, parts: Parts, files: Sequence[Path], proof: Proof | None) -> None:
-        count = len(transfers(parts))
+        count = len(cross_device_transfers(parts))
         if self.options.as_json:
             print_json({"folder": self.options.output, **_described(parts, files, count, proof)})
             return

@@ -125,7 +125,7 @@ def _placement(graph: Graph, given: _Options) -> Placement:
     from ..runtime.checkpointing.intervals import parse_duration
     from ..runtime.passes.placement.algorithms.annealing import Budget
     from ..runtime.passes.placement.costs.measured_costs import read_measurements
-    from ..runtime.passes.placement.costs.observed_steps import handing_over
+    from ..runtime.passes.placement.costs.observed_steps import with_hand_over
     from ..runtime.passes.placement.machine.machine import parse_devices
     from ..runtime.passes.placement.place import place
 
@@ -133,7 +133,7 @@ def _placement(graph: Graph, given: _Options) -> Placement:
     measured = read_measurements(given.costs) if given.costs else None
     return place(
         graph,
-        handing_over(machine, measured.hand_over) if measured else machine,
+        with_hand_over(machine, measured.hand_over) if measured else machine,
         "best" if given.algorithm == "all" else given.algorithm,
         costs=measured.costs if measured else None,
         batch=given.batch,
@@ -147,7 +147,7 @@ def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
     """What ``--explain`` asks for, as ``--json`` shows it."""
     if asked is None:
         return {}
-    from ..runtime.passes.placement.explain import explain, times
+    from ..runtime.passes.placement.explain import explain, node_times
 
     if asked != _EVERY_NODE:
         return {"explanation": _explanation_fields(explain(placement, endpoint(asked).node))}
@@ -160,7 +160,7 @@ def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
                 "finish": row.finish,
                 "finish_on": dict(row.elsewhere),
             }
-            for row in times(placement)
+            for row in node_times(placement)
         ]
     }
 

@@ -94,15 +94,15 @@ def command(**options: Any) -> None:
     given = _Options(**options)
     _check(given)
     from ..runtime.checkpointing.renaming import parse_rule
-    from ..runtime.checkpointing.restoring import match
-    from ..runtime.checkpointing.variables import variables_of
+    from ..runtime.checkpointing.restoring import match_tensors
+    from ..runtime.checkpointing.variables import graph_variables
 
     rules = [parse_rule(text) for text in given.rename]
     graph = load(given.graph)
     source = _source(given)
     with source.checkpoint as checkpoint:
-        found = match(
-            variables_of(graph),
+        found = match_tensors(
+            graph_variables(graph),
             checkpoint.reader,
             only=given.only,
             rename=rules,
@@ -126,17 +126,17 @@ class _Source(NamedTuple):
 
 def _source(given: _Options) -> _Source:
     """The checkpoint, or what a SavedModel's own restore operation makes of its variables."""
-    from ..runtime.checkpointing.checkpoint_files import of_state, opened
+    from ..runtime.checkpointing.checkpoint_files import checkpoint_of_state, read_checkpoint
 
     if given.ckpt is not None:
-        return _Source(opened(given.ckpt), not given.allow_missing)
+        return _Source(read_checkpoint(given.ckpt), not given.allow_missing)
     from ..runtime.saved_models.initialization import open_model, restored_state
 
     model = open_model(given.graph)
     assert model is not None
     if model.meta.saver is None:
-        return _Source(opened(model.folder or given.graph), not given.allow_missing)
-    return _Source(nullcontext(of_state(restored_state(model), given.graph)), False)
+        return _Source(read_checkpoint(model.folder or given.graph), not given.allow_missing)
+    return _Source(nullcontext(checkpoint_of_state(restored_state(model), given.graph)), False)
 
 
 class _Options(NamedTuple):
@@ -178,7 +178,7 @@ def _check(given: _Options) -> None:
 def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
     from ..graphfmt.checkpoints.hdf5 import state_file
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
-    from ..runtime.checkpointing.saving import values
+    from ..runtime.checkpointing.saving import variable_values
 
     path = Path(given.target)
     state_file.check_replaceable(path)
@@ -187,7 +187,9 @@ def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Opti
     if checkpoint.step is not None and not given.only:
         notes.setdefault("step", checkpoint.step)
     rest = {} if given.only else checkpoint.rest.resources
-    state_file.write(path, SavedState({**rest, **base.resources, **values(found, checkpoint.reader)}, notes))
+    state_file.write(
+        path, SavedState({**rest, **base.resources, **variable_values(found, checkpoint.reader)}, notes)
+    )
 
 
 def _base(graph: Graph, path: Path, given: _Options) -> SavedState:
@@ -209,8 +211,11 @@ def _into_graph(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Opti
     from ..runtime.passes.freezing.freeze import freeze
 
     keep = _keep(graph, given)
-    values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in found.taken.items()}
-    save(freeze(graph, values, keep=keep, partly=bool(given.only) or given.allow_missing), given.target)
+    variable_values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in found.taken.items()}
+    save(
+        freeze(graph, variable_values, keep=keep, partly=bool(given.only) or given.allow_missing),
+        given.target,
+    )
 
 
 def _keep(graph: Graph, given: _Options) -> list[str]:

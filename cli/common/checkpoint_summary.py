@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...runtime.checkpointing.checkpoint_files import Checkpoint
-    from ...runtime.checkpointing.restoring import Match, Source
+    from ...runtime.checkpointing.restoring import Match, TensorSource
 
 _MOST_NAMES = 8
 
@@ -35,7 +35,7 @@ def tell(output: str, checkpoint: Checkpoint, found: Match, *, step: int | None,
         note(f"not in the graph, and left out: {_some(found.unused)} of {plain(checkpoint.path)}")
 
 
-def _bytes(source: Source) -> int:
+def _bytes(source: TensorSource) -> int:
     return 0 if source.dtype.is_opaque else source.dtype.size * (Shape(source.shape).size or 0)
 
 

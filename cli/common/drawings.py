@@ -57,9 +57,9 @@ class Drawings(NamedTuple):
     def write(self, placement: Placement, graph: str) -> None:
         if not any(self):
             return
-        from ...runtime.passes.placement.simulation.simulated_step import of_placement
+        from ...runtime.passes.placement.simulation.simulated_step import simulation_of_placement
 
-        simulation = of_placement(placement)
+        simulation = simulation_of_placement(placement)
         if self.svg is not None or self.html is not None:
             self._draw(simulation, placement, Path(graph).name)
         if self.trace is not None:
@@ -72,15 +72,15 @@ class Drawings(NamedTuple):
 
     def _draw(self, simulation: Simulation, placement: Placement, title: str) -> None:
         from ...runtime.summary import human_seconds
-        from ...runtime.visualization.page import page
-        from ...runtime.visualization.picture import picture
+        from ...runtime.visualization.page import html_page
+        from ...runtime.visualization.picture import draw_simulation
 
         facts = [
             f"at least {human_seconds(placement.bounds.best)} anywhere",
             f"placed by {placement.best.algorithm}",
         ]
-        drawn = picture(simulation, title, facts)
+        drawn = draw_simulation(simulation, title, facts)
         if self.svg is not None:
             write_file(self.svg, drawn.encode())
         if self.html is not None:
-            write_file(self.html, page(drawn, title).encode())
+            write_file(self.html, html_page(drawn, title).encode())

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...graphfmt.checkpoints.hdf5 import state_file
-from ...runtime.checkpointing.checkpoints import JOB, Checkpointer, Series
+from ...runtime.checkpointing.checkpoints import JOB, Checkpointer, CheckpointSeries
 from ...runtime.checkpointing.intervals import (
     AUTO,
-    Every,
-    Schedule,
+    CheckpointInterval,
+    CheckpointSchedule,
     expected_mtbf,
     parse_duration,
-    parse_every,
+    parse_interval,
 )
 from ..common import console
 from . import supervision
@@ -46,8 +46,8 @@ class Keeper(NamedTuple):
     """Which checkpoints are to be written, and when. ``attempt`` is set where the run is started anew when it
     crashes."""
 
-    series: Series
-    every: Every
+    series: CheckpointSeries
+    every: CheckpointInterval
     mtbf: float
     attempt: Attempt | None
 
@@ -75,8 +75,8 @@ def keeper_of(options: Options) -> Keeper | None:
     given = None if options.mtbf is None else parse_duration(options.mtbf)
     seen = expected_mtbf(attempt.uptime, attempt.number) if attempt else expected_mtbf(0, 0)
     return Keeper(
-        Series(options.checkpoint, options.keep),
-        AUTO if options.every is None else parse_every(options.every),
+        CheckpointSeries(options.checkpoint, options.keep),
+        AUTO if options.every is None else parse_interval(options.every),
         seen if given is None else given,
         attempt,
     )
@@ -87,7 +87,7 @@ def kept(keeper: Keeper, session: Session, beginning: Beginning) -> Generator[Ca
     """The time during which steps run; what it gives is to be told of each. The last checkpoint is written in
     the end, unless a step failed."""
     first = now = beginning.progress
-    schedule = Schedule(keeper.every, keeper.mtbf, time.monotonic, console.note)
+    schedule = CheckpointSchedule(keeper.every, keeper.mtbf, time.monotonic, console.note)
     checkpointer = Checkpointer(session, keeper.series, schedule, first.step)
 
     def notes() -> dict[str, Any]:

@@ -68,10 +68,10 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
     if graph is None and holds_parts(path):
         from ...runtime.multi_device.devices import required_devices
         from ...runtime.passes.partitioning.folder import read_parts
-        from ...runtime.passes.partitioning.parts import join
+        from ...runtime.passes.partitioning.parts import join_parts
 
         parts = read_parts(path)
-        graph, devices = join(parts), devices or required_devices(parts)
+        graph, devices = join_parts(parts), devices or required_devices(parts)
     return Session(
         graph if graph is not None else load(path),
         log=console.note,

@@ -15,7 +15,7 @@ from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 from ...graphfmt.checkpoints.open import open_checkpoint
 from ...graphfmt.errors import TfgError
-from .memory_reader import MemoryReader, others_of, variables_of
+from .memory_reader import MemoryReader, other_arrays, variable_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -52,7 +52,7 @@ class Checkpoint:
     @property
     def others_reader(self) -> CheckpointReader:
         """What these hold."""
-        return MemoryReader(others_of(self.rest), self.path)
+        return MemoryReader(other_arrays(self.rest), self.path)
 
     @property
     def step(self) -> int | None:
@@ -67,7 +67,7 @@ class Checkpoint:
 
 
 @contextmanager
-def opened(path: str | Path) -> Generator[Checkpoint]:
+def read_checkpoint(path: str | Path) -> Generator[Checkpoint]:
     """A checkpoint of any format; see ``open_checkpoint`` for the errors."""
     with open_checkpoint(path) as reader:
         if isinstance(reader, StateReader):
@@ -83,13 +83,13 @@ def restored_state(graph: Graph, path: str | Path) -> SavedState:
 
     Raises what ``opened`` and ``match`` raise, so another graph's checkpoint is refused.
     """
-    from .restoring import match
-    from .variables import variables_of as declared
+    from .restoring import match_tensors
+    from .variables import graph_variables
 
-    with opened(path) as checkpoint:
+    with read_checkpoint(path) as checkpoint:
         rest = checkpoint.rest
-        wanted = [variable for variable in declared(graph) if variable.key not in rest.resources]
-        found = match(wanted, checkpoint.reader)
+        wanted = [variable for variable in graph_variables(graph) if variable.key not in rest.resources]
+        found = match_tensors(wanted, checkpoint.reader)
         values: dict[Key, dict[str, Array]] = {
             variable.key: {VALUE: source.read(checkpoint.reader, variable.dtype)}
             for variable, source in found.taken.items()
@@ -99,9 +99,9 @@ def restored_state(graph: Graph, path: str | Path) -> SavedState:
         return SavedState({**rest.resources, **values}, notes)
 
 
-def of_state(state: SavedState, name: str) -> Checkpoint:
+def checkpoint_of_state(state: SavedState, name: str) -> Checkpoint:
     """A session's state as a checkpoint; ``name`` is what messages call it."""
-    reader = MemoryReader(variables_of(state), name)
+    reader = MemoryReader(variable_arrays(state), name)
     rest = {key: arrays for key, arrays in state.resources.items() if key[1] != VARIABLE or not arrays}
     return Checkpoint(name, "memory", reader, SavedState(rest, state.notes))
 

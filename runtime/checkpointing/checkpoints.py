@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..execution.session import Session
-    from .intervals import Schedule
+    from .intervals import CheckpointSchedule
 
 
 # The note of which job wrote a checkpoint.
@@ -40,7 +40,7 @@ _LONGEST_WORK = 0.01
 
 
 @dataclass(frozen=True)
-class Series:
+class CheckpointSeries:
     """The files of a job: ``path`` is always the newest checkpoint. With ``keep``, each is also kept under its
     step's number (``model-200.h5`` beside ``model.h5``), and the oldest beyond so many are removed."""
 
@@ -142,7 +142,7 @@ def no_checkpoint(folder: Path) -> TfgError:
     )
 
 
-class Pace:
+class WriterPace:
     """How fast a thread writes beside the steps: it rests so long that it works a small part of the time, and
     takes little from them, be it Python's lock, a core or the memory's speed. In a hurry it does not rest."""
 
@@ -170,12 +170,14 @@ class Checkpointer:
     late, so that none is left out; otherwise the next one is.
     """
 
-    def __init__(self, session: Session, series: Series, schedule: Schedule, first_step: int) -> None:
+    def __init__(
+        self, session: Session, series: CheckpointSeries, schedule: CheckpointSchedule, first_step: int
+    ) -> None:
         self._session = session
         self._series = series
         self._schedule = schedule
         self._saved_step = first_step
-        self._pace = Pace()
+        self._pace = WriterPace()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from .tensor_statistics import boxes, reader_of_parts
+from .tensor_statistics import chunk_slices, slice_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Tolerance(NamedTuple):
     absolute: float = 0.0
 
 
-class Values(NamedTuple):
+class ValueDifference(NamedTuple):
     """So many ``elements`` differ. The largest difference, absolute and relative to B, where the absolute one
     is and what stands there; no numbers for what is none."""
 
@@ -36,7 +36,7 @@ class Values(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TensorDifference:
     """``how`` they differ: a tensor that only one has (then the other's entry is None), that has another
     dtype or shape, or that has other ``values``."""
 
@@ -44,34 +44,34 @@ class Difference:
     how: Literal["only_a", "only_b", "dtype", "shape", "values"]
     a: TensorEntry | None
     b: TensorEntry | None
-    values: Values | None = None
+    values: ValueDifference | None = None
 
 
 def differences(
     a: CheckpointReader, b: CheckpointReader, names: list[str], tolerance: Tolerance
-) -> Iterator[Difference]:
+) -> Iterator[TensorDifference]:
     """What differs among the tensors of these names, in their order. Raises what reading them raises."""
     for name in names:
         in_a, in_b = a.entries.get(name), b.entries.get(name)
         if in_a is None or in_b is None:
             if in_a or in_b:
-                yield Difference(name, "only_a" if in_a else "only_b", in_a, in_b)
+                yield TensorDifference(name, "only_a" if in_a else "only_b", in_a, in_b)
         elif in_a.dtype is not in_b.dtype:
-            yield Difference(name, "dtype", in_a, in_b)
+            yield TensorDifference(name, "dtype", in_a, in_b)
         elif in_a.shape != in_b.shape:
-            yield Difference(name, "shape", in_a, in_b)
+            yield TensorDifference(name, "shape", in_a, in_b)
         else:
             values = _values(a, b, name, in_a, tolerance)
             if values is not None:
-                yield Difference(name, "values", in_a, in_b, values)
+                yield TensorDifference(name, "values", in_a, in_b, values)
 
 
 def _values(
     a: CheckpointReader, b: CheckpointReader, name: str, entry: TensorEntry, tolerance: Tolerance
-) -> Values | None:
-    worst: Values | None = None
-    of_a, of_b = reader_of_parts(a, name), reader_of_parts(b, name)
-    for part in boxes(entry.shape):
+) -> ValueDifference | None:
+    worst: ValueDifference | None = None
+    of_a, of_b = slice_reader(a, name), slice_reader(b, name)
+    for part in chunk_slices(entry.shape):
         found = compare(of_a(part), of_b(part), tolerance)
         if found is not None:
             worst = _worse(worst, found._replace(at=_absolute(part, found.at)))
@@ -83,7 +83,7 @@ def _absolute(part: Slice | None, at: tuple[int, ...]) -> tuple[int, ...]:
     return at if part is None else tuple(start + i for start, i in zip(part.starts, at))
 
 
-def _worse(one: Values | None, two: Values) -> Values:
+def _worse(one: ValueDifference | None, two: ValueDifference) -> ValueDifference:
     """The differences of two pieces as one."""
     if one is None:
         return two
@@ -94,7 +94,7 @@ def _worse(one: Values | None, two: Values) -> Values:
     return larger._replace(elements=elements, relative=max(one.relative, two.relative))
 
 
-def compare(a: Array, b: Array, tolerance: Tolerance) -> Values | None:
+def compare(a: Array, b: Array, tolerance: Tolerance) -> ValueDifference | None:
     """In what two arrays of one dtype and shape differ; None where they are equal within the tolerance."""
     if a.dtype.kind in "Ob":
         differ = np.asarray(a != b)
@@ -135,6 +135,6 @@ def _unbounded(distances: Array) -> Array:
     return np.where(np.isnan(distances), np.inf, distances)
 
 
-def _at(a: Array, b: Array, flat: int, count: int) -> Values:
+def _at(a: Array, b: Array, flat: int, count: int) -> ValueDifference:
     place = tuple(int(i) for i in np.unravel_index(flat, a.shape))
-    return Values(count, place, a[place], b[place])
+    return ValueDifference(count, place, a[place], b[place])

@@ -31,24 +31,24 @@ _FIRST_AFTER = 5.0
 
 
 @dataclass(frozen=True)
-class Every:
+class CheckpointInterval:
     """``steps`` or ``seconds`` between checkpoints; neither where the interval is to be chosen."""
 
     steps: int | None = None
     seconds: float | None = None
 
 
-AUTO = Every()
+AUTO = CheckpointInterval()
 
 
-def parse_every(text: str) -> Every:
+def parse_interval(text: str) -> CheckpointInterval:
     """``100`` (steps), ``30s``, ``5m``, ``2h`` or ``auto``. Raises INVALID_ARGUMENT."""
     if text == "auto":
         return AUTO
     if text.isdecimal() and text.isascii() and int(text):
-        return Every(steps=int(text))
+        return CheckpointInterval(steps=int(text))
     seconds = parse_duration(text, what="an interval is a number of steps (100), a time (30s, 5m) or auto")
-    return Every(seconds=seconds)
+    return CheckpointInterval(seconds=seconds)
 
 
 def parse_duration(text: str, what: str = "a time is written 30s, 5m, 2h or 1d") -> float:
@@ -79,14 +79,14 @@ def expected_mtbf(uptime: float, failures: int) -> float:
 
 
 @dataclass
-class Schedule:
+class CheckpointSchedule:
     """When the next checkpoint is due. Told of every step and of every checkpoint; looks at the clock itself.
 
     What a checkpoint costs is what the steps lose by it: the time the snapshot takes, and what they take longer
     than usual while it is being written.
     """
 
-    every: Every
+    every: CheckpointInterval
     mtbf: float
     clock: Callable[[], float]
     say: Callable[[str], None] = lambda text: None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...graphfmt.tensors import Array
 
 
-def variables_of(state: SavedState) -> dict[str, Array]:
+def variable_arrays(state: SavedState) -> dict[str, Array]:
     """The variables that have a value, under the names that a state file gives them."""
     return {
         f"{container}:{name}" if container else name: arrays[VALUE]
@@ -26,7 +26,7 @@ def variables_of(state: SavedState) -> dict[str, Array]:
     }
 
 
-def others_of(state: SavedState) -> dict[str, Array]:
+def other_arrays(state: SavedState) -> dict[str, Array]:
     """What the other resources hold, each field as ``kind/name:field``."""
     return {
         f"{kind}/{container}:{name}:{field}" if container else f"{kind}/{name}:{field}": array

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PART = re.compile(r"(.+)/part_(0|[1-9][0-9]{0,8})(/.+)?", re.DOTALL)
 
 
-def groups(names: Iterable[str]) -> dict[str, list[str]]:
+def part_groups(names: Iterable[str]) -> dict[str, list[str]]:
     """The parts of each whole, in their order. Where a number is left out there is no whole."""
     found: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for name in names:
@@ -32,7 +32,7 @@ def groups(names: Iterable[str]) -> dict[str, list[str]]:
     }
 
 
-def axis_of(parts: Sequence[tuple[int, ...]], whole: Shape) -> int | None:
+def partition_axis(parts: Sequence[tuple[int, ...]], whole: Shape) -> int | None:
     """The axis along which parts of these shapes make a whole of that one; None where there is none, or where
     not enough is known of the whole to tell which."""
     if not parts or len({len(shape) for shape in parts}) > 1:

@@ -28,7 +28,7 @@ def parse_rule(text: str) -> Rule:
     return old, new
 
 
-def renamed(names: Collection[str], rules: Iterable[Rule]) -> dict[str, str]:
+def renamed_names(names: Collection[str], rules: Iterable[Rule]) -> dict[str, str]:
     """The new name of each name that a rule fits.
 
     Raises NOT_FOUND for a rule that fits no name, INVALID_ARGUMENT where two names become one.

@@ -27,14 +27,14 @@ _RESTORES = {"RestoreV2": 3, "RestoreSlice": 3, "Restore": 2}
 _PASSED_ON = frozenset({"Identity", "RefIdentity"})
 
 
-class Stored(NamedTuple):
+class StoredLocation(NamedTuple):
     """A tensor of a checkpoint, or a part of one."""
 
     tensor: str
     part: SavedSlice | None = None
 
 
-def stored_tensors(graph: Graph) -> dict[str, Stored]:
+def stored_tensors(graph: Graph) -> dict[str, StoredLocation]:
     """By the names of the graph's variable nodes. What is not written plainly, by constants that lead through
     Restore to Assign, in the graph or in a function it calls, is passed over."""
     if not graph.functions and not any(node.op.startswith("Restore") for node in graph.nodes):
@@ -61,9 +61,9 @@ def _callee(node: Node) -> str:
     return function.name if isinstance(function, Function) else node.op
 
 
-def _assigned(index: Mapping[str, Node]) -> dict[str, Stored]:
+def _assigned(index: Mapping[str, Node]) -> dict[str, StoredLocation]:
     """What each variable, or argument that stands for one, is assigned from a checkpoint."""
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredLocation] = {}
     for node in index.values():
         if node.op not in _ASSIGNMENTS or len(node.inputs) < 2:
             continue
@@ -88,7 +88,7 @@ def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:
         text = node.inputs[0]
 
 
-def _restored(index: Mapping[str, Node], node: Node, port: int) -> Stored | None:
+def _restored(index: Mapping[str, Node], node: Node, port: int) -> StoredLocation | None:
     if len(node.inputs) < _RESTORES.get(node.op, sys.maxsize):
         return None
     names = _texts(index, node.inputs[1])
@@ -96,7 +96,7 @@ def _restored(index: Mapping[str, Node], node: Node, port: int) -> Stored | None
     if port >= min(len(names), len(specs)):
         return None
     try:
-        return Stored(names[port], shape_and_slice.parse_saved_slice(specs[port]))
+        return StoredLocation(names[port], shape_and_slice.parse_saved_slice(specs[port]))
     except TfgError:
         return None
 

@@ -21,8 +21,8 @@ from ...graphfmt.names import nearest
 from ...graphfmt.shapes import Shape
 from . import partitioned_variables
 from .memory_reader import MemoryReader
-from .renaming import renamed
-from .variables import chosen
+from .renaming import renamed_names
+from .variables import matching_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ _WIDE = frozenset({dtypes.float32, dtypes.float64})
 _HALVES = frozenset({dtypes.float16, dtypes.bfloat16})
 
 
-class Source(NamedTuple):
+class TensorSource(NamedTuple):
     """Where a value comes from: a tensor, a part of one, or several put together along an axis."""
 
     dtype: DType
@@ -61,12 +61,12 @@ class Match:
     """``taken`` says what each variable takes, in the graph's order; ``missing`` are those that the checkpoint
     does not have, ``unused`` the tensors that no variable takes, unless only some variables were asked for."""
 
-    taken: Mapping[GraphVariable, Source]
+    taken: Mapping[GraphVariable, TensorSource]
     missing: Sequence[GraphVariable]
     unused: Sequence[str]
 
 
-def match(
+def match_tensors(
     variables: Sequence[GraphVariable],
     reader: CheckpointReader,
     *,
@@ -87,9 +87,9 @@ def match(
         TfgError: NOT_FOUND where tensors are missing, INVALID_ARGUMENT where some are of another dtype or
             shape, each time naming all of them.
     """
-    wanted = chosen(variables, only)
-    finder = _Finder(variables, reader, rename)
-    taken: dict[GraphVariable, Source] = {}
+    wanted = matching_variables(variables, only)
+    finder = _TensorFinder(variables, reader, rename)
+    taken: dict[GraphVariable, TensorSource] = {}
     missing: list[GraphVariable] = []
     for variable in wanted:
         source = finder.find(variable)
@@ -107,7 +107,7 @@ def match(
     return Match(taken, missing, unused)
 
 
-class _Finder:
+class _TensorFinder:
     """Looks for the tensors of variables under all the names they may have."""
 
     def __init__(
@@ -118,35 +118,35 @@ class _Finder:
         self._names_first = isinstance(reader, StateReader | MemoryReader)
         by_objects = {name: key for key, name in variable_names(reader).items()}
         tensors = {**by_objects, **{name: name for name in self._entries}}
-        rename = renamed(tensors, rules)
+        rename = renamed_names(tensors, rules)
         self._renamed = {new: tensors[old] for old, new in rename.items()}
         # What was renamed is no longer there under its old name.
         kept = {name: tensor for name, tensor in tensors.items() if name not in rename}
         self.known = {**kept, **self._renamed}
-        self._in_checkpoint = partitioned_variables.groups(self.known)
+        self._in_checkpoint = partitioned_variables.part_groups(self.known)
         self._shapes = {v.name: v.shape for v in variables}
-        self._in_graph = partitioned_variables.groups(self._shapes)
+        self._in_graph = partitioned_variables.part_groups(self._shapes)
         self._whole_of = {part: whole for whole, parts in self._in_graph.items() for part in parts}
 
-    def find(self, variable: GraphVariable) -> Source | None:
+    def find(self, variable: GraphVariable) -> TensorSource | None:
         if variable.name in self._renamed:
             return self._whole(variable.name)
         ways = (self._named, self._stored) if self._names_first else (self._stored, self._named)
         found = (find(variable) for find in (*ways, self._part, self._joined))
         return next((source for source in found if source is not None), None)
 
-    def _named(self, variable: GraphVariable) -> Source | None:
+    def _named(self, variable: GraphVariable) -> TensorSource | None:
         names = (variable.full_name, variable.name, variable.node)
         return next((self._whole(name) for name in names if name in self.known), None)
 
-    def _whole(self, name: str) -> Source | None:
+    def _whole(self, name: str) -> TensorSource | None:
         tensor = self.known.get(name)
         if tensor is None:
             return None
         entry = self._entries[tensor]
-        return Source(entry.dtype, entry.shape, (tensor,))
+        return TensorSource(entry.dtype, entry.shape, (tensor,))
 
-    def _stored(self, variable: GraphVariable) -> Source | None:
+    def _stored(self, variable: GraphVariable) -> TensorSource | None:
         """What the graph's Restore nodes would take."""
         stored = variable.stored
         whole = self._whole(stored.tensor) if stored else None
@@ -154,7 +154,7 @@ class _Finder:
             return whole
         return whole._replace(shape=stored.part.slice_shape, part=stored.part.slice)
 
-    def _part(self, variable: GraphVariable) -> Source | None:
+    def _part(self, variable: GraphVariable) -> TensorSource | None:
         """Its part of a whole, where all parts together are just as large."""
         name = self._whole_of.get(variable.name, "")
         whole = self._whole(name)
@@ -163,7 +163,7 @@ class _Finder:
         if whole is None or not all(shape.is_fully_known for shape in shapes):
             return None
         sizes = [shape.known() for shape in shapes]
-        axis = partitioned_variables.axis_of(sizes, Shape(whole.shape))
+        axis = partitioned_variables.partition_axis(sizes, Shape(whole.shape))
         if axis is None:
             return None
         number = parts.index(variable.name)
@@ -172,19 +172,19 @@ class _Finder:
         lengths[axis] = sizes[number][axis]
         return whole._replace(shape=sizes[number], part=Slice(tuple(starts), tuple(lengths)))
 
-    def _joined(self, variable: GraphVariable) -> Source | None:
+    def _joined(self, variable: GraphVariable) -> TensorSource | None:
         """A whole from its parts."""
         tensors = [self.known[name] for name in self._in_checkpoint.get(variable.name, ())]
         found = [self._entries[name] for name in tensors]
         shapes = [entry.shape for entry in found]
-        axis = partitioned_variables.axis_of(shapes, variable.shape)
+        axis = partitioned_variables.partition_axis(shapes, variable.shape)
         shape = None if axis is None else partitioned_variables.joined_shape(shapes, axis)
         if axis is None or shape is None or len({entry.dtype for entry in found}) > 1:
             return None
-        return Source(found[0].dtype, shape, tuple(tensors), axis=axis)
+        return TensorSource(found[0].dtype, shape, tuple(tensors), axis=axis)
 
 
-def _fits(variable: GraphVariable, source: Source) -> bool:
+def _fits(variable: GraphVariable, source: TensorSource) -> bool:
     return _dtype_fits(variable.dtype, source.dtype) and variable.shape.is_compatible(Shape(source.shape))
 
 
@@ -193,7 +193,10 @@ def _dtype_fits(wanted: DType | None, found: DType) -> bool:
 
 
 def _refused(
-    path: str, missing: Sequence[GraphVariable], unfit: Mapping[GraphVariable, Source], finder: _Finder
+    path: str,
+    missing: Sequence[GraphVariable],
+    unfit: Mapping[GraphVariable, TensorSource],
+    finder: _TensorFinder,
 ) -> TfgError:
     """One error for all that stands against a match, placed at the first."""
     parts: list[str] = []
@@ -209,7 +212,7 @@ def _refused(
     return error.at(first.node, first.location)
 
 
-def _unfit(variable: GraphVariable, source: Source) -> str:
+def _unfit(variable: GraphVariable, source: TensorSource) -> str:
     found = f"{source.dtype}{Shape(source.shape)}"
     return f"{found} for {variable}, which is {variable.dtype or found.partition('[')[0]}{variable.shape}"
 

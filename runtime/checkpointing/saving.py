@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
-    from .restoring import Match, Source
+    from .restoring import Match, TensorSource
     from .variables import GraphVariable
 
 # Tensors of fewer elements are read at once.
 _LARGE = 1 << 20
 
 
-def values(found: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
+def variable_values(found: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
     """What the variables take, for a state that is to be written: large tensors are read only then, and no two
     of them are in memory."""
     one = _OneAtATime(reader)
@@ -46,16 +46,16 @@ class _OneAtATime:
 
     def __init__(self, reader: CheckpointReader) -> None:
         self._reader = reader
-        self._held: Source | None = None
+        self._held: TensorSource | None = None
         self._whole: Array | None = None
 
-    def value(self, variable: GraphVariable, source: Source) -> Array | LazyTensor:
+    def value(self, variable: GraphVariable, source: TensorSource) -> Array | LazyTensor:
         dtype = variable.dtype or source.dtype
         if source.dtype is dtypes.string or prod(source.shape) < _LARGE:
             return source.read(self._reader, dtype)
         return LazyTensor(dtype.numpy, source.shape, lambda box: self._read(source, dtype, box))
 
-    def _read(self, source: Source, dtype: DType, box: tuple[slice, ...]) -> Array:
+    def _read(self, source: TensorSource, dtype: DType, box: tuple[slice, ...]) -> Array:
         if isinstance(self._reader, StateReader) and source.part is None and len(source.tensors) == 1:
             part = Slice(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
             return self._reader.read(source.tensors[0], part).astype(dtype.numpy, copy=False)
@@ -65,7 +65,7 @@ class _OneAtATime:
         return self._whole[box]
 
 
-def write(
+def write_variables(
     path: str,
     found: Match,
     reader: CheckpointReader,
@@ -86,7 +86,7 @@ def write(
     Raises what reading and writing raise.
     """
     if path.endswith(HDF5_SUFFIX):
-        state = SavedState({**rest.resources, **values(found, reader)}, rest.notes)
+        state = SavedState({**rest.resources, **variable_values(found, reader)}, rest.notes)
         state_file.write(Path(path), state, compress=compress, as_dtype=as_dtype)
     else:
         write_checkpoint(path, _tensors(found, reader, as_dtype))

@@ -54,12 +54,12 @@ def has_order(dtype: DType) -> bool:
 
 def pieces(reader: CheckpointReader, name: str) -> Iterator[tuple[Slice | None, Array]]:
     """The tensor in parts that follow one another, each with its place."""
-    read = reader_of_parts(reader, name)
-    for part in boxes(reader.entries[name].shape):
+    read = slice_reader(reader, name)
+    for part in chunk_slices(reader.entries[name].shape):
         yield part, read(part)
 
 
-def reader_of_parts(reader: CheckpointReader, name: str) -> Callable[[Slice | None], Array]:
+def slice_reader(reader: CheckpointReader, name: str) -> Callable[[Slice | None], Array]:
     """Reads parts of a tensor. Only HDF5 has checksums for pieces; of other formats the whole tensor is read
     for any part of it, so it is read once, as strings are, whose lengths differ."""
     if isinstance(reader, StateReader) and reader.entries[name].dtype is not dtypes.string:
@@ -72,7 +72,7 @@ def _places(part: Slice) -> tuple[slice, ...]:
     return tuple(slice(start, None if n < 0 else start + n) for start, n in zip(*part))
 
 
-def boxes(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | None]:
+def chunk_slices(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | None]:
     """Parts of a tensor of at most so many elements, each one run of them; None for all of a small one."""
     if math.prod(shape) <= most:
         yield None

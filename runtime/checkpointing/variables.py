@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...graphfmt.checkpoints.hdf5.state_file import Key
     from ...graphfmt.errors import Location
     from ...graphfmt.graph import Graph, Node
-    from .restore_nodes import Stored
+    from .restore_nodes import StoredLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class GraphVariable:
     dtype: DType | None
     shape: Shape
     location: Location | None = None
-    stored: Stored | None = None
+    stored: StoredLocation | None = None
 
     @property
     def key(self) -> Key:
@@ -51,7 +51,7 @@ class GraphVariable:
         return self.name + place
 
 
-def variables_of(graph: Graph) -> list[GraphVariable]:
+def graph_variables(graph: Graph) -> list[GraphVariable]:
     """The variables of a graph and of its functions, each once, in file order."""
     stored = restore_nodes.stored_tensors(graph)
     found: dict[Key, GraphVariable] = {}
@@ -93,7 +93,7 @@ def _text(node: Node, attr: str) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
 
 
-def chosen(variables: Sequence[GraphVariable], only: Iterable[str]) -> list[GraphVariable]:
+def matching_variables(variables: Sequence[GraphVariable], only: Iterable[str]) -> list[GraphVariable]:
     """Those that one of the globs matches; all of them where there are no globs.
 
     Raises NOT_FOUND for a glob that matches none.

@@ -17,7 +17,7 @@ from ...graphfmt.graph import Graph, Node
 from ...kernels.core.facts import Fact
 from ...kernels.functions.instantiation import Instance
 from ...kernels.functions.library import Library, key_of_facts, of_graph
-from ..passes.prune import Signature
+from ..passes.prune import StepSignature
 from ..plan import plan
 from .failures import as_tfg_error
 
@@ -75,7 +75,7 @@ class Functions:
         graph, fetches = _with_separate_results(instance)
         targets = always or (() if fetches else (_NOTHING,))
         facts = {name: (fact,) for name, fact in zip(instance.args, given)}
-        asked = Signature(fetches, instance.args, targets)
+        asked = StepSignature(fetches, instance.args, targets)
         return plan.build(graph, asked, functions=self, given=facts, compiled=self._compiled)
 
     def gradient_of(self, function: Function, instance: Instance) -> Function:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...graphfmt.errors import Status, TfgError
 from ..passes import graph_checks
-from ..passes.prune import Signature
+from ..passes.prune import StepSignature
 from ..plan import plan
 from ..plan.plan import Plan
 from . import allocator
@@ -156,7 +156,7 @@ class Session:
             found = self._plans.get(key)
             if found is None:
                 fetches, feeds, targets, traced = key
-                asked = Signature(fetches, feeds, targets)
+                asked = StepSignature(fetches, feeds, targets)
                 build = partial(
                     plan.build,
                     traced=traced,

@@ -12,7 +12,7 @@ from ..execution.gpu import GpuOptions, open_gpus, with_measured_figures
 from ..execution.memory_budget import MemoryLimit, persistent
 from ..passes.partitioning.partition import partition
 from ..passes.placement.machine.machine import parse_devices
-from ..passes.prune import Signature, prune
+from ..passes.prune import StepSignature, prune
 from . import multi_device_plan
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Devices:
             gpu.close()
         self._threads.restore_original_limits()
 
-    def plan(self, asked: Signature, build: Callable[..., Plan]) -> Plan | MultiDevicePlan:
+    def plan(self, asked: StepSignature, build: Callable[..., Plan]) -> Plan | MultiDevicePlan:
         """The plan of a signature: an ordinary one if all that it needs is on one device without a limit. ``build`` is
         ``plan.build``, given what is the same for all of a session's plans."""
         pruned = prune(self.graph, asked)

@@ -10,8 +10,8 @@ from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ...kernels.core import registry
 from ...kernels.core.op_sets import SENDS
 from ..execution.state_lock import Access
-from ..passes.partitioning.parts import Parts, transfers
-from ..passes.prune import Signature
+from ..passes.partitioning.parts import Parts, cross_device_transfers
+from ..passes.prune import StepSignature
 from ..plan import plan
 from .multi_device_executor import MultiDeviceExecutor
 from .rendezvous import InProcessRendezvous
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..execution.gpu import Gpu
     from ..execution.memory_budget import MemoryLimit
     from ..execution.step import Step
-    from ..passes.prune import Pruned
+    from ..passes.prune import PrunedGraph
     from ..plan.plan import Feed, Plan
 
 
@@ -71,7 +71,7 @@ class MultiDevicePlan(NamedTuple):
         return next((node for node in (part.plan.node_of(error) for part in self.parts) if node), None)
 
 
-def located(pruned: Pruned, graph: Graph, feeds: Sequence[str]) -> Graph:
+def located(pruned: PrunedGraph, graph: Graph, feeds: Sequence[str]) -> Graph:
     """The pruned graph with every stand-in of a feed on the device of what it stands for."""
     homes = {
         name: graph[endpoint(feed).node].device
@@ -85,8 +85,8 @@ def located(pruned: Pruned, graph: Graph, feeds: Sequence[str]) -> Graph:
 
 def build(
     graph: Graph,
-    asked: Signature,
-    pruned: Pruned,
+    asked: StepSignature,
+    pruned: PrunedGraph,
     parts: Parts,
     incarnations: Mapping[str, int],
     limits: Mapping[str, MemoryLimit],
@@ -110,7 +110,9 @@ def build(
         targets = [name for name in pruned.targets if home[name] == device]
         sends = [node.name for node in part.nodes if node.op in SENDS]
         arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
-        wanted = Signature(tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends))
+        wanted = StepSignature(
+            tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends)
+        )
         limit, gpu = limits.get(device), gpus.get(device)
         build_it = build_part if gpu is None else partial(_on_gpu, build_part, gpu)
         found = build_it(part, wanted, maybe_dead=maybe_dead, given=parts.received, limited=limit is not None)
@@ -144,7 +146,9 @@ _STRICTNESS = (Access.READ, Access.CHANGE, Access.ALONE)
 def may_be_dead(parts: Parts) -> set[str]:
     """The names of the nodes whose values may be dead, or one of many in a loop: all that come after something
     that steers, on whichever device. Raises the first fault of how the parts fit together."""
-    readers: dict[str, list[str]] = {pair.send.name: [pair.receive.name] for pair in transfers(parts)}
+    readers: dict[str, list[str]] = {
+        pair.send.name: [pair.receive.name] for pair in cross_device_transfers(parts)
+    }
     for _, node in parts.nodes:
         for text in node.inputs:
             readers.setdefault(endpoint(text).node, []).append(node.name)

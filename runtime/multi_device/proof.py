@@ -13,8 +13,8 @@ from ...graphfmt.graph import endpoint
 from ...kernels.core.op_sets import INPUTS, PLACEHOLDERS
 from ..execution.session import Session
 from ..passes.optimizers.initializers import initial_assignments
-from ..passes.partitioning.parts import join
-from ..passes.prune import Signature, prune
+from ..passes.partitioning.parts import join_parts
+from ..passes.prune import StepSignature, prune
 from ..plan.control_flow.nesting import NodeNesting
 from ..summary import summarize
 
@@ -35,7 +35,7 @@ class StepRequest(NamedTuple):
 
     def placeholders(self, graph: Graph, fed: Sequence[str]) -> list[str]:
         """The placeholders that have to be fed besides those that are."""
-        needed = prune(graph, Signature(self.fetches, tuple(fed), self.targets)).graph
+        needed = prune(graph, StepSignature(self.fetches, tuple(fed), self.targets)).graph
         done = {endpoint(name).node for name in fed}
         return [
             n.name for n in needed.nodes if n.op in PLACEHOLDERS and n.name in graph and n.name not in done
@@ -73,7 +73,7 @@ def everything(graph: Graph, fed: Collection[str] = ()) -> list[StepRequest]:
     targets = [
         name
         for name in summary.targets
-        if first.isdisjoint(n.name for n in prune(graph, Signature((), (), (name,))).graph.nodes)
+        if first.isdisjoint(n.name for n in prune(graph, StepSignature((), (), (name,))).graph.nodes)
     ]
     return [*([StepRequest(outputs)] if outputs else []), *(StepRequest((), (name,)) for name in targets)]
 
@@ -127,7 +127,7 @@ class Proof:
 def _here(parts: Parts) -> Graph:
     """The parts as a session takes them, each on a device of this machine, whatever its own is."""
     local = {device: str(LOCAL_TASK._replace(type="CPU", id=n)) for n, device in enumerate(parts.graphs)}
-    whole = join(parts)
+    whole = join_parts(parts)
     return whole.with_nodes(replace(node, device=local[node.device]) for node in whole.nodes)
 
 

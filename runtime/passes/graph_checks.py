@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A GraphDef that says it needs a consumer later than this build is refused.
-CONSUMER = 2500
+CONSUMER_VERSION = 2500
 
 
 def check_structure(graph: Graph) -> None:
@@ -36,12 +36,15 @@ def structure_faults(graph: Graph) -> Iterator[TfgError]:
 
 def _version_faults(graph: Graph) -> Iterator[TfgError]:
     versions = graph.versions
-    if versions.min_consumer > CONSUMER:
+    if versions.min_consumer > CONSUMER_VERSION:
         yield _at_file(
-            graph, f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER}"
+            graph,
+            f"GraphDef min consumer version {versions.min_consumer} is above this build's {CONSUMER_VERSION}",
         )
-    if CONSUMER in versions.bad_consumers:
-        yield _at_file(graph, f"GraphDef disallows consumer version {CONSUMER}, which is this build's")
+    if CONSUMER_VERSION in versions.bad_consumers:
+        yield _at_file(
+            graph, f"GraphDef disallows consumer version {CONSUMER_VERSION}, which is this build's"
+        )
     if versions.producer < 0 or versions.min_consumer < 0:
         yield _at_file(graph, "GraphDef versions must not be negative")
 
@@ -70,14 +73,14 @@ def _at_file(graph: Graph, message: str) -> TfgError:
 def _name_faults(graph: Graph, node: Node, seen: set[str]) -> Iterator[TfgError]:
     pattern = INTERNAL_NODE_NAME if node.op.startswith("_") else NODE_NAME
     if not pattern.fullmatch(node.name):
-        yield placed(graph, invalid(f"Node name contains invalid characters: {node.name!r}"), node)
+        yield fault_at_node(graph, invalid(f"Node name contains invalid characters: {node.name!r}"), node)
     if node.name in seen:
-        yield placed(graph, invalid(f"Node {node.name!r} is not unique"), node)
+        yield fault_at_node(graph, invalid(f"Node {node.name!r} is not unique"), node)
     if not node.op:
-        yield placed(graph, invalid(f"Node {node.name!r} does not specify an operation"), node)
+        yield fault_at_node(graph, invalid(f"Node {node.name!r} does not specify an operation"), node)
     for name in node.attrs:
         if not ATTR_NAME.fullmatch(name):
-            yield placed(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
+            yield fault_at_node(graph, invalid(f"attr name {name!r} contains invalid characters"), node)
 
 
 def _input_faults(graph: Graph, node: Node, hints: Hints) -> Iterator[TfgError]:
@@ -86,21 +89,21 @@ def _input_faults(graph: Graph, node: Node, hints: Hints) -> Iterator[TfgError]:
         try:
             source = endpoint(text)
         except TfgError as error:
-            yield placed(graph, invalid(f"input {error.message}"), node, position)
+            yield fault_at_node(graph, invalid(f"input {error.message}"), node, position)
             continue
         if control_seen and not source.is_control:
             message = (
                 f"input {text!r} follows a control input; all control inputs must come after data inputs"
             )
-            yield placed(graph, invalid(message), node, position)
+            yield fault_at_node(graph, invalid(message), node, position)
         control_seen = control_seen or source.is_control
         if source.node not in graph:
             message = f"Node {node.name!r}: Unknown input node {text!r}"
             hint = hints.did_you_mean(source.node, graph.index)
-            yield placed(graph, invalid(message, hint=hint), node, position)
+            yield fault_at_node(graph, invalid(message, hint=hint), node, position)
 
 
-def placed(
+def fault_at_node(
     graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
 ) -> TfgError:
     return error.at(node.name, graph.locate(node, input=input, attr=attr))

@@ -13,13 +13,13 @@ from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ...graphfmt.names import did_you_mean
 from ...kernels.core.op_sets import PLACEHOLDERS
-from .ref_reads import reread
+from .ref_reads import reread_updated_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class Signature(NamedTuple):
+class StepSignature(NamedTuple):
     """What a step is asked for. Plans are kept per signature."""
 
     fetches: tuple[str, ...]
@@ -27,7 +27,7 @@ class Signature(NamedTuple):
     targets: tuple[str, ...]
 
 
-class Pruned(NamedTuple):
+class PrunedGraph(NamedTuple):
     """``graph`` holds the nodes that run and one placeholder per feed; ``arguments`` are those placeholders'
     names in the order of the feeds (None for a feed that nothing reads)."""
 
@@ -37,7 +37,7 @@ class Pruned(NamedTuple):
     targets: tuple[str, ...]
 
 
-def prune(graph: Graph, asked: Signature) -> Pruned:
+def prune(graph: Graph, asked: StepSignature) -> PrunedGraph:
     """Cuts a graph down to a step.
 
     Raises:
@@ -63,7 +63,9 @@ def prune(graph: Graph, asked: Signature) -> Pruned:
     ]
     nodes = [_rewired(node, stand_ins) for node in graph.nodes if node.name in needed]
     arguments = tuple(stand_ins[source] if stand_ins[source] in needed else None for source in feeds)
-    return Pruned(reread(graph.with_nodes([*added, *nodes])), arguments, fetches, targets)
+    return PrunedGraph(
+        reread_updated_references(graph.with_nodes([*added, *nodes])), arguments, fetches, targets
+    )
 
 
 def _feeds(graph: Graph, names: Iterable[str]) -> list[Endpoint]:

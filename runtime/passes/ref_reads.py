@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def reread(graph: Graph) -> Graph:
+def reread_updated_references(graph: Graph) -> Graph:
     """The graph with what is read after an update read again."""
     bits = {node.name: 1 << place for place, node in enumerate(graph.nodes) if node.op in REFERENCE_VARIABLES}
     reads = {

@@ -19,7 +19,7 @@ from ...kernels.core import registry
 from ...kernels.core.facts import Fact
 from ...kernels.core.inference import infer_node, topological_order
 from ..plan.control_flow.frames import check_loops
-from .graph_checks import placed, structure_faults
+from .graph_checks import fault_at_node, structure_faults
 
 if TYPE_CHECKING:
     from ...graphfmt.signatures import Bound
@@ -186,7 +186,7 @@ class _Checker:
     def _report(
         self, error: TfgError, node: Node, *, input: int | None = None, attr: str | None = None
     ) -> None:
-        self.found.append(placed(self.graph, error, node, input, attr))
+        self.found.append(fault_at_node(self.graph, error, node, input, attr))
 
 
 def _is_control(text: str) -> bool:

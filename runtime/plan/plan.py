@@ -20,7 +20,7 @@ from ...kernels.core.binding import bind
 from ...kernels.core.op_sets import ENTERS, SAVERS
 from ...kernels.core.traits import Role
 from ..execution.state_lock import Access
-from ..passes.prune import Pruned, Signature, prune
+from ..passes.prune import PrunedGraph, StepSignature, prune
 from .liveness import Line, needed_lines, sends_first
 from .lowering import Segment, lower, scalar_or_array
 from .typed_graph import TypedNode, type_graph
@@ -168,7 +168,7 @@ class Plan(NamedTuple):
 
 def build(
     graph: Graph,
-    asked: Signature,
+    asked: StepSignature,
     *,
     traced: bool = False,
     functions: Functions | None = None,
@@ -196,7 +196,7 @@ def build(
 
 def _build(
     graph: Graph,
-    asked: Signature,
+    asked: StepSignature,
     traced: bool,
     functions: Functions | None,
     given: Mapping[str, Sequence[Fact]] | None,
@@ -249,7 +249,7 @@ def _build(
     )
 
 
-def _frames(pruned: Pruned, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
+def _frames(pruned: PrunedGraph, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
     """The loops around each node, once they have been checked; those of a part need not be whole."""
     if not any(node.op in ENTERS for node in pruned.graph.nodes):
         return {}
@@ -353,7 +353,7 @@ def feed(name: str, graph: Graph, facts: Mapping[str, Sequence[Fact]], argument:
     else:
         # Nothing reads it, but a value of the wrong kind is a mistake all the same.
         fed = endpoint(name)
-        outputs = type_graph(prune(graph, Signature((), (), (fed.node,))).graph)[-1].output_facts
+        outputs = type_graph(prune(graph, StepSignature((), (), (fed.node,))).graph)[-1].output_facts
         if fed.port >= len(outputs):
             raise invalid(f"node {fed.node!r} has no output {name!r} to feed")
         fact = outputs[fed.port]

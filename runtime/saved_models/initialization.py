@@ -16,7 +16,7 @@ import numpy as np
 from ...graphfmt.errors import Location, Status, TfgError
 from ...graphfmt.graph import endpoint
 from ...graphfmt.load import is_saved_model, load_metagraph
-from ..checkpointing.variables import variables_of
+from ..checkpointing.variables import graph_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ def restored_state(model: Model) -> SavedState:
         assets = _asset_feeds(model.meta, model.folder)
         _restore_own(session, model.meta, model.folder, assets)
         resources = session.snapshot().resources
-        if not all(resources.get(variable.key) for variable in variables_of(session.graph)):
+        if not all(resources.get(variable.key) for variable in graph_variables(session.graph)):
             _initialise(session, model.meta, assets)
     return session.snapshot()
 
@@ -121,7 +121,7 @@ def _complete(session: Session) -> None:
     ``tf.saved_model.save`` computes with variables that nothing restores; what is restored are others, which
     the graph would initialise from them."""
     state = session.snapshot()
-    variables = {v.node: v for v in variables_of(session.graph)}
+    variables = {v.node: v for v in graph_variables(session.graph)}
     found: dict[Key, Mapping[str, Array]] = {}
     for copy, original in _copies(session.graph):
         if original in variables and copy in variables and not state.resources.get(variables[original].key):

@@ -74,7 +74,7 @@ def check_fed(
 ) -> None:
     """Raises INVALID_ARGUMENT with all inputs of the signature that a step needs and is not given. All names
     are those of the graph."""
-    needed = prune.prune(graph, prune.Signature(tuple(fetches), tuple(feeds), tuple(targets))).graph
+    needed = prune.prune(graph, prune.StepSignature(tuple(fetches), tuple(feeds), tuple(targets))).graph
     fed = {endpoint(feed) for feed in feeds}
     missing = [tensor for tensor in call.inputs.values() if _is_missing(tensor, needed, fed)]
     if missing:

@@ -29,7 +29,7 @@ class Bar(NamedTuple):
     what: Sequence[int]
 
 
-def bars(spans: Iterable[Span], pixel: float) -> list[Bar]:
+def merge_spans(spans: Iterable[Span], pixel: float) -> list[Bar]:
     """The bars of one row. Spans of less than ``pixel`` seconds join those before
     them, if these are as small and end less than a pixel before. Those of no time are left out."""
     runs: list[list[Span]] = []
@@ -47,7 +47,7 @@ def bars(spans: Iterable[Span], pixel: float) -> list[Bar]:
     ]
 
 
-def levels(
+def memory_levels(
     start: NDArray[np.float64],
     finish: NDArray[np.float64],
     size: NDArray[np.int64],

@@ -33,7 +33,7 @@ class Block(NamedTuple):
     seconds: float
 
 
-class Flow(NamedTuple):
+class FlowEdge(NamedTuple):
     """What goes from one block to another: bytes and tensors; no tensors where one only waits for the other.
 
     ``transfers`` are places in the schedule. What goes to another device arrives there once, drawn to the first
@@ -52,7 +52,7 @@ class Blocks(NamedTuple):
     """``blocks`` are in the order of time; ``of[op]`` is an operation's block, -1 for one that is not drawn."""
 
     blocks: Sequence[Block]
-    flows: Sequence[Flow]
+    flows: Sequence[FlowEdge]
     of: Sequence[int]
     notes: Sequence[str]
 
@@ -180,7 +180,7 @@ class _Scopes:
         return found
 
 
-class _Sum:
+class _FlowTotal:
     """What a flow is made of, while it is summed up."""
 
     def __init__(self) -> None:
@@ -190,12 +190,12 @@ class _Sum:
         self.transfers: list[int] = []
 
 
-def _flows(simulation: Simulation, of: Sequence[int]) -> list[Flow]:
+def _flows(simulation: Simulation, of: Sequence[int]) -> list[FlowEdge]:
     problem, place = simulation.formulation.problem, simulation.schedule.place
     moved = {(t.tensor, t.target): i for i, t in enumerate(simulation.schedule.transfers)}
-    sums: dict[tuple[int, int], _Sum] = defaultdict(_Sum)
+    sums: dict[tuple[int, int], _FlowTotal] = defaultdict(_FlowTotal)
 
-    def add(source: int, target: int, number: int) -> _Sum:
+    def add(source: int, target: int, number: int) -> _FlowTotal:
         found = sums[source, target]
         found.bytes += problem.tensors[number].size
         found.tensors += not simulation.formulation.endpoints[number].startswith("^")
@@ -216,12 +216,12 @@ def _flows(simulation: Simulation, of: Sequence[int]) -> list[Flow]:
                 for target in others:
                     add(first, target, number).copies += 1
     flows = [
-        Flow(source, target, found.bytes, found.tensors, tuple(found.transfers), _only_copies(found))
+        FlowEdge(source, target, found.bytes, found.tensors, tuple(found.transfers), _only_copies(found))
         for (source, target), found in sums.items()
     ]
     kept = sorted(flows, key=lambda flow: (not flow.transfers, -flow.bytes, flow.source, flow.target))
     return sorted(kept[:MOST_FLOWS])
 
 
-def _only_copies(found: _Sum) -> bool:
+def _only_copies(found: _FlowTotal) -> bool:
     return 0 < found.copies >= found.tensors

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.names import counted
 from ..summary import human_bytes, human_seconds
 from . import style, svg
-from .layers import BOX, layout
+from .layers import BOX, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..passes.placement.simulation.critical_path import CriticalPath
     from ..passes.placement.simulation.simulated_step import Simulation
-    from ..passes.placement.simulation.simulator import Transfer
-    from .blocks import Block, Blocks, Flow
+    from ..passes.placement.simulation.simulator import SimulatedTransfer
+    from .blocks import Block, Blocks, FlowEdge
     from .layers import Layout
 
 WIDTH, HEIGHT = BOX, 34.0
@@ -38,18 +38,18 @@ class Panel(NamedTuple):
 def graph_panel(simulation: Simulation, blocks: Blocks, critical: CriticalPath) -> Panel:
     if not blocks.blocks:
         return Panel(0.0, 0.0, "")
-    drawing = _Drawing(simulation, blocks, critical)
+    drawing = _GraphDrawing(simulation, blocks, critical)
     lanes = drawing.place.lanes
     width = lanes[-1].left + lanes[-1].width + 2 * SIDE
     return Panel(width, drawing.height, "".join(drawing.parts()))
 
 
-class _Drawing:
+class _GraphDrawing:
     def __init__(self, simulation: Simulation, blocks: Blocks, critical: CriticalPath) -> None:
         self.simulation = simulation
         self.blocks = blocks
         self.critical = critical
-        self.place: Layout = layout(blocks)
+        self.place: Layout = lay_out(blocks)
         self.height = TOP + (self.place.layers - 1) * PITCH + HEIGHT + BOTTOM
         self.most = max((block.seconds for block in blocks.blocks), default=0.0)
 
@@ -150,7 +150,7 @@ class _Drawing:
     def _op(self, op: int) -> str:
         return self.simulation.graph.index[self.simulation.formulation.nodes[op]].op
 
-    def flow(self, flow: Flow) -> str:
+    def flow(self, flow: FlowEdge) -> str:
         at, to = self.place.layer[flow.source], self.place.layer[flow.target]
         (x, y), (end_x, end_y) = self.middle(flow.source), self.middle(flow.target)
         points = [(x, y + HEIGHT / 2)]
@@ -165,7 +165,7 @@ class _Drawing:
             "path", d=svg.path(points), class_=kind if flow.tensors else f"{kind} waits", **self._ends(flow)
         )
 
-    def transfer(self, flow: Flow) -> str:
+    def transfer(self, flow: FlowEdge) -> str:
         (x, y), (end_x, end_y) = self.middle(flow.source), self.middle(flow.target)
         start, end = (x, y + HEIGHT / 2), (end_x, end_y - HEIGHT / 2 - 5)
         if end[1] <= start[1]:
@@ -192,7 +192,7 @@ class _Drawing:
             **self._ends(flow),
         )
 
-    def about_transfer(self, flow: Flow) -> str:
+    def about_transfer(self, flow: FlowEdge) -> str:
         found = self.simulation.formulation
         moved = [self.simulation.schedule.transfers[transfer] for transfer in flow.transfers]
         names = self.simulation.machine.names
@@ -203,7 +203,7 @@ class _Drawing:
             lines.append(f"and {len(moved) - 8:,} more")
         return "\n".join(lines)
 
-    def bytes(self, flow: Flow) -> str:
+    def bytes(self, flow: FlowEdge) -> str:
         (x, y), (end_x, end_y) = self.middle(flow.source), self.middle(flow.target)
         is_down = end_y > y
         # On the curve: nearer to the box that sends, because what arrives at a box may come from many.
@@ -218,11 +218,11 @@ class _Drawing:
             **self._ends(flow),
         )
 
-    def _ends(self, flow: Flow) -> dict[str, str]:
+    def _ends(self, flow: FlowEdge) -> dict[str, str]:
         return {"data_from": str(flow.source), "data_to": str(flow.target)}
 
 
-def about_transfer(simulation: Simulation, transfer: Transfer) -> str:
+def about_transfer(simulation: Simulation, transfer: SimulatedTransfer) -> str:
     """A transfer in a line: tensor, bytes, times."""
     tensor, found = transfer.tensor, simulation.formulation
     when = f"{human_seconds(transfer.start)} to {human_seconds(transfer.finish)}"

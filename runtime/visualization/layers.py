@@ -57,7 +57,7 @@ class _Item:
         self.below: list[_Item] = []
 
 
-def layout(blocks: Blocks) -> Layout:
+def lay_out(blocks: Blocks) -> Layout:
     """Places every block."""
     layer = _layers(blocks)
     boxes = [_Item(BOX) for _ in blocks.blocks]

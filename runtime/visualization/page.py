@@ -59,7 +59,7 @@ all.addEventListener("pointerover", event => {
 """
 
 
-def page(picture: str, title: str) -> str:
+def html_page(picture: str, title: str) -> str:
     """A whole document of HTML around the SVG of ``picture.picture``; it loads nothing."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

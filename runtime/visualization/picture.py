@@ -36,7 +36,7 @@ _ARROW = svg.element(
 )  # fmt: skip
 
 
-def picture(simulation: Simulation, title: str, facts: Sequence[str] = ()) -> str:
+def draw_simulation(simulation: Simulation, title: str, facts: Sequence[str] = ()) -> str:
     """The drawing as a whole document; the same for the same simulation. ``facts`` follow those that the
     simulation tells, in the line below the title."""
     found = blocks(simulation)

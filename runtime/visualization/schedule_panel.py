@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ...graphfmt.names import counted
-from ..passes.placement.simulation.simulator import residence, traffic
+from ..passes.placement.simulation.simulator import memory_residence, traffic
 from ..summary import human_bytes, human_seconds
 from . import style, svg
-from .bars import Bar, Span, bars, levels, ticks
+from .bars import Bar, Span, memory_levels, merge_spans, ticks
 from .graph_panel import Panel, about_transfer, short
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ MOST_LINKS = 24
 
 
 def schedule_panel(simulation: Simulation, blocks: Blocks, critical: CriticalPath, width: float) -> Panel:
-    drawing = _Drawing(simulation, blocks, critical, width)
+    drawing = _ScheduleDrawing(simulation, blocks, critical, width)
     rows = "".join(drawing.rows())
     return Panel(width, drawing.y, drawing.axis() + rows)
 
 
-class _Drawing:
+class _ScheduleDrawing:
     def __init__(self, simulation: Simulation, blocks: Blocks, critical: CriticalPath, width: float) -> None:
         self.simulation = simulation
         self.schedule = simulation.schedule
@@ -89,7 +89,7 @@ class _Drawing:
         share = busy / self.schedule.makespan if self.schedule.makespan else 0.0
         yield self.ground(ROW)
         yield self.name(short(self.simulation.machine.names[device]), ROW, class_="lane-name")
-        for bar in bars(spans, 1.5 * self.pixel):
+        for bar in merge_spans(spans, 1.5 * self.pixel):
             yield self.bar(bar, device)
         yield self.total(f"busy {share:.0%}, {human_seconds(busy)}", ROW)
         self.y += ROW
@@ -129,11 +129,13 @@ class _Drawing:
 
     def memory(self, device: int, top: int) -> Iterator[str]:
         schedule, problem = self.schedule, self.problem
-        found = residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
+        found = memory_residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
         mine = found.device == device
         always = sum(problem.persistent[op] for op, where in enumerate(schedule.place) if where == device)
         pixels = max(1, int(self.room / 2))
-        heights = levels(found.start[mine], found.finish[mine], found.bytes[mine], schedule.makespan, pixels)
+        heights = memory_levels(
+            found.start[mine], found.finish[mine], found.bytes[mine], schedule.makespan, pixels
+        )
         limit = problem.limits[device]
         # A limit far above all that is held would make it flat.
         scale = MEMORY / max(1.0, top * 1.08, limit if limit < 3 * top else 0.0)
@@ -175,7 +177,7 @@ class _Drawing:
         for link in sorted(largest):
             yield self.ground(LINK)
             yield self.name(f"{short(names[link[0]])} → {short(names[link[1]])}", LINK, class_="small")
-            for bar in bars(moved[link], 1.5 * self.pixel):
+            for bar in merge_spans(moved[link], 1.5 * self.pixel):
                 yield self.moved(bar)
             count = counted(len(moved[link]), "transfer")
             yield self.total(f"{count}, {human_bytes(carried[link])}", LINK)

@@ -18,7 +18,7 @@ from google.protobuf import text_format  # noqa: E402
 from tfg.graphfmt.proto.binary import graph_from_bytes  # noqa: E402
 from tfg.graphfmt.text.writer import write_graph  # noqa: E402
 from tfg.runtime.passes.partitioning.partition import partition  # noqa: E402
-from tfg.runtime.passes.prune import Signature, prune  # noqa: E402
+from tfg.runtime.passes.prune import StepSignature, prune  # noqa: E402
 
 from ..runtime.passes.partitioning.placing import Together, device, on, placed  # noqa: E402
 from .models import MODELS, v1  # noqa: E402
@@ -121,7 +121,7 @@ def test_the_same_is_added_as_in_tensorflow(make: Callable[[], Sequence[Any]]) -
         expected = session.run(fetches, options=options, run_metadata=metadata)
         graph = read(whole, metadata)
         names = [fetch.op.name for fetch in fetches]
-        pruned = prune(graph, Signature(tuple(names), (), ())).graph
+        pruned = prune(graph, StepSignature(tuple(names), (), ())).graph
         parts = partition(pruned)
         theirs = {
             next(n.device for n in g.node): added(g.node, graph.index.keys())
@@ -150,7 +150,7 @@ def test_tensorflow_runs_the_parts(make: Callable[[], Sequence[Any]]) -> None:
         expected = session.run(fetches)
         names = [fetch.name for fetch in fetches]
         graph = graph_from_bytes(whole.as_graph_def().SerializeToString(), "graph")
-    pruned = prune(placed(graph, 3), Signature(tuple(names), (), ())).graph
+    pruned = prune(placed(graph, 3), StepSignature(tuple(names), (), ())).graph
     parts = partition(pruned)
     with v1.Graph().as_default() as imported, v1.Session(config=several()) as session:
         for part in parts.graphs.values():

@@ -10,7 +10,7 @@ import pytest
 import tfg
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.load import load_metagraph
-from tfg.runtime.checkpointing.variables import variables_of
+from tfg.runtime.checkpointing.variables import graph_variables
 
 from ..cli.command import run_tfg
 
@@ -106,7 +106,7 @@ def test_a_models_own_restore_function_tells_namesakes_apart() -> None:
     model = Namesakes()
     tf.saved_model.save(model, "model", signatures=model.__call__)
     graph = load_metagraph("model").graph
-    stored = {v.shape.rank: v.stored.tensor for v in variables_of(graph) if v.stored}
+    stored = {v.shape.rank: v.stored.tensor for v in graph_variables(graph) if v.stored}
     assert stored == {
         1: "bias/.ATTRIBUTES/VARIABLE_VALUE",
         2: "weights/.ATTRIBUTES/VARIABLE_VALUE",

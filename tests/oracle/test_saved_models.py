@@ -14,7 +14,7 @@ tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
 from tfg.graphfmt.errors import Status, TfgError  # noqa: E402
-from tfg.runtime.checkpointing.variables import variables_of  # noqa: E402
+from tfg.runtime.checkpointing.variables import graph_variables  # noqa: E402
 from tfg.runtime.passes.freezing.freeze import freeze  # noqa: E402
 from tfg.runtime.saved_models import initialization, signatures  # noqa: E402
 
@@ -71,9 +71,9 @@ def test_signatures(folder: Path, name: str, signature: str, tmp_path: Path) -> 
     if signature == "add_up":
         return
     state = initialization.restored_state(example.model).resources
-    given = {v.name: state[v.key]["value"] for v in variables_of(example.graph) if state.get(v.key)}
+    given = {v.name: state[v.key]["value"] for v in graph_variables(example.graph) if state.get(v.key)}
     frozen = freeze(example.graph, given, keep=[*example.fetches, *example.feeds])
-    assert not variables_of(frozen)
+    assert not graph_variables(frozen)
     with tfg.Session(frozen) as session:
         for mine, value in zip(session.run(example.fetches, example.feeds), found, strict=True):
             assert mine.tobytes() == value.tobytes()
@@ -87,7 +87,7 @@ def test_signatures(folder: Path, name: str, signature: str, tmp_path: Path) -> 
 def test_a_counter_cannot_be_frozen(folder: Path) -> None:
     example = Example(folder, "module", "add_up")
     state = initialization.restored_state(example.model).resources
-    given = {v.name: state[v.key]["value"] for v in variables_of(example.graph) if state.get(v.key)}
+    given = {v.name: state[v.key]["value"] for v in graph_variables(example.graph) if state.get(v.key)}
     with pytest.raises(TfgError, match="AssignAddVariableOp") as caught:
         freeze(example.graph, given, keep=example.fetches)
     assert caught.value.status == Status.FAILED_PRECONDITION

@@ -13,7 +13,7 @@ tf: Any = pytest.importorskip("tensorflow")
 
 import tfg  # noqa: E402
 from tfg.graphfmt.load import load_metagraph  # noqa: E402
-from tfg.runtime.checkpointing.variables import variables_of  # noqa: E402
+from tfg.runtime.checkpointing.variables import graph_variables  # noqa: E402
 from tfg.runtime.passes.freezing.freeze import freeze  # noqa: E402
 from tfg.runtime.saved_models.initialization import restore_by_saver  # noqa: E402
 
@@ -109,10 +109,10 @@ def test_frozen_graphs(by_handle: bool, parts: int, functional: bool, tmp_path: 
         restore_by_saver(session, meta, path)
         (mine,) = session.run(["y"], {"x": X})
         state = session.snapshot().resources
-    given = {v.name: state[v.key]["value"] for v in variables_of(meta.graph) if state.get(v.key)}
+    given = {v.name: state[v.key]["value"] for v in graph_variables(meta.graph) if state.get(v.key)}
     for keep in (["y"], []):
         frozen = freeze(meta.graph, given, keep=keep)
-        assert not variables_of(frozen)
+        assert not graph_variables(frozen)
         with tfg.Session(frozen) as session:
             assert session.run(["y"], {"x": X})[0].tobytes() == mine.tobytes()
         tfg.save(frozen, tmp_path / "frozen.pb")

@@ -14,7 +14,7 @@ from ....graphfmt.graph import Graph, Node, endpoint
 from ....graphfmt.names import counted
 from ....kernels.core.op_sets import INPUTS, VARIABLES
 from . import node_rules as frozen_nodes
-from .rewrite import Body, Freezer, ancestors, name_of
+from .rewrite import Freezer, FrozenBody, ancestors, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def _dependents(graph: Graph, names: Iterable[str]) -> set[str]:
     return found
 
 
-def _ends(graph: Graph, freezer: Freezer, body: Body, gone: set[str]) -> list[str]:
+def _ends(graph: Graph, freezer: Freezer, body: FrozenBody, gone: set[str]) -> list[str]:
     """What a graph may be for, of what can stay: nodes that nothing reads, and nodes that read inputs or
     variables, and lost their readers. A variable that is only read, by whoever, is no end where there are
     others."""
@@ -101,12 +101,12 @@ def _ends(graph: Graph, freezer: Freezer, body: Body, gone: set[str]) -> list[st
         and (node.name not in readers or (node.name in fed and node.op not in INPUTS))
     ]
     found = [node.name for node in sinks if not _only_reads(node, graph)]
-    return found or [node.name for node in sinks if not frozen_nodes.asks(node)]
+    return found or [node.name for node in sinks if not frozen_nodes.is_initialization_check(node)]
 
 
 def _only_reads(node: Node, graph: Graph) -> bool:
     """Whether a node gives a variable as it is, or asks whether there is one."""
-    if node.op not in ("Identity", "RefIdentity") and not frozen_nodes.reads(node):
+    if node.op not in ("Identity", "RefIdentity") and not frozen_nodes.is_variable_read(node):
         return False
     return graph[endpoint(node.inputs[0]).node].op in VARIABLES
 
@@ -131,7 +131,7 @@ def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
     """Raises FAILED_PRECONDITION where variables are left."""
     left = [node for node in nodes if node.op in VARIABLES]
     if left:
-        names = _listed([name_of(node) for node in left])
+        names = _listed([variable_name(node) for node in left])
         error = TfgError(
             Status.FAILED_PRECONDITION,
             f"there is no value for {counted(len(left), 'variable')} of the graph: {names}",
@@ -139,7 +139,7 @@ def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
         raise graph.error_at(error, left[0].name)
 
 
-def _in_the_way(graph: Graph, body: Body, ends: Sequence[str]) -> TfgError:
+def _in_the_way(graph: Graph, body: FrozenBody, ends: Sequence[str]) -> TfgError:
     """The error for what is to stay and cannot."""
     name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
     if not name:

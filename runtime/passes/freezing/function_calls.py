@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from ....graphfmt.graph import Node
     from ....kernels.functions.library import Library
-    from .node_rules import Given
+    from .node_rules import InputValues
 
 
-class Form(NamedTuple):
+class CallForm(NamedTuple):
     """How an operation calls functions.
 
     Args:
@@ -36,37 +36,37 @@ class Form(NamedTuple):
     shift: int = 0
 
 
-_CALL = Form(("f",), 0, "Tin", "Tout")
-_IF = Form(("then_branch", "else_branch"), 1, "Tin", "Tout")
-_CASE = Form(("branches",), 1, "Tin", "Tout")
-_WHILE = Form(("cond", "body"), 0, "T", "T", repeats=True)
+_CALL = CallForm(("f",), 0, "Tin", "Tout")
+_IF = CallForm(("then_branch", "else_branch"), 1, "Tin", "Tout")
+_CASE = CallForm(("branches",), 1, "Tin", "Tout")
+_WHILE = CallForm(("cond", "body"), 0, "T", "T", repeats=True)
 
-FORMS = {
+CALL_FORMS = {
     "PartitionedCall": _CALL,
     "StatefulPartitionedCall": _CALL,
-    "RemoteCall": Form(("f",), 1, "Tin", "Tout"),
+    "RemoteCall": CallForm(("f",), 1, "Tin", "Tout"),
     "If": _IF,
     "StatelessIf": _IF,
     "Case": _CASE,
     "StatelessCase": _CASE,
     "While": _WHILE,
     "StatelessWhile": _WHILE,
-    "For": Form(("body",), 3, "T", "T", repeats=True, shift=1),
+    "For": CallForm(("body",), 3, "T", "T", repeats=True, shift=1),
 }
 # A function that is called by its name, like an operation.
-NAMED = Form((), 0, "", "")
+NAMED_CALL = CallForm((), 0, "", "")
 
 
-def form_of(node: Node, library: Library | None) -> Form | None:
+def call_form(node: Node, library: Library | None) -> CallForm | None:
     """How a node calls functions; None where it does not."""
     if library is not None and node.op in library.definitions:
-        return NAMED
-    return FORMS.get(node.op)
+        return NAMED_CALL
+    return CALL_FORMS.get(node.op)
 
 
-def called(node: Node, form: Form) -> list[Function]:
+def called_functions(node: Node, form: CallForm) -> list[Function]:
     """The functions that a node calls, in the order of the form."""
-    if form is NAMED:
+    if form is NAMED_CALL:
         return [Function(node.op, {k: v for k, v in node.attrs.items() if not k.startswith("_")})]
     found: list[Function] = []
     for name in form.functions:
@@ -75,12 +75,14 @@ def called(node: Node, form: Form) -> list[Function]:
     return found
 
 
-def calling(node: Node, form: Form, names: Sequence[str], given: Given, results: Given) -> Node:
+def with_functions(
+    node: Node, form: CallForm, names: Sequence[str], given: InputValues, results: InputValues
+) -> Node:
     """The node with calls of these functions, for arguments and results that were handles and are values."""
-    if form is NAMED:
+    if form is NAMED_CALL:
         attrs = {k: v for k, v in node.attrs.items() if k.startswith("_")}
         return replace(node, op=names[0], attrs=attrs)
-    left = iter(zip(called(node, form), names))
+    left = iter(zip(called_functions(node, form), names))
     attrs = dict(node.attrs)
     for name in form.functions:
         value = attrs[name]
@@ -100,20 +102,20 @@ def _renamed(function: Function, name: str) -> Function:
     return function if function.name == name else Function(name)
 
 
-def _retype(attrs: dict[str, AttrValue], name: str, values: Given) -> None:
+def _retype(attrs: dict[str, AttrValue], name: str, values: InputValues) -> None:
     types = attrs.get(name)
     if isinstance(types, tuple):
         attrs[name] = tuple(values[i].dtype if i in values else t for i, t in enumerate(types))
 
 
-def _reshape(attrs: dict[str, AttrValue], results: Given) -> None:
+def _reshape(attrs: dict[str, AttrValue], results: InputValues) -> None:
     attrs.pop("_output_shapes", None)
     shapes = attrs.get("output_shapes")
     if isinstance(shapes, tuple):
         attrs["output_shapes"] = tuple(UNKNOWN if i in results else s for i, s in enumerate(shapes))
 
 
-def _forget_handles(attrs: dict[str, AttrValue], given: Given) -> None:
+def _forget_handles(attrs: dict[str, AttrValue], given: InputValues) -> None:
     """The list of the inputs that are resources which the functions only read."""
     listed = attrs.get("_read_only_resource_inputs")
     if isinstance(listed, tuple):

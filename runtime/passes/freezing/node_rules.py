@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
 
 
-class Value(NamedTuple):
+class VariableValue(NamedTuple):
     """A variable's value: what a handle or a reference has become."""
 
     dtype: DType
@@ -29,7 +29,7 @@ class Value(NamedTuple):
 
 
 # Given to a node, by input position.
-Given = dict[int, Value]
+InputValues = dict[int, VariableValue]
 
 # Nodes that hand on what they are given: how many outputs take the first input.
 _HANDED_ON = {
@@ -42,7 +42,7 @@ _HANDED_ON = {
 }
 
 
-def handed_on(node: Node, given: Given) -> Given | None:
+def forwarded_values(node: Node, given: InputValues) -> InputValues | None:
     """Which outputs of a node are the variables it was given; None where it is no node that hands on. One that
     takes a value reads a reference instead."""
     if node.op == "IdentityN":
@@ -54,23 +54,25 @@ def handed_on(node: Node, given: Given) -> Given | None:
     return dict.fromkeys(range(outputs), next(iter(given.values())))
 
 
-def reads(node: Node) -> bool:
+def is_variable_read(node: Node) -> bool:
     """Whether a node only reads the variable behind a handle."""
     return node.op in _READS or node.op in INITIALIZATION_QUERIES
 
 
-def asks(node: Node) -> bool:
+def is_initialization_check(node: Node) -> bool:
     """Whether a node only asks whether a variable has a value."""
     return node.op in INITIALIZATION_QUERIES
 
 
-def constant(node: Node, value: Array, dtype: DType) -> Node:
+def constant_node(node: Node, value: Array, dtype: DType) -> Node:
     """A variable as a constant of the same name."""
     attrs: dict[str, AttrValue] = {"dtype": dtype, "value": from_array(value, dtype), **_kept(node)}
     return replace(node, op="Const", inputs=tuple(_controls(node)), attrs=attrs)
 
 
-def with_values(node: Node, given: Given, unique: Callable[[str], str], *, in_loop: bool) -> list[Node]:
+def replacement_nodes(
+    node: Node, given: InputValues, unique: Callable[[str], str], *, in_loop: bool
+) -> list[Node]:
     """A node that hands on or reads what it was given, for values in place of variables; with the nodes that
     it needs in front.
 
@@ -84,12 +86,12 @@ def with_values(node: Node, given: Given, unique: Callable[[str], str], *, in_lo
         return [replace(node, op="Const", inputs=(*ties, *_controls(node)), attrs=attrs)]
     if node.op in _READS:
         return _READS[node.op](node, given[0], unique, in_loop)
-    if handed_on(node, given) is None:
+    if forwarded_values(node, given) is None:
         return [node]
     return [replace(node, op=node.op.removeprefix("Ref"), attrs=_of_value(node, given))]
 
 
-def _of_value(node: Node, given: Given) -> dict[str, AttrValue]:
+def _of_value(node: Node, given: InputValues) -> dict[str, AttrValue]:
     """The attributes with the type of the value; what was said of the handle goes."""
     types = node.attrs.get("T")
     if isinstance(types, tuple):
@@ -112,11 +114,11 @@ def _controls(node: Node) -> list[str]:
     return [text for text in node.inputs if text.startswith("^")]
 
 
-def _read(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+def _read(node: Node, value: VariableValue, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
     return [replace(node, op="Identity", attrs={"T": value.dtype, **_kept(node)})]
 
 
-def _gather(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+def _gather(node: Node, value: VariableValue, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
     batch_dims = node.attrs.get("batch_dims", 0)
     ties = (f"^{node.inputs[1].partition(':')[0]}",) if in_loop else ()
     axis = Node(
@@ -137,7 +139,7 @@ def _gather(node: Node, value: Value, unique: Callable[[str], str], in_loop: boo
     return [axis, replace(node, op="GatherV2", inputs=inputs, attrs=attrs)]
 
 
-def _gather_nd(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+def _gather_nd(node: Node, value: VariableValue, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
     attrs: dict[str, AttrValue] = {
         "Tparams": value.dtype,
         "Tindices": node.attrs["Tindices"],
@@ -146,16 +148,16 @@ def _gather_nd(node: Node, value: Value, unique: Callable[[str], str], in_loop: 
     return [replace(node, op="GatherNd", attrs=attrs)]
 
 
-def _shape_of(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+def _shape_of(node: Node, value: VariableValue, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
     out_type = node.attrs.get("out_type", dtypes.int32)
     return [replace(node, op="Shape", attrs={"T": value.dtype, "out_type": out_type, **_kept(node)})]
 
 
-def _nothing(node: Node, value: Value, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
+def _nothing(node: Node, value: VariableValue, unique: Callable[[str], str], in_loop: bool) -> list[Node]:
     return [replace(node, op="NoOp", inputs=tuple(_controls(node)), attrs=_kept(node))]
 
 
-_READS: Mapping[str, Callable[[Node, Value, Callable[[str], str], bool], list[Node]]] = {
+_READS: Mapping[str, Callable[[Node, VariableValue, Callable[[str], str], bool], list[Node]]] = {
     "ReadVariableOp": _read,
     "ResourceGather": _gather,
     "ResourceGatherNd": _gather_nd,

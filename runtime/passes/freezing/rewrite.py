@@ -22,18 +22,18 @@ from ....kernels.core.op_sets import CHECKPOINT_OPS, ENTERS, MERGES, VARIABLES
 from ....kernels.functions.library import Library, key_of_attrs
 from . import function_calls as frozen_calls
 from . import node_rules as frozen_nodes
-from .node_rules import Given, Value
+from .node_rules import InputValues, VariableValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ....graphfmt.attributes import Function
     from ....graphfmt.tensors import Array
-    from .function_calls import Form
+    from .function_calls import CallForm
 
 
 @dataclass
-class Body:
+class FrozenBody:
     """A graph while its variables become values.
 
     ``values`` are the tensors that were handles or references; ``blocked`` says of nodes that cannot stay
@@ -41,23 +41,23 @@ class Body:
     """
 
     graph: Graph
-    values: dict[Endpoint, Value] = field(default_factory=dict[Endpoint, Value])
+    values: dict[Endpoint, VariableValue] = field(default_factory=dict[Endpoint, VariableValue])
     blocked: dict[str, str] = field(default_factory=dict[str, str])
-    calls: dict[str, list[Made]] = field(default_factory=dict[str, "list[Made]"])
+    calls: dict[str, list[FunctionCopy]] = field(default_factory=dict[str, "list[FunctionCopy]"])
 
-    def given(self, node: Node) -> Given:
+    def given(self, node: Node) -> InputValues:
         """The inputs of a node that are values now."""
         found = ((i, self.values.get(source)) for i, source in enumerate(node.data_inputs))
         return {i: value for i, value in found if value is not None}
 
 
 @dataclass
-class Made:
+class FunctionCopy:
     """A function's copy: its name, which results were handles, and why it cannot be called, if so. The copy
     has the name of the function itself where nothing of it changed."""
 
     name: str
-    results: Given = field(default_factory=Given)
+    results: InputValues = field(default_factory=InputValues)
     blocked: str = ""
 
 
@@ -73,15 +73,15 @@ class Freezer:
         definitions = {f.name: f for f in graph.functions}
         self.library = Library(dict(definitions), graph.gradients, graph.source) if definitions else None
         self._values = values
-        self._made: dict[Any, Made] = {}
+        self._made: dict[Any, FunctionCopy] = {}
 
-    def look(self, graph: Graph, given: Mapping[Endpoint, Value]) -> Body:
+    def look(self, graph: Graph, given: Mapping[Endpoint, VariableValue]) -> FrozenBody:
         """Follows the variables of a body and what it is given."""
-        body = Body(graph, dict(given))
+        body = FrozenBody(graph, dict(given))
         readers = _readers(graph)
         plain = [node for node in graph.nodes if node.op in CHECKPOINT_OPS or self.value_of(node) is not None]
         # A function is looked into when all is known that reaches its call by other ways.
-        calls = {n.name: n for n in graph.nodes if frozen_calls.form_of(n, self.library) is not None}
+        calls = {n.name: n for n in graph.nodes if frozen_calls.call_form(n, self.library) is not None}
         waiting = dict(calls)
         _wait(waiting, calls, plain, (r for source in given for r in readers.get(source, ())))
         while plain or waiting:
@@ -96,30 +96,30 @@ class Freezer:
 
     def value_of(self, node: Node) -> Array | None:
         """The value that a variable node takes; None for one that stays, and for any other node."""
-        return self._values.get(name_of(node)) if node.op in VARIABLES else None
+        return self._values.get(variable_name(node)) if node.op in VARIABLES else None
 
-    def _outputs(self, body: Body, node: Node) -> Given:
+    def _outputs(self, body: FrozenBody, node: Node) -> InputValues:
         """Which outputs of a node are values now; finds out whether it is blocked."""
         found = self.value_of(node)
         if found is not None:
-            return {0: Value(_dtype_of(node), Shape(tuple(found.shape)))}
+            return {0: VariableValue(_dtype_of(node), Shape(tuple(found.shape)))}
         if node.op in CHECKPOINT_OPS:
             body.blocked[node.name] = "reads or writes checkpoints"
             return {}
         given = body.given(node)
-        form = frozen_calls.form_of(node, self.library)
+        form = frozen_calls.call_form(node, self.library)
         if form is not None:
             return self._called(body, node, form, given)
         if not given:
             return {}
-        outputs = frozen_nodes.handed_on(node, given)
+        outputs = frozen_nodes.forwarded_values(node, given)
         if outputs is not None:
             return outputs
-        if not frozen_nodes.reads(node) and self._needs_variable(node, given):
+        if not frozen_nodes.is_variable_read(node) and self._needs_variable(node, given):
             body.blocked[node.name] = f"needs the variable ({node.op})"
         return {}
 
-    def _needs_variable(self, node: Node, given: Given) -> bool:
+    def _needs_variable(self, node: Node, given: InputValues) -> bool:
         """Whether a node takes one of these inputs as a reference or a handle, not as a value."""
         try:
             bound = registry.get(node.op, self.library).signature.bind(node)
@@ -127,14 +127,14 @@ class Freezer:
             return True
         return any(bound.input_types[i].is_ref or bound.input_types[i] is dtypes.resource for i in given)
 
-    def _called(self, body: Body, node: Node, form: Form, given: Given) -> Given:
+    def _called(self, body: FrozenBody, node: Node, form: CallForm, given: InputValues) -> InputValues:
         if any(i < form.first for i in given):
             body.blocked[node.name] = f"needs the variable ({node.op})"
             return {}
         arguments = {i - form.first + form.shift: value for i, value in given.items()}
         body.blocked.pop(node.name, None)
         try:
-            made = [self._function(f, node, arguments) for f in frozen_calls.called(node, form)]
+            made = [self._function(f, node, arguments) for f in frozen_calls.called_functions(node, form)]
         except TfgError as error:
             # What nobody can look into stays as it is, unless it is given a variable.
             if given:
@@ -151,7 +151,7 @@ class Freezer:
             body.blocked[node.name] = faults[0]
         return {} if faults else dict(results[0])
 
-    def _check_mixed(self, body: Body) -> None:
+    def _check_mixed(self, body: FrozenBody) -> None:
         for node in body.graph.nodes:
             if node.op not in MERGES and node.op != "IdentityN":
                 continue
@@ -161,7 +161,7 @@ class Freezer:
 
     # Functions.
 
-    def _function(self, function: Function, node: Node, arguments: Given) -> Made:
+    def _function(self, function: Function, node: Node, arguments: InputValues) -> FunctionCopy:
         """The copy of a function for such arguments, made when it is first asked for."""
         assert self.library is not None
         instance = self.library.instance(function)
@@ -170,7 +170,7 @@ class Freezer:
         if key in self._made:
             return self._made[key]
         # Until it is known better, for a function that calls itself.
-        made = self._made[key] = Made(self._unique(f"{function.name}_frozen"))
+        made = self._made[key] = FunctionCopy(self._unique(f"{function.name}_frozen"))
         original = self.library.definition(function.name)
         self.library.definitions[made.name] = replace(original, name=made.name)
         graph = _needed(instance.graph, [*map(_node_of, instance.results), *always], instance.args)
@@ -190,13 +190,13 @@ class Freezer:
         self._define(made.name, original, instance, body)
         return made
 
-    def _is_changed(self, body: Body, node: Node) -> bool:
+    def _is_changed(self, body: FrozenBody, node: Node) -> bool:
         """Whether a node is to call other functions than it does."""
         made = body.calls.get(node.name)
-        form = frozen_calls.form_of(node, self.library)
+        form = frozen_calls.call_form(node, self.library)
         if made is None or form is None:
             return False
-        return [m.name for m in made] != [f.name for f in frozen_calls.called(node, form)]
+        return [m.name for m in made] != [f.name for f in frozen_calls.called_functions(node, form)]
 
     def _unique(self, name: str) -> str:
         assert self.library is not None
@@ -207,7 +207,7 @@ class Freezer:
             found = f"{name}_{number}"
         return found
 
-    def _define(self, name: str, original: FunctionDef, instance: Any, body: Body) -> None:
+    def _define(self, name: str, original: FunctionDef, instance: Any, body: FrozenBody) -> None:
         library = self.library
         assert library is not None
         nodes = self.rewritten(body, body.graph.nodes)
@@ -239,7 +239,7 @@ class Freezer:
 
     # Rewriting.
 
-    def rewritten(self, body: Body, nodes: Sequence[Node]) -> list[Node]:
+    def rewritten(self, body: FrozenBody, nodes: Sequence[Node]) -> list[Node]:
         """Some nodes of a body, for values in place of variables."""
         names = {node.name for node in body.graph.nodes}
         in_loop = any(node.op in ENTERS for node in nodes)
@@ -258,11 +258,11 @@ class Freezer:
                 found.append(_constant(node, value, first))
                 continue
             given = body.given(node)
-            form = frozen_calls.form_of(node, self.library)
+            form = frozen_calls.call_form(node, self.library)
             if form is not None and (given or self._is_changed(body, node)):
                 found.append(_calling(body, node, form, given))
             elif form is None and given:
-                found += frozen_nodes.with_values(node, given, unique, in_loop=in_loop)
+                found += frozen_nodes.replacement_nodes(node, given, unique, in_loop=in_loop)
             else:
                 found.append(node)
         return found
@@ -288,7 +288,7 @@ def _with_names(made: FunctionDef, original: FunctionDef) -> FunctionDef:
     )
 
 
-def name_of(node: Node) -> str:
+def variable_name(node: Node) -> str:
     """What a session calls the variable of a node."""
     shared = node.attrs.get("shared_name")
     return shared.decode("utf-8", "surrogateescape") if isinstance(shared, bytes) and shared else node.name
@@ -314,20 +314,20 @@ def _constant(node: Node, value: Array, first: dict[str, str]) -> Node:
             f"variable {node.name!r} has shape {shape}, but its value has {Shape(tuple(value.shape))}",
             node=node.name,
         )
-    original = first.setdefault(name_of(node), node.name)
+    original = first.setdefault(variable_name(node), node.name)
     if original == node.name:
-        return frozen_nodes.constant(node, value, dtype)
+        return frozen_nodes.constant_node(node, value, dtype)
     return replace(node, op="Identity", inputs=(original, *node.inputs), attrs={"T": dtype})
 
 
-def _calling(body: Body, node: Node, form: Form, given: Given) -> Node:
+def _calling(body: FrozenBody, node: Node, form: CallForm, given: InputValues) -> Node:
     made = body.calls[node.name]
     results = {
         port: body.values[Endpoint(node.name, port)]
         for port in (made[-1].results if made else {})
         if Endpoint(node.name, port) in body.values
     }
-    return frozen_calls.calling(node, form, [m.name for m in made], given, results)
+    return frozen_calls.with_functions(node, form, [m.name for m in made], given, results)
 
 
 def _wait(

@@ -76,7 +76,9 @@ def behind(graph: Graph, names: Sequence[str]) -> set[str]:
     return seen
 
 
-def not_initialised(variables: Sequence[str], assignments: Mapping[str, Node], done: set[str]) -> list[str]:
+def uninitialised_variables(
+    variables: Sequence[str], assignments: Mapping[str, Node], done: set[str]
+) -> list[str]:
     """The variables that nothing in the graph gives a first value: neither one of these assignments nor a
     node of ``done``, the graph's own initialiser with all that runs before it."""
     return [name for name in variables if name not in assignments and name not in done]

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
-from .variables import State
+from .variables import VariableNodes
 
 Hyperparameters = Mapping[str, Tensor]
-Rows = Callable[[GraphBuilder, State, Mapping[str, State], Hyperparameters, IndexedSlices], "Tensor | str"]
+RowUpdate = Callable[
+    [GraphBuilder, VariableNodes, Mapping[str, VariableNodes], Hyperparameters, IndexedSlices], "Tensor | str"
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Method:
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     powers: Mapping[str, str] = field(default_factory=dict[str, str])
     variants: Mapping[str, Method] = field(default_factory=dict[str, "Method"])
-    rows: Rows | None = None
+    rows: RowUpdate | None = None
     sums_rows: bool = True
     by_hand: Callable[..., Any] | None = None
 
@@ -56,8 +58,8 @@ class Method:
 
 def _descend_rows(
     g: GraphBuilder,
-    var: State,
-    slots: Mapping[str, State],
+    var: VariableNodes,
+    slots: Mapping[str, VariableNodes],
     hyper: Hyperparameters,
     gradient: IndexedSlices,
 ) -> Tensor | str:
@@ -65,11 +67,14 @@ def _descend_rows(
 
 
 def _moments(
-    g: GraphBuilder, slots: Mapping[str, State], hyper: Hyperparameters, gradient: Tensor | IndexedSlices
+    g: GraphBuilder,
+    slots: Mapping[str, VariableNodes],
+    hyper: Hyperparameters,
+    gradient: Tensor | IndexedSlices,
 ) -> tuple[Tensor, Tensor]:
     """Decays Adam's two moments everywhere, adds the gradient where there is one, and gives both."""
 
-    def moved(slot: State, beta: Tensor, new: Tensor) -> Tensor:
+    def moved(slot: VariableNodes, beta: Tensor, new: Tensor) -> Tensor:
         if not isinstance(gradient, IndexedSlices):
             return slot.after(slot.assign(slot.read() * beta + new * (1 - beta)))
         with g.control_dependencies([slot.assign(slot.read() * beta)]):
@@ -82,8 +87,8 @@ def _moments(
 
 def _adam(
     g: GraphBuilder,
-    var: State,
-    slots: Mapping[str, State],
+    var: VariableNodes,
+    slots: Mapping[str, VariableNodes],
     hyper: Hyperparameters,
     gradient: Tensor | IndexedSlices,
 ) -> Tensor | str:
@@ -98,8 +103,8 @@ def _adam(
 
 def _adamax_rows(
     g: GraphBuilder,
-    var: State,
-    slots: Mapping[str, State],
+    var: VariableNodes,
+    slots: Mapping[str, VariableNodes],
     hyper: Hyperparameters,
     gradient: IndexedSlices,
 ) -> Tensor | str:

@@ -12,9 +12,9 @@ from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tenso
 from ....kernels.core import registry
 from ....kernels.families.state.fused_updates import GRADIENTS
 from ..gradients.backpropagation import Gradient, add_gradients, variables_behind
-from .initializers import behind, initial_assignments, not_initialised
+from .initializers import behind, initial_assignments, uninitialised_variables
 from .methods import METHODS, Method
-from .variables import State, free_name, new_state, state_of
+from .variables import VariableNodes, add_variable, unused_name, variable_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,19 +139,19 @@ class _Training:
         self.method = optimizer.method
         self.initial = initial_assignments(graph)
         self.constants: dict[tuple[str, DType], Tensor] = {}
-        self.powers: dict[str, State] = {}
+        self.powers: dict[str, VariableNodes] = {}
         self.assigned: list[Tensor | str] = []
         self.steps = {name: self.gradients(loss, wrt) for name, loss in losses.items()}
         states = (var for pairs in self.steps.values() for var, _ in pairs)
         self.variables = {var.node.name: var for var in states}
 
-    def gradients(self, loss: str, wrt: Sequence[str] | None) -> list[tuple[State, Gradient]]:
+    def gradients(self, loss: str, wrt: Sequence[str] | None) -> list[tuple[VariableNodes, Gradient]]:
         """Adds the gradients of a loss; with them the variables that they are for."""
         y = self.g.tensor(loss)
         names = _chosen(self.before, y.node, wrt)
         self.check_initialised(names)
         found = add_gradients(self.g, [y], [self.g.tensor(name) for name in names])
-        pairs = [(state_of(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
+        pairs = [(variable_nodes(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
         if not pairs:
             raise self.before.error_at(invalid(f"no gradient of {loss!r} reaches a variable"), y.node)
         return pairs
@@ -164,7 +164,7 @@ class _Training:
                 invalid(f"the graph has a node 'init' already, a {own.op}", hint="rename it"), "init"
             )
         done = behind(self.before, ["init"]) if own is not None else set[str]()
-        missing = not_initialised(names, self.initial, done)
+        missing = uninitialised_variables(names, self.initial, done)
         if missing:
             raise self.before.error_at(
                 invalid(
@@ -186,7 +186,9 @@ class _Training:
         return self.with_initialiser()
 
     def add_updates(
-        self, pairs: Sequence[tuple[State, Gradient]], slots: Mapping[str, Mapping[str, State]]
+        self,
+        pairs: Sequence[tuple[VariableNodes, Gradient]],
+        slots: Mapping[str, Mapping[str, VariableNodes]],
     ) -> list[Tensor | str]:
         """Adds the updates of one training step."""
         updates: list[Tensor | str] = []
@@ -198,19 +200,19 @@ class _Training:
 
     # Slots and powers.
 
-    def add_slots(self, var: State) -> dict[str, State]:
+    def add_slots(self, var: VariableNodes) -> dict[str, VariableNodes]:
         """The variable's slots by the operation's input names."""
-        made: dict[str, State] = {}
+        made: dict[str, VariableNodes] = {}
         for slot in self.method.slots:
             start = self.optimizer.values[slot.initial] if isinstance(slot.initial, str) else slot.initial
-            name = free_name(self.g, f"{var.node.name}/{self.method.scope}")
+            name = unused_name(self.g, f"{var.node.name}/{self.method.scope}")
             with var.beside(), self.g.name_scope(f"{name}/Initializer"):
                 initial = self.filled(var, float(start))
-            made[slot.input], assigned = new_state(self.g, var, name, initial)
+            made[slot.input], assigned = add_variable(self.g, var, name, initial)
             self.assigned.append(assigned)
         return made
 
-    def filled(self, var: State, start: float) -> Tensor:
+    def filled(self, var: VariableNodes, start: float) -> Tensor:
         """A tensor of the variable's shape, every element of which is ``start``."""
         g = self.g
         value = g.constant(start, var.dtype, name="value")
@@ -222,13 +224,13 @@ class _Training:
         source = g.tensor(str(assignment.data_inputs[1]))
         return g.Fill(g.Shape(source, name="shape"), value, name="fill")
 
-    def add_powers(self, first: State) -> None:
+    def add_powers(self, first: VariableNodes) -> None:
         for name, base in self.method.powers.items():
-            free = free_name(self.g, name)
+            free = unused_name(self.g, name)
             with first.beside():
                 start = float(self.optimizer.values[base])
                 initial = self.g.constant(start, "float", name=f"{free}/initial_value")
-            self.powers[name], assigned = new_state(self.g, first, free, initial)
+            self.powers[name], assigned = add_variable(self.g, first, free, initial)
             self.assigned.append(assigned)
 
     def raise_powers(self, updates: Sequence[Tensor | str]) -> list[Tensor | str]:
@@ -269,7 +271,7 @@ class _Training:
             return self.g.cast(value, dtype)
         return self.constant(self.method.inputs.get(name, name), dtype)
 
-    def update(self, var: State, slots: Mapping[str, State], dy: Gradient) -> Tensor | str:
+    def update(self, var: VariableNodes, slots: Mapping[str, VariableNodes], dy: Gradient) -> Tensor | str:
         """Adds the update of one variable."""
         method = self.method
         if isinstance(dy, IndexedSlices) and method.sums_rows:
@@ -289,7 +291,9 @@ class _Training:
             **{name: self.hyperparameter(name, dtype) for name in self.powers},
         }
 
-    def apply(self, operation: str, var: State, slots: Mapping[str, State], dy: Gradient) -> Tensor | str:
+    def apply(
+        self, operation: str, var: VariableNodes, slots: Mapping[str, VariableNodes], dy: Gradient
+    ) -> Tensor | str:
         """Adds the operation that makes the update, its inputs found by their names."""
         signature = registry.get(operation).signature
         states = {"var": var, **slots}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class State:
+class VariableNodes:
     """A variable of a graph: ``tensor`` is its reference or its resource handle."""
 
     builder: GraphBuilder
@@ -90,17 +90,19 @@ class State:
             return self.read()
 
 
-def state_of(g: GraphBuilder, name: str) -> State:
+def variable_nodes(g: GraphBuilder, name: str) -> VariableNodes:
     """A variable of the graph by its node's name."""
-    return State(g, g.view(name).node, g.tensor(name))
+    return VariableNodes(g, g.view(name).node, g.tensor(name))
 
 
-def free_name(g: GraphBuilder, name: str) -> str:
+def unused_name(g: GraphBuilder, name: str) -> str:
     """The name, with a number if a node has it."""
     return next(n for n in chain([name], (f"{name}_{i}" for i in count(1))) if n not in g)
 
 
-def new_state(g: GraphBuilder, like: State, name: str, initial: Tensor) -> tuple[State, Tensor | str]:
+def add_variable(
+    g: GraphBuilder, like: VariableNodes, name: str, initial: Tensor
+) -> tuple[VariableNodes, Tensor | str]:
     """A new variable of the kind of another and beside it, and its initial assignment."""
     dtype, shape = initial.dtype, initial.shape
     with like.beside():
@@ -108,7 +110,7 @@ def new_state(g: GraphBuilder, like: State, name: str, initial: Tensor) -> tuple
             tensor = g.VarHandleOp(dtype=dtype, shape=shape, shared_name=name, name=name)
         else:
             tensor = g.VariableV2(dtype=dtype, shape=shape, name=name)
-        made = State(g, g.view(name).node, tensor)
+        made = VariableNodes(g, g.view(name).node, tensor)
         return made, made.assign(initial, name=f"{name}/Assign")
 
 

@@ -21,13 +21,13 @@ from ....graphfmt.graph import Graph, Node
 from ....graphfmt.tensors import from_array
 from ....kernels.core.op_sets import ENTERS
 from ...plan.control_flow.frames import Frame, frames
-from .iterations import Iterations, Runs, iterations
+from .iterations import Iterations, LoopIterations, infer_iterations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ....graphfmt.attributes import AttrValue
-    from .cross_device_edges import Crossing
+    from .cross_device_edges import CrossDeviceEdge
 
 # What goes round in a control loop, and what is sent where only the time counts.
 NOTHING = from_array(np.zeros(0, np.float32))
@@ -41,9 +41,9 @@ class ControlLoops(NamedTuple):
     graph: Graph
     stems: Mapping[tuple[Frame, str], str]
     frames: Mapping[str, Frame]
-    runs: Runs
+    runs: LoopIterations
 
-    def trigger(self, crossing: Crossing) -> tuple[str, ...]:
+    def trigger(self, crossing: CrossDeviceEdge) -> tuple[str, ...]:
         """What the receive of a crossing has to wait for, as control inputs."""
         inside = self.frames.get(crossing.source, ())
         if not inside:
@@ -61,16 +61,16 @@ _BEGINS = {
 }
 
 
-def add_control_loops(graph: Graph, crossings: Iterable[Crossing]) -> ControlLoops:
+def add_control_loops(graph: Graph, crossings: Iterable[CrossDeviceEdge]) -> ControlLoops:
     """Adds a control loop for every loop and device that receives something within it.
 
     Raises:
         TfgError: INVALID_ARGUMENT for such a loop without a LoopCond.
     """
     if not any(node.op in ENTERS for node in graph.nodes):
-        return ControlLoops(graph, {}, {}, Runs({}, {}))
+        return ControlLoops(graph, {}, {}, LoopIterations({}, {}))
     found = frames(graph)
-    runs = iterations(graph, found)
+    runs = infer_iterations(graph, found)
     adder = _Adder(graph, dict(found), runs)
     for crossing in crossings:
         inside = adder.frames[crossing.source]
@@ -83,7 +83,7 @@ def add_control_loops(graph: Graph, crossings: Iterable[Crossing]) -> ControlLoo
 class _Adder:
     graph: Graph
     frames: dict[str, Frame]
-    runs: Runs
+    runs: LoopIterations
     nodes: list[Node] = field(default_factory=list[Node])
     stems: dict[tuple[Frame, str], str] = field(default_factory=dict[tuple[Frame, str], str])
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CONTROL = -1
 
 
-class Memory(Protocol):
+class HostMemory(Protocol):
     """Which tensors a device with a memory of its own keeps in that of the host."""
 
     def output_on_host(self, node: Node, port: int) -> bool: ...
@@ -40,7 +40,7 @@ class Memory(Protocol):
     def input_on_host(self, node: Node, position: int) -> bool: ...
 
 
-class Crossing(NamedTuple):
+class CrossDeviceEdge(NamedTuple):
     """An output, or the end of a node (port -1), that is needed on a device; ``on_host`` is where it is needed
     there. ``reader`` is set where it is for this node alone. They sort in an order that only names decide."""
 
@@ -60,7 +60,7 @@ class Crossing(NamedTuple):
 
 
 @dataclass
-class Placed:
+class PlacedGraph:
     """A graph in which every node has a device, with what its operations say of it.
 
     Raises:
@@ -68,7 +68,7 @@ class Placed:
     """
 
     graph: Graph
-    memory: Memory | None = None
+    memory: HostMemory | None = None
     library: Library | None = field(init=False)
     facts: Mapping[str, Sequence[Fact]] = field(init=False)
     bounds: dict[str, Bound] = field(init=False)
@@ -88,7 +88,7 @@ class Placed:
     def is_reference(self, source: Endpoint) -> bool:
         return not source.is_control and self.facts[source.node][source.port].dtype.is_ref
 
-    def crossing(self, node: Node, position: int, source: Endpoint) -> Crossing | None:
+    def crossing(self, node: Node, position: int, source: Endpoint) -> CrossDeviceEdge | None:
         """The crossing that a node's input needs, if any."""
         there = self.graph.index[source.node].device
         on_host = self._needed_on_host(node, position, source)
@@ -96,7 +96,7 @@ class Placed:
             return None
         self._check(node, position, source)
         reader = node.name if self.is_reference(source) else ""
-        return Crossing(source.node, source.port, node.device, on_host, reader)
+        return CrossDeviceEdge(source.node, source.port, node.device, on_host, reader)
 
     def _needed_on_host(self, node: Node, position: int, source: Endpoint) -> bool:
         return self.memory is not None and not source.is_control and self.memory.input_on_host(node, position)
@@ -126,7 +126,7 @@ class Placed:
             input=position,
         )
 
-    def read_after(self, crossing: Crossing) -> list[str]:
+    def read_after(self, crossing: CrossDeviceEdge) -> list[str]:
         """The nodes that must be done before a reference is read for a crossing: those inputs of its reader
         before which something writes to the variable."""
         reader = self.graph.index.get(crossing.reader)
@@ -154,7 +154,7 @@ class _Writers:
     """Which variables have been written to before each node is done, one bit per variable. Worked out when
     first asked for: few graphs read references across devices."""
 
-    def __init__(self, placed: Placed) -> None:
+    def __init__(self, placed: PlacedGraph) -> None:
         self._placed = placed
         self._variable: dict[Endpoint, int] = {}
         self._behind: dict[str, int] = {}
@@ -189,10 +189,10 @@ class _Writers:
         return op.forwards_input or op.role is Role.INITIALIZATION_QUERY
 
 
-def crossings(placed: Placed) -> dict[Crossing, str]:
+def cross_device_edges(placed: PlacedGraph) -> dict[CrossDeviceEdge, str]:
     """Everything that crosses, in an order that only names decide, each with the name of one reader."""
-    found: defaultdict[Crossing, list[str]] = defaultdict(list)
-    waits: list[Crossing] = []
+    found: defaultdict[CrossDeviceEdge, list[str]] = defaultdict(list)
+    waits: list[CrossDeviceEdge] = []
     for node in placed.graph.nodes:
         for position, source in placed.inputs(node):
             crossing = placed.crossing(node, position, source)
@@ -203,10 +203,5 @@ def crossings(placed: Placed) -> dict[Crossing, str]:
         home = placed.graph.index[crossing.source].device
         for name in placed.read_after(crossing):
             if placed.graph.index[name].device != home:
-                found[Crossing(name, CONTROL, home)].append(crossing.source)
+                found[CrossDeviceEdge(name, CONTROL, home)].append(crossing.source)
     return {crossing: min(found[crossing]) for crossing in sorted(found)}
-
-
-def type_of(placed: Placed, source: Endpoint) -> dtypes.DType:
-    """The dtype of the value that an output carries."""
-    return placed.facts[source.node][source.port].dtype.base

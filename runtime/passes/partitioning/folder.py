@@ -16,7 +16,7 @@ from ....graphfmt.files import file_error, read_file
 from ....graphfmt.load import load
 from ....graphfmt.text.writer import write_graph
 from . import manifest
-from .parts import Parts, informed
+from .parts import Parts, with_received_facts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -49,7 +49,7 @@ def write_parts(
             in it), with everything as it was.
     """
     folder = Path(os.path.normpath(folder))
-    text, files = manifest.written(parts, graph, name, wire)
+    text, files = manifest.render_manifest(parts, graph, name, wire)
     try:
         with _in_place_of(folder) as new:
             for device, file in files.items():
@@ -94,7 +94,7 @@ def _check_replaceable(folder: Path) -> None:
     if present and not is_folder_of_parts(folder):
         raise _kept(folder, f"it has other files in it, such as {min(present)!r}")
     if present:
-        known = {entry.file for entry in manifest.entries(*read_file(folder / MANIFEST))}
+        known = {entry.file for entry in manifest.parse_manifest(*read_file(folder / MANIFEST))}
         others = present - known - {MANIFEST}
         if others:
             raise _kept(folder, f"it has other files in it, such as {min(others)!r}")
@@ -124,9 +124,9 @@ def read_parts(folder: str | Path) -> Parts:
             ``parts.faults`` finds, and for what inference does; what ``load`` raises.
     """
     path = Path(folder) / MANIFEST
-    listed = manifest.entries(*read_file(path))
+    listed = manifest.parse_manifest(*read_file(path))
     graphs = {entry.device: load(_existing(Path(folder) / entry.file, path)) for entry in listed}
-    return informed(Parts(dict(sorted(graphs.items()))))
+    return with_received_facts(Parts(dict(sorted(graphs.items()))))
 
 
 def _existing(file: Path, listed_in: Path) -> Path:

@@ -27,7 +27,7 @@ class Iterations(Flag):
     EVERY = FIRST | LATER
 
 
-class Runs(NamedTuple):
+class LoopIterations(NamedTuple):
     """When each node's outputs are there, in terms of the innermost loop around them, and when each loop is
     entered, in terms of the loop around it."""
 
@@ -35,7 +35,7 @@ class Runs(NamedTuple):
     loops: Mapping[Frame, Iterations]
 
 
-def iterations(graph: Graph, frames: Mapping[str, Frame]) -> Runs:
+def infer_iterations(graph: Graph, frames: Mapping[str, Frame]) -> LoopIterations:
     """When the nodes of a graph run, and its loops; ``frames`` are the loops around each node."""
     nodes: dict[str, Iterations] = {}
     loops: dict[Frame, Iterations] = {}
@@ -50,7 +50,7 @@ def iterations(graph: Graph, frames: Mapping[str, Frame]) -> Runs:
         elif node.op in EXITS:
             found = loops.get(frames[endpoint(node.inputs[0]).node], Iterations.EVERY)
         nodes[node.name] = found
-    return Runs(nodes, loops)
+    return LoopIterations(nodes, loops)
 
 
 def _of_inputs(node: Node, nodes: Mapping[str, Iterations]) -> Iterations:

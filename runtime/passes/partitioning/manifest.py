@@ -21,7 +21,7 @@ from ....graphfmt.shapes import Shape
 from ....kernels.core.op_sets import INPUTS, RECVS, SENDS
 from ....kernels.families.control_flow.rendezvous_keys import make_key
 from ....kernels.families.control_flow.sendrecv_ops import SHAPES_ATTR
-from .parts import ends_of, transfers
+from .parts import cross_device_transfers, transfer_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,19 +33,19 @@ VERSION = 1
 _FORMAT = "tfg parts"
 
 
-class Entry(NamedTuple):
+class PartEntry(NamedTuple):
     """A part as the manifest lists it."""
 
     file: str
     device: str
 
 
-def written(parts: Parts, graph: Graph, name: str, wire: str | None) -> tuple[str, Mapping[str, str]]:
+def render_manifest(parts: Parts, graph: Graph, name: str, wire: str | None) -> tuple[str, Mapping[str, str]]:
     """The text of a manifest, and the file of each device. ``graph`` is what was cut, and ``name`` its file's."""
     files = _file_names(parts)
     shapes = {
         pair.receive.attrs.get("tensor_name"): pair.receive.attrs.get(SHAPES_ATTR)
-        for pair in transfers(parts)
+        for pair in cross_device_transfers(parts)
     }
     document: dict[str, Any] = {"format": _FORMAT, "version": VERSION, "graph": name, "wire": wire}
     document["parts"] = [
@@ -94,7 +94,7 @@ def _fetchable(part: Graph, graph: Graph) -> list[str]:
 
 
 def _end(node: Node, type_attr: str, shapes: Mapping[Any, Any]) -> dict[str, Any]:
-    ends, incarnation = ends_of(node), node.attrs.get("send_device_incarnation")
+    ends, incarnation = transfer_key(node), node.attrs.get("send_device_incarnation")
     dtype, known = node.attrs[type_attr], shapes.get(node.attrs.get("tensor_name"))
     shape = known[0] if known else None
     assert isinstance(dtype, DType) and isinstance(incarnation, int)
@@ -114,7 +114,7 @@ def _bytes(dtype: DType, shape: Shape | None) -> int | None:
     return prod(sizes) * dtype.size if len(sizes) == len(shape.dims) else None
 
 
-def entries(text: bytes, name: str) -> list[Entry]:
+def parse_manifest(text: bytes, name: str) -> list[PartEntry]:
     """The parts that a manifest lists. Raises INVALID_ARGUMENT, placed in the file where JSON ends to be JSON."""
     try:
         document = json.loads(text)
@@ -128,7 +128,7 @@ def entries(text: bytes, name: str) -> list[Entry]:
         raise error.at(None, Location(name)) from None
 
 
-def _entries(document: Any) -> list[Entry]:
+def _entries(document: Any) -> list[PartEntry]:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise invalid(f"this manifest is not one of parts: it has no format {_FORMAT!r}")
     if document.get("version") != VERSION or isinstance(document["version"], bool):
@@ -144,7 +144,7 @@ def _entries(document: Any) -> list[Entry]:
     return found
 
 
-def _entry(item: Any) -> Entry:
+def _entry(item: Any) -> PartEntry:
     file, device = (item.get("file"), item.get("device")) if isinstance(item, dict) else (None, None)
     if not isinstance(file, str) or not isinstance(device, str):
         raise invalid("every part that a manifest lists needs a file and a device")
@@ -152,4 +152,4 @@ def _entry(item: Any) -> Entry:
         raise invalid(f"the file {file!r} of a part must be one in the manifest's folder")
     if not parse_device(device).is_full:
         raise invalid(f"the device {device!r} of a part is not one device")
-    return Entry(file, device)
+    return PartEntry(file, device)

@@ -16,9 +16,16 @@ from ....kernels.core.inference import topological_order
 from ....kernels.families.control_flow.sendrecv_ops import SHAPES_ATTR
 from .control_flow_colocation import colocate_control_flow
 from .control_loops import NOTHING, ControlLoops, add_control_loops
-from .cross_device_edges import CONTROL, Crossing, Memory, Placed, check_devices, crossings
+from .cross_device_edges import (
+    CONTROL,
+    CrossDeviceEdge,
+    HostMemory,
+    PlacedGraph,
+    check_devices,
+    cross_device_edges,
+)
 from .parts import Parts
-from .transfer_compression import cast, narrowed
+from .transfer_compression import cast_node, wire_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +42,7 @@ def partition(
     *,
     wire: str | None = None,
     incarnations: Mapping[str, int] = _NO_INCARNATIONS,
-    memory: Memory | None = None,
+    memory: HostMemory | None = None,
 ) -> Parts:
     """The parts of a graph in which every node has a device. Neither they nor the names of what is added depend
     on the order of the graph's nodes.
@@ -50,15 +57,15 @@ def partition(
             that would have to be sent, a loop without LoopCond that is cut; what is at fault in a node.
     """
     check_devices(graph)
-    narrowed(dtypes.float32, wire)
-    placed = Placed(colocate_control_flow(_by_name(graph)), memory)
-    found = crossings(placed)
+    wire_dtype(dtypes.float32, wire)
+    placed = PlacedGraph(colocate_control_flow(_by_name(graph)), memory)
+    found = cross_device_edges(placed)
     loops = add_control_loops(placed.graph, found)
     if loops.stems:
         # The control loops' predicates are sent, too.
-        placed = Placed(loops.graph, memory)
-        found = crossings(placed)
-    return _Cutter(placed, loops, wire, incarnations).parts(found)
+        placed = PlacedGraph(loops.graph, memory)
+        found = cross_device_edges(placed)
+    return _Partitioner(placed, loops, wire, incarnations).parts(found)
 
 
 def _by_name(graph: Graph) -> Graph:
@@ -66,22 +73,22 @@ def _by_name(graph: Graph) -> Graph:
 
 
 @dataclass
-class _Cutter:
+class _Partitioner:
     """``arrivals`` is what readers of each crossing read instead; ``made`` are the nodes of each part, and
     ``received`` what is known of its receives."""
 
-    placed: Placed
+    placed: PlacedGraph
     loops: ControlLoops
     wire: str | None
     incarnations: Mapping[str, int]
-    arrivals: dict[Crossing, str] = field(default_factory=dict[Crossing, str])
+    arrivals: dict[CrossDeviceEdge, str] = field(default_factory=dict[CrossDeviceEdge, str])
     made: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
     received: dict[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"])
 
     def __post_init__(self) -> None:
         self._taken = set(self.placed.graph.index)
 
-    def parts(self, found: Mapping[Crossing, str]) -> Parts:
+    def parts(self, found: Mapping[CrossDeviceEdge, str]) -> Parts:
         for device in sorted({node.device for node in self.placed.graph.nodes}):
             self.made[device] = []
         # A read of a reference may have to wait for what arrives, so what is read comes last.
@@ -108,12 +115,12 @@ class _Cutter:
                 inputs[position] = ("^" if source.is_control else "") + self.arrivals[crossing]
         return Node(node.name, node.op, tuple(inputs), node.attrs, node.device, node.offset, node.debug)
 
-    def _carry(self, crossing: Crossing, number: int, reader: str) -> None:
+    def _carry(self, crossing: CrossDeviceEdge, number: int, reader: str) -> None:
         """Adds the nodes that carry a crossing."""
         home = self.placed.graph[crossing.source].device
         stem = crossing.source.lstrip("_")
         dtype = self._type(crossing)
-        wide = dtype if home == crossing.target or crossing.is_control else narrowed(dtype, self.wire)
+        wide = dtype if home == crossing.target or crossing.is_control else wire_dtype(dtype, self.wire)
         attrs = self._attrs(crossing, number, home, reader)
         waits = tuple(self._waits(crossing, home))
         value = str(crossing.output)
@@ -121,14 +128,16 @@ class _Cutter:
             value = self._add(_signal(self._name(f"{stem}/ctrl/_{number}"), home, f"^{crossing.source}"))
         if wide is not dtype:
             name = self._name(f"{stem}/_narrow_{number}")
-            value, waits = self._add(cast(name, home, (value, *waits), dtype, wide)), ()
+            value, waits = self._add(cast_node(name, home, (value, *waits), dtype, wide)), ()
         send = "_HostSend" if self.placed.sent_from_host(crossing.output) else "_Send"
         self._add(
             Node(self._name(f"{stem}/_send_{number}"), send, (value, *waits), {"T": wide, **attrs}, home)
         )
         self.arrivals[crossing] = self._arrive(crossing, number, wide, attrs)
 
-    def _arrive(self, crossing: Crossing, number: int, dtype: DType, attrs: Mapping[str, AttrValue]) -> str:
+    def _arrive(
+        self, crossing: CrossDeviceEdge, number: int, dtype: DType, attrs: Mapping[str, AttrValue]
+    ) -> str:
         """Adds the receiving end; gives the node to be read, or to be waited for."""
         stem, target = crossing.source.lstrip("_"), crossing.target
         kind = "_HostRecv" if crossing.on_host else "_Recv"
@@ -142,28 +151,30 @@ class _Cutter:
             name = self._name(f"{stem}/_after_{number}")
             return self._add(Node(name, "Identity", (received,), {"T": dtype}, target))
         if wanted is not dtype:
-            return self._add(cast(self._name(f"{stem}/_widen_{number}"), target, (received,), dtype, wanted))
+            return self._add(
+                cast_node(self._name(f"{stem}/_widen_{number}"), target, (received,), dtype, wanted)
+            )
         return received
 
-    def _waits(self, crossing: Crossing, home: str) -> Iterator[str]:
+    def _waits(self, crossing: CrossDeviceEdge, home: str) -> Iterator[str]:
         """What has to be done before a reference is read for a crossing, as control inputs."""
         for name in self.placed.read_after(crossing) if crossing.reader else ():
             here = self.placed.graph[name].device == home
-            yield f"^{name}" if here else f"^{self.arrivals[Crossing(name, CONTROL, home)]}"
+            yield f"^{name}" if here else f"^{self.arrivals[CrossDeviceEdge(name, CONTROL, home)]}"
 
-    def _type(self, crossing: Crossing) -> DType:
+    def _type(self, crossing: CrossDeviceEdge) -> DType:
         return dtypes.float32 if crossing.is_control else self._fact(crossing).dtype.base
 
-    def _fact(self, crossing: Crossing) -> Fact:
+    def _fact(self, crossing: CrossDeviceEdge) -> Fact:
         return self.placed.facts[crossing.source][crossing.port]
 
-    def _shape(self, crossing: Crossing) -> dict[str, AttrValue]:
+    def _shape(self, crossing: CrossDeviceEdge) -> dict[str, AttrValue]:
         if crossing.is_control:
             return {SHAPES_ATTR: (NOTHING.shape,)}
         shape = self._fact(crossing).shape
         return {} if shape.dims is None else {SHAPES_ATTR: (shape,)}
 
-    def _attrs(self, crossing: Crossing, number: int, home: str, reader: str) -> dict[str, AttrValue]:
+    def _attrs(self, crossing: CrossDeviceEdge, number: int, home: str, reader: str) -> dict[str, AttrValue]:
         return {
             "tensor_name": _key_part(f"edge_{number}_{crossing.source}"),
             "send_device": home.encode(),

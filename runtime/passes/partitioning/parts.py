@@ -36,7 +36,7 @@ class Parts:
         return ((device, node) for device, graph in self.graphs.items() for node in graph.nodes)
 
 
-class Ends(NamedTuple):
+class TransferKey(NamedTuple):
     """What a send and its receive agree on."""
 
     name: str
@@ -47,30 +47,32 @@ class Ends(NamedTuple):
         return f"{self.name!r} from {self.source} to {self.target}"
 
 
-class Transfer(NamedTuple):
+class CrossDeviceTransfer(NamedTuple):
     """A send and its receive."""
 
-    ends: Ends
+    ends: TransferKey
     send: Node
     receive: Node
 
 
-def transfers(parts: Parts) -> list[Transfer]:
+def cross_device_transfers(parts: Parts) -> list[CrossDeviceTransfer]:
     """The pairs that join the parts. Raises the first of ``faults``."""
-    for fault in faults(parts):
+    for fault in part_faults(parts):
         raise fault
-    sends = {ends_of(node): node for _, node in parts.nodes if _is_send(node)}
+    sends = {transfer_key(node): node for _, node in parts.nodes if _is_send(node)}
     return [
-        Transfer(ends_of(node), sends[ends_of(node)], node) for _, node in parts.nodes if _is_receive(node)
+        CrossDeviceTransfer(transfer_key(node), sends[transfer_key(node)], node)
+        for _, node in parts.nodes
+        if _is_receive(node)
     ]
 
 
-def faults(parts: Parts) -> Iterator[TfgError]:
+def part_faults(parts: Parts) -> Iterator[TfgError]:
     """What would keep the parts from running together, each at its node: a node of another device, a name that
     two parts have, a send or receive without its other end, or of another dtype or incarnation."""
     yield from _homeless(parts)
-    sends: dict[Ends, Node] = {}
-    receives: dict[Ends, Node] = {}
+    sends: dict[TransferKey, Node] = {}
+    receives: dict[TransferKey, Node] = {}
     for device, node in parts.nodes:
         found = sends if _is_send(node) else receives if _is_receive(node) else None
         if found is not None:
@@ -101,10 +103,10 @@ def _homeless(parts: Parts) -> Iterator[TfgError]:
             yield _at(parts, device, node, invalid(message))
 
 
-def _end_faults(parts: Parts, device: str, node: Node, found: dict[Ends, Node]) -> Iterator[TfgError]:
+def _end_faults(parts: Parts, device: str, node: Node, found: dict[TransferKey, Node]) -> Iterator[TfgError]:
     """The faults of a send or receive alone; without any, it is noted."""
     try:
-        ends = ends_of(node)
+        ends = transfer_key(node)
     except TfgError as error:
         yield _at(parts, device, node, error)
         return
@@ -121,7 +123,7 @@ def _end_faults(parts: Parts, device: str, node: Node, found: dict[Ends, Node]) 
         found[ends] = node
 
 
-def _disagreements(parts: Parts, ends: Ends, send: Node, receive: Node) -> Iterator[TfgError]:
+def _disagreements(parts: Parts, ends: TransferKey, send: Node, receive: Node) -> Iterator[TfgError]:
     sent, received = send.attrs.get("T"), receive.attrs.get("tensor_type")
     if sent != received:
         message = f"{receive.name!r} receives {ends} as {received}, but {send.name!r} sends {sent}"
@@ -132,7 +134,7 @@ def _disagreements(parts: Parts, ends: Ends, send: Node, receive: Node) -> Itera
         yield _at(parts, ends.target, receive, invalid(message))
 
 
-def ends_of(node: Node) -> Ends:
+def transfer_key(node: Node) -> TransferKey:
     """What a send or receive says of itself. Raises INVALID_ARGUMENT where it says too little."""
     values = [node.attrs.get(name) for name in ("tensor_name", "send_device", "recv_device")]
     texts = [value.decode("utf-8", "replace") for value in values if isinstance(value, bytes)]
@@ -140,7 +142,7 @@ def ends_of(node: Node) -> Ends:
         raise invalid(
             f"{node.op} needs the attrs tensor_name, send_device and recv_device, texts without a semicolon"
         )
-    return Ends(*texts)
+    return TransferKey(*texts)
 
 
 def _is_send(node: Node) -> bool:
@@ -151,7 +153,7 @@ def _is_receive(node: Node) -> bool:
     return node.op in RECVS and node.attrs.get("client_terminated") is not True
 
 
-def _meant(ends: Ends, others: Mapping[Ends, Node]) -> str | None:
+def _meant(ends: TransferKey, others: Mapping[TransferKey, Node]) -> str | None:
     return did_you_mean(ends.name, [other.name for other in others if other.name != ends.name])
 
 
@@ -159,14 +161,14 @@ def _at(parts: Parts, device: str, node: Node, error: TfgError) -> TfgError:
     return parts.graphs[device].error_at(error, node.name)
 
 
-def join(parts: Parts) -> Graph:
+def join_parts(parts: Parts) -> Graph:
     """One graph that computes what the parts do: their nodes less the transfers, whose readers read what is
     sent. Nodes stay where they are placed, so that partitioning gives parts like these again.
 
     Raises the first of ``faults``, and INVALID_ARGUMENT where all that is sent is what was received.
     """
     sent = _origins(parts)
-    whole = union(parts)
+    whole = union_graph(parts)
     return whole.with_nodes(
         _reading_what_is_sent(node, sent) for node in whole.nodes if not (_is_send(node) or _is_receive(node))
     )
@@ -174,7 +176,7 @@ def join(parts: Parts) -> Graph:
 
 def _origins(parts: Parts) -> dict[str, str]:
     """What each receive gets, as an input: where it was first sent from, if parts pass it on."""
-    pairs = {pair.receive.name: pair for pair in transfers(parts)}
+    pairs = {pair.receive.name: pair for pair in cross_device_transfers(parts)}
     found: dict[str, str] = {}
     for name, pair in pairs.items():
         passed = {name}
@@ -203,7 +205,7 @@ def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
     return node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
 
 
-def union(parts: Parts) -> Graph:
+def union_graph(parts: Parts) -> Graph:
     """All nodes of the parts in one graph, sends and receives included: one executor can run it, which then
     exchanges values with itself."""
     graphs = list(parts.graphs.values())
@@ -217,11 +219,11 @@ def union(parts: Parts) -> Graph:
     return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
 
 
-def informed(parts: Parts) -> Parts:
+def with_received_facts(parts: Parts) -> Parts:
     """The parts with what is known of their receives, worked out from all of them together. Raises the first of
     ``faults``, and what inference finds at fault."""
-    facts = infer_graph(join(parts))
-    received = {pair.receive.name: _sent(facts, pair.send) for pair in transfers(parts)}
+    facts = infer_graph(join_parts(parts))
+    received = {pair.receive.name: _sent(facts, pair.send) for pair in cross_device_transfers(parts)}
     return replace(parts, received=received)
 
 

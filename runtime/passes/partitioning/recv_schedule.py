@@ -25,7 +25,7 @@ from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import RECVS, SWITCHES
 from ....kernels.functions.library import of_graph
 from ...plan.control_flow.frames import frames
-from .parts import Parts, transfers, union
+from .parts import Parts, cross_device_transfers, union_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 _MOST_NODES = 30_000
 
 
-def one_each(node: Node) -> float:
+def unit_cost(node: Node) -> float:
     """The cost of a node where nothing is known of it."""
     return 1.0
 
 
-def schedule_receives(parts: Parts, cost: Cost = one_each) -> Parts:
+def schedule_receives(parts: Parts, cost: Cost = unit_cost) -> Parts:
     """The parts with their receives begun as late as may be. ``cost`` is what a node takes, always more than 0, in
     whatever unit."""
-    pairs = transfers(parts)
+    pairs = cross_device_transfers(parts)
     if not pairs or sum(1 for _ in parts.nodes) > _MOST_NODES:
         return parts
     whole = _ordered_by_transfers(parts, {pair.receive.name: pair.send.name for pair in pairs})
-    after = _Schedule(whole, cost).later()
+    after = _StartTimes(whole, cost).later()
     graphs = {
         device: graph.with_nodes(
             replace(n, inputs=(*n.inputs, f"^{after[n.name]}")) if n.name in after else n for n in graph.nodes
@@ -60,14 +60,14 @@ def schedule_receives(parts: Parts, cost: Cost = one_each) -> Parts:
 
 def _ordered_by_transfers(parts: Parts, send_of: Mapping[str, str]) -> Graph:
     """All parts in one graph, in which each receive waits for its send."""
-    whole = union(parts)
+    whole = union_graph(parts)
     return whole.with_nodes(
         replace(n, inputs=(*n.inputs, f"^{send_of[n.name]}")) if n.name in send_of else n for n in whole.nodes
     )
 
 
 @dataclass
-class _Schedule:
+class _StartTimes:
     """The nodes in order, with the earliest and latest times of each."""
 
     graph: Graph

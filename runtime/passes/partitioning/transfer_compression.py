@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIRES: Mapping[str, Mapping[DType, DType]] = {"bf16": {dtypes.float32: dtypes.bfloat16}}
 
 
-def narrowed(dtype: DType, wire: str | None) -> DType:
+def wire_dtype(dtype: DType, wire: str | None) -> DType:
     """The dtype in which a tensor travels. Raises INVALID_ARGUMENT for a wire that there is not."""
     if wire is None:
         return dtype
@@ -30,7 +30,7 @@ def narrowed(dtype: DType, wire: str | None) -> DType:
     return WIRES[wire].get(dtype, dtype)
 
 
-def cast(name: str, device: str, inputs: Sequence[str], source: DType, target: DType) -> Node:
+def cast_node(name: str, device: str, inputs: Sequence[str], source: DType, target: DType) -> Node:
     """A Cast to what travels, or from it. Rounding would take longer, and TensorFlow cuts off, too."""
     attrs = {"SrcT": source, "DstT": target, "Truncate": target.size < source.size}
     return Node(name, "Cast", tuple(inputs), attrs, device)

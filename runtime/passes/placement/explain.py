@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .place import Placement
 
 
-class Wait(NamedTuple):
+class InputArrival(NamedTuple):
     """An input that would travel: its endpoint, where it comes from, and when it would be there."""
 
     tensor: str
@@ -34,7 +34,7 @@ class Alternative(NamedTuple):
     chosen: bool
     start: float
     finish: float
-    waits: Sequence[Wait]
+    waits: Sequence[InputArrival]
     makespan: float
     excess: float
 
@@ -48,7 +48,7 @@ class Explanation(NamedTuple):
     alternatives: Sequence[Alternative]
 
 
-class Times(NamedTuple):
+class NodeTimes(NamedTuple):
     """When a node starts and ends where it is, and when it would end on each feasible device."""
 
     node: str
@@ -70,12 +70,12 @@ def explain(placement: Placement, node: str) -> Explanation:
     return Explanation(name, group.nodes, str(group.requested), alternatives)
 
 
-def times(placement: Placement) -> list[Times]:
+def node_times(placement: Placement) -> list[NodeTimes]:
     """The times of every node, in the order of their starts."""
     found, problem, schedule = _Explainer(placement), placement.problem, placement.best.schedule
     names = placement.machine.names
     rows = [
-        Times(
+        NodeTimes(
             node,
             names[schedule.place[op]],
             schedule.start[op],
@@ -130,14 +130,14 @@ class _Explainer:
             ready = max(ready, spans[before][1])
         return ready + self.problem.seconds[op][device]
 
-    def waits(self, op: int, device: int) -> list[Wait]:
+    def waits(self, op: int, device: int) -> list[InputArrival]:
         """The inputs of a node that come from other devices, the last to arrive first."""
-        names, found = self.placement.machine.names, list[Wait]()
+        names, found = self.placement.machine.names, list[InputArrival]()
         for number in self.problem.inputs[op]:
             source = self.schedule.place[self.problem.tensors[number].producer]
             if source != device:
                 endpoint = self.placement.formulation.endpoints[number]
-                found.append(Wait(endpoint, names[source], self.arrival(number, device)))
+                found.append(InputArrival(endpoint, names[source], self.arrival(number, device)))
         return sorted(found, key=lambda wait: (-wait.arrival, wait.tensor))
 
     def arrival(self, number: int, device: int) -> float:

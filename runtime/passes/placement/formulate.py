@@ -16,7 +16,7 @@ from ....graphfmt.graph import Endpoint, endpoint
 from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import MERGES, NEXT_ITERATIONS
 from .costs.cost_model import CALL, HAND_OVER
-from .problem import Interpreter, Problem, Tensor
+from .problem import Problem, ProblemTensor, SharedInterpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ....graphfmt.devices import DeviceName
     from ....graphfmt.graph import Graph, Node
     from .constraints.constraints import Constraints
-    from .costs.cost_model import Work
+    from .costs.cost_model import NodeWork
     from .machine.machine import Machine
 
 
@@ -43,7 +43,7 @@ def formulate(
     graph: Graph,
     machine: Machine,
     constraints: Constraints,
-    work: Mapping[str, Work],
+    work: Mapping[str, NodeWork],
     measured: Mapping[str, float] | None = None,
     step: AbstractSet[str] | None = None,
 ) -> Formulation:
@@ -74,13 +74,15 @@ def formulate(
     return Formulation(problem, [node.name for node in nodes], list(tensors), step)
 
 
-def _interpreters(machine: Machine) -> list[Interpreter]:
+def _interpreters(machine: Machine) -> list[SharedInterpreter]:
     """One for the CPU devices of each task, which are threads of a process."""
     devices: dict[DeviceName, set[int]] = {}
     for number, device in enumerate(machine.devices):
         if device.type == "CPU":
             devices.setdefault(device.parsed._replace(type=None, id=None), set()).add(number)
-    return [Interpreter(frozenset(found), CALL, HAND_OVER) for found in devices.values() if len(found) > 1]
+    return [
+        SharedInterpreter(frozenset(found), CALL, HAND_OVER) for found in devices.values() if len(found) > 1
+    ]
 
 
 def _numbered(graph: Graph) -> list[Node]:
@@ -115,7 +117,9 @@ def _sources(graph: Graph, node: Node) -> set[str]:
     return sources
 
 
-def _tensors(nodes: Sequence[Node], work: Mapping[str, Work], step: AbstractSet[str]) -> dict[str, Tensor]:
+def _tensors(
+    nodes: Sequence[Node], work: Mapping[str, NodeWork], step: AbstractSet[str]
+) -> dict[str, ProblemTensor]:
     """Every output of the step's nodes by its endpoint, with the control outputs that are waited for."""
     number = {node.name: op for op, node in enumerate(nodes)}
     readers: dict[str, list[int]] = {}
@@ -125,7 +129,7 @@ def _tensors(nodes: Sequence[Node], work: Mapping[str, Work], step: AbstractSet[
                 # What comes round a loop is numbered later.
                 if number[source.node] < op:
                     readers.setdefault(str(source), []).append(op)
-    found: dict[str, Tensor] = {}
+    found: dict[str, ProblemTensor] = {}
     for op, node in enumerate(nodes):
         if node.name not in step:
             continue
@@ -133,17 +137,17 @@ def _tensors(nodes: Sequence[Node], work: Mapping[str, Work], step: AbstractSet[
         for port, size in enumerate(made.outputs):
             name = str(Endpoint(node.name, port))
             held = 0 if made.is_view else size
-            found[name] = Tensor(op, size, held, tuple(readers.get(name, ())))
+            found[name] = ProblemTensor(op, size, held, tuple(readers.get(name, ())))
         control = str(Endpoint(node.name, -1))
         if control in readers:
-            found[control] = Tensor(op, 0, 0, tuple(readers[control]))
+            found[control] = ProblemTensor(op, 0, 0, tuple(readers[control]))
     return found
 
 
 def _seconds(
     nodes: Sequence[Node],
     machine: Machine,
-    work: Mapping[str, Work],
+    work: Mapping[str, NodeWork],
     measured: Mapping[str, float],
     step: AbstractSet[str] | None,
 ) -> list[list[float]]:

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.names import did_you_mean
-from ..prune import Signature, prune
+from ..prune import StepSignature, prune
 from .algorithms.annealing import Budget, search
 from .algorithms.etf import etf
 from .algorithms.greedy import greedy
 from .algorithms.heft import heft
 from .algorithms.memory_repair import repair
 from .algorithms.pipeline import pipeline
-from .algorithms.single_device import single
+from .algorithms.single_device import single_device
 from .constraints.constraints import constrain
-from .costs.cost_model import estimate
+from .costs.cost_model import estimate_work
 from .formulate import Formulation, formulate
 from .simulation.bounds import Bounds, lower_bounds
-from .simulation.simulator import Schedule, excess, score, simulate, traffic
+from .simulation.simulator import SimulatedSchedule, excess, score, simulate, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
     "heft": heft,
     "etf": etf,
     "pipeline": pipeline,
-    SINGLE: single,
+    SINGLE: single_device,
 }
 SEARCH = "search"
 BEST = "best"
@@ -56,7 +56,7 @@ class Trial(NamedTuple):
 
     algorithm: str
     assignment: Assignment
-    schedule: Schedule
+    schedule: SimulatedSchedule
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def place(
         hint = did_you_mean(algorithm, ALGORITHMS) or f"one of {', '.join(ALGORITHMS)}"
         raise invalid(f"there is no placement algorithm {algorithm!r}", hint=hint)
     constraints = constrain(graph, machine, soft=soft)
-    needed = prune(graph, Signature((), (), tuple(step))).graph.index.keys() if step else None
-    formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs, needed)
+    needed = prune(graph, StepSignature((), (), tuple(step))).graph.index.keys() if step else None
+    formulation = formulate(graph, machine, constraints, estimate_work(graph, batch=batch), costs, needed)
     trials = _trials(formulation.problem, algorithm, budget or Budget())
     best = _best(formulation.problem, trials, least_gain)
     _check_memory(formulation, machine, best)

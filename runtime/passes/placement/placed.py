@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ....graphfmt.devices import parse_device
 from ....graphfmt.errors import TfgError, invalid
-from .machine.machine import described
+from .machine.machine import device_list
 
 if TYPE_CHECKING:
     from ....graphfmt.graph import Graph, Node
     from .machine.machine import Machine
 
 
-def placement_of(graph: Graph, machine: Machine) -> dict[str, str]:
+def resolve_devices(graph: Graph, machine: Machine) -> dict[str, str]:
     """The full name of every node's device. A name may be in part, such as ``/device:CPU:1``, where one device
     alone fits it.
 
@@ -37,7 +37,7 @@ def _device(node: Node, machine: Machine) -> str:
     fitting = [device.name for device in machine.devices if asked.matches(device.parsed)]
     if len(fitting) == 1:
         return fitting[0]
-    there_are = f"the devices are {described(machine)}"
+    there_are = f"the devices are {device_list(machine)}"
     if not fitting:
         message = f"node {node.name!r} is placed on {node.device}, which there is not; {there_are}"
         raise invalid(message, hint="place the graph on this machine with tfg place")

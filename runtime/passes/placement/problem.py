@@ -38,7 +38,7 @@ class ReaderTable(NamedTuple):
     reader: NDArray[np.intp]
 
 
-class Tensor(NamedTuple):
+class ProblemTensor(NamedTuple):
     """What one operation makes and others read.
 
     ``size`` is what a transfer carries, ``held`` what it takes on the device that made it: nothing where it is
@@ -51,7 +51,7 @@ class Tensor(NamedTuple):
     readers: tuple[int, ...]
 
 
-class Interpreter(NamedTuple):
+class SharedInterpreter(NamedTuple):
     """Python, which devices of one process share: where several of them are at work, each call of an operation
     keeps it for ``call`` seconds, and each transfer from one to another for ``hand_over``. A step is not done before
     all of these are, however its devices' work overlaps."""
@@ -71,12 +71,12 @@ class Problem:
     group: Sequence[int]
     feasible: Sequence[tuple[int, ...]]
     seconds: Sequence[Sequence[float]]
-    tensors: Sequence[Tensor]
+    tensors: Sequence[ProblemTensor]
     latency: Sequence[Sequence[float]]
     per_byte: Sequence[Sequence[float]]
     persistent: Sequence[int]
     limits: Sequence[float]
-    interpreters: Sequence[Interpreter] = ()
+    interpreters: Sequence[SharedInterpreter] = ()
 
     @property
     def devices(self) -> int:

@@ -13,8 +13,15 @@ from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.checkpoints.hdf5.chunks import yielding_between_strides
 from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 from tfg.graphfmt.errors import TfgError
-from tfg.runtime.checkpointing.checkpoints import JOB, Checkpointer, Pace, Series, newest_in, no_checkpoint
-from tfg.runtime.checkpointing.intervals import AUTO, Every, Schedule
+from tfg.runtime.checkpointing.checkpoints import (
+    JOB,
+    Checkpointer,
+    CheckpointSeries,
+    WriterPace,
+    newest_in,
+    no_checkpoint,
+)
+from tfg.runtime.checkpointing.intervals import AUTO, CheckpointInterval, CheckpointSchedule
 
 from ..execution.test_snapshots import twins
 
@@ -36,7 +43,7 @@ def age(path: Path, seconds: int) -> None:
 
 
 def test_without_keep_there_is_one_file(tmp_path: Path) -> None:
-    series = Series(tmp_path / "m.h5")
+    series = CheckpointSeries(tmp_path / "m.h5")
     for step in (1, 2, 3):
         series.write(state(step), step)
     assert [path.name for path in tmp_path.iterdir()] == ["m.h5"]
@@ -47,7 +54,7 @@ def test_keep_leaves_the_newest_under_their_steps(tmp_path: Path) -> None:
     (tmp_path / "m-notes.h5").write_text("somebody else's")
     (tmp_path / "m-7.h5").write_text("somebody else's")
     state_file.write(tmp_path / "m-2024.h5", state(31))
-    series = Series(tmp_path / "m.h5", keep=2)
+    series = CheckpointSeries(tmp_path / "m.h5", keep=2)
     for step in (100, 200, 300, 1000):
         series.write(state(step), step)
     left = sorted(path.name for path in tmp_path.iterdir())
@@ -57,7 +64,7 @@ def test_keep_leaves_the_newest_under_their_steps(tmp_path: Path) -> None:
 
 
 def test_the_newest_that_verifies_is_found(tmp_path: Path) -> None:
-    series = Series(tmp_path / "m.h5", keep=3)
+    series = CheckpointSeries(tmp_path / "m.h5", keep=3)
     for seconds, step in ((30, 1), (20, 2), (10, 3)):
         series.write(state(step), step)
         age(series.numbered(step), seconds)
@@ -73,11 +80,11 @@ def test_nothing_to_find(tmp_path: Path) -> None:
     assert no_checkpoint(tmp_path).hint is None
     (tmp_path / "model.ckpt-7.index").touch()
     assert no_checkpoint(tmp_path).hint == f"--restore {tmp_path} takes TensorFlow's newest"
-    assert Series(tmp_path / "m.h5").newest("mine", silent) is None
+    assert CheckpointSeries(tmp_path / "m.h5").newest("mine", silent) is None
 
 
 def test_a_job_goes_on_from_its_own_checkpoints_alone(tmp_path: Path) -> None:
-    series = Series(tmp_path / "m.h5", keep=3)
+    series = CheckpointSeries(tmp_path / "m.h5", keep=3)
     for seconds, step, job in ((30, 1, "mine"), (20, 2, "mine"), (10, 3, "another")):
         found = state(step)
         series.write(SavedState(found.resources, {**found.notes, JOB: job}), step)
@@ -86,14 +93,14 @@ def test_a_job_goes_on_from_its_own_checkpoints_alone(tmp_path: Path) -> None:
     assert series.newest("a third", silent) is None
 
 
-def run(series: Series, every: Every, steps: int) -> None:
+def run(series: CheckpointSeries, every: CheckpointInterval, steps: int) -> None:
     session = twins()
     done = 0
 
     def notes() -> Mapping[str, Any]:
         return {"step": done}
 
-    checkpointer = Checkpointer(session, series, Schedule(every, 3600, lambda: 0.0), 0)
+    checkpointer = Checkpointer(session, series, CheckpointSchedule(every, 3600, lambda: 0.0), 0)
     for _ in range(steps):
         session.run(targets=["both"])
         done += 1
@@ -102,7 +109,7 @@ def run(series: Series, every: Every, steps: int) -> None:
 
 
 def test_every_so_many_steps_and_at_the_end(tmp_path: Path) -> None:
-    run(Series(tmp_path / "m.h5", keep=9), Every(steps=3), 8)
+    run(CheckpointSeries(tmp_path / "m.h5", keep=9), CheckpointInterval(steps=3), 8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m-3.h5", "m-6.h5", "m-8.h5", "m.h5"]
     for step in (3, 6, 8):
         saved = state_file.read(tmp_path / f"m-{step}.h5")
@@ -112,16 +119,16 @@ def test_every_so_many_steps_and_at_the_end(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(TfgError):
-        run(Series(tmp_path / "no" / "m.h5"), Every(steps=3), 8)
+        run(CheckpointSeries(tmp_path / "no" / "m.h5"), CheckpointInterval(steps=3), 8)
 
 
 def test_a_run_that_is_too_short_for_an_interval_writes_one_all_the_same(tmp_path: Path) -> None:
-    run(Series(tmp_path / "m.h5"), AUTO, 2)
+    run(CheckpointSeries(tmp_path / "m.h5"), AUTO, 2)
     assert step_of(tmp_path / "m.h5") == 2
 
 
 def test_a_writer_rests_most_of_the_time_unless_it_is_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace, rests = Pace(), list[float]()
+    pace, rests = WriterPace(), list[float]()
     monkeypatch.setattr(pace.hurry, "wait", rests.append)
     pace.begin()
     pace.rest()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tfg.graphfmt.tensors import Array
 from tfg.runtime.checkpointing.differences import Tolerance, compare, differences
-from tfg.runtime.checkpointing.tensor_statistics import boxes, statistics
+from tfg.runtime.checkpointing.tensor_statistics import chunk_slices, statistics
 
 from .checkpoints import Memory, strings
 
@@ -22,7 +22,7 @@ from .checkpoints import Memory, strings
 def test_parts_follow_one_another(shape: tuple[int, ...], most: int) -> None:
     array = np.arange(int(np.prod(shape))).reshape(shape)
     reader = Memory({"a": array})
-    found = [reader.read("a", part).reshape(-1) for part in boxes(shape, most)]
+    found = [reader.read("a", part).reshape(-1) for part in chunk_slices(shape, most)]
     assert np.concatenate(found).tolist() == array.reshape(-1).tolist()
     assert all(part.size <= most for part in found)
 

@@ -12,11 +12,11 @@ from tfg.graphfmt.errors import TfgError
 from tfg.runtime.checkpointing.intervals import (
     AUTO,
     LARGEST_SHARE,
-    Every,
-    Schedule,
+    CheckpointInterval,
+    CheckpointSchedule,
     best_interval,
     expected_mtbf,
-    parse_every,
+    parse_interval,
 )
 from tfg.runtime.summary import human_seconds
 
@@ -34,21 +34,21 @@ class Clock:
 @pytest.mark.parametrize(
     ("text", "every"),
     [
-        ("100", Every(steps=100)),
-        ("30s", Every(seconds=30)),
-        ("1.5m", Every(seconds=90)),
-        ("2h", Every(seconds=7200)),
+        ("100", CheckpointInterval(steps=100)),
+        ("30s", CheckpointInterval(seconds=30)),
+        ("1.5m", CheckpointInterval(seconds=90)),
+        ("2h", CheckpointInterval(seconds=7200)),
         ("auto", AUTO),
     ],
 )
-def test_intervals_are_written_so(text: str, every: Every) -> None:
-    assert parse_every(text) == every
+def test_intervals_are_written_so(text: str, every: CheckpointInterval) -> None:
+    assert parse_interval(text) == every
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "0s", "3x", "s", "1e9", "automatic", "٣"])
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(TfgError, match="an interval is"):
-        parse_every(text)
+        parse_interval(text)
 
 
 def expected_loss(interval: float, cost: float, mtbf: float) -> float:
@@ -77,14 +77,14 @@ def test_failures_seen_correct_what_was_assumed() -> None:
 
 
 def test_by_steps() -> None:
-    schedule = Schedule(Every(steps=10), DAY, Clock())
+    schedule = CheckpointSchedule(CheckpointInterval(steps=10), DAY, Clock())
     assert not schedule.is_due(9)
     assert schedule.is_due(10)
 
 
 def test_by_seconds() -> None:
     clock = Clock()
-    schedule = Schedule(Every(seconds=30), DAY, clock)
+    schedule = CheckpointSchedule(CheckpointInterval(seconds=30), DAY, clock)
     clock.now += 29
     assert not schedule.is_due(10**6)
     clock.now += 1
@@ -93,7 +93,7 @@ def test_by_seconds() -> None:
 
 def test_auto_measures_what_the_steps_lose_and_says_what_it_chose() -> None:
     clock, said = Clock(), list[str]()
-    schedule = Schedule(AUTO, 3600, clock, said.append)
+    schedule = CheckpointSchedule(AUTO, 3600, clock, said.append)
 
     def steps(count: int, seconds: float, *, is_writing: bool = False) -> None:
         for _ in range(count):

@@ -16,9 +16,9 @@ from tfg.graphfmt.proto.trackable_pb2 import TrackableObjectGraph
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import Array
 from tfg.runtime.checkpointing.memory_reader import MemoryReader
-from tfg.runtime.checkpointing.renaming import parse_rule, renamed
-from tfg.runtime.checkpointing.restoring import Match, match
-from tfg.runtime.checkpointing.variables import variables_of
+from tfg.runtime.checkpointing.renaming import parse_rule, renamed_names
+from tfg.runtime.checkpointing.restoring import Match, match_tensors
+from tfg.runtime.checkpointing.variables import graph_variables
 
 from .checkpoints import Memory
 
@@ -37,20 +37,20 @@ def floats(*shape: int) -> Array:
 
 def restored(graph: Graph, reader: Memory | MemoryReader, **options: Any) -> dict[str, Any]:
     """The values that the variables take, by name."""
-    found = match(variables_of(graph), reader, **options)
+    found = match_tensors(graph_variables(graph), reader, **options)
     return {v.name: source.read(reader, v.dtype).tolist() for v, source in found.taken.items()}
 
 
 def refused(graph: Graph, reader: Memory, status: str, **options: Any) -> tfg.TfgError:
     with pytest.raises(tfg.TfgError) as caught:
-        match(variables_of(graph), reader, **options)
+        match_tensors(graph_variables(graph), reader, **options)
     assert caught.value.status == status
     return caught.value
 
 
 def test_names_decide_and_nothing_is_read_before_it_is_asked_for() -> None:
     reader = Memory({"a": floats(2), "b/c": floats(3), "more": floats(1)})
-    found = match(variables_of(graph_of(b__c=[3], a=[2])), reader)
+    found = match_tensors(graph_variables(graph_of(b__c=[3], a=[2])), reader)
     assert [v.name for v in found.taken] == ["b/c", "a"]
     assert (found.missing, found.unused, reader.reads) == ([], ["more"], 0)
 
@@ -59,8 +59,8 @@ def test_a_shared_name_goes_before_the_nodes() -> None:
     g = tfg.GraphBuilder()
     g.VarHandleOp(dtype="float", shape=[2], name="node", shared_name="shared", container="box")
     g.VariableV2(dtype="float", shape=[2], name="other", shared_name="unknown")
-    found = match(
-        variables_of(g.graph()), Memory({"node": floats(2), "shared": floats(2), "other": floats(2)})
+    found = match_tensors(
+        graph_variables(g.graph()), Memory({"node": floats(2), "shared": floats(2), "other": floats(2)})
     )
     assert {v.key: s.tensors for v, s in found.taken.items()} == {
         ("box", "Variable", "shared"): ("shared",),
@@ -72,7 +72,7 @@ def test_containers_are_told_apart() -> None:
     g = tfg.GraphBuilder()
     for container in ("", "box"):
         g.VarHandleOp(dtype="float", shape=[], name=f"w{container}", shared_name="w", container=container)
-    found = match(variables_of(g.graph()), Memory({"w": floats(), "box:w": floats()}))
+    found = match_tensors(graph_variables(g.graph()), Memory({"w": floats(), "box:w": floats()}))
     assert {v.container: s.tensors for v, s in found.taken.items()} == {"": ("w",), "box": ("box:w",)}
 
 
@@ -93,7 +93,7 @@ def test_variables_of_functions_are_variables_too(tmp_path: Any) -> None:
       attr { key: "dtype" value { type: DT_FLOAT } } attr { key: "shape" value { shape { } } }
       attr { key: "shared_name" value { s: "inner" } } } } }"""
     (tmp_path / "g.pbtxt").write_text(text)
-    (variable,) = variables_of(tfg.load(tmp_path / "g.pbtxt"))
+    (variable,) = graph_variables(tfg.load(tmp_path / "g.pbtxt"))
     assert (variable.name, variable.node, variable.shape) == ("inner", "f/v", Shape(()))
 
 
@@ -111,7 +111,9 @@ def test_all_that_is_missing_or_ill_shaped_is_named_at_once(tmp_path: Any) -> No
 
 
 def test_missing_variables_may_be_left_out() -> None:
-    found = match(variables_of(graph_of(a=[2], b=[])), Memory({"a": floats(2)}), allow_missing=True)
+    found = match_tensors(
+        graph_variables(graph_of(a=[2], b=[])), Memory({"a": floats(2)}), allow_missing=True
+    )
     assert [v.name for v in found.missing] == ["b"]
     refused(graph_of(a=[3]), Memory({"a": floats(2)}), "INVALID_ARGUMENT", allow_missing=True)
 
@@ -157,11 +159,11 @@ def rules(*texts: str) -> Any:
     ],
 )
 def test_rules_for_names(rule: str, expected: dict[str, str]) -> None:
-    assert renamed(["a", "old/w", "old/deep/w"], rules(rule)) == expected
+    assert renamed_names(["a", "old/w", "old/deep/w"], rules(rule)) == expected
 
 
 def test_the_first_rule_that_fits_is_taken() -> None:
-    assert renamed(["s/a", "s/b"], rules("s/a=x", "s/*=t/*")) == {"s/a": "x", "s/b": "t/b"}
+    assert renamed_names(["s/a", "s/b"], rules("s/a=x", "s/*=t/*")) == {"s/a": "x", "s/b": "t/b"}
 
 
 @pytest.mark.parametrize("text", ["", "a", "=a", "a=", "a=b=c", "a/*=b", "a=b/*"])
@@ -172,10 +174,10 @@ def test_rules_that_are_none(text: str) -> None:
 
 def test_rules_that_fit_nothing_or_too_much() -> None:
     with pytest.raises(tfg.TfgError, match="NOT_FOUND") as caught:
-        renamed(["old/w"], rules("old=new"))
+        renamed_names(["old/w"], rules("old=new"))
     assert caught.value.hint == "for all that lies in it: --rename 'old/*=new/*'"
     with pytest.raises(tfg.TfgError, match="'a' and 'b' would both be renamed to 'c'"):
-        renamed(["a", "b"], rules("a=c", "b=c"))
+        renamed_names(["a", "b"], rules("a=c", "b=c"))
 
 
 def test_averages_take_the_place_of_weights() -> None:
@@ -274,7 +276,7 @@ def objects(**names: str) -> Memory:
 
 
 def test_objects_know_the_names_of_their_variables() -> None:
-    found: Match = match(variables_of(graph_of(dense__w=[2])), objects(layer="dense/w", count="n"))
+    found: Match = match_tensors(graph_variables(graph_of(dense__w=[2])), objects(layer="dense/w", count="n"))
     assert [s.tensors for s in found.taken.values()] == [("layer/.ATTRIBUTES/VARIABLE_VALUE",)]
     assert found.unused == ["count/.ATTRIBUTES/VARIABLE_VALUE"]
     assert restored(graph_of(new__w=[2]), objects(layer="dense/w"), rename=rules("dense/*=new/*"))

@@ -18,9 +18,9 @@ from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.partitioning.partition import partition
-from tfg.runtime.passes.partitioning.parts import join
+from tfg.runtime.passes.partitioning.parts import join_parts
 from tfg.runtime.passes.partitioning.recv_schedule import schedule_receives
-from tfg.runtime.passes.prune import Signature, prune
+from tfg.runtime.passes.prune import StepSignature, prune
 
 from ..passes.partitioning.placing import Together, placed
 from ..programs import Program
@@ -48,13 +48,13 @@ def test_programs_with_loops_and_conditionals(start: int) -> None:
         on_devices = Session(whole, devices="cpu:3", compile_control_flow=compiled)
         assert outcome(on_devices, fetches, feeds) == expected, f"seed {seed}, on devices"
 
-        needed = prune(whole, Signature(tuple(fetches), tuple(feeds), ())).graph
+        needed = prune(whole, StepSignature(tuple(fetches), tuple(feeds), ())).graph
         fed = {name: value for name, value in feeds.items() if name in needed}
         parts = partition(needed)
         assert outcome(Together(parts), fetches, fed) == expected, f"seed {seed}, part by part"
         late = schedule_receives(parts)
         assert outcome(Together(late), fetches, fed) == expected, f"seed {seed}, with receives begun late"
-        assert outcome(Session(join(late)), fetches, fed) == expected, f"seed {seed}, joined again"
+        assert outcome(Session(join_parts(late)), fetches, fed) == expected, f"seed {seed}, joined again"
 
 
 class Updates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tfg
-from tfg.runtime.passes.prune import Signature, prune
+from tfg.runtime.passes.prune import StepSignature, prune
 
 
 def graph() -> tfg.Graph:
@@ -21,7 +21,7 @@ def graph() -> tfg.Graph:
 
 
 def kept(fetches: str = "", feeds: str = "", targets: str = "") -> set[str]:
-    asked = Signature(tuple(fetches.split()), tuple(feeds.split()), tuple(targets.split()))
+    asked = StepSignature(tuple(fetches.split()), tuple(feeds.split()), tuple(targets.split()))
     return {node.name for node in prune(graph(), asked).graph.nodes}
 
 
@@ -43,14 +43,14 @@ def test_a_control_edge_from_a_fed_node_still_runs_it() -> None:
 
 
 def test_one_output_of_two_is_fed() -> None:
-    pruned = prune(graph(), Signature(("d:1", "f"), ("d:0",), ()))
+    pruned = prune(graph(), StepSignature(("d:1", "f"), ("d:0",), ()))
     assert pruned.arguments == ("_feed/d/0",)
     assert pruned.graph["f"].inputs == ("_feed/d/0",)
     assert "d" in pruned.graph
 
 
 def test_a_feed_that_nothing_reads_has_no_argument() -> None:
-    assert prune(graph(), Signature(("b",), ("a", "f"), ())).arguments == ("a", None)
+    assert prune(graph(), StepSignature(("b",), ("a", "f"), ())).arguments == ("a", None)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_cannot_be(
     fetches: tuple[str, ...], feeds: tuple[str, ...], targets: tuple[str, ...], status: str
 ) -> None:
     with pytest.raises(tfg.TfgError) as caught:
-        prune(graph(), Signature(fetches, feeds, targets))
+        prune(graph(), StepSignature(fetches, feeds, targets))
     assert caught.value.status == status
 
 

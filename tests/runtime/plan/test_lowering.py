@@ -20,7 +20,7 @@ from tfg.kernels.builder.graph_builder import GraphBuilder, Tensor
 from tfg.kernels.core import binding, registry
 from tfg.kernels.families.state.variables import Variable
 from tfg.runtime.execution.session import Session
-from tfg.runtime.passes.ref_reads import reread
+from tfg.runtime.passes.ref_reads import reread_updated_references
 
 from tests import reference
 
@@ -306,7 +306,7 @@ def results(step: Asked, graph: Graph) -> list[list[tuple[Any, ...]]]:
 
 def plain_results(step: Asked) -> list[list[tuple[Any, ...]]]:
     context = reference.Context()
-    graph = reread(step.graph)
+    graph = reread_updated_references(step.graph)
     reference.run(graph, ["init"], {}, context)
     seen: list[list[tuple[Any, ...]]] = []
     for _ in range(STEPS):

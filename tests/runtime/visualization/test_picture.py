@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tfg.graphfmt.graph import Graph
 from tfg.runtime.passes.placement.machine.machine import parse_devices
 from tfg.runtime.passes.placement.place import place
-from tfg.runtime.passes.placement.simulation.simulated_step import Simulation, of_placement
+from tfg.runtime.passes.placement.simulation.simulated_step import Simulation, simulation_of_placement
 from tfg.runtime.visualization.blocks import MOST, blocks
-from tfg.runtime.visualization.layers import BOX, layout
-from tfg.runtime.visualization.page import page
-from tfg.runtime.visualization.picture import picture
+from tfg.runtime.visualization.layers import BOX, lay_out
+from tfg.runtime.visualization.page import html_page
+from tfg.runtime.visualization.picture import draw_simulation
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,7 +41,7 @@ def towers(layers: int, *, scope: str = "tower{tower}/layer{layer}/", count: int
 
 
 def simulated(graph: Graph, spec: str = "cpu:2", step: tuple[str, ...] = ()) -> Simulation:
-    return of_placement(place(graph, parse_devices(spec), "etf", step=step))
+    return simulation_of_placement(place(graph, parse_devices(spec), "etf", step=step))
 
 
 def texts(drawn: str) -> list[str]:
@@ -53,7 +53,7 @@ def boxes(drawn: str) -> int:
 
 
 def test_a_small_graph() -> None:
-    drawn = picture(simulated(towers(2)), "towers.pbtxt")
+    drawn = draw_simulation(simulated(towers(2)), "towers.pbtxt")
     path = GOLDEN / "towers.svg"
     if os.environ.get("TFG_RECORD"):
         path.write_text(drawn)
@@ -61,7 +61,7 @@ def test_a_small_graph() -> None:
 
 
 def test_what_there_is_to_read() -> None:
-    found = texts(picture(simulated(towers(2)), "towers.pbtxt", ["placed by hand"]))
+    found = texts(draw_simulation(simulated(towers(2)), "towers.pbtxt", ["placed by hand"]))
     assert found[0] == "towers.pbtxt"
     assert found[1].startswith("12 nodes on 2 of 2 devices")
     assert found[1].endswith("placed by hand")
@@ -70,14 +70,14 @@ def test_what_there_is_to_read() -> None:
 
 
 def test_a_constant_is_part_of_the_box_that_reads_it() -> None:
-    assert "w" in texts(picture(simulated(towers(2)), "read on both devices"))
-    assert "w" not in texts(picture(simulated(towers(2), "cpu:1"), "read on its own"))
+    assert "w" in texts(draw_simulation(simulated(towers(2)), "read on both devices"))
+    assert "w" not in texts(draw_simulation(simulated(towers(2), "cpu:1"), "read on its own"))
 
 
 @pytest.mark.parametrize("scope", ["tower{tower}/layer{layer}/", "", "all/"])
 def test_many_nodes_become_few_boxes(scope: str) -> None:
     """Whether they have scopes, none, or one for all."""
-    drawn = picture(simulated(towers(300, scope=scope, count=4), "cpu:4"), "large")
+    drawn = draw_simulation(simulated(towers(300, scope=scope, count=4), "cpu:4"), "large")
     assert 50 < boxes(drawn) <= MOST
     assert any(text.startswith("2,406 nodes are drawn as ") for text in texts(drawn))
 
@@ -88,23 +88,23 @@ def test_names_may_be_anything() -> None:
     simulation = simulated(graph)
     named = simulation.formulation._replace(nodes=[odd[name] for name in simulation.formulation.nodes])
     nodes = [replace(node, name=odd[node.name], inputs=()) for node in graph.nodes]
-    drawn = picture(simulation._replace(graph=Graph(tuple(nodes)), formulation=named), "a<b&c")
+    drawn = draw_simulation(simulation._replace(graph=Graph(tuple(nodes)), formulation=named), "a<b&c")
     assert texts(drawn)[0] == "a<b&c"
-    assert "<title>a&lt;b&amp;c</title>" in page(drawn, "a<b&c")
+    assert "<title>a&lt;b&amp;c</title>" in html_page(drawn, "a<b&c")
 
 
 def test_nodes_that_the_step_does_not_need_are_left_out() -> None:
-    drawn = picture(simulated(towers(2), step=("tower0/layer1/t0l1t",)), "half")
+    drawn = draw_simulation(simulated(towers(2), step=("tower0/layer1/t0l1t",)), "half")
     assert "x1" not in texts(drawn)
     assert any("that the step does not need are left out" in text for text in texts(drawn))
 
 
 def test_nothing_at_all() -> None:
-    ElementTree.fromstring(picture(simulated(Graph(())), "empty"))
+    ElementTree.fromstring(draw_simulation(simulated(Graph(())), "empty"))
 
 
 def test_one_device() -> None:
-    found = texts(picture(simulated(towers(2), "cpu:1"), "alone"))
+    found = texts(draw_simulation(simulated(towers(2), "cpu:1"), "alone"))
     assert not any("→" in text for text in found)
 
 
@@ -112,7 +112,7 @@ def test_a_limit_on_memory_is_drawn() -> None:
     machine = parse_devices("cpu:2")
     devices = tuple(replace(device, memory=500_000) for device in machine.devices)
     placement = place(towers(2), replace(machine, devices=devices), "greedy")
-    drawn = picture(of_placement(placement), "tight")
+    drawn = draw_simulation(simulation_of_placement(placement), "tight")
     assert 'class="limit"' in drawn
     assert any(text.endswith("of 500.0 kB") for text in texts(drawn))
 
@@ -139,7 +139,7 @@ def test_boxes_do_not_overlap(seed: int, count: int, devices: int) -> None:
         scope = f"s{chosen.randint(0, 3)}/" * chosen.randint(0, 2)
         made.append(g.AddN(some, name=f"{scope}n{number}"))
     found = blocks(simulated(g.graph(), f"cpu:{devices}"), most=25)
-    placed = layout(found)
+    placed = lay_out(found)
     assert len(found.blocks) <= 25
     for flow in found.flows:
         if flow.source < flow.target:

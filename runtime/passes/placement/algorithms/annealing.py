@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ..simulation.bounds import lower_bounds
-from ..simulation.simulator import Schedule, excess, score, simulate
+from ..simulation.simulator import SimulatedSchedule, excess, score, simulate
 from .coarsening import coarsen
 from .pipeline import order_of_groups
 
@@ -122,14 +122,14 @@ class _Annealer:
                     best, best_score = trial, found
         return best
 
-    def _energy(self, schedule: Schedule) -> float:
+    def _energy(self, schedule: SimulatedSchedule) -> float:
         """The makespan, made dearer by what is over the memory limits."""
         over = excess(self.problem, schedule)
         if not over:
             return schedule.makespan
         return schedule.makespan * (2 + 20 * over / max(sum(schedule.peak), 1))
 
-    def _moved(self, assignment: Assignment, schedule: Schedule) -> Assignment | None:
+    def _moved(self, assignment: Assignment, schedule: SimulatedSchedule) -> Assignment | None:
         """The assignment after a random move; None where the move would change nothing."""
         kind = self.random.random()
         if kind < 0.4:
@@ -144,7 +144,9 @@ class _Annealer:
                 trial[group] = device
         return None if trial == assignment else trial
 
-    def _across_a_transfer(self, assignment: Assignment, schedule: Schedule) -> tuple[list[int], int]:
+    def _across_a_transfer(
+        self, assignment: Assignment, schedule: SimulatedSchedule
+    ) -> tuple[list[int], int]:
         """To one end of a transfer that delays the end: what stands at the other."""
         critical = critical_transfers(self.problem, schedule)
         if not critical:
@@ -206,7 +208,7 @@ def _neighbours(problem: Problem, most: int = 8) -> list[list[int]]:
     return [sorted(near, key=lambda g: (-near[g], g))[:most] for near in shared]
 
 
-def critical_transfers(problem: Problem, schedule: Schedule) -> list[int]:
+def critical_transfers(problem: Problem, schedule: SimulatedSchedule) -> list[int]:
     """The transfers on the chain of causes that ends with the last operation: each begins when the one before it
     ends. Where a device was busy, the chain goes on with what it did before."""
     by_end: dict[tuple[int, float], int] = {

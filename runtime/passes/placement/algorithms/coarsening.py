@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..constraints.colocation import Sets
-from ..problem import Problem, Tensor
+from ..constraints.colocation import DisjointSets
+from ..problem import Problem, ProblemTensor
 
 if TYPE_CHECKING:
     from ..problem import Assignment
 
 
 @dataclass(frozen=True)
-class Coarse:
+class CoarseProblem:
     """``group_of`` is the group of the small problem that each group of the large one went into."""
 
     problem: Problem
@@ -42,10 +42,10 @@ class Coarse:
         ]
 
 
-def coarsen(problem: Problem, target: int) -> Coarse:
+def coarsen(problem: Problem, target: int) -> CoarseProblem:
     """A problem of about ``target`` operations, if contracting leads so far; none of them much more than a
     fair share of all work."""
-    ops, groups = Sets(len(problem.group)), Sets(len(problem.feasible))
+    ops, groups = DisjointSets(len(problem.group)), DisjointSets(len(problem.feasible))
     feasible = [set(devices) for devices in problem.feasible]
     work = list(problem.average)
     most = 2 * sum(work) / target
@@ -67,7 +67,7 @@ def coarsen(problem: Problem, target: int) -> Coarse:
     return _built(problem, ops, groups)
 
 
-def _can_join(problem: Problem, groups: Sets, feasible: list[set[int]], a: int, b: int) -> bool:
+def _can_join(problem: Problem, groups: DisjointSets, feasible: list[set[int]], a: int, b: int) -> bool:
     """Joins the groups of two operations, if some device will do for both."""
     g, h = groups.find(problem.group[a]), groups.find(problem.group[b])
     both = feasible[g] & feasible[h]
@@ -77,7 +77,7 @@ def _can_join(problem: Problem, groups: Sets, feasible: list[set[int]], a: int, 
     return bool(both)
 
 
-def _links(problem: Problem, ops: Sets) -> list[tuple[int, int]]:
+def _links(problem: Problem, ops: DisjointSets) -> list[tuple[int, int]]:
     """Pairs that may be contracted, each operation in at most one of them: contracting two pairs that touch is
     contracting three, which need not be free of cycles. The largest tensors come first."""
     before: dict[int, set[int]] = {}
@@ -101,7 +101,7 @@ def _links(problem: Problem, ops: Sets) -> list[tuple[int, int]]:
     return found
 
 
-def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
+def _built(problem: Problem, ops: DisjointSets, groups: DisjointSets) -> CoarseProblem:
     active = np.flatnonzero(problem.active)
     busy = {ops.find(op) for op in active.tolist()}
     order = [root for root in _order(problem, ops) if root in busy]
@@ -118,12 +118,12 @@ def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
     np.add.at(seconds, into, np.asarray(problem.seconds).reshape(-1, problem.devices)[active])
     persistent = np.zeros(len(order), np.int64)
     np.add.at(persistent, into, problem.tensor_table.persistent[active])
-    tensors: list[Tensor] = []
+    tensors: list[ProblemTensor] = []
     for tensor in problem.tensors:
         producer = new_op[tensor.producer]
         readers = sorted({new_op[reader] for reader in tensor.readers} - {producer})
         if readers:
-            tensors.append(Tensor(producer, tensor.size, tensor.held, tuple(readers)))
+            tensors.append(ProblemTensor(producer, tensor.size, tensor.held, tuple(readers)))
     small = Problem(
         group=[group_of[problem.group[root]] for root in order],
         feasible=[tuple(sorted(devices)) for devices in feasible],
@@ -135,10 +135,10 @@ def _built(problem: Problem, ops: Sets, groups: Sets) -> Coarse:
         limits=problem.limits,
         interpreters=[interpreter._replace(call=0.0) for interpreter in problem.interpreters],
     )
-    return Coarse(small, group_of)
+    return CoarseProblem(small, group_of)
 
 
-def _order(problem: Problem, ops: Sets) -> list[int]:
+def _order(problem: Problem, ops: DisjointSets) -> list[int]:
     """The contracted operations, each after what it reads."""
     waiting = {ops.find(op): 0 for op in range(len(problem.group))}
     edges: dict[int, list[int]] = {root: [] for root in waiting}

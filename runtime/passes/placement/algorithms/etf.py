@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from .heft import upward_ranks
-from .partial_schedule import Choice, Partial
+from .partial_schedule import Choice, PartialSchedule
 
 if TYPE_CHECKING:
     from ..problem import Assignment, Problem
@@ -23,7 +23,7 @@ def etf(problem: Problem) -> Assignment:
     be looked at for each that is put; a few will do.
     """
     rank = upward_ranks(problem)
-    partial = Partial(problem)
+    partial = PartialSchedule(problem)
     waiting = [len(inputs) for inputs in problem.inputs]
 
     def entry(op: int) -> tuple[float, float, int, Choice]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from .partial_schedule import Partial
+from .partial_schedule import PartialSchedule
 
 if TYPE_CHECKING:
     from ..problem import Assignment, Problem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def greedy(problem: Problem) -> Assignment:
     """Each operation, as it becomes ready, on the device that is done with it first; ties to the lower one."""
-    partial = Partial(problem)
+    partial = PartialSchedule(problem)
     waiting = [len(inputs) for inputs in problem.inputs]
     ready = [(0.0, op) for op, count in enumerate(waiting) if not count]
     heapify(ready)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .partial_schedule import Partial
+from .partial_schedule import PartialSchedule
 
 if TYPE_CHECKING:
     from ..problem import Assignment, Problem
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def heft(problem: Problem) -> Assignment:
     """The placement of HEFT with insertion; ties to the lower number."""
     rank = upward_ranks(problem)
-    partial = Partial(problem, insertion=True)
+    partial = PartialSchedule(problem, insertion=True)
     # An operation's rank is never below a reader's, and its number always is, so the order is topological.
     for op in sorted(range(len(rank)), key=lambda op: (-rank[op], op)):
         partial.put(op, min(partial.choice(op, device) for device in partial.candidates(op)))

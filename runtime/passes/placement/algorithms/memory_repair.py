@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..simulation.simulator import Schedule, excess, residence, score, simulate
+from ..simulation.simulator import SimulatedSchedule, excess, memory_residence, score, simulate
 
 if TYPE_CHECKING:
     from ..problem import Assignment, Problem
@@ -72,7 +72,7 @@ def _relieved(problem: Problem, assignment: Assignment) -> Assignment:
     return best
 
 
-def _relieve(problem: Problem, assignment: Assignment, schedule: Schedule) -> bool:
+def _relieve(problem: Problem, assignment: Assignment, schedule: SimulatedSchedule) -> bool:
     """Moves enough off the device that is fullest for its size; whether anything could be moved."""
     room = [limit - peak for limit, peak in zip(problem.limits, schedule.peak)]
     full = min(range(problem.devices), key=lambda d: room[d])
@@ -96,9 +96,9 @@ def _relieve(problem: Problem, assignment: Assignment, schedule: Schedule) -> bo
     return moved
 
 
-def _load(problem: Problem, schedule: Schedule, device: int) -> np.ndarray:
+def _load(problem: Problem, schedule: SimulatedSchedule, device: int) -> np.ndarray:
     """The bytes of each group on a device at its fullest time."""
-    there = residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
+    there = memory_residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
     mine = there.device == device
     load = np.array(problem.group_persistent, np.int64)
     if not mine.any():

@@ -20,7 +20,7 @@ class Choice(NamedTuple):
     device: int
 
 
-class Partial:
+class PartialSchedule:
     """Operations must be put after what they read.
 
     Memory is counted in the order of putting: a tensor is held from then until its last reader is put. That

@@ -104,7 +104,7 @@ def _is_fed(problem: Problem, op: int) -> bool:
     return any(problem.tensors[t].held for t in problem.outputs[op])
 
 
-class _Pieces(NamedTuple):
+class _Segments(NamedTuple):
     """A linear order in pieces: ``of[group]`` is its piece; sums before each boundary by device."""
 
     of: NDArray[np.intp]
@@ -115,7 +115,7 @@ class _Pieces(NamedTuple):
     total: float
 
 
-def _pieces(problem: Problem, position: list[float]) -> _Pieces:
+def _pieces(problem: Problem, position: list[float]) -> _Segments:
     groups = len(problem.feasible)
     order = np.argsort(np.array(position), kind="stable")
     allowed = np.zeros((groups, problem.devices))
@@ -140,7 +140,7 @@ def _pieces(problem: Problem, position: list[float]) -> _Pieces:
         np.add.at(table, of + 1, part)
         return np.cumsum(table, axis=0)
 
-    return _Pieces(
+    return _Segments(
         of,
         before(seconds),
         before(persistent),
@@ -171,7 +171,7 @@ def _crossing(problem: Problem, of: NDArray[np.intp]) -> Array:
     return np.cumsum(steps)[: PIECES + 1]
 
 
-def _stages(problem: Problem, pieces: _Pieces, *, balanced: bool) -> Assignment:
+def _stages(problem: Problem, pieces: _Segments, *, balanced: bool) -> Assignment:
     """Cuts the pieces into one stage per device, in the devices' order; stages may be empty."""
     count = PIECES + 1
     best = np.where(np.arange(count) == 0, 0.0, np.inf)
@@ -192,7 +192,7 @@ def _stages(problem: Problem, pieces: _Pieces, *, balanced: bool) -> Assignment:
     ]
 
 
-def _stage_cost(problem: Problem, pieces: _Pieces, device: int) -> Array:
+def _stage_cost(problem: Problem, pieces: _Segments, device: int) -> Array:
     """[begin, end]: what a stage of these pieces costs on a device, inf where it would end before it begins."""
 
     def between(before: Array) -> Array:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ..problem import Assignment, Problem
 
 
-def single(problem: Problem) -> Assignment:
+def single_device(problem: Problem) -> Assignment:
     """Each group on the device that most of them may go to, and of these the one that does it soonest; the others
     on the first that they may go to."""
     seconds = problem.group_seconds

@@ -28,7 +28,7 @@ _PREFIX = b"loc:@"
 _RESOURCE = dtypes.BY_NAME["resource"]
 
 
-class Sets:
+class DisjointSets:
     """Disjoint sets of the numbers 0 to n - 1 (union-find)."""
 
     def __init__(self, count: int) -> None:
@@ -51,33 +51,33 @@ class Sets:
             self._parents[a] = b
 
 
-class Carried(NamedTuple):
+class HandleEdge(NamedTuple):
     """An input by which a node takes a reference or resource; nodes are numbers in ``graph.nodes``."""
 
     producer: int
     consumer: int
 
 
-def carried_edges(graph: Graph) -> list[Carried]:
+def handle_edges(graph: Graph) -> list[HandleEdge]:
     """The edges that carry references and resources.
 
     Raises NOT_FOUND for an unknown operation, INVALID_ARGUMENT for an input that names no node.
     """
     numbers = {node.name: number for number, node in enumerate(graph.nodes)}
     library = of_graph(graph)
-    found: list[Carried] = []
+    found: list[HandleEdge] = []
     for consumer, node in enumerate(graph.nodes):
-        for position in carried_inputs(graph, node, library):
+        for position in handle_inputs(graph, node, library):
             source = endpoint(node.inputs[position]).node
             if source not in numbers:
                 hint = did_you_mean(source, graph.index)
                 message = f"Node {node.name!r}: Unknown input node {node.inputs[position]!r}"
                 raise graph.error_at(invalid(message, hint=hint), node.name, input=position)
-            found.append(Carried(numbers[source], consumer))
+            found.append(HandleEdge(numbers[source], consumer))
     return found
 
 
-def carried_inputs(graph: Graph, node: Node, library: Library | None) -> Sequence[int]:
+def handle_inputs(graph: Graph, node: Node, library: Library | None) -> Sequence[int]:
     """The positions of a node's inputs that are references or resources."""
     try:
         op = registry.get(node.op, library)
@@ -113,7 +113,7 @@ def _positions(graph: Graph, node: Node, signature: OpSignature) -> Sequence[int
     return [i for i, dtype in enumerate(bound.input_types) if dtype.is_ref or dtype is _RESOURCE]
 
 
-def companions(graph: Graph, node: Node) -> Iterator[str]:
+def colocated_nodes(graph: Graph, node: Node) -> Iterator[str]:
     """The nodes that a node asks to be with. Raises INVALID_ARGUMENT where there is no such node."""
     value = node.attrs.get("_class")
     for item in value if isinstance(value, tuple) else ():

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .....graphfmt.devices import ANY, DeviceName, merge, parse_device
 from .....graphfmt.errors import Status, TfgError, invalid
-from .colocation import Sets, carried_edges, companions
-from .feasible_devices import Feasible, where
+from .colocation import DisjointSets, colocated_nodes, handle_edges
+from .feasible_devices import FeasibleDevices, location_suffix
 from .kernel_support import has_kernel
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .kernel_support import Supports
 
 
-class Group(NamedTuple):
+class ColocationGroup(NamedTuple):
     """Nodes that must be on one device, by name in order; what they ask for together, None for any; and the
     names of the devices that will do, in the order of the machine, at least one."""
 
@@ -40,7 +40,7 @@ class Constraints:
     """Every node is in one group. ``groups`` are in the order of their first nodes' names, and so do not depend
     on the order of nodes in a file. ``notes`` are sentences about requests that were passed over."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ColocationGroup, ...]
     group_of: Mapping[str, int]
     notes: tuple[str, ...]
 
@@ -70,7 +70,7 @@ def constrain(
     return _Constrainer(graph, machine, soft, supports).run()
 
 
-class _Wish(NamedTuple):
+class _DeviceRequest(NamedTuple):
     """What a node asks for, or nodes that share references and resources: ``hard`` is what those ask for who make
     these, ``asked`` all together, and ``by`` the nodes whose requests are in it, by name."""
 
@@ -85,15 +85,15 @@ class _Constrainer:
     def __init__(self, graph: Graph, machine: Machine, soft: bool, supports: Supports) -> None:
         self._graph = graph
         self._nodes = sorted(graph.nodes, key=lambda node: node.name)
-        self._sets = Sets(len(self._nodes))
+        self._sets = DisjointSets(len(self._nodes))
         self._soft = soft
         self._notes: list[str] = []
-        self._feasible = Feasible(graph, machine, supports, soft)
+        self._feasible = FeasibleDevices(graph, machine, supports, soft)
 
     def run(self) -> Constraints:
         wishes = self._wishes()
         self._unite_companions()
-        together: dict[int, list[_Wish]] = defaultdict(list)
+        together: dict[int, list[_DeviceRequest]] = defaultdict(list)
         for number in sorted(wishes):
             together[self._sets.find(number)].append(wishes[number])
         members: dict[int, list[Node]] = defaultdict(list)
@@ -103,14 +103,16 @@ class _Constrainer:
         group_of = {name: number for number, group in enumerate(groups) for name in group.nodes}
         return Constraints(groups, group_of, (*self._notes, *self._feasible.notes))
 
-    def _group(self, nodes: Sequence[Node], wishes: Sequence[_Wish]) -> Group:
-        wish = self._together(wishes, soft=self._soft) if wishes else _Wish(ANY, ANY, ())
+    def _group(self, nodes: Sequence[Node], wishes: Sequence[_DeviceRequest]) -> ColocationGroup:
+        wish = self._together(wishes, soft=self._soft) if wishes else _DeviceRequest(ANY, ANY, ())
         names = tuple([node.name for node in nodes])
-        return Group(names, wish.asked, self._feasible.devices(nodes, wish.asked, wish.hard, wish.by))
+        return ColocationGroup(
+            names, wish.asked, self._feasible.devices(nodes, wish.asked, wish.hard, wish.by)
+        )
 
-    def _wishes(self) -> dict[int, _Wish]:
+    def _wishes(self) -> dict[int, _DeviceRequest]:
         """What nodes ask for, by the first of those who share references and resources."""
-        edges = carried_edges(self._graph.with_nodes(self._nodes))
+        edges = handle_edges(self._graph.with_nodes(self._nodes))
         for edge in edges:
             self._sets.unite(edge.producer, edge.consumer)
         users = {edge.consumer for edge in edges}
@@ -119,15 +121,17 @@ class _Constrainer:
         for number, node in enumerate(self._nodes):
             if node.device and self._request(node) != ANY:
                 asking[self._sets.find(number)].append(number)
-        found: dict[int, _Wish] = {}
+        found: dict[int, _DeviceRequest] = {}
         for first, numbers in asking.items():
             makers = [self._nodes[n] for n in numbers if n not in users]
             takers = [self._nodes[n] for n in numbers if n in users]
-            wish = self._together([_Wish(ANY, self._request(node), (node,)) for node in makers], soft=False)
+            wish = self._together(
+                [_DeviceRequest(ANY, self._request(node), (node,)) for node in makers], soft=False
+            )
             found[first] = self._with_takers(wish, takers) if first in sharing else wish
         return found
 
-    def _with_takers(self, wish: _Wish, takers: Sequence[Node]) -> _Wish:
+    def _with_takers(self, wish: _DeviceRequest, takers: Sequence[Node]) -> _DeviceRequest:
         """What is asked for in the end, where the makers ask for ``wish``."""
         asked, by = wish.asked, list(wish.by)
         for taker in takers:
@@ -136,26 +140,26 @@ class _Constrainer:
                 by.append(taker)
             except TfgError:
                 self._notes.append(
-                    f"{taker.name!r} asks for {taker.device!r}{where(self._graph, taker)}, but must be with the "
-                    f"reference or resource it takes, on '{asked}'; its request is ignored"
+                    f"{taker.name!r} asks for {taker.device!r}{location_suffix(self._graph, taker)}, but must be "
+                    f"with the reference or resource it takes, on '{asked}'; its request is ignored"
                 )
-        return _Wish(wish.asked, asked, tuple(sorted(by, key=lambda node: node.name)))
+        return _DeviceRequest(wish.asked, asked, tuple(sorted(by, key=lambda node: node.name)))
 
     def _unite_companions(self) -> None:
         numbers = {node.name: number for number, node in enumerate(self._nodes)}
         for number, node in enumerate(self._nodes):
             if "_class" in node.attrs:
-                for name in companions(self._graph, node):
+                for name in colocated_nodes(self._graph, node):
                     self._sets.unite(number, numbers[name])
 
-    def _together(self, wishes: Sequence[_Wish], *, soft: bool) -> _Wish:
+    def _together(self, wishes: Sequence[_DeviceRequest], *, soft: bool) -> _DeviceRequest:
         """What those ask for together who must be together."""
         if len(wishes) == 1:
             return wishes[0]
         by = tuple([node for wish in wishes for node in wish.by])
         hard, asked = [wish.hard for wish in wishes], [wish.asked for wish in wishes]
         if not soft:
-            return _Wish(self._merged(hard, wishes), self._merged(asked, wishes), by)
+            return _DeviceRequest(self._merged(hard, wishes), self._merged(asked, wishes), by)
         kept = self._agreed(hard, wishes)
         whole = self._agreed(asked, wishes, kept)
         if not all(name.matches(whole) for name in asked):
@@ -163,9 +167,9 @@ class _Constrainer:
             self._notes.append(
                 f"those who must be with {first!r} ask for different devices; '{whole}' is kept"
             )
-        return _Wish(kept, whole, by)
+        return _DeviceRequest(kept, whole, by)
 
-    def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_Wish]) -> DeviceName:
+    def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_DeviceRequest]) -> DeviceName:
         """All of the names in one, each of the wish at its place."""
         whole = ANY
         for number, name in enumerate(names):
@@ -176,7 +180,7 @@ class _Constrainer:
         return whole
 
     def _agreed(
-        self, names: Sequence[DeviceName], wishes: Sequence[_Wish], kept: DeviceName = ANY
+        self, names: Sequence[DeviceName], wishes: Sequence[_DeviceRequest], kept: DeviceName = ANY
     ) -> DeviceName:
         """All of the names in one, less the types and ids that they differ in, except for what is ``kept``."""
         types = {name.type for name in names if name.type is not None}
@@ -194,7 +198,9 @@ class _Constrainer:
         except TfgError as error:
             raise self._graph.error_at(error, node.name) from None
 
-    def _contradiction(self, whole: DeviceName, before: Sequence[_Wish], wish: _Wish) -> TfgError:
+    def _contradiction(
+        self, whole: DeviceName, before: Sequence[_DeviceRequest], wish: _DeviceRequest
+    ) -> TfgError:
         """The error for a wish that goes against one of those before it, which make up ``whole``."""
         node = next(node for node in wish.by if not _agree(self._request(node), whole))
         asked = self._request(node)
@@ -202,8 +208,9 @@ class _Constrainer:
         other = next(other for other in earlier if not _agree(self._request(other), asked))
         message = (
             f"Cannot assign a device for operation {node.name!r}: it must be with {other.name!r}"
-            f"{_reason(self._graph, node, other)}, which asks for {other.device}{where(self._graph, other)}, but "
-            f"{node.name!r} itself asks for {node.device}{where(self._graph, node)}"
+            f"{_reason(self._graph, node, other)}, which asks for {other.device}"
+            f"{location_suffix(self._graph, other)}, but {node.name!r} itself asks for "
+            f"{node.device}{location_suffix(self._graph, node)}"
         )
         return self._graph.error_at(invalid(message), node.name)
 

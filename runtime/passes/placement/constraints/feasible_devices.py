@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .....graphfmt.devices import parse_device
 from .....graphfmt.errors import TfgError, invalid
 from .....graphfmt.names import counted
-from ..machine.machine import described
+from ..machine.machine import device_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .kernel_support import Supports
 
 
-class Feasible:
+class FeasibleDevices:
     """Answers are kept, because most nodes ask for the same. ``notes`` tell of requests that were passed over."""
 
     def __init__(self, graph: Graph, machine: Machine, supports: Supports, soft: bool) -> None:
@@ -86,7 +86,7 @@ class Feasible:
         node = by[0] if by else nodes[0]
         message = f"Cannot assign a device for operation {node.name!r}: {reason}"
         return self._graph.error_at(
-            invalid(f"{message}; the devices are {described(self._machine)}"), node.name
+            invalid(f"{message}; the devices are {device_list(self._machine)}"), node.name
         )
 
     def _exists(self, node: Node) -> bool:
@@ -94,7 +94,9 @@ class Feasible:
         return any(asked.matches(device.parsed) for device in self._machine.devices)
 
     def _requests(self, by: Sequence[Node]) -> str:
-        shown = [f"{node.name!r} asks for {node.device}{where(self._graph, node)}" for node in by[:4]]
+        shown = [
+            f"{node.name!r} asks for {node.device}{location_suffix(self._graph, node)}" for node in by[:4]
+        ]
         rest = len(by) - len(shown)
         return " and ".join(shown) + (f" and {counted(rest, 'node')} more for others" if rest else "")
 
@@ -104,11 +106,13 @@ class Feasible:
         for kind in dict.fromkeys(types or self._machine.device_types):
             node = next((n for n in nodes if not self._supports(n, kind)), None)
             if node is not None:
-                found.append(f"{kind} has none for {node.name!r}, {node.op}{where(self._graph, node)}")
+                found.append(
+                    f"{kind} has none for {node.name!r}, {node.op}{location_suffix(self._graph, node)}"
+                )
         return " and ".join(found)
 
 
-def where(graph: Graph, node: Node) -> str:
+def location_suffix(graph: Graph, node: Node) -> str:
     """Where a node stands, in brackets; nothing for a node that stands nowhere."""
     location = graph.locate(node)
     return f" ({location})" if location is not None and location.line else ""

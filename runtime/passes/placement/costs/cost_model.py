@@ -35,7 +35,7 @@ HAND_OVER = 40e-6
 OPAQUE_BYTES = 64
 
 
-class Work(NamedTuple):
+class NodeWork(NamedTuple):
     """What a node does in one call.
 
     ``outputs`` are bytes per output; ``persistent`` those of its variable or constant; ``is_view`` whether its
@@ -56,7 +56,7 @@ class Work(NamedTuple):
         return max(self.flops / device.speed, self.bytes / device.bandwidth) + OVERHEAD
 
 
-def estimate(graph: Graph, *, batch: int = 1) -> dict[str, Work]:
+def estimate_work(graph: Graph, *, batch: int = 1) -> dict[str, NodeWork]:
     """The work of every node.
 
     ``batch`` stands for dimensions that placeholders leave open, and for the elements of tensors of unknown
@@ -82,17 +82,17 @@ def _facts(graph: Graph, batch: int) -> Mapping[str, Sequence[Fact]]:
         return infer_graph(graph)
 
 
-def _work(node: Node, op: Op, facts: Mapping[str, Sequence[Fact]], batch: int) -> Work:
+def _work(node: Node, op: Op, facts: Mapping[str, Sequence[Fact]], batch: int) -> NodeWork:
     read = [facts[source.node][source.port] for source in node.data_inputs]
     made = facts[node.name]
     outputs = tuple(_bytes(fact, batch) for fact in made)
     persistent = _persistent(node, outputs, batch)
     is_view = node.op in _VIEWS or _is_reference(made) or (node.op == "Identity" and _is_reference(read))
     if op.is_free:
-        return Work(0.0, 0, outputs, persistent, is_view, is_free=True)
+        return NodeWork(0.0, 0, outputs, persistent, is_view, is_free=True)
     count = flops(node, [_dims(fact, batch) for fact in read], [_dims(fact, batch) for fact in made])
     moved = sum(_bytes(fact, batch) for fact in read) + sum(outputs)
-    return Work(count, moved, outputs, persistent, is_view, is_free=False)
+    return NodeWork(count, moved, outputs, persistent, is_view, is_free=False)
 
 
 def _is_reference(facts: Sequence[Fact]) -> bool:

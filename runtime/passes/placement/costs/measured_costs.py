@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .....graphfmt.errors import Location, TfgError, invalid
 from .....graphfmt.files import read_file
 from ....execution.trace import Event
-from .observed_steps import measurements, observed
+from .observed_steps import observe_steps, summarize_steps
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -32,7 +32,7 @@ def read_measurements(path: str) -> Measurements:
     events = [event for event in (_event(path, one) for one in complete) if event is not None]
     if not events:
         raise _refused(path, "has no events of operations")
-    return measurements(observed(events))
+    return summarize_steps(observe_steps(events))
 
 
 def _parsed(path: str) -> Any:

@@ -42,7 +42,7 @@ class Measurements(NamedTuple):
     hand_over: float | None
 
 
-def measurements(steps: Sequence[ObservedStep]) -> Measurements:
+def summarize_steps(steps: Sequence[ObservedStep]) -> Measurements:
     """Sums steps up, of which there is at least one. The cost of a node that none of the typical ones ran (of an
     initialiser, say) is better known from another than not at all."""
     chosen = _typical(steps)
@@ -70,7 +70,7 @@ def _mean_costs(steps: Sequence[ObservedStep]) -> dict[str, float]:
     return {node: fmean(seconds) for node, seconds in calls.items()}
 
 
-def handing_over(machine: Machine, seconds: float | None) -> Machine:
+def with_hand_over(machine: Machine, seconds: float | None) -> Machine:
     """A machine whose devices take so long to hand a tensor over, where nobody has said how long they do: between
     the CPU devices of a machine that was given by counts."""
     if seconds is None:
@@ -87,7 +87,7 @@ def handing_over(machine: Machine, seconds: float | None) -> Machine:
 (_ASSUMED, _) = parse_devices("cpu:2").links
 
 
-def observed(events: Iterable[Event]) -> list[ObservedStep]:
+def observe_steps(events: Iterable[Event]) -> list[ObservedStep]:
     """The steps of a trace, in their order."""
     steps: dict[int, list[Event]] = defaultdict(list)
     for event in events:

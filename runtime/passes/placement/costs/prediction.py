@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..simulation.simulated_step import of_placed
+from ..simulation.simulated_step import simulate_placed_graph
 from ..simulation.timeline import timeline
-from .observed_steps import handing_over, measurements, observed
+from .observed_steps import observe_steps, summarize_steps, with_hand_over
 
 if TYPE_CHECKING:
     from typing import Any
@@ -48,9 +48,9 @@ def predict(trace: StepTrace, graph: Graph, machine: Machine, *, batch: int = 1)
         graph: what these steps ran, with a device for every node.
         batch: what open dimensions are taken to be.
     """
-    steps = observed(trace.events)
-    found = measurements(steps)
+    steps = observe_steps(trace.events)
+    found = summarize_steps(steps)
     costs = dict.fromkeys(graph.index, 0.0) | dict(found.costs)
-    simulation = of_placed(graph, handing_over(machine, found.hand_over), costs, batch=batch)
+    simulation = simulate_placed_graph(graph, with_hand_over(machine, found.hand_over), costs, batch=batch)
     shown = min(steps, key=lambda step: abs(step.seconds - found.seconds))
     return Prediction(simulation, found.seconds, shown.start)

@@ -94,7 +94,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Figures:
+class _DeviceFigures:
     """What a device is taken to be capable of where nobody says."""
 
     speed: float
@@ -102,7 +102,7 @@ class _Figures:
 
 
 # Orders of magnitude: one core that multiplies matrices, and a data-centre GPU of some years ago.
-_DEFAULTS = {"CPU": _Figures(50e9, 10e9), "GPU": _Figures(10e12, 500e9)}
+_DEFAULTS = {"CPU": _DeviceFigures(50e9, 10e9), "GPU": _DeviceFigures(10e12, 500e9)}
 # Between CPU devices of one computer a tensor is handed over at the rendezvous, and whoever reads it fetches it
 # into its own caches; to and from a GPU it goes over PCI Express.
 _HAND_OVER = (10e9, 30e-6)
@@ -179,7 +179,7 @@ def _links(devices: list[Device]) -> list[Link]:
     ]
 
 
-def described(machine: Machine) -> str:
+def device_list(machine: Machine) -> str:
     """The devices of a machine for a message, not too many of them."""
     shown = [str(device.parsed) for device in machine.devices[:8]]
     rest = len(machine.devices) - len(shown)

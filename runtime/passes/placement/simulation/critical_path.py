@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ..problem import Problem
-    from .simulator import Schedule
+    from .simulator import SimulatedSchedule
 
 
 class CriticalPath(NamedTuple):
@@ -16,7 +16,7 @@ class CriticalPath(NamedTuple):
     transfers: frozenset[int]
 
 
-def critical_path(problem: Problem, schedule: Schedule) -> CriticalPath:
+def critical_path(problem: Problem, schedule: SimulatedSchedule) -> CriticalPath:
     """Goes back from what ended last: each time to what it waited for, be that an input, or what the device or
     the link was busy with. Where several ended at that moment, the input counts."""
     if not schedule.place:
@@ -37,7 +37,7 @@ def critical_path(problem: Problem, schedule: Schedule) -> CriticalPath:
 
 
 class _Search:
-    def __init__(self, problem: Problem, schedule: Schedule) -> None:
+    def __init__(self, problem: Problem, schedule: SimulatedSchedule) -> None:
         self.problem = problem
         self.schedule = schedule
         self.arrival = {(t.tensor, t.target): i for i, t in enumerate(schedule.transfers)}

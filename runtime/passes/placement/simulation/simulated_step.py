@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .....graphfmt.devices import parse_device
-from ..constraints.constraints import Constraints, Group
-from ..costs.cost_model import estimate
+from ..constraints.constraints import ColocationGroup, Constraints
+from ..costs.cost_model import estimate_work
 from ..formulate import formulate
-from ..placed import placement_of
+from ..placed import resolve_devices
 from .simulator import simulate
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..formulate import Formulation
     from ..machine.machine import Machine
     from ..place import Placement
-    from .simulator import Schedule
+    from .simulator import SimulatedSchedule
 
 
 class Simulation(NamedTuple):
@@ -27,14 +27,14 @@ class Simulation(NamedTuple):
     graph: Graph
     machine: Machine
     formulation: Formulation
-    schedule: Schedule
+    schedule: SimulatedSchedule
 
 
-def of_placement(placement: Placement) -> Simulation:
+def simulation_of_placement(placement: Placement) -> Simulation:
     return Simulation(placement.graph, placement.machine, placement.formulation, placement.best.schedule)
 
 
-def of_placed(
+def simulate_placed_graph(
     graph: Graph, machine: Machine, costs: Mapping[str, float] | None = None, *, batch: int = 1
 ) -> Simulation:
     """How a step of all nodes of a graph goes that is placed already.
@@ -46,10 +46,10 @@ def of_placed(
 
     Raises INVALID_ARGUMENT for a faulty graph, or a node that is nowhere.
     """
-    where = placement_of(graph, machine)
+    where = resolve_devices(graph, machine)
     names = sorted(where)
-    groups = tuple(Group((name,), parse_device(where[name]), (where[name],)) for name in names)
+    groups = tuple(ColocationGroup((name,), parse_device(where[name]), (where[name],)) for name in names)
     constraints = Constraints(groups, {name: number for number, name in enumerate(names)}, ())
-    formulation = formulate(graph, machine, constraints, estimate(graph, batch=batch), costs)
+    formulation = formulate(graph, machine, constraints, estimate_work(graph, batch=batch), costs)
     assignment = [feasible[0] for feasible in formulation.problem.feasible]
     return Simulation(graph, machine, formulation, simulate(formulation.problem, assignment))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..problem import Assignment, Problem
 
 
-class Transfer(NamedTuple):
+class SimulatedTransfer(NamedTuple):
     """A tensor on its way; seconds since the step began."""
 
     tensor: int
@@ -38,28 +38,28 @@ class Transfer(NamedTuple):
     finish: float
 
 
-class Schedule(NamedTuple):
+class SimulatedSchedule(NamedTuple):
     """What happened: seconds of every operation and transfer, and bytes of every device at its fullest."""
 
     place: Sequence[int]
     start: Sequence[float]
     finish: Sequence[float]
-    transfers: Sequence[Transfer]
+    transfers: Sequence[SimulatedTransfer]
     makespan: float
     peak: tuple[int, ...]
 
 
-def simulate(problem: Problem, assignment: Assignment) -> Schedule:
+def simulate(problem: Problem, assignment: Assignment) -> SimulatedSchedule:
     """The schedule of a placement. Linear in operations and tensors, but for the queue of events."""
     place = problem.spread(assignment)
     start, finish, transfers = _replay(problem, place)
     makespan = max(max(finish, default=0.0), _interpreted(problem, place, transfers))
-    return Schedule(
+    return SimulatedSchedule(
         place, start, finish, transfers, makespan, _peak(problem, place, start, finish, transfers)
     )
 
 
-def _interpreted(problem: Problem, place: list[int], transfers: Sequence[Transfer]) -> float:
+def _interpreted(problem: Problem, place: list[int], transfers: Sequence[SimulatedTransfer]) -> float:
     """The seconds for which the interpreter is needed that is needed longest."""
     longest = 0.0
     for devices, call, hand_over in problem.interpreters:
@@ -72,14 +72,14 @@ def _interpreted(problem: Problem, place: list[int], transfers: Sequence[Transfe
     return longest
 
 
-def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float], list[Transfer]]:
+def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float], list[SimulatedTransfer]]:
     count = len(place)
     seconds, tensors, outputs = problem.seconds, problem.tensors, problem.outputs
     waiting = [len(inputs) for inputs in problem.inputs]
     start, finish = [0.0] * count, [0.0] * count
     free = [0.0] * problem.devices
     link_free = [[0.0] * problem.devices for _ in free]
-    transfers: list[Transfer] = []
+    transfers: list[SimulatedTransfer] = []
     arrivals: list[list[int]] = []
     # (when, what): an operation is done, or, from ``count`` on, a transfer. Because operations become ready in
     # the order of time, a device's queue is just the time at which it will be free.
@@ -115,7 +115,7 @@ def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float
                     end = begin + problem.transfer(size, here, device)
                     link_free[here][device] = begin + problem.occupied(size, here, device)
                     heappush(events, (end, count + len(transfers)))
-                    transfers.append(Transfer(number, here, device, begin, end))
+                    transfers.append(SimulatedTransfer(number, here, device, begin, end))
                     arrivals.append(away[device])
         for op in ready:
             waiting[op] -= 1
@@ -131,7 +131,7 @@ def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float
     return start, finish, transfers
 
 
-class Residence(NamedTuple):
+class MemoryResidence(NamedTuple):
     """Tensors and their copies in memory: who, where, from when (included) until when (not included)."""
 
     tensor: NDArray[np.intp]
@@ -141,13 +141,13 @@ class Residence(NamedTuple):
     bytes: NDArray[np.int64]
 
 
-def residence(
+def memory_residence(
     problem: Problem,
     place: Sequence[int],
     start: Sequence[float],
     finish: Sequence[float],
-    transfers: Sequence[Transfer],
-) -> Residence:
+    transfers: Sequence[SimulatedTransfer],
+) -> MemoryResidence:
     """Where every tensor and copy was when. Those of no bytes are left out."""
     made, read = problem.tensor_table, problem.reader_table
     devices, count = problem.devices, len(problem.tensors)
@@ -166,7 +166,7 @@ def residence(
     np.maximum.at(last, moved[:, 0] * devices + moved[:, 1], times[:, 1])
     until = np.maximum(last[tensor * devices + device], np.concatenate([ends[made.producer], times[:, 1]]))
     kept = held > 0
-    return Residence(tensor[kept], device[kept], begin[kept], until[kept], held[kept])
+    return MemoryResidence(tensor[kept], device[kept], begin[kept], until[kept], held[kept])
 
 
 def _peak(
@@ -174,10 +174,10 @@ def _peak(
     place: list[int],
     start: list[float],
     finish: list[float],
-    transfers: list[Transfer],
+    transfers: list[SimulatedTransfer],
 ) -> tuple[int, ...]:
     always = np.bincount(place, problem.tensor_table.persistent, problem.devices)
-    there = residence(problem, place, start, finish, transfers)
+    there = memory_residence(problem, place, start, finish, transfers)
     peak = [int(b) for b in always]
     for device in range(problem.devices):
         mine = there.device == device
@@ -190,12 +190,12 @@ def _peak(
     return tuple(peak)
 
 
-def excess(problem: Problem, schedule: Schedule) -> float:
+def excess(problem: Problem, schedule: SimulatedSchedule) -> float:
     """Bytes over the limits, summed over the devices; 0 where the placement fits."""
     return sum(max(0.0, peak - limit) for peak, limit in zip(schedule.peak, problem.limits))
 
 
-def traffic(problem: Problem, schedule: Schedule) -> dict[tuple[int, int], int]:
+def traffic(problem: Problem, schedule: SimulatedSchedule) -> dict[tuple[int, int], int]:
     """Bytes over each directed link that carried something."""
     total: dict[tuple[int, int], int] = {}
     for t in schedule.transfers:
@@ -204,6 +204,6 @@ def traffic(problem: Problem, schedule: Schedule) -> dict[tuple[int, int], int]:
     return total
 
 
-def score(problem: Problem, schedule: Schedule) -> tuple[float, float, int]:
+def score(problem: Problem, schedule: SimulatedSchedule) -> tuple[float, float, int]:
     """What is better is less: bytes over the limits, then the makespan, then transfers."""
     return excess(problem, schedule), schedule.makespan, len(schedule.transfers)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .simulated_step import Simulation
-    from .simulator import Transfer
+    from .simulator import SimulatedTransfer
 
 # Processes of a trace.
 MEASURED, SIMULATED = 1, 2
@@ -55,7 +55,7 @@ def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
         yield {"name": found.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
 
 
-def _lanes(transfers: Sequence[Transfer]) -> list[tuple[int, int, int]]:
+def _lanes(transfers: Sequence[SimulatedTransfer]) -> list[tuple[int, int, int]]:
     """A link and one of its lanes for each transfer, so that none overlap in a lane; viewers draw no events that
     do."""
     until: dict[tuple[int, int], list[float]] = defaultdict(list)

@@ -13,7 +13,7 @@ import tfg
 from tfg.graphfmt.attributes import Function
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
-from tfg.runtime.checkpointing.variables import variables_of
+from tfg.runtime.checkpointing.variables import graph_variables
 from tfg.runtime.passes import validation
 from tfg.runtime.passes.freezing.freeze import freeze
 
@@ -41,7 +41,7 @@ def read(g: Any, made: Any, by_handle: bool, name: str | None = None) -> Any:
 
 def values_of(session: tfg.Session) -> dict[str, Any]:
     state = session.snapshot().resources
-    return {v.name: state[v.key]["value"] for v in variables_of(session.graph) if state.get(v.key)}
+    return {v.name: state[v.key]["value"] for v in graph_variables(session.graph) if state.get(v.key)}
 
 
 def frozen_like(
@@ -52,7 +52,7 @@ def frozen_like(
         session.run(targets=inits)
         expected = session.run(fetches, feeds)
         found = freeze(graph, values_of(session), keep=keep)
-    assert not variables_of(found)
+    assert not graph_variables(found)
     with tfg.Session(found) as session:
         for value, want in zip(session.run(fetches, feeds), expected):
             assert value.tobytes() == want.tobytes()
@@ -201,7 +201,7 @@ def test_a_counter_in_the_way() -> None:
 
 def test_what_is_left_stays_a_variable() -> None:
     found = freeze(counting(), {"w": W}, keep=["y"], partly=True)
-    assert [v.name for v in variables_of(found)] == ["count"]
+    assert [v.name for v in graph_variables(found)] == ["count"]
     assert {"tick", "y"} <= {node.name for node in found.nodes}
     error = failure(freeze, counting(), {"w": W}, keep=["y"])
     assert error.status == Status.FAILED_PRECONDITION
@@ -262,10 +262,10 @@ def test_a_loop_of_nodes(name: str) -> None:
     graph = tfg.load(SAMPLES / "rnn" / f"{name}.pbtxt")
     values = {
         v.name: np.zeros([d or 1 for d in v.shape.dims or ()], v.dtype.numpy if v.dtype else np.float32)
-        for v in variables_of(graph)
+        for v in graph_variables(graph)
     }
     found = freeze(graph, values)
-    assert not variables_of(found)
+    assert not graph_variables(found)
     assert not validation.faults(found)
 
 

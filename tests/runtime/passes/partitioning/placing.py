@@ -13,7 +13,7 @@ from tfg.kernels.core import registry
 from tfg.kernels.core.inference import infer_graph
 from tfg.kernels.core.op_sets import SENDS
 from tfg.runtime.execution.session import Session
-from tfg.runtime.passes.partitioning.parts import Parts, union
+from tfg.runtime.passes.partitioning.parts import Parts, union_graph
 
 
 def device(number: int) -> str:
@@ -57,7 +57,7 @@ class Together:
     """The very nodes of all parts, run by one executor, which exchanges values with itself."""
 
     def __init__(self, parts: Parts) -> None:
-        graph = union(parts)
+        graph = union_graph(parts)
         self._session = Session(graph, compile_control_flow=False)
         self._sends = [node.name for node in graph.nodes if node.op in SENDS]
 

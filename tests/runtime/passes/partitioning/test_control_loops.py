@@ -11,7 +11,7 @@ from tfg.graphfmt.graph import Graph, Node
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.partitioning.control_flow_colocation import colocate_control_flow
 from tfg.runtime.passes.partitioning.partition import partition
-from tfg.runtime.passes.partitioning.parts import transfers
+from tfg.runtime.passes.partitioning.parts import cross_device_transfers
 
 from ...plan.control_flow.test_control_flow import constant, doubling_loop, enter, op, placeholder
 from .placing import device, on
@@ -50,7 +50,7 @@ def test_the_device_with_the_predicate_needs_one_too_for_what_comes_back() -> No
 
 def test_a_loop_on_one_device_is_left_alone() -> None:
     parts = partition(on(Graph((*doubling_loop(), op("y", "Neg", "out"))), {"y": 1}))
-    assert [pair.send.attrs["_src"] for pair in transfers(parts)] == [b"out"]
+    assert [pair.send.attrs["_src"] for pair in cross_device_transfers(parts)] == [b"out"]
     assert ops(parts.graphs[device(1)]) == Counter(["_Recv", "Neg"])
 
 

@@ -13,7 +13,7 @@ from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.text.writer import write_graph
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.partitioning.partition import partition
-from tfg.runtime.passes.partitioning.parts import Parts, transfers
+from tfg.runtime.passes.partitioning.parts import Parts, cross_device_transfers
 from tfg.runtime.passes.partitioning.transfer_compression import WIRES
 
 from .placing import Together, device, on
@@ -23,7 +23,7 @@ def sent(parts: Parts) -> list[tuple[str, str, str]]:
     """What is sent, from where to where: source, number of the sender, number of the receiver."""
     return sorted(
         (p.send.attrs["_src"].decode(), p.ends.source[-1], p.ends.target[-1])  # type: ignore[union-attr]
-        for p in transfers(parts)
+        for p in cross_device_transfers(parts)
     )
 
 
@@ -43,7 +43,7 @@ def two_devices() -> Graph:
 
 def test_an_edge_between_devices_becomes_a_send_and_a_receive_with_the_same_attributes() -> None:
     parts = partition(two_devices(), incarnations={device(0): 7})
-    pair = next(p for p in transfers(parts) if p.send.attrs["_src"] == b"a")
+    pair = next(p for p in cross_device_transfers(parts) if p.send.attrs["_src"] == b"a")
     shared = {
         "tensor_name": b"edge_0_a",
         "send_device": device(0).encode(),
@@ -72,7 +72,7 @@ def test_each_output_of_a_node_is_sent_by_itself() -> None:
     split = g.Split(np.int32(0), g.placeholder("float", [4], name="x"), num_split=2)
     g.Add(split[0], split[1], name="sum")
     parts = partition(on(g.graph(), {"sum": 1}))
-    assert len(transfers(parts)) == 2
+    assert len(cross_device_transfers(parts)) == 2
 
 
 def test_a_control_edge_carries_an_empty_tensor_once() -> None:
@@ -83,7 +83,7 @@ def test_a_control_edge_carries_an_empty_tensor_once() -> None:
         g.Identity(one, name="b")
         g.Identity(one, name="c")
     parts = partition(on(g.graph(), {"one": 1, "b": 1, "c": 1}))
-    (pair,) = transfers(parts)
+    (pair,) = cross_device_transfers(parts)
     signal = parts.graphs[device(0)][pair.send.inputs[0]]
     assert (signal.op, signal.inputs) == ("Const", ("^a",))
     assert signal.attrs["value"].shape.dims == (0,)  # type: ignore[union-attr]
@@ -188,7 +188,7 @@ def test_what_a_device_keeps_in_the_memory_of_the_host_is_sent_from_and_received
     graph = on(g.graph(), {"here": 1})
     graph = graph.with_nodes(replace(n, device=gpu) if n.name != "here" else n for n in graph.nodes)
     parts = partition(graph, memory=Host())
-    found = sorted((p.ends.target[-5:], p.send.op, p.receive.op) for p in transfers(parts))
+    found = sorted((p.ends.target[-5:], p.send.op, p.receive.op) for p in cross_device_transfers(parts))
     assert found == [("CPU:1", "_HostSend", "_Recv"), ("GPU:0", "_HostSend", "_Recv")]
     assert parts.graphs[gpu]["y"].inputs == ("x", "shape")
 
@@ -214,7 +214,7 @@ def test_a_wire_cuts_off_what_it_cannot_carry_between_devices_and_never_within_o
     g.Identity(g.Identity(x, name="near"), name="far")
     g.Identity(g.placeholder("double", [], name="wide"), name="as_it_is")
     parts = partition(on(g.graph(), {"far": 1, "as_it_is": 1}), wire=wire)
-    assert sorted(str(p.send.attrs["T"]) for p in transfers(parts)) == ["bfloat16", "double"]
+    assert sorted(str(p.send.attrs["T"]) for p in cross_device_transfers(parts)) == ["bfloat16", "double"]
     near, far, wide = Together(parts).run(
         ["near", "far", "as_it_is"], {"x": bits.view(np.float32), "wide": 0.1}
     )

@@ -11,7 +11,13 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.text.reader import read_graph
 from tfg.runtime.passes.partitioning.partition import partition
-from tfg.runtime.passes.partitioning.parts import Parts, faults, informed, join, transfers
+from tfg.runtime.passes.partitioning.parts import (
+    Parts,
+    cross_device_transfers,
+    join_parts,
+    part_faults,
+    with_received_facts,
+)
 
 from .placing import device, on
 
@@ -59,12 +65,12 @@ EDITS: dict[str, tuple[int, Callable[[Node], Node | None], str]] = {
 def test_a_part_that_does_not_fit_the_others_is_refused_at_the_node(name: str) -> None:
     number, edit, message = EDITS[name]
     with pytest.raises(tfg.TfgError, match=message) as caught:
-        transfers(edited(two_parts(), number, edit))
+        cross_device_transfers(edited(two_parts(), number, edit))
     assert caught.value.node is not None and caught.value.status == "INVALID_ARGUMENT"
 
 
 def test_all_faults_can_be_had_at_once() -> None:
-    assert len(list(faults(edited(two_parts(), 0, without("_Send"))))) == 2
+    assert len(list(part_faults(edited(two_parts(), 0, without("_Send"))))) == 2
 
 
 def test_parts_joined_are_the_graph_again() -> None:
@@ -73,7 +79,7 @@ def test_parts_joined_are_the_graph_again() -> None:
     a = g.Tanh(x, name="a")
     g.Add(a, g.Neg(a, name="n"), name="b")
     graph = on(g.graph(), {"n": 1})
-    assert dict(join(partition(graph)).index) == dict(graph.index)
+    assert dict(join_parts(partition(graph)).index) == dict(graph.index)
 
 
 def relayed(first: str) -> Parts:
@@ -103,21 +109,21 @@ def relayed(first: str) -> Parts:
 
 
 def test_what_a_part_only_passes_on_is_read_where_it_was_made() -> None:
-    assert join(relayed("x")).index["y"].inputs == ("x",)
+    assert join_parts(relayed("x")).index["y"].inputs == ("x",)
 
 
 def test_parts_that_only_pass_on_what_each_other_send_are_refused() -> None:
     with pytest.raises(tfg.TfgError, match=r"'r.' waits for itself"):
-        join(relayed("r3"))
+        join_parts(relayed("r3"))
 
 
 def test_what_is_known_of_a_receive_is_what_the_whole_graph_knows() -> None:
     g = tfg.GraphBuilder()
     g.Reshape(g.placeholder("float", [6], name="x"), g.constant([2, 3], name="shape"), name="y")
     parts = partition(on(g.graph(), {"shape": 1}))
-    (pair,) = transfers(parts)
+    (pair,) = cross_device_transfers(parts)
     assert parts.received[pair.receive.name][0].elements == (2, 3)
-    assert informed(Parts(parts.graphs)).received[pair.receive.name][0].elements == (2, 3)
+    assert with_received_facts(Parts(parts.graphs)).received[pair.receive.name][0].elements == (2, 3)
 
 
 def test_a_send_of_another_graph_does_not_matter() -> None:
@@ -126,4 +132,4 @@ def test_a_send_of_another_graph_does_not_matter() -> None:
     fed = Node(
         "fed", "_Recv", (), {"tensor_type": dtypes.float32, **ends, "client_terminated": True}, device(0)
     )
-    assert transfers(Parts({device(0): Graph((fed,))})) == []
+    assert cross_device_transfers(Parts({device(0): Graph((fed,))})) == []

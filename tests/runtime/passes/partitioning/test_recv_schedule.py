@@ -14,15 +14,15 @@ from tfg.kernels.core.inference import topological_order
 from tfg.kernels.core.op_sets import RECVS
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.partitioning.partition import partition
-from tfg.runtime.passes.partitioning.parts import Parts, transfers, union
+from tfg.runtime.passes.partitioning.parts import Parts, cross_device_transfers, union_graph
 from tfg.runtime.passes.partitioning.recv_schedule import schedule_receives
 
 from .placing import Together, device, on, placed
 
 
 def whole(parts: Parts) -> Graph:
-    send_of = {pair.receive.name: pair.send.name for pair in transfers(parts)}
-    graph = union(parts)
+    send_of = {pair.receive.name: pair.send.name for pair in cross_device_transfers(parts)}
+    graph = union_graph(parts)
     return graph.with_nodes(
         replace(n, inputs=(*n.inputs, f"^{send_of[n.name]}")) if n.name in send_of else n for n in graph.nodes
     )
@@ -39,7 +39,7 @@ def simulate(parts: Parts) -> Mapping[str, int]:
 def most_held(parts: Parts) -> int:
     """The most received tensors that there are at a time, each from its receive until its last reader has run."""
     starts = simulate(parts)
-    graph = union(parts)
+    graph = union_graph(parts)
     ends = {
         n.name: max(starts[r.name] for r in graph.nodes if n.name in (endpoint(i).node for i in r.inputs))
         for n in graph.nodes
@@ -80,7 +80,7 @@ def test_a_receive_never_waits_for_what_its_readers_do_not_need() -> None:
         x = g.Tanh(x)
     g.Add(far, g.Neg(g.constant(2.0)), name="needs_no_x")
     late = schedule_receives(partition(on(g.graph(), {"c": 1, "far": 1})))
-    (pair,) = transfers(late)
+    (pair,) = cross_device_transfers(late)
     assert pair.receive.inputs == ()
 
 
@@ -93,7 +93,7 @@ def test_a_receive_never_waits_for_a_branch() -> None:
     g.Add(far, live, name="y")
     del dead
     late = schedule_receives(partition(on(g.graph(), {"c": 1, "far": 1})))
-    assert [pair.receive.inputs for pair in transfers(late)] == [()]
+    assert [pair.receive.inputs for pair in cross_device_transfers(late)] == [()]
 
 
 @st.composite
@@ -119,6 +119,6 @@ def test_any_graph_takes_no_longer_and_makes_no_cycle(graph: Graph) -> None:
 def test_measured_costs_decide_when_a_receive_may_begin() -> None:
     eager = partition(chain(6))
     late = schedule_receives(eager, lambda node: 5.0 if node.op == "Tanh" else 1e-3)
-    waits = [pair.receive.inputs for pair in transfers(late)]
+    waits = [pair.receive.inputs for pair in cross_device_transfers(late)]
     assert any(waits) and all(text.startswith("^") for inputs in waits for text in inputs)
     assert device(0) in late.graphs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from hypothesis import strategies as st
-from tfg.runtime.passes.placement.problem import Assignment, Problem, Tensor
+from tfg.runtime.passes.placement.problem import Assignment, Problem, ProblemTensor
 from tfg.runtime.passes.placement.simulation.simulator import score, simulate
 
 UNLIMITED = float("inf")
@@ -18,7 +18,7 @@ def chain(*seconds: float, devices: int = 2, size: int = 100, **changes: object)
         "group": list(range(count)),
         "feasible": [tuple(range(devices))] * count,
         "seconds": [[s] * devices for s in seconds],
-        "tensors": [Tensor(op, size, size, (op + 1,)) for op in range(count - 1)],
+        "tensors": [ProblemTensor(op, size, size, (op + 1,)) for op in range(count - 1)],
         "persistent": [0] * count,
         "limits": [UNLIMITED] * devices,
         **links(devices),
@@ -46,12 +46,12 @@ def problems(draw: st.DrawFn, most: int = 12, limited: bool = False) -> Problem:
     feasible = [
         tuple(sorted(draw(st.sets(st.integers(0, devices - 1), min_size=1)))) for _ in range(len(names))
     ]
-    tensors: list[Tensor] = []
+    tensors: list[ProblemTensor] = []
     for op in range(count):
         for _ in range(draw(st.integers(0, 2))):
             later = draw(st.sets(st.integers(op + 1, count - 1), max_size=3)) if op + 1 < count else set()
             size = draw(sizes)
-            tensors.append(Tensor(op, size, draw(st.sampled_from([0, size])), tuple(sorted(later))))
+            tensors.append(ProblemTensor(op, size, draw(st.sampled_from([0, size])), tuple(sorted(later))))
     table = st.lists(
         st.lists(st.sampled_from([0.25, 1.0]), min_size=devices, max_size=devices),
         min_size=devices,

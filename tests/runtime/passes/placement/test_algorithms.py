@@ -14,7 +14,7 @@ from tfg.runtime.passes.placement.algorithms.greedy import greedy
 from tfg.runtime.passes.placement.algorithms.heft import heft, upward_ranks
 from tfg.runtime.passes.placement.algorithms.memory_repair import repair
 from tfg.runtime.passes.placement.algorithms.pipeline import pipeline, pipelines
-from tfg.runtime.passes.placement.problem import Assignment, Problem, Tensor
+from tfg.runtime.passes.placement.problem import Assignment, Problem, ProblemTensor
 from tfg.runtime.passes.placement.simulation.bounds import lower_bounds
 from tfg.runtime.passes.placement.simulation.simulator import excess, score, simulate
 
@@ -83,7 +83,8 @@ def test_repair_moves_what_is_cheapest_to_move() -> None:
     """Of two variables, the one that shares little with the rest goes."""
     problem = chain(1, 1, 1, size=50, persistent=[0, 10, 10], limits=[115.0, 200.0])
     problem = replace(
-        problem, tensors=[Tensor(0, 50, 50, (1,)), Tensor(1, 50, 50, ()), Tensor(1, 1, 1, (2,))]
+        problem,
+        tensors=[ProblemTensor(0, 50, 50, (1,)), ProblemTensor(1, 50, 50, ()), ProblemTensor(1, 1, 1, (2,))],
     )
     assert repair(problem, [0, 0, 0]) == [0, 0, 1]
 
@@ -99,7 +100,7 @@ def test_heft_fills_gaps() -> None:
         group=[0, 1, 2],
         feasible=[(1,), (0,), (0,)],
         seconds=[[9, 4], [3, 9], [2, 9]],
-        tensors=[Tensor(0, 0, 0, (1,))],
+        tensors=[ProblemTensor(0, 0, 0, (1,))],
         persistent=[0] * 3,
         limits=[100, 100],
         **links(2),
@@ -111,11 +112,11 @@ def test_heft_fills_gaps() -> None:
 def test_a_folded_pipeline_keeps_backward_beside_forward() -> None:
     """A net of eight layers; what each does backward reads what it made forward."""
     layers, big, small = 8, 100, 10
-    tensors = [Tensor(0, big, big, (1,))]
+    tensors = [ProblemTensor(0, big, big, (1,))]
     for layer in range(1, layers + 1):
-        tensors.append(Tensor(layer, big, big, (layer + 1, 2 * layers + 1 - layer)))
+        tensors.append(ProblemTensor(layer, big, big, (layer + 1, 2 * layers + 1 - layer)))
     for op in range(layers + 1, 2 * layers):
-        tensors.append(Tensor(op, small, small, (op + 1,)))
+        tensors.append(ProblemTensor(op, small, small, (op + 1,)))
     tensors = [t._replace(readers=tuple(r for r in t.readers if r != t.producer)) for t in tensors]
     count = 2 * layers + 1
     problem = Problem(
@@ -154,7 +155,9 @@ def test_search_finds_the_way_out_of_a_bad_start() -> None:
 
 
 def test_search_is_the_same_every_time_unless_it_goes_by_the_clock() -> None:
-    problem = replace(chain(*[1.0, 0.5, 2.0] * 6, size=1), tensors=[Tensor(0, 1, 1, tuple(range(1, 18)))])
+    problem = replace(
+        chain(*[1.0, 0.5, 2.0] * 6, size=1), tensors=[ProblemTensor(0, 1, 1, tuple(range(1, 18)))]
+    )
     start = [0] * 18
     assert search(problem, [start]) == search(problem, [start])
     timed = search(problem, [start], Budget(0.05))

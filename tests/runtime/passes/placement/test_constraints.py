@@ -13,11 +13,10 @@ from tfg.graphfmt.devices import parse_device
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph, Node, endpoint
 from tfg.graphfmt.text.reader import read_graph
-from tfg.runtime.passes.placement.constraints.colocation import Sets
+from tfg.runtime.passes.placement.constraints.colocation import DisjointSets
 from tfg.runtime.passes.placement.constraints.constraints import Constraints, constrain
-from tfg.runtime.passes.placement.heuristics import with_habits
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
-from tfg.runtime.passes.placement.placed import placement_of
+from tfg.runtime.passes.placement.placed import resolve_devices
 
 FLOAT = dtypes.BY_NAME["float"]
 RESOURCE = dtypes.BY_NAME["resource"]
@@ -191,7 +190,7 @@ def test_malformed_devices_and_unknown_operations() -> None:
 @given(st.integers(1, 30), st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
 def test_sets_are_the_transitive_closure(count: int, pairs: list[tuple[int, int]]) -> None:
     pairs = [(a % count, b % count) for a, b in pairs]
-    sets = Sets(count)
+    sets = DisjointSets(count)
     closure = [{i} for i in range(count)]
     for a, b in pairs:
         sets.unite(a, b)
@@ -265,7 +264,7 @@ def test_what_is_feasible_violates_nothing(graph: Graph) -> None:
 
 def test_the_devices_of_a_placed_graph() -> None:
     graph = Graph((node("a", on=CPU2.names[0]), node("b", on="/device:CPU:1")))
-    assert placement_of(graph, CPU2) == {"a": CPU2.names[0], "b": CPU2.names[1]}
+    assert resolve_devices(graph, CPU2) == {"a": CPU2.names[0], "b": CPU2.names[1]}
 
 
 @pytest.mark.parametrize(
@@ -283,20 +282,6 @@ def test_the_devices_of_a_placed_graph() -> None:
 def test_a_graph_placed_elsewhere_or_not_at_all(device: str, message: str) -> None:
     graph = read_graph(f'\nnode {{ name: "a" op: "NoOp" device: "{device}" }}', "g.pbtxt")
     with pytest.raises(TfgError) as caught:
-        placement_of(graph, CPU2)
+        resolve_devices(graph, CPU2)
     assert message in caught.value.message
     assert str(caught.value.location) == "g.pbtxt:2:1"
-
-
-def test_habits_of_tensorflow() -> None:
-    graph = Graph(
-        (
-            placeholder("x", "/cpu:1"),
-            node("shape", "Shape", "x", T=FLOAT),
-            placeholder("y"),
-            node("neg", "Neg", "y", on="/cpu:1", T=FLOAT),
-        )
-    )
-    first, second = CPU2.names
-    given = {"x": second, "shape": first, "y": first, "neg": second}
-    assert with_habits(graph, constrain(graph, CPU2), given) == dict.fromkeys(given, second)

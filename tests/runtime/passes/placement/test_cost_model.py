@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import tfg
-from tfg.runtime.passes.placement.costs.cost_model import OVERHEAD, Work, estimate
+from tfg.runtime.passes.placement.costs.cost_model import OVERHEAD, NodeWork, estimate_work
 from tfg.runtime.passes.placement.costs.measured_costs import read_measurements
 from tfg.runtime.passes.placement.machine.machine import Device
 
 
-def work(g: tfg.GraphBuilder, node: str, batch: int = 1) -> Work:
-    return estimate(g.graph(), batch=batch)[node]
+def work(g: tfg.GraphBuilder, node: str, batch: int = 1) -> NodeWork:
+    return estimate_work(g.graph(), batch=batch)[node]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_gradients_of_a_convolution_cost_what_it_costs() -> None:
     from tfg.runtime.passes.gradients.backpropagation import differentiate
 
     graph = differentiate(g.graph(), "s", ["x", "w"])
-    found = estimate(graph)
+    found = estimate_work(graph)
     flops = {node.op: found[node.name].flops for node in graph.nodes}
     assert flops["Conv2DBackpropInput"] == flops["Conv2DBackpropFilter"] == flops["Conv2D"]
 
@@ -63,7 +63,7 @@ def test_open_dimensions_are_the_batch() -> None:
     x = g.placeholder("float", [None, 10], name="x")
     g.MatMul(x, g.constant([[1.0]] * 10), name="y")
     assert work(g, "y").flops == 20
-    assert work(g, "y", batch=64) == Work(64 * 20, 4 * (64 * 10 + 10 + 64), (4 * 64,), 0, False, False)
+    assert work(g, "y", batch=64) == NodeWork(64 * 20, 4 * (64 * 10 + 10 + 64), (4 * 64,), 0, False, False)
 
 
 def test_a_graph_that_stands_no_batch_is_taken_as_it_is() -> None:
@@ -78,7 +78,7 @@ def test_variables_and_constants_are_persistent_and_their_readers_are_views() ->
     g.ReadVariableOp(handle, dtype="float", name="read")
     g.Identity(g.VariableV2(dtype="double", shape=[2], name="r"), name="copy")
     g.constant([1, 2, 3], name="c")
-    found = estimate(g.graph())
+    found = estimate_work(g.graph())
     assert {n: (w.persistent, w.is_view, w.is_free) for n, w in found.items()} == {
         "v": (20, True, True),
         "read": (0, True, True),
@@ -90,9 +90,9 @@ def test_variables_and_constants_are_persistent_and_their_readers_are_views() ->
 
 def test_a_device_is_busy_computing_or_busy_fetching() -> None:
     device = Device("/job:localhost/replica:0/task:0/device:CPU:0", "CPU", None, speed=10, bandwidth=2)
-    assert Work(100, 4, (), 0, False, False).seconds(device) == pytest.approx(10 + OVERHEAD)
-    assert Work(10, 40, (), 0, False, False).seconds(device) == pytest.approx(20 + OVERHEAD)
-    assert Work(0, 0, (), 0, False, True).seconds(device) == 0
+    assert NodeWork(100, 4, (), 0, False, False).seconds(device) == pytest.approx(10 + OVERHEAD)
+    assert NodeWork(10, 40, (), 0, False, False).seconds(device) == pytest.approx(20 + OVERHEAD)
+    assert NodeWork(0, 0, (), 0, False, True).seconds(device) == 0
 
 
 def trace(folder: Path, *events: dict[str, Any]) -> str:

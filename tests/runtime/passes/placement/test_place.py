@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.graph import Graph
 from tfg.runtime.passes.optimizers.minimize import minimize
-from tfg.runtime.passes.placement.explain import explain, times
+from tfg.runtime.passes.placement.explain import explain, node_times
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
 from tfg.runtime.passes.placement.place import ALGORITHMS, place
 from tfg.runtime.passes.placement.simulation.simulator import simulate
@@ -192,7 +192,7 @@ def test_an_explanation_says_what_the_schedule_says() -> None:
 
 def test_the_times_of_all_nodes() -> None:
     placement = place(branches(), parse_devices("cpu:2"))
-    rows = times(placement)
+    rows = node_times(placement)
     assert [row.start for row in rows] == sorted(row.start for row in rows)
     assert {row.node for row in rows} == set(placement.graph.index)
     for row in rows:

@@ -16,9 +16,9 @@ from tfg.runtime.passes.placement.costs.measured_costs import read_measurements
 from tfg.runtime.passes.placement.costs.observed_steps import (
     Measurements,
     ObservedStep,
-    handing_over,
-    measurements,
-    observed,
+    observe_steps,
+    summarize_steps,
+    with_hand_over,
 )
 from tfg.runtime.passes.placement.costs.prediction import predict
 from tfg.runtime.passes.placement.machine.machine import parse_devices
@@ -70,7 +70,7 @@ def test_an_error_has_a_sign() -> None:
 
 
 def test_a_device_that_waits_for_a_send_is_handed_it_over() -> None:
-    (found,) = observed(step(0, 0))
+    (found,) = observe_steps(step(0, 0))
     assert found.hand_overs == pytest.approx([1e-3])
     assert found.costs == pytest.approx({"a": 3e-3, "b": 4e-3})
 
@@ -84,7 +84,7 @@ def test_what_a_device_does_between_nodes_counts_to_the_next() -> None:
         Event(0, "a/_recv_0", "_Recv", 6 * MS, 7 * MS, OTHER, "t", "a"),
         Event(0, "b", "Tanh", 8 * MS, 9 * MS, OTHER),
     ]
-    (found,) = observed(events)
+    (found,) = observe_steps(events)
     assert found.hand_overs == []
     assert found.costs == pytest.approx({"a": 3e-3, "c": 5e-3, "b": 4e-3})
 
@@ -101,14 +101,14 @@ def lasting(*seconds: float) -> list[ObservedStep]:
 
 
 def test_typical_steps_are_the_middle_half_without_the_first() -> None:
-    found = measurements(lasting(90, 1, 5, 4, 3, 6, 70, 2, 7))
+    found = summarize_steps(lasting(90, 1, 5, 4, 3, 6, 70, 2, 7))
     assert found == Measurements(4.5, {"a": 4.5}, None)
-    assert measurements(lasting(90)).costs == {"a": 90}
+    assert summarize_steps(lasting(90)).costs == {"a": 90}
 
 
 def test_a_node_of_other_steps_is_known_from_them() -> None:
     steps = [ObservedStep(0, 9, {"init": 7}, []), *lasting(1, 1, 1)]
-    assert measurements(steps).costs == {"a": 1, "init": 7}
+    assert summarize_steps(steps).costs == {"a": 1, "init": 7}
 
 
 def test_waiting_for_data_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,23 +118,23 @@ def test_waiting_for_data_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         Event(0, "take", "Take", 90 * MS, 91 * MS, ONE),
         Event(0, "b", "Neg", 92 * MS, 93 * MS, ONE),
     ]
-    (found,) = observed(events)
+    (found,) = observe_steps(events)
     assert found.costs == pytest.approx({"a": 1e-3, "take": 1e-3, "b": 2e-3})
 
 
 def test_a_measured_hand_over_counts_where_nobody_said_what_one_takes() -> None:
     machine = parse_devices("cpu:2,gpu:1")
-    found = handing_over(machine, 1e-3)
+    found = with_hand_over(machine, 1e-3)
     assert found.link(ONE, OTHER).latency == 1e-3
     gpu = machine.names[-1]
     assert found.link(ONE, gpu) == machine.link(ONE, gpu)
-    assert handing_over(machine, None) is machine
+    assert with_hand_over(machine, None) is machine
 
 
 def test_a_trace_s_file_tells_what_the_trace_does(tmp_path: Path) -> None:
     trace = StepTrace([event for n in range(5) for event in step(n, n * 100 * MS)])
     path = tmp_path / "t.json"
     path.write_text(json.dumps(trace.chrome()))
-    found, known = read_measurements(str(path)), measurements(observed(trace.events))
+    found, known = read_measurements(str(path)), summarize_steps(observe_steps(trace.events))
     assert found.costs == pytest.approx(known.costs)
     assert (found.seconds, found.hand_over) == pytest.approx((known.seconds, known.hand_over))

@@ -8,8 +8,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tfg.runtime.passes.placement.problem import Problem, Tensor
-from tfg.runtime.passes.placement.simulation.simulator import Schedule, Transfer, excess, simulate, traffic
+from tfg.runtime.passes.placement.problem import Problem, ProblemTensor
+from tfg.runtime.passes.placement.simulation.simulator import (
+    SimulatedSchedule,
+    SimulatedTransfer,
+    excess,
+    simulate,
+    traffic,
+)
 
 from .problems import chain, links, problems
 
@@ -24,7 +30,7 @@ def test_on_one_device_times_add_up() -> None:
 def test_a_transfer_takes_latency_and_bytes() -> None:
     problem = chain(1, 2, size=10)
     schedule = simulate(problem, [0, 1])
-    assert schedule.transfers == [Transfer(0, 0, 1, start=1, finish=12)]
+    assert schedule.transfers == [SimulatedTransfer(0, 0, 1, start=1, finish=12)]
     assert schedule.makespan == 14
     assert traffic(problem, schedule) == {(0, 1): 10}
 
@@ -34,7 +40,7 @@ def test_many_readers_on_a_device_share_one_transfer() -> None:
         group=[0, 1, 1, 2],
         feasible=[(0,), (1,), (0,)],
         seconds=[[1, 1]] * 4,
-        tensors=[Tensor(0, 10, 10, (1, 2, 3))],
+        tensors=[ProblemTensor(0, 10, 10, (1, 2, 3))],
         persistent=[0] * 4,
         limits=[100, 100],
         **links(2),
@@ -49,7 +55,7 @@ def test_a_link_takes_in_one_transfer_at_a_time_and_both_directions_do_not_meet(
         group=[0, 0, 1, 1, 0, 1],
         feasible=[(0,), (1,)],
         seconds=[[1, 1], [0, 0], [1, 1], [0, 0], [0, 0], [0, 0]],
-        tensors=[Tensor(0, 4, 4, (3,)), Tensor(1, 4, 4, (5,)), Tensor(2, 4, 4, (4,))],
+        tensors=[ProblemTensor(0, 4, 4, (3,)), ProblemTensor(1, 4, 4, (5,)), ProblemTensor(2, 4, 4, (4,))],
         persistent=[0] * 6,
         limits=[100, 100],
         **links(2),
@@ -65,7 +71,7 @@ def test_first_come_first_served() -> None:
         group=[0, 1, 2, 3, 4],
         feasible=[(0, 1)] * 5,
         seconds=[[5, 5], [2, 2], [4, 4], [1, 1], [1, 1]],
-        tensors=[Tensor(2, 0, 0, (3,)), Tensor(1, 0, 0, (4,))],
+        tensors=[ProblemTensor(2, 0, 0, (3,)), ProblemTensor(1, 0, 0, (4,))],
         persistent=[0] * 5,
         limits=[100, 100],
         **links(2),
@@ -90,7 +96,7 @@ def test_bytes_over_the_limits_are_summed() -> None:
 
 def test_nothing_takes_no_time() -> None:
     empty = Problem([], [], [], [], [[0.0]], [[0.0]], [], [10.0])
-    assert simulate(empty, []) == Schedule([], [], [], [], 0.0, (0,))
+    assert simulate(empty, []) == SimulatedSchedule([], [], [], [], 0.0, (0,))
 
 
 @given(problems(), st.randoms(use_true_random=False))
@@ -104,7 +110,7 @@ def test_every_schedule_is_possible(problem: Problem, random: object) -> None:
     assert schedule.peak == pytest.approx(_slow_peak(problem, schedule))
 
 
-def _nothing_overlaps(problem: Problem, schedule: Schedule) -> None:
+def _nothing_overlaps(problem: Problem, schedule: SimulatedSchedule) -> None:
     spans: dict[object, list[tuple[float, float]]] = {}
     for op, device in enumerate(schedule.place):
         assert schedule.finish[op] == schedule.start[op] + problem.seconds[op][device]
@@ -119,7 +125,7 @@ def _nothing_overlaps(problem: Problem, schedule: Schedule) -> None:
         assert all(end <= start for (_, end), (start, _) in pairwise(busy))
 
 
-def _inputs_come_first(problem: Problem, schedule: Schedule) -> None:
+def _inputs_come_first(problem: Problem, schedule: SimulatedSchedule) -> None:
     arrivals = {(t.tensor, t.target): t.finish for t in schedule.transfers}
     expected: Counter[tuple[int, int]] = Counter()
     for number, tensor in enumerate(problem.tensors):
@@ -134,7 +140,7 @@ def _inputs_come_first(problem: Problem, schedule: Schedule) -> None:
     assert Counter((t.tensor, t.target) for t in schedule.transfers) == expected
 
 
-def _slow_peak(problem: Problem, schedule: Schedule) -> tuple[int, ...]:
+def _slow_peak(problem: Problem, schedule: SimulatedSchedule) -> tuple[int, ...]:
     """The most bytes at any moment at which something begins, everything looked at anew."""
     held: list[tuple[int, float, float, int]] = []
     for number, tensor in enumerate(problem.tensors):

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import tfg
-from tfg.runtime.passes.placement.algorithms.single_device import single
+from tfg.runtime.passes.placement.algorithms.single_device import single_device
 from tfg.runtime.passes.placement.machine.machine import parse_devices
 from tfg.runtime.passes.placement.place import place
-from tfg.runtime.passes.placement.problem import Interpreter
+from tfg.runtime.passes.placement.problem import SharedInterpreter
 from tfg.runtime.passes.placement.simulation.simulator import simulate
 
 from .problems import chain
@@ -43,12 +43,12 @@ def test_long_operations_are_shared() -> None:
 
 
 def test_an_interpreter_that_several_devices_share_is_needed_for_every_call_and_transfer() -> None:
-    shared = replace(chain(1, 1, 1, 1), interpreters=[Interpreter(frozenset({0, 1}), 10.0, 100.0)])
+    shared = replace(chain(1, 1, 1, 1), interpreters=[SharedInterpreter(frozenset({0, 1}), 10.0, 100.0)])
     assert simulate(shared, [0, 0, 0, 0]).makespan == 4
     assert simulate(shared, [0, 1, 1, 0]).makespan == 4 * 10 + 2 * 100
 
 
 def test_what_may_not_go_where_most_may_is_where_it_must() -> None:
     problem = replace(chain(1, 1, 1), feasible=[(0, 1), (1,), (0,)], seconds=[[2, 1], [2, 1], [2, 1]])
-    assert single(problem) == [1, 1, 0]
-    assert np.isfinite(simulate(problem, single(problem)).makespan)
+    assert single_device(problem) == [1, 1, 0]
+    assert np.isfinite(simulate(problem, single_device(problem)).makespan)
