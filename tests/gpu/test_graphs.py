@@ -17,14 +17,7 @@ from .test_sessions import on_gpu, session_on
 
 
 def _rows() -> list[Case]:
-    tables = (vars(table_module(family)) for family in families())
-    return [
-        row
-        for found in tables
-        for table in found.values()
-        if isinstance(table, list) and table and isinstance(table[0], Case)
-        for row in table
-    ]
+    return [row for family in families() for row in table_module(family).CASES]
 
 
 GRAPHS = [row for row in _rows() if row.build is not None]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ from tfg.kernels.core.inference import infer_graph
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.gradients import backpropagation
 
+from tests import golden
+
+# A test function, or None where a table has no rows for it.
+Test = Callable[..., None] | None
+
 # A folder per domain, each with the tables of its families and what was recorded for them.
 TABLES = Path(__file__).parent / "families"
 
@@ -40,6 +45,21 @@ TOLERANCE = {
 }
 
 
+# The statuses with which an operation may fail.
+STATUSES = (
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """``inputs`` are arrays, or lists of arrays for list arguments; ``attrs`` as GraphBuilder takes them.
@@ -51,6 +71,9 @@ class Case:
     A row with ``build`` is a graph of several nodes, and ``op`` but its name: ``build`` takes a builder and
     the inputs as tensors, whose shapes are not known before the step, and gives the outputs. ``producer`` is
     the version that the graph states, for operations that later ones do not have.
+
+    A row with ``error`` is one that must fail: TensorFlow with the status that stands before the colon, and tfg
+    with that status and a message that contains the words behind it: ``"INVALID_ARGUMENT: must be of rank"``.
     """
 
     op: str
@@ -61,6 +84,23 @@ class Case:
     unset: tuple[int, ...] = ()
     build: Callable[..., Any] | None = None
     producer: int = PRODUCER
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.error is not None and not (self.status in STATUSES and self.words):
+            raise ValueError(f"{self}: {self.error!r} is not of the form 'STATUS: words of the message'")
+        if self.error is not None and self.grad:
+            raise ValueError(f"{self}: a row that fails has no gradients")
+
+    @property
+    def status(self) -> str | None:
+        """The status with which the row must fail, if it must."""
+        return None if self.error is None else self.error.partition(": ")[0]
+
+    @property
+    def words(self) -> str:
+        """Words that tfg's message must contain where the row must fail."""
+        return "" if self.error is None else self.error.partition(": ")[2]
 
     def __str__(self) -> str:
         shown = ",".join(_brief(x) for x in self.inputs)
@@ -74,11 +114,12 @@ def case(
     tol: float | None = None,
     grad: bool = False,
     unset: Sequence[int] = (),
+    error: str | None = None,
     **attrs: Any,
 ) -> Case:
     """A row of a test table."""
     converted = tuple([_array(x) for x in v] if isinstance(v, list) else _array(v) for v in inputs)
-    return Case(op, converted, attrs, tol, grad, tuple(unset))
+    return Case(op, converted, attrs, tol, grad, tuple(unset), error=error)
 
 
 def graph_case(
@@ -88,9 +129,11 @@ def graph_case(
     grad: bool = False,
     tol: float | None = None,
     producer: int = PRODUCER,
+    error: str | None = None,
 ) -> Case:
     """A row of a test table for a graph of several nodes; see ``Case``."""
-    return Case(name, tuple(_array(v) for v in inputs), {}, tol, grad, build=build, producer=producer)
+    arrays = tuple(_array(v) for v in inputs)
+    return Case(name, arrays, {}, tol, grad, build=build, producer=producer, error=error)
 
 
 def _array(value: Any) -> Any:
@@ -232,8 +275,12 @@ def golden_path(family: str) -> Path:
 
 
 def families() -> list[str]:
-    """The families that have a test table, as the registry names them."""
-    return sorted(family_of(str(path)) for path in TABLES.glob("*/test_*_ops.py"))
+    """The families whose test module has a table ``CASES``, as the registry names them."""
+    return sorted(
+        family_of(str(path))
+        for path in TABLES.glob("*/test_*_ops.py")
+        if re.search(r"^CASES\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def family_of(file: str) -> str:
@@ -248,63 +295,33 @@ def table_module(family: str) -> Any:
     return importlib.import_module(f"tests.kernels.families.{domain}.test_{name}")
 
 
-@cache
-def golden(family: str) -> dict[str, Any]:
-    path = golden_path(family)
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
-
-
 def recorded(family: str, row: Case) -> Record:
     """What TensorFlow did with a row, as recorded."""
-    store, key = golden(family), key_of(row)
-    if f"{key}/status" not in store:
+    store = golden.load(golden_path(family))
+    if f"{key_of(row)}/status" not in store:
         pytest.fail(f"nothing is recorded for {row}: run python -m tests.oracle.record {family}")
+    return _record(store, key_of(row))
+
+
+def _record(store: Mapping[str, Any], key: str) -> Record:
     status = str(store[f"{key}/status"]) or None
     shapes = [str(s) for s in store.get(f"{key}/shapes", [])]
-    return Record(status, _series(store, f"{key}/value"), shapes, _series(store, f"{key}/grad"))
+    values, gradients = (golden.unpack_series(store, f"{key}/{part}") for part in ("value", "grad"))
+    return Record(status, values, shapes, gradients)
 
 
-def _series(store: dict[str, Any], prefix: str) -> list[Any]:
-    count = int(store.get(f"{prefix}s", 0))
-    return [
-        unpack(store.get(f"{prefix}{i}/none"), store.get(f"{prefix}{i}"), store.get(f"{prefix}{i}/dtype"))
-        for i in range(count)
-    ]
-
-
-def unpack(none: Any, raw: Any, dtype: Any) -> Any:
-    """An array as ``pack`` stored it."""
-    if none is not None:
-        return None
-    name = str(dtype)
-    if name == "string":
-        out = np.empty(raw.shape, object)
-        out.reshape(-1)[:] = [bytes.fromhex(x) for x in raw.reshape(-1).tolist()]
-        return out
-    return raw.view(dtypes.BY_NAME[name].numpy).reshape(raw.shape)
-
-
-def pack(store: dict[str, Any], prefix: str, arrays: Sequence[Any]) -> None:
-    """Stores arrays of any dtype in what an npz file can hold without pickles."""
-    store[f"{prefix}s"] = np.array(len(arrays))
-    for i, array in enumerate(arrays):
-        if array is None:
-            store[f"{prefix}{i}/none"] = np.array(True)
-            continue
-        # An array of fixed-size strings would lose the zeros at their ends.
-        array = np.asarray(array, object if isinstance(array, bytes) else None)
-        dtype = dtypes.of_numpy(array.dtype)
-        store[f"{prefix}{i}/dtype"] = np.array(dtype.name)
-        if dtype is dtypes.string:
-            hexed = [(x.encode() if isinstance(x, str) else x).hex() for x in array.reshape(-1).tolist()]
-            store[f"{prefix}{i}"] = np.array(hexed, dtype="U").reshape(array.shape)
-        elif dtype.numpy_name.startswith("ml:"):
-            store[f"{prefix}{i}"] = array.view(f"u{array.dtype.itemsize}")
-        else:
-            store[f"{prefix}{i}"] = array
+def golden_text(store: Mapping[str, Any], rows: Sequence[Case]) -> str:
+    """What is recorded for the rows of a family, for readers: a line per row, then one per recorded array."""
+    lines: list[str] = []
+    for row in rows:
+        record = _record(store, key_of(row))
+        shapes = " ".join(record.shapes)
+        lines.append(f"{row} · {record.status or 'OK'}" + (f" · inferred {shapes}" if shapes else ""))
+        for i, value in enumerate(record.values):
+            shown = "not compared" if i in row.unset else golden.describe(value)
+            lines.append(f"    output {i} · {shown}")
+        lines += [f"    gradient {i} · {golden.describe(x)}" for i, x in enumerate(record.gradients)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def run_tfg(row: Case) -> list[Any]:
@@ -345,36 +362,54 @@ def assert_same(actual: Any, expected: Any, tol: float | None, what: str) -> Non
     np.testing.assert_allclose(a, e, rtol=limit, atol=limit * min(scale, 1.0) + 1e-30, err_msg=what)
 
 
-def table_tests(
-    cases: Sequence[Case],
-) -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
-    """The three tests of a table: values, static shapes, gradients."""
+def table_tests(cases: Sequence[Case]) -> tuple[Test, Test, Test, Test]:
+    """The four tests of a table: values, errors, static shapes, gradients. None stands for a test without rows."""
     family = family_of(inspect.stack()[1].filename)
-    parametrize = pytest.mark.parametrize("row", cases, ids=str)
+    sound = [row for row in cases if row.error is None]
+    return (
+        _test(check_values, family, sound),
+        error_tests(check_error, family, cases),
+        _test(check_shapes, family, sound),
+        _test(check_gradients, family, [row for row in sound if row.grad]),
+    )
 
-    @parametrize
-    def test_values(row: Case) -> None:
-        check_values(row, recorded(family, row))
 
-    @parametrize
-    def test_shapes(row: Case) -> None:
-        check_shapes(row, recorded(family, row))
+def error_tests(check: Callable[[Any], None], family: str, cases: Sequence[Case]) -> Test:
+    """The test of the rows of a table that must fail."""
 
-    with_grad = [row for row in cases if row.grad]
+    def check_recorded(row: Case, expected: Record) -> None:
+        assert expected.status == row.status, f"recorded is {expected.status or 'no error'}"
+        check(row)
 
-    @pytest.mark.parametrize("row", with_grad, ids=str)
-    def test_gradients(row: Case) -> None:
-        check_gradients(row, recorded(family, row))
+    return _test(check_recorded, family, [row for row in cases if row.error is not None])
 
-    return test_values, test_shapes, test_gradients
+
+def _test(check: Callable[[Any, Record], None], family: str, rows: Sequence[Case]) -> Test:
+    """A test of the given rows against what is recorded; None without rows."""
+    if not rows:
+        return None
+
+    @pytest.mark.parametrize("row", rows, ids=str)
+    def test(row: Case) -> None:
+        check(row, recorded(family, row))
+
+    return test
+
+
+def check_error(row: Case) -> None:
+    assert_fails(row, lambda: run_tfg(row))
+
+
+def assert_fails(row: Case, run: Callable[[], object]) -> None:
+    """``run`` must fail as the row says."""
+    with pytest.raises(TfgError) as caught:
+        run()
+    assert caught.value.status == row.status, f"{caught.value}"
+    assert row.words in caught.value.message
 
 
 def check_values(row: Case, expected: Record) -> None:
-    if expected.status is not None:
-        with pytest.raises(TfgError) as caught:
-            run_tfg(row)
-        assert caught.value.status == expected.status, f"{caught.value}"
-        return
+    assert expected.status is None, f"recorded is {expected.status}"
     actual = run_tfg(row)
     assert len(actual) == len(expected.values)
     for i, (a, e) in enumerate(zip(actual, expected.values)):
@@ -385,8 +420,6 @@ def check_values(row: Case, expected: Record) -> None:
 
 def check_shapes(row: Case, expected: Record) -> None:
     """With constant inputs, tfg must infer what TensorFlow infers, or more; and never anything untrue."""
-    if expected.status is not None:
-        return
     graph, outputs, _ = graph_of(row, constants=True)
     inferred = infer_graph(graph)
     facts = (
@@ -408,8 +441,6 @@ def check_shapes(row: Case, expected: Record) -> None:
 
 
 def check_gradients(row: Case, expected: Record) -> None:
-    if expected.status is not None:
-        return
     actual = gradients_tfg(row)
     assert len(actual) == len(expected.gradients)
     tol = None if row.tol is None else 4 * row.tol

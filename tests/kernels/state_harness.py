@@ -7,21 +7,20 @@ recorded like those of ``harness``: ``python -m tests.oracle.record optimizer_op
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from tfg.graphfmt import dtypes
-from tfg.graphfmt.errors import TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.kernels.builder.graph_builder import GraphBuilder, Tensor
 from tfg.kernels.core import registry
 
 from tests import reference
 
-from .harness import Case, Record, assert_same, family_of, recorded
+from .harness import Case, Record, Test, assert_fails, assert_same, error_tests, family_of, recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,12 @@ class StateCase(Case):
 
 
 def state_case(
-    op: str, *inputs: Any, tol: float | None = None, dynamic: bool = False, **attrs: Any
+    op: str,
+    *inputs: Any,
+    tol: float | None = None,
+    dynamic: bool = False,
+    error: str | None = None,
+    **attrs: Any,
 ) -> StateCase:
     """A row for one operation."""
     return StateCase(
@@ -57,6 +61,7 @@ def state_case(
         {**attrs, **({"_dynamic": True} if dynamic else {})},
         tol=tol,
         dynamic=dynamic,
+        error=error,
     )
 
 
@@ -125,23 +130,23 @@ def run_state_tfg(row: StateCase) -> list[Any]:
     return [x for x in found if x is not None] + reference.run(made.graph, made.reads, made.feeds, context)
 
 
-def state_tests(cases: Sequence[StateCase]) -> Callable[..., None]:
-    """The test of a table."""
+def state_tests(cases: Sequence[StateCase]) -> tuple[Test, Test]:
+    """The two tests of a table: states and errors."""
     family = family_of(inspect.stack()[1].filename)
 
-    @pytest.mark.parametrize("row", cases, ids=str)
+    @pytest.mark.parametrize("row", [row for row in cases if row.error is None], ids=str)
     def test_states(row: StateCase) -> None:
         check_states(row, recorded(family, row))
 
-    return test_states
+    return test_states, error_tests(check_error, family, cases)
+
+
+def check_error(row: StateCase) -> None:
+    assert_fails(row, lambda: run_state_tfg(row))
 
 
 def check_states(row: StateCase, expected: Record) -> None:
-    if expected.status is not None:
-        with pytest.raises(TfgError) as caught:
-            run_state_tfg(row)
-        assert caught.value.status == expected.status, f"{caught.value}"
-        return
+    assert expected.status is None, f"recorded is {expected.status}"
     actual = run_state_tfg(row)
     assert len(actual) == len(expected.values)
     for i, (a, e) in enumerate(zip(actual, expected.values)):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tests import golden
 from tests.runtime.passes.optimizers.training import FEEDS, GOLDEN, INITIAL, RECORDED, STEPS
 
 v1: Any = tf.compat.v1
@@ -37,6 +38,5 @@ if __name__ == "__main__":
         for kind in (False, True):
             for variable, value in trained(name, by_handle=kind).items():
                 store[f"{name}|{kind}|{variable}"] = value
-    GOLDEN.parent.mkdir(exist_ok=True)
-    np.savez_compressed(GOLDEN, **store)
+    golden.save(GOLDEN, store, golden.plain_text(store))
     print(f"{len(store)} values recorded")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from tests import golden
 from tests.kernels.families.random.test_random_streams import GOLDEN, RUNS, STREAMS, Stream, summary
 from tests.oracle.tensorflow_runner import to_graph_def, v1
 
@@ -25,5 +25,5 @@ def record(stream: Stream) -> list[Any]:
 
 if __name__ == "__main__":
     store = {f"{s.name}/{run}": kept for s in STREAMS for run, kept in enumerate(record(s))}
-    np.savez_compressed(GOLDEN, **store)
+    golden.save(GOLDEN, store, golden.plain_text(store))
     print(f"{len(STREAMS)} streams")

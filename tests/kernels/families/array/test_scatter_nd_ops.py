@@ -16,16 +16,16 @@ CASES = [
     case("ScatterNd", AT, rand(3), i32([4, 3]), grad=True),
     case("ScatterNd", i64([[2], [2], [0]]), rand(3, 2), i64([3, 2]), grad=True),
     case("ScatterNd", i32([[[1]], [[0]]]), rand(2, 1, 2), i32([3, 2]), grad=True),
-    case("ScatterNd", i32([1]), f32(3), i32([3])),
+    case("ScatterNd", i32([1]), f32(3), i32([3]), error="INVALID_ARGUMENT: 'updates' must be of rank"),
     case("ScatterNd", np.zeros((0, 1), np.int32), rand(0), i32([3])),
     case("ScatterNd", np.zeros((0, 1), np.int32), rand(0), i32([0])),
-    case("ScatterNd", i32([[0]]), rand(1), i32([0])),
-    case("ScatterNd", AT, rand(2), i32([4, 3])),
-    case("ScatterNd", AT, rand(3), i32([3, 3])),
+    case("ScatterNd", i32([[0]]), rand(1), i32([0]), error="INVALID_ARGUMENT: indices of shape"),
+    case("ScatterNd", AT, rand(2), i32([4, 3]), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("ScatterNd", AT, rand(3), i32([3, 3]), error="INVALID_ARGUMENT: does not index into"),
     case("ScatterNd", AT, rand(3), i32([3, 3]), bad_indices_policy="IGNORE"),
-    case("ScatterNd", AT, rand(3), i32([-3, 3])),
-    case("ScatterNd", AT, rand(3), i32([4])),
-    case("ScatterNd", i32([[0]]), rand(1), i32(4)),
+    case("ScatterNd", AT, rand(3), i32([-3, 3]), error="INVALID_ARGUMENT: not the shape"),
+    case("ScatterNd", AT, rand(3), i32([4]), error="INVALID_ARGUMENT: do not fit"),
+    case("ScatterNd", i32([[0]]), rand(1), i32(4), error="INVALID_ARGUMENT: shape must be a vector"),
     *(
         case("ScatterNd", AT, of(dtype, [1, 2, 3]), i32([4, 3]))
         for dtype in ("int32", "half", "bfloat16", "complex64", "uint8", "bool", "int64")
@@ -62,20 +62,34 @@ CASES = [
     case("TensorScatterUpdate", np.array(["a", "b"]), i32([[1]]), np.array(["c"])),
     case("TensorScatterUpdate", of("complex64", [1, 2]), i32([[1]]), of("complex64", [3])),
     case("TensorScatterUpdate", of("bool", [True, True]), i32([[1]]), of("bool", [False])),
-    case("TensorScatterUpdate", rand(4), i32([[4]]), rand(1)),
+    case("TensorScatterUpdate", rand(4), i32([[4]]), rand(1), error="INVALID_ARGUMENT: does not index into"),
     case("TensorScatterUpdate", rand(4), i32([[4], [1]]), rand(2), bad_indices_policy="IGNORE"),
-    case("TensorScatterUpdate", rand(4), i32([[-1]]), rand(1)),
-    case("TensorScatterUpdate", rand(4), i32([[1, 1]]), rand(1)),
-    case("TensorScatterUpdate", rand(4), i32([[1]]), rand(2)),
-    case("TensorScatterUpdate", f32(4), i32([[1]]), rand(1)),
+    case("TensorScatterUpdate", rand(4), i32([[-1]]), rand(1), error="INVALID_ARGUMENT: does not index into"),
+    case("TensorScatterUpdate", rand(4), i32([[1, 1]]), rand(1), error="INVALID_ARGUMENT: do not fit"),
+    case(
+        "TensorScatterUpdate",
+        rand(4),
+        i32([[1]]),
+        rand(2),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "TensorScatterUpdate", f32(4), i32([[1]]), rand(1), error="INVALID_ARGUMENT: tensor must be of rank"
+    ),
     case("TensorScatterAdd", rand(0, 2), np.zeros((0, 1), np.int32), rand(0, 2)),
     case("TensorScatterAdd", rand(3, 2), np.zeros((0, 1), np.int32), rand(0, 2)),
     case("ScatterNdNonAliasingAdd", rand(4, 3), AT, rand(3), grad=True),
     case("ScatterNdNonAliasingAdd", of("complex64", [1, 2]), i32([[1], [1]]), of("complex64", [3, 4])),
-    case("ScatterNdNonAliasingAdd", i32([1, 2]), i32([[1], [2]]), i32([3, 4])),
+    case(
+        "ScatterNdNonAliasingAdd",
+        i32([1, 2]),
+        i32([[1], [2]]),
+        i32([3, 4]),
+        error="INVALID_ARGUMENT: does not index into",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 HOW = {

@@ -15,7 +15,7 @@ DTYPES = ("int32", "int8", "uint8", "int64", "uint64", "half", "bfloat16", "floa
 CASES = [
     case("Where", of("bool", [[True, False], [False, True]])),
     case("Where", of("bool", [])),
-    case("Where", of("bool", True)),
+    case("Where", of("bool", True), error="INVALID_ARGUMENT: input must be of rank"),
     case("Where", f32([[[0, 1], [NAN, -0.0]]])),
     *(case("Where", of(d, [0, 1, 2])) for d in (*DTYPES, "complex64") if d != "half"),
     *(case(op, of(d, REPEATED)) for op in ("Unique", "UniqueWithCounts") for d in DTYPES),
@@ -24,14 +24,14 @@ CASES = [
     case("Unique", of("bool", [True, False, True])),
     case("Unique", f32([NAN, 0.0, -0.0, NAN, 1])),
     case("Unique", i32([])),
-    case("Unique", i32([[1]])),
+    case("Unique", i32([[1]]), error="INVALID_ARGUMENT: 'x' must be of rank"),
     case("UniqueV2", i32(REPEATED), NONE),
     case("UniqueV2", i32(REPEATED), i32([0]), out_idx="int64"),
     case("UniqueV2", i32(ROWS), i32([1])),
     case("UniqueV2", i32(ROWS), i32([-1])),
-    case("UniqueV2", i32(ROWS), NONE),
-    case("UniqueV2", i32(ROWS), i32([2])),
-    case("UniqueV2", i32(ROWS), i32([0, 1])),
+    case("UniqueV2", i32(ROWS), NONE, error="INVALID_ARGUMENT: must be a vector"),
+    case("UniqueV2", i32(ROWS), i32([2]), error="INVALID_ARGUMENT: is out of range for rank"),
+    case("UniqueV2", i32(ROWS), i32([0, 1]), error="INVALID_ARGUMENT: axis must have one element"),
     case("UniqueV2", f32([[NAN, 0], [0, -0.0], [NAN, 0], [-0.0, 0]]), i32([0])),
     case("UniqueV2", np.array([["a", "b"], ["c", ""], ["a", "b"]]), i32([0])),
     case("UniqueV2", np.zeros((3, 0), np.int32), i32([1])),
@@ -42,7 +42,7 @@ CASES = [
     case("ListDiff", np.array(["a", "b", "c", "a"]), np.array(["b"]), out_idx="int64"),
     case("ListDiff", i32([]), i32([1])),
     case("ListDiff", f32([NAN, 1]), f32([NAN])),
-    case("ListDiff", i32([[1]]), i32([1])),
+    case("ListDiff", i32([[1]]), i32([1]), error="INVALID_ARGUMENT: 'x' must be of rank"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -78,14 +78,22 @@ class Array:
         return made
 
 
-def row(name: str, build: Any, *inputs: Any, grad: bool = False, size: Any = 3, **attrs: Any) -> Case:
+def row(
+    name: str,
+    build: Any,
+    *inputs: Any,
+    grad: bool = False,
+    size: Any = 3,
+    error: str | None = None,
+    **attrs: Any,
+) -> Case:
     """A row whose graph is built on a new array of float; ``build`` takes the array and the inputs."""
 
     def graph(g: Any, size: Any, *tensors: Any) -> Any:
         return build(Array(g, size, "float", **attrs), *tensors)
 
     label = f"{name};{','.join(f'{k}={v}' for k, v in attrs.items())}"
-    return graph_case(label, graph, i32(size), *inputs, grad=grad)
+    return graph_case(label, graph, i32(size), *inputs, grad=grad, error=error)
 
 
 def typed(name: str, build: Any, *inputs: Any, grad: bool = False, size: int = 3, **attrs: Any) -> Case:
@@ -98,14 +106,14 @@ def typed(name: str, build: Any, *inputs: Any, grad: bool = False, size: int = 3
     return graph_case(label, graph, *inputs, grad=grad)
 
 
-def old(version: str, name: str, build: Any, *inputs: Any, **attrs: Any) -> Case:
+def old(version: str, name: str, build: Any, *inputs: Any, error: str | None = None, **attrs: Any) -> Case:
     """A row for an array of an earlier version, in a graph of that time."""
 
     def graph(g: Any, *tensors: Any) -> Any:
         return build(Array(g, g.constant(2), "float", version, **attrs), *tensors)
 
     label = f"{name}{version};{','.join(f'{k}={v}' for k, v in attrs.items())}"
-    return graph_case(label, graph, *inputs, producer=15 if not version else 25)
+    return graph_case(label, graph, *inputs, producer=15 if not version else 25, error=error)
 
 
 def _write_read(a: Any, i: Any, x: Any) -> Any:
@@ -323,99 +331,151 @@ CASES = [
     ),
     *(
         typed("scatter-gather", _scatter_gather, i32([2, 0]), i32([0, 2]), x)
-        for x in (["a", "bc"], [["a"], ["b"]], rand(2, 3), rand(2, 0), rand(2, 3, 2))
+        for x in (["a", "bc"], [["a"], ["b"]], rand(2, 0), rand(2, 3, 2))
     ),
     *(typed("split-concat", _split_concat, i64([1, 0, 2]), of(k, [1, 0, 1])) for k in KINDS.split()),
-    *(
-        typed("split-concat", _split_concat, i64([1, 0, 2]), x)
-        for x in (["a", "bc", "d"], rand(3, 2), rand(3, 0))
-    ),
+    *(typed("split-concat", _split_concat, i64([1, 0, 2]), x) for x in (["a", "bc", "d"], rand(3, 0))),
     # Writing and reading.
-    row("read", _read, i32(1)),
-    row("read", _read, i32(3)),
-    row("read", _read, i32(-1)),
-    row("read", _read, i32([1])),
+    row("read", _read, i32(1), error="INVALID_ARGUMENT: cannot be read at"),
+    row("read", _read, i32(3), error="INVALID_ARGUMENT: cannot be read at"),
+    row("read", _read, i32(-1), error="INVALID_ARGUMENT: cannot be read at"),
+    row("read", _read, i32([1]), error="INVALID_ARGUMENT: index must be a scalar"),
     _shaped("read", _read, i32(1)),
-    _shaped("read", _read, i32(5), dynamic_size=True),
+    _shaped("read", _read, i32(5), dynamic_size=True, error="INVALID_ARGUMENT: cannot be read at"),
     row("size", _size_after, i32(1), X),
-    row("size", _size_after, i32(1), X, size=-1),
-    row("size", _size_after, i32(1), X, size=[2]),
+    row("size", _size_after, i32(1), X, size=-1, error="INVALID_ARGUMENT: size must not be negative"),
+    row("size", _size_after, i32(1), X, size=[2], error="INVALID_ARGUMENT: size must be a scalar"),
     row("size", _size_after, i32(7), X, dynamic_size=True),
     row("size", _size_after, i32(0), X, size=0, dynamic_size=True),
-    row("write", _write_read, i32(3), X),
-    row("write", _write_read, i32(-1), X, dynamic_size=True),
-    row("write", _write_read, i32([1]), X),
-    row("write", _write_read, i32(1), i32(1)),
-    row("read-as-int", _read_as_int, i32(1), X),
-    row("write-two", _write_two, i32(1), X, i32(1), X),
+    row("write", _write_read, i32(3), X, error="INVALID_ARGUMENT: cannot grow"),
+    row("write", _write_read, i32(-1), X, dynamic_size=True, error="INVALID_ARGUMENT: cannot grow"),
+    row("write", _write_read, i32([1]), X, error="INVALID_ARGUMENT: index must be a scalar"),
+    row("write", _write_read, i32(1), i32(1), error="INVALID_ARGUMENT: is of float, not int32"),
+    row("read-as-int", _read_as_int, i32(1), X, error="INVALID_ARGUMENT: is of float, not int32"),
+    row("write-two", _write_two, i32(1), X, i32(1), X, error="INVALID_ARGUMENT: was written before"),
     row("write-two", _write_two, i32(1), X, i32(0), f32([1])),
-    row("write-two", _write_two, i32(1), X, i32(0), f32([1]), identical_element_shapes=True),
-    row("read-twice", _read_twice, i32(1), X),
+    row(
+        "write-two",
+        _write_two,
+        i32(1),
+        X,
+        i32(0),
+        f32([1]),
+        identical_element_shapes=True,
+        error="INVALID_ARGUMENT: cannot take one of",
+    ),
+    row("read-twice", _read_twice, i32(1), X, error="INVALID_ARGUMENT: cannot be read at"),
     _keep("read-twice", _read_twice, i32(1), X),
-    row("write-after-read", _write_after_read, i32(1), X),
-    _keep("write-after-read", _write_after_read, i32(1), X),
-    row("write", _write_read, i32(1), X, element_shape=[3]),
+    row("write-after-read", _write_after_read, i32(1), X, error="INVALID_ARGUMENT: was read before"),
+    _keep("write-after-read", _write_after_read, i32(1), X, error="INVALID_ARGUMENT: was read before"),
+    row("write", _write_read, i32(1), X, element_shape=[3], error="INVALID_ARGUMENT: cannot take one of"),
     row("write", _write_read, i32(1), X, element_shape=[None]),
-    row("write", _write_read, i32(1), X, element_shape=[None, 2]),
-    graph_case("no-array", _no_array, X),
+    row(
+        "write", _write_read, i32(1), X, element_shape=[None, 2], error="INVALID_ARGUMENT: cannot take one of"
+    ),
+    graph_case("no-array", _no_array, X, error="INVALID_ARGUMENT: TensorArray is needed"),
     # Many at once.
-    row("gather", _write_two_gather, X, X, i32([0, 1, 0])),
+    row("gather", _write_two_gather, X, X, i32([0, 1, 0]), error="INVALID_ARGUMENT: cannot be read at"),
     _keep("gather", _write_two_gather, X, X + 1, i32([0, 1, 0])),
-    row("gather", _write_two_gather, X, f32([1]), i32([0, 1])),
-    row("gather", _write_two_gather, X, X, i32([[0]])),
-    row("gather", _write_two_gather, X, X, i32([0, 9])),
-    row("gather", _write_two_gather, X, X, i32([0, 2])),
+    row(
+        "gather",
+        _write_two_gather,
+        X,
+        f32([1]),
+        i32([0, 1]),
+        error="INVALID_ARGUMENT: elements must be of one shape",
+    ),
+    row("gather", _write_two_gather, X, X, i32([[0]]), error="INVALID_ARGUMENT: indices must be a vector"),
+    row("gather", _write_two_gather, X, X, i32([0, 9]), error="INVALID_ARGUMENT: cannot be read at"),
+    row("gather", _write_two_gather, X, X, i32([0, 2]), error="INVALID_ARGUMENT: cannot be read at"),
     _shaped("gather", _write_two_gather, X, X, i32([0, 2])),
-    row("gather", _gather, NONE),
+    row("gather", _gather, NONE, error="UNIMPLEMENTED: size zero"),
     row("gather-of-two", _gather_of_two, NONE),
     row("gather-of-two", _gather_of_two, i32([1, 0])),
-    row("gather-of-three", _gather_of_three, X),
+    row("gather-of-three", _gather_of_three, X, error="INVALID_ARGUMENT: elements must be of one shape"),
     row("gather-unwritten", _gather_unwritten, X),
-    row("scatter", _scatter, i32([3, 0]), rand(2, 2)),
-    row("scatter", _scatter, i32([-1, 0]), rand(2, 2)),
-    row("scatter", _scatter, i32([0]), rand(2, 2)),
-    row("scatter", _scatter, i32([0]), f32(1)),
-    row("scatter", _scatter, i32([[0]]), f32([1])),
-    row("scatter", _scatter, i32([0, 0]), f32([1, 2])),
+    row("scatter", _scatter, i32([3, 0]), rand(2, 2), error="INVALID_ARGUMENT: cannot grow"),
+    row("scatter", _scatter, i32([-1, 0]), rand(2, 2), error="INVALID_ARGUMENT: cannot grow"),
+    row("scatter", _scatter, i32([0]), rand(2, 2), error="INVALID_ARGUMENT: per index"),
+    row("scatter", _scatter, i32([0]), f32(1), error="INVALID_ARGUMENT: value must be a vector"),
+    row("scatter", _scatter, i32([[0]]), f32([1]), error="INVALID_ARGUMENT: indices must be a vector"),
+    row("scatter", _scatter, i32([0, 0]), f32([1, 2]), error="INVALID_ARGUMENT: was written before"),
     row("scatter", _scatter, NONE, rand(0, 2)),
-    row("scatter", _scatter, i32([0]), rand(1, 2), element_shape=[3]),
-    row("scatter", _scatter, i32([0]), i32([1])),
+    row(
+        "scatter",
+        _scatter,
+        i32([0]),
+        rand(1, 2),
+        element_shape=[3],
+        error="INVALID_ARGUMENT: cannot take one of",
+    ),
+    row("scatter", _scatter, i32([0]), i32([1]), error="INVALID_ARGUMENT: is of float, not int32"),
     row("scatter-size", _scatter_size, i32([5, 0]), rand(2, 2), dynamic_size=True),
     row("concat", _write_concat, X, f32([3]), size=2),
     row("concat", _write_concat, rand(1, 2), rand(3, 2), size=2),
-    row("concat", _write_concat, rand(1, 2), rand(3, 1), size=2),
-    row("concat", _write_concat, f32(1), f32(1), size=2),
-    row("concat", _write_concat, X, X),
+    row("concat", _write_concat, rand(1, 2), rand(3, 1), size=2, error="INVALID_ARGUMENT: first dimension"),
+    row("concat", _write_concat, f32(1), f32(1), size=2, error="INVALID_ARGUMENT: cannot be concatenated"),
+    row("concat", _write_concat, X, X, error="INVALID_ARGUMENT: cannot be read at"),
     _shaped("concat", _write_concat, X, X),
-    row("concat", _concat, size=0),
+    row("concat", _concat, size=0, error="UNIMPLEMENTED: size zero"),
     row("concat-of-two", _concat_of_two, size=0),
-    row("concat-of-three", _concat_of_three, rand(1, 2), size=1),
+    row("concat-of-three", _concat_of_three, rand(1, 2), size=1, error="INVALID_ARGUMENT: first dimension"),
     row("split", _split_read, i64([1, 0, 2]), i32(2), f32([1, 2, 3])),
     row("split", _split_read, i64([1, 0, 2]), i32(1), rand(3, 2)),
-    row("split", _split_read, i64([1, 0, 1]), i32(1), rand(3, 2)),
-    row("split", _split_read, i64([1, 2]), i32(1), rand(3, 2)),
-    row("split", _split_read, i64([1, 2, 0]), i32(1), f32(1)),
-    row("split", _split_read, i64([[1, 2, 0]]), i32(1), rand(3, 2)),
-    row("split", _split_read, i64([1, 0, 2]), i32(1), f32([1, 2, 3]), element_shape=[1]),
+    row("split", _split_read, i64([1, 0, 1]), i32(1), rand(3, 2), error="INVALID_ARGUMENT: do not add up"),
+    row("split", _split_read, i64([1, 2]), i32(1), rand(3, 2), error="INVALID_ARGUMENT: lengths"),
+    row(
+        "split", _split_read, i64([1, 2, 0]), i32(1), f32(1), error="INVALID_ARGUMENT: value must be a vector"
+    ),
+    row(
+        "split",
+        _split_read,
+        i64([[1, 2, 0]]),
+        i32(1),
+        rand(3, 2),
+        error="INVALID_ARGUMENT: lengths must be a vector",
+    ),
+    row(
+        "split",
+        _split_read,
+        i64([1, 0, 2]),
+        i32(1),
+        f32([1, 2, 3]),
+        element_shape=[1],
+        error="INVALID_ARGUMENT: cannot take one of",
+    ),
     row("split-size", _split_size, i64([1, 2, 0, 1]), rand(4, 2), dynamic_size=True),
-    row("split-size", _split_size, i64([1, 1]), rand(2, 2), dynamic_size=True),
+    row(
+        "split-size",
+        _split_size,
+        i64([1, 1]),
+        rand(2, 2),
+        dynamic_size=True,
+        error="INVALID_ARGUMENT: lengths",
+    ),
     # Closed.
-    row("write-closed", _write_closed, X),
-    row("size-closed", _size_closed, X),
+    row("write-closed", _write_closed, X, error="INVALID_ARGUMENT: has been closed"),
+    row("size-closed", _size_closed, X, error="INVALID_ARGUMENT: has been closed"),
     row("close-twice", _close_twice, X),
     # Arrays of gradients.
     row("gradient-read", _gradient_read, i32(0), X),
-    row("gradient-read", _gradient_read, i32(1), X),
+    row("gradient-read", _gradient_read, i32(1), X, error="INVALID_ARGUMENT: cannot be read at"),
     _shaped("gradient-read", _gradient_read, i32(1), X),
     row("gradient-sum", _gradient_sum, X, X, X + 1),
-    row("gradient-sum", _gradient_sum, X, X, f32([1])),
-    row("gradient-sum", _gradient_sum, X, f32([1]), f32([1])),
+    row("gradient-sum", _gradient_sum, X, X, f32([1]), error="INVALID_ARGUMENT: gradient of shape"),
+    row("gradient-sum", _gradient_sum, X, f32([1]), f32([1]), error="INVALID_ARGUMENT: gradient of shape"),
     row("gradient-same-source", _gradient_same_source, X, X),
     row("gradient-other-source", _gradient_other_source, X, X),
-    row("grow-after-gradient", _grow_after_gradient, X, dynamic_size=True),
-    row("gradient-of-gradient", _gradient_of_gradient, X),
-    row("gradient-twice", _gradient_twice, X),
-    _keep("gradient-twice", _gradient_twice, X),
+    row(
+        "grow-after-gradient",
+        _grow_after_gradient,
+        X,
+        dynamic_size=True,
+        error="INVALID_ARGUMENT: cannot grow",
+    ),
+    row("gradient-of-gradient", _gradient_of_gradient, X, error="INVALID_ARGUMENT: gradients itself"),
+    row("gradient-twice", _gradient_twice, X, error="INVALID_ARGUMENT: cannot be read at"),
+    _keep("gradient-twice", _gradient_twice, X, error="INVALID_ARGUMENT: cannot be read at"),
     row("gradient-with-shape", _gradient_with_shape, i32([3]), i32(0), X),
     _shaped("gradient-with-shape", _gradient_with_shape, i32([3]), i32(1), X),
     row("gradient-with-shape", _gradient_with_shape, NONE, i32(0), X),
@@ -452,22 +512,31 @@ CASES = [
         for version in ("", "V2")
         for found in (
             old(version, "write-read", _write_read, i32(1), X),
-            old(version, "read", _read, i32(1)),
-            old(version, "write-two", _write_two, i32(1), X, i32(1), X),
+            old(version, "read", _read, i32(1), error="INVALID_ARGUMENT: cannot be read at"),
+            old(
+                version,
+                "write-two",
+                _write_two,
+                i32(1),
+                X,
+                i32(1),
+                X,
+                error="INVALID_ARGUMENT: was written before",
+            ),
             old(version, "scatter-gather", _scatter_gather, i32([1, 0]), i32([0, 1]), rand(2, 2)),
             old(version, "split-concat", _split_concat, i64([1, 2]), rand(3, 2)),
             old(version, "size", _size_after, i32(7), X, dynamic_size=True),
-            old(version, "write-closed", _write_closed, X),
+            old(version, "write-closed", _write_closed, X, error="INVALID_ARGUMENT: has been closed"),
             old(version, "gradient-sum", _gradient_sum, X, X, X + 1),
         )
     ),
     old("", "pack", _pack_unpack, rand(2, 3)),
-    old("", "pack", _pack_unpack, rand(3, 3)),
+    old("", "pack", _pack_unpack, rand(3, 3), error="INVALID_ARGUMENT: per element"),
     old("", "pack", _pack_unpack, rand(3, 3), dynamic_size=True),
-    old("", "pack", _pack_unpack, f32(1)),
+    old("", "pack", _pack_unpack, f32(1), error="INVALID_ARGUMENT: value must be a vector"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_elements_are_given_up_when_read() -> None:

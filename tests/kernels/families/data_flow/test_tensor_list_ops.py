@@ -89,9 +89,9 @@ def _shape(shape: Any) -> Any:
     return np.array(shape, np.int32) if isinstance(shape, int | list) else shape
 
 
-def row(name: str, build: Any, *inputs: Any, grad: bool = False) -> Any:
+def row(name: str, build: Any, *inputs: Any, grad: bool = False, error: str | None = None) -> Any:
     """A row whose graph is built with ``Lists`` of float."""
-    return graph_case(name, lambda g, *xs: build(Lists(g), *xs), *inputs, grad=grad)
+    return graph_case(name, lambda g, *xs: build(Lists(g), *xs), *inputs, grad=grad, error=error)
 
 
 def typed(name: str, build: Any, *inputs: Any, grad: bool = False) -> Any:
@@ -195,6 +195,8 @@ def _slope(y: Callable[..., Any]) -> Callable[..., Any]:
 
 X = f32([1, 2])
 NONE = i32([])
+UNKNOWN_SHAPE = "INVALID_ARGUMENT: never written is read"
+NONE_WRITTEN = "INVALID_ARGUMENT: none was written"
 
 CASES = [
     # Every dtype.
@@ -210,35 +212,103 @@ CASES = [
             typed("concat", lambda t, x: t.concat(t.of(x, x)), x),
         )
     ),
-    *(typed("push-stack", lambda t, x: t.stack(t.of(x, x)), x) for x in (f32(1), "x", np.True_)),
+    *(typed("push-stack", lambda t, x: t.stack(t.of(x, x)), x) for x in ("x", np.True_)),
     *(
         typed("rows", lambda t, x: t.get(t.rows(x), 1), x)
         for x in (["a", "b"], [["a"], ["b"]], rand(2, 2, 2))
     ),
     # Making.
-    *(row("empty", lambda t, s: t.shape(t.empty(s)), i32(s)) for s in (-1, 0, [], [2, -1], [-2], [[1]])),
+    *(row("empty", lambda t, s: t.shape(t.empty(s)), i32(s)) for s in (-1, [], [2, -1])),
     *(
-        row("full", lambda t, n, x: t.length(t.push(t.empty(-1, n), x, x)), i32(n), X)
-        for n in (-1, 2, 1, 0, [1])
+        row("empty", lambda t, s: t.shape(t.empty(s)), i32(s), error=f"INVALID_ARGUMENT: {words}")
+        for s, words in (
+            (0, "a scalar must be -1"),
+            ([-2], "a dimension must not be negative"),
+            ([[1]], "a shape must be a vector"),
+        )
     ),
-    *(row("reserve", lambda t, n: t.length(t.reserve(n)), i32(n)) for n in (0, 3, -1, [1])),
     *(
-        row("resize", lambda t, n, x: t.length(t.g.TensorListResize(t.of(x, x), n)), i32(n), X)
-        for n in (0, 1, 2, 5, -1, [1])
+        row("full", lambda t, n, x: t.length(t.push(t.empty(-1, n), x, x)), i32(n), X, error=error)
+        for n, error in (
+            (-1, None),
+            (2, None),
+            (1, "INVALID_ARGUMENT: at most 1 elements is full"),
+            (0, "INVALID_ARGUMENT: at most 0 elements is full"),
+            ([1], "INVALID_ARGUMENT: max_num_elements must be a scalar"),
+        )
+    ),
+    *(
+        row("reserve", lambda t, n: t.length(t.reserve(n)), i32(n), error=error)
+        for n, error in (
+            (0, None),
+            (3, None),
+            (-1, "INVALID_ARGUMENT: a list cannot have -1 elements"),
+            ([1], "INVALID_ARGUMENT: num_elements must be a scalar"),
+        )
+    ),
+    *(
+        row("resize", lambda t, n, x: t.length(t.g.TensorListResize(t.of(x, x), n)), i32(n), X, error=error)
+        for n, error in (
+            (0, None),
+            (1, None),
+            (2, None),
+            (5, None),
+            (-1, "INVALID_ARGUMENT: a list cannot have -1 elements"),
+            ([1], "INVALID_ARGUMENT: size must be a scalar"),
+        )
     ),
     row("resize-stack", lambda t, x: t.stack(t.g.TensorListResize(t.of(x, x), 3)), X),
     # Elements of one list.
-    row("push-shape", lambda t, s, x: t.length(t.push(t.empty(s), x)), i32([2]), f32([1])),
+    row(
+        "push-shape",
+        lambda t, s, x: t.length(t.push(t.empty(s), x)),
+        i32([2]),
+        f32([1]),
+        error="INVALID_ARGUMENT: does not fit",
+    ),
     row("push-shape", lambda t, s, x: t.length(t.push(t.empty(s), x)), i32([-1]), f32([1])),
-    row("push-shape", lambda t, s, x: t.length(t.push(t.empty(s), x)), i32([-1, 1]), f32([1])),
-    *(row("get", lambda t, i, x: t.get(t.of(x, x + x), i), i32(i), X) for i in (0, 1, 2, -1, [0])),
+    row(
+        "push-shape",
+        lambda t, s, x: t.length(t.push(t.empty(s), x)),
+        i32([-1, 1]),
+        f32([1]),
+        error="INVALID_ARGUMENT: does not fit",
+    ),
+    *(row("get", lambda t, i, x: t.get(t.of(x, x + x), i), i32(i), X) for i in (0, 1, [0])),
     *(
-        row("get-shape", lambda t, s, r, i: t.get(t.reserve(2, r), i, s), i32(s), i32(r), i32(0))
-        for s, r in ((-1, -1), ([2], -1), (-1, [2]), ([-1, 2], [3, -1]), ([2], [3]), ([-1], -1))
+        row("get", lambda t, i, x: t.get(t.of(x, x + x), i), i32(i), X, error="INVALID_ARGUMENT: no element")
+        for i in (2, -1)
+    ),
+    *(
+        row("get-shape", lambda t, s, r, i: t.get(t.reserve(2, r), i, s), i32(s), i32(r), i32(0), error=error)
+        for s, r, error in (
+            (-1, -1, UNKNOWN_SHAPE),
+            ([2], -1, None),
+            (-1, [2], None),
+            ([-1, 2], [3, -1], None),
+            ([2], [3], "INVALID_ARGUMENT: Dimensions must be equal"),
+            ([-1], -1, UNKNOWN_SHAPE),
+        )
     ),
     row("get-other", lambda t, i, x: t.get(t.set(t.reserve(3), 1, x), i), i32(0), X),
-    row("get-others", lambda t, x, y: t.get(t.set(t.set(t.reserve(3), 1, x), 2, y), 0), X, f32([1])),
-    *(row("set", lambda t, i, x: t.stack(t.set(t.of(x, x), i, x + x)), i32(i), X) for i in (0, 1, 2, -1)),
+    row(
+        "get-others",
+        lambda t, x, y: t.get(t.set(t.set(t.reserve(3), 1, x), 2, y), 0),
+        X,
+        f32([1]),
+        error="INVALID_ARGUMENT: elements must be of one shape",
+    ),
+    *(row("set", lambda t, i, x: t.stack(t.set(t.of(x, x), i, x + x)), i32(i), X) for i in (0, 1)),
+    *(
+        row(
+            "set",
+            lambda t, i, x: t.stack(t.set(t.of(x, x), i, x + x)),
+            i32(i),
+            X,
+            error="INVALID_ARGUMENT: no element",
+        )
+        for i in (2, -1)
+    ),
     *(
         row(
             "set-resize",
@@ -248,32 +318,83 @@ CASES = [
         )
         for i in (0, 2, 4)
     ),
-    row("set-shape", lambda t, s, x: t.length(t.set(t.reserve(1, s), 0, x)), i32([3]), X),
-    row("pop", _pop_two, X, X + 1),
+    row(
+        "set-shape",
+        lambda t, s, x: t.length(t.set(t.reserve(1, s), 0, x)),
+        i32([3]),
+        X,
+        error="INVALID_ARGUMENT: does not fit",
+    ),
     row("pop", _pop_two, X, f32(1)),
-    row("pop-empty", lambda t, s: t.pop(t.empty(s))[1], i32([2])),
-    *(row("pop-unwritten", lambda t, s: t.pop(t.reserve(2), s)[1], i32(s)) for s in (-1, [2], [-1])),
-    row("pop-other", lambda t, x: t.pop(t.set(t.reserve(2), 0, x))[1], X),
+    row("pop-empty", lambda t, s: t.pop(t.empty(s))[1], i32([2]), error="INVALID_ARGUMENT: last element"),
+    row("pop-unwritten", lambda t, s: t.pop(t.reserve(2), s)[1], i32([2])),
+    *(
+        row("pop-unwritten", lambda t, s: t.pop(t.reserve(2), s)[1], i32(s), error=UNKNOWN_SHAPE)
+        for s in (-1, [-1])
+    ),
+    row(
+        "pop-other",
+        lambda t, x: t.pop(t.set(t.reserve(2), 0, x))[1],
+        X,
+        error="INVALID_ARGUMENT: written is read",
+    ),
     row("versions", _many_versions, X),
     # Elements put together.
     row("stack", lambda t, x, y: t.stack(t.of(x, y)), X, X),
-    row("stack", lambda t, x, y: t.stack(t.of(x, y)), X, f32([1])),
-    row("stack", lambda t, x, y: t.stack(t.of(x, y)), X, f32(1)),
-    row("stack-3", lambda t, x: t.stack(t.of(x), -1, 3), X),
+    row(
+        "stack",
+        lambda t, x, y: t.stack(t.of(x, y)),
+        X,
+        f32([1]),
+        error="INVALID_ARGUMENT: elements must be of one shape",
+    ),
+    row(
+        "stack",
+        lambda t, x, y: t.stack(t.of(x, y)),
+        X,
+        f32(1),
+        error="INVALID_ARGUMENT: elements must be of one shape",
+    ),
+    row("stack-3", lambda t, x: t.stack(t.of(x), -1, 3), X, error="INVALID_ARGUMENT: elements is asked"),
     row("stack-1", lambda t, x: t.stack(t.of(x), -1, 1), X),
     *(
-        row("stack-shape", lambda t, s, x: t.stack(t.of(x), s), i32(s), X)
-        for s in ([2], [3], [-1], -1, 0, [])
+        row("stack-shape", lambda t, s, x: t.stack(t.of(x), s), i32(s), X, error=error)
+        for s, error in (
+            ([2], None),
+            ([3], "INVALID_ARGUMENT: elements must be of one shape"),
+            ([-1], None),
+            (-1, None),
+            (0, "INVALID_ARGUMENT: a scalar must be -1"),
+            ([], "INVALID_ARGUMENT: elements must be of one shape"),
+        )
     ),
-    *(row("stack-empty", lambda t, s: t.stack(t.empty(s)), i32(s)) for s in (-1, [2], [-1, 2], [])),
-    *(row("stack-unwritten", lambda t, s: t.stack(t.reserve(2), s), i32(s)) for s in (-1, [2], [])),
+    *(row("stack-empty", lambda t, s: t.stack(t.empty(s)), i32(s)) for s in ([2], [])),
+    *(
+        row("stack-empty", lambda t, s: t.stack(t.empty(s)), i32(s), error=NONE_WRITTEN)
+        for s in (-1, [-1, 2])
+    ),
+    *(row("stack-unwritten", lambda t, s: t.stack(t.reserve(2), s), i32(s)) for s in ([2], [])),
+    row("stack-unwritten", lambda t, s: t.stack(t.reserve(2), s), i32(-1), error=NONE_WRITTEN),
     row("stack-other", lambda t, x: t.stack(t.set(t.reserve(3), 1, x)), X),
     *(
-        row("gather", lambda t, i, x, y: t.gather(t.of(x, y), i), i32(i), X, X + 1)
-        for i in ([1, 0, 1], [], [2], [-1], [[0]])
+        row("gather", lambda t, i, x, y: t.gather(t.of(x, y), i), i32(i), X, X + 1, error=error)
+        for i, error in (
+            ([1, 0, 1], None),
+            ([], NONE_WRITTEN),
+            ([2], "INVALID_ARGUMENT: no element"),
+            ([-1], "INVALID_ARGUMENT: no element"),
+            ([[0]], None),
+        )
     ),
     row("gather", lambda t, i, x, y: t.gather(t.of(x, y), i), i32([1, 1]), X, f32([1])),
-    row("gather", lambda t, i, x, y: t.gather(t.of(x, y), i), i32([1, 0]), X, f32([1])),
+    row(
+        "gather",
+        lambda t, i, x, y: t.gather(t.of(x, y), i),
+        i32([1, 0]),
+        X,
+        f32([1]),
+        error="INVALID_ARGUMENT: elements must be of one shape",
+    ),
     row("gather-shape", lambda t, i, s, x: t.gather(t.of(x), i, s), NONE, i32([2]), X),
     *(
         row(
@@ -282,27 +403,34 @@ CASES = [
             i32(i),
             i32(s),
             X,
+            error=error,
         )
-        for i, s in (([0], -1), ([0], [2]), ([0, 1], -1))
+        for i, s, error in (([0], -1, NONE_WRITTEN), ([0], [2], None), ([0, 1], -1, None))
     ),
     *(
-        row("scatter", lambda t, i, s, x: t.stack(t.scatter(x, i, s)), i32(i), i32(s), x)
-        for i, s, x in (
-            ([2, 0], -1, X),
-            ([2, 0], [], X),
-            ([2, -1], -1, X),
-            ([2], -1, X),
-            ([2], [3], rand(1, 2)),
-            ([2], [-1], rand(1, 2)),
-            ([2], -1, f32(1)),
-            ([0, 0], -1, X),
-            ([], [2], rand(0, 2)),
-            ([[0]], -1, f32([1])),
+        row("scatter", lambda t, i, s, x: t.stack(t.scatter(x, i, s)), i32(i), i32(s), x, error=error)
+        for i, s, x, error in (
+            ([2, 0], -1, X, None),
+            ([2, 0], [], X, None),
+            ([2, -1], -1, X, "INVALID_ARGUMENT: index -1 is out of range"),
+            ([2], -1, X, "INVALID_ARGUMENT: 1 indices for 2 rows"),
+            ([2], [3], rand(1, 2), "INVALID_ARGUMENT: do not fit a list"),
+            ([2], [-1], rand(1, 2), None),
+            ([2], -1, f32(1), "INVALID_ARGUMENT: the tensor must be a vector"),
+            ([0, 0], -1, X, None),
+            ([], [2], rand(0, 2), None),
+            ([[0]], -1, f32([1]), None),
         )
     ),
     *(
-        row("scatter-to", lambda t, i, n, x: t.stack(t.scatter_to(x, i, n)), i32(i), i32(n), X)
-        for i, n in (([2, 0], 4), ([2, 0], 2), ([2, 0], -1), ([2, 0], -2), ([1, 1], 2))
+        row("scatter-to", lambda t, i, n, x: t.stack(t.scatter_to(x, i, n)), i32(i), i32(n), X, error=error)
+        for i, n, error in (
+            ([2, 0], 4, None),
+            ([2, 0], 2, "INVALID_ARGUMENT: index 2 is out of range"),
+            ([2, 0], -1, None),
+            ([2, 0], -2, "INVALID_ARGUMENT: a list cannot have -2 elements"),
+            ([1, 1], 2, None),
+        )
     ),
     row("scatter-to", lambda t, i, n, x: t.length(t.scatter_to(x, i, n)), NONE, i32(3), rand(0, 2)),
     *(
@@ -312,8 +440,9 @@ CASES = [
             i32(i),
             X,
             rand(2, 2),
+            error=error,
         )
-        for i in ([0, 1], [1, 1], [0])
+        for i, error in (([0, 1], None), ([1, 1], None), ([0], "INVALID_ARGUMENT: 1 indices for 2 rows"))
     ),
     row(
         "scatter-into-length",
@@ -323,23 +452,35 @@ CASES = [
     ),
     # Elements that differ in their first dimension.
     *(
-        row("concat", lambda t, x, y: t.concat(t.of(x, y)), x, y)
-        for x, y in (
-            (X, f32([3])),
-            (rand(1, 2), rand(3, 2)),
-            (rand(1, 2), rand(3, 1)),
-            (rand(1, 2), rand(3)),
-            (f32(1), f32(1)),
-            (rand(0, 2), rand(0, 2)),
+        row("concat", lambda t, x, y: t.concat(t.of(x, y)), x, y, error=error)
+        for x, y, error in (
+            (X, f32([3]), None),
+            (rand(1, 2), rand(3, 2), None),
+            (rand(1, 2), rand(3, 1), "INVALID_ARGUMENT: is to be concatenated with"),
+            (rand(1, 2), rand(3), "INVALID_ARGUMENT: is to be concatenated with"),
+            (f32(1), f32(1), "INVALID_ARGUMENT: scalars cannot be concatenated"),
+            (rand(0, 2), rand(0, 2), None),
         )
     ),
     *(
-        row("concat-empty", lambda t, s: t.concat(t.empty(s)), i32(s))
-        for s in (-1, [-1, 2], [2], [], [-1, -1])
+        row("concat-empty", lambda t, s: t.concat(t.empty(s)), i32(s), error=error)
+        for s, error in (
+            (-1, "INVALID_ARGUMENT: is not known but for the first"),
+            ([-1, 2], None),
+            ([2], None),
+            ([], "INVALID_ARGUMENT: scalars cannot be concatenated"),
+            ([-1, -1], "INVALID_ARGUMENT: is not known but for the first"),
+        )
     ),
     *(
-        row("concat-unwritten", lambda t, s, n: t.concat(t.reserve(2), s, n), i32(s), i64(n))
-        for s, n in ((-1, []), ([-1, 2], [1, 2]), ([3], []), ([-1, 2], []), (-1, [1, 2]))
+        row("concat-unwritten", lambda t, s, n: t.concat(t.reserve(2), s, n), i32(s), i64(n), error=error)
+        for s, n, error in (
+            (-1, [], "INVALID_ARGUMENT: its first dimension is not known"),
+            ([-1, 2], [1, 2], None),
+            ([3], [], None),
+            ([-1, 2], [], "INVALID_ARGUMENT: its first dimension is not known"),
+            (-1, [1, 2], "INVALID_ARGUMENT: is not known but for the first"),
+        )
     ),
     *(
         row("concat-some", lambda t, n, x: t.concat(t.set(t.reserve(2), 1, x), -1, n), i64(n), X)
@@ -349,7 +490,17 @@ CASES = [
     row("concat-leading", lambda t, n, x: t.concat(t.of(x), -1, n), i64([3, 4]), X),
     *(
         row("concat-shape", lambda t, s, x: t.concat(t.of(x), s), i32(s), rand(1, 2))
-        for s in ([3, 2], [-1, 3], [1, 2], [-1, -1])
+        for s in ([1, 2], [-1, -1])
+    ),
+    *(
+        row(
+            "concat-shape",
+            lambda t, s, x: t.concat(t.of(x), s),
+            i32(s),
+            rand(1, 2),
+            error="INVALID_ARGUMENT: is to be concatenated with",
+        )
+        for s in ([3, 2], [-1, 3])
     ),
     row(
         "concat-first",
@@ -365,25 +516,32 @@ CASES = [
     row("joined", _joined, X, X + 1),
     row("joined-batch", _joined_batch, X, X + 1),
     *(
-        row("joined-shapes", _joined_shapes, i32(a), i32(b))
-        for a, b in (([2], [2]), ([2], [3]), ([-1, 2], [3, -1]), (-1, -1), ([2], -1), ([-1], [-1]))
+        row("joined-shapes", _joined_shapes, i32(a), i32(b), error=error)
+        for a, b, error in (
+            ([2], [2], None),
+            ([2], [3], "INVALID_ARGUMENT: cannot be joined"),
+            ([-1, 2], [3, -1], "INVALID_ARGUMENT: cannot be joined"),
+            (-1, -1, None),
+            ([2], -1, "INVALID_ARGUMENT: cannot be joined"),
+            ([-1], [-1], None),
+        )
     ),
     row("batch", _batch, f32([1, 2])),
     row("batch", _batch, rand(2, 3)),
-    row("batch", _batch, f32([1, 2, 3])),
-    row("batch", _batch, f32(1)),
-    row("batch-shape", lambda t, x: _batch(t, x, [2]), f32([1, 2])),
+    row("batch", _batch, f32([1, 2, 3]), error="INVALID_ARGUMENT: per list"),
+    row("batch", _batch, f32(1), error="INVALID_ARGUMENT: per list"),
+    row("batch-shape", lambda t, x: _batch(t, x, [2]), f32([1, 2]), error="INVALID_ARGUMENT: does not fit"),
     row("batch-limit", lambda t, x: _batch(t, x, -1, 0), f32([1, 2])),
     # A tensor taken apart.
     *(
-        row("rows", lambda t, s, x: [t.stack(t.rows(x, s)), t.shape(t.rows(x, s))], i32(s), x)
-        for s, x in (
-            (-1, rand(2, 2)),
-            ([-1], rand(2, 2)),
-            ([3], rand(2, 2)),
-            ([], X),
-            (-1, f32(1)),
-            ([2], rand(0, 2)),
+        row("rows", lambda t, s, x: [t.stack(t.rows(x, s)), t.shape(t.rows(x, s))], i32(s), x, error=error)
+        for s, x, error in (
+            (-1, rand(2, 2), None),
+            ([-1], rand(2, 2), None),
+            ([3], rand(2, 2), "INVALID_ARGUMENT: do not fit a list"),
+            ([], X, None),
+            (-1, f32(1), "INVALID_ARGUMENT: the tensor must be a vector"),
+            ([2], rand(0, 2), None),
         )
     ),
     *(
@@ -393,34 +551,54 @@ CASES = [
             i64(n),
             i32(s),
             x,
+            error=error,
         )
-        for n, s, x in (
-            ([1, 2], -1, f32([1, 2, 3])),
-            ([3, 0], [-1, 2], rand(3, 2)),
-            ([1, 1], -1, rand(3, 2)),
-            ([1, 5], -1, rand(3, 2)),
-            ([4, -1], -1, rand(3, 2)),
-            ([[3]], -1, rand(3, 2)),
-            ([1, 2], [-1, 3], rand(3, 2)),
-            ([1, 2], [], rand(3, 2)),
-            ([1, 2], [2, 2], rand(3, 2)),
-            ([1], -1, f32(1)),
+        for n, s, x, error in (
+            ([1, 2], -1, f32([1, 2, 3]), None),
+            ([3, 0], [-1, 2], rand(3, 2), None),
+            ([1, 1], -1, rand(3, 2), "INVALID_ARGUMENT: do not add up"),
+            ([1, 5], -1, rand(3, 2), "INVALID_ARGUMENT: do not add up"),
+            ([4, -1], -1, rand(3, 2), "INVALID_ARGUMENT: do not add up"),
+            ([[3]], -1, rand(3, 2), "INVALID_ARGUMENT: cannot be split by lengths"),
+            ([1, 2], [-1, 3], rand(3, 2), "INVALID_ARGUMENT: do not fit a list"),
+            ([1, 2], [], rand(3, 2), "INVALID_ARGUMENT: do not fit a list"),
+            ([1, 2], [2, 2], rand(3, 2), None),
+            ([1], -1, f32(1), "INVALID_ARGUMENT: cannot be split by lengths"),
         )
     ),
     # Sums and zeros.
-    row("sum", _stack_of_sum, X, X + 1),
-    row("sum-lengths", lambda t, x: t.stack(t.g.AddN([t.of(x), t.of(x, x)])), X),
-    row("sum-shapes", lambda t, x, y: t.stack(t.g.AddN([t.of(x), t.of(y)])), X, f32(1)),
+    row(
+        "sum-lengths",
+        lambda t, x: t.stack(t.g.AddN([t.of(x), t.of(x, x)])),
+        X,
+        error="INVALID_ARGUMENT: cannot be added",
+    ),
+    row(
+        "sum-shapes",
+        lambda t, x, y: t.stack(t.g.AddN([t.of(x), t.of(y)])),
+        X,
+        f32(1),
+        error="INVALID_ARGUMENT: cannot be added",
+    ),
     row("sum-unwritten", lambda t, x: t.stack(t.g.AddN([t.reserve(1), t.of(x), t.reserve(1)])), X),
     *(
-        row("sum-element-shapes", lambda t, a, b: t.shape(t.g.AddN([t.empty(a), t.empty(b)])), i32(a), i32(b))
-        for a, b in (([2], [3]), ([2], -1), ([-1, 2], [3, -1]))
+        row(
+            "sum-element-shapes",
+            lambda t, a, b: t.shape(t.g.AddN([t.empty(a), t.empty(b)])),
+            i32(a),
+            i32(b),
+            error=error,
+        )
+        for a, b, error in (
+            ([2], [3], "INVALID_ARGUMENT: Dimensions must be equal"),
+            ([2], -1, None),
+            ([-1, 2], [3, -1], None),
+        )
     ),
     row("zeros", lambda t, x: t.stack(t.g.ZerosLike(t.of(x, x))), X),
     row("zeros-unwritten", lambda t, s: t.stack(t.g.ZerosLike(t.reserve(2)), s), i32([2])),
     typed("zeros", lambda t, x: t.stack(t.g.ZerosLike(t.of(x))), np.array([True])),
     # Lists of lists.
-    row("nested", _nested, X, X + 1),
     row("nested-stack", _nested_stack, X),
     row("nested-sum", _nested_sum, X, X + 1),
     row("nested-zeros", _nested_zeros, X),
@@ -434,8 +612,8 @@ CASES = [
             ("reshape-one", lambda g, v: g.Unpack(g.Reshape(g.Unpack(v, num=2)[1], i32([1])), num=1)[0]),
         )
     ),
-    row("nested-unwritten", _nested_unwritten, X),
-    row("nested-unwritten-sum", _nested_unwritten_sum, X),
+    row("nested-unwritten", _nested_unwritten, X, error="INVALID_ARGUMENT: list is needed"),
+    row("nested-unwritten-sum", _nested_unwritten_sum, X, error="INTERNAL: cannot be added"),
     # Gradients.
     row("use-twice", _use_twice, X, X + 1, grad=True),
     row("versions", _many_versions, X + 1, grad=True),
@@ -498,12 +676,18 @@ CASES = [
             ("concat", lambda t, x: t.concat(t.of(x, x * x, shape=[-1, 2]))[0], rand(2, 2)),
             ("split", lambda t, n, x: t.get(t.split(x, n, [-1, 2]), 1), i64([1, 2, 0]), rand(3, 2)),
             ("sum", lambda t, x, y: t.stack(t.g.AddN([t.of(x), t.of(x * y)])), X, X + 1),
-            ("nested", lambda t, x, y: t.g.AddN(_nested(t, x * y, y)[:1]), X, X + 1),
         )
+    ),
+    row(
+        "slope-of-nested",
+        _slope(lambda t, x, y: t.g.AddN(_nested(t, x * y, y)[:1])),
+        X,
+        X + 1,
+        error="INVALID_ARGUMENT: list is needed",
     ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def _list(*items: Any) -> TensorList:

@@ -21,18 +21,22 @@ CHECKS = ("CheckNumerics", "CheckNumericsV2")
 
 CASES = [
     *(case(op, of(d, values), message="found") for op in CHECKS for d in FLOATS
-      for values in ([1, 2], [1, np.nan], [np.inf], np.zeros((0, 3)), 2.5)),
+      for values in ([1, 2], np.zeros((0, 3)), 2.5)),
+    *(case(op, of(d, values), message="found", error=f"INVALID_ARGUMENT: found : Tensor had {what}")
+      for op, infinity in zip(CHECKS, ("Inf", "+Inf")) for d in FLOATS
+      for values, what in (([1, np.nan], "NaN values"), ([np.inf], f"{infinity} values"))),
     *(case(op, rand(2, 3), message="found", grad=True) for op in CHECKS),
     case("Assert", of("bool", True), [f32(1)]),
-    case("Assert", of("bool", False), [f32(1)]),
-    case("Assert", of("bool", [True]), [f32(1)]),
+    case("Assert", of("bool", False), [f32(1)], error="INVALID_ARGUMENT: assertion failed"),
+    case("Assert", of("bool", [True]), [f32(1)], error="INVALID_ARGUMENT: 'condition' must be of rank"),
     case("Print", rand(2, 3), [i32([1, 2]), np.array([b"a"], object)], message="m", grad=True),
     case("PrintV2", np.array(b"text", object)),
-    case("PrintV2", np.array([b"text"], object)),
-    case("PrintV2", np.array(b"text", object), output_stream="nowhere"),
+    case("PrintV2", np.array([b"text"], object), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    case("PrintV2", np.array(b"text", object), output_stream="nowhere",
+         error="INVALID_ARGUMENT: unknown output"),
 ]  # fmt: skip
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 # What TensorFlow writes.

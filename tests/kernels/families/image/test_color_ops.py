@@ -14,11 +14,11 @@ CASES = [
     case("RGBToHSV", DISTINCT, tol=1e-5, grad=True),
     case("RGBToHSV", rand(3, low=0, high=1), tol=1e-5),
     case("RGBToHSV", rand(0, 3)),
-    case("RGBToHSV", rand(2, 4)),
-    case("RGBToHSV", f32(1)),
+    case("RGBToHSV", rand(2, 4), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("RGBToHSV", f32(1), error="INVALID_ARGUMENT: 'images' must be of rank"),
     case("HSVToRGB", rand(4, 5, 3, low=0, high=1), tol=1e-5),
     case("HSVToRGB", PRIMARY, tol=1e-5),
-    case("HSVToRGB", rand(2, 2)),
+    case("HSVToRGB", rand(2, 2), error="INVALID_ARGUMENT: Dimensions must be equal"),
     *(
         case(op, rand(4, 3, dtype=t, low=0.1, high=1), tol=tol)
         for op in ("RGBToHSV", "HSVToRGB")
@@ -38,12 +38,16 @@ CASES = [
         row
         for op in ("AdjustContrastv2", "AdjustHue", "AdjustSaturation")
         for row in (
-            case(op, rand(4, 3), f32(0.5)),
-            case(op, rand(2, 4, 3), f32([0.5])),
-            case(op, rand(2, 4, 4), f32(0.5), tol=1e-5),
+            case(op, rand(4, 3), f32(0.5), error="INVALID_ARGUMENT: 'images' must be of rank"),
+            case(op, rand(2, 4, 3), f32([0.5]), error="INVALID_ARGUMENT: amount must be a scalar"),
             case(op, rand(0, 4, 3), f32(0.5)),
         )
     ),
+    case("AdjustContrastv2", rand(2, 4, 4), f32(0.5), tol=1e-5),
+    *(
+        case(op, rand(2, 4, 4), f32(0.5), error="INVALID_ARGUMENT: have 3 channels")
+        for op in ("AdjustHue", "AdjustSaturation")
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

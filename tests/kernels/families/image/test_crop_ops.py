@@ -33,14 +33,40 @@ CASES = [
         tol=1e-5,
     ),
     case("CropAndResizeGradImage", rand(4, 3, 2, 1), BOXES, AT, i32([2, 5, 6, 1]), T="double", tol=1e-5),
-    case("CropAndResizeGradImage", rand(4, 3, 2, 1), BOXES, AT, i32([2, 5, 6, 2]), T="float"),
+    case(
+        "CropAndResizeGradImage",
+        rand(4, 3, 2, 1),
+        BOXES,
+        AT,
+        i32([2, 5, 6, 2]),
+        T="float",
+        error="INVALID_ARGUMENT: do not fit",
+    ),
     case("CropAndResizeGradBoxes", rand(4, 3, 2, 3), IMAGES, BOXES, AT, tol=1e-4),
     case("CropAndResize", IMAGES, np.zeros((0, 4), np.float32), i32([]), i32([4, 3])),
-    case("CropAndResize", IMAGES, BOXES, i32([0, 1, 2, 0]), i32([4, 3])),
-    case("CropAndResize", IMAGES, BOXES, i32([0, 1]), i32([4, 3])),
-    case("CropAndResize", IMAGES, BOXES, AT, i32([4, 0])),
-    case("CropAndResize", IMAGES, BOXES, AT, i32([4, 3, 1])),
-    case("CropAndResize", IMAGES[0], BOXES, AT, i32([4, 3])),
+    case(
+        "CropAndResize",
+        IMAGES,
+        BOXES,
+        i32([0, 1, 2, 0]),
+        i32([4, 3]),
+        error="OUT_OF_RANGE: box_ind has values",
+    ),
+    case(
+        "CropAndResize",
+        IMAGES,
+        BOXES,
+        i32([0, 1]),
+        i32([4, 3]),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case("CropAndResize", IMAGES, BOXES, AT, i32([4, 0]), error="INVALID_ARGUMENT: but must be positive"),
+    case(
+        "CropAndResize", IMAGES, BOXES, AT, i32([4, 3, 1]), error="INVALID_ARGUMENT: Dimensions must be equal"
+    ),
+    case(
+        "CropAndResize", IMAGES[0], BOXES, AT, i32([4, 3]), error="INVALID_ARGUMENT: 'image' must be of rank"
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -33,13 +33,13 @@ CASES = [
     image(X, [1, 1], [3, 3], [1, 1], "SAME", grad=True),
     image(i32(X), [2, 2], [1, 1], [1, 1], "SAME"),
     image(of("bfloat16", X), [2, 2], [1, 1], [1, 1], "VALID"),
-    image(X, [7, 2], [1, 1], [1, 1], "VALID"),
-    image(X, [0, 2], [1, 1], [1, 1], "VALID"),
-    image(X, [2, 2], [0, 1], [1, 1], "VALID"),
-    image(rand(5, 6, 3), [2, 2], [1, 1], [1, 1], "VALID"),
+    image(X, [7, 2], [1, 1], [1, 1], "VALID", error="INVALID_ARGUMENT: does not fit"),
+    image(X, [0, 2], [1, 1], [1, 1], "VALID", error="OUT_OF_RANGE: ksizes must be positive"),
+    image(X, [2, 2], [0, 1], [1, 1], "VALID", error="INVALID_ARGUMENT: strides must be positive"),
+    image(rand(5, 6, 3), [2, 2], [1, 1], [1, 1], "VALID", error="INVALID_ARGUMENT: 'images' must be of rank"),
     volume(V, [2, 2, 2], [1, 2, 1], "VALID", grad=True),
     volume(V, [2, 3, 2], [2, 2, 1], "SAME", grad=True),
     volume(i32(V), [1, 2, 1], [1, 1, 1], "SAME"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)  # type: ignore[arg-type]
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)  # type: ignore[arg-type]

@@ -37,15 +37,32 @@ CASES = [
         row
         for how in ("Bilinear", "NearestNeighbor", "Bicubic")
         for row in (
-            case(f"Resize{how}", rand(3, 4, 2), i32([5, 3])),
-            case(f"Resize{how}", rand(1, 3, 4, 2), i32([5, 3, 1])),
-            case(f"Resize{how}", rand(1, 3, 4, 2), i32([5, 0])),
-            case(f"Resize{how}", rand(1, 3, 4, 2), i32([5, -3])),
-            case(f"Resize{how}", rand(1, 0, 4, 2), i32([5, 3])),
+            case(
+                f"Resize{how}", rand(3, 4, 2), i32([5, 3]), error="INVALID_ARGUMENT: 'images' must be of rank"
+            ),
+            case(
+                f"Resize{how}",
+                rand(1, 3, 4, 2),
+                i32([5, 3, 1]),
+                error="INVALID_ARGUMENT: size must have 2 elements",
+            ),
+            case(
+                f"Resize{how}", rand(1, 3, 4, 2), i32([5, 0]), error="INVALID_ARGUMENT: but must be positive"
+            ),
+            case(
+                f"Resize{how}", rand(1, 3, 4, 2), i32([5, -3]), error="INVALID_ARGUMENT: but must be positive"
+            ),
+            case(f"Resize{how}", rand(1, 0, 4, 2), i32([5, 3]), error="INVALID_ARGUMENT: have no pixels"),
             case(f"Resize{how}", rand(0, 3, 4, 2), i32([5, 3])),
-            case(f"Resize{how}", rand(1, 3, 4, 2), i32([5, 3]), **BOTH),
+            case(
+                f"Resize{how}",
+                rand(1, 3, 4, 2),
+                i32([5, 3]),
+                **BOTH,
+                error="INVALID_ARGUMENT: half_pixel_centers exclude",
+            ),
         )
     ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

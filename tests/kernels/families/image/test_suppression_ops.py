@@ -55,13 +55,50 @@ CASES = [
         for p in (True, False)
     ),
     case("NonMaxSuppressionV2", np.zeros((0, 4), np.float32), f32([]), i32(5), f32(0.5)),
-    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(1.5)),
-    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(-0.5)),
-    case("NonMaxSuppressionV2", BOXES, SCORES[:2], i32(5), f32(0.5)),
-    case("NonMaxSuppressionV2", BOXES, SCORES, i32([5]), f32(0.5)),
-    case("NonMaxSuppressionV3", BOXES, SCORES, i32(-1), f32(0.5), f32(0.5)),
-    case("NonMaxSuppressionV3", BOXES, SCORES, i32(1), f32([0.5]), f32(0.5)),
-    case("NonMaxSuppressionV2", BOXES[:, :3], SCORES, i32(5), f32(0.5)),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(1.5), error="INVALID_ARGUMENT: iou_threshold"),
+    case("NonMaxSuppressionV2", BOXES, SCORES, i32(5), f32(-0.5), error="INVALID_ARGUMENT: iou_threshold"),
+    case(
+        "NonMaxSuppressionV2",
+        BOXES,
+        SCORES[:2],
+        i32(5),
+        f32(0.5),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "NonMaxSuppressionV2",
+        BOXES,
+        SCORES,
+        i32([5]),
+        f32(0.5),
+        error="INVALID_ARGUMENT: thresholds must be scalars",
+    ),
+    case(
+        "NonMaxSuppressionV3",
+        BOXES,
+        SCORES,
+        i32(-1),
+        f32(0.5),
+        f32(0.5),
+        error="INVALID_ARGUMENT: but must not be negative",
+    ),
+    case(
+        "NonMaxSuppressionV3",
+        BOXES,
+        SCORES,
+        i32(1),
+        f32([0.5]),
+        f32(0.5),
+        error="INVALID_ARGUMENT: thresholds must be scalars",
+    ),
+    case(
+        "NonMaxSuppressionV2",
+        BOXES[:, :3],
+        SCORES,
+        i32(5),
+        f32(0.5),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

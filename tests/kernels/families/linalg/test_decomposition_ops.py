@@ -43,9 +43,15 @@ CASES = [
     ),
     *(case("Lu", regular(3, 3, dtype=t), tol=TOL.get(t, 1e-9)) for t in ALL),
     case("Lu", rand(2, 4, 4, dtype="double"), output_idx_type="int64", tol=1e-9),
-    case("Lu", np.zeros((2, 2))),
-    *(case(name, rand(3)) for name in ("Cholesky", "Qr", "Lu", "Svd", "SelfAdjointEigV2")),
-    *(case(name, rand(2, 3)) for name in ("Cholesky", "Lu", "SelfAdjointEigV2")),
+    case("Lu", np.zeros((2, 2)), error="INVALID_ARGUMENT: not invertible"),
+    *(
+        case(name, rand(3), error="INVALID_ARGUMENT: 'input' must be of rank")
+        for name in ("Cholesky", "Qr", "Lu", "Svd", "SelfAdjointEigV2")
+    ),
+    *(
+        case(name, rand(2, 3), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in ("Cholesky", "Lu", "SelfAdjointEigV2")
+    ),
     *(
         case(name, np.zeros(shape))
         for name in ("Cholesky", "Lu", "SelfAdjointEigV2")
@@ -54,7 +60,7 @@ CASES = [
     *(case("Svd", np.zeros(shape)) for shape in ((0, 3), (3, 0), (2, 0, 3))),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_cholesky_of_what_is_not_positive_definite_is_nan() -> None:

@@ -7,9 +7,15 @@ import numpy as np
 from ...harness import case, of, rand, table_tests
 
 
-def row(equation: str, *shapes: tuple[int, ...], dtype: str = "float", grad: bool = True) -> object:
+def row(
+    equation: str,
+    *shapes: tuple[int, ...],
+    dtype: str = "float",
+    grad: bool = True,
+    error: str | None = None,
+) -> object:
     inputs = [rand(*shape, seed=i, dtype=dtype) for i, shape in enumerate(shapes)]
-    return case("Einsum", inputs, equation=equation, grad=grad)
+    return case("Einsum", inputs, equation=equation, grad=grad and error is None, error=error)
 
 
 def complex_row(equation: str, *shapes: tuple[int, ...]) -> object:
@@ -84,16 +90,22 @@ CASES = [
     complex_row("ij->j", (2, 3)),
     # Errors.
     *(
-        row(text, (2, 2), (2, 2), grad=False)
+        row(text, (2, 2), (2, 2), grad=False, error="INVALID_ARGUMENT: einsum equation")
         for text in ("ij,jk", "ij->jk->ik", "ij, jk->ik", "ij->ij", "ij,jk,kl->il")
     ),
-    row("ij,jk->ik", (2, 1), (2, 2), grad=False),
-    row("ij,jk->ik", (2, 2, 1), (2, 2), grad=False),
-    row("ii->i", (2, 3), grad=False),
-    row("...ij->ij", (2, 3, 2), grad=False),
-    row("...ij,...jk->...ik", (2, 2, 3), (3, 3, 4), grad=False),
-    row("i...j...->i", (2, 2), grad=False),
-    row("ijk...->i", (2, 2), grad=False),
+    row("ij,jk->ik", (2, 1), (2, 2), grad=False, error="INVALID_ARGUMENT: Dimensions must be equal"),
+    row("ij,jk->ik", (2, 2, 1), (2, 2), grad=False, error="INVALID_ARGUMENT: input has rank"),
+    row("ii->i", (2, 3), grad=False, error="INVALID_ARGUMENT: Dimensions must be equal"),
+    row("...ij->ij", (2, 3, 2), grad=False, error="INVALID_ARGUMENT: inputs use"),
+    row(
+        "...ij,...jk->...ik",
+        (2, 2, 3),
+        (3, 3, 4),
+        grad=False,
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    row("i...j...->i", (2, 2), grad=False, error="INVALID_ARGUMENT: one ellipsis"),
+    row("ijk...->i", (2, 2), grad=False, error="INVALID_ARGUMENT: asks for rank"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -33,10 +33,11 @@ CASES = [
         for t in ALL
     ),
     *(case(name, regular(2, 2, 3, 3), grad=True, tol=1e-10) for name in SQUARE),
-    *(case(name, rand(2, 3)) for name in SQUARE),
-    *(case(name, rand(3)) for name in SQUARE),
+    *(case(name, rand(2, 3), error="INVALID_ARGUMENT: Dimensions must be equal") for name in SQUARE),
+    *(case(name, rand(3), error="INVALID_ARGUMENT: 'input' must be of rank") for name in SQUARE),
     *(case(name, np.zeros(shape)) for name in SQUARE for shape in ((0, 0), (0, 2, 2), (2, 0, 0))),
-    *(case(name, np.zeros((2, 2))) for name in SQUARE),
+    case("MatrixInverse", np.zeros((2, 2)), error="INVALID_ARGUMENT: not invertible"),
+    *(case(name, np.zeros((2, 2))) for name in ("MatrixDeterminant", "LogMatrixDeterminant")),
     case("MatrixDeterminant", f64(-np.eye(3)), grad=True),
     case("LogMatrixDeterminant", f64(-np.eye(3)), grad=True),
     *(
@@ -64,20 +65,31 @@ CASES = [
     case("MatrixTriangularSolve", regular(2, 1, 3, 3), rand(4, 3, 2, dtype="double"), grad=True, tol=1e-9),
     case("MatrixTriangularSolve", f32([[0, 0], [1, 1]]), f32([[1], [1]])),
     *(
+        case(name, a, b, error=f"INVALID_ARGUMENT: {words}")
+        for name in ("MatrixSolve", "MatrixTriangularSolve")
+        for a, b, words in (
+            (rand(2, 3), rand(2, 3), "Dimensions must be equal"),
+            (rand(3, 3), rand(2, 3), "Dimensions must be equal"),
+            (rand(3, 3), rand(3), "'rhs' must be of rank"),
+        )
+    ),
+    *(
         case(name, a, b)
         for name in ("MatrixSolve", "MatrixTriangularSolve")
         for a, b in (
-            (rand(2, 3), rand(2, 3)),
-            (rand(3, 3), rand(2, 3)),
-            (rand(3, 3), rand(3)),
             (np.zeros((0, 0)), np.zeros((0, 3))),
             (np.eye(2), np.zeros((2, 0))),
             (np.zeros((0, 2, 2)), np.zeros((0, 2, 3))),
         )
     ),
-    case("MatrixSolve", np.zeros((2, 2)), np.eye(2)),
+    case("MatrixSolve", np.zeros((2, 2)), np.eye(2), error="INVALID_ARGUMENT: not invertible"),
     case("MatrixSolve", regular(2, 3, 3), rand(2, 3, 2, dtype="double"), grad=True, tol=1e-9),
-    case("MatrixSolve", regular(2, 3, 3), rand(3, 2, dtype="double")),
+    case(
+        "MatrixSolve",
+        regular(2, 3, 3),
+        rand(3, 2, dtype="double"),
+        error="INVALID_ARGUMENT: must be equal rank",
+    ),
     *(
         case(
             "MatrixSolveLs",
@@ -97,10 +109,22 @@ CASES = [
         for shape in ((4, 3), (3, 4))
     ),
     case("MatrixSolveLs", complex_sides(4, 3), complex_sides(4, 2), f64(0.5), tol=1e-8),
-    case("MatrixSolveLs", np.zeros((2, 2)), np.eye(2), f64(0)),
+    case("MatrixSolveLs", np.zeros((2, 2)), np.eye(2), f64(0), error="INVALID_ARGUMENT: rank deficient"),
     case("MatrixSolveLs", np.zeros((2, 2)), np.eye(2), f64(0), fast=False),
-    case("MatrixSolveLs", np.eye(2), np.eye(2), f64(-1)),
-    case("MatrixSolveLs", np.eye(2), rand(3, 2, dtype="double"), f64(0)),
+    case(
+        "MatrixSolveLs",
+        np.eye(2),
+        np.eye(2),
+        f64(-1),
+        error="INVALID_ARGUMENT: l2_regularizer must not be negative",
+    ),
+    case(
+        "MatrixSolveLs",
+        np.eye(2),
+        rand(3, 2, dtype="double"),
+        f64(0),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

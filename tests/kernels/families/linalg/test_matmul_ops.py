@@ -36,9 +36,9 @@ CASES = [
     case("MatMul", rand(2, 0), rand(0, 4), grad=True),
     case("MatMul", rand(2, 3), rand(3, 0)),
     case("MatMul", f32([[1, np.inf], [np.nan, 0]]), f32([[1, 2], [3, 4]])),
-    case("MatMul", rand(2, 3), rand(4, 3)),
-    case("MatMul", f32(3), rand(4, 3)),
-    case("MatMul", rand(1, 2, 3), rand(1, 3, 3)),
+    case("MatMul", rand(2, 3), rand(4, 3), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("MatMul", f32(3), rand(4, 3), error="INVALID_ARGUMENT: 'a' must be of rank"),
+    case("MatMul", rand(1, 2, 3), rand(1, 3, 3), error="INVALID_ARGUMENT: 'a' must be of rank"),
     # Stacks of matrices.
     *(
         case(name, x, y, adj_x=ax, adj_y=ay, grad=True)
@@ -48,9 +48,9 @@ CASES = [
     ),
     case("BatchMatMul", rand(2, 3), rand(3, 4), grad=True),
     case("BatchMatMul", rand(2, 1, 2, 3), rand(2, 1, 3, 4), grad=True),
-    case("BatchMatMul", rand(1, 2, 3), rand(2, 3, 4)),
-    case("BatchMatMul", rand(2, 2, 3), rand(3, 4)),
-    case("BatchMatMul", rand(3), rand(3, 4)),
+    case("BatchMatMul", rand(1, 2, 3), rand(2, 3, 4), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("BatchMatMul", rand(2, 2, 3), rand(3, 4), error="INVALID_ARGUMENT: must be equal rank"),
+    case("BatchMatMul", rand(3), rand(3, 4), error="INVALID_ARGUMENT: 'x' must be of rank"),
     *(case("BatchMatMul", of(t, [[[1, 2], [3, 4]]]), of(t, [[[5, 6], [7, 8]]])) for t in ("int32", "int64")),
     case("BatchMatMulV2", rand(2, 2, 3), rand(3, 4), grad=True),
     case("BatchMatMulV2", rand(2, 3), rand(5, 3, 4), grad=True),
@@ -58,9 +58,9 @@ CASES = [
     case("BatchMatMulV2", rand(2, 1, 3, 2), rand(5, 4, 3), adj_x=True, adj_y=True, grad=True),
     case("BatchMatMulV2", rand(0, 2, 3), rand(3, 4), grad=True),
     case("BatchMatMulV2", rand(3, 2, 0), rand(0, 4), grad=True),
-    case("BatchMatMulV2", rand(2, 2, 3), rand(3, 3, 4)),
-    case("BatchMatMulV2", rand(2, 2, 3), rand(2, 4, 4)),
-    case("BatchMatMulV2", rand(2, 2, 3), rand(3)),
+    case("BatchMatMulV2", rand(2, 2, 3), rand(3, 3, 4), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("BatchMatMulV2", rand(2, 2, 3), rand(2, 4, 4), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("BatchMatMulV2", rand(2, 2, 3), rand(3), error="INVALID_ARGUMENT: 'y' must be of rank"),
     *(
         case("BatchMatMulV2", rand(2, 2, 3, dtype=t), rand(3, 4, dtype=t), grad=True)
         for t in ("half", "bfloat16")
@@ -73,10 +73,10 @@ CASES = [
     case("SparseMatMul", f32([[1, 0], [0, 2]]), rand(2, 3), a_is_sparse=True, grad=True),
     case("SparseMatMul", rand(3, 2), rand(4, 3), transpose_a=True, transpose_b=True, grad=True),
     case("SparseMatMul", rand(2, 3, dtype="bfloat16"), rand(3, 4), Ta="bfloat16", grad=True),
-    case("SparseMatMul", rand(2, 3), rand(4, 3)),
+    case("SparseMatMul", rand(2, 3), rand(4, 3), error="INVALID_ARGUMENT: Dimensions must be equal"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize("dtype", ["half", "bfloat16"])

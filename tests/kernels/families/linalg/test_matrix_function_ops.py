@@ -19,7 +19,10 @@ CASES = [
     case("MatrixLogarithm", positive(3, 3, dtype="complex128"), tol=1e-8),
     case("MatrixLogarithm", positive(2, 3, 3, dtype="complex64"), tol=1e-4),
     *(case(name, np.zeros((0, 0), np.complex64)) for name in ("MatrixSquareRoot", "MatrixLogarithm")),
-    *(case(name, np.zeros((2, 3), np.complex64)) for name in ("MatrixSquareRoot", "MatrixLogarithm")),
+    *(
+        case(name, np.zeros((2, 3), np.complex64), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in ("MatrixSquareRoot", "MatrixLogarithm")
+    ),
     *(
         case(
             "BandedTriangularSolve",
@@ -48,9 +51,21 @@ CASES = [
     ),
     case("BandedTriangularSolve", BANDS[None], rand(3, 4, 2, dtype="double"), grad=True, tol=1e-9),
     case("BandedTriangularSolve", BANDS, rand(3, 4, 2, dtype="double"), grad=True, tol=1e-9),
-    case("BandedTriangularSolve", np.zeros((2, 4)), rand(4, 2, dtype="double")),
-    case("BandedTriangularSolve", BANDS, rand(3, 2, dtype="double")),
-    case("BandedTriangularSolve", BANDS[:0], rand(4, 2, dtype="double")),
+    case(
+        "BandedTriangularSolve",
+        np.zeros((2, 4)),
+        rand(4, 2, dtype="double"),
+        error="INVALID_ARGUMENT: not invertible",
+    ),
+    case(
+        "BandedTriangularSolve",
+        BANDS,
+        rand(3, 2, dtype="double"),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "BandedTriangularSolve", BANDS[:0], rand(4, 2, dtype="double"), error="INVALID_ARGUMENT: do not fit"
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -29,9 +29,18 @@ CASES = [
             [NAN, -INF, 1],
         )
     ),
-    *(case(name, rand(*shape), i32(axis)) for name in BOTH for shape in ((0, 2), (2, 0)) for axis in (0, 1)),
-    *(case(name, f32(1), i32(0)) for name in BOTH),
-    *(case(name, rand(2, 3), i32(bad)) for name in BOTH for bad in (2, -3, [0])),
+    *(case(name, rand(*shape), i32(axis)) for name in BOTH for shape, axis in (((0, 2), 1), ((2, 0), 0))),
+    *(
+        case(name, rand(*shape), i32(axis), error="INVALID_ARGUMENT: is empty in shape")
+        for name in BOTH
+        for shape, axis in (((0, 2), 0), ((2, 0), 1))
+    ),
+    *(case(name, f32(1), i32(0), error="INVALID_ARGUMENT: search along") for name in BOTH),
+    *(
+        case(name, rand(2, 3), i32(bad), error=f"INVALID_ARGUMENT: {words}")
+        for name in BOTH
+        for bad, words in ((2, "out of range for rank"), (-3, "out of range for rank"), ([0], "a scalar"))
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

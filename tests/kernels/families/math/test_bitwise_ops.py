@@ -20,7 +20,7 @@ CASES: list[Case] = [
     ),
     *(case(name, of("uint64", 2**63 + 5)) for name in ("Invert", "PopulationCount")),
     *(case(name, i32([])) for name in ("Invert", "PopulationCount")),
-    case("BitwiseAnd", i32([1, 2]), i32([1, 2, 3])),
+    case("BitwiseAnd", i32([1, 2]), i32([1, 2, 3]), error="INVALID_ARGUMENT: Dimensions must be equal"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -40,10 +40,20 @@ CASES: list[Case] = [
     ),
     *(case(name, i32([-(2**31), 5]), i32(-1)) for name in (*INTEGRAL, "Mod", "TruncateMod")),
     *(case(name, i32([7, -7]), i32([[3], [-3]])) for name in ("Mod", "TruncateMod")),
-    *(case(name, i32([1, 2]), i32([1, 0])) for name in (*INTEGRAL, "Mod", "TruncateMod")),
+    *(
+        case(name, i32([1, 2]), i32([1, 0]), error=f"{status}: division by zero")
+        for status, names in (
+            ("INVALID_ARGUMENT", ("Div", "FloorDiv", "FloorMod", "Mod")),
+            ("INTERNAL", ("TruncateDiv", "TruncateMod")),
+        )
+        for name in names
+    ),
     *(case(name, i32(-7), i32(2)) for name in (*INTEGRAL, "Mod")),
     *(case(name, i32([]), i32([0])) for name in INTEGRAL),
-    *(case(name, f32([1, 2]), f32([1, 2, 3])) for name in FLOATING),
+    *(
+        case(name, f32([1, 2]), f32([1, 2, 3]), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in FLOATING
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

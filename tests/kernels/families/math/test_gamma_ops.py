@@ -44,9 +44,9 @@ CASES: list[Case] = [
     case(
         "Betainc", f64([1, 0, 1, -1, 1, 2, 2]), f64([1, 1, 1, 1, -1, 2, 2]), f64([2, 0.5, -1, 0.5, 0.5, 0, 1])
     ),
-    case("Betainc", f32([1, 2]), f32([2]), f32(0.25)),
-    case("Betainc", f32([[1, 2]]), f32([2, 2]), f32(0.25)),
+    case("Betainc", f32([1, 2]), f32([2]), f32(0.25), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("Betainc", f32([[1, 2]]), f32([2, 2]), f32(0.25), error="INVALID_ARGUMENT: must be equal rank"),
     case("Betainc", f32([]), f32([]), f32([])),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

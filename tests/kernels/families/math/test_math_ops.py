@@ -21,7 +21,10 @@ CASES: list[Case] = [
     ),
     *(case(name, f32(2), f32(3), grad=True) for name in ("AddV2", "Add", "Sub", "Mul", "SquaredDifference")),
     *(case(name, f32([]), f32([1]), grad=True) for name in ("AddV2", "Sub", "Mul", "MulNoNan")),
-    *(case(name, f32([1, 2]), f32([1, 2, 3])) for name in ("AddV2", "Sub", "Mul", "SquaredDifference")),
+    *(
+        case(name, f32([1, 2]), f32([1, 2, 3]), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in ("AddV2", "Sub", "Mul", "SquaredDifference")
+    ),
     *(
         case(name, of("complex128", [1 + 2j, 3j]), of("complex128", [[2 - 1j], [0]]), grad=True)
         for name in ("AddV2", "Sub", "Mul", "SquaredDifference", "MulNoNan")
@@ -46,15 +49,15 @@ CASES: list[Case] = [
     case("AddN", [of("complex64", [1j]), of("complex64", [2])]),
     case("AddN", [i64([1]), i64([2]), i64([3])]),
     case("AddN", [f32([]), f32([])]),
-    case("AddN", [f32([1]), f32([1, 2])]),
+    case("AddN", [f32([1]), f32([1, 2])], error="INVALID_ARGUMENT: Dimensions must be equal"),
     case("Cross", f32([1, 2, 3]), f32([4, -5, 6]), grad=True),
     case("Cross", rand(2, 2, 3), rand(2, 2, 3, seed=1), grad=True),
     case("Cross", of("uint8", [1, 2, 3]), of("uint8", [9, 8, 7])),
     case("Cross", of("half", [1, 2, 3]), of("half", [4, 5, 7])),
     case("Cross", rand(0, 3), rand(0, 3)),
-    case("Cross", f32([1, 2]), f32([1, 2])),
-    case("Cross", f32(1), f32(1)),
-    case("Cross", rand(2, 3), rand(3)),
+    case("Cross", f32([1, 2]), f32([1, 2]), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("Cross", f32(1), f32(1), error="INVALID_ARGUMENT: 'a' must be of rank"),
+    case("Cross", rand(2, 3), rand(3), error="INVALID_ARGUMENT: must be equal rank"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

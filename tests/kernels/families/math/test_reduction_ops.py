@@ -65,7 +65,17 @@ CASES = [
     *(case(name, f32([[0, 2, 3], [0, 0, 3], [2, 2, 2]]), i32(1), grad=True) for name in FLOATING),
     *(case(name, rand(2, 3, 2, 2), i32([1, 3]), grad=True) for name in FLOATING),
     *(case(name, rand(2, 3, 4), i64([-1, 0])) for name in FLOATING),
-    *(case(name, rand(2, 3), i32(bad)) for name in FLOATING for bad in (2, -3, [0, 0], [1, -1], [0, 5])),
+    *(
+        case(name, rand(2, 3), i32(bad), error=f"INVALID_ARGUMENT: {words}")
+        for name in FLOATING
+        for bad, words in (
+            (2, "out of range for rank"),
+            (-3, "out of range for rank"),
+            ([0, 0], "twice"),
+            ([1, -1], "twice"),
+            ([0, 5], "out of range for rank"),
+        )
+    ),
     *(case("Sum", rand(*shape), i32(0), grad=True) for shape in ((300, 3), (130, 5), (129, 1))),
     case("Sum", rand(2, 300, 7), i32(1)),
     case("Sum", rand(5, 4, 3, 2), i32([0, 2])),
@@ -78,13 +88,16 @@ CASES = [
     ),
     *(case(name, np.zeros((0, 2), bool), i32(axis)) for name in ("All", "Any") for axis in (0, 1)),
     *(case(name, np.array(True), i32([])) for name in ("All", "Any")),
-    *(case(name, np.array([True]), i32(1)) for name in ("All", "Any")),
+    *(
+        case(name, np.array([True]), i32(1), error="INVALID_ARGUMENT: is out of range for rank")
+        for name in ("All", "Any")
+    ),
     *(case("L2Loss", rand(2, 3, dtype=t), grad=True) for t in ("float", "double", "half", "bfloat16")),
     case("L2Loss", f32(3), grad=True),
     case("L2Loss", rand(0, 3), grad=True),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize("row", [row for row in CASES if row.grad], ids=str)

@@ -30,8 +30,12 @@ CASES = [
     *(case(name, f32([[0, 2, 3], [1, 0, 0]]), i32(1), grad=True) for name in ("Cumsum", "Cumprod")),
     *(case(name, rand(0, 2), i32(axis), grad=True) for name in SCANS for axis in (0, 1)),
     *(case(name, rand(1), i32(0), exclusive=True, grad=True) for name in SCANS),
-    *(case(name, rand(2), i32(bad)) for name in SCANS for bad in (1, -2, [0])),
-    *(case(name, f32(2), i32(0)) for name in SCANS),
+    *(
+        case(name, rand(2), i32(bad), error=f"INVALID_ARGUMENT: {words}")
+        for name in SCANS
+        for bad, words in ((1, "out of range for rank"), (-2, "out of range for rank"), ([0], "a scalar"))
+    ),
+    *(case(name, f32(2), i32(0), error="INVALID_ARGUMENT: is out of range for rank") for name in SCANS),
     case("CumulativeLogsumexp", f32([1, 2, -np.inf, 3]), i32(0), grad=True),
     case("CumulativeLogsumexp", f32([-np.inf, -np.inf, np.inf, 3]), i32(0), exclusive=True),
     case("CumulativeLogsumexp", f32([100, -100, 1000, 3]), i32(0), reverse=True),
@@ -39,4 +43,4 @@ CASES = [
     case("Cumprod", (rand(3) + 1j * rand(3, seed=1)).astype(np.complex64), i32(0), grad=True),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

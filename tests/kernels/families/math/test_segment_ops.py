@@ -51,9 +51,14 @@ CASES = [
         for k in ("Sum", "Prod")
     ),
     *(
-        case(f"UnsortedSegment{k}", rand(5), i32(ids), i32(count))
+        case(f"UnsortedSegment{k}", rand(5), i32(ids), i32(count), error=f"INVALID_ARGUMENT: {words}")
         for k in KINDS
-        for ids, count in (([0, 1, 2, 3, 9], 5), ([0, 1], 5), ([0, 0, 0, 0, 0], -1), ([0, 0, 0, 0, 0], [1]))
+        for ids, count, words in (
+            ([0, 1, 2, 3, 9], 5, "segment_ids[4] = 9 is not in"),
+            ([0, 1], 5, "Dimensions must be equal"),
+            ([0, 0, 0, 0, 0], -1, "num_segments must not be negative"),
+            ([0, 0, 0, 0, 0], [1], "num_segments must be a scalar"),
+        )
     ),
     case(
         "UnsortedSegmentSum",
@@ -62,7 +67,7 @@ CASES = [
         i32(2),
         grad=True,
     ),
-    case("UnsortedSegmentSum", rand(3, 2), i32([0, 1, 3]), i32(3)),
+    case("UnsortedSegmentSum", rand(3, 2), i32([0, 1, 3]), i32(3), error="INVALID_ARGUMENT: is not in ["),
     *(
         case(f"Segment{k}", rand(5, 3), make(SORTED), grad=True)
         for k in (*KINDS, "Mean")
@@ -81,13 +86,19 @@ CASES = [
         for t in ("half", "bfloat16", "double")
     ),
     *(
-        case(f"Segment{k}", rand(3, 2), i32(ids))
+        case(f"Segment{k}", rand(3, 2), i32(ids), error=f"INVALID_ARGUMENT: {words}")
         for k in (*KINDS, "Mean")
-        for ids in ([0, 1, 0], [-1, 0, 0], [0, 0], 0, [[0, 0, 0]])
+        for ids, words in (
+            ([0, 1, 0], "must not decrease"),
+            ([-1, 0, 0], "must not be negative"),
+            ([0, 0], "must be a vector as long as dimension 0"),
+            (0, "'segment_ids' must be of rank"),
+            ([[0, 0, 0]], "'segment_ids' must be of rank"),
+        )
     ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize("how", ["add", "multiply", "maximum", "minimum"])

@@ -42,13 +42,13 @@ CASES: list[Case] = [
     *(case(name, ROWS[:0], f32([]), f32([])) for name in ("Select", "SelectV2")),
     case("Select", ROWS, A, B, grad=True),
     case("Select", ROWS, rand(2, 2, 2), rand(2, 2, 2, seed=3), grad=True),
-    case("Select", ROWS, rand(3, 2), rand(3, 2)),
-    case("Select", ROWS, f32(1), f32(2)),
-    case("Select", ROWS, A, f32(2)),
-    case("Select", np.array([[True], [False]]), A, B),
+    case("Select", ROWS, rand(3, 2), rand(3, 2), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("Select", ROWS, f32(1), f32(2), error="INVALID_ARGUMENT: cannot choose"),
+    case("Select", ROWS, A, f32(2), error="INVALID_ARGUMENT: must be equal rank"),
+    case("Select", np.array([[True], [False]]), A, B, error="INVALID_ARGUMENT: Dimensions must be equal"),
     case("SelectV2", ROWS.reshape(2, 1), A, B, grad=True),
     case("SelectV2", ROWS.reshape(2, 1), f32([1, 2, 3]), f32(7), grad=True),
-    case("SelectV2", ROWS, A, B),
+    case("SelectV2", ROWS, A, B, error="INVALID_ARGUMENT: Dimensions must be equal"),
     case("SelectV2", rand(100, 100) > 0, rand(100, 100), rand(100, 1), tol=0),
     *(case(name, of(t, [1, 5, 3]), of(t, [[2], [5]])) for name in ("Maximum", "Minimum") for t in REAL),
     *(
@@ -64,7 +64,10 @@ CASES: list[Case] = [
     *(case(name, f32(1), f32(1), grad=True) for name in ("Maximum", "Minimum")),
     *(case(name, f32([[1], [3]]), f32([1, 2, 3]), grad=True) for name in ("Maximum", "Minimum")),
     *(case(name, f32([]), f32([1]), grad=True) for name in ("Maximum", "Minimum")),
-    *(case(name, f32([1, 2]), f32([1, 2, 3])) for name in ("Maximum", "Minimum")),
+    *(
+        case(name, f32([1, 2]), f32([1, 2, 3]), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in ("Maximum", "Minimum")
+    ),
     case("ClipByValue", f32([-5, 0, 1, 2, 9, NAN]), f32(0), f32(2), grad=True),
     case("ClipByValue", f32([-5, 1, 9]), f32([0, 0, 0]), f32([1, 2, 3]), grad=True),
     case("ClipByValue", f32([-5, 1, 9]), f32(0), f32([1, 2, 3]), grad=True),
@@ -76,11 +79,17 @@ CASES: list[Case] = [
     case("ClipByValue", i32([-5, 1, 9]), i32(0), i32(3)),
     case("ClipByValue", of("uint8", [0, 1, 9]), of("uint8", 1), of("uint8", 3)),
     *(case("ClipByValue", of(t, [-5, 1, 9]), of(t, 0), of(t, 3)) for t in ("half", "bfloat16")),
-    case("ClipByValue", f32([1, 5]), f32([0]), f32([3])),
-    case("ClipByValue", A, f32([0, 0, 0]), f32(3)),
+    case(
+        "ClipByValue",
+        f32([1, 5]),
+        f32([0]),
+        f32([3]),
+        error="INVALID_ARGUMENT: clip_value_max must be scalars",
+    ),
+    case("ClipByValue", A, f32([0, 0, 0]), f32(3), error="INVALID_ARGUMENT: clip_value_max must be scalars"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize(

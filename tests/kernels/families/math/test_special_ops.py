@@ -33,4 +33,4 @@ CASES: list[Case] = [
     case("Erf", f32([np.inf, -np.inf, 0.0, -0.0] * 5), tol=1e-6),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -42,10 +42,10 @@ CASES = [
     case("TopKV2", rand(0, 3), i32(2)),
     case("TopKV2", rand(6), of("int16", 2), index_type="int16"),
     case("TopKV2", rand(6), i64(2), index_type="int64"),
-    case("TopKV2", rand(6), i32(7)),
-    case("TopKV2", rand(6), i32(-1)),
-    case("TopKV2", rand(6), i32([1])),
-    case("TopKV2", f32(1), i32(1)),
+    case("TopKV2", rand(6), i32(7), error="INVALID_ARGUMENT: the last dimension of"),
+    case("TopKV2", rand(6), i32(-1), error="INVALID_ARGUMENT: the last dimension of"),
+    case("TopKV2", rand(6), i32([1]), error="INVALID_ARGUMENT: must be a scalar"),
+    case("TopKV2", f32(1), i32(1), error="INVALID_ARGUMENT: 'input' must be of rank"),
     *(
         case("NthElement", of(d, [[3, 1, 2], [5, 5, 4]]), i32(n), reverse=r)
         for d in DTYPES
@@ -54,25 +54,25 @@ CASES = [
     case("NthElement", rand(2, 5), i32(2), grad=True),
     case("NthElement", f32([[1, 1, 2], [2, 2, 2]]), i32(1), grad=True),
     case("NthElement", rand(5), i32(2), reverse=True, grad=True),
-    case("NthElement", rand(5), i32(5)),
-    case("NthElement", rand(5), i32(-1)),
-    case("NthElement", rand(5), i32([1])),
-    case("NthElement", f32(1), i32(0)),
+    case("NthElement", rand(5), i32(5), error="INVALID_ARGUMENT: but must be less than"),
+    case("NthElement", rand(5), i32(-1), error="INVALID_ARGUMENT: but must not be negative"),
+    case("NthElement", rand(5), i32([1]), error="INVALID_ARGUMENT: must be a scalar"),
+    case("NthElement", f32(1), i32(0), error="INVALID_ARGUMENT: 'input' must be of rank"),
     case("InTopK", rand(4, 5), i32([0, 1, 2, 4]), k=2),
     case("InTopK", f32([[1, 1, 1], [1, 2, 2]]), i32([2, 0]), k=1),
     case("InTopK", f32([[1, np.nan, 0], [1, INF, 0], [-INF, 0, 1], [1, 2, 3]]), i32([0, 0, 2, 2]), k=3),
     case("InTopK", f32([[1, 2], [1, 2]]), i64([5, -1]), k=2),
     case("InTopK", f32([[1, 2], [1, 2]]), i64([0, 1]), k=0),
     case("InTopK", f32([[1, 2], [1, 2]]), i64([0, 1]), k=-1),
-    case("InTopK", f32([[1, 2], [1, 2]]), i64([0]), k=1),
-    case("InTopK", f32([1, 2]), i64([0]), k=1),
+    case("InTopK", f32([[1, 2], [1, 2]]), i64([0]), k=1, error="INVALID_ARGUMENT: Dimensions must be equal"),
+    case("InTopK", f32([1, 2]), i64([0]), k=1, error="INVALID_ARGUMENT: 'predictions' must be of rank"),
     case("InTopK", rand(0, 3), i32([]), k=1),
     case("InTopKV2", rand(4, 5), i32([0, 1, 2, 4]), i32(2)),
     case("InTopKV2", rand(4, 5), i64([0, 1, 2, 4]), i64(3)),
-    case("InTopKV2", rand(4, 5), i64([0, 1, 2, 4]), i64([3])),
+    case("InTopKV2", rand(4, 5), i64([0, 1, 2, 4]), i64([3]), error="INVALID_ARGUMENT: must be a scalar"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_the_first_version_is_the_second_with_k_an_attribute() -> None:

@@ -25,4 +25,4 @@ CASES: list[Case] = [
     case("Atan2", of("bfloat16", [1, 2]), of("bfloat16", [3, -4])),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -35,4 +35,4 @@ CASES: list[Case] = [
     *(case(name, of("bfloat16", [0.5, 2]), of("bfloat16", [1, 3])) for name in SLOPES),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

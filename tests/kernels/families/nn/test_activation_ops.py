@@ -39,14 +39,12 @@ CASES = [
     *[
         case(name + "Grad", dy, x)
         for name in ("Relu", "Relu6", *_OF_FLOATS)
-        for dy, x in (
-            (rand(13), _ODD),
-            (_ODD, rand(13)),
-            (rand(2, 3), rand(3)),
-            (rand(3, 1), rand(3, 1)),
-            (f32(2), f32(-1)),
-        )
+        for dy, x in ((rand(13), _ODD), (_ODD, rand(13)), (rand(3, 1), rand(3, 1)), (f32(2), f32(-1)))
+    ],
+    *[
+        case(name + "Grad", rand(2, 3), rand(3), error="INVALID_ARGUMENT: must be equal rank")
+        for name in ("Relu", "Relu6", *_OF_FLOATS)
     ],
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

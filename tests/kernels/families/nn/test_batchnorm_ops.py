@@ -49,10 +49,22 @@ CASES = [
         for training in (True, False)
     ],
     _norm("FusedBatchNormV3", rand(2, 2, 2, 2, 3), data_format="NDHWC"),
-    _norm("FusedBatchNorm", rand(1, 1, 1, 4), _NONE, _NONE),
-    _norm("FusedBatchNorm", rand(4, 3), _NONE, _NONE),
-    _norm("FusedBatchNormV3", rand(2, 3, 4, 3), rand(2), _VARIANCE, is_training=False),
-    *[case(name, *([rand(2, 2, 3, 3)] + [rand(2)] * 4)) for name in _NAMES],
+    _norm(
+        "FusedBatchNorm", rand(1, 1, 1, 4), _NONE, _NONE, error="INVALID_ARGUMENT: Dimensions must be equal"
+    ),
+    _norm("FusedBatchNorm", rand(4, 3), _NONE, _NONE, error="INVALID_ARGUMENT: 'x' must be of rank"),
+    _norm(
+        "FusedBatchNormV3",
+        rand(2, 3, 4, 3),
+        rand(2),
+        _VARIANCE,
+        is_training=False,
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    *[
+        case(name, *([rand(2, 2, 3, 3)] + [rand(2)] * 4), error="INVALID_ARGUMENT: Dimensions must be equal")
+        for name in _NAMES
+    ],
     *[
         _grad(name + v, rand(3, 2, 2, 3), is_training=training)
         for name in ("FusedBatchNormGrad",)
@@ -60,11 +72,29 @@ CASES = [
         for training in (True, False)
     ],
     _grad("FusedBatchNormGradV3", rand(3, 2, 2, 3, dtype="half"), tol=5e-3, grad=False),
-    case("FusedBatchNormGradV3", rand(2, 2, 2, 3), rand(2, 2, 3, 3), _SCALE, _MEAN, _VARIANCE, f32(0)),
-    case("FusedBatchNormGradV3", rand(2, 2, 2, 3), rand(2, 2, 2, 3), _SCALE, rand(4), _VARIANCE, f32(0)),
+    case(
+        "FusedBatchNormGradV3",
+        rand(2, 2, 2, 3),
+        rand(2, 2, 3, 3),
+        _SCALE,
+        _MEAN,
+        _VARIANCE,
+        f32(0),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "FusedBatchNormGradV3",
+        rand(2, 2, 2, 3),
+        rand(2, 2, 2, 3),
+        _SCALE,
+        rand(4),
+        _VARIANCE,
+        f32(0),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_channels_first_is_the_transpose() -> None:

@@ -27,7 +27,7 @@ def _conv(
 ) -> Case:
     return case(
         "Conv2D", x, w, strides=[1, stride, stride, 1], dilations=[1, dilation, dilation, 1],
-        padding=padding, tol=tol, grad=grad, **attrs,
+        padding=padding, tol=tol, grad=grad and "error" not in attrs, **attrs,
     )  # fmt: skip
 
 
@@ -38,13 +38,13 @@ def _error(x: Any = None, w: Any = None, **attrs: Any) -> Case:
 
 
 def _input(sizes: Any, w: Any, dy: Any, **attrs: Any) -> Case:
-    grad = attrs.pop("grad", True)
+    grad = attrs.pop("grad", "error" not in attrs)
     attrs = {"strides": _ONES, "padding": "SAME", **attrs}
     return case("Conv2DBackpropInput", i32(sizes), w, dy, tol=_TOL, grad=grad, **attrs)
 
 
 def _filter(x: Any, sizes: Any, dy: Any, **attrs: Any) -> Case:
-    grad = attrs.pop("grad", True)
+    grad = attrs.pop("grad", "error" not in attrs)
     attrs = {"strides": _ONES, "padding": "SAME", **attrs}
     return case("Conv2DBackpropFilter", x, i32(sizes), dy, tol=_TOL, grad=grad, **attrs)
 
@@ -56,6 +56,7 @@ def _conv3(
     dilations: Any = (1, 1, 1),
     padding: str = "SAME",
     grad: bool = True,
+    error: str | None = None,
 ) -> Case:
     return case(
         "Conv3D",
@@ -65,7 +66,8 @@ def _conv3(
         dilations=[1, *dilations, 1],
         padding=padding,
         tol=_TOL,
-        grad=grad,
+        grad=grad and error is None,
+        error=error,
     )
 
 
@@ -93,47 +95,100 @@ CASES = [
     ],
     _conv(rand(2, 4, 4, 6), rand(3, 3, 2, 9), grad=False),
     _conv(rand(2, 4, 4, 4), rand(1, 1, 2, 6), grad=False),
-    _conv(rand(1, 2, 2, 1), rand(3, 3, 1, 1), stride=2, padding="VALID", grad=False),
-    _conv(rand(1, 1, 1, 1), rand(4, 4, 1, 1), padding="VALID"),
+    _conv(
+        rand(1, 2, 2, 1),
+        rand(3, 3, 1, 1),
+        stride=2,
+        padding="VALID",
+        grad=False,
+        error="INVALID_ARGUMENT: does not fit",
+    ),
+    _conv(rand(1, 1, 1, 1), rand(4, 4, 1, 1), padding="VALID", error="INVALID_ARGUMENT: does not fit"),
     _conv(rand(1, 1, 1, 1), rand(7, 7, 1, 1)),
     _conv(rand(1, 3, 3, 1), rand(3, 3, 1, 1), stride=5),
-    _error(rand(1, 4, 4, 3)),
-    _error(rand(1, 4, 4, 0)),
-    _error(rand(1, 4, 4, 2), rand(2, 2, 0, 3)),
-    _error(rand(1, 4, 4, 4), rand(2, 2, 2, 3)),
-    _error(rand(4, 4, 2)),
-    _error(w=rand(2, 2, 6)),
-    _error(rand(1, 1, 4, 4, 2)),
-    _error(strides=[1, 0, 1, 1]),
-    _error(strides=[1, -1, 1, 1]),
-    _error(strides=[2, 1, 1, 1]),
-    _error(strides=[1, 1, 1, 2]),
-    _error(strides=[1, 1, 1]),
-    _error(strides=[1, 1, 1, 1, 1]),
-    _error(dilations=[1, 0, 1, 1]),
-    _error(dilations=[2, 1, 1, 1]),
-    _error(dilations=[1, 1, 1, 2]),
-    _error(dilations=[1, 1, 1]),
-    _error(explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0]),
-    _error(padding="EXPLICIT"),
-    _error(padding="EXPLICIT", explicit_paddings=[0, 0, 1, 1, 1, 1]),
-    _error(padding="EXPLICIT", explicit_paddings=[0, 0, -1, 1, 1, 1, 0, 0]),
-    _error(padding="EXPLICIT", explicit_paddings=[1, 0, 1, 1, 1, 1, 0, 0]),
-    _error(padding="EXPLICIT", explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 1]),
+    _error(rand(1, 4, 4, 3), error="INVALID_ARGUMENT: must be a multiple of"),
+    _error(rand(1, 4, 4, 0), error="INVALID_ARGUMENT: must be a multiple of"),
+    _error(rand(1, 4, 4, 2), rand(2, 2, 0, 3), error="INVALID_ARGUMENT: depth must not be 0"),
+    _error(rand(1, 4, 4, 4), rand(2, 2, 2, 3), error="INVALID_ARGUMENT: must be a multiple of"),
+    _error(rand(4, 4, 2), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    _error(w=rand(2, 2, 6), error="INVALID_ARGUMENT: 'filter' must be of rank"),
+    _error(rand(1, 1, 4, 4, 2), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    _error(strides=[1, 0, 1, 1], error="INVALID_ARGUMENT: strides must be positive"),
+    _error(strides=[1, -1, 1, 1], error="INVALID_ARGUMENT: strides must be positive"),
+    _error(strides=[2, 1, 1, 1], error="UNIMPLEMENTED: strides must be 1 for batch and channels"),
+    _error(strides=[1, 1, 1, 2], error="UNIMPLEMENTED: strides must be 1 for batch and channels"),
+    _error(strides=[1, 1, 1], error="INVALID_ARGUMENT: strides must have 4 elements"),
+    _error(strides=[1, 1, 1, 1, 1], error="INVALID_ARGUMENT: strides must have 4 elements"),
+    _error(dilations=[1, 0, 1, 1], error="INVALID_ARGUMENT: dilations must be positive"),
+    _error(dilations=[2, 1, 1, 1], error="INVALID_ARGUMENT: dilations must be 1 for batch and channels"),
+    _error(dilations=[1, 1, 1, 2], error="INVALID_ARGUMENT: dilations must be 1 for batch and channels"),
+    _error(dilations=[1, 1, 1], error="INVALID_ARGUMENT: dilations must have 4 elements"),
+    _error(explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0], error="INVALID_ARGUMENT: unless padding"),
+    _error(padding="EXPLICIT", error="INVALID_ARGUMENT: explicit_paddings must have 8 elements"),
+    _error(
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 1, 1, 1],
+        error="INVALID_ARGUMENT: explicit_paddings must have 8 elements",
+    ),
+    _error(
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, -1, 1, 1, 1, 0, 0],
+        error="INVALID_ARGUMENT: explicit_paddings must not be negative",
+    ),
+    _error(
+        padding="EXPLICIT",
+        explicit_paddings=[1, 0, 1, 1, 1, 1, 0, 0],
+        error="INVALID_ARGUMENT: explicit_paddings must be",
+    ),
+    _error(
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 1],
+        error="INVALID_ARGUMENT: explicit_paddings must be",
+    ),
     _input([2, 5, 5, 3], rand(3, 3, 3, 4), rand(2, 5, 5, 4)),
     _input([5, 5], rand(3, 3, 3, 4), rand(2, 5, 5, 4), grad=False),
     _input([2, 5, 5, 3], rand(3, 3, 3, 4), rand(2, 3, 3, 4), padding="VALID"),
     _input([2, 5, 6, 3], rand(3, 3, 3, 4), rand(2, 3, 3, 4), strides=[1, 2, 2, 1]),
     _input([2, 7, 7, 3], rand(3, 3, 3, 4), rand(2, 3, 3, 4), dilations=[1, 2, 2, 1], padding="VALID"),
-    _input([2, 5, 5, 3], rand(3, 3, 3, 4), rand(2, 5, 5, 3), grad=False),
-    _input([2, 5, 5, 4], rand(3, 3, 3, 4), rand(2, 5, 5, 4), grad=False),
-    _input([2, 5, 5], rand(3, 3, 3, 4), rand(2, 5, 5, 4), grad=False),
+    _input(
+        [2, 5, 5, 3],
+        rand(3, 3, 3, 4),
+        rand(2, 5, 5, 3),
+        grad=False,
+        error="INVALID_ARGUMENT: out_backprop has shape",
+    ),
+    _input(
+        [2, 5, 5, 4],
+        rand(3, 3, 3, 4),
+        rand(2, 5, 5, 4),
+        grad=False,
+        error="INVALID_ARGUMENT: must be a multiple of",
+    ),
+    _input([2, 5, 5], rand(3, 3, 3, 4), rand(2, 5, 5, 4), grad=False, error="INVALID_ARGUMENT: input_sizes"),
     _filter(rand(2, 5, 5, 3), [3, 3, 3, 4], rand(2, 5, 5, 4)),
     _filter(rand(2, 5, 5, 3), [3, 3, 3, 4], rand(2, 3, 3, 4), padding="VALID"),
     _filter(rand(2, 5, 6, 3), [3, 3, 3, 4], rand(2, 3, 3, 4), strides=[1, 2, 2, 1]),
-    _filter(rand(2, 5, 5, 3), [3, 3, 2, 4], rand(2, 5, 5, 4), grad=False),
-    _filter(rand(2, 5, 5, 3), [3, 3, 3], rand(2, 5, 5, 4), grad=False),
-    _filter(rand(2, 5, 5, 3), [-3, 3, 3, 4], rand(2, 5, 5, 4), grad=False),
+    _filter(
+        rand(2, 5, 5, 3),
+        [3, 3, 2, 4],
+        rand(2, 5, 5, 4),
+        grad=False,
+        error="INVALID_ARGUMENT: must be a multiple of",
+    ),
+    _filter(
+        rand(2, 5, 5, 3),
+        [3, 3, 3],
+        rand(2, 5, 5, 4),
+        grad=False,
+        error="INVALID_ARGUMENT: must be equal rank",
+    ),
+    _filter(
+        rand(2, 5, 5, 3),
+        [-3, 3, 3, 4],
+        rand(2, 5, 5, 4),
+        grad=False,
+        error="INVALID_ARGUMENT: filter_sizes must be a vector",
+    ),
     *[
         _conv3(rand(2, 4, 5, 6, 2), rand(2, 3, 2, 2, 3), strides, padding=padding)
         for strides in ((1, 1, 1), (2, 2, 2), (1, 2, 3))
@@ -142,10 +197,24 @@ CASES = [
     _conv3(rand(2, 4, 5, 6, 2), rand(1, 1, 1, 2, 3)),
     _conv3(rand(1, 5, 5, 6, 2), rand(2, 2, 2, 2, 3), dilations=(2, 1, 2), padding="VALID", grad=False),
     *[_conv3(rand(1, 3, 3, 3, 2, dtype=t), rand(2, 2, 2, 2, 3, dtype=t)) for t in ("double",)],
-    _conv3(rand(1, 4, 4, 4, 3), rand(2, 2, 2, 2, 3)),
-    _conv3(rand(1, 1, 1, 1, 2), rand(3, 3, 3, 2, 3), padding="VALID"),
-    case("Conv3D", rand(1, 2, 2, 2, 1), rand(1, 1, 1, 1, 1), strides=[1, 1, 1, 1, 2], padding="SAME"),
-    case("Conv3D", rand(1, 2, 2, 2, 1), rand(1, 1, 1, 1, 1), strides=[1, 1, 1, 1], padding="SAME"),
+    _conv3(rand(1, 4, 4, 4, 3), rand(2, 2, 2, 2, 3), error="INVALID_ARGUMENT: must be a multiple of"),
+    _conv3(rand(1, 1, 1, 1, 2), rand(3, 3, 3, 2, 3), padding="VALID", error="INVALID_ARGUMENT: does not fit"),
+    case(
+        "Conv3D",
+        rand(1, 2, 2, 2, 1),
+        rand(1, 1, 1, 1, 1),
+        strides=[1, 1, 1, 1, 2],
+        padding="SAME",
+        error="UNIMPLEMENTED: strides must be 1 for batch and channels",
+    ),
+    case(
+        "Conv3D",
+        rand(1, 2, 2, 2, 1),
+        rand(1, 1, 1, 1, 1),
+        strides=[1, 1, 1, 1],
+        padding="SAME",
+        error="INVALID_ARGUMENT: less than the minimum",
+    ),
     *[
         case(
             "Conv3DBackpropInputV2",
@@ -171,7 +240,7 @@ CASES = [
     ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_first_versions_take_a_tensor_of_the_shape() -> None:

@@ -43,18 +43,38 @@ CASES = [
     _conv(rand(1, 4, 4, 2, dtype="double"), rand(2, 2, 2, 2, dtype="double"), tol=1e-12),
     _conv(rand(1, 4, 4, 2, dtype="half"), rand(2, 2, 2, 2, dtype="half"), tol=5e-3, grad=False),
     _conv(rand(1, 4, 4, 2, dtype="bfloat16"), rand(2, 2, 2, 2, dtype="bfloat16"), tol=3e-2, grad=False),
-    _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 3, 1)),
-    _bad(_NAME, rand(4, 4, 2), rand(2, 2, 2, 1)),
-    _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 2)),
-    _bad(_NAME, rand(1, 2, 2, 2), rand(3, 3, 2, 1), padding="VALID"),
-    _bad(_NAME, _X, _W, strides=[1, 0, 0, 1]),
-    _bad(_NAME, _X, _W, strides=[2, 1, 1, 1]),
-    _bad(_NAME, _X, _W, strides=[1, 1, 1]),
-    _bad(_NAME, _X, _W, dilations=[1, 0, 1, 1]),
-    _bad(_NAME, _X, _W, dilations=[2, 1, 1, 1]),
-    _bad(_NAME, _X, _W, padding="EXPLICIT"),
-    _bad(_NAME + "BackpropInput", i32([2, 5, 6]), _W, rand(2, 5, 6, 6)),
-    _bad(_NAME + "BackpropFilter", _X, i32([3, 2, 3]), rand(2, 5, 6, 6)),
+    _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 3, 1), error="INVALID_ARGUMENT: Dimensions must be equal"),
+    _bad(_NAME, rand(4, 4, 2), rand(2, 2, 2, 1), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 2), error="INVALID_ARGUMENT: 'filter' must be of rank"),
+    _bad(_NAME, rand(1, 2, 2, 2), rand(3, 3, 2, 1), padding="VALID", error="INVALID_ARGUMENT: does not fit"),
+    _bad(_NAME, _X, _W, strides=[1, 0, 0, 1], error="INVALID_ARGUMENT: strides must be positive"),
+    _bad(
+        _NAME, _X, _W, strides=[2, 1, 1, 1], error="UNIMPLEMENTED: strides must be 1 for batch and channels"
+    ),
+    _bad(_NAME, _X, _W, strides=[1, 1, 1], error="INVALID_ARGUMENT: strides must have 4 elements"),
+    _bad(_NAME, _X, _W, dilations=[1, 0, 1, 1], error="INVALID_ARGUMENT: dilations must be positive"),
+    _bad(
+        _NAME,
+        _X,
+        _W,
+        dilations=[2, 1, 1, 1],
+        error="INVALID_ARGUMENT: dilations must be 1 for batch and channels",
+    ),
+    _bad(_NAME, _X, _W, padding="EXPLICIT", error="INVALID_ARGUMENT: explicit_paddings must have 8 elements"),
+    _bad(
+        _NAME + "BackpropInput",
+        i32([2, 5, 6]),
+        _W,
+        rand(2, 5, 6, 6),
+        error="INVALID_ARGUMENT: sizes must have 4 elements",
+    ),
+    _bad(
+        _NAME + "BackpropFilter",
+        _X,
+        i32([3, 2, 3]),
+        rand(2, 5, 6, 6),
+        error="INVALID_ARGUMENT: sizes must have 4 elements",
+    ),
     case(
         _NAME + "BackpropInput",
         i32([2, 5, 6, 3]),
@@ -77,7 +97,7 @@ CASES = [
     ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_channels_first_is_the_transpose() -> None:

@@ -43,11 +43,43 @@ CASES = [
         )
         for t in ("double", "half", "int32", "uint8", "int64")
     ],
-    case("Dilation2D", rand(1, 3, 3, 2), rand(2, 2, 3), strides=_ONES, rates=_ONES, padding="SAME"),
-    case("Dilation2D", rand(3, 3, 2), rand(2, 2, 2), strides=_ONES, rates=_ONES, padding="SAME"),
+    case(
+        "Dilation2D",
+        rand(1, 3, 3, 2),
+        rand(2, 2, 3),
+        strides=_ONES,
+        rates=_ONES,
+        padding="SAME",
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "Dilation2D",
+        rand(3, 3, 2),
+        rand(2, 2, 2),
+        strides=_ONES,
+        rates=_ONES,
+        padding="SAME",
+        error="INVALID_ARGUMENT: 'input' must be of rank",
+    ),
     case("Dilation2D", rand(1, 3, 3, 2), rand(4, 4, 2), strides=_ONES, rates=_ONES, padding="VALID"),
-    case("Dilation2D", rand(1, 3, 3, 2), rand(2, 2, 2), strides=[2, 1, 1, 1], rates=_ONES, padding="SAME"),
-    case("Dilation2D", rand(1, 3, 3, 2), rand(2, 2, 2), strides=[1, 0, 1, 1], rates=_ONES, padding="SAME"),
+    case(
+        "Dilation2D",
+        rand(1, 3, 3, 2),
+        rand(2, 2, 2),
+        strides=[2, 1, 1, 1],
+        rates=_ONES,
+        padding="SAME",
+        error="UNIMPLEMENTED: strides must be 1 for batch and channels",
+    ),
+    case(
+        "Dilation2D",
+        rand(1, 3, 3, 2),
+        rand(2, 2, 2),
+        strides=[1, 0, 1, 1],
+        rates=_ONES,
+        padding="SAME",
+        error="INVALID_ARGUMENT: strides must be positive",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

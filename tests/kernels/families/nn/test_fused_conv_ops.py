@@ -20,8 +20,8 @@ _AROUND = [[0, 0], [1, 2], [2, 1], [0, 0]]
 CASES = [
     _padded(_X, _AROUND, _W),
     _padded(_X, _AROUND, _W, mode="SYMMETRIC", strides=[1, 2, 2, 1], padding="SAME"),
-    _padded(_X, [[0, 0], [5, 0], [0, 0], [0, 0]], _W),
-    _padded(_X, [[0, 0], [0, 0], [0, 0]], _W),
+    _padded(_X, [[0, 0], [5, 0], [0, 0], [0, 0]], _W, error="INVALID_ARGUMENT: mirrored paddings"),
+    _padded(_X, [[0, 0], [0, 0], [0, 0]], _W, error="INVALID_ARGUMENT: Dimensions must be equal"),
     *[
         case(
             "FusedResizeAndPadConv2D",
@@ -40,11 +40,25 @@ CASES = [
     case("Conv", rand(2, 5, 6, 2), rand(3, 2, 2, 3), strides=[1, 2, 1, 1], padding="SAME", tol=1e-5),
     case("Conv", rand(2, 5, 6, 2), rand(3, 2, 2, 3), strides=[1, 1, 1, 1], padding="VALID", tol=1e-5),
     case("Conv", rand(2, 5, 4, 6, 2), rand(3, 2, 2, 2, 3), strides=[1, 1, 1, 1, 1], padding="SAME", tol=1e-5),
-    case("Conv", rand(2, 5, 6, 3), rand(3, 2, 2, 3), strides=[1, 1, 1, 1], padding="VALID"),
-    case("Conv", rand(2, 5, 6, 2), rand(3, 2, 2, 3), strides=[1, 1, 1], padding="VALID"),
+    case(
+        "Conv",
+        rand(2, 5, 6, 3),
+        rand(3, 2, 2, 3),
+        strides=[1, 1, 1, 1],
+        padding="VALID",
+        error="INVALID_ARGUMENT: must be a multiple of",
+    ),
+    case(
+        "Conv",
+        rand(2, 5, 6, 2),
+        rand(3, 2, 2, 3),
+        strides=[1, 1, 1],
+        padding="VALID",
+        error="INVALID_ARGUMENT: strides must have 4 elements",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_several_batch_dimensions() -> None:

@@ -15,7 +15,7 @@ CASES = [
     case("LRN", rand(1, 2, 2, 4), tol=1e-5, grad=True),
     case("LRN", rand(1, 2, 2, 4, dtype="half"), tol=5e-3),
     case("LRN", rand(0, 2, 2, 4)),
-    case("LRN", rand(2, 2, 4)),
+    case("LRN", rand(2, 2, 4), error="INVALID_ARGUMENT: 'input' must be of rank"),
     case(
         "LRNGrad",
         rand(1, 2, 2, 4),
@@ -24,7 +24,13 @@ CASES = [
         depth_radius=2,
         tol=1e-5,
     ),
-    case("LRNGrad", rand(1, 2, 2, 4), rand(1, 2, 2, 4), rand(1, 2, 2, 3)),
+    case(
+        "LRNGrad",
+        rand(1, 2, 2, 4),
+        rand(1, 2, 2, 4),
+        rand(1, 2, 2, 3),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -65,9 +65,30 @@ CASES = [
     case("MaxPool", rand(1, 3, 3, 2), **_attrs((9, 9), (1, 1)), grad=True),
     case("AvgPool", rand(1, 3, 3, 2), **_attrs((9, 9), (1, 1)), grad=True, tol=1e-5),
     case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 3], strides=[1, 1, 1, 3], padding="SAME"),
-    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 4], strides=[1, 1, 1, 4], padding="SAME"),
-    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 1, 1, 3], strides=[1, 1, 1, 2], padding="SAME"),
-    case("MaxPool", rand(1, 2, 2, 6), ksize=[1, 2, 1, 3], strides=[1, 1, 1, 3], padding="SAME"),
+    case(
+        "MaxPool",
+        rand(1, 2, 2, 6),
+        ksize=[1, 1, 1, 4],
+        strides=[1, 1, 1, 4],
+        padding="SAME",
+        error="UNIMPLEMENTED: window over",
+    ),
+    case(
+        "MaxPool",
+        rand(1, 2, 2, 6),
+        ksize=[1, 1, 1, 3],
+        strides=[1, 1, 1, 2],
+        padding="SAME",
+        error="UNIMPLEMENTED: window over",
+    ),
+    case(
+        "MaxPool",
+        rand(1, 2, 2, 6),
+        ksize=[1, 2, 1, 3],
+        strides=[1, 1, 1, 3],
+        padding="SAME",
+        error="UNIMPLEMENTED: is not implemented",
+    ),
     *[
         case(
             "MaxPool",
@@ -80,33 +101,41 @@ CASES = [
         )
         for pads in ([0, 0, 1, 2, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0])
     ],
-    _bad(ksize=[1, 0, 2, 1]),
-    _bad(ksize=[1, -2, 2, 1]),
-    _bad(strides=[1, 0, 2, 1]),
-    _bad(strides=[1, -1, 2, 1]),
-    _bad(ksize=[2, 2, 2, 1]),
-    _bad(strides=[2, 2, 2, 1]),
-    _bad(ksize=[1, 2, 2]),
-    _bad(strides=[1, 2, 2]),
-    _bad(ksize=[1, 2, 2, 1, 1]),
-    _bad(ksize=[1, 5, 2, 1], padding="VALID"),
-    _bad("MaxPool", rand(4, 4, 2)),
-    _bad("MaxPool", rand(1, 1, 4, 4, 2)),
-    _bad(padding="EXPLICIT"),
-    _bad(explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0]),
-    _bad(padding="EXPLICIT", explicit_paddings=[0, 0, -1, 1, 1, 1, 0, 0]),
-    _bad(padding="EXPLICIT", explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 1]),
+    _bad(ksize=[1, 0, 2, 1], error="INVALID_ARGUMENT: ksize must be positive"),
+    _bad(ksize=[1, -2, 2, 1], error="INVALID_ARGUMENT: ksize must be positive"),
+    _bad(strides=[1, 0, 2, 1], error="INVALID_ARGUMENT: strides must be positive"),
+    _bad(strides=[1, -1, 2, 1], error="INVALID_ARGUMENT: strides must be positive"),
+    _bad(ksize=[2, 2, 2, 1], error="UNIMPLEMENTED: is not implemented"),
+    _bad(strides=[2, 2, 2, 1], error="UNIMPLEMENTED: is not implemented"),
+    _bad(ksize=[1, 2, 2], error="INVALID_ARGUMENT: less than the minimum"),
+    _bad(strides=[1, 2, 2], error="INVALID_ARGUMENT: less than the minimum"),
+    _bad(ksize=[1, 2, 2, 1, 1], error="INVALID_ARGUMENT: ksize must have 4 elements"),
+    _bad(ksize=[1, 5, 2, 1], padding="VALID", error="INVALID_ARGUMENT: does not fit"),
+    _bad("MaxPool", rand(4, 4, 2), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    _bad("MaxPool", rand(1, 1, 4, 4, 2), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    _bad(padding="EXPLICIT", error="INVALID_ARGUMENT: explicit_paddings must have 8 elements"),
+    _bad(explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0], error="INVALID_ARGUMENT: unless padding"),
+    _bad(
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, -1, 1, 1, 1, 0, 0],
+        error="INVALID_ARGUMENT: explicit_paddings must not be negative",
+    ),
+    _bad(
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 1],
+        error="INVALID_ARGUMENT: batch and channels",
+    ),
     *[
-        _bad("AvgPool", **attrs)
-        for attrs in (
-            {"ksize": [1, 0, 2, 1]},
-            {"strides": [1, 0, 2, 1]},
-            {"ksize": [2, 2, 2, 1]},
-            {"ksize": [1, 2, 2]},
-            {"ksize": [1, 5, 2, 1], "padding": "VALID"},
+        _bad("AvgPool", **attrs, error=error)
+        for attrs, error in (
+            ({"ksize": [1, 0, 2, 1]}, "INVALID_ARGUMENT: ksize must be positive"),
+            ({"strides": [1, 0, 2, 1]}, "INVALID_ARGUMENT: strides must be positive"),
+            ({"ksize": [2, 2, 2, 1]}, "UNIMPLEMENTED: is not implemented"),
+            ({"ksize": [1, 2, 2]}, "INVALID_ARGUMENT: less than the minimum"),
+            ({"ksize": [1, 5, 2, 1], "padding": "VALID"}, "INVALID_ARGUMENT: does not fit"),
         )
     ],
-    _bad("AvgPool", rand(4, 4, 2)),
+    _bad("AvgPool", rand(4, 4, 2), error="INVALID_ARGUMENT: 'value' must be of rank"),
     *[
         _max_grad(rand(2, 6, 5, 3), size, stride, padding, op)
         for op in ("MaxPoolGrad", "MaxPoolGradGrad")
@@ -116,13 +145,45 @@ CASES = [
     _max_grad(_TIES, (3, 3), (1, 1), "SAME"),
     _max_grad(_TIES.astype(np.int32), (3, 3), (2, 2), "SAME"),
     _max_grad(_TIES, (2, 2), (1, 1), "VALID", "MaxPoolGradGrad"),
-    _bad("MaxPoolGrad", rand(1, 4, 4, 2), rand(1, 2, 2, 2), rand(1, 2, 3, 2)),
-    _bad("MaxPoolGrad", rand(1, 4, 4, 2), rand(1, 3, 2, 2), rand(1, 2, 2, 2)),
-    _bad("MaxPoolGrad", rand(4, 4, 2), rand(1, 3, 2, 2), rand(1, 2, 2, 2)),
+    _bad(
+        "MaxPoolGrad",
+        rand(1, 4, 4, 2),
+        rand(1, 2, 2, 2),
+        rand(1, 2, 3, 2),
+        error="INVALID_ARGUMENT: grad has shape",
+    ),
+    _bad(
+        "MaxPoolGrad",
+        rand(1, 4, 4, 2),
+        rand(1, 3, 2, 2),
+        rand(1, 2, 2, 2),
+        error="INVALID_ARGUMENT: orig_output has shape",
+    ),
+    _bad(
+        "MaxPoolGrad",
+        rand(4, 4, 2),
+        rand(1, 3, 2, 2),
+        rand(1, 2, 2, 2),
+        error="INVALID_ARGUMENT: 'orig_input' must be of rank",
+    ),
     case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3, 1]), i32([1, 2, 2, 1]), padding="SAME", grad=True),
     case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3, 1]), i32([1, 2, 2, 1]), padding="VALID", grad=True),
-    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 3, 3]), i32([1, 2, 2, 1]), padding="VALID"),
-    case("MaxPoolV2", rand(1, 5, 5, 2), i32([1, 0, 3, 1]), i32([1, 2, 2, 1]), padding="VALID"),
+    case(
+        "MaxPoolV2",
+        rand(1, 5, 5, 2),
+        i32([1, 3, 3]),
+        i32([1, 2, 2, 1]),
+        padding="VALID",
+        error="INVALID_ARGUMENT: strides must have 4 elements",
+    ),
+    case(
+        "MaxPoolV2",
+        rand(1, 5, 5, 2),
+        i32([1, 0, 3, 1]),
+        i32([1, 2, 2, 1]),
+        padding="VALID",
+        error="INVALID_ARGUMENT: ksize must be positive",
+    ),
     case(
         "MaxPoolGradV2",
         _RAMP,
@@ -155,7 +216,12 @@ CASES = [
         for padding in _PADDINGS
         for batch, t in ((True, "int64"), (False, "int32"))
     ],
-    case("MaxPoolWithArgmax", rand(0, 4, 4, 2), **_attrs((2, 2), (2, 2))),
+    case(
+        "MaxPoolWithArgmax",
+        rand(0, 4, 4, 2),
+        **_attrs((2, 2), (2, 2)),
+        error="INVALID_ARGUMENT: not be empty",
+    ),
     case(
         "MaxPoolGradWithArgmax",
         rand(1, 4, 4, 1),
@@ -173,7 +239,13 @@ CASES = [
         tol=1e-5,
     ),
     case("AvgPoolGrad", i32([0, 5, 5, 2]), rand(0, 3, 3, 2), **_attrs((2, 2), (2, 2))),
-    case("AvgPoolGrad", i32([2, 5, 5]), rand(2, 3, 3, 2), **_attrs((2, 2), (2, 2))),
+    case(
+        "AvgPoolGrad",
+        i32([2, 5, 5]),
+        rand(2, 3, 3, 2),
+        **_attrs((2, 2), (2, 2)),
+        error="INVALID_ARGUMENT: orig_input_shape must have 4 elements",
+    ),
     *[
         case(
             op,
@@ -225,14 +297,49 @@ CASES = [
         padding="SAME",
         grad=True,
     ),
-    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 2, 2, 2, 2], strides=_ONES_3D, padding="SAME"),
-    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 0, 2, 2, 1], strides=_ONES_3D, padding="SAME"),
-    case("MaxPool3D", rand(1, 4, 4, 4, 2), ksize=[2, 2, 2, 2, 1], strides=_ONES_3D, padding="SAME"),
-    case("AvgPool3D", rand(1, 4, 4, 4, 2), ksize=[1, 5, 2, 2, 1], strides=_ONES_3D, padding="VALID"),
-    case("AvgPool3D", rand(4, 4, 4, 2), ksize=[1, 2, 2, 2, 1], strides=_ONES_3D, padding="VALID"),
+    case(
+        "MaxPool3D",
+        rand(1, 4, 4, 4, 2),
+        ksize=[1, 2, 2, 2, 2],
+        strides=_ONES_3D,
+        padding="SAME",
+        error="UNIMPLEMENTED: is not implemented",
+    ),
+    case(
+        "MaxPool3D",
+        rand(1, 4, 4, 4, 2),
+        ksize=[1, 0, 2, 2, 1],
+        strides=_ONES_3D,
+        padding="SAME",
+        error="INVALID_ARGUMENT: ksize must be positive",
+    ),
+    case(
+        "MaxPool3D",
+        rand(1, 4, 4, 4, 2),
+        ksize=[2, 2, 2, 2, 1],
+        strides=_ONES_3D,
+        padding="SAME",
+        error="UNIMPLEMENTED: is not implemented",
+    ),
+    case(
+        "AvgPool3D",
+        rand(1, 4, 4, 4, 2),
+        ksize=[1, 5, 2, 2, 1],
+        strides=_ONES_3D,
+        padding="VALID",
+        error="INVALID_ARGUMENT: does not fit",
+    ),
+    case(
+        "AvgPool3D",
+        rand(4, 4, 4, 2),
+        ksize=[1, 2, 2, 2, 1],
+        strides=_ONES_3D,
+        padding="VALID",
+        error="INVALID_ARGUMENT: 'input' must be of rank",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AvgPool"])

@@ -26,8 +26,11 @@ CASES = [
         for x in (
             f32([[1000, 1000.5], [-1000, -1001]]),
             f32([[-np.inf, 1], [-np.inf, -np.inf], [np.nan, np.nan]]),
-            f32(3),
         )
+    ],
+    *[
+        case(name, f32(3), error="INVALID_ARGUMENT: 'logits' must be of rank")
+        for name in ("Softmax", "LogSoftmax")
     ],
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(3, 4, low=0, seed=1), grad=True),
     case(
@@ -45,9 +48,16 @@ CASES = [
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(3, 1)),
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(1, 4)),
     case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(4)),
-    case("SoftmaxCrossEntropyWithLogits", rand(4), rand(4)),
-    case("SoftmaxCrossEntropyWithLogits", rand(3, 4), rand(3, 5)),
-    case("SoftmaxCrossEntropyWithLogits", rand(2, 3, 4), rand(2, 3, 4)),
+    case("SoftmaxCrossEntropyWithLogits", rand(4), rand(4), error="INVALID_ARGUMENT: shapes give"),
+    case(
+        "SoftmaxCrossEntropyWithLogits",
+        rand(3, 4),
+        rand(3, 5),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "SoftmaxCrossEntropyWithLogits", rand(2, 3, 4), rand(2, 3, 4), error="INVALID_ARGUMENT: shapes give"
+    ),
     case("SoftmaxCrossEntropyWithLogits", rand(0, 4), rand(0, 4)),
     case("SoftmaxCrossEntropyWithLogits", rand(3, 0), rand(3, 0)),
     case("SoftmaxCrossEntropyWithLogits", f32([[np.nan, 1], [1, 2]]), f32([[0, 1], [0, 1]])),
@@ -60,14 +70,48 @@ CASES = [
         for labels in (i32([0, 3, 1]), i64([2, 2, 0]))
     ],
     case("SparseSoftmaxCrossEntropyWithLogits", rand(0, 4), i32([])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 0), i32([0, 0])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(0, 0), i32([])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i32([0, 4])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i64([-1, 0])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i32([1, 2, 3])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(4), i32(1)),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 3, 4), i32([[1, 2, 3], [0, 0, 0]])),
-    case("SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i32([[1], [2]])),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(2, 0),
+        i32([0, 0]),
+        error="INVALID_ARGUMENT: at least one class",
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(0, 0),
+        i32([]),
+        error="INVALID_ARGUMENT: at least one class",
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i32([0, 4]), error="INVALID_ARGUMENT: valid range"
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits", rand(2, 4), i64([-1, 0]), error="INVALID_ARGUMENT: valid range"
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(2, 4),
+        i32([1, 2, 3]),
+        error="INVALID_ARGUMENT: Dimensions must be equal",
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(4),
+        i32(1),
+        error="INVALID_ARGUMENT: 'features' must be of rank",
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(2, 3, 4),
+        i32([[1, 2, 3], [0, 0, 0]]),
+        error="INVALID_ARGUMENT: 'features' must be of rank",
+    ),
+    case(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        rand(2, 4),
+        i32([[1], [2]]),
+        error="INVALID_ARGUMENT: 'labels' must be of rank",
+    ),
     case(
         "SparseSoftmaxCrossEntropyWithLogits", f32([[np.nan, 1], [np.inf, 1], [-np.inf, 1]]), i32([0, 0, 1])
     ),
@@ -75,4 +119,4 @@ CASES = [
     case("SparseSoftmaxCrossEntropyWithLogits", of("half", [[900, -900], [0, 0]]), i32([1, 0])),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

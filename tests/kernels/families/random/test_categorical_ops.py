@@ -18,13 +18,16 @@ CASES = [
     case("Multinomial", rand(1, 1000), i32(2000), seed=5),
     case("Multinomial", rand(40, 300), i32(3), seed=5),
     case("Multinomial", rand(0, 3), i32(2), seed=5),
-    case("Multinomial", rand(3, 0), i32(2), seed=5),
-    case("Multinomial", rand(3), i32(2), seed=5),
-    case("Multinomial", rand(3, 2), i32([2]), seed=5),
-    case("Multinomial", rand(3, 2), i32(-2), seed=5),
+    case("Multinomial", rand(3, 0), i32(2), seed=5, error="INVALID_ARGUMENT: logits have shape"),
+    case("Multinomial", rand(3), i32(2), seed=5, error="INVALID_ARGUMENT: 'logits' must be of rank"),
+    case("Multinomial", rand(3, 2), i32([2]), seed=5,
+         error="INVALID_ARGUMENT: 'num_samples' must be of rank"),
+    case("Multinomial", rand(3, 2), i32(-2), seed=5,
+         error="INVALID_ARGUMENT: num_samples must not be negative"),
     *(case("StatelessMultinomial", rand(5, 7, dtype=d), i32(6), i32([1, 2])) for d in FLOATS),
     case("StatelessMultinomial", rand(5, 7), i32(6), of("int64", [1, 2]), output_dtype="int32"),
-    case("StatelessMultinomial", rand(5, 7), i32(6), i32([1, 2, 3])),
+    case("StatelessMultinomial", rand(5, 7), i32(6), i32([1, 2, 3]),
+         error="INVALID_ARGUMENT: Dimensions must be equal"),
 ]  # fmt: skip
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -19,13 +19,15 @@ CASES = [
     *(case(OP, i64([30, 7]), i64([3, 4]), of(d, COUNTS[:7]), of(d, PROBS[:7]), dtype=d) for d in NUMBERS[:3]),
     case(OP, i32([2, 3, 2]), i32([1, 2]), f32([[3], [30], [300]]), f32([0.2, 0.7])),
     case(OP, i32([5]), i32([1, 2]), f32(20), f32(0.3)),
-    case(OP, i32([3]), i32([1, 2]), f64([1, 2]), f64(0.5)),
-    case(OP, i32([3]), i32([1, 2]), f64([1, 2]), f64([0.5, 1, 2])),
+    case(OP, i32([3]), i32([1, 2]), f64([1, 2]), f64(0.5),
+         error="INVALID_ARGUMENT: does not end with that of"),
+    case(OP, i32([3]), i32([1, 2]), f64([1, 2]), f64([0.5, 1, 2]),
+         error="INVALID_ARGUMENT: Dimensions must be equal"),
     case(OP, i32([0, 2]), i32([1, 2]), f64([1, 2]), f64(0.5)),
-    case(OP, i32([3]), i32([1, 2, 3]), f64(1), f64(0.5)),
+    case(OP, i32([3]), i32([1, 2, 3]), f64(1), f64(0.5), error="INVALID_ARGUMENT: Dimensions must be equal"),
 ]  # fmt: skip
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 def test_from_a_variable() -> None:

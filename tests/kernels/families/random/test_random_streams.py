@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tfg.graphfmt.graph import Graph, Versions
 from tfg.kernels.builder.graph_builder import PRODUCER, GraphBuilder, Tensor
 from tfg.kernels.families.random.generators import NodeGenerator
 
-from tests import reference
+from tests import golden, reference
 
 from ...harness import i32, i64
 
@@ -151,12 +150,6 @@ def summary(stream: Stream, value: Any) -> Any:
     return flat[:: max(1, flat.size // _KEPT)].astype(np.float64)
 
 
-@cache
-def golden() -> dict[str, Any]:
-    with np.load(GOLDEN) as stored:
-        return dict(stored)
-
-
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda s: s.name)
 def test_goes_on_as_in_tensorflow(stream: Stream) -> None:
     graph, fetched, init = stream.graph()
@@ -165,7 +158,7 @@ def test_goes_on_as_in_tensorflow(stream: Stream) -> None:
         reference.run(graph, [init], {}, context)
     for run in range(RUNS):
         (value,) = reference.run(graph, [fetched], {}, context)
-        expected = golden()[f"{stream.name}/{run}"]
+        expected = golden.load(GOLDEN)[f"{stream.name}/{run}"]
         if stream.exact:
             assert np.array_equal(summary(stream, value), expected), f"run {run}"
         else:

@@ -15,17 +15,56 @@ CASES = [
     case("SparseToDense", i32(2), i32([4]), i32(7), i32(0)),
     case("SparseToDense", i32([1, 3]), i32([5]), np.array(["a", "b"]), np.array("-")),
     case("SparseToDense", i32([3, 1]), i32([5]), i32([1, 2]), i32(0), validate_indices=False),
-    case("SparseToDense", i32([3, 1]), i32([5]), i32([1, 2]), i32(0)),
-    case("SparseToDense", i32([1, 1]), i32([5]), i32([1, 2]), i32(0)),
-    case("SparseToDense", i32([1, 5]), i32([5]), i32([1, 2]), i32(0)),
-    case("SparseToDense", i32([-1, 3]), i32([5]), i32([1, 2]), i32(0)),
-    case("SparseToDense", i32([1, 3]), i32([5]), i32([1, 2, 3]), i32(0)),
-    case("SparseToDense", i32([1, 3]), i32([5, 1]), i32([1, 2]), i32(0)),
-    case("SparseToDense", i32([1, 3]), i32([5]), i32([1, 2]), i32([0])),
+    case(
+        "SparseToDense", i32([3, 1]), i32([5]), i32([1, 2]), i32(0), error="INVALID_ARGUMENT: is out of order"
+    ),
+    case("SparseToDense", i32([1, 1]), i32([5]), i32([1, 2]), i32(0), error="INVALID_ARGUMENT: is repeated"),
+    case(
+        "SparseToDense",
+        i32([1, 5]),
+        i32([5]),
+        i32([1, 2]),
+        i32(0),
+        error="INVALID_ARGUMENT: does not index into",
+    ),
+    case(
+        "SparseToDense",
+        i32([-1, 3]),
+        i32([5]),
+        i32([1, 2]),
+        i32(0),
+        error="INVALID_ARGUMENT: does not index into",
+    ),
+    case(
+        "SparseToDense",
+        i32([1, 3]),
+        i32([5]),
+        i32([1, 2, 3]),
+        i32(0),
+        error="INVALID_ARGUMENT: sparse_values must be a scalar",
+    ),
+    case(
+        "SparseToDense",
+        i32([1, 3]),
+        i32([5, 1]),
+        i32([1, 2]),
+        i32(0),
+        error="INVALID_ARGUMENT: sparse_indices",
+    ),
+    case(
+        "SparseToDense",
+        i32([1, 3]),
+        i32([5]),
+        i32([1, 2]),
+        i32([0]),
+        error="INVALID_ARGUMENT: default_value must be a scalar",
+    ),
     case("SparseToDense", i32([]), i32([2]), f32([]), f32(3)),
     case("SparseReorder", i64([[2, 0], [0, 3], [0, 1]]), rand(3), i64([3, 4]), grad=True),
     case("SparseReorder", i64([[2, 0], [0, 3]]), np.array(["a", "b"]), i64([3, 4])),
-    case("SparseReorder", i64([[2, 0], [0, 3]]), rand(3), i64([3, 4])),
+    case(
+        "SparseReorder", i64([[2, 0], [0, 3]]), rand(3), i64([3, 4]), error="INVALID_ARGUMENT: are of shape"
+    ),
     *(
         case(
             "SparseTensorDenseMatMul",
@@ -62,10 +101,21 @@ CASES = [
     ),
     case("SparseTensorDenseMatMul", i32([[0, 0], [0, 0]]), f32([1, 2]), i64([1, 1]), f32([[3]]), grad=True),
     case("SparseTensorDenseMatMul", AT, rand(3, dtype="bfloat16"), i64([3, 4]), rand(4, 2, dtype="bfloat16")),
-    case("SparseTensorDenseMatMul", AT, rand(3), i64([3, 3]), rand(3, 2)),
-    case("SparseTensorDenseMatMul", AT, rand(3), i64([2, 4]), rand(4, 2)),
-    case("SparseTensorDenseMatMul", AT, rand(3), i64([3, 4]), rand(3, 2)),
+    case(
+        "SparseTensorDenseMatMul", AT, rand(3), i64([3, 3]), rand(3, 2), error="INVALID_ARGUMENT: the column"
+    ),
+    case(
+        "SparseTensorDenseMatMul", AT, rand(3), i64([2, 4]), rand(4, 2), error="INVALID_ARGUMENT: is not in ["
+    ),
+    case(
+        "SparseTensorDenseMatMul",
+        AT,
+        rand(3),
+        i64([3, 4]),
+        rand(3, 2),
+        error="INVALID_ARGUMENT: cannot be multiplied",
+    ),
     case("SparseTensorDenseMatMul", np.zeros((0, 2), np.int64), rand(0), i64([3, 4]), rand(4, 2)),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -53,7 +53,31 @@ def operation(rule: Rule, dtype: str, *, by_handle: bool, sparse: bool, **change
             inputs.append(i64(given) if name == "global_step" else np.asarray(given).astype(kind))
     attrs = {name: changed[name] for name in rule.attrs if name in changed}
     prefix = ("Resource" if by_handle else "") + ("Sparse" if sparse else "")
-    return state_case(f"{prefix}Apply{rule.name}", *inputs, **attrs)
+    name = f"{prefix}Apply{rule.name}"
+    return state_case(name, *inputs, error=_refusal(name, changed), **attrs)
+
+
+# The operations that refuse values of hyperparameters.
+REFUSING = (
+    "ResourceApplyProximalAdagrad",
+    "ResourceSparseApplyProximalAdagrad",
+    "ResourceSparseApplyFtrl",
+    "ResourceSparseApplyFtrlV2",
+)
+
+
+def _refusal(name: str, changed: dict[str, Any]) -> str | None:
+    """The error of an operation with changed hyperparameters."""
+    if name not in REFUSING:
+        return None
+    for penalty in ("l1", "l2", "l2_shrinkage"):
+        if not changed.get(penalty, 0) >= 0:
+            return f"INVALID_ARGUMENT: {penalty} must not be negative"
+    if changed.get("lr_power", 0) > 0:
+        return "INVALID_ARGUMENT: lr_power must not be positive"
+    if changed.get("lr") == 0 and not changed.get("multiply_linear_by_lr"):
+        return "INVALID_ARGUMENT: lr must be positive"
+    return None
 
 
 def rows_of(rule: Rule) -> list[StateCase]:
@@ -82,25 +106,47 @@ def rows_of(rule: Rule) -> list[StateCase]:
 CHANGED: list[dict[str, Any]] = [
     {"l1": 0.0}, {"l1": 5.0}, {"l1": -1.0}, {"l1": np.nan}, {"l2": -1.0}, {"l2_shrinkage": -1.0},
     {"lr_power": -0.3}, {"lr_power": 0.5}, {"lr_power": 0.0},
-    {"lr": 0.0, "lr_power": -0.5}, {"lr": 0.0, "l1": 0.1},
+    {"lr": 0.0, "l1": 0.1},
     {"lr": 0.0, "multiply_linear_by_lr": True}, {"lr_power": -0.3, "multiply_linear_by_lr": True},
 ]  # fmt: skip
 
+UNEQUAL = "Dimensions must be equal"
 X, Y = rand(4), rand(4, seed=3)
 T = rand(4, 3)
 
 ERRORS = [
     # Shapes that do not fit, known before the step and not.
     *(
-        state_case(f"{kind}Apply{rest}", *inputs, dynamic=dynamic)
+        state_case(
+            f"{kind}Apply{rest}",
+            *inputs,
+            dynamic=dynamic,
+            error=f"INVALID_ARGUMENT: {late if dynamic else early}",
+        )
         for kind in ("", "Resource")
         for dynamic in (False, True)
-        for rest, inputs in [
-            ("GradientDescent", (X, f32(0.1), rand(5))),
-            ("GradientDescent", (X, f32([0.1]), Y)),
-            ("Momentum", (X, rand(5), f32(0.1), Y, f32(0.9))),
-            ("Momentum", (X, Y, f32(0.1), rand(2, 2), f32(0.9))),
-            ("Adam", (X, Y, Y, *(f32([0.5]),) * 6, Y)),
+        for rest, inputs, early, late in [
+            ("GradientDescent", (X, f32(0.1), rand(5)), UNEQUAL, "var and grad do not have the same shape"),
+            ("GradientDescent", (X, f32([0.1]), Y), "'alpha' must be of rank", "alpha is not a scalar"),
+            # The shapes of reference variables are known before the step in any case.
+            (
+                "Momentum",
+                (X, rand(5), f32(0.1), Y, f32(0.9)),
+                UNEQUAL,
+                "var and accum do not have the same shape" if kind else UNEQUAL,
+            ),
+            (
+                "Momentum",
+                (X, Y, f32(0.1), rand(2, 2), f32(0.9)),
+                "must be equal rank",
+                "var and grad do not have the same shape",
+            ),
+            (
+                "Adam",
+                (X, Y, Y, *(f32([0.5]),) * 6, Y),
+                "'beta1_power' must be of rank",
+                "beta1_power is not a scalar",
+            ),
         ]
     ),
     *(
@@ -108,20 +154,60 @@ ERRORS = [
         for kind in ("", "Resource")
         for dynamic in (False, True)
         for rest, inputs in [
-            ("Adagrad", (T, T, f32(0.1), rand(2, 3), i32([0, 4]))),
-            ("Adagrad", (T, T, f32(0.1), rand(2, 3), i32([-1, 0]))),
-            ("Adagrad", (T, T, f32(0.1), rand(2, 2), i32([1, 0]))),
-            ("Adagrad", (T, T, f32(0.1), rand(2, 3), i32([1, 0, 2]))),
-            ("Adagrad", (T, T, f32(0.1), rand(2, 3), i32([[1], [0]]))),
-            ("Adagrad", (T, rand(5, 3), f32(0.1), rand(2, 3), i64([1, 0]))),
-            ("Adagrad", (f32(1), f32(1), f32(0.1), f32(1), i32([0]))),
             ("Adagrad", (T, T, f32(0.1), rand(0, 3), i32([]))),
             ("Momentum", (X, X, f32(0.1), rand(3), i32([3, 3, 0]), f32(0.9))),
         ]
     ),
+    *(
+        state_case(
+            f"{kind}SparseApplyAdagrad",
+            *inputs,
+            dynamic=dynamic,
+            error=f"INVALID_ARGUMENT: {late if dynamic else early}",
+        )
+        for kind in ("", "Resource")
+        for dynamic in (False, True)
+        for inputs, early, late in [
+            ((T, T, f32(0.1), rand(2, 3), i32([0, 4])), *("indices[1] = 4 is not in",) * 2),
+            ((T, T, f32(0.1), rand(2, 3), i32([-1, 0])), *("indices[0] = -1 is not in",) * 2),
+            ((T, T, f32(0.1), rand(2, 2), i32([1, 0])), UNEQUAL, "one row for each of 2 indices"),
+            ((T, T, f32(0.1), rand(2, 3), i32([1, 0, 2])), UNEQUAL, "one row for each of 3 indices"),
+            (
+                (T, T, f32(0.1), rand(2, 3), i32([[1], [0]])),
+                "'indices' must be of rank",
+                "indices must be a vector",
+            ),
+            (
+                (T, rand(5, 3), f32(0.1), rand(2, 3), i64([1, 0])),
+                UNEQUAL,
+                "var and accum do not have the same shape" if kind else UNEQUAL,
+            ),
+            (
+                (f32(1), f32(1), f32(0.1), f32(1), i32([0])),
+                "must be equal rank",
+                "at least 1 dimensional",
+            ),
+        ]
+    ),
     # Nothing has been assigned.
-    state_case("ApplyGradientDescent", X, f32(0.1), Y, _uninitialized=True),
-    state_case("ApplyMomentum", X, X, f32(0.1), Y, f32(0.9), _uninitialized=True),
+    state_case(
+        "ApplyGradientDescent",
+        X,
+        f32(0.1),
+        Y,
+        _uninitialized=True,
+        error="FAILED_PRECONDITION: uninitialized value",
+    ),
+    state_case(
+        "ApplyMomentum",
+        X,
+        X,
+        f32(0.1),
+        Y,
+        f32(0.9),
+        _uninitialized=True,
+        error="FAILED_PRECONDITION: uninitialized value",
+    ),
 ]
 
 SHAPES = [
@@ -138,7 +224,7 @@ SHAPES = [
 
 CASES = [*(row for rule in rules() for row in rows_of(rule)), *SHAPES, *ERRORS]
 
-test_states = state_tests(CASES)
+test_states, test_errors = state_tests(CASES)
 
 
 def test_every_update_has_a_row() -> None:

@@ -34,22 +34,38 @@ CASES = [
     ),
     # Shapes.
     *(
-        state_case(name, X, rand(3, 2), dynamic=dynamic)
+        state_case(name, X, rand(3, 2), error="INVALID_ARGUMENT: Dimensions must be equal")
         for name in ("Assign", "AssignVariableOp", "AssignAdd", "AssignSubVariableOp")
-        for dynamic in (False, True)
     ),
     *(
-        state_case(name, X, f32(2), dynamic=dynamic)
+        state_case(
+            name, X, rand(3, 2), dynamic=True, error="INVALID_ARGUMENT: has shape [2,3], and cannot be"
+        )
+        for name in ("Assign", "AssignAdd", "AssignSubVariableOp")
+    ),
+    state_case("AssignVariableOp", X, rand(3, 2), dynamic=True),
+    *(
+        state_case(name, X, f32(2), dynamic=dynamic, error=f"INVALID_ARGUMENT: {words}")
         for name in ("AssignAdd", "AssignAddVariableOp")
-        for dynamic in (False, True)
+        for dynamic, words in (
+            (False, "must be equal rank"),
+            (True, "cannot be updated by a value of shape []"),
+        )
     ),
     *(
         state_case("Assign", X, rand(3, 2), dynamic=dynamic, validate_shape=False)
         for dynamic in (False, True)
     ),
     *(
-        state_case("AssignVariableOp", X, rand(3, 2), dynamic=dynamic, validate_shape=True)
-        for dynamic in (False, True)
+        state_case(
+            "AssignVariableOp",
+            X,
+            rand(3, 2),
+            dynamic=dynamic,
+            validate_shape=True,
+            error=f"INVALID_ARGUMENT: {words}",
+        )
+        for dynamic, words in ((False, "Dimensions must be equal"), (True, "has shape [2,3], and cannot be"))
     ),
     *(
         state_case(name, f32(1), f32(2))
@@ -61,13 +77,15 @@ CASES = [
     ),
     # Dtypes that do not fit.
     *(
-        state_case(name, X, i32([1]), dtype="int32", dynamic=True)
+        state_case(
+            name, X, i32([1]), dtype="int32", dynamic=True, error="INVALID_ARGUMENT: variable is float"
+        )
         for name in ("AssignVariableOp", "AssignAddVariableOp")
     ),
-    state_case("ReadVariableOp", X, dtype="int32", dynamic=True),
+    state_case("ReadVariableOp", X, dtype="int32", dynamic=True, error="INVALID_ARGUMENT: variable is float"),
     # Nothing has been assigned.
-    state_case("AssignAdd", X, X, _uninitialized=True),
-    state_case("ReadVariableOp", X, _uninitialized=True),
+    state_case("AssignAdd", X, X, _uninitialized=True, error="FAILED_PRECONDITION: uninitialized value"),
+    state_case("ReadVariableOp", X, _uninitialized=True, error="FAILED_PRECONDITION: uninitialized value"),
     state_case("ReadVariableOp", X),
     *(
         state_case("VariableShape", x, out_type=t, dynamic=d)
@@ -79,13 +97,16 @@ CASES = [
     state_case("VarIsInitializedOp", X),
     # Counters.
     *both("CountUpTo", i32(3), limit=4),
-    *both("CountUpTo", i64(3), limit=3),
-    *both("CountUpTo", i64(-3), limit=-5),
-    *both("CountUpTo", i32([3]), limit=4),
-    *both("CountUpTo", i32([3]), limit=4, dynamic=True),
+    *both("CountUpTo", i64(3), limit=3, error="OUT_OF_RANGE: Reached limit"),
+    *both("CountUpTo", i64(-3), limit=-5, error="OUT_OF_RANGE: Reached limit"),
+    *both("CountUpTo", i32([3]), limit=4, error="INVALID_ARGUMENT: rank"),
+    state_case("CountUpTo", i32([3]), limit=4, dynamic=True, error="INVALID_ARGUMENT: 'ref' must be of rank"),
+    state_case(
+        "ResourceCountUpTo", i32([3]), limit=4, dynamic=True, error="INVALID_ARGUMENT: is not a scalar"
+    ),
 ]
 
-test_states = state_tests(CASES)
+test_states, test_errors = state_tests(CASES)
 
 
 def test_read_is_a_snapshot() -> None:

@@ -19,8 +19,19 @@ CASES = [
     ),
     case("StringToHashBucketStrong", TEXT, num_buckets=2**62 + 1, key=[98765, -132]),
     case("StringToHashBucketStrong", np.array("a"), num_buckets=7, key=[1, 2]),
-    case("StringToHashBucketStrong", np.array("a"), num_buckets=7, key=[1]),
-    case("StringToHashBucketFast", np.array("a"), num_buckets=0),
+    case(
+        "StringToHashBucketStrong",
+        np.array("a"),
+        num_buckets=7,
+        key=[1],
+        error="INVALID_ARGUMENT: key must have 2 elements",
+    ),
+    case(
+        "StringToHashBucketFast",
+        np.array("a"),
+        num_buckets=0,
+        error="INVALID_ARGUMENT: less than the minimum",
+    ),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

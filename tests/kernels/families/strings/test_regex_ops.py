@@ -15,7 +15,7 @@ PATTERNS = (
     "x*", "a", "(a)(b)?", "b$", "(?m)b$", "[[:alpha:]]+", "[[:^alpha:]]", "\\d+", "\\D", "\\w", "\\W+",
     "\\s", ".", "(?s).", "(?i)A|é", "a(?i)B|X", "(?i:é)b?", "\\pL", "\\PL", "\\p{Lu}", "[^\\pL]", "", "^",
     "\\bx", "\\b", "a\\z", "\\Qb[$\\E.", "[\\]x]", "[]x]", "a{,2}", "{,2}", "a{1,2}", "(?P<n>b)x", "\\x61",
-    "\\x{e9}", "\\xe9", "a+?b??", "[a-cx-z&&~~||--]", "\\.", "[\\d\\s]", "[\\D]", "(?:ab)+", "a|ab",
+    "\\x{e9}", "\\xe9", "a+?b??", "\\.", "[\\d\\s]", "[\\D]", "(?:ab)+", "a|ab",
     "(|a)b", "\\A", "\\141", "[[:punct:]]",
 )  # fmt: skip
 CLASSES = (
@@ -34,6 +34,7 @@ CLASSES = (
     "[--]",
 )
 REFUSED = (
+    "[a-cx-z&&~~||--]",
     "(",
     ")",
     "a**",
@@ -53,24 +54,40 @@ REFUSED = (
 CASES = [
     *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="<\\0>") for p in PATTERNS),
     *(case("StaticRegexReplace", SIGNS, pattern=p, rewrite="<\\0>") for p in CLASSES),
-    *(case("StaticRegexReplace", TEXT, pattern=p, rewrite="") for p in REFUSED),
+    *(
+        case("StaticRegexReplace", TEXT, pattern=p, rewrite="", error="INVALID_ARGUMENT: regular expression")
+        for p in REFUSED
+    ),
     *(
         case("StaticRegexFullMatch", TEXT, pattern=p)
-        for p in (".*", "(?s).*", "a.*", "ab", "a|ab\n", "ab$", "(", "")
+        for p in (".*", "(?s).*", "a.*", "ab", "a|ab\n", "ab$", "")
     ),
+    case("StaticRegexFullMatch", TEXT, pattern="(", error="INVALID_ARGUMENT: regular expression"),
     case("StaticRegexReplace", TEXT, pattern="[ab]", rewrite="-", replace_global=False),
     case("StaticRegexReplace", TEXT, pattern="(a)(b)?", rewrite="\\2\\\\\\1"),
     case("StaticRegexReplace", TEXT, pattern="a", rewrite="\\1"),
     case("RegexReplace", TEXT, np.array("b+"), np.array("ü")),
     case("RegexReplace", np.array("abab"), np.array("b"), np.array("c"), replace_global=False),
-    case("RegexReplace", TEXT, np.array(["b"]), np.array("c")),
-    case("RegexReplace", TEXT, np.array("b"), np.array(["c"])),
+    case(
+        "RegexReplace",
+        TEXT,
+        np.array(["b"]),
+        np.array("c"),
+        error="INVALID_ARGUMENT: rewrite must be scalars",
+    ),
+    case(
+        "RegexReplace",
+        TEXT,
+        np.array("b"),
+        np.array(["c"]),
+        error="INVALID_ARGUMENT: rewrite must be scalars",
+    ),
     case("RegexFullMatch", TEXT, np.array("a.*")),
     case("RegexFullMatch", np.array("ab"), np.array("ab")),
-    case("RegexFullMatch", TEXT, np.array(["b"])),
+    case("RegexFullMatch", TEXT, np.array(["b"]), error="INVALID_ARGUMENT: rewrite must be scalars"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
 @pytest.mark.parametrize("pattern", ["(?U)a*", "\\C", "\\p{Greek}"])
