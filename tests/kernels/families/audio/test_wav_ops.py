@@ -42,16 +42,20 @@ CASES = [
 ]
 
 ERRORS = [
-    case("DecodeWav", wav(MONO, first=OTHER)),
-    case("DecodeWav", np.array(b"RIFX", object)),
-    case("DecodeWav", np.array(b"", object)),
-    case("DecodeWav", wav(MONO, bits=8)),
-    case("DecodeWav", wav(MONO, form=3)),
-    case("DecodeWav", np.array(wav(MONO).item()[:30], object)),
-    case("DecodeWav", np.array([wav(MONO).item()], object)),
-    case("EncodeWav", f32([1, 2]), i32(8000)),
-    case("EncodeWav", f32([[1, 2]]), i32([8000])),
+    case("DecodeWav", wav(MONO, first=OTHER), error="INVALID_ARGUMENT: first chunk of the WAV"),
+    case("DecodeWav", np.array(b"RIFX", object), error="INVALID_ARGUMENT: not begin"),
+    case("DecodeWav", np.array(b"", object), error="INVALID_ARGUMENT: not begin"),
+    case("DecodeWav", wav(MONO, bits=8), error="INVALID_ARGUMENT: file has samples"),
+    case("DecodeWav", wav(MONO, form=3), error="INVALID_ARGUMENT: audio format"),
+    case("DecodeWav", np.array(wav(MONO).item()[:30], object), error="INVALID_ARGUMENT: ends within"),
+    case(
+        "DecodeWav",
+        np.array([wav(MONO).item()], object),
+        error="INVALID_ARGUMENT: 'contents' must be of rank",
+    ),
+    case("EncodeWav", f32([1, 2]), i32(8000), error="INVALID_ARGUMENT: 'audio' must be of rank"),
+    case("EncodeWav", f32([[1, 2]]), i32([8000]), error="INVALID_ARGUMENT: 'sample_rate' must be of rank"),
 ]
 CASES += ERRORS
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

@@ -42,4 +42,4 @@ CASES = [
     ngrams(WORDS, i64([0, 6]), [0]),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
