@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError, invalid
 
@@ -203,6 +203,16 @@ def output_dims(spec: WindowSpec, inputs: Sequence[Dim], size: Sequence[Dim]) ->
             raise invalid(f"a window of {reach} elements does not fit {padded} elements")
         found.append(_fit_axis(spec, axis, length, k)[0])
     return found
+
+
+def to_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:
+    """Returns x, in the data format of ``spec``, as [batch, spatial axes …, channels]; a view where it can."""
+    return x if spec.channels_last else xp.moveaxis(x, 1, -1)
+
+
+def from_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:
+    """Returns x, of shape [batch, spatial axes …, channels], in the data format of ``spec``."""
+    return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
 def unimplemented(message: str) -> TfgError:

@@ -18,7 +18,7 @@ family = Family(__name__, host_inputs="num_lower num_upper")
 op = family.op
 
 
-def _at(x: Any) -> tuple[int, int]:
+def _matrix_dims(x: Any) -> tuple[int, int]:
     if x.ndim < 2:
         raise invalid(f"a tensor of shape {Shape(x.shape)} is no matrix")
     return x.shape[-2], x.shape[-1]
@@ -35,7 +35,7 @@ def _declare_band(text: str) -> None:
 
     @band.kernel
     def _(xp: Any, x: Any, num_lower: Any, num_upper: Any) -> Any:
-        rows, columns = _at(x)
+        rows, columns = _matrix_dims(x)
         lower, upper = int_scalar(num_lower, "num_lower"), int_scalar(num_upper, "num_upper")
         if lower > rows or upper > columns:
             raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")

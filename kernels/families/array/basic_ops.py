@@ -49,7 +49,7 @@ def _placeholder_shape(c: ShapeContext) -> Shape:
     return attr_shape(c.attr("shape"))
 
 
-def _not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
+def _raise_not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
     raise invalid(
         f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} "
         f"and shape {shape}",
@@ -61,10 +61,10 @@ for _text in (
     "Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)",
     "PlaceholderV2(; dtype: type, shape: shape) -> (output: dtype)",
 ):
-    op(_text, shape=_placeholder_shape, role=Role.PLACEHOLDER, is_free=True).kernel(_not_fed)
+    op(_text, shape=_placeholder_shape, role=Role.PLACEHOLDER, is_free=True).kernel(_raise_not_fed)
 
 
-def _default_shape(c: ShapeContext) -> Shape:
+def _placeholder_with_default_shape(c: ShapeContext) -> Shape:
     """What is fed may differ from the default, so the default's value and shape say nothing."""
     shape = _placeholder_shape(c)
     c.input(0).merge(shape)
@@ -73,40 +73,42 @@ def _default_shape(c: ShapeContext) -> Shape:
 
 placeholder_with_default = op(
     "PlaceholderWithDefault(input: dtype; dtype: type, shape: shape) -> (output: dtype)",
-    shape=_default_shape,
+    shape=_placeholder_with_default_shape,
     role=Role.PLACEHOLDER_WITH_DEFAULT,
     is_free=True,
 )
 
 
-def _same_facts(c: ShapeContext) -> Sequence[Fact]:
+def _input_facts(c: ShapeContext) -> Sequence[Fact]:
     """The outputs are the inputs, references read."""
     return [fact._replace(dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
 
 
 identity = op(
-    "Identity(input: T; T: type) -> (output: T)", shape=_same_facts, is_free=True, sparse_gradient=True
+    "Identity(input: T; T: type) -> (output: T)", shape=_input_facts, is_free=True, sparse_gradient=True
 )
 stop_gradient = op(
     "StopGradient(input: T; T: type) -> (output: T)",
-    shape=_same_facts,
+    shape=_input_facts,
     differentiable=False,
     is_free=True,
     sparse_gradient=True,
 )
 prevent_gradient = op(
-    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)', shape=_same_facts, is_free=True
+    'PreventGradient(input: T; T: type, message: string = "") -> (output: T)',
+    shape=_input_facts,
+    is_free=True,
 )
-snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_same_facts)
+snapshot = op("Snapshot(input: T; T: type) -> (output: T)", shape=_input_facts)
 identity_n = op(
     "IdentityN(input: *T; T: list(type) >= 1) -> (output: *T)",
-    shape=_same_facts,
+    shape=_input_facts,
     is_free=True,
     sparse_gradient=True,
 )
 
 
-def _inputs(*values: Any) -> list[Any]:
+def _return_inputs(*values: Any) -> list[Any]:
     return list(values)
 
 
@@ -120,7 +122,7 @@ for _op in (identity, stop_gradient, prevent_gradient, placeholder_with_default,
 
 @identity_n.bind
 def _(b: Binding) -> Any:
-    return _inputs
+    return _return_inputs
 
 
 @identity.gradient
@@ -142,12 +144,12 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     raise invalid(f"the gradient of {node.name!r} is explicitly disabled. Reason: {node.attr('message')}")
 
 
-def _nothing(xp: Any) -> list[Any]:
+def _no_operation(xp: Any) -> list[Any]:
     return []
 
 
-op("NoOp()", shape=shapes.no_outputs, is_free=True).kernel(_nothing)
-op("ControlTrigger()", shape=shapes.no_outputs, role=Role.CONTROL_TRIGGER, is_free=True).kernel(_nothing)
+op("NoOp()", shape=shapes.no_outputs, is_free=True).kernel(_no_operation)
+op("ControlTrigger()", shape=shapes.no_outputs, role=Role.CONTROL_TRIGGER, is_free=True).kernel(_no_operation)
 
 
 def _like_input(c: ShapeContext) -> Fact:

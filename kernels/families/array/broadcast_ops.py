@@ -32,12 +32,12 @@ def all_axes(g: GraphBuilder, x: Tensor) -> Tensor:
     return g.Range(0, g.Rank(x), 1)
 
 
-def _filled(c: ShapeContext) -> Shape:
+def _fill_shape(c: ShapeContext) -> Shape:
     c.with_rank(1, 0)
-    return _stated(c, 0)
+    return _static_shape(c, 0)
 
 
-def _stated(c: ShapeContext, key: int) -> Shape:
+def _static_shape(c: ShapeContext, key: int) -> Shape:
     """The shape that an input states outright: -1 stands for nothing here."""
     elements = c.elements(key)
     if elements is not None and -1 in elements and c.input(key).rank == 1:
@@ -47,7 +47,7 @@ def _stated(c: ShapeContext, key: int) -> Shape:
 
 fill = op(
     f"Fill(dims: index_type, value: T; T: type, index_type: type in {INDEX} = int32) -> (output: T)",
-    shape=_filled,
+    shape=_fill_shape,
     allocates_output=True,
     expands=True,
 )
@@ -96,7 +96,7 @@ def _(xp: Any, x: Any) -> Any:
 # BroadcastTo
 
 
-def _broadcast_to(c: ShapeContext) -> Shape:
+def _broadcast_to_shape(c: ShapeContext) -> Shape:
     shape, wanted = c.input(0), c.as_shape(1)
     if wanted.dims is None or shape.dims is None:
         return wanted
@@ -113,7 +113,7 @@ def _broadcast_to(c: ShapeContext) -> Shape:
 
 broadcast_to = op(
     f"BroadcastTo(input: T, shape: Tidx; T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
-    shape=_broadcast_to,
+    shape=_broadcast_to_shape,
     expands=True,
 )
 
@@ -158,7 +158,7 @@ def reduction_axes(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[
     return [i for i in range(width) if x[i] == 1], [i for i in range(width) if y[i] == 1]
 
 
-def _gradient_args(c: ShapeContext) -> list[Shape | Fact]:
+def _gradient_args_facts(c: ShapeContext) -> list[Shape | Fact]:
     c.with_rank(0, 1)
     c.with_rank(1, 1)
     a, b = c.elements(0), c.elements(1)
@@ -174,7 +174,7 @@ def _gradient_args(c: ShapeContext) -> list[Shape | Fact]:
 
 broadcast_gradient_args = op(
     f"BroadcastGradientArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T, r1: T)",
-    shape=_gradient_args,
+    shape=_gradient_args_facts,
     differentiable=False,
     allocates_output=True,
     host_outputs=True,
@@ -183,24 +183,24 @@ broadcast_gradient_args = op(
 
 @broadcast_gradient_args.kernel
 def _(xp: Any, s0: Any, s1: Any) -> tuple[Any, Any]:
-    a, b = reduction_axes(_vector(s0), _vector(s1))
+    a, b = reduction_axes(_check_shape_vector(s0), _check_shape_vector(s1))
     return np.array(a, s0.dtype), np.array(b, s0.dtype)
 
 
-def _vector(shape: Any) -> tuple[int, ...]:
+def _check_shape_vector(shape: Any) -> tuple[int, ...]:
     if shape.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {Shape(shape.shape)}")
     return int_vector(shape, "a shape")
 
 
-def _args_shape(c: ShapeContext) -> Shape:
+def _broadcast_args_shape(c: ShapeContext) -> Shape:
     a, b = c.with_rank(0, 1)[0], c.with_rank(1, 1)[0]
     return UNKNOWN if a is None and b is None else vector(None if a is None or b is None else max(a, b))
 
 
 broadcast_args = op(
     f"BroadcastArgs(s0: T, s1: T; T: type in {INDEX} = int32) -> (r0: T)",
-    shape=_args_shape,
+    shape=_broadcast_args_shape,
     allocates_output=True,
     host_outputs=True,
 )
@@ -208,7 +208,7 @@ broadcast_args = op(
 
 @broadcast_args.kernel
 def _(xp: Any, s0: Any, s1: Any) -> Any:
-    return np.array(_broadcast_dims(_vector(s0), _vector(s1)), s0.dtype)
+    return np.array(_broadcast_dims(_check_shape_vector(s0), _check_shape_vector(s1)), s0.dtype)
 
 
 @broadcast_args.elements

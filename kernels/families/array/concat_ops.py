@@ -25,7 +25,7 @@ family = Family(__name__, host_inputs="axis concat_dim shape")
 op = family.op
 
 
-def _concatenated(inputs: Sequence[Shape], axis: int | None) -> Shape:
+def _concat_shape(inputs: Sequence[Shape], axis: int | None) -> Shape:
     known = [s.dims for s in inputs if s.dims is not None]
     if not known:
         return UNKNOWN
@@ -64,7 +64,7 @@ def _concatenate(xp: Any, values: Sequence[Any], axis: int) -> Any:
 
 concat_v2 = op(
     f"ConcatV2(values: N*T, axis: Tidx; N: int >= 2, T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
-    shape=lambda c: _concatenated(c.inputs("values"), static_axis(c, "axis")),
+    shape=lambda c: _concat_shape(c.inputs("values"), static_axis(c, "axis")),
     allocates_output=True,
 )
 
@@ -103,7 +103,7 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 
 concat = op(
     "Concat(concat_dim: int32, values: N*T; N: int >= 2, T: type) -> (output: T)",
-    shape=lambda c: _concatenated(c.inputs("values"), static_axis(c, 0)),
+    shape=lambda c: _concat_shape(c.inputs("values"), static_axis(c, 0)),
     allocates_output=True,
 )
 
@@ -173,7 +173,7 @@ def _(xp: Any, concat_dim: Any, extents: Sequence[Any]) -> list[Any]:
         if extent.ndim != 1 or extent.shape != first.shape:
             raise invalid(f"shapes of different ranks {[e.size for e in extents[:8]]} cannot be concatenated")
     at = normalize_axis(int(concat_dim), first.size, "concat_dim")
-    _check_alike(extents, at)
+    _check_other_axes(extents, at)
     offsets: list[Any] = []
     start = 0
     for extent in extents:
@@ -184,14 +184,14 @@ def _(xp: Any, concat_dim: Any, extents: Sequence[Any]) -> list[Any]:
     return offsets
 
 
-def _check_alike(extents: Sequence[Any], at: int) -> None:
+def _check_other_axes(extents: Sequence[Any], at: int) -> None:
     others = np.delete(np.stack(extents), at, axis=1)
     if (others != others[0]).any():
         shown = [extent.tolist() for extent in extents[:8]]
         raise invalid(f"shapes {shown} differ in other axes than {at}, so they cannot be concatenated")
 
 
-def _parallel_concat(c: ShapeContext) -> Shape:
+def _parallel_concat_shape(c: ShapeContext) -> Shape:
     wanted: Shape = c.attr("shape")
     if not wanted.is_fully_known:
         raise invalid(f"the shape {wanted} of ParallelConcat must be fully known")
@@ -203,7 +203,7 @@ def _parallel_concat(c: ShapeContext) -> Shape:
 
 parallel_concat = op(
     "ParallelConcat(values: N*T; N: int >= 1, T: type, shape: shape) -> (output: T)",
-    shape=_parallel_concat,
+    shape=_parallel_concat_shape,
     allocates_output=True,
     differentiable=True,
 )

@@ -19,14 +19,14 @@ family = Family(__name__)
 op = family.op
 
 
-def _doubled(c: ShapeContext) -> Shape:
+def _diag_shape(c: ShapeContext) -> Shape:
     shape = c.with_rank_at_least(0, 1)
     return UNKNOWN if shape.dims is None else Shape(shape.dims * 2)
 
 
 _DIAGONALS = "T: type in {bfloat16, half, float, double, int32, int64, complex64, complex128}"
 
-diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_doubled, allocates_output=True)
+diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_diag_shape, allocates_output=True)
 
 
 @diag.kernel
@@ -43,7 +43,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return g.DiagPart(dy)
 
 
-def _halved(c: ShapeContext) -> Shape:
+def _diag_part_shape(c: ShapeContext) -> Shape:
     dims = c.input(0).dims
     if dims is None:
         return UNKNOWN
@@ -53,7 +53,9 @@ def _halved(c: ShapeContext) -> Shape:
     return Shape(dims[:half]).merge(Shape(dims[half:]))
 
 
-diag_part = op(f"DiagPart(input: T; {_DIAGONALS}) -> (diagonal: T)", shape=_halved, allocates_output=True)
+diag_part = op(
+    f"DiagPart(input: T; {_DIAGONALS}) -> (diagonal: T)", shape=_diag_part_shape, allocates_output=True
+)
 
 
 @diag_part.kernel

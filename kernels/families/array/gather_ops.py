@@ -24,10 +24,10 @@ op = family.op
 
 def _gather_shape(c: ShapeContext) -> Shape:
     params = c.with_rank_at_least(0, 1)
-    return _joined(params, c.input(1), 0, 0)
+    return _gathered_shape(params, c.input(1), 0, 0)
 
 
-def _joined(params: Shape, indices: Shape, axis: int, batch_dims: int) -> Shape:
+def _gathered_shape(params: Shape, indices: Shape, axis: int, batch_dims: int) -> Shape:
     if params.dims is None or indices.dims is None:
         return UNKNOWN
     return Shape((*params.dims[:axis], *indices.dims[batch_dims:], *params.dims[axis + 1 :]))
@@ -49,7 +49,7 @@ def _(xp: Any, params: Any, indices: Any) -> Any:
 @gather.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[IndexedSlices, None]:
     params, indices = node.inputs
-    return _slices(g, params, indices, dy), None
+    return _indexed_slices(g, params, indices, dy), None
 
 
 def _take(params: Any, indices: Any, axis: int) -> Any:
@@ -64,7 +64,7 @@ def _take(params: Any, indices: Any, axis: int) -> Any:
     return rows if hasattr(rows, "dtype") else np.asarray(rows, object)
 
 
-def _slices(g: GraphBuilder, params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
+def _indexed_slices(g: GraphBuilder, params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
     """The rows of dy, each with the row of params that it was read from."""
     shape = g.shape_of(params)
     flat = g.Reshape(indices, [-1])
@@ -80,7 +80,7 @@ def _gather_v2_shape(c: ShapeContext) -> Shape:
         raise invalid(f"axis must be a scalar, but has shape {c.input(2)}")
     batch_dims: int = c.attr("batch_dims")
     if indices.rank is not None and batch_dims:
-        batch_dims = _batch_dims(batch_dims, indices.rank)
+        batch_dims = _normalize_batch_dims(batch_dims, indices.rank)
     if params.rank is None or indices.rank is None:
         return UNKNOWN
     if axis is None:
@@ -88,11 +88,11 @@ def _gather_v2_shape(c: ShapeContext) -> Shape:
     position = shapes.axis_of(int(axis), params.rank)
     _check_batch_dims(batch_dims, position, params.rank)
     merged = Shape((params.dims or ())[:batch_dims]).merge(Shape((indices.dims or ())[:batch_dims]))
-    joined = _joined(params, indices, position, batch_dims)
+    joined = _gathered_shape(params, indices, position, batch_dims)
     return Shape((*(merged.dims or ()), *(joined.dims or ())[batch_dims:]))
 
 
-def _batch_dims(batch_dims: int, rank: int) -> int:
+def _normalize_batch_dims(batch_dims: int, rank: int) -> int:
     """Counted from the front, where negative ones count from the end of the indices' axes."""
     if not -rank <= batch_dims <= rank:
         raise invalid(f"batch_dims {batch_dims} is not in [{-rank}, {rank}], the indices' rank being {rank}")
@@ -147,7 +147,7 @@ def _(xp: Any, params: Any, indices: Any, axis: Any, *, batch_dims: int) -> Any:
     position = shapes.axis_of(int(axis), params.ndim)
     if not batch_dims:
         return _take(params, indices, position)
-    batch_dims = _batch_dims(batch_dims, indices.ndim)
+    batch_dims = _normalize_batch_dims(batch_dims, indices.ndim)
     _check_batch_dims(batch_dims, position, params.ndim)
     batch = params.shape[:batch_dims]
     if batch != indices.shape[:batch_dims]:
@@ -172,11 +172,11 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Any, None, None]:
     batch_dims: int = node.attr("batch_dims")
     constant = axis.fact.constant
     if constant is not None and int(constant) == 0 and batch_dims == 0:
-        return _slices(g, params, indices, dy), None, None
-    return _sum_of_slices(g, params, indices, axis, batch_dims, dy), None, None
+        return _indexed_slices(g, params, indices, dy), None, None
+    return _dense_params_gradient(g, params, indices, axis, batch_dims, dy), None, None
 
 
-def _sum_of_slices(
+def _dense_params_gradient(
     g: GraphBuilder, params: Tensor, indices: Tensor, axis: Tensor, batch_dims: int, dy: Tensor
 ) -> Tensor:
     """The gradient of params as a whole.
@@ -185,7 +185,7 @@ def _sum_of_slices(
     [batch * rows, outer, inner], batch after batch.
     """
     shape, indices_shape = g.Shape(params), g.Shape(indices)
-    position = _position(g, axis, params)
+    position = _normalized_axis(g, axis, params)
     if batch_dims < 0:
         rank = indices.shape.rank
         if rank is None:
@@ -195,11 +195,11 @@ def _sum_of_slices(
         batch_dims += rank
     first, after = g.Reshape(position, [1]), g.Reshape(position + g.constant(1), [1])
     start, end = g.constant([batch_dims]), g.constant([2**31 - 1])
-    batch = _product(g, shape, g.constant([0]), start)
-    outer = _product(g, shape, start, first)
-    rows = _product(g, shape, first, after)
-    inner = _product(g, shape, after, end)
-    count = _product(g, indices_shape, start, end)
+    batch = _size_between(g, shape, g.constant([0]), start)
+    outer = _size_between(g, shape, start, first)
+    rows = _size_between(g, shape, first, after)
+    inner = _size_between(g, shape, after, end)
+    count = _size_between(g, indices_shape, start, end)
     slices = g.Transpose(g.Reshape(dy, g.Pack([batch, outer, count, inner])), [0, 2, 1, 3])
     slices = g.Reshape(slices, g.Pack([batch * count, outer, inner]))
     offsets = g.Range(0, batch, 1) * rows
@@ -209,13 +209,13 @@ def _sum_of_slices(
     return g.Reshape(table, shape)
 
 
-def _position(g: GraphBuilder, axis: Tensor, params: Tensor) -> Tensor:
+def _normalized_axis(g: GraphBuilder, axis: Tensor, params: Tensor) -> Tensor:
     """The axis counted from the front, as an int32 scalar."""
     axis = g.cast(axis, g.constant(0).dtype)
     return g.FloorMod(axis, g.Rank(params))
 
 
-def _product(g: GraphBuilder, shape: Tensor, begin: Tensor, end: Tensor) -> Tensor:
+def _size_between(g: GraphBuilder, shape: Tensor, begin: Tensor, end: Tensor) -> Tensor:
     return g.Prod(g.StridedSlice(shape, begin, end, [1]), g.constant([0]))
 
 

@@ -22,7 +22,7 @@ family = Family(__name__, host_inputs="shape")
 op = family.op
 
 
-def _checked_rows(x: Any, rows: Any, values: Any) -> Any:
+def _check_rows(x: Any, rows: Any, values: Any) -> Any:
     """Which rows are meant; numbers beyond the last row start again from the first."""
     if rows.ndim != 1:
         raise invalid(f"i must be a vector, but has shape {Shape(rows.shape)}")
@@ -43,7 +43,7 @@ def _declare(name: str, ufunc: str) -> None:
 
     @declared.kernel
     def _(xp: Any, x: Any, i: Any, v: Any) -> Any:
-        rows = _checked_rows(x, i, v)
+        rows = _check_rows(x, i, v)
         found = xp.array(x)
         if ufunc:
             getattr(xp, ufunc).at(found, rows, v)

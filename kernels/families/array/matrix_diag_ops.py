@@ -32,7 +32,7 @@ _V2_ALIGN = "LEFT_LEFT"
 def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tuple[Any, Any, Any, Any]:
     """Where the diagonals ``low`` to ``high`` lie: rows, columns, diagonals (highest first), places."""
     upper, lower = align.split("_")
-    width = _longest(rows, columns, low, high)
+    width = _longest_diagonal(rows, columns, low, high)
     parts: list[tuple[Any, Any, Any, Any]] = []
     for k in range(high, low - 1, -1):
         length = max(0, min(rows + min(k, 0), columns - max(k, 0)))
@@ -44,11 +44,11 @@ def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tupl
     return a, b, c, d
 
 
-def _longest(rows: int, columns: int, low: int, high: int) -> int:
+def _longest_diagonal(rows: int, columns: int, low: int, high: int) -> int:
     return min(rows + min(high, 0), columns - max(low, 0))
 
 
-def _limits(k: Any) -> tuple[int, int]:
+def _band_limits(k: Any) -> tuple[int, int]:
     found = int_vector(k, "k")
     if len(found) not in (1, 2):
         raise invalid(f"k must be one number or two, but is {list(found)}")
@@ -63,31 +63,31 @@ def _check_limits(rows: int, columns: int, low: int, high: int) -> None:
             raise invalid(f"diagonal {k} is not within a matrix of {rows} rows and {columns} columns")
 
 
-def _at(x: Any) -> tuple[int, int]:
+def _matrix_dims(x: Any) -> tuple[int, int]:
     if x.ndim < 2:
         raise invalid(f"a tensor of shape {Shape(x.shape)} is no matrix")
     return x.shape[-2], x.shape[-1]
 
 
-def _single(value: Any) -> Any:
+def _padding_scalar(value: Any) -> Any:
     """The padding value, which may be a vector of one element too."""
     if value.size != 1:
         raise invalid(f"padding_value must be a scalar, but has shape {Shape(value.shape)}")
     return value.reshape(())[()]
 
 
-def _zero(x: Any) -> Any:
+def _zero_of(x: Any) -> Any:
     return b"" if x.dtype.kind == "O" else 0
 
 
 def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, align: str) -> Any:
-    rows, columns = _at(x)
+    rows, columns = _matrix_dims(x)
     low, high = limits
     _check_limits(rows, columns, low, high)
     at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
     if low == high:
         return x[..., at_rows, at_columns]
-    width = _longest(rows, columns, low, high)
+    width = _longest_diagonal(rows, columns, low, high)
     dims = (*x.shape[:-2], high - low + 1, width)
     found = xp.full(check_allocation(dims, x.dtype.itemsize), padding, x.dtype)
     found[..., which, places] = x[..., at_rows, at_columns]
@@ -96,7 +96,7 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
 
 def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
     """Writes packed diagonals into a fresh stack of matrices."""
-    rows, columns = _at(matrix)
+    rows, columns = _matrix_dims(matrix)
     low, high = limits
     at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
     matrix[..., at_rows, at_columns] = x if low == high else x[..., which, places]
@@ -137,10 +137,10 @@ def _make_matrix(
 
 
 def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], align: str) -> Any:
-    rows, columns = _at(x)
+    rows, columns = _matrix_dims(x)
     low, high = limits
     _check_limits(rows, columns, low, high)
-    width = _longest(rows, columns, low, high)
+    width = _longest_diagonal(rows, columns, low, high)
     packed = (width,) if low == high else (high - low + 1, width)
     if diagonal.shape != (*x.shape[:-2], *packed):
         raise invalid(
@@ -160,10 +160,10 @@ def _known_limits(c: ShapeContext) -> tuple[int, int] | None:
     shape, k = c.input("k"), c.constant("k")
     if shape.rank not in (None, 0, 1):
         raise invalid(f"k must be one number or two, but has shape {shape}")
-    return None if k is None else _limits(k)
+    return None if k is None else _band_limits(k)
 
 
-def _part_shape(c: ShapeContext) -> Shape:
+def _diag_part_shape(c: ShapeContext) -> Shape:
     shape, limits = c.with_rank_at_least(0, 2), _known_limits(c)
     if shape.dims is None or limits is None:
         return UNKNOWN
@@ -172,7 +172,7 @@ def _part_shape(c: ShapeContext) -> Shape:
     width: Dim = None
     if rows is not None and columns is not None:
         _check_limits(rows, columns, low, high)
-        width = _longest(rows, columns, low, high)
+        width = _longest_diagonal(rows, columns, low, high)
     return Shape((*outer, width) if low == high else (*outer, high - low + 1, width))
 
 
@@ -195,7 +195,7 @@ def _diag_shape(c: ShapeContext) -> Shape:
     return Shape((*outer, *_matrix_size(width, low, high, rows or 0, columns or 0)))
 
 
-def _set_shape(c: ShapeContext) -> Shape:
+def _set_diag_shape(c: ShapeContext) -> Shape:
     shape, diagonal, limits = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 1), _known_limits(c)
     if shape.dims is None:
         return UNKNOWN
@@ -205,7 +205,7 @@ def _set_shape(c: ShapeContext) -> Shape:
         width: Dim = None
         if rows is not None and columns is not None:
             _check_limits(rows, columns, low, high)
-            width = _longest(rows, columns, low, high)
+            width = _longest_diagonal(rows, columns, low, high)
         known = Shape((*outer, width) if low == high else (*outer, high - low + 1, width)).merge(diagonal)
         assert known.dims is not None
         outer = known.dims[: len(outer)]
@@ -222,7 +222,7 @@ def _declare_diag() -> None:
 
         @first.kernel
         def _(xp: Any, x: Any) -> Any:
-            return _make_matrix(xp, x, (0, 0), (-1, -1), _zero(x), _V2_ALIGN)
+            return _make_matrix(xp, x, (0, 0), (-1, -1), _zero_of(x), _V2_ALIGN)
 
         _diag_gradient(first, name.replace("Diag", "DiagPart"))
     inputs = "diagonal: T, k: int32, num_rows: int32, num_cols: int32, padding_value: T; T: type"
@@ -239,13 +239,13 @@ def _declare_diag() -> None:
 
     def with_k(xp: Any, x: Any, k: Any, rows: Any, columns: Any, padding: Any, align: str) -> Any:
         size = int_scalar(rows, "num_rows"), int_scalar(columns, "num_cols")
-        return _make_matrix(xp, x, _limits(k), size, _single(padding), align)
+        return _make_matrix(xp, x, _band_limits(k), size, _padding_scalar(padding), align)
 
     _diag_gradient(second, "MatrixDiagPartV2")
     _diag_gradient(third, "MatrixDiagPartV3")
 
 
-def _aligned(node: NodeView) -> dict[str, Any]:
+def _align_attr(node: NodeView) -> dict[str, Any]:
     return {"align": node.attr("align")} if node.node.op.endswith("V3") else {}
 
 
@@ -255,31 +255,35 @@ def _diag_gradient(declared: Op, part: str) -> None:
         if len(node.inputs) == 1:
             return [g.add_op(part, dy)]
         zero = g.constant(0, dy.dtype)
-        return [g.add_op(part, dy, node.inputs[1], zero, **_aligned(node)), *[None] * 4]
+        return [g.add_op(part, dy, node.inputs[1], zero, **_align_attr(node)), *[None] * 4]
 
 
 def _declare_part() -> None:
     for name in ("MatrixDiagPart", "BatchMatrixDiagPart"):
-        first = op(f"{name}(input: T; T: type) -> (diagonal: T)", shape=_part_shape, allocates_output=True)
+        first = op(
+            f"{name}(input: T; T: type) -> (diagonal: T)", shape=_diag_part_shape, allocates_output=True
+        )
 
         @first.kernel
         def _(xp: Any, x: Any) -> Any:
-            return _take_diagonals(xp, x, (0, 0), _zero(x), _V2_ALIGN)
+            return _take_diagonals(xp, x, (0, 0), _zero_of(x), _V2_ALIGN)
 
         _part_gradient(first, name.replace("DiagPart", "SetDiag"))
     inputs = "input: T, k: int32, padding_value: T; T: type"
-    second = op(f"MatrixDiagPartV2({inputs}) -> (diagonal: T)", shape=_part_shape, allocates_output=True)
+    second = op(f"MatrixDiagPartV2({inputs}) -> (diagonal: T)", shape=_diag_part_shape, allocates_output=True)
     third = op(
-        f"MatrixDiagPartV3({inputs}, {_ALIGN}) -> (diagonal: T)", shape=_part_shape, allocates_output=True
+        f"MatrixDiagPartV3({inputs}, {_ALIGN}) -> (diagonal: T)",
+        shape=_diag_part_shape,
+        allocates_output=True,
     )
 
     @second.kernel
     def _(xp: Any, x: Any, k: Any, padding: Any) -> Any:
-        return _take_diagonals(xp, x, _limits(k), _single(padding), _V2_ALIGN)
+        return _take_diagonals(xp, x, _band_limits(k), _padding_scalar(padding), _V2_ALIGN)
 
     @third.kernel
     def _(xp: Any, x: Any, k: Any, padding: Any, *, align: str) -> Any:
-        return _take_diagonals(xp, x, _limits(k), _single(padding), align)
+        return _take_diagonals(xp, x, _band_limits(k), _padding_scalar(padding), align)
 
     _part_gradient(second, "MatrixSetDiagV2")
     _part_gradient(third, "MatrixSetDiagV3")
@@ -289,14 +293,16 @@ def _part_gradient(declared: Op, into: str) -> None:
     @declared.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
         x, *rest = node.inputs
-        found = g.add_op(into, g.zeros_like(x), dy, *rest[:1], **_aligned(node))
+        found = g.add_op(into, g.zeros_like(x), dy, *rest[:1], **_align_attr(node))
         return [found, *[None] * len(rest)]
 
 
 def _declare_set() -> None:
     for name in ("MatrixSetDiag", "BatchMatrixSetDiag"):
         first = op(
-            f"{name}(input: T, diagonal: T; T: type) -> (output: T)", shape=_set_shape, allocates_output=True
+            f"{name}(input: T, diagonal: T; T: type) -> (output: T)",
+            shape=_set_diag_shape,
+            allocates_output=True,
         )
 
         @first.kernel
@@ -305,16 +311,18 @@ def _declare_set() -> None:
 
         _set_gradient(first, name.replace("SetDiag", "DiagPart"))
     inputs = "input: T, diagonal: T, k: int32; T: type"
-    second = op(f"MatrixSetDiagV2({inputs}) -> (output: T)", shape=_set_shape, allocates_output=True)
-    third = op(f"MatrixSetDiagV3({inputs}, {_ALIGN}) -> (output: T)", shape=_set_shape, allocates_output=True)
+    second = op(f"MatrixSetDiagV2({inputs}) -> (output: T)", shape=_set_diag_shape, allocates_output=True)
+    third = op(
+        f"MatrixSetDiagV3({inputs}, {_ALIGN}) -> (output: T)", shape=_set_diag_shape, allocates_output=True
+    )
 
     @second.kernel
     def _(xp: Any, x: Any, diagonal: Any, k: Any) -> Any:
-        return _set_diagonals(xp, x, diagonal, _limits(k), _V2_ALIGN)
+        return _set_diagonals(xp, x, diagonal, _band_limits(k), _V2_ALIGN)
 
     @third.kernel
     def _(xp: Any, x: Any, diagonal: Any, k: Any, *, align: str) -> Any:
-        return _set_diagonals(xp, x, diagonal, _limits(k), align)
+        return _set_diagonals(xp, x, diagonal, _band_limits(k), align)
 
     _set_gradient(second, "MatrixDiagPartV2")
     _set_gradient(third, "MatrixDiagPartV3")
@@ -324,10 +332,10 @@ def _set_gradient(declared: Op, part: str) -> None:
     @declared.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
         _, diagonal, *k = node.inputs
-        rest = g.add_op(node.node.op, dy, g.zeros_like(diagonal), *k, **_aligned(node))
+        rest = g.add_op(node.node.op, dy, g.zeros_like(diagonal), *k, **_align_attr(node))
         if not k:
             return [rest, g.add_op(part, dy)]
-        return [rest, g.add_op(part, dy, *k, g.constant(0, dy.dtype), **_aligned(node)), None]
+        return [rest, g.add_op(part, dy, *k, g.constant(0, dy.dtype), **_align_attr(node)), None]
 
 
 _declare_diag()

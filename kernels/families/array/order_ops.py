@@ -25,7 +25,7 @@ _REVERSIBLE = (
 )
 
 
-def _flipped(x: Any, axes: Sequence[int]) -> Any:
+def _flip(x: Any, axes: Sequence[int]) -> Any:
     backwards = slice(None, None, -1)
     return x[tuple(backwards if axis in axes else slice(None) for axis in range(x.ndim))]
 
@@ -51,7 +51,7 @@ def _(xp: Any, x: Any, dims: Any) -> Any:
         raise invalid(
             f"dims must have one element per axis of {Shape(x.shape)}, but is of shape {Shape(dims.shape)}"
         )
-    return _flipped(x, [axis for axis, wanted in enumerate(dims.tolist()) if wanted])
+    return _flip(x, [axis for axis, wanted in enumerate(dims.tolist()) if wanted])
 
 
 @reverse.gradient
@@ -59,7 +59,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
     return g.Reverse(dy, node.inputs[1]), None
 
 
-def _axes(values: Sequence[int], rank: int) -> set[int]:
+def _check_axes(values: Sequence[int], rank: int) -> set[int]:
     found: set[int] = set()
     for axis in values:
         at = normalize_axis(axis, rank)
@@ -75,7 +75,7 @@ def _reverse_v2_shape(c: ShapeContext) -> Shape:
     if shape.rank is not None and shape.rank > 8:
         raise invalid(f"a tensor of shape {shape} has more than 8 axes")
     if axes is not None and shape.rank is not None:
-        _axes(axes.tolist(), shape.rank)
+        _check_axes(axes.tolist(), shape.rank)
     return shape
 
 
@@ -88,7 +88,7 @@ reverse_v2 = op(
 
 @reverse_v2.kernel
 def _(xp: Any, x: Any, axis: Any) -> Any:
-    return _flipped(x, list(_axes(int_vector(axis, "axis"), x.ndim))) if x.ndim else x
+    return _flip(x, list(_check_axes(int_vector(axis, "axis"), x.ndim))) if x.ndim else x
 
 
 @reverse_v2.gradient
@@ -151,7 +151,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 # Roll
 
 
-def _rolled(c: ShapeContext) -> Shape:
+def _roll_shape(c: ShapeContext) -> Shape:
     shape = c.with_rank_at_least(0, 1)
     for key in (1, 2):
         if c.input(key).rank not in (None, 0, 1):
@@ -163,7 +163,7 @@ roll = op(
     f"Roll(input: T, shift: Tshift, axis: Taxis; T: type, Tshift: type in {INDEX}, "
     f"Taxis: type in {INDEX}) -> "
     "(output: T)",
-    shape=_rolled,
+    shape=_roll_shape,
     allocates_output=True,
 )
 

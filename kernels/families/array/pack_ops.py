@@ -23,7 +23,7 @@ family = Family(__name__)
 op = family.op
 
 
-def _packed(c: ShapeContext) -> Shape:
+def _pack_shape(c: ShapeContext) -> Shape:
     merged = c.input(0)
     for shape in c.inputs()[1:]:
         merged = merged.merge(shape)
@@ -35,7 +35,7 @@ def _packed(c: ShapeContext) -> Shape:
 
 pack = op(
     "Pack(values: N*T; N: int >= 1, T: type, axis: int = 0) -> (output: T)",
-    shape=_packed,
+    shape=_pack_shape,
     allocates_output=True,
 )
 
@@ -67,7 +67,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
     return g.Unpack(dy, num=len(node.inputs), axis=node.attr("axis"))
 
 
-def _unpacked(c: ShapeContext) -> Sequence[Shape | Fact]:
+def _unpack_shape(c: ShapeContext) -> Sequence[Shape | Fact]:
     count, dims = c.attr("num"), c.input(0).dims
     if dims is None:
         return [UNKNOWN] * count
@@ -88,7 +88,7 @@ def _scalar_fact(dtype: DType, element: Dim) -> Fact:
     return of_constant(np.array(element, dtype.numpy), dtype)
 
 
-unpack = op("Unpack(value: T; num: int >= 0, T: type, axis: int = 0) -> (output: num*T)", shape=_unpacked)
+unpack = op("Unpack(value: T; num: int >= 0, T: type, axis: int = 0) -> (output: num*T)", shape=_unpack_shape)
 
 
 @unpack.kernel

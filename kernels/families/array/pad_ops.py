@@ -25,7 +25,7 @@ PADDINGS = f"paddings: Tpaddings; T: type, Tpaddings: type in {INDEX} = int32"
 Pairs = Sequence[tuple[int, int]]
 
 
-def pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, int]]:
+def padding_pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, int]]:
     """How much before and after each axis. Raises INVALID_ARGUMENT for all but [rank, 2] natural numbers."""
     if paddings.shape != (rank, 2):
         raise invalid(f"{what} must be of shape [{rank},2], but are of shape {Shape(paddings.shape)}")
@@ -35,15 +35,15 @@ def pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, i
     return found
 
 
-def _padded(c: ShapeContext) -> Shape:
-    return _resized(c, 1)
+def _pad_shape(c: ShapeContext) -> Shape:
+    return _resized_shape(c, 1)
 
 
-def _unpadded(c: ShapeContext) -> Shape:
-    return _resized(c, -1)
+def _unpad_shape(c: ShapeContext) -> Shape:
+    return _resized_shape(c, -1)
 
 
-def _resized(c: ShapeContext, sign: int) -> Shape:
+def _resized_shape(c: ShapeContext, sign: int) -> Shape:
     c.with_rank(1, 2)
     rows = Shape((None, 2)).merge(c.input(1))[0]
     shape = c.input(0)
@@ -56,7 +56,7 @@ def _resized(c: ShapeContext, sign: int) -> Shape:
         if rows not in (None, len(shape.dims)):
             raise invalid(f"paddings must have {len(shape.dims)} rows, but are of shape {c.input(1)}")
         return Shape((None,) * len(shape.dims))
-    found = pairs(paddings, len(shape.dims))
+    found = padding_pairs(paddings, len(shape.dims))
     return Shape(tuple(_resize(size, sign * sum(pair)) for size, pair in zip(shape.dims, found)))
 
 
@@ -70,27 +70,27 @@ def pad_with(xp: Any, x: Any, around: Pairs, value: Any) -> Any:
     """x with a border of one value."""
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
     found = xp.full(check_allocation(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
-    found[_middle(around, x.shape)] = x
+    found[_interior(around, x.shape)] = x
     return found
 
 
-def _middle(around: Pairs, dims: Sequence[int]) -> tuple[slice, ...]:
+def _interior(around: Pairs, dims: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(before, before + size) for (before, _), size in zip(around, dims))
 
 
-pad = op(f"Pad(input: T, {PADDINGS}) -> (output: T)", shape=_padded, allocates_output=True, expands=True)
+pad = op(f"Pad(input: T, {PADDINGS}) -> (output: T)", shape=_pad_shape, allocates_output=True, expands=True)
 
 
 @pad.kernel
 def _(xp: Any, x: Any, paddings: Any) -> Any:
-    return pad_with(xp, x, pairs(paddings, x.ndim), b"" if x.dtype == np.dtype(object) else 0)
+    return pad_with(xp, x, padding_pairs(paddings, x.ndim), b"" if x.dtype == np.dtype(object) else 0)
 
 
 pad_v2 = op(
     "PadV2(input: T, paddings: Tpaddings, constant_values: T; T: type, "
     f"Tpaddings: type in {INDEX} = int32) -> "
     "(output: T)",
-    shape=_padded,
+    shape=_pad_shape,
     allocates_output=True,
     expands=True,
 )
@@ -100,7 +100,7 @@ pad_v2 = op(
 def _(xp: Any, x: Any, paddings: Any, value: Any) -> Any:
     if value.ndim:
         raise invalid(f"constant_values must be a scalar, but has shape {Shape(value.shape)}")
-    return pad_with(xp, x, pairs(paddings, x.ndim), value)
+    return pad_with(xp, x, padding_pairs(paddings, x.ndim), value)
 
 
 @pad.gradient
@@ -121,7 +121,7 @@ def _first_column(g: GraphBuilder, paddings: Tensor) -> Tensor:
 # Mirrored borders. Both directions go axis by axis, the gradient backwards.
 
 
-def _mirrors(
+def _mirror_slices(
     around: Pairs, dims: Sequence[int], mode: str
 ) -> Iterator[tuple[int, list[tuple[slice, slice]]]]:
     """For each axis, which slices of the padded tensor mirror which. ``dims`` are the unpadded ones.
@@ -136,18 +136,18 @@ def _mirrors(
                 f"with mode {mode}"
             )
         end = before + size
-        left = (slice(0, before), _backwards(before + skip, before + skip + before))
-        right = (slice(end, end + after), _backwards(end - skip - after, end - skip))
+        left = (slice(0, before), _reversed_slice(before + skip, before + skip + before))
+        right = (slice(end, end + after), _reversed_slice(end - skip - after, end - skip))
         yield axis, [left, right]
 
 
-def _backwards(start: int, stop: int) -> slice:
+def _reversed_slice(start: int, stop: int) -> slice:
     return slice(stop - 1, start - 1 if start else None, -1) if stop > start else slice(0, 0)
 
 
 mirror_pad = op(
     f"MirrorPad(input: T, {PADDINGS}, mode: string in {{'REFLECT', 'SYMMETRIC'}}) -> (output: T)",
-    shape=_padded,
+    shape=_pad_shape,
     allocates_output=True,
     expands=True,
 )
@@ -155,11 +155,11 @@ mirror_pad = op(
 
 @mirror_pad.kernel
 def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
-    around = pairs(paddings, x.ndim)
+    around = padding_pairs(paddings, x.ndim)
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
-    steps = list(_mirrors(around, x.shape, mode))
+    steps = list(_mirror_slices(around, x.shape, mode))
     found = xp.empty(check_allocation(dims, x.dtype.itemsize, "padded shape"), x.dtype)
-    middle = _middle(around, x.shape)
+    middle = _interior(around, x.shape)
     found[middle] = x
     for axis, mirrored in steps:
         done = (slice(None),) * axis
@@ -175,20 +175,20 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 mirror_pad_grad = op(
     f"MirrorPadGrad(input: T, {PADDINGS}, mode: string in {{'REFLECT', 'SYMMETRIC'}}) -> (output: T)",
-    shape=_unpadded,
+    shape=_unpad_shape,
     allocates_output=True,
 )
 
 
 @mirror_pad_grad.kernel
 def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
-    around = pairs(paddings, x.ndim)
+    around = padding_pairs(paddings, x.ndim)
     dims = [size - before - after for size, (before, after) in zip(x.shape, around)]
     if min(dims, default=0) < 0:
         raise invalid(f"a tensor of shape {Shape(x.shape)} has no borders {around}")
-    middle = _middle(around, dims)
+    middle = _interior(around, dims)
     found = xp.array(x)
-    for axis, mirrored in reversed(list(_mirrors(around, dims, mode))):
+    for axis, mirrored in reversed(list(_mirror_slices(around, dims, mode))):
         open_axes = (slice(None),) * axis
         for border, source in mirrored:
             found[(*open_axes, source, *middle[axis + 1 :])] += found[
@@ -205,7 +205,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 # Tile
 
 
-def _tiled(c: ShapeContext) -> Shape:
+def _tile_shape(c: ShapeContext) -> Shape:
     dims, counts = c.input(0).dims, static_elements(c, 1)
     width = c.with_rank(1, 1)[0]
     if dims is None:
@@ -216,10 +216,10 @@ def _tiled(c: ShapeContext) -> Shape:
         raise invalid(f"multiples must have one element per axis of {c.input(0)}, but have {width}")
     if counts is None:
         return Shape((None,) * len(dims))
-    return Shape(tuple(_times(size, count) for size, count in zip(dims, counts)))
+    return Shape(tuple(_tiled_size(size, count) for size, count in zip(dims, counts)))
 
 
-def _times(size: Dim, count: Dim) -> Dim:
+def _tiled_size(size: Dim, count: Dim) -> Dim:
     if count is not None and count < 0:
         raise invalid(f"multiples must not be negative, but one is {count}")
     if count == 0 or size == 0:
@@ -229,13 +229,13 @@ def _times(size: Dim, count: Dim) -> Dim:
 
 tile = op(
     f"Tile(input: T, multiples: Tmultiples; T: type, Tmultiples: type in {INDEX} = int32) -> (output: T)",
-    shape=_tiled,
+    shape=_tile_shape,
     allocates_output=True,
     expands=True,
 )
 
 
-def _multiples(multiples: Any, rank: int) -> tuple[int, ...]:
+def _check_multiples(multiples: Any, rank: int) -> tuple[int, ...]:
     found = int_vector(multiples, "multiples")
     if multiples.ndim != 1 or len(found) != rank:
         raise invalid(f"multiples {list(found)} must have one element per axis of a tensor of rank {rank}")
@@ -246,7 +246,7 @@ def _multiples(multiples: Any, rank: int) -> tuple[int, ...]:
 
 @tile.kernel
 def _(xp: Any, x: Any, multiples: Any) -> Any:
-    counts = _multiples(multiples, x.ndim)
+    counts = _check_multiples(multiples, x.ndim)
     dims = check_allocation(
         [size * count for size, count in zip(x.shape, counts)], x.dtype.itemsize, "tiled shape"
     )
@@ -276,19 +276,19 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
     return g.Sum(g.Reshape(dy, dims), axes), None
 
 
-def _untiled(c: ShapeContext) -> Shape:
+def _tile_grad_shape(c: ShapeContext) -> Shape:
     dims, counts = c.input(0).dims, static_elements(c, 1)
     if dims is None or counts is None or len(dims) != len(counts):
         return UNKNOWN if dims is None else Shape((None,) * len(dims))
     return Shape(tuple(None if not size or not count else size // count for size, count in zip(dims, counts)))
 
 
-tile_grad = op("TileGrad(input: T, multiples: int32; T: type) -> (output: T)", shape=_untiled)
+tile_grad = op("TileGrad(input: T, multiples: int32; T: type) -> (output: T)", shape=_tile_grad_shape)
 
 
 @tile_grad.kernel
 def _(xp: Any, x: Any, multiples: Any) -> Any:
-    counts = _multiples(multiples, x.ndim)
+    counts = _check_multiples(multiples, x.ndim)
     if any(count == 0 or size % count for size, count in zip(x.shape, counts)):
         raise invalid(f"a tensor of shape {Shape(x.shape)} is no tiling by {list(counts)}")
     wide = x.reshape([d for size, count in zip(x.shape, counts) for d in (count, size // count)])

@@ -75,10 +75,10 @@ def _(xp: Any, indices: Any, updates: Any, shape: Any, *, bad_indices_policy: st
 
 @scatter_nd.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, Tensor, None]:
-    return None, _read(g, node, dy, node.inputs[0]), None
+    return None, _gather_gradient(g, node, dy, node.inputs[0]), None
 
 
-def _read(g: GraphBuilder, node: NodeView, dy: Tensor, indices: Tensor) -> Tensor:
+def _gather_gradient(g: GraphBuilder, node: NodeView, dy: Tensor, indices: Tensor) -> Tensor:
     if indices.dtype.name == "uint16":
         indices = g.Cast(indices, DstT="int32")
     return g.GatherNd(dy, indices, bad_indices_policy=node.attr("bad_indices_policy"))
@@ -92,7 +92,7 @@ def _tensor_scatter_shape(c: ShapeContext) -> Shape:
     return check_static(indices, updates, tensor) if tensor.dims is not None else UNKNOWN
 
 
-def _tensor_scatter(how: str, name: str, types: str, index_types: str, first: str = "tensor") -> Any:
+def _declare_tensor_scatter(how: str, name: str, types: str, index_types: str, first: str = "tensor") -> Any:
     declared = op(
         f"{name}({first}: T, indices: Tindices, updates: T; T: type{types}, "
         f'Tindices: type in {{{index_types}}}, bad_indices_policy: string = "") -> (output: T)',
@@ -117,12 +117,12 @@ def _tensor_scatter(how: str, name: str, types: str, index_types: str, first: st
     return declared
 
 
-update = _tensor_scatter("update", "TensorScatterUpdate", "", "int16, int32, int64, uint16")
-add = _tensor_scatter("add", "TensorScatterAdd", "", "int32, int64")
-sub = _tensor_scatter("sub", "TensorScatterSub", "", "int32, int64")
-minimum = _tensor_scatter("min", "TensorScatterMin", "", "int32, int64")
-maximum = _tensor_scatter("max", "TensorScatterMax", "", "int32, int64")
-non_aliasing_add = _tensor_scatter(
+update = _declare_tensor_scatter("update", "TensorScatterUpdate", "", "int16, int32, int64, uint16")
+add = _declare_tensor_scatter("add", "TensorScatterAdd", "", "int32, int64")
+sub = _declare_tensor_scatter("sub", "TensorScatterSub", "", "int32, int64")
+minimum = _declare_tensor_scatter("min", "TensorScatterMin", "", "int32, int64")
+maximum = _declare_tensor_scatter("max", "TensorScatterMax", "", "int32, int64")
+non_aliasing_add = _declare_tensor_scatter(
     "add", "ScatterNdNonAliasingAdd", f" in {NUMBERS[:-1]}, bool}}", "int32, int64", "input"
 )
 
@@ -134,18 +134,18 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor
         indices = g.Cast(indices, DstT="int32")
     policy = node.attr("bad_indices_policy")
     kept = g.TensorScatterUpdate(dy, indices, g.zeros_like(updates), bad_indices_policy=policy)
-    return kept, None, _read(g, node, dy, indices)
+    return kept, None, _gather_gradient(g, node, dy, indices)
 
 
 @add.gradient
 @non_aliasing_add.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor]:
-    return dy, None, _read(g, node, dy, node.inputs[1])
+    return dy, None, _gather_gradient(g, node, dy, node.inputs[1])
 
 
 @sub.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor]:
-    return dy, None, -_read(g, node, dy, node.inputs[1])
+    return dy, None, -_gather_gradient(g, node, dy, node.inputs[1])
 
 
 @minimum.gradient
@@ -155,9 +155,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor
     tensor, indices, updates = node.inputs
     output = node.outputs[0]
     from_tensor = g.cast(g.Equal(tensor, output), dy.dtype)
-    from_updates = g.cast(g.Equal(updates, _read(g, node, output, indices)), dy.dtype)
+    from_updates = g.cast(g.Equal(updates, _gather_gradient(g, node, output, indices)), dy.dtype)
     shape = g.cast(g.shape_of(tensor), indices.dtype)
     policy = node.attr("bad_indices_policy")
     count = from_tensor + g.ScatterNd(indices, from_updates, shape, bad_indices_policy=policy)
     share = dy / count
-    return share * from_tensor, None, _read(g, node, share, indices) * from_updates
+    return share * from_tensor, None, _gather_gradient(g, node, share, indices) * from_updates

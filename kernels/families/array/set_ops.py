@@ -107,13 +107,13 @@ def _(xp: Any, x: Any, axis: Any, *, out_idx: Any) -> Any:
 
 
 def _unique(xp: Any, x: Any, axis: Any, out_idx: Any) -> tuple[Any, Any, Any]:
-    position = _axis(x, axis)
-    first, index, counts = distinct(_keys(x, position))
+    position = _unique_axis(x, axis)
+    first, index, counts = unique_keys(_slice_keys(x, position))
     y = x.take(xp.asarray(first), position)
     return y, xp.asarray(index.astype(out_idx.numpy)), xp.asarray(counts.astype(out_idx.numpy))
 
 
-def _axis(x: Any, axis: Any) -> int:
+def _unique_axis(x: Any, axis: Any) -> int:
     if axis is None or axis.size == 0:
         if x.ndim != 1:
             raise invalid(f"without an axis, x must be a vector, but has shape {Shape(x.shape)}")
@@ -123,15 +123,15 @@ def _axis(x: Any, axis: Any) -> int:
     return shapes.axis_of(int(axis.reshape(-1)[0]), x.ndim)
 
 
-def distinct(keys: Any) -> tuple[Any, Any, Any]:
+def unique_keys(keys: Any) -> tuple[Any, Any, Any]:
     """Where each distinct key is first, the number of each key by order of first occurrence, and how often
     each occurs."""
     if keys.dtype == object:
-        return _distinct_objects(keys.tolist())
+        return _unique_objects(keys.tolist())
     if keys.dtype.kind in "iu" and keys.size:
         low, high = int(keys.min()), int(keys.max())
         if high - low < 2 * keys.size:
-            return _distinct_in_range(keys, low, high - low + 1)
+            return _unique_in_range(keys, low, high - low + 1)
     _, first, inverse, counts = np.unique(
         keys, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -141,7 +141,7 @@ def distinct(keys: Any) -> tuple[Any, Any, Any]:
     return first[order], rank[inverse.reshape(-1)], counts[order]
 
 
-def _distinct_in_range(keys: Any, low: int, span: int) -> tuple[Any, Any, Any]:
+def _unique_in_range(keys: Any, low: int, span: int) -> tuple[Any, Any, Any]:
     """By a table of all integers that there may be, for integers that lie close together."""
     places = (keys - keys.dtype.type(low)).astype(np.int64)
     table = np.full(span, keys.size)
@@ -153,7 +153,7 @@ def _distinct_in_range(keys: Any, low: int, span: int) -> tuple[Any, Any, Any]:
     return first, index, np.bincount(index, minlength=first.size)
 
 
-def _distinct_objects(keys: list[Any]) -> tuple[Any, Any, Any]:
+def _unique_objects(keys: list[Any]) -> tuple[Any, Any, Any]:
     numbers: dict[Any, int] = {}
     index = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
     reverse = index[::-1]
@@ -162,7 +162,7 @@ def _distinct_objects(keys: list[Any]) -> tuple[Any, Any, Any]:
     return first, index, np.bincount(index, minlength=len(numbers))
 
 
-def _keys(x: Any, axis: int) -> Any:
+def _slice_keys(x: Any, axis: int) -> Any:
     """One key per slice along the axis: keys are equal where slices are, and NaN equals nothing."""
     host = on_host(x)
     if host.dtype.kind == "V":
@@ -205,15 +205,19 @@ def _(xp: Any, x: Any, y: Any, *, out_idx: Any) -> tuple[Any, Any]:
     for name, value in (("x", x), ("y", y)):
         if value.ndim != 1:
             raise invalid(f"{name} must be a vector, but has shape {Shape(value.shape)}")
-    missing = _not_among(x, y) if x.dtype == object else xp.isin(_plain(x), _plain(y), invert=True)
+    missing = (
+        _is_absent(x, y)
+        if x.dtype == object
+        else xp.isin(_widen_bfloat16(x), _widen_bfloat16(y), invert=True)
+    )
     index = xp.flatnonzero(missing)
     return x[index], index.astype(out_idx.numpy)
 
 
-def _not_among(x: Any, y: Any) -> Any:
+def _is_absent(x: Any, y: Any) -> Any:
     known = set(y.tolist())
     return np.fromiter((item not in known for item in x.tolist()), bool, x.size)
 
 
-def _plain(array: Any) -> Any:
+def _widen_bfloat16(array: Any) -> Any:
     return array.astype(np.float32) if array.dtype.kind == "V" else array

@@ -31,7 +31,7 @@ op = family.op
 _INT32_MAX = 2**31 - 1
 
 
-def _dims(x: Any, dtype: DType) -> Any:
+def _shape_vector(x: Any, dtype: DType) -> Any:
     if dtype.name == "int32" and any(size > _INT32_MAX for size in x.shape):
         raise invalid(f"shape {list(x.shape)} does not fit into int32", hint="ask for out_type int64")
     return np.array(x.shape, dtype.numpy)
@@ -49,7 +49,7 @@ shape_op = op(
 
 @shape_op.kernel
 def _(xp: Any, x: Any, *, out_type: DType) -> Any:
-    return _dims(x, out_type)
+    return _shape_vector(x, out_type)
 
 
 @shape_op.elements
@@ -80,7 +80,7 @@ shape_n = op(
 
 @shape_n.kernel
 def _(xp: Any, inputs: Sequence[Any], *, out_type: DType) -> list[Any]:
-    return [_dims(x, out_type) for x in inputs]
+    return [_shape_vector(x, out_type) for x in inputs]
 
 
 rank = op(
@@ -128,14 +128,14 @@ def _(c: ShapeContext) -> tuple[Dim]:
 # Reshape
 
 
-def _reshaped(c: ShapeContext) -> Shape:
+def _reshape_shape(c: ShapeContext) -> Shape:
     wanted, dims = c.as_shape(1), c.input(0).dims
     if wanted.dims is None or dims is None or None in dims or wanted.dims.count(None) > 1:
         return wanted
-    return Shape(_resolved([-1 if size is None else size for size in wanted.dims], c.input(0).known()))
+    return Shape(_resolve_dims([-1 if size is None else size for size in wanted.dims], c.input(0).known()))
 
 
-def _resolved(wanted: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]:
+def _resolve_dims(wanted: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]:
     """The wanted dimensions with their -1 worked out. Raises INVALID_ARGUMENT where they do not fit.
 
     With a zero among the wanted dimensions, zeros count on neither side, so that ``[0, 3]`` reshapes to
@@ -158,7 +158,7 @@ def _cannot_reshape(shape: Shape, wanted: Sequence[Dim]) -> TfgError:
     return invalid(f"a tensor of shape {shape} ({shape.size} elements) cannot be reshaped to {shown}")
 
 
-def _target(shape: Any) -> tuple[int, ...]:
+def _requested_dims(shape: Any) -> tuple[int, ...]:
     """The wanted dimensions, -1 included. Raises INVALID_ARGUMENT for any other negative number."""
     wanted = int_vector(shape, "the shape to reshape to")
     if min(wanted, default=0) < -1:
@@ -173,19 +173,19 @@ def _reshape_to(wanted: tuple[int, ...], x: Any) -> Any:
     try:
         return x.reshape(wanted)
     except ValueError:
-        return x.reshape(_resolved(wanted, x.shape))
+        return x.reshape(_resolve_dims(wanted, x.shape))
 
 
 reshape = op(
     f"Reshape(tensor: T, shape: Tshape; T: type, Tshape: type in {INDEX} = int32) -> (output: T)",
-    shape=_reshaped,
+    shape=_reshape_shape,
     is_free=True,
 )
 
 
 @reshape.kernel
 def _(xp: Any, x: Any, shape: Any) -> Any:
-    return _reshape_to(_target(shape), x)
+    return _reshape_to(_requested_dims(shape), x)
 
 
 @reshape.bind
@@ -193,13 +193,13 @@ def _(b: Binding) -> Any:
     x, shape = b.inputs
     if shape.constant is None:
         return None
-    wanted = _target(shape.constant)
+    wanted = _requested_dims(shape.constant)
     if x.shape.size is not None and x.shape.size == prod(wanted) and -1 not in wanted:
-        return partial(_on_first, methodcaller("reshape", wanted))
-    return partial(_on_first, partial(_reshape_to, wanted))
+        return partial(_on_first_input, methodcaller("reshape", wanted))
+    return partial(_on_first_input, partial(_reshape_to, wanted))
 
 
-def _on_first(function: Callable[[Any], Any], x: Any, shape: Any) -> Any:
+def _on_first_input(function: Callable[[Any], Any], x: Any, shape: Any) -> Any:
     return function(x)
 
 
@@ -216,7 +216,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 # ExpandDims and Squeeze
 
 
-def _expanded(c: ShapeContext) -> Shape:
+def _expand_dims_shape(c: ShapeContext) -> Shape:
     dims, elements = c.input(0).dims, c.elements(1)
     if c.input(1).size not in (None, 1):
         raise invalid(f"dim must be a scalar, but has shape {c.input(1)}")
@@ -231,7 +231,7 @@ def _expanded(c: ShapeContext) -> Shape:
 
 expand_dims = op(
     f"ExpandDims(input: T, dim: Tdim; T: type, Tdim: type in {INDEX} = int32) -> (output: T)",
-    shape=_expanded,
+    shape=_expand_dims_shape,
     is_free=True,
 )
 
@@ -265,7 +265,7 @@ def _squeezed_axes(dims: Sequence[Dim], axes: Sequence[int]) -> set[int]:
     return found
 
 
-def _squeezed(c: ShapeContext) -> Shape:
+def _squeeze_shape(c: ShapeContext) -> Shape:
     dims, axes = c.input(0).dims, c.attr("squeeze_dims")
     if dims is None or (not axes and None in dims):
         return UNKNOWN
@@ -275,7 +275,7 @@ def _squeezed(c: ShapeContext) -> Shape:
 
 squeeze = op(
     "Squeeze(input: T; T: type, squeeze_dims: list(int) >= 0 = []) -> (output: T)",
-    shape=_squeezed,
+    shape=_squeeze_shape,
     is_free=True,
 )
 

@@ -49,12 +49,12 @@ def _write_variable(
         _write(array, index(*where, array.shape), value)
 
 
-def _checked(c: ShapeContext, dims: Shape) -> None:
+def _check_slice(c: ShapeContext, dims: Shape) -> None:
     strided_dims(c, 1, dims)
 
 
 def _reference_shape(c: ShapeContext) -> Shape:
-    _checked(c, c.input(0))
+    _check_slice(c, c.input(0))
     return c.input(0)
 
 
@@ -75,7 +75,7 @@ def _(b: Binding) -> Callable[..., Any]:
 
 
 def _resource_shape(c: ShapeContext) -> list[Shape]:
-    _checked(c, referenced_shape(c, c.attr("T")))
+    _check_slice(c, referenced_shape(c, c.attr("T")))
     return []
 
 

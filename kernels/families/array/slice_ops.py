@@ -63,11 +63,11 @@ def _slice_shape(c: ShapeContext) -> Shape:
     if any(len(part) != count for part in parts):
         raise invalid(f"begin and size must have one element per axis of {c.input(0)}")
     if c.constant(1) is not None and c.constant(2) is not None and c.input(0).is_fully_known:
-        return Shape(tuple(_slice_sizes(*(_known(part) for part in parts))))
+        return Shape(tuple(_slice_sizes(*(_known_sizes(part) for part in parts))))
     return Shape(tuple(_slice_dim(*item) for item in zip(*parts)))
 
 
-def _known(part: Sequence[Dim]) -> list[int]:
+def _known_sizes(part: Sequence[Dim]) -> list[int]:
     return [item for item in part if item is not None]
 
 
@@ -83,14 +83,14 @@ slice_op = op(
 )
 
 
-def _sliced(x: Any, begin: Sequence[int], size: Sequence[int]) -> Any:
+def _slice(x: Any, begin: Sequence[int], size: Sequence[int]) -> Any:
     taken = _slice_sizes(x.shape, begin, size)
     return x[tuple(slice(start, start + count) for start, count in zip(begin, taken))]
 
 
 @slice_op.kernel
 def _(xp: Any, x: Any, begin: Any, size: Any) -> Any:
-    return _sliced(x, int_vector(begin, "begin"), int_vector(size, "size"))
+    return _slice(x, int_vector(begin, "begin"), int_vector(size, "size"))
 
 
 @slice_op.bind
@@ -133,11 +133,11 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
 # StridedSlice
 
 
-def _spec(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
+def _static_slice(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
     """The slice that inputs ``first`` and on state, as far as known; None where even its length is not."""
     shapes = [c.with_rank(key, 1) for key in range(first, first + 3)]
     merged = shapes[0].merge(shapes[1]).merge(shapes[2])
-    parts = [_integers(c, key) for key in range(first, first + 3)]
+    parts = [_static_integers(c, key) for key in range(first, first + 3)]
     count = merged[0]
     if count is None:
         return None
@@ -146,14 +146,14 @@ def _spec(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
     return slicing.StridedSlice(begin, end, strides, slicing.masks_from_attrs(c.attrs))
 
 
-def _integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
+def _static_integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
     constant = c.constant(key)
     return static_elements(c, key) if constant is None else tuple(constant.tolist())
 
 
 def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
     """The shape of the slice that inputs ``first`` and on take of a tensor of a shape."""
-    spec = _spec(c, first)
+    spec = _static_slice(c, first)
     return UNKNOWN if spec is None or shape.dims is None else Shape(slicing.sliced_dims(spec, shape.dims))
 
 
@@ -194,27 +194,27 @@ def _(b: Binding) -> Callable[..., Any]:
     fixed = dims is not None and None not in dims and all(fact.constant is not None for fact in b.inputs[1:])
     if b.inputs[0].dtype.numpy.kind == "O":
         # Without the ellipsis a single element would come out of its array.
-        return _taking_views(index)
+        return _object_slicer(index)
     if fixed:
-        return _taking(itemgetter(index(None, None, None, dims)))
-    return _taking_by(index)
+        return _fixed_slicer(itemgetter(index(None, None, None, dims)))
+    return _slicer(index)
 
 
-def _taking(take: Callable[[Any], Any]) -> Callable[..., Any]:
+def _fixed_slicer(take: Callable[[Any], Any]) -> Callable[..., Any]:
     def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
         return take(x)
 
     return taken
 
 
-def _taking_by(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+def _slicer(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
     def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
         return x[index(begin, end, strides, x.shape)]
 
     return taken
 
 
-def _taking_views(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
+def _object_slicer(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
     def taken(x: Any, begin: Any, end: Any, strides: Any) -> Any:
         return x[(*index(begin, end, strides, x.shape), ...)]
 
@@ -223,7 +223,7 @@ def _taking_views(index: Callable[..., slicing.Index]) -> Callable[..., Any]:
 
 @strided_slice.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
-    values, spec = static_elements(c, 0), _spec(c, 1)
+    values, spec = static_elements(c, 0), _static_slice(c, 1)
     if values is None or spec is None or c.input(0).rank != 1:
         return None
     if None in spec.begin or None in spec.end or None in spec.strides:

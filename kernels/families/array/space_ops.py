@@ -10,7 +10,7 @@ from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.int_arguments import int_vector
-from .pad_ops import Pairs, pad_with, pairs
+from .pad_ops import Pairs, pad_with, padding_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ op = family.op
 # Space and batch. What both know: the block's sizes, and what is padded or cropped, per axis of space.
 
 
-def _block(values: Any) -> tuple[int, ...]:
+def _check_block(values: Any) -> tuple[int, ...]:
     found = int_vector(values, "block_shape")
     if min(found, default=1) < 1:
         raise invalid(f"block_shape must be positive, but is {list(found)}")
@@ -39,7 +39,7 @@ def _space_shape(c: ShapeContext, block: Sequence[int], key: int, to_batch: bool
     count = len(block)
     if len(dims) < count + 1:
         raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
-    around = None if borders is None else pairs(borders, count)
+    around = None if borders is None else padding_pairs(borders, count)
     batch, whole = dims[0], prod(block)
     if batch is not None:
         batch = batch * whole if to_batch else _quotient(batch, whole, "the batch")
@@ -66,7 +66,7 @@ def _quotient(size: int, by: int, what: str) -> int:
     return size // by
 
 
-def _into_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
+def _space_to_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     count = len(block)
     if x.ndim < count + 1:
         raise invalid(f"a tensor of shape {Shape(x.shape)} has no {count} axes of space")
@@ -80,7 +80,7 @@ def _into_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     return apart.transpose(order).reshape((x.shape[0] * prod(block), *space, *rest))
 
 
-def _out_of_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
+def _batch_to_space(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     count = len(block)
     if x.ndim < count + 1:
         raise invalid(f"a tensor of shape {Shape(x.shape)} has no {count} axes of space")
@@ -107,7 +107,7 @@ def _interleave(first: Sequence[int], second: Sequence[int]) -> list[int]:
 
 def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
     """One of SpaceToBatch and BatchToSpace, and its variant for any number of axes."""
-    move = _into_batch if to_batch else _out_of_batch
+    move = _space_to_batch if to_batch else _batch_to_space
     kind = f"T{borders}"
 
     def flat_shape(c: ShapeContext) -> Shape:
@@ -129,7 +129,7 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
     def _(xp: Any, x: Any, around: Any, *, block_size: int) -> Any:
         if x.ndim != 4:
             raise invalid(f"the input must be of rank 4, but has shape {Shape(x.shape)}")
-        return move(xp, x, (block_size, block_size), pairs(around, 2, borders))
+        return move(xp, x, (block_size, block_size), padding_pairs(around, 2, borders))
 
     @flat.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
@@ -141,7 +141,7 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
             raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
         block, dims = c.constant(1), c.input(0).dims
         if block is not None:
-            return _space_shape(c, _block(block), 2, to_batch)
+            return _space_shape(c, _check_block(block), 2, to_batch)
         if dims is None or count is None:
             return UNKNOWN if dims is None else Shape((None,) * len(dims))
         return Shape((None,) * (count + 1) + dims[count + 1 :])
@@ -156,8 +156,8 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
     def _(xp: Any, x: Any, block_shape: Any, around: Any) -> Any:
         if block_shape.ndim != 1:
             raise invalid(f"block_shape must be a vector, but has shape {Shape(block_shape.shape)}")
-        block = _block(block_shape)
-        return move(xp, x, block, pairs(around, len(block), borders))
+        block = _check_block(block_shape)
+        return move(xp, x, block, padding_pairs(around, len(block), borders))
 
     @full.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
@@ -195,7 +195,7 @@ def _scaled(size: Dim, by: int, up: bool) -> Dim:
     return size * by if up else _quotient(size, by, "an axis")
 
 
-def _into_depth(x: Any, size: int) -> Any:
+def _space_to_depth(x: Any, size: int) -> Any:
     """On [batch, height, width, channels …]."""
     batch, height, width, *channels = x.shape
     high, wide = _quotient(height, size, "the height"), _quotient(width, size, "the width")
@@ -204,7 +204,7 @@ def _into_depth(x: Any, size: int) -> Any:
     return apart.transpose(order).reshape([batch, high, wide, size * size * channels[0], *channels[1:]])
 
 
-def _out_of_depth(x: Any, size: int) -> Any:
+def _depth_to_space(x: Any, size: int) -> Any:
     """On [batch, height, width, channels …]."""
     batch, height, width, *channels = x.shape
     left = _quotient(channels[0], size * size, "the depth")
@@ -214,7 +214,7 @@ def _out_of_depth(x: Any, size: int) -> Any:
 
 
 def _declare_depth(name: str, other: str, to_depth: bool) -> None:
-    move = _into_depth if to_depth else _out_of_depth
+    move = _space_to_depth if to_depth else _depth_to_space
 
     def shape(c: ShapeContext) -> Shape:
         return _depth_shape(c, to_depth)

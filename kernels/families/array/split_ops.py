@@ -50,14 +50,14 @@ def _(xp: Any, split_dim: Any, value: Any, *, num_split: int) -> list[Any]:
     size = value.shape[at]
     if size % num_split:
         raise invalid(f"axis {at} of shape {Shape(value.shape)} cannot be split into {num_split} equal parts")
-    return _pieces(value, at, [size // num_split] * num_split)
+    return _slice_parts(value, at, [size // num_split] * num_split)
 
 
 def _split_axis(split_dim: Any) -> int:
     return int_scalar(split_dim, "split_dim")
 
 
-def _pieces(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
+def _slice_parts(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
     before = (slice(None),) * at
     found: list[Any] = []
     start = 0
@@ -69,10 +69,10 @@ def _pieces(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
 
 @split.gradient
 def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> tuple[None, Tensor]:
-    return None, _joined(g, gradients_or_zeros(g, node, dys), node.inputs[0])
+    return None, _concat_parts(g, gradients_or_zeros(g, node, dys), node.inputs[0])
 
 
-def _joined(g: GraphBuilder, parts: Sequence[Tensor], axis: Tensor) -> Tensor:
+def _concat_parts(g: GraphBuilder, parts: Sequence[Tensor], axis: Tensor) -> Tensor:
     return parts[0] if len(parts) == 1 else g.ConcatV2(list(parts), axis)
 
 
@@ -96,10 +96,10 @@ def _split_v_shape(c: ShapeContext) -> list[Shape]:
     total = dims[at]
     if total is None:
         return [with_size(dims, at, None if size == -1 else size) for size in known]
-    return [with_size(dims, at, size) for size in _full_sizes(known, total)]
+    return [with_size(dims, at, size) for size in _resolve_sizes(known, total)]
 
 
-def _full_sizes(sizes: Sequence[int], total: int) -> list[int]:
+def _resolve_sizes(sizes: Sequence[int], total: int) -> list[int]:
     """The sizes with a single -1 worked out. Raises INVALID_ARGUMENT where they do not add up."""
     if min(sizes, default=0) < -1 or sizes.count(-1) > 1:
         raise invalid(f"size_splits {list(sizes)} may have a single -1, and no other negative number")
@@ -125,9 +125,9 @@ def _(xp: Any, value: Any, size_splits: Any, split_dim: Any, *, num_split: int) 
             f"size_splits must have {num_split} elements, but is of shape {Shape(size_splits.shape)}"
         )
     at = normalize_axis(_split_axis(split_dim), value.ndim, "split_dim")
-    return _pieces(value, at, _full_sizes(int_vector(size_splits, "size_splits"), value.shape[at]))
+    return _slice_parts(value, at, _resolve_sizes(int_vector(size_splits, "size_splits"), value.shape[at]))
 
 
 @split_v.gradient
 def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> tuple[Tensor, None, None]:
-    return _joined(g, gradients_or_zeros(g, node, dys), node.inputs[2]), None, None
+    return _concat_parts(g, gradients_or_zeros(g, node, dys), node.inputs[2]), None, None

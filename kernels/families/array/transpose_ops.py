@@ -24,7 +24,7 @@ family = Family(__name__, host_inputs="perm")
 op = family.op
 
 
-def _checked(perm: Any, rank: int) -> tuple[int, ...]:
+def _check_permutation(perm: Any, rank: int) -> tuple[int, ...]:
     """The permutation, counted from the front. Raises INVALID_ARGUMENT where it is none of this rank."""
     order = int_vector(perm, "perm")
     found = tuple(axis + rank if axis < 0 else axis for axis in order)
@@ -33,7 +33,7 @@ def _checked(perm: Any, rank: int) -> tuple[int, ...]:
     return found
 
 
-def _transposed(c: ShapeContext) -> Shape:
+def _transpose_shape(c: ShapeContext) -> Shape:
     dims, perm = c.input(0).dims, c.constant(1)
     if c.input(1).rank not in (None, 0, 1):
         raise invalid(f"perm must be a vector, but has shape {c.input(1)}")
@@ -45,10 +45,10 @@ def _transposed(c: ShapeContext) -> Shape:
         raise invalid(f"perm has {count} elements, but the tensor has shape {c.input(0)}")
     if perm is None or dims is None:
         return Shape((None,) * rank)
-    return Shape(tuple(dims[axis] for axis in _checked(perm, rank)))
+    return Shape(tuple(dims[axis] for axis in _check_permutation(perm, rank)))
 
 
-def _inverse(g: GraphBuilder, perm: Tensor) -> Tensor:
+def _inverse_permutation(g: GraphBuilder, perm: Tensor) -> Tensor:
     order = perm.fact.constant
     if order is not None:
         return g.constant(np.argsort(order % max(order.size, 1)).astype(order.dtype))
@@ -58,12 +58,13 @@ def _inverse(g: GraphBuilder, perm: Tensor) -> Tensor:
 def _declare(name: str, finish: Callable[[Any, Any], Any] | None) -> Op:
     """Transpose, or what also does something to every element."""
     transpose = op(
-        f"{name}(x: T, perm: Tperm; T: type, Tperm: type in {INDEX} = int32) -> (y: T)", shape=_transposed
+        f"{name}(x: T, perm: Tperm; T: type, Tperm: type in {INDEX} = int32) -> (y: T)",
+        shape=_transpose_shape,
     )
 
     @transpose.kernel
     def _(xp: Any, x: Any, perm: Any) -> Any:
-        y = x.transpose(_checked(perm, x.ndim))
+        y = x.transpose(_check_permutation(perm, x.ndim))
         return finish(xp, y) if finish else y
 
     @transpose.bind
@@ -71,7 +72,7 @@ def _declare(name: str, finish: Callable[[Any, Any], Any] | None) -> Op:
         shape, perm = b.inputs[0].shape, b.inputs[1].constant
         if perm is None or shape.rank is None or finish:
             return None
-        move = methodcaller("transpose", _checked(perm, shape.rank))
+        move = methodcaller("transpose", _check_permutation(perm, shape.rank))
 
         def moved(x: Any, perm: Any) -> Any:
             return move(x)
@@ -80,7 +81,7 @@ def _declare(name: str, finish: Callable[[Any, Any], Any] | None) -> Op:
 
     @transpose.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-        return g.add_op(name, dy, _inverse(g, node.inputs[1])), None
+        return g.add_op(name, dy, _inverse_permutation(g, node.inputs[1])), None
 
     return transpose
 

@@ -81,7 +81,7 @@ def expand_output(equation: Equation, inputs: Sequence[Sequence[Label]]) -> list
     return [*equation.output[:place], *range(-covered, 0), *equation.output[place + 1 :]]
 
 
-def sizes_of(
+def label_sizes(
     equation: Equation, labels: Sequence[Sequence[Label]], shapes: Sequence[Sequence[int]]
 ) -> dict[Label, int]:
     """The size of each label; covered axes broadcast. Raises INVALID_ARGUMENT where inputs disagree."""
@@ -108,11 +108,11 @@ def einsum(xp: Any, equation: Equation, inputs: Sequence[Any]) -> Any:
         )
     labels = [expand(part, x.ndim, equation.text) for part, x in zip(equation.inputs, inputs)]
     output = expand_output(equation, labels)
-    sizes = sizes_of(equation, labels, [x.shape for x in inputs])
+    sizes = label_sizes(equation, labels, [x.shape for x in inputs])
     if len(inputs) == 1:
-        result, axes = _thin(xp, inputs[0], labels[0], set(output))
+        result, axes = _reduce_input(xp, inputs[0], labels[0], set(output))
     else:
-        result, axes = _product(xp, inputs, labels, output)
+        result, axes = _contract(xp, inputs, labels, output)
     unique = list(dict.fromkeys(output))
     order = [axes.index(label) for label in unique]
     if order != sorted(order):
@@ -120,7 +120,7 @@ def einsum(xp: Any, equation: Equation, inputs: Sequence[Any]) -> Any:
     return result if len(unique) == len(output) else _inflate(xp, result, unique, output, sizes)
 
 
-def _thin(xp: Any, x: Any, labels: Sequence[Label], kept: set[Label]) -> tuple[Any, list[Label]]:
+def _reduce_input(xp: Any, x: Any, labels: Sequence[Label], kept: set[Label]) -> tuple[Any, list[Label]]:
     """Takes diagonals along labels that come twice, and sums over those that are not kept."""
     unique = list(dict.fromkeys(labels))
     if len(unique) < len(labels):
@@ -147,12 +147,12 @@ def _inflate(
     return out
 
 
-def _product(
+def _contract(
     xp: Any, inputs: Sequence[Any], labels: Sequence[Sequence[Label]], output: Sequence[Label]
 ) -> tuple[Any, list[Label]]:
     """A stack of matrix products: the stack's axes are those that both inputs and the output have."""
-    a, in_a = _thin(xp, inputs[0], labels[0], {*output, *labels[1]})
-    b, in_b = _thin(xp, inputs[1], labels[1], {*output, *labels[0]})
+    a, in_a = _reduce_input(xp, inputs[0], labels[0], {*output, *labels[1]})
+    b, in_b = _reduce_input(xp, inputs[1], labels[1], {*output, *labels[0]})
     shared = [label for label in in_a if label in in_b]
     stack = [label for label in shared if label in output]
     inner = [label for label in shared if label not in output]
@@ -162,15 +162,20 @@ def _product(
     sides = [a.shape[in_a.index(label)] for label in rows], [b.shape[in_b.index(label)] for label in columns]
     if inner:
         product = multiply(
-            xp, _stack(xp, a, in_a, stack, rows, inner), _stack(xp, b, in_b, stack, inner, columns)
+            xp,
+            _to_matrices(xp, a, in_a, stack, rows, inner),
+            _to_matrices(xp, b, in_b, stack, inner, columns),
         )
     else:
-        left, right = _stack(xp, a, in_a, stack, rows, []), _stack(xp, b, in_b, stack, [], columns)
+        left, right = (
+            _to_matrices(xp, a, in_a, stack, rows, []),
+            _to_matrices(xp, b, in_b, stack, [], columns),
+        )
         product = left * right
     return product.reshape((*product.shape[: len(stack)], *sides[0], *sides[1])), axes
 
 
-def _stack(
+def _to_matrices(
     xp: Any, x: Any, labels: list[Label], stack: list[Label], rows: list[Label], columns: list[Label]
 ) -> Any:
     """x as a stack of matrices. Where the columns come first in memory, it is turned afterwards: BLAS reads

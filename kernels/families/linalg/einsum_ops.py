@@ -37,11 +37,11 @@ def _einsum_shape(c: ShapeContext) -> Shape:
             continue
         known.append(expand(labels, len(shape.dims), equation.text))
         for label, size in zip(known[-1], shape.dims):
-            sizes[label] = _agreed(label, sizes[label], size) if label in sizes else size
+            sizes[label] = _merge_labels(label, sizes[label], size) if label in sizes else size
     return Shape(tuple(sizes.get(label) for label in expand_output(equation, known)))
 
 
-def _agreed(label: Label, one: Dim, other: Dim) -> Dim:
+def _merge_labels(label: Label, one: Dim, other: Dim) -> Dim:
     if isinstance(label, str):
         return merge_dim(one, other)
     if one == 1:
@@ -103,7 +103,7 @@ def _gradient(g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Seq
     found = tuple(label for label in plain if label in available)
     lost = tuple(label for label in plain if label not in available)
     if ELLIPSIS in operands[0][1]:
-        dx = _without_repeats(g, x, labels, operands, found)
+        dx = _sum_over_repeats(g, x, labels, operands, found)
         if ELLIPSIS in labels:
             found = (ELLIPSIS, *found)
     else:
@@ -117,20 +117,20 @@ def _gradient(g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Seq
     return _einsum(g, [(dx, found), (g.Fill(shape, g.constant(1, x.dtype)), lost)], labels)
 
 
-def _without_repeats(
+def _sum_over_repeats(
     g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Sequence[Labelled], found: tuple[str, ...]
 ) -> Tensor:
     """The gradient with the covered axes in front, summed along those where x was repeated."""
     dx = _einsum(g, operands, (ELLIPSIS, *found))
     if len(operands) == 1:
         return dx
-    mine = _covered(g, x, labels)
-    axes, _ = g.BroadcastGradientArgs(mine, _covered(g, *operands[1]))
+    mine = _ellipsis_sizes(g, x, labels)
+    axes, _ = g.BroadcastGradientArgs(mine, _ellipsis_sizes(g, *operands[1]))
     tail = g.StridedSlice(g.shape_of(dx), [-len(found)], [0], [1], end_mask=1, Index="int32")
     return g.Reshape(g.Sum(dx, axes), g.ConcatV2([mine, tail], 0) if found else mine)
 
 
-def _covered(g: GraphBuilder, x: Tensor, labels: tuple[str, ...]) -> Tensor:
+def _ellipsis_sizes(g: GraphBuilder, x: Tensor, labels: tuple[str, ...]) -> Tensor:
     """The sizes of the axes that x's ellipsis covers: none where it has none."""
     if ELLIPSIS not in labels:
         return g.constant([], "int32")

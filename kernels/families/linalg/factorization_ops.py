@@ -13,17 +13,14 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import (
     adjoint,
-    adjoint_of,
     check_matrices,
     check_square,
-    half_triangle,
     not_invertible,
-    product,
     solve_triangular,
-    square,
-    triangle,
-    working,
+    square_shape,
+    to_lapack_dtype,
 )
+from .matrix_nodes import adjoint_node, lower_with_half_diagonal, matmul, triangular_part
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -34,14 +31,14 @@ op = family.op
 
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
-cholesky = op(f"Cholesky(input: T; {_TYPES}) -> (output: T)", shape=square, allocates_output=True)
+cholesky = op(f"Cholesky(input: T; {_TYPES}) -> (output: T)", shape=square_shape, allocates_output=True)
 
 
 @cholesky.kernel
 def _(xp: Any, input: Any) -> Any:
     """NaN for matrices that are not positive definite. Only lower triangles are read."""
     check_square("Cholesky", input)
-    wide = working(input)
+    wide = to_lapack_dtype(input)
     try:
         found = xp.linalg.cholesky(wide)
     except np.linalg.LinAlgError:
@@ -58,15 +55,15 @@ def _(xp: Any, input: Any) -> Any:
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     """L⁻ᴴ Φ(Lᴴ dL) L⁻¹, made symmetric; Φ takes the lower triangle with half the diagonal."""
     factor = node.outputs[0]
-    middle = half_triangle(g, product(g, factor, dy, adj_a=True))
+    middle = lower_with_half_diagonal(g, matmul(g, factor, dy, adj_a=True))
     left = g.MatrixTriangularSolve(factor, middle, adjoint=True)
-    turned = g.MatrixTriangularSolve(factor, adjoint_of(g, left), adjoint=True)
-    return (turned + adjoint_of(g, turned)) * g.constant(0.5, dy.dtype)
+    turned = g.MatrixTriangularSolve(factor, adjoint_node(g, left), adjoint=True)
+    return (turned + adjoint_node(g, turned)) * g.constant(0.5, dy.dtype)
 
 
 cholesky_grad = op(
     "CholeskyGrad(l: T, grad: T; T: type in {half, float, double}) -> (output: T)",
-    shape=lambda c: square(c).merge(square(c, 1)),
+    shape=lambda c: square_shape(c).merge(square_shape(c, 1)),
     allocates_output=True,
 )
 
@@ -76,8 +73,8 @@ def _(xp: Any, l: Any, grad: Any) -> Any:  # noqa: E741
     check_square("CholeskyGrad", l)
     if l.shape != grad.shape:
         raise invalid(f"CholeskyGrad needs equal shapes, not {list(l.shape)} and {list(grad.shape)}")
-    factor = xp.tril(working(l))
-    middle = xp.tril(xp.matmul(adjoint(factor), xp.tril(working(grad))))
+    factor = xp.tril(to_lapack_dtype(l))
+    middle = xp.tril(xp.matmul(adjoint(factor), xp.tril(to_lapack_dtype(grad))))
     middle = middle - middle * xp.eye(l.shape[-1], dtype=middle.dtype) / 2
     left = solve_triangular(xp, factor, middle, lower=True, turned=True)
     turned = solve_triangular(xp, factor, adjoint(left), lower=True, turned=True)
@@ -112,7 +109,7 @@ qr = op(
 @qr.kernel
 def _(xp: Any, input: Any, *, full_matrices: bool) -> tuple[Any, Any]:
     check_matrices("Qr", input)
-    q, r = xp.linalg.qr(working(input), mode="complete" if full_matrices else "reduced")
+    q, r = xp.linalg.qr(to_lapack_dtype(input), mode="complete" if full_matrices else "reduced")
     return q.astype(input.dtype, copy=False), r.astype(input.dtype, copy=False)
 
 
@@ -130,8 +127,8 @@ def _(g: GraphBuilder, node: NodeView, dq: Tensor | None, dr: Tensor | None) -> 
         return _qr_gradient(g, q, r, dq, dr)
     first = _columns(g, r, 0, rows), _columns(g, dr, 0, rows)
     rest = _columns(g, node.inputs[0], rows, columns), _columns(g, dr, rows, columns)
-    dq = dq + product(g, rest[0], rest[1], adj_b=True)
-    return g.ConcatV2([_qr_gradient(g, q, first[0], dq, first[1]), product(g, q, rest[1])], -1)
+    dq = dq + matmul(g, rest[0], rest[1], adj_b=True)
+    return g.ConcatV2([_qr_gradient(g, q, first[0], dq, first[1]), matmul(g, q, rest[1])], -1)
 
 
 def _columns(g: GraphBuilder, x: Tensor, start: int, stop: int) -> Tensor:
@@ -144,26 +141,26 @@ def _qr_gradient(g: GraphBuilder, q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) 
     """Where there are at least as many rows as columns."""
 
     def by_inverse(x: Tensor) -> Tensor:
-        return adjoint_of(g, g.MatrixTriangularSolve(r, adjoint_of(g, x), lower=False))
+        return adjoint_node(g, g.MatrixTriangularSolve(r, adjoint_node(g, x), lower=False))
 
-    inner, outer = product(g, q, dq, adj_a=True), product(g, r, dr, adj_b=True)
-    skew = (inner - adjoint_of(g, inner)) + (outer - adjoint_of(g, outer))
-    found = product(g, q, dr + by_inverse(triangle(g, skew))) + by_inverse(dq - product(g, q, inner))
+    inner, outer = matmul(g, q, dq, adj_a=True), matmul(g, r, dr, adj_b=True)
+    skew = (inner - adjoint_node(g, inner)) + (outer - adjoint_node(g, outer))
+    found = matmul(g, q, dr + by_inverse(triangular_part(g, skew))) + by_inverse(dq - matmul(g, q, inner))
     if not q.dtype.is_complex:
         return found
-    both = outer - adjoint_of(g, inner)
+    both = outer - adjoint_node(g, inner)
     diagonal = g.MatrixBandPart(both, g.constant(0, "int64"), g.constant(0, "int64"))
     half = g.constant(0.5, q.dtype)
     # What is imaginary on the diagonal.
-    correction = (diagonal - adjoint_of(g, diagonal)) * half
-    return found + by_inverse(product(g, q, adjoint_of(g, correction)))
+    correction = (diagonal - adjoint_node(g, diagonal)) * half
+    return found + by_inverse(matmul(g, q, adjoint_node(g, correction)))
 
 
 # LU.
 
 
 def _lu_shape(c: ShapeContext) -> list[Shape]:
-    shape = square(c)
+    shape = square_shape(c)
     return [shape, UNKNOWN if shape.dims is None else Shape(shape.dims[:-1])]
 
 
@@ -180,7 +177,7 @@ lu = op(
 def _(xp: Any, input: Any, *, output_types: Any) -> tuple[Any, Any]:
     """Both factors in one matrix; ``p`` says which row of the input stands where."""
     check_square("Lu", input)
-    wide = working(input)
+    wide = to_lapack_dtype(input)
     both = np.empty(wide.shape, wide.dtype)
     rows = np.empty(wide.shape[:-1], output_types[1].numpy)
     if both.size:

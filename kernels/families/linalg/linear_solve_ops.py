@@ -12,18 +12,15 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import (
     adjoint,
-    as_columns,
     check_solvable,
     check_square,
     not_invertible,
-    per_matrix,
-    product,
+    scalar_per_matrix_shape,
     solve_triangular,
-    square,
-    sum_stack_to,
-    triangle,
-    working,
+    square_shape,
+    to_lapack_dtype,
 )
+from .matrix_nodes import as_column_matrices, matmul, sum_stack_to, triangular_part
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -36,7 +33,7 @@ _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
 inverse = op(
     f"MatrixInverse(input: T; adjoint: bool = false, {_TYPES}) -> (output: T)",
-    shape=square,
+    shape=square_shape,
     allocates_output=True,
 )
 
@@ -44,28 +41,28 @@ inverse = op(
 @inverse.kernel
 def _(xp: Any, input: Any, *, adjoint: bool) -> Any:
     check_square("MatrixInverse", input)
-    wide = working(input)
+    wide = to_lapack_dtype(input)
     try:
-        found = xp.linalg.inv(_turned(wide, adjoint))
+        found = xp.linalg.inv(_adjoint_if(wide, adjoint))
     except np.linalg.LinAlgError:
         raise not_invertible("MatrixInverse") from None
     return found.astype(input.dtype, copy=False)
 
 
-def _turned(x: Any, turned: bool) -> Any:
+def _adjoint_if(x: Any, turned: bool) -> Any:
     return adjoint(x) if turned else x
 
 
 @inverse.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     y, turned = node.outputs[0], node.attr("adjoint")
-    inner = product(g, dy, y, adj_a=turned, adj_b=not turned)
-    return -product(g, y, inner, adj_a=not turned)
+    inner = matmul(g, dy, y, adj_a=turned, adj_b=not turned)
+    return -matmul(g, y, inner, adj_a=not turned)
 
 
 determinant = op(
     "MatrixDeterminant(input: T; T: type in {half, float, double, complex64, complex128}) -> (output: T)",
-    shape=per_matrix,
+    shape=scalar_per_matrix_shape,
     allocates_output=True,
 )
 
@@ -73,19 +70,19 @@ determinant = op(
 @determinant.kernel
 def _(xp: Any, input: Any) -> Any:
     check_square("MatrixDeterminant", input)
-    return xp.linalg.det(working(input)).astype(input.dtype, copy=False)
+    return xp.linalg.det(to_lapack_dtype(input)).astype(input.dtype, copy=False)
 
 
 @determinant.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     inverted = g.MatrixInverse(node.inputs[0], adjoint=True)
-    return as_columns(g, as_columns(g, dy * node.outputs[0])) * inverted
+    return as_column_matrices(g, as_column_matrices(g, dy * node.outputs[0])) * inverted
 
 
 log_determinant = op(
     "LogMatrixDeterminant(input: T; T: type in {half, float, double, complex64, complex128}) -> "
     "(sign: T, log_abs_determinant: T)",
-    shape=lambda c: [per_matrix(c)] * 2,
+    shape=lambda c: [scalar_per_matrix_shape(c)] * 2,
     allocates_output=True,
 )
 
@@ -93,7 +90,7 @@ log_determinant = op(
 @log_determinant.kernel
 def _(xp: Any, input: Any) -> tuple[Any, Any]:
     check_square("LogMatrixDeterminant", input)
-    sign, logarithm = xp.linalg.slogdet(working(input))
+    sign, logarithm = xp.linalg.slogdet(to_lapack_dtype(input))
     return sign.astype(input.dtype, copy=False), logarithm.astype(input.dtype, copy=False)
 
 
@@ -102,14 +99,14 @@ def _(g: GraphBuilder, node: NodeView, dsign: Tensor | None, dlog: Tensor | None
     """The sign is constant almost everywhere."""
     if dlog is None:
         return g.zeros_like(node.inputs[0])
-    return as_columns(g, as_columns(g, dlog)) * g.MatrixInverse(node.inputs[0], adjoint=True)
+    return as_column_matrices(g, as_column_matrices(g, dlog)) * g.MatrixInverse(node.inputs[0], adjoint=True)
 
 
 # Equations.
 
 
-def _solution(c: ShapeContext, *, broadcasts: bool) -> Shape:
-    a, b = square(c), c.with_rank_at_least(1, 2)
+def _solution_shape(c: ShapeContext, *, broadcasts: bool) -> Shape:
+    a, b = square_shape(c), c.with_rank_at_least(1, 2)
     if a.dims is None or b.dims is None:
         return UNKNOWN
     rows = merge_dim(a.dims[-1], b.dims[-2])
@@ -120,7 +117,7 @@ def _solution(c: ShapeContext, *, broadcasts: bool) -> Shape:
 
 solve = op(
     f"MatrixSolve(matrix: T, rhs: T; adjoint: bool = false, {_TYPES}) -> (output: T)",
-    shape=lambda c: _solution(c, broadcasts=False),
+    shape=lambda c: _solution_shape(c, broadcasts=False),
     allocates_output=True,
 )
 
@@ -130,7 +127,7 @@ def _(xp: Any, matrix: Any, rhs: Any, *, adjoint: bool) -> Any:
     check_square("MatrixSolve", matrix)
     check_solvable("MatrixSolve", matrix, rhs)
     try:
-        found = xp.linalg.solve(_turned(working(matrix), adjoint), working(rhs))
+        found = xp.linalg.solve(_adjoint_if(to_lapack_dtype(matrix), adjoint), to_lapack_dtype(rhs))
     except np.linalg.LinAlgError:
         raise not_invertible("MatrixSolve") from None
     return found.astype(rhs.dtype, copy=False)
@@ -146,13 +143,13 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
 def _matrix_gradient(g: GraphBuilder, node: NodeView, db: Tensor) -> Tensor:
     """The gradient of the matrix from that of the right hand side."""
     y = node.outputs[0]
-    return -(product(g, y, db, adj_b=True) if node.attr("adjoint") else product(g, db, y, adj_b=True))
+    return -(matmul(g, y, db, adj_b=True) if node.attr("adjoint") else matmul(g, db, y, adj_b=True))
 
 
 triangular_solve = op(
     "MatrixTriangularSolve(matrix: T, rhs: T; lower: bool = true, adjoint: bool = false, "
     "T: type in {bfloat16, double, float, half, complex64, complex128}) -> (output: T)",
-    shape=lambda c: _solution(c, broadcasts=True),
+    shape=lambda c: _solution_shape(c, broadcasts=True),
     allocates_output=True,
     gpu=GpuSupport.NONE,
 )
@@ -163,7 +160,9 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     check_square("MatrixTriangularSolve", matrix)
     check_solvable("MatrixTriangularSolve", matrix, rhs, broadcasts=True)
     try:
-        found = solve_triangular(xp, working(matrix), working(rhs), lower=lower, turned=adjoint)
+        found = solve_triangular(
+            xp, to_lapack_dtype(matrix), to_lapack_dtype(rhs), lower=lower, turned=adjoint
+        )
     except ValueError:
         raise invalid(
             f"MatrixTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not broadcast"
@@ -176,7 +175,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     a, b = node.inputs
     lower, turned = node.attr("lower"), node.attr("adjoint")
     db = g.MatrixTriangularSolve(a, dy, lower=lower, adjoint=not turned)
-    da = triangle(g, _matrix_gradient(g, node, db), lower=lower)
+    da = triangular_part(g, _matrix_gradient(g, node, db), lower=lower)
     return sum_stack_to(g, da, a, b), sum_stack_to(g, db, b, a)
 
 
@@ -207,7 +206,7 @@ def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any
     check_solvable("MatrixSolveLs", matrix, rhs)
     if l2_regularizer < 0:
         raise invalid(f"l2_regularizer must not be negative, but is {l2_regularizer}")
-    a, b = working(matrix), working(rhs)
+    a, b = to_lapack_dtype(matrix), to_lapack_dtype(rhs)
     if not matrix.size or not rhs.size:
         return xp.zeros((*matrix.shape[:-2], matrix.shape[-1], rhs.shape[-1]), rhs.dtype)
     if not fast:
@@ -240,14 +239,14 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor, None
         raise invalid("the gradient of MatrixSolveLs needs the matrix's static shape")
     scale = g.cast(regularizer, a.dtype)
     if rows >= columns:
-        z = g.MatrixSolve(_regularized(g, product(g, a, a, adj_a=True), scale), dy)
-        both = product(g, x, z, adj_b=True) + product(g, z, x, adj_b=True)
-        return product(g, b, z, adj_b=True) - product(g, a, both), product(g, a, z), None
-    gramian = _regularized(g, product(g, a, a, adj_b=True), scale)
-    db = g.MatrixSolve(gramian, product(g, a, dy))
+        z = g.MatrixSolve(_regularized(g, matmul(g, a, a, adj_a=True), scale), dy)
+        both = matmul(g, x, z, adj_b=True) + matmul(g, z, x, adj_b=True)
+        return matmul(g, b, z, adj_b=True) - matmul(g, a, both), matmul(g, a, z), None
+    gramian = _regularized(g, matmul(g, a, a, adj_b=True), scale)
+    db = g.MatrixSolve(gramian, matmul(g, a, dy))
     inner = g.MatrixSolve(gramian, b)
-    first = product(g, db, product(g, inner, a, adj_a=True))
-    second = product(g, inner, dy - product(g, a, db, adj_a=True), adj_b=True)
+    first = matmul(g, db, matmul(g, inner, a, adj_a=True))
+    second = matmul(g, inner, dy - matmul(g, a, db, adj_a=True), adj_b=True)
     return second - first, db, None
 
 

@@ -9,8 +9,9 @@ from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from ...builder.broadcast_gradients import conj
 from ...core import shapes
 from ...core.registry import Family, Op
-from .matrices import adjoint, sum_stack_to
-from .products import gradients, multiply
+from .matrices import adjoint
+from .matrix_nodes import sum_stack_to
+from .products import matmul_gradients, multiply
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -77,7 +78,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     def product(x: Tensor, y: Tensor, turned_x: bool, turned_y: bool) -> Tensor:
         return g.MatMul(x, y, transpose_a=turned_x, transpose_b=turned_y)
 
-    return gradients(product, a, b, dy, turned_a=node.attr("transpose_a"), turned_b=node.attr("transpose_b"))
+    return matmul_gradients(
+        product, a, b, dy, turned_a=node.attr("transpose_a"), turned_b=node.attr("transpose_b")
+    )
 
 
 sparse_matmul = op(
@@ -103,7 +106,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     def product(x: Tensor, y: Tensor, turned_x: bool, turned_y: bool) -> Tensor:
         return g.SparseMatMul(x, y, transpose_a=turned_x, transpose_b=turned_y)
 
-    da, db = gradients(
+    da, db = matmul_gradients(
         product, a, b, dy, turned_a=node.attr("transpose_a"), turned_b=node.attr("transpose_b")
     )
     return g.cast(da, a.dtype), g.cast(db, b.dtype)
@@ -112,7 +115,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
 # Stacks of matrices.
 
 
-def _stacks(c: ShapeContext) -> Shape:
+def _batch_matmul_shape(c: ShapeContext) -> Shape:
     """Two stacks of matrices, which broadcast, except those of BatchMatMul, which must be equally many."""
     x, y = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 2)
     broadcasts = c.op.name != "BatchMatMul"
@@ -136,7 +139,7 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
     declared = op(
         f"{name}(x: {x}, y: {y}; {types}, adj_x: bool = false, adj_y: bool = false, grad_x: bool = false, "
         f"grad_y: bool = false) -> (output: {output})",
-        shape=_stacks,
+        shape=_batch_matmul_shape,
         allocates_output=True,
     )
 
@@ -179,7 +182,7 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
             types: dict[str, Any] = {"Tout": dy.dtype} if separate else {}
             return g.add_op(name, a, b, adj_x=turned_a, adj_y=turned_b, **types)
 
-        dx, dz = gradients(product, x, y, dy, turned_a=node.attr("adj_x"), turned_b=node.attr("adj_y"))
+        dx, dz = matmul_gradients(product, x, y, dy, turned_a=node.attr("adj_x"), turned_b=node.attr("adj_y"))
         if name != "BatchMatMul":
             dx, dz = sum_stack_to(g, dx, x, y), sum_stack_to(g, dz, y, x)
         return g.cast(dx, x.dtype), g.cast(dz, y.dtype)

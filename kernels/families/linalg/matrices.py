@@ -1,4 +1,4 @@
-"""What the operations of linear algebra share: checks, shapes, triangular solving, words for gradients."""
+"""Stacks of matrices: checks of shapes, static shapes, dtypes for LAPACK, triangular solves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ....graphfmt.shapes import UNKNOWN, Shape, merge_dim
 from ...numeric.reductions import accumulator_dtype
 
 if TYPE_CHECKING:
-    from ...builder.graph_builder import GraphBuilder, Tensor
     from ...core.inference import ShapeContext
 
 
@@ -37,7 +36,7 @@ def check_solvable(name: str, a: Any, b: Any, *, broadcasts: bool = False) -> No
         raise invalid(f"{name}: shapes {list(a.shape)} and {list(b.shape)} do not fit each other")
 
 
-def working(x: Any) -> Any:
+def to_lapack_dtype(x: Any) -> Any:
     """x in a dtype that LAPACK knows."""
     return x.astype(accumulator_dtype(x.dtype), copy=False)
 
@@ -72,7 +71,7 @@ def solve_triangular(xp: Any, a: Any, b: Any, *, lower: bool, turned: bool) -> A
 # Shape functions.
 
 
-def square(c: ShapeContext, key: int = 0) -> Shape:
+def square_shape(c: ShapeContext, key: int = 0) -> Shape:
     """The first input's shape, which must be of square matrices."""
     shape = c.with_rank_at_least(key, 2)
     if shape.dims is None:
@@ -81,65 +80,7 @@ def square(c: ShapeContext, key: int = 0) -> Shape:
     return Shape((*shape.dims[:-2], size, size))
 
 
-def per_matrix(c: ShapeContext) -> Shape:
+def scalar_per_matrix_shape(c: ShapeContext) -> Shape:
     """One number for each square matrix."""
-    shape = square(c)
+    shape = square_shape(c)
     return UNKNOWN if shape.dims is None else Shape(shape.dims[:-2])
-
-
-# What gradients are written with.
-
-
-def product(g: GraphBuilder, a: Tensor, b: Tensor, *, adj_a: bool = False, adj_b: bool = False) -> Tensor:
-    return g.BatchMatMulV2(a, b, adj_x=adj_a, adj_y=adj_b)
-
-
-def adjoint_of(g: GraphBuilder, x: Tensor) -> Tensor:
-    """The conjugate transpose of every matrix."""
-    rank = x.shape.rank
-    if rank is not None:
-        order: Any = np.array([*range(rank - 2), rank - 1, rank - 2], np.int32)
-    else:
-        size = g.Size(g.Shape(x))
-        last = g.Pack([size - 1, size - 2])
-        order = g.ConcatV2([g.Range(0, size - 2, 1), last], 0)
-    return g.add_op("ConjugateTranspose" if x.dtype.is_complex else "Transpose", x, order)
-
-
-def triangle(g: GraphBuilder, x: Tensor, *, lower: bool = True) -> Tensor:
-    low, high = (-1, 0) if lower else (0, -1)
-    return g.MatrixBandPart(x, g.constant(low, "int64"), g.constant(high, "int64"))
-
-
-def half_triangle(g: GraphBuilder, x: Tensor) -> Tensor:
-    """The lower triangle, its diagonal halved."""
-    diagonal = g.MatrixBandPart(x, g.constant(0, "int64"), g.constant(0, "int64"))
-    return triangle(g, x) - diagonal * g.constant(0.5, x.dtype)
-
-
-def as_rows(g: GraphBuilder, x: Tensor) -> Tensor:
-    """Vectors as matrices of one row."""
-    return g.ExpandDims(x, -2)
-
-
-def as_columns(g: GraphBuilder, x: Tensor) -> Tensor:
-    """Vectors as matrices of one column."""
-    return g.ExpandDims(x, -1)
-
-
-def safe_reciprocal(g: GraphBuilder, x: Tensor) -> Tensor:
-    """1/x, and 0 where x is 0."""
-    return x / (g.Square(x) + g.constant(1e-20, x.dtype))
-
-
-def stack_shape(g: GraphBuilder, x: Tensor) -> Tensor:
-    """The shape of x without its last two dimensions."""
-    return g.StridedSlice(g.shape_of(x), [0], [-2], [1], begin_mask=1, Index="int32")
-
-
-def sum_stack_to(g: GraphBuilder, dx: Tensor, x: Tensor, other: Tensor) -> Tensor:
-    """dx summed over the axes of the stack along which x was repeated to fit ``other``."""
-    if x.shape.is_fully_known and dx.shape == x.shape:
-        return dx
-    axes, _ = g.BroadcastGradientArgs(stack_shape(g, x), stack_shape(g, other))
-    return g.Reshape(g.Sum(dx, axes), g.shape_of(x))

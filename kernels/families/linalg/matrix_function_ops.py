@@ -11,16 +11,8 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from ...core.registry import Family
 from ...core.traits import GpuSupport
-from .matrices import (
-    adjoint_of,
-    check_square,
-    not_invertible,
-    product,
-    square,
-    stack_shape,
-    sum_stack_to,
-    working,
-)
+from .matrices import check_square, not_invertible, square_shape, to_lapack_dtype
+from .matrix_nodes import adjoint_node, matmul, stack_shape, sum_stack_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +26,7 @@ op = family.op
 _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
 
-def _each(function: Callable[[Any], Any], x: Any) -> Any:
+def _map_matrices(function: Callable[[Any], Any], x: Any) -> Any:
     """The function of every matrix; real matrices whose image is complex give NaN."""
     out = np.empty_like(x)
     for place in np.ndindex(x.shape[:-2]):
@@ -46,14 +38,16 @@ def _each(function: Callable[[Any], Any], x: Any) -> Any:
     return out
 
 
-square_root = op(f"MatrixSquareRoot(input: T; {_TYPES}) -> (output: T)", shape=square, allocates_output=True)
+square_root = op(
+    f"MatrixSquareRoot(input: T; {_TYPES}) -> (output: T)", shape=square_shape, allocates_output=True
+)
 
 
 @square_root.kernel
 def _(xp: Any, input: Any) -> Any:
     check_square("MatrixSquareRoot", input)
     sqrtm = import_module("scipy.linalg").sqrtm
-    return _each(sqrtm, working(input)).astype(input.dtype, copy=False)
+    return _map_matrices(sqrtm, to_lapack_dtype(input)).astype(input.dtype, copy=False)
 
 
 @square_root.gradient
@@ -63,7 +57,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     identity = g.MatrixBandPart(
         g.Fill(g.shape_of(y), g.constant(1, y.dtype)), g.constant(0, "int64"), g.constant(0, "int64")
     )
-    turned = adjoint_of(g, y)
+    turned = adjoint_node(g, y)
     # The Kronecker products Yᴴ ⊗ I and I ⊗ conj(Y), for elements in rows.
     left = g.Einsum([turned, identity], equation="...ij,...kl->...ikjl")
     right = g.Einsum([identity, turned], equation="...ij,...lk->...ikjl")
@@ -77,7 +71,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 logarithm = op(
     "MatrixLogarithm(input: T; T: type in {complex64, complex128}) -> (output: T)",
-    shape=square,
+    shape=square_shape,
     allocates_output=True,
 )
 
@@ -87,7 +81,7 @@ def _(xp: Any, input: Any) -> Any:
     check_square("MatrixLogarithm", input)
     # scipy warns of single precision.
     wide = input.astype(np.complex128, copy=False)
-    return _each(import_module("scipy.linalg").logm, wide).astype(input.dtype, copy=False)
+    return _map_matrices(import_module("scipy.linalg").logm, wide).astype(input.dtype, copy=False)
 
 
 def _banded_shape(c: ShapeContext) -> Shape:
@@ -114,11 +108,11 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     if matrix.ndim < 2 or rhs.ndim < 2 or matrix.shape[-1] != rhs.shape[-2] or not matrix.size:
         raise invalid(f"BandedTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not fit")
     # The main diagonal first.
-    bands = working(matrix if lower else matrix[..., ::-1, :])[..., : matrix.shape[-1], :]
+    bands = to_lapack_dtype(matrix if lower else matrix[..., ::-1, :])[..., : matrix.shape[-1], :]
     if not bool(bands[..., 0, :].all()):
         raise not_invertible("BandedTriangularSolve")
     below = lower != adjoint
-    layout = _in_columns(bands.conj() if adjoint else bands, below, moves=not adjoint)
+    layout = _to_lapack_bands(bands.conj() if adjoint else bands, below, moves=not adjoint)
     try:
         stack = np.broadcast_shapes(matrix.shape[:-2], rhs.shape[:-2])
     except ValueError:
@@ -127,7 +121,7 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
         ) from None
     out = np.empty((*stack, *rhs.shape[-2:]), layout.dtype)
     matrices = np.broadcast_to(layout, (*stack, *layout.shape[-2:]))
-    sides = np.broadcast_to(working(rhs), out.shape)
+    sides = np.broadcast_to(to_lapack_dtype(rhs), out.shape)
     solve_banded = import_module("scipy.linalg").solve_banded
     width = layout.shape[-2] - 1
     for place in np.ndindex(stack):
@@ -136,7 +130,7 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     return out.astype(rhs.dtype, copy=False)
 
 
-def _in_columns(bands: Any, below: bool, *, moves: bool) -> Any:
+def _to_lapack_bands(bands: Any, below: bool, *, moves: bool) -> Any:
     """LAPACK's layout: elements stand in the column of their number, the uppermost diagonal first.
     ``moves`` says that they stand by the number of their row as yet."""
     count, size = bands.shape[-2:]
@@ -157,7 +151,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
     a, b = node.inputs
     y, lower, turned = node.outputs[0], node.attr("lower"), node.attr("adjoint")
     db = g.BandedTriangularSolve(a, dy, lower=lower, adjoint=not turned)
-    full = -(product(g, y, db, adj_b=True) if turned else product(g, db, y, adj_b=True))
+    full = -(matmul(g, y, db, adj_b=True) if turned else matmul(g, db, y, adj_b=True))
     last = g.StridedSlice(g.shape_of(a), [-2], [-1], [1], shrink_axis_mask=1, Index="int32") - 1
     diagonals = g.Pack([-last, g.constant(0)] if lower else [g.constant(0), last])
     da = g.MatrixDiagPartV3(full, diagonals, g.constant(0, a.dtype), align="LEFT_RIGHT")

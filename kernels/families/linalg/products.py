@@ -19,11 +19,13 @@ def multiply(xp: Any, a: Any, b: Any) -> Any:
     dtype = a.dtype
     wide = accumulator_dtype(dtype)
     if wide is not dtype and xp is np:
-        return _stacked(xp, a.astype(wide, copy=False), b.astype(wide, copy=False)).astype(dtype, copy=False)
-    return _stacked(xp, a, b)
+        return _multiply_stack(xp, a.astype(wide, copy=False), b.astype(wide, copy=False)).astype(
+            dtype, copy=False
+        )
+    return _multiply_stack(xp, a, b)
 
 
-def _stacked(xp: Any, a: Any, b: Any) -> Any:
+def _multiply_stack(xp: Any, a: Any, b: Any) -> Any:
     """A stack times one matrix is one large product rather than many small ones."""
     if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:
         product = xp.matmul(a.reshape(-1, a.shape[-1]), b)
@@ -31,7 +33,7 @@ def _stacked(xp: Any, a: Any, b: Any) -> Any:
     return xp.matmul(a, b)
 
 
-def gradients(
+def matmul_gradients(
     product: Product, a: Tensor, b: Tensor, dy: Tensor, *, turned_a: bool, turned_b: bool
 ) -> tuple[Tensor, Tensor]:
     """The gradients of op(a) @ op(b), op being a transposition (or adjoint) where ``turned`` says so. Where

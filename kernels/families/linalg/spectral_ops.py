@@ -10,18 +10,14 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
 from ...core.registry import Family
 from ...core.traits import GpuSupport
-from .matrices import (
-    adjoint,
-    adjoint_of,
-    as_columns,
-    as_rows,
-    check_matrices,
-    check_square,
-    half_triangle,
-    product,
+from .matrices import adjoint, check_matrices, check_square, square_shape, to_lapack_dtype
+from .matrix_nodes import (
+    adjoint_node,
+    as_column_matrices,
+    as_row_matrices,
+    lower_with_half_diagonal,
+    matmul,
     safe_reciprocal,
-    square,
-    working,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +31,7 @@ _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
 
 def _eigen_shape(c: ShapeContext) -> list[Shape]:
-    shape = square(c)
+    shape = square_shape(c)
     values = UNKNOWN if shape.dims is None else Shape(shape.dims[:-1])
     return [values, shape if c.attr("compute_v") else Shape((0,))]
 
@@ -52,9 +48,9 @@ def _(xp: Any, input: Any, *, compute_v: bool) -> tuple[Any, Any]:
     check_square("SelfAdjointEigV2", input)
     try:
         if not compute_v:
-            values = xp.linalg.eigvalsh(working(input))
+            values = xp.linalg.eigvalsh(to_lapack_dtype(input))
             return values.astype(input.dtype, copy=False), xp.zeros(0, input.dtype)
-        values, vectors = xp.linalg.eigh(working(input))
+        values, vectors = xp.linalg.eigh(to_lapack_dtype(input))
     except np.linalg.LinAlgError as error:
         raise invalid(f"SelfAdjointEigV2: {error}") from None
     return values.astype(input.dtype, copy=False), vectors.astype(input.dtype, copy=False)
@@ -67,13 +63,13 @@ def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> 
     if not node.attr("compute_v"):
         e, v = g.SelfAdjointEigV2(a, compute_v=True)
         dv = None
-    inner = None if de is None else product(g, v * as_rows(g, de), v, adj_b=True)
+    inner = None if de is None else matmul(g, v * as_row_matrices(g, de), v, adj_b=True)
     if dv is not None:
-        gaps = safe_reciprocal(g, as_rows(g, e) - as_columns(g, e))
-        turning = product(g, v, product(g, gaps * product(g, v, dv, adj_a=True), v, adj_b=True))
+        gaps = safe_reciprocal(g, as_row_matrices(g, e) - as_column_matrices(g, e))
+        turning = matmul(g, v, matmul(g, gaps * matmul(g, v, dv, adj_a=True), v, adj_b=True))
         inner = turning if inner is None else inner + turning
     assert inner is not None
-    return half_triangle(g, inner + adjoint_of(g, inner))
+    return lower_with_half_diagonal(g, inner + adjoint_node(g, inner))
 
 
 eigen = op(
@@ -105,14 +101,14 @@ def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> 
     if not node.attr("compute_v"):
         e, v = g.Eig(a, Tout=e.dtype)
         dv = None
-    inner = None if de is None else as_columns(g, de) * adjoint_of(g, v)
+    inner = None if de is None else as_column_matrices(g, de) * adjoint_node(g, v)
     if dv is not None:
-        gaps = g.Conj(safe_reciprocal(g, as_rows(g, e) - as_columns(g, e)))
-        along = product(g, v, dv, adj_a=True)
+        gaps = g.Conj(safe_reciprocal(g, as_row_matrices(g, e) - as_column_matrices(g, e)))
+        along = matmul(g, v, dv, adj_a=True)
         lengths = g.MatrixDiagPart(along)
         lengths = (lengths + g.Conj(lengths)) * g.constant(0.5, v.dtype)
-        across = gaps * (along - product(g, v, v, adj_a=True) * as_rows(g, lengths))
-        turning = product(g, across, v, adj_b=True)
+        across = gaps * (along - matmul(g, v, v, adj_a=True) * as_row_matrices(g, lengths))
+        turning = matmul(g, across, v, adj_b=True)
         inner = turning if inner is None else inner + turning
     assert inner is not None
     return g.cast(g.MatrixSolve(v, inner, adjoint=True), a.dtype)
@@ -153,7 +149,7 @@ svd = op(
 def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
     check_matrices("Svd", input)
     try:
-        found = xp.linalg.svd(working(input), full_matrices=full_matrices, compute_uv=compute_uv)
+        found = xp.linalg.svd(to_lapack_dtype(input), full_matrices=full_matrices, compute_uv=compute_uv)
     except np.linalg.LinAlgError as error:
         raise invalid(f"Svd: {error}") from None
     none = xp.zeros(0, input.dtype)
@@ -167,7 +163,7 @@ def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv:
     if not node.attr("compute_uv"):
         _, u, v = g.Svd(a, compute_uv=True)
         assert ds is not None
-        return product(g, u * as_rows(g, ds), v, adj_b=True)
+        return matmul(g, u * as_row_matrices(g, ds), v, adj_b=True)
     rows, columns = a.shape[-2], a.shape[-1]
     if rows is None or columns is None or (node.attr("full_matrices") and rows != columns):
         raise invalid("the gradient of Svd needs static shapes, and no full_matrices unless these are square")
@@ -177,7 +173,7 @@ def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv:
     du = du if du is not None else g.zeros_like(u)
     dv = dv if dv is not None else g.zeros_like(v)
     if rows > columns:
-        return adjoint_of(g, _svd_gradient(g, s, v, u, ds, dv, du, wide=True))
+        return adjoint_node(g, _svd_gradient(g, s, v, u, ds, dv, du, wide=True))
     return _svd_gradient(g, s, u, v, ds, du, dv, wide=rows < columns)
 
 
@@ -186,12 +182,16 @@ def _svd_gradient(
 ) -> Tensor:
     """Of matrices that have no more rows than columns."""
     squares = g.Square(s)
-    gaps = safe_reciprocal(g, as_rows(g, squares) - as_columns(g, squares))
-    left, right = gaps * product(g, u, du, adj_a=True), gaps * product(g, v, dv, adj_a=True)
-    middle = (left + adjoint_of(g, left)) * as_rows(g, s) + as_columns(g, s) * (right + adjoint_of(g, right))
-    found = product(g, u, product(g, middle, v, adj_b=True)) + product(g, u * as_rows(g, ds), v, adj_b=True)
+    gaps = safe_reciprocal(g, as_row_matrices(g, squares) - as_column_matrices(g, squares))
+    left, right = gaps * matmul(g, u, du, adj_a=True), gaps * matmul(g, v, dv, adj_a=True)
+    middle = (left + adjoint_node(g, left)) * as_row_matrices(g, s) + as_column_matrices(g, s) * (
+        right + adjoint_node(g, right)
+    )
+    found = matmul(g, u, matmul(g, middle, v, adj_b=True)) + matmul(
+        g, u * as_row_matrices(g, ds), v, adj_b=True
+    )
     if not wide:
         return found
-    turned = adjoint_of(g, dv)
-    outside = turned - product(g, product(g, turned, v), v, adj_b=True)
-    return found + product(g, u * as_rows(g, safe_reciprocal(g, s)), outside)
+    turned = adjoint_node(g, dv)
+    outside = turned - matmul(g, matmul(g, turned, v), v, adj_b=True)
+    return found + matmul(g, u * as_row_matrices(g, safe_reciprocal(g, s)), outside)

@@ -24,7 +24,7 @@ _TYPES = (
 )
 
 
-def _without_axis(c: ShapeContext) -> Shape:
+def _drop_axis_shape(c: ShapeContext) -> Shape:
     shape, axis = c.input(0), c.constant(1)
     if c.input(1).rank not in (None, 0):
         raise invalid(f"dimension must be a scalar, but has shape {c.input(1)}")
@@ -43,7 +43,7 @@ def _declare(name: str, axis_types: str, output_types: str, function: str, worst
     declared = op(
         f"{name}(input: T, dimension: Tidx; T: type in {_TYPES}, Tidx: type in {axis_types} = int32, "
         f"output_type: type in {output_types} = int64) -> (output: output_type)",
-        shape=_without_axis,
+        shape=_drop_axis_shape,
         allocates_output=True,
     )
 
@@ -55,7 +55,7 @@ def _declare(name: str, axis_types: str, output_types: str, function: str, worst
         axis = axis_of(int(where), x.ndim, "dimension")
         if not x.shape[axis]:
             raise invalid(f"dimension {axis} is empty in shape {list(x.shape)}")
-        return _position(xp, x, axis, function, worst).astype(output_types[0].numpy)
+        return _first_extreme(xp, x, axis, function, worst).astype(output_types[0].numpy)
 
     @declared.gradient
     def _(g: Any, node: Any, dy: Any) -> tuple[None, None]:
@@ -64,7 +64,7 @@ def _declare(name: str, axis_types: str, output_types: str, function: str, worst
     return declared
 
 
-def _position(xp: Any, x: Any, axis: int, function: str, worst: float) -> Any:
+def _first_extreme(xp: Any, x: Any, axis: int, function: str, worst: float) -> Any:
     """NaN is passed over, unless there is nothing else: then the first element is taken."""
     if x.dtype.kind == "V":
         x = x.astype(np.float32)

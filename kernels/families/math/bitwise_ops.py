@@ -24,7 +24,7 @@ left_shift = binary(family, "LeftShift", types.INTEGERS, differentiable=False)
 right_shift = binary(family, "RightShift", types.INTEGERS, differentiable=False)
 
 
-def _width(xp: Any, count: Any) -> Any:
+def _clamp_shift(xp: Any, count: Any) -> Any:
     """How far to shift: what lies outside the width of the type counts as its nearest end."""
     kind = count.dtype.type
     return xp.minimum(xp.maximum(count, kind(0)), kind(8 * count.dtype.itemsize - 1))
@@ -32,12 +32,12 @@ def _width(xp: Any, count: Any) -> Any:
 
 @left_shift.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    return xp.left_shift(x, _width(xp, y))
+    return xp.left_shift(x, _clamp_shift(xp, y))
 
 
 @right_shift.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    return xp.right_shift(x, _width(xp, y))
+    return xp.right_shift(x, _clamp_shift(xp, y))
 
 
 population_count = op(

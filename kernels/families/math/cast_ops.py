@@ -36,20 +36,20 @@ _LOST_BITS = {
 def _(b: Binding) -> Any:
     source, target = b.input_types[0], b.output_types[0]
     if source is target:
-        return _same
+        return _identity
     if source.is_opaque or target.is_opaque:
         raise TfgError(Status.UNIMPLEMENTED, f"Cast from {source} to {target} is not supported")
     lost = _LOST_BITS.get((source.name, target.name)) if b.attrs["Truncate"] else None
     if lost is not None:
-        return partial(_truncated, b.xp, target, lost)
-    return partial(_real_converted if source.is_complex and not target.is_complex else _converted, target)
+        return partial(_truncate_mantissa, b.xp, target, lost)
+    return partial(_convert_real_part if source.is_complex and not target.is_complex else _convert, target)
 
 
-def _same(x: Any) -> Any:
+def _identity(x: Any) -> Any:
     return x
 
 
-def _converted(target: DType, x: Any) -> Any:
+def _convert(target: DType, x: Any) -> Any:
     """As the processor converts: what does not fit an integer is cut or becomes the smallest."""
     try:
         return x.astype(target.numpy)
@@ -57,11 +57,11 @@ def _converted(target: DType, x: Any) -> Any:
         raise TfgError(Status.UNIMPLEMENTED, f"Cast from {x.dtype} to {target} is not supported") from None
 
 
-def _real_converted(target: DType, x: Any) -> Any:
-    return _converted(target, x.real)
+def _convert_real_part(target: DType, x: Any) -> Any:
+    return _convert(target, x.real)
 
 
-def _truncated(xp: Any, target: DType, lost: int, x: Any) -> Any:
+def _truncate_mantissa(xp: Any, target: DType, lost: int, x: Any) -> Any:
     """What is left when the lowest bits of the mantissa are cleared; NaN stays NaN."""
     bits = xp.asarray(x).view(f"u{x.dtype.itemsize}")
     kept = bits & bits.dtype.type((1 << 8 * x.dtype.itemsize) - (1 << lost))
@@ -85,7 +85,7 @@ _BITS = (
 )
 
 
-def _reinterpreted(c: ShapeContext) -> Shape:
+def _bitcast_shape(c: ShapeContext) -> Shape:
     shape, old, new = c.input(0), c.dtype(0).size, c.bound.output_types[0].size
     if shape.dims is None:
         return UNKNOWN
@@ -103,7 +103,7 @@ def _reinterpreted(c: ShapeContext) -> Shape:
 
 bitcast = op(
     f"Bitcast(input: T; T: type in {_BITS}, type: type in {_BITS}) -> (output: type)",
-    shape=_reinterpreted,
+    shape=_bitcast_shape,
     is_free=True,
 )
 

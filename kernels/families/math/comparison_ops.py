@@ -62,7 +62,7 @@ for _name, _ufunc in (("IsNan", "isnan"), ("IsInf", "isinf"), ("IsFinite", "isfi
 # Equality, of anything.
 
 
-def _compared(c: ShapeContext) -> Shape:
+def _equality_shape(c: ShapeContext) -> Shape:
     x, y = c.inputs()
     if c.attr("incompatible_shape_error"):
         return broadcast(x, y)
@@ -74,20 +74,20 @@ def _compared(c: ShapeContext) -> Shape:
         return SCALAR
 
 
-def _do_broadcast(x: Sequence[int], y: Sequence[int]) -> bool:
+def _are_broadcastable(x: Sequence[int], y: Sequence[int]) -> bool:
     return all(p == q or p == 1 or q == 1 for p, q in zip(reversed(x), reversed(y)))
 
 
 equal = op(
     "Equal(x: T, y: T; T: type, incompatible_shape_error: bool = true) -> (z: bool)",
-    shape=_compared,
+    shape=_equality_shape,
     differentiable=False,
     commutative=True,
     allocates_output=True,
 )
 not_equal = op(
     "NotEqual(x: T, y: T; T: type, incompatible_shape_error: bool = true) -> (z: bool)",
-    shape=_compared,
+    shape=_equality_shape,
     differentiable=False,
     commutative=True,
     allocates_output=True,
@@ -96,7 +96,7 @@ not_equal = op(
 
 def _compare(xp: Any, ufunc: Any, x: Any, y: Any, must_broadcast: bool) -> Any:
     """Tensors that do not broadcast are unequal, where that is no error."""
-    if x.shape != y.shape and not _do_broadcast(x.shape, y.shape):
+    if x.shape != y.shape and not _are_broadcastable(x.shape, y.shape):
         if must_broadcast:
             raise invalid(f"shapes {list(x.shape)} and {list(y.shape)} do not broadcast")
         return xp.bool_(ufunc is xp.not_equal)

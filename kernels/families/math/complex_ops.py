@@ -23,7 +23,7 @@ complex_ = op(
 )
 
 
-def _part(
+def _declare_part(
     name: str, arguments: str = "input: T", output: str = "output", *, allocates_output: bool = True
 ) -> Op:
     """A real number for every complex one."""
@@ -36,10 +36,10 @@ def _part(
 
 
 # The parts are views of the whole.
-real = _part("Real", allocates_output=False)
-imag = _part("Imag", allocates_output=False)
-angle = _part("Angle")
-complex_abs = _part("ComplexAbs", "x: T", "y")
+real = _declare_part("Real", allocates_output=False)
+imag = _declare_part("Imag", allocates_output=False)
+angle = _declare_part("Angle")
+complex_abs = _declare_part("ComplexAbs", "x: T", "y")
 conj = op(
     "Conj(input: T; T: type in {complex64, complex128, variant} = complex64) -> (output: T)",
     shape=shapes.like_input,
@@ -88,32 +88,32 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return sum_to(g, g.Real(dz, Tout=x.dtype), x, y), sum_to(g, g.Imag(dz, Tout=y.dtype), y, x)
 
 
-def _complex(g: GraphBuilder, real: Tensor, like: Tensor, *, is_imag: bool = False) -> Tensor:
+def _to_complex(g: GraphBuilder, real: Tensor, like: Tensor, *, is_imag: bool = False) -> Tensor:
     zero = g.constant(0, real.dtype)
     return g.Complex(*((zero, real) if is_imag else (real, zero)), Tout=like.dtype)
 
 
 @real.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return _complex(g, dy, node.inputs[0])
+    return _to_complex(g, dy, node.inputs[0])
 
 
 @imag.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return _complex(g, dy, node.inputs[0], is_imag=True)
+    return _to_complex(g, dy, node.inputs[0], is_imag=True)
 
 
 @angle.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     x = node.inputs[0]
     turned = g.Complex(g.Imag(x, Tout=dy.dtype), g.Real(x, Tout=dy.dtype), Tout=x.dtype)
-    return -(_complex(g, dy, x) * g.Reciprocal(turned))
+    return -(_to_complex(g, dy, x) * g.Reciprocal(turned))
 
 
 @complex_abs.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     x = node.inputs[0]
-    return g.DivNoNan(_complex(g, dy, x) * x, _complex(g, node.outputs[0], x))
+    return g.DivNoNan(_to_complex(g, dy, x) * x, _to_complex(g, node.outputs[0], x))
 
 
 @conj.gradient

@@ -23,7 +23,7 @@ _WEIGHTS = "{int32, int64, float, double}"
 _INDEX = "{int32, int64}"
 
 
-def _stated_size(c: ShapeContext, key: str) -> Dim:
+def _static_size(c: ShapeContext, key: str) -> Dim:
     if c.input(key).rank not in (None, 0):
         raise invalid(f"{key} must be a scalar, but has shape {c.input(key)}")
     constant = c.constant(key)
@@ -32,7 +32,7 @@ def _stated_size(c: ShapeContext, key: str) -> Dim:
     return nonnegative_scalar(constant, key)
 
 
-def count(
+def count_values(
     xp: Any, rows: Any, height: int, values: Any, weights: Any, size: int, *, binary: bool = False
 ) -> Any:
     """A (height, size) matrix: how often row i has value j, or the weights of those added up. Values from
@@ -61,24 +61,26 @@ def count(
     return out.reshape(height, size)
 
 
-def _bins(c: ShapeContext) -> Shape:
-    return Shape((_stated_size(c, "size"),))
+def _bincount_shape(c: ShapeContext) -> Shape:
+    return Shape((_static_size(c, "size"),))
 
 
 bincount = op(
     f"Bincount(arr: int32, size: int32, weights: T; T: type in {_WEIGHTS}) -> (bins: T)",
-    shape=_bins,
+    shape=_bincount_shape,
     allocates_output=True,
 )
 
 
 @bincount.kernel
 def _(xp: Any, arr: Any, size: Any, weights: Any) -> Any:
-    return count(xp, None, 1, xp.asarray(arr), xp.asarray(weights), nonnegative_scalar(size, "size"))[0]
+    return count_values(xp, None, 1, xp.asarray(arr), xp.asarray(weights), nonnegative_scalar(size, "size"))[
+        0
+    ]
 
 
-def _dense_bins(c: ShapeContext) -> Shape:
-    size, shape = _stated_size(c, "size"), c.input("input")
+def _dense_bincount_shape(c: ShapeContext) -> Shape:
+    size, shape = _static_size(c, "size"), c.input("input")
     if shape.dims is None:
         return UNKNOWN
     if len(shape.dims) > 2:
@@ -89,7 +91,7 @@ def _dense_bins(c: ShapeContext) -> Shape:
 dense_bincount = op(
     f"DenseBincount(input: Tidx, size: Tidx, weights: T; Tidx: type in {_INDEX}, T: type in {_WEIGHTS}, "
     "binary_output: bool = false) -> (output: T)",
-    shape=_dense_bins,
+    shape=_dense_bincount_shape,
     allocates_output=True,
 )
 
@@ -103,12 +105,12 @@ def _(xp: Any, input: Any, size: Any, weights: Any, *, binary_output: bool) -> A
         raise invalid(f"weights have shape {list(weights.shape)}, but the input has {list(x.shape)}")
     height = len(x) if x.ndim == 2 else 1
     rows = xp.repeat(xp.arange(height), x.shape[1]) if x.ndim == 2 else None
-    out = count(xp, rows, height, x, weights, number, binary=binary_output)
+    out = count_values(xp, rows, height, x, weights, number, binary=binary_output)
     return out if x.ndim == 2 else out[0]
 
 
-def _sparse_bins(c: ShapeContext) -> Shape:
-    size = _stated_size(c, "size")
+def _sparse_bincount_shape(c: ShapeContext) -> Shape:
+    size = _static_size(c, "size")
     dims = c.elements("dense_shape")
     if dims is None:
         length = c.with_rank("dense_shape", 1)[0]
@@ -119,7 +121,7 @@ def _sparse_bins(c: ShapeContext) -> Shape:
 sparse_bincount = op(
     "SparseBincount(indices: int64, values: Tidx, dense_shape: int64, size: Tidx, weights: T; "
     f"Tidx: type in {_INDEX}, T: type in {_WEIGHTS}, binary_output: bool = false) -> (output: T)",
-    shape=_sparse_bins,
+    shape=_sparse_bincount_shape,
     allocates_output=True,
 )
 
@@ -136,22 +138,22 @@ def _(
     if len(dims) not in (1, 2):
         raise invalid(f"dense_shape must have one or two elements, but is {dims}")
     if len(dims) == 1:
-        return count(xp, None, 1, values, weights, number, binary=binary_output)[0]
+        return count_values(xp, None, 1, values, weights, number, binary=binary_output)[0]
     rows = indices[:, 0]
     if rows.size and not (int(rows.min()) >= 0 and int(rows.max()) < dims[0]):
         raise invalid(f"the first indices must be in [0, {dims[0]})")
-    return count(xp, rows, dims[0], values, weights, number, binary=binary_output)
+    return count_values(xp, rows, dims[0], values, weights, number, binary=binary_output)
 
 
-def _ragged_bins(c: ShapeContext) -> Shape:
+def _ragged_bincount_shape(c: ShapeContext) -> Shape:
     length = c.with_rank("splits", 1)[0]
-    return Shape((None if length is None else length - 1, _stated_size(c, "size")))
+    return Shape((None if length is None else length - 1, _static_size(c, "size")))
 
 
 ragged_bincount = op(
     f"RaggedBincount(splits: int64, values: Tidx, size: Tidx, weights: T; Tidx: type in {_INDEX}, "
     f"T: type in {_WEIGHTS}, binary_output: bool = false) -> (output: T)",
-    shape=_ragged_bins,
+    shape=_ragged_bincount_shape,
     allocates_output=True,
 )
 
@@ -163,10 +165,12 @@ def _(xp: Any, splits: Any, values: Any, size: Any, weights: Any, *, binary_outp
         raise invalid(f"splits must rise from 0 to {values.size}, but are {ends[:20].tolist()}")
     height = ends.size - 1
     rows = xp.asarray(np.repeat(np.arange(height), np.diff(ends)))
-    return count(xp, rows, height, values, weights, nonnegative_scalar(size, "size"), binary=binary_output)
+    return count_values(
+        xp, rows, height, values, weights, nonnegative_scalar(size, "size"), binary=binary_output
+    )
 
 
-def _intervals(c: ShapeContext) -> Shape:
+def _histogram_shape(c: ShapeContext) -> Shape:
     pair, constant = c.with_rank(1, 1), c.constant(2)
     if pair[0] not in (None, 2):
         raise invalid(f"value_range must have two elements, but has shape {pair}")
@@ -180,7 +184,7 @@ def _intervals(c: ShapeContext) -> Shape:
 histogram = op(
     "HistogramFixedWidth(values: T, value_range: T, nbins: int32; T: type in {int32, int64, float, double}, "
     "dtype: type in {int32, int64} = int32) -> (out: dtype)",
-    shape=_intervals,
+    shape=_histogram_shape,
     allocates_output=True,
 )
 

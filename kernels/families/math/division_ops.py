@@ -48,13 +48,13 @@ def _is_integer(x: Any) -> bool:
     return x.dtype.kind in "iu"
 
 
-def _refuse_zeros(x: Any, y: Any, status: Status = Status.INVALID_ARGUMENT) -> None:
+def _check_divisor(x: Any, y: Any, status: Status = Status.INVALID_ARGUMENT) -> None:
     """Nothing is divided, and nothing refused, where the result is empty."""
     if not y.all() and x.size:
         raise TfgError(status, f"Integer division by zero, in a divisor of shape {list(y.shape)}")
 
 
-def _truncated(xp: Any, x: Any, y: Any) -> Any:
+def _truncate_quotient(xp: Any, x: Any, y: Any) -> Any:
     # Numpy's quotient rounds down: one too low where the signs differ and something is left over.
     down = x // y
     if x.dtype.kind == "u":
@@ -66,16 +66,16 @@ def _truncated(xp: Any, x: Any, y: Any) -> Any:
 def _(xp: Any, x: Any, y: Any) -> Any:
     if not _is_integer(x):
         return x / y
-    _refuse_zeros(x, y)
-    return _truncated(xp, x, y)
+    _check_divisor(x, y)
+    return _truncate_quotient(xp, x, y)
 
 
 @truncate_div.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
     if not _is_integer(x):
         return in_float(xp, lambda x, y: xp.trunc(x / y), x, y)
-    _refuse_zeros(x, y, Status.INTERNAL)
-    return _truncated(xp, x, y)
+    _check_divisor(x, y, Status.INTERNAL)
+    return _truncate_quotient(xp, x, y)
 
 
 @floor_div.kernel
@@ -83,7 +83,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
     """The quotient rounded down, also where numpy's floor_divide looks at the remainder instead."""
     if not _is_integer(x):
         return xp.floor(x / y)
-    _refuse_zeros(x, y)
+    _check_divisor(x, y)
     return xp.floor_divide(x, y)
 
 
@@ -96,14 +96,14 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 def _(xp: Any, x: Any, y: Any) -> Any:
     """The remainder has the sign of x, as in C."""
     if _is_integer(x):
-        _refuse_zeros(x, y)
+        _check_divisor(x, y)
     return xp.fmod(x, y)
 
 
 @truncate_mod.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
     if _is_integer(x):
-        _refuse_zeros(x, y, Status.INTERNAL)
+        _check_divisor(x, y, Status.INTERNAL)
     return xp.fmod(x, y)
 
 
@@ -111,7 +111,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 def _(xp: Any, x: Any, y: Any) -> Any:
     """The remainder has the sign of y."""
     if _is_integer(x):
-        _refuse_zeros(x, y)
+        _check_divisor(x, y)
         return xp.remainder(x, y)
     left = xp.fmod(x, y)
     return xp.where((left != 0) & ((left < 0) != (y < 0)), left + y, left)

@@ -79,7 +79,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 @sigmoid_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
     def slope(y: Any, dy: Any) -> Any:
-        return _scaled(xp, _scaled(xp, y.dtype.type(1) - y, y), dy)
+        return _multiply_in_place(xp, _multiply_in_place(xp, y.dtype.type(1) - y, y), dy)
 
     return in_float(xp, slope, y, dy)
 
@@ -89,12 +89,14 @@ def _(xp: Any, y: Any, dy: Any) -> Any:
     def slope(y: Any, dy: Any) -> Any:
         square = y * y
         one = y.dtype.type(1)
-        return _scaled(xp, one - square if y.ndim == 0 else xp.subtract(one, square, out=square), dy)
+        return _multiply_in_place(
+            xp, one - square if y.ndim == 0 else xp.subtract(one, square, out=square), dy
+        )
 
     return in_float(xp, slope, y, dy)
 
 
-def _scaled(xp: Any, own: Any, factor: Any) -> Any:
+def _multiply_in_place(xp: Any, own: Any, factor: Any) -> Any:
     """The product, in the memory of its first factor where that can be."""
     if own.ndim == 0 or own.shape != factor.shape:
         return own * factor
@@ -135,16 +137,16 @@ def _(b: Binding) -> Any:
     if exponent is None or exponent.size != 1 or exponent.ndim > (b.inputs[0].shape.rank or 0):
         return None
     if exponent.item() == 2:
-        return _squared
+        return _square
     is_wide = b.input_types[0].is_floating and b.input_types[0].size > 2
-    return _cubed if exponent.item() == 3 and is_wide else None
+    return _cube if exponent.item() == 3 and is_wide else None
 
 
-def _squared(x: Any, exponent: Any) -> Any:
+def _square(x: Any, exponent: Any) -> Any:
     return x * x
 
 
-def _cubed(x: Any, exponent: Any) -> Any:
+def _cube(x: Any, exponent: Any) -> Any:
     return x * x * x
 
 

@@ -31,7 +31,7 @@ def _check_rank(x: Any, rank: int) -> None:
 # From complex numbers to complex numbers.
 
 
-def _same(rank: int) -> Callable[[ShapeContext], Shape]:
+def _complex_shape(rank: int) -> Callable[[ShapeContext], Shape]:
     return lambda c: c.with_rank_at_least(0, rank)
 
 
@@ -40,7 +40,7 @@ def _declare_complex(suffix: str, rank: int) -> None:
     forward, backward = (
         op(
             f"{name}{suffix}(input: Tcomplex; {_COMPLEX}) -> (output: Tcomplex)",
-            shape=_same(rank),
+            shape=_complex_shape(rank),
             allocates_output=True,
         )
         for name in ("FFT", "IFFT")
@@ -58,18 +58,18 @@ def _declare_complex(suffix: str, rank: int) -> None:
 
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-        return g.add_op(f"IFFT{suffix}", dy) * _size(g, dy, rank, dy.dtype)
+        return g.add_op(f"IFFT{suffix}", dy) * _transform_size(g, dy, rank, dy.dtype)
 
     @backward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-        return g.add_op(f"FFT{suffix}", dy) / _size(g, dy, rank, dy.dtype)
+        return g.add_op(f"FFT{suffix}", dy) / _transform_size(g, dy, rank, dy.dtype)
 
 
 # Between real and complex numbers. Of a real signal's transform only the first half is kept, because the rest
 # mirrors it.
 
 
-def _halved(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
+def _real_shape(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
     shape = c.with_rank_at_least(0, rank)
     c.with_rank("fft_length", 1).merge(Shape((rank,)))
     if shape.dims is None:
@@ -84,7 +84,7 @@ def _halved(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
     return Shape((*shape.dims[:-rank], *lengths[:-1], last))
 
 
-def _checked_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tuple[int, ...]:
+def _check_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tuple[int, ...]:
     _check_rank(x, rank)
     if fft_length.shape != (rank,):
         raise invalid(f"fft_length must have shape [{rank}], but has {Shape(fft_length.shape)}")
@@ -105,19 +105,19 @@ def _checked_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tu
 def _declare_real(suffix: str, rank: int) -> None:
     forward = op(
         f"RFFT{suffix}(input: Treal, fft_length: int32; {_REAL}, {_COMPLEX}) -> (output: Tcomplex)",
-        shape=lambda c: _halved(c, rank, forward=True),
+        shape=lambda c: _real_shape(c, rank, forward=True),
         allocates_output=True,
     )
     backward = op(
         f"IRFFT{suffix}(input: Tcomplex, fft_length: int32; {_REAL}, {_COMPLEX}) -> (output: Treal)",
-        shape=lambda c: _halved(c, rank, forward=False),
+        shape=lambda c: _real_shape(c, rank, forward=False),
         allocates_output=True,
     )
     axes = tuple(range(-rank, 0))
 
     @forward.kernel
     def _(xp: Any, x: Any, fft_length: Any, *, Tcomplex: DType) -> Any:
-        lengths = _checked_lengths(x, fft_length, rank, forward=True)
+        lengths = _check_lengths(x, fft_length, rank, forward=True)
         last = lengths[-1] and lengths[-1] // 2 + 1
         shape = (*x.shape[: x.ndim - rank], *lengths[:-1], last)
         if not x.size or 0 in shape:
@@ -126,7 +126,7 @@ def _declare_real(suffix: str, rank: int) -> None:
 
     @backward.kernel
     def _(xp: Any, x: Any, fft_length: Any, *, Treal: DType) -> Any:
-        lengths = _checked_lengths(x, fft_length, rank, forward=False)
+        lengths = _check_lengths(x, fft_length, rank, forward=False)
         shape = (*x.shape[: x.ndim - rank], *lengths)
         if not x.size or 0 in shape:
             return xp.zeros(shape, Treal.numpy)
@@ -141,9 +141,12 @@ def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> Non
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
         """The whole transform back, as if the half that is not kept were zero."""
         x, lengths = node.inputs
-        whole = _padded(g, dy, lengths, rank)
-        back = g.add_op(f"IFFT{suffix}", whole) * _size(g, whole, rank, dy.dtype)
-        return [_padded(g, g.Real(back, Tout=x.dtype), _last(g, g.Shape(x), rank), rank), None]
+        whole = _pad_last_axes(g, dy, lengths, rank)
+        back = g.add_op(f"IFFT{suffix}", whole) * _transform_size(g, whole, rank, dy.dtype)
+        return [
+            _pad_last_axes(g, g.Real(back, Tout=x.dtype), _last_elements(g, g.Shape(x), rank), rank),
+            None,
+        ]
 
     @backward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
@@ -151,27 +154,27 @@ def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> Non
         x, lengths = node.inputs
         half = g.add_op(f"RFFT{suffix}", dy, lengths, Tcomplex=x.dtype)
         one, two = g.constant(1, "int32"), g.constant(2, "int32")
-        length = g.Squeeze(_last(g, lengths, 1), squeeze_dims=[0])
+        length = g.Squeeze(_last_elements(g, lengths, 1), squeeze_dims=[0])
         places = g.Range(0, g.FloorDiv(length, two) + one, 1)
         alone = g.LogicalOr(g.Equal(places, 0), g.Equal(g.Mul(places, two), length))
         weights = g.cast(two - g.cast(alone, one.dtype), x.dtype)
-        scaled = half * (weights / _size(g, dy, rank, x.dtype))
-        return [_padded(g, scaled, _last(g, g.Shape(x), rank), rank), None]
+        scaled = half * (weights / _transform_size(g, dy, rank, x.dtype))
+        return [_pad_last_axes(g, scaled, _last_elements(g, g.Shape(x), rank), rank), None]
 
 
-def _last(g: GraphBuilder, vector: Tensor, count: int) -> Tensor:
+def _last_elements(g: GraphBuilder, vector: Tensor, count: int) -> Tensor:
     """The last elements of a vector."""
     return g.StridedSlice(vector, [-count], [0], [1], end_mask=1, Index="int32")
 
 
-def _size(g: GraphBuilder, x: Tensor, rank: int, dtype: DType) -> Tensor:
+def _transform_size(g: GraphBuilder, x: Tensor, rank: int, dtype: DType) -> Tensor:
     """How many numbers one transform covers."""
-    return g.cast(g.Prod(_last(g, g.Shape(x), rank), [0]), dtype)
+    return g.cast(g.Prod(_last_elements(g, g.Shape(x), rank), [0]), dtype)
 
 
-def _padded(g: GraphBuilder, x: Tensor, lengths: Tensor, rank: int) -> Tensor:
+def _pad_last_axes(g: GraphBuilder, x: Tensor, lengths: Tensor, rank: int) -> Tensor:
     """The last dimensions filled up with zeros to these lengths."""
-    missing = lengths - _last(g, g.Shape(x), rank)
+    missing = lengths - _last_elements(g, g.Shape(x), rank)
     before = g.Fill(g.ExpandDims(g.Rank(x) - g.constant(rank, "int32"), 0), g.constant(0, "int32"))
     after = g.ConcatV2([before, missing], g.constant(0, "int32"))
     return g.Pad(x, g.Pack([g.ZerosLike(after), after], axis=1))

@@ -124,7 +124,7 @@ def _(xp: Any, a: Any, x: Any) -> Any:
     return in_float(xp, upper, a, x)
 
 
-def _igamma_slopes(g: GraphBuilder, node: NodeView, dz: Tensor) -> tuple[Tensor, Tensor]:
+def _igamma_gradients(g: GraphBuilder, node: NodeView, dz: Tensor) -> tuple[Tensor, Tensor]:
     a, x = node.inputs
     density = g.Exp((a - g.constant(1, a.dtype)) * g.Log(x) - x - g.Lgamma(a))
     return sum_to(g, dz * g.IgammaGradA(a, x), a, x), sum_to(g, dz * density, x, a)
@@ -132,12 +132,12 @@ def _igamma_slopes(g: GraphBuilder, node: NodeView, dz: Tensor) -> tuple[Tensor,
 
 @igamma.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
-    return _igamma_slopes(g, node, dz)
+    return _igamma_gradients(g, node, dz)
 
 
 @igammac.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
-    return _igamma_slopes(g, node, -dz)
+    return _igamma_gradients(g, node, -dz)
 
 
 @igamma_grad_a.kernel
@@ -155,8 +155,8 @@ def igamma_derivative(xp: Any, a: Any, x: Any) -> Any:
     inside = (a > 0) & (x > 0) & xp.isfinite(a) & xp.isfinite(x)
     is_series = inside & ((x <= 1) | (x <= a))
     is_fraction = inside & ~is_series
-    result[is_series] = _by_series(xp, a[is_series], x[is_series])
-    result[is_fraction] = -_by_fraction(xp, a[is_fraction], x[is_fraction])
+    result[is_series] = _derivative_by_series(xp, a[is_series], x[is_series])
+    result[is_fraction] = -_derivative_by_fraction(xp, a[is_fraction], x[is_fraction])
     return result
 
 
@@ -164,13 +164,13 @@ def igamma_derivative(xp: Any, a: Any, x: Any) -> Any:
 _MOST_TERMS = 2000
 
 
-def _front(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
+def _prefactor(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
     """x^a exp(-x) / Gamma(a + 1), and the derivative of its logarithm with respect to a."""
     special = special_functions(xp)
     return xp.exp(a * xp.log(x) - x - special.gammaln(a + 1)), xp.log(x) - special.digamma(a + 1)
 
 
-def _by_series(xp: Any, a: Any, x: Any) -> Any:
+def _derivative_by_series(xp: Any, a: Any, x: Any) -> Any:
     """P = front * sum of x^n / ((a + 1) … (a + n)); a term's logarithm changes by -sum of 1 / (a + k)."""
     term, slope = xp.ones_like(a), xp.zeros_like(a)
     total, total_slope = term.copy(), slope.copy()
@@ -181,11 +181,11 @@ def _by_series(xp: Any, a: Any, x: Any) -> Any:
         total_slope += term * slope
         if not (xp.abs(term * slope) > 1e-17 * xp.abs(total_slope)).any():
             break
-    front, front_slope = _front(xp, a, x)
+    front, front_slope = _prefactor(xp, a, x)
     return front * (front_slope * total + total_slope)
 
 
-def _by_fraction(xp: Any, a: Any, x: Any) -> Any:
+def _derivative_by_fraction(xp: Any, a: Any, x: Any) -> Any:
     """Q = a * front / (x + 1 - a - 1(1 - a) / (x + 3 - a - …)), by the recurrence of numerators p and
     denominators q, each beside its derivative."""
     b = x + 1 - a
@@ -207,14 +207,14 @@ def _by_fraction(xp: Any, a: Any, x: Any) -> Any:
         scale = 1 / xp.abs(p)
         p_old, p, dp_old, dp = p_old * scale, p * scale, dp_old * scale, dp * scale
         q_old, q, dq_old, dq = q_old * scale, q * scale, dq_old * scale, dq * scale
-    front, front_slope = _front(xp, a, x)
+    front, front_slope = _prefactor(xp, a, x)
     return front * (value + a * (front_slope * value + slope))
 
 
 # The incomplete beta function, whose inputs do not broadcast but that scalars fit any shape.
 
 
-def _one_shape(c: ShapeContext) -> Shape:
+def _betainc_shape(c: ShapeContext) -> Shape:
     shape: Shape | None = None
     for given in c.inputs():
         if given.rank is None:
@@ -225,7 +225,9 @@ def _one_shape(c: ShapeContext) -> Shape:
 
 
 betainc = op(
-    "Betainc(a: T, b: T, x: T; T: type in {float, double}) -> (z: T)", shape=_one_shape, allocates_output=True
+    "Betainc(a: T, b: T, x: T; T: type in {float, double}) -> (z: T)",
+    shape=_betainc_shape,
+    allocates_output=True,
 )
 
 

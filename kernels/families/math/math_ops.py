@@ -117,7 +117,7 @@ mul.elements(known_elements(lambda p, q: p * q))
 # Many of one shape.
 
 
-def _sum_fact(c: ShapeContext) -> Fact:
+def _add_n_fact(c: ShapeContext) -> Fact:
     """The shape of all inputs, and for lists the kind of their elements."""
     handles = [fact.handle for fact in c.facts if fact.handle is not None]
     shape = reduce(Shape.merge, (handle.shape for handle in handles), UNKNOWN)
@@ -129,7 +129,7 @@ def _sum_fact(c: ShapeContext) -> Fact:
 
 add_n = op(
     f"AddN(inputs: N*T; N: int >= 1, T: type in {types.NUMBERS[:-1]}, variant}}) -> (sum: T)",
-    shape=_sum_fact,
+    shape=_add_n_fact,
     commutative=True,
 )
 
@@ -160,7 +160,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 # Cross products.
 
 
-def _triples(c: ShapeContext) -> Shape:
+def _cross_shape(c: ShapeContext) -> Shape:
     a = c.with_rank_at_least(0, 1).merge(c.with_rank_at_least(1, 1))
     if a.dims is None:
         return a
@@ -169,7 +169,7 @@ def _triples(c: ShapeContext) -> Shape:
 
 cross = op(
     f"Cross(a: T, b: T; T: type in {types.REAL_NUMBERS}) -> (product: T)",
-    shape=_triples,
+    shape=_cross_shape,
     allocates_output=True,
 )
 

@@ -70,7 +70,7 @@ def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> 
         except TfgError:
             return None
         keep_dims, xp = b.attrs["keep_dims"], b.xp
-        if ufunc and xp is np and _is_simple(b.inputs[0], axes):
+        if ufunc and xp is np and _suits_plain_ufunc(b.inputs[0], axes):
             return partial(
                 _reduce_directly, getattr(np, ufunc).reduce, axes, b.input_types[0].numpy, keep_dims
             )
@@ -79,7 +79,7 @@ def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> 
     return declared
 
 
-def _is_simple(fact: Fact, axes: tuple[int, ...]) -> bool:
+def _suits_plain_ufunc(fact: Fact, axes: tuple[int, ...]) -> bool:
     """Whether neither rounding errors nor empty inputs nor halfs ask for more than numpy's own reduction."""
     shape = fact.shape
     if not shape.size or not shape.dims or not axes:
@@ -130,19 +130,19 @@ def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
     return quotients.astype(x.dtype)
 
 
-def _by(ufunc: str) -> Reduction:
+def _ufunc_reduction(ufunc: str) -> Reduction:
     """The reduction that is one ufunc's. The extreme of no elements is what any element would replace."""
 
     def reduction(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
         if x.size or ufunc not in ("maximum", "minimum"):
             return reduce_over(xp, ufunc, x, axes, x.dtype, keep_dims=keep_dims)
         shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
-        return xp.full(shape, _limit(x.dtype, lowest=ufunc == "maximum"), x.dtype)
+        return xp.full(shape, _extreme_value(x.dtype, lowest=ufunc == "maximum"), x.dtype)
 
     return reduction
 
 
-def _limit(dtype: Any, *, lowest: bool) -> Any:
+def _extreme_value(dtype: Any, *, lowest: bool) -> Any:
     if dtype.kind in "iu":
         return np.iinfo(dtype).min if lowest else np.iinfo(dtype).max
     return -np.inf if lowest else np.inf
@@ -158,12 +158,12 @@ def _norm(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
 
 sum_ = _declare("Sum", NUMBERS, _sum, "add")
 mean = _declare("Mean", NUMBERS, _mean)
-prod = _declare("Prod", NUMBERS, _by("multiply"), "multiply")
-max_ = _declare("Max", _ORDERED, _by("maximum"), "maximum")
-min_ = _declare("Min", _ORDERED, _by("minimum"), "minimum")
+prod = _declare("Prod", NUMBERS, _ufunc_reduction("multiply"), "multiply")
+max_ = _declare("Max", _ORDERED, _ufunc_reduction("maximum"), "maximum")
+min_ = _declare("Min", _ORDERED, _ufunc_reduction("minimum"), "minimum")
 norm = _declare("EuclideanNorm", NUMBERS, _norm)
-all_ = _declare("All", "bool", _by("logical_and"), "logical_and")
-any_ = _declare("Any", "bool", _by("logical_or"), "logical_or")
+all_ = _declare("All", "bool", _ufunc_reduction("logical_and"), "logical_and")
+any_ = _declare("Any", "bool", _ufunc_reduction("logical_or"), "logical_or")
 
 
 # Gradients. They spread what was gathered, so most of them start by putting back the reduced dimensions.
@@ -176,13 +176,13 @@ def _static_axes(node: NodeView) -> tuple[int, ...] | None:
     return normalize_axes(indices.fact.constant, x.shape.rank)
 
 
-def _wrapped(g: GraphBuilder, axes: Tensor, rank: Tensor) -> Tensor:
+def _normalized_axes(g: GraphBuilder, axes: Tensor, rank: Tensor) -> Tensor:
     """The axes counted from the front, as an int32 vector."""
     flat = g.Reshape(g.cast(axes, dtypes.int32), [-1])
     return g.FloorMod(flat + rank, rank)
 
 
-def _kept(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
+def _with_kept_dims(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
     """An output, or its gradient, so that it broadcasts against the input: as if keep_dims were true."""
     if node.attr("keep_dims") or y.shape.rank == 0:
         return y
@@ -190,7 +190,7 @@ def _kept(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
     if axes is None:
         shape = g.shape_of(node.inputs[0])
         rank = g.Size(shape)
-        reduced_axes = _wrapped(g, node.inputs[1], rank)
+        reduced_axes = _normalized_axes(g, node.inputs[1], rank)
         ones = g.Fill(g.Shape(reduced_axes), 1)
         return g.Reshape(y, g.DynamicStitch([g.Range(0, rank, 1), reduced_axes], [shape, ones]))
     if axes != tuple(range(len(axes))):
@@ -199,13 +199,13 @@ def _kept(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
     return y
 
 
-def _spread(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return g.BroadcastTo(_kept(g, node, dy), g.shape_of(node.inputs[0]))
+def _broadcast_back(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    return g.BroadcastTo(_with_kept_dims(g, node, dy), g.shape_of(node.inputs[0]))
 
 
 @sum_.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    return _spread(g, node, dy), None
+    return _broadcast_back(g, node, dy), None
 
 
 @mean.gradient
@@ -216,15 +216,15 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
     else:
         sizes = g.Size(x, out_type="int64"), g.Size(y, out_type="int64")
         count = g.FloorDiv(sizes[0], g.Maximum(sizes[1], 1))
-    return _spread(g, node, dy / g.cast(count, dy.dtype)), None
+    return _broadcast_back(g, node, dy / g.cast(count, dy.dtype)), None
 
 
 def _share_among_extremes(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
     """Elements that tie share the gradient equally."""
     x, axes = node.inputs
-    chosen = g.cast(g.Equal(_kept(g, node, node.outputs[0]), x), dy.dtype)
+    chosen = g.cast(g.Equal(_with_kept_dims(g, node, node.outputs[0]), x), dy.dtype)
     count = g.Sum(chosen, axes, keep_dims=True)
-    return chosen / count * _kept(g, node, dy), None
+    return chosen / count * _with_kept_dims(g, node, dy), None
 
 
 max_.gradient(_share_among_extremes)
@@ -233,7 +233,7 @@ min_.gradient(_share_among_extremes)
 
 @norm.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    return node.inputs[0] / (_kept(g, node, node.outputs[0]) / _kept(g, node, dy)), None
+    return node.inputs[0] / (_with_kept_dims(g, node, node.outputs[0]) / _with_kept_dims(g, node, dy)), None
 
 
 @prod.gradient
@@ -241,27 +241,31 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
     """The product of all others: of those before, times of those after, so that zeros do no harm."""
     x = node.inputs[0]
     axes = _static_axes(node)
-    others = _others_along(g, x, axes[0]) if axes is not None and len(axes) == 1 else _others(g, node)
-    return _kept(g, node, dy) * others, None
+    others = (
+        _product_of_others_along(g, x, axes[0])
+        if axes is not None and len(axes) == 1
+        else _product_of_others(g, node)
+    )
+    return _with_kept_dims(g, node, dy) * others, None
 
 
-def _others_along(g: GraphBuilder, x: Tensor, axis: int) -> Tensor:
+def _product_of_others_along(g: GraphBuilder, x: Tensor, axis: int) -> Tensor:
     before = g.Cumprod(x, axis, exclusive=True)
     after = g.Cumprod(x, axis, exclusive=True, reverse=True)
     return conj(g, before) * conj(g, after)
 
 
-def _others(g: GraphBuilder, node: NodeView) -> Tensor:
+def _product_of_others(g: GraphBuilder, node: NodeView) -> Tensor:
     """With several axes: these are brought to the front and made one."""
     x = node.inputs[0]
     shape = g.Shape(x)
     rank = g.Size(shape)
-    axes = _wrapped(g, node.inputs[1], rank)
+    axes = _normalized_axes(g, node.inputs[1], rank)
     rest = g.ListDiff(g.Range(0, rank, 1), axes)[0]
     order = g.ConcatV2([axes, rest], 0)
     front = g.Transpose(x, order)
     sizes = [g.Prod(g.GatherV2(shape, chosen, 0), 0) for chosen in (axes, rest)]
-    others = _others_along(g, g.Reshape(front, g.Pack(sizes)), 0)
+    others = _product_of_others_along(g, g.Reshape(front, g.Pack(sizes)), 0)
     return g.Transpose(g.Reshape(others, g.Shape(front)), g.InvertPermutation(order))
 
 

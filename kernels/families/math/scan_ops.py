@@ -26,7 +26,7 @@ op = family.op
 Scan = Callable[[Any, Any, int, Any], None]
 
 
-def _scanned(c: ShapeContext) -> Shape:
+def _scan_shape(c: ShapeContext) -> Shape:
     shape, axis = c.input(0), c.constant(1)
     if c.input(1).rank not in (None, 0):
         raise invalid(f"axis must be a scalar, but has shape {c.input(1)}")
@@ -39,7 +39,7 @@ def _declare(name: str, allowed: str, scan: Scan, identity: float) -> Op:
     declared = op(
         f"{name}(x: T, axis: Tidx; exclusive: bool = false, reverse: bool = false, T: type in {allowed}, "
         "Tidx: type in {int32, int64} = int32) -> (out: T)",
-        shape=_scanned,
+        shape=_scan_shape,
         allocates_output=True,
     )
 
@@ -63,22 +63,22 @@ def _declare(name: str, allowed: str, scan: Scan, identity: float) -> Op:
     return declared
 
 
-def _sum(xp: Any, x: Any, axis: int, out: Any) -> None:
+def _cumulative_sum(xp: Any, x: Any, axis: int, out: Any) -> None:
     xp.cumsum(x, axis=axis, dtype=x.dtype, out=out)
 
 
-def _product(xp: Any, x: Any, axis: int, out: Any) -> None:
+def _cumulative_product(xp: Any, x: Any, axis: int, out: Any) -> None:
     xp.cumprod(x, axis=axis, dtype=x.dtype, out=out)
 
 
-def _log_sum_exp(xp: Any, x: Any, axis: int, out: Any) -> None:
+def _cumulative_log_sum_exp(xp: Any, x: Any, axis: int, out: Any) -> None:
     wide = on_host(x).astype(accumulator_dtype(x.dtype), copy=False)
     out[...] = xp.asarray(np.logaddexp.accumulate(wide, axis=axis).astype(x.dtype, copy=False))
 
 
-cumsum = _declare("Cumsum", NUMBERS, _sum, 0)
-cumprod = _declare("Cumprod", NUMBERS, _product, 1)
-cumulative_logsumexp = _declare("CumulativeLogsumexp", FLOATS, _log_sum_exp, -np.inf)
+cumsum = _declare("Cumsum", NUMBERS, _cumulative_sum, 0)
+cumprod = _declare("Cumprod", NUMBERS, _cumulative_product, 1)
+cumulative_logsumexp = _declare("CumulativeLogsumexp", FLOATS, _cumulative_log_sum_exp, -np.inf)
 
 
 @cumsum.gradient

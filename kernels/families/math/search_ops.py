@@ -27,7 +27,7 @@ def _bound_shape(c: ShapeContext) -> Shape:
     return values
 
 
-def _bound(name: str, side: str) -> Any:
+def _declare_bound(name: str, side: str) -> Any:
     declared = op(
         f"{name}(sorted_inputs: T, values: T; T: type, out_type: type in {{int32, int64}} = int32) -> "
         "(output: out_type)",
@@ -59,8 +59,8 @@ def _search(xp: Any, known: Any, wanted: Any, side: str) -> Any:
     return xp.searchsorted(known, wanted, side)
 
 
-lower_bound = _bound("LowerBound", "left")
-upper_bound = _bound("UpperBound", "right")
+lower_bound = _declare_bound("LowerBound", "left")
+upper_bound = _declare_bound("UpperBound", "right")
 
 bucketize = op(
     "Bucketize(input: T; T: type in {int32, int64, float, double}, boundaries: list(float)) -> "

@@ -62,13 +62,13 @@ def _declare_unsorted(
                 f"data of shape {list(data.shape)} must start with the shape {list(ids.shape)} of segment_ids"
             )
         inner = data.shape[ids.ndim :]
-        rows = data.reshape(ids.size, _size(inner))
+        rows = data.reshape(ids.size, _element_count(inner))
         return combine_unsorted(xp, how, rows, ids.reshape(-1), count).reshape(count, *inner)
 
     return declared
 
 
-def _size(shape: tuple[int, ...]) -> int:
+def _element_count(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
 
 
@@ -95,12 +95,12 @@ def _declare_sorted(name: str, allowed: str, how: str, gpu: GpuSupport | None = 
 
     @declared.kernel
     def _(xp: Any, data: Any, segment_ids: Any) -> Any:
-        rows, ids, count = _sorted_rows(xp, data, segment_ids)
+        rows, ids, count = _sorted_segments(xp, data, segment_ids)
         if how == "mean":
             sums = combine_sorted(
                 xp, "add", rows.astype(accumulator_dtype(rows.dtype), copy=False), ids, count, 0
             )
-            out = _divided(xp, sums, ids, count).astype(data.dtype, copy=False)
+            out = _segment_means(xp, sums, ids, count).astype(data.dtype, copy=False)
         else:
             out = combine_sorted(xp, how, rows, ids, count, int(how == "multiply"))
         return out.reshape(count, *data.shape[1:])
@@ -108,7 +108,7 @@ def _declare_sorted(name: str, allowed: str, how: str, gpu: GpuSupport | None = 
     return declared
 
 
-def _sorted_rows(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
+def _sorted_segments(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
     """Data as a matrix, ids, number of segments. Raises INVALID_ARGUMENT where data and ids do not fit."""
     data, ids = xp.asarray(data), xp.asarray(segment_ids)
     if not data.ndim or ids.shape != data.shape[:1]:
@@ -118,10 +118,10 @@ def _sorted_rows(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
         )
     check_sorted(ids)
     count = int(ids[-1]) + 1 if ids.size else 0
-    return data.reshape(ids.size, _size(data.shape[1:])), ids, count
+    return data.reshape(ids.size, _element_count(data.shape[1:])), ids, count
 
 
-def _divided(xp: Any, sums: Any, ids: Any, count: int) -> Any:
+def _segment_means(xp: Any, sums: Any, ids: Any, count: int) -> Any:
     """Sums by the number of rows in each segment; integers are cut off towards zero."""
     numbers = xp.maximum(xp.bincount(ids, minlength=count), 1).astype(sums.dtype)[:, None]
     if sums.dtype.kind not in "iu":
@@ -139,13 +139,15 @@ sorted_min = _declare_sorted("SegmentMin", REAL_NUMBERS, "minimum")
 # Gradients: what went into a segment receives what came out of it.
 
 
-def _rows_of(g: GraphBuilder, params: Tensor, ids: Tensor) -> Tensor:
+def _gather_rows(g: GraphBuilder, params: Tensor, ids: Tensor) -> Tensor:
     return g.GatherV2(params, ids, 0)
 
 
-def _gather_kept(g: GraphBuilder, params: Tensor, ids: Tensor, instead: float = 0) -> tuple[Tensor, Tensor]:
+def _gather_or_default(
+    g: GraphBuilder, params: Tensor, ids: Tensor, instead: float = 0
+) -> tuple[Tensor, Tensor]:
     """The row of each id, ``instead`` where the id is negative; and where it is not, to the same shape."""
-    rows = _rows_of(g, params, g.Maximum(ids, g.zeros_like(ids)))
+    rows = _gather_rows(g, params, g.Maximum(ids, g.zeros_like(ids)))
     kept = g.GreaterEqual(ids, g.zeros_like(ids))
     extra = g.Fill(g.Reshape(g.Size(g.Shape(rows)) - g.Size(g.Shape(kept)), [1]), 1)
     kept = g.Reshape(kept, g.ConcatV2([g.Shape(kept), extra], 0))
@@ -156,16 +158,16 @@ def _gather_kept(g: GraphBuilder, params: Tensor, ids: Tensor, instead: float = 
 
 @unsorted_sum.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    return _gather_kept(g, dy, node.inputs[1])[0], None, None
+    return _gather_or_default(g, dy, node.inputs[1])[0], None, None
 
 
 def _unsorted_extreme(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     """Rows that tie share the gradient equally."""
     data, ids, count = node.inputs
-    outputs, kept = _gather_kept(g, node.outputs[0], ids)
+    outputs, kept = _gather_or_default(g, node.outputs[0], ids)
     chosen = g.LogicalAnd(g.Equal(data, outputs), kept)
     number = g.UnsortedSegmentSum(g.cast(chosen, dy.dtype), ids, count)
-    shares = _gather_kept(g, dy / number, ids)[0]
+    shares = _gather_or_default(g, dy / number, ids)[0]
     return g.SelectV2(chosen, shares, g.zeros_like(shares)), None, None
 
 
@@ -183,14 +185,14 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     ones = g.Fill(g.Shape(data), g.constant(1, data.dtype))
     without = g.UnsortedSegmentProd(g.SelectV2(is_zero, ones, data), ids, count)
     clipped = g.Maximum(ids, g.zeros_like(ids))
-    whole = _rows_of(g, node.outputs[0], clipped)
-    others = g.SelectV2(is_zero, _rows_of(g, without, clipped), whole / data)
-    return _gather_kept(g, dy, ids)[0] * others, None, None
+    whole = _gather_rows(g, node.outputs[0], clipped)
+    others = g.SelectV2(is_zero, _gather_rows(g, without, clipped), whole / data)
+    return _gather_or_default(g, dy, ids)[0] * others, None, None
 
 
 @sorted_sum.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    return _rows_of(g, dy, node.inputs[1]), None
+    return _gather_rows(g, dy, node.inputs[1]), None
 
 
 @sorted_mean.gradient
@@ -199,14 +201,14 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     rank = g.Size(g.Shape(data))
     ones_shape = g.ConcatV2([g.Shape(ids), g.Fill(g.Reshape(rank - 1, [1]), 1)], 0)
     numbers = g.SegmentSum(g.Fill(ones_shape, g.constant(1, dy.dtype)), ids)
-    return _rows_of(g, dy / numbers, ids), None
+    return _gather_rows(g, dy / numbers, ids), None
 
 
 def _sorted_extreme(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     data, ids = node.inputs
-    chosen = g.Equal(data, _rows_of(g, node.outputs[0], ids))
+    chosen = g.Equal(data, _gather_rows(g, node.outputs[0], ids))
     number = g.SegmentSum(g.cast(chosen, dy.dtype), ids)
-    shares = _rows_of(g, dy / number, ids)
+    shares = _gather_rows(g, dy / number, ids)
     return g.SelectV2(chosen, shares, g.zeros_like(shares)), None
 
 
@@ -223,5 +225,5 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
     dy = g.SelectV2(g.Greater(zeros, 1), g.zeros_like(dy), dy)
     ones = g.Fill(g.Shape(data), g.constant(1, data.dtype))
     without = g.SegmentProd(g.SelectV2(is_zero, ones, data), ids)
-    others = g.SelectV2(is_zero, _rows_of(g, without, ids), _rows_of(g, node.outputs[0], ids) / data)
-    return _rows_of(g, dy, ids) * others, None
+    others = g.SelectV2(is_zero, _gather_rows(g, without, ids), _gather_rows(g, node.outputs[0], ids) / data)
+    return _gather_rows(g, dy, ids) * others, None

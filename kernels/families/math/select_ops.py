@@ -23,7 +23,7 @@ op = family.op
 # Select: the condition may be a scalar or choose whole rows; nothing broadcasts otherwise.
 
 
-def _selected(c: ShapeContext) -> Shape:
+def _select_shape(c: ShapeContext) -> Shape:
     condition, t, e = c.inputs()
     data = t.merge(e)
     if condition.rank is None or condition.rank == 0 or data.rank is None:
@@ -36,7 +36,7 @@ def _selected(c: ShapeContext) -> Shape:
     return data.merge(condition)
 
 
-select = op("Select(condition: bool, t: T, e: T; T: type) -> (output: T)", shape=_selected)
+select = op("Select(condition: bool, t: T, e: T; T: type) -> (output: T)", shape=_select_shape)
 select_v2 = op(
     "SelectV2(condition: bool, t: T, e: T; T: type) -> (output: T)",
     shape=shapes.broadcast_inputs,
@@ -88,7 +88,7 @@ maximum = binary(family, "Maximum", _ORDERED, "maximum")
 minimum = binary(family, "Minimum", _ORDERED, "minimum")
 
 
-def _shared(g: GraphBuilder, node: NodeView, dz: Tensor, is_first: Tensor) -> Any:
+def _extreme_gradients(g: GraphBuilder, node: NodeView, dz: Tensor, is_first: Tensor) -> Any:
     x, y = node.inputs
     zero = g.constant(0, dz.dtype)
     dx, dy = g.SelectV2(is_first, dz, zero), g.SelectV2(is_first, zero, dz)
@@ -97,12 +97,12 @@ def _shared(g: GraphBuilder, node: NodeView, dz: Tensor, is_first: Tensor) -> An
 
 @maximum.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
-    return _shared(g, node, dz, g.GreaterEqual(*node.inputs))
+    return _extreme_gradients(g, node, dz, g.GreaterEqual(*node.inputs))
 
 
 @minimum.gradient
 def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
-    return _shared(g, node, dz, g.LessEqual(*node.inputs))
+    return _extreme_gradients(g, node, dz, g.LessEqual(*node.inputs))
 
 
 maximum.elements(known_elements(max))
@@ -111,14 +111,14 @@ minimum.elements(known_elements(min))
 # Clipping.
 
 
-def _clipped(c: ShapeContext) -> Shape:
+def _clip_shape(c: ShapeContext) -> Shape:
     t = c.input(0)
     return UNKNOWN if t.rank is None else t
 
 
 clip = op(
     f"ClipByValue(t: T, clip_value_min: T, clip_value_max: T; T: type in {types.NUMBERS}) -> (output: T)",
-    shape=_clipped,
+    shape=_clip_shape,
     allocates_output=True,
 )
 
@@ -151,11 +151,11 @@ def _(xp: Any, t: Any, low: Any, high: Any) -> Any:
     if t.dtype.kind == "c":
         return _clip_parts(xp, t, low, high)
     if t.dtype.kind not in "iu":
-        low, high = _without_nan(xp, low, "-inf"), _without_nan(xp, high, "inf")
+        low, high = _nan_as_unbounded(xp, low, "-inf"), _nan_as_unbounded(xp, high, "inf")
     return _clip(xp, t, low, high)
 
 
-def _without_nan(xp: Any, bound: Any, unbounded: str) -> Any:
+def _nan_as_unbounded(xp: Any, bound: Any, unbounded: str) -> Any:
     is_nan = bound != bound
     return xp.where(is_nan, bound.dtype.type(unbounded), bound) if is_nan.any() else bound
 

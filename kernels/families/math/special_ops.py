@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 family = Family(__name__)
 
 
-def _special(name: str, function: Callable[[Any, Any, Any], Any], gpu: GpuSupport | None = None) -> Op:
+def _declare_special(
+    name: str, function: Callable[[Any, Any, Any], Any], gpu: GpuSupport | None = None
+) -> Op:
     """Declares an operation whose kernel is ``function(xp, special_functions, x)``."""
     declared = unary(family, name, types.FLOATS, gpu=gpu)
 
@@ -31,33 +33,33 @@ def _special(name: str, function: Callable[[Any, Any, Any], Any], gpu: GpuSuppor
     return declared
 
 
-def _only_positive(
+def _with_value_below_zero(
     function: Callable[[Any, Any, Any], Any], otherwise: float
 ) -> Callable[[Any, Any, Any], Any]:
     """The function, and one value for all negative numbers."""
     return lambda xp, s, x: xp.where(x < 0, x.dtype.type(otherwise), function(xp, s, x))
 
 
-erfc = _special("Erfc", lambda xp, s, x: s.erfc(x))
-erfinv = _special("Erfinv", lambda xp, s, x: _erfinv(xp, s, x))
-ndtri = _special("Ndtri", lambda xp, s, x: s.ndtri(x))
-bessel_i0 = _special("BesselI0", lambda xp, s, x: s.i0(x))
-bessel_i0e = _special("BesselI0e", lambda xp, s, x: s.i0e(x))
-bessel_i1 = _special("BesselI1", lambda xp, s, x: s.i1(x))
-bessel_i1e = _special("BesselI1e", lambda xp, s, x: s.i1e(x))
-bessel_j0 = _special("BesselJ0", lambda xp, s, x: s.j0(x))
-bessel_j1 = _special("BesselJ1", lambda xp, s, x: s.j1(x))
-bessel_k0 = _special("BesselK0", _only_positive(lambda xp, s, x: s.k0(x), math.inf))
-bessel_k0e = _special("BesselK0e", _only_positive(lambda xp, s, x: s.k0e(x), math.inf))
-bessel_k1 = _special("BesselK1", _only_positive(lambda xp, s, x: s.k1(x), math.inf))
-bessel_k1e = _special("BesselK1e", _only_positive(lambda xp, s, x: s.k1e(x), math.inf))
-bessel_y0 = _special("BesselY0", _only_positive(lambda xp, s, x: s.y0(x), -math.inf))
-bessel_y1 = _special("BesselY1", _only_positive(lambda xp, s, x: s.y1(x), -math.inf))
-dawsn = _special("Dawsn", lambda xp, s, x: s.dawsn(x), gpu=GpuSupport.NONE)
-fresnel_cos = _special("FresnelCos", lambda xp, s, x: s.fresnel(x)[1], gpu=GpuSupport.NONE)
-fresnel_sin = _special("FresnelSin", lambda xp, s, x: s.fresnel(x)[0], gpu=GpuSupport.NONE)
-expint = _special("Expint", _only_positive(lambda xp, s, x: s.expi(x), math.nan))
-spence = _special("Spence", lambda xp, s, x: s.spence(x), gpu=GpuSupport.NONE)
+erfc = _declare_special("Erfc", lambda xp, s, x: s.erfc(x))
+erfinv = _declare_special("Erfinv", lambda xp, s, x: _erfinv(xp, s, x))
+ndtri = _declare_special("Ndtri", lambda xp, s, x: s.ndtri(x))
+bessel_i0 = _declare_special("BesselI0", lambda xp, s, x: s.i0(x))
+bessel_i0e = _declare_special("BesselI0e", lambda xp, s, x: s.i0e(x))
+bessel_i1 = _declare_special("BesselI1", lambda xp, s, x: s.i1(x))
+bessel_i1e = _declare_special("BesselI1e", lambda xp, s, x: s.i1e(x))
+bessel_j0 = _declare_special("BesselJ0", lambda xp, s, x: s.j0(x))
+bessel_j1 = _declare_special("BesselJ1", lambda xp, s, x: s.j1(x))
+bessel_k0 = _declare_special("BesselK0", _with_value_below_zero(lambda xp, s, x: s.k0(x), math.inf))
+bessel_k0e = _declare_special("BesselK0e", _with_value_below_zero(lambda xp, s, x: s.k0e(x), math.inf))
+bessel_k1 = _declare_special("BesselK1", _with_value_below_zero(lambda xp, s, x: s.k1(x), math.inf))
+bessel_k1e = _declare_special("BesselK1e", _with_value_below_zero(lambda xp, s, x: s.k1e(x), math.inf))
+bessel_y0 = _declare_special("BesselY0", _with_value_below_zero(lambda xp, s, x: s.y0(x), -math.inf))
+bessel_y1 = _declare_special("BesselY1", _with_value_below_zero(lambda xp, s, x: s.y1(x), -math.inf))
+dawsn = _declare_special("Dawsn", lambda xp, s, x: s.dawsn(x), gpu=GpuSupport.NONE)
+fresnel_cos = _declare_special("FresnelCos", lambda xp, s, x: s.fresnel(x)[1], gpu=GpuSupport.NONE)
+fresnel_sin = _declare_special("FresnelSin", lambda xp, s, x: s.fresnel(x)[0], gpu=GpuSupport.NONE)
+expint = _declare_special("Expint", _with_value_below_zero(lambda xp, s, x: s.expi(x), math.nan))
+spence = _declare_special("Spence", lambda xp, s, x: s.spence(x), gpu=GpuSupport.NONE)
 
 # Error functions.
 
@@ -166,7 +168,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return dy * (g.BesselI1e(x) - g.Sign(x) * node.outputs[0])
 
 
-def _except_at_zero(
+def _with_limit_at_zero(
     g: GraphBuilder, x: Tensor, at_zero: float, elsewhere: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """A slope whose formula divides by x: at 0 it is what it tends to."""
@@ -179,13 +181,13 @@ def _except_at_zero(
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     """At 0 it is TensorFlow's 1, although the limit is a half."""
     y = node.outputs[0]
-    return dy * _except_at_zero(g, node.inputs[0], 1, lambda x: g.BesselI0(x) - y / x)
+    return dy * _with_limit_at_zero(g, node.inputs[0], 1, lambda x: g.BesselI0(x) - y / x)
 
 
 @bessel_i1e.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     y, x = node.outputs[0], node.inputs[0]
-    return dy * _except_at_zero(g, x, 0.5, lambda x: g.BesselI0e(x) - y * (g.Sign(x) + g.Reciprocal(x)))
+    return dy * _with_limit_at_zero(g, x, 0.5, lambda x: g.BesselI0e(x) - y * (g.Sign(x) + g.Reciprocal(x)))
 
 
 @bessel_j0.gradient
@@ -196,7 +198,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 @bessel_j1.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     y = node.outputs[0]
-    return dy * _except_at_zero(g, node.inputs[0], 0.5, lambda x: g.BesselJ0(x) - y / x)
+    return dy * _with_limit_at_zero(g, node.inputs[0], 0.5, lambda x: g.BesselJ0(x) - y / x)
 
 
 @bessel_k0.gradient

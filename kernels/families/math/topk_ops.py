@@ -55,13 +55,13 @@ def top_k(xp: Any, x: Any, k: int) -> tuple[Any, Any]:
     elif not k or not x.size:
         index = xp.zeros((*x.shape[:-1], k), np.int64)
     elif 4 * k < size and x.dtype.kind != "V":
-        index = _by_threshold(xp, x, k)
+        index = _select_by_threshold(xp, x, k)
     else:
-        index = _sorted(xp, x, k)
+        index = _sort_positions(xp, x, k)
     return xp.take_along_axis(x, index, -1), index
 
 
-def _by_threshold(xp: Any, x: Any, k: int) -> Any:
+def _select_by_threshold(xp: Any, x: Any, k: int) -> Any:
     """Finds the k-th largest of each row, then looks only at what is not less. Where more than k are not
     less, because of ties, the row is sorted in full."""
     size = x.shape[-1]
@@ -77,25 +77,25 @@ def _by_threshold(xp: Any, x: Any, k: int) -> Any:
         some = index[exact]
         _order_candidates(xp, rows[exact], chosen[exact], some)
         index[exact] = some
-        index[~exact] = _sorted(xp, rows[~exact], k)
+        index[~exact] = _sort_positions(xp, rows[~exact], k)
     return index.reshape(*x.shape[:-1], k)
 
 
 def _order_candidates(xp: Any, rows: Any, chosen: Any, index: Any) -> None:
     """Writes the columns chosen in each row into ``index``, the largest element's first."""
     columns = (xp.flatnonzero(chosen) % rows.shape[1]).reshape(index.shape)
-    order = _sorted(xp, xp.take_along_axis(rows, columns, 1), index.shape[1])
+    order = _sort_positions(xp, xp.take_along_axis(rows, columns, 1), index.shape[1])
     index[...] = xp.take_along_axis(columns, order, 1)
 
 
-def _sorted(xp: Any, x: Any, k: int) -> Any:
+def _sort_positions(xp: Any, x: Any, k: int) -> Any:
     """The positions of the k largest of each row, in order."""
     if x.itemsize < 8 and x.shape[-1] < 2**32:
-        return _packed(xp, x, k)
+        return _sort_packed_keys(xp, x, k)
     return xp.argsort(_descending_keys(xp, x), axis=-1, kind="stable")[..., :k]
 
 
-def _packed(xp: Any, x: Any, k: int) -> Any:
+def _sort_packed_keys(xp: Any, x: Any, k: int) -> Any:
     keys = _descending_keys(xp, x).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= xp.arange(x.shape[-1], dtype=np.uint64)
@@ -155,15 +155,15 @@ def _(xp: Any, x: Any, k: Any, *, index_type: DType) -> tuple[Any, Any]:
 
 @top_k_v1.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> Tensor | None:
-    return _scattered(g, node, dy)
+    return _scatter_gradient(g, node, dy)
 
 
 @top_k_v2.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> tuple[Tensor | None, None]:
-    return _scattered(g, node, dy), None
+    return _scatter_gradient(g, node, dy), None
 
 
-def _scattered(g: GraphBuilder, node: NodeView, dy: Tensor | None) -> Tensor | None:
+def _scatter_gradient(g: GraphBuilder, node: NodeView, dy: Tensor | None) -> Tensor | None:
     """Each element of dy where the input's element came from, zero elsewhere."""
     if dy is None:
         return None
@@ -245,17 +245,17 @@ in_top_k_v2 = op(
 
 @in_top_k.kernel
 def _(xp: Any, predictions: Any, targets: Any, *, k: int) -> Any:
-    return _among_first(xp, predictions, targets, k)
+    return _is_in_top_k(xp, predictions, targets, k)
 
 
 @in_top_k_v2.kernel
 def _(xp: Any, predictions: Any, targets: Any, k: Any) -> Any:
     if k.ndim:
         raise invalid(f"k must be a scalar, but has shape {Shape(k.shape)}")
-    return _among_first(xp, predictions, targets, int(k))
+    return _is_in_top_k(xp, predictions, targets, int(k))
 
 
-def _among_first(xp: Any, predictions: Any, targets: Any, k: int) -> Any:
+def _is_in_top_k(xp: Any, predictions: Any, targets: Any, k: int) -> Any:
     """Whether fewer than k classes of a row beat its target. Never so where the target is no class or a
     prediction is not finite."""
     if predictions.ndim != 2 or targets.ndim != 1 or len(predictions) != len(targets):

@@ -43,18 +43,18 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return dy * g.Square(g.Reciprocal(g.Cos(conj(g, node.inputs[0]))))
 
 
-def _one_less_square(g: GraphBuilder, x: Tensor) -> Tensor:
+def _one_minus_square(g: GraphBuilder, x: Tensor) -> Tensor:
     return g.constant(1, x.dtype) - g.Square(x)
 
 
 @asin.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return dy * g.Reciprocal(g.Sqrt(_one_less_square(g, conj(g, node.inputs[0]))))
+    return dy * g.Reciprocal(g.Sqrt(_one_minus_square(g, conj(g, node.inputs[0]))))
 
 
 @acos.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return -(dy * g.Reciprocal(g.Sqrt(_one_less_square(g, conj(g, node.inputs[0])))))
+    return -(dy * g.Reciprocal(g.Sqrt(_one_minus_square(g, conj(g, node.inputs[0])))))
 
 
 @atan.gradient
@@ -85,7 +85,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @atanh.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    return dy * g.Reciprocal(_one_less_square(g, conj(g, node.inputs[0])))
+    return dy * g.Reciprocal(_one_minus_square(g, conj(g, node.inputs[0])))
 
 
 @atan2.gradient

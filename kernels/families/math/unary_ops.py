@@ -90,24 +90,24 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 # the infinite slope of a root at 0 must not make a NaN of an element that the loss does not depend on.
 
 
-def _slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any:
+def _masked_slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any:
     return in_float(xp, lambda y, dy: zeros_where(xp, dy == 0, dy * factor(y.conj())), y, dy)
 
 
 @sqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _slope(xp, lambda y: y.dtype.type(0.5) / y, y, dy)
+    return _masked_slope(xp, lambda y: y.dtype.type(0.5) / y, y, dy)
 
 
 @rsqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, dy)
+    return _masked_slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, dy)
 
 
 @reciprocal_grad.kernel
 @inv_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _slope(xp, lambda y: -y * y, y, dy)
+    return _masked_slope(xp, lambda y: -y * y, y, dy)
 
 
 @sqrt_grad.gradient

@@ -10,6 +10,7 @@ from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS
 from ...numeric import pooling
 from ...numeric.int_arguments import check_allocation
+from ...numeric.windows import from_channels_last, to_channels_last
 from .pool_window import (
     ATTRS_3D,
     FORMAT_2D,
@@ -18,11 +19,9 @@ from .pool_window import (
     PoolSpec,
     check_output_shape,
     fit_spatial_window,
-    from_channels_last,
     infer_output_shape,
     pool_spec,
     shared_attrs,
-    to_channels_last,
 )
 
 if TYPE_CHECKING:

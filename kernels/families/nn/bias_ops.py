@@ -26,13 +26,13 @@ def _channel_axis(rank: int, data_format: str) -> int:
     return 1 - rank if data_format == "NCHW" else -1
 
 
-def _least_rank(data_format: str) -> int:
+def _min_rank(data_format: str) -> int:
     return 3 if data_format == "NCHW" else 2
 
 
 def _add_shape(c: ShapeContext) -> Shape:
     data_format = c.attr("data_format") if "data_format" in c.bound.attrs else "NHWC"
-    value, bias = c.with_rank_at_least(0, _least_rank(data_format)), c.with_rank(1, 1)
+    value, bias = c.with_rank_at_least(0, _min_rank(data_format)), c.with_rank(1, 1)
     if value.dims is None:
         return value
     dims = list(value.dims)
@@ -42,7 +42,7 @@ def _add_shape(c: ShapeContext) -> Shape:
 
 
 def _add(xp: Any, value: Any, bias: Any, *, data_format: str = "NHWC") -> Any:
-    least = _least_rank(data_format)
+    least = _min_rank(data_format)
     if value.ndim < least or bias.ndim != 1:
         raise invalid(
             f"a bias is a vector for a tensor of rank {least} or more, but shapes are {value.shape} "
@@ -96,7 +96,7 @@ def _(xp: Any, value: Any, bias: Any) -> Any:
 
 
 def _grad_shape(c: ShapeContext) -> Shape:
-    dy = c.with_rank_at_least(0, _least_rank(c.attr("data_format")))
+    dy = c.with_rank_at_least(0, _min_rank(c.attr("data_format")))
     return vector(None if dy.dims is None else dy[_channel_axis(len(dy.dims), c.attr("data_format"))])
 
 
@@ -109,7 +109,7 @@ bias_add_grad = op(
 
 @bias_add_grad.kernel
 def _(xp: Any, dy: Any, *, data_format: str) -> Any:
-    least = _least_rank(data_format)
+    least = _min_rank(data_format)
     if dy.ndim < least:
         raise invalid(
             f"a bias belongs to a tensor of rank {least} or more, but the gradient has shape {dy.shape}"

@@ -12,7 +12,14 @@ from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ..random.generators import reserve_node_stream
-from .candidate_samplers import Fixed, Learned, LogUniform, Sampler, Uniform, draw
+from .candidate_samplers import (
+    FixedUnigramSampler,
+    LearnedUnigramSampler,
+    LogUniformSampler,
+    Sampler,
+    UniformSampler,
+    draw_candidates,
+)
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
@@ -41,7 +48,7 @@ def _check_true_classes(true_classes: Any, num_true: int, size: int) -> None:
         raise invalid(f"true class {outside[0]} is not in [0, {size})")
 
 
-def _sample(
+def _sample_candidates(
     ctx: Any, node: tuple[str, int, int], sampler: Sampler, true_classes: Any, attrs: tuple[int, int, bool]
 ) -> list[Any]:
     num_true, num_sampled, unique = attrs
@@ -49,7 +56,7 @@ def _sample(
         raise invalid(f"there are not {num_sampled} different classes in a range of {sampler.range}")
     _check_true_classes(true_classes, num_true, sampler.range)
     generator = reserve_node_stream(ctx, *node, _WORDS_PER_SAMPLE * num_sampled // 4)
-    sampled, expected = draw(sampler, generator, num_sampled, unique)
+    sampled, expected = draw_candidates(sampler, generator, num_sampled, unique)
     counts = [expected(true_classes), expected(sampled)]
     sampler.seen(true_classes.reshape(-1))
     return [sampled, *(count.astype(np.float32) for count in counts)]
@@ -71,17 +78,19 @@ def _declare(name: str, make: Any, learns: bool = False) -> None:
         if learns and range_max >= 2**31 - 1:
             raise invalid(f"range_max must be less than {2**31 - 1}, but is {range_max}")
         if learns:
-            sampler = ctx.resource("", node_name, Learned, lambda: Learned(range_max))
+            sampler = ctx.resource(
+                "", node_name, LearnedUnigramSampler, lambda: LearnedUnigramSampler(range_max)
+            )
         else:
             sampler = make(range_max)
         attrs = (num_true, num_sampled, unique)
-        return _sample(ctx, (node_name, seed, seed2), sampler, true_classes, attrs)
+        return _sample_candidates(ctx, (node_name, seed, seed2), sampler, true_classes, attrs)
 
 
-_declare("Uniform", Uniform)
-_declare("LogUniform", LogUniform)
-_declare("LearnedUnigram", Learned, learns=True)
-_declare("ThreadUnsafeUnigram", Learned, learns=True)
+_declare("Uniform", UniformSampler)
+_declare("LogUniform", LogUniformSampler)
+_declare("LearnedUnigram", LearnedUnigramSampler, learns=True)
+_declare("ThreadUnsafeUnigram", LearnedUnigramSampler, learns=True)
 
 all_candidates = op(
     f"AllCandidateSampler(true_classes: int64; {_SAMPLING}, {_SEEDS}) -> {_OUTPUTS}",
@@ -114,14 +123,16 @@ def _(
 ) -> list[Any]:  # fmt: skip
     if bool(vocab_file) == bool(unigrams):
         raise invalid("one of vocab_file and unigrams must be given, and only one")
-    weights = unigrams or _weights_in(vocab_file)
-    sampler = Fixed(weights, distortion, num_reserved_ids, num_shards, shard)
+    weights = unigrams or _read_weights(vocab_file)
+    sampler = FixedUnigramSampler(weights, distortion, num_reserved_ids, num_shards, shard)
     if sampler.range != range_max:
         raise invalid(f"range_max is {range_max}, but there are {sampler.range} weights")
-    return _sample(ctx, (node_name, seed, seed2), sampler, true_classes, (num_true, num_sampled, unique))
+    return _sample_candidates(
+        ctx, (node_name, seed, seed2), sampler, true_classes, (num_true, num_sampled, unique)
+    )
 
 
-def _weights_in(path: str) -> list[float]:
+def _read_weights(path: str) -> list[float]:
     """The last column of a file of comma-separated values."""
     try:
         lines = Path(path).read_text().splitlines()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_WEIGHT = 2**31 - 1
 
 
-class Words:
+class WordStream:
     """A stream word by word."""
 
     def __init__(self, generator: Philox) -> None:
@@ -54,7 +54,7 @@ class Sampler(Protocol):
 
     range: int
 
-    def sample(self, words: Words) -> int:
+    def sample(self, words: WordStream) -> int:
         """One class."""
         ...
 
@@ -67,13 +67,13 @@ class Sampler(Protocol):
         ...
 
 
-class Uniform:
+class UniformSampler:
     """Every class is as likely as the other."""
 
     def __init__(self, size: int) -> None:
         self.range = size
 
-    def sample(self, words: Words) -> int:
+    def sample(self, words: WordStream) -> int:
         return words.below(self.range, 64)
 
     def probability(self, values: Array) -> Array:
@@ -83,14 +83,14 @@ class Uniform:
         pass
 
 
-class LogUniform:
+class LogUniformSampler:
     """Zipf's law, nearly: class k has the probability log((k + 2) / (k + 1)) / log(range + 1)."""
 
     def __init__(self, size: int) -> None:
         self.range = size
         self._log_range = float(np.log1p(float(size)))
 
-    def sample(self, words: Words) -> int:
+    def sample(self, words: WordStream) -> int:
         number = float(uniform_double(words.take(2))[0])
         return (int(np.exp(number * self._log_range)) - 1) % self.range
 
@@ -101,7 +101,7 @@ class LogUniform:
         pass
 
 
-class Learned:
+class LearnedUnigramSampler:
     """By how often a class has been seen, and once more."""
 
     kind = "LearnedUnigram"
@@ -115,7 +115,7 @@ class Learned:
         self._weights = weights
         self._totals = np.cumsum(weights, dtype=np.int64)
 
-    def sample(self, words: Words) -> int:
+    def sample(self, words: WordStream) -> int:
         totals = self._totals
         return int(np.searchsorted(totals, words.below(int(totals[-1]), 32), side="right"))
 
@@ -135,7 +135,7 @@ class Learned:
         self._set(np.array(state["weights"], np.int32))
 
 
-class Fixed:
+class FixedUnigramSampler:
     """By given weights, raised to the power ``distortion``; Walker's alias method: Knuth, vol. 2, 3.4.1."""
 
     def __init__(
@@ -151,7 +151,7 @@ class Fixed:
         self.range = self._weights.size
         self._share, self._alias = _alias_table(self._weights)
 
-    def sample(self, words: Words) -> int:
+    def sample(self, words: WordStream) -> int:
         number = uniform_float(words.take(1))[0]
         place = words.below(self.range, 32)
         return place if number < self._share[place] else int(self._alias[place])
@@ -180,14 +180,14 @@ def _alias_table(weights: Array) -> tuple[Array, Array]:
     return share.astype(np.float32), alias
 
 
-def draw(
+def draw_candidates(
     sampler: Sampler, generator: Philox, count: int, unique: bool
 ) -> tuple[Array, Callable[[Array], Array]]:
     """So many classes, and the function from classes to how often each was to be expected among them.
 
     Raises INVALID_ARGUMENT where there are not so many different ones.
     """
-    words = Words(generator)
+    words = WordStream(generator)
     if not unique:
         found = [sampler.sample(words) for _ in range(count)]
         return np.array(found, np.int64), lambda values: sampler.probability(values) * np.float32(count)

@@ -10,7 +10,15 @@ from ....graphfmt.shapes import Dim, Shape
 from ...core.registry import Family, Op
 from ...numeric import convolution
 from ...numeric.int_arguments import check_allocation
-from ...numeric.windows import Window, WindowSpec, conv_spec, fit_window, output_dims
+from ...numeric.windows import (
+    Window,
+    WindowSpec,
+    conv_spec,
+    fit_window,
+    from_channels_last,
+    output_dims,
+    to_channels_last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +40,7 @@ _REST_3D = f"{_PADDING_3D}, data_format: string in {{'NDHWC', 'NCDHW'}} = \"NDHW
 _FLOATS = "half, bfloat16, float, double"
 
 
-def _spec(rank: int, attrs: Any) -> WindowSpec:
+def _spec_from_attrs(rank: int, attrs: Any) -> WindowSpec:
     return conv_spec(
         rank,
         attrs.get("data_format", "NDHWC"),
@@ -44,11 +52,11 @@ def _spec(rank: int, attrs: Any) -> WindowSpec:
 
 
 def _static_spec(c: ShapeContext, rank: int) -> WindowSpec:
-    return _spec(rank, c.attrs)
+    return _spec_from_attrs(rank, c.attrs)
 
 
 @lru_cache(1024)
-def _prepared(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+def _fit_filter(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
     """The window of a filter over an input, whose shapes must fit. Raises INVALID_ARGUMENT."""
     rank = spec.rank
     if len(x) != rank or len(w) != rank:
@@ -81,24 +89,14 @@ def _conv_shape(rank: int) -> Callable[[ShapeContext], Shape]:
     return shape
 
 
-def _last(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    """Channels last."""
-    return x if spec.channels_last else xp.moveaxis(x, 1, -1)
-
-
-def _placed(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    """From channels last to the data format."""
-    return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
-
-
 def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
     """The convolution, in the data format. Raises INVALID_ARGUMENT where shapes do not fit."""
-    win = _prepared(spec, x.shape, w.shape)
+    win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
-    return _placed(xp, convolution.forward(xp, _last(xp, x, spec), w, win), spec)
+    return from_channels_last(xp, convolution.forward(xp, to_channels_last(xp, x, spec), w, win), spec)
 
 
-def _sizes(sizes: Any, rank: int, what: str) -> tuple[int, ...]:
+def _check_sizes(sizes: Any, rank: int, what: str) -> tuple[int, ...]:
     if sizes.ndim != 1 or any(n < 0 for n in sizes.tolist()):
         raise invalid(f"{what} must be a vector of sizes, but are {sizes.tolist()}")
     return tuple(sizes.tolist())
@@ -112,26 +110,28 @@ def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tup
 
 def _input_gradient(xp: Any, spec: WindowSpec, sizes: Any, w: Any, dy: Any) -> Any:
     rank = spec.rank
-    x = _sizes(sizes, rank, "input_sizes")
+    x = _check_sizes(sizes, rank, "input_sizes")
     if dy.ndim != rank or w.ndim != rank:
         raise invalid(
             f"filter and out_backprop must be of rank {rank}, but have shapes {w.shape} and {dy.shape}"
         )
     if len(x) == rank - 2:
         x = tuple(d or 0 for d in spec.place(dy.shape[0], x, w.shape[-2]))
-    win = _prepared(spec, x, w.shape)
+    win = _fit_filter(spec, x, w.shape)
     _check_outputs(spec, win, x[0], w.shape[-1], dy.shape)
     check_allocation(x, dy.dtype.itemsize, "input_sizes")
-    dx = convolution.backprop_input(xp, w, _last(xp, dy, spec), win, x[spec.channel_axis])
-    return _placed(xp, dx, spec)
+    dx = convolution.backprop_input(xp, w, to_channels_last(xp, dy, spec), win, x[spec.channel_axis])
+    return from_channels_last(xp, dx, spec)
 
 
 def _filter_gradient(xp: Any, spec: WindowSpec, x: Any, sizes: Any, dy: Any) -> Any:
-    w = _sizes(sizes, spec.rank, "filter_sizes")
-    win = _prepared(spec, x.shape, w)
+    w = _check_sizes(sizes, spec.rank, "filter_sizes")
+    win = _fit_filter(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], w[-1], dy.shape)
     check_allocation(w, dy.dtype.itemsize, "filter_sizes")
-    return convolution.backprop_filter(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
+    return convolution.backprop_filter(
+        xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win, w
+    )
 
 
 def _input_gradient_shape(rank: int) -> Callable[[ShapeContext], Shape]:

@@ -17,7 +17,16 @@ from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS
 from ...numeric.convolution import accumulator_dtype, is_padding_cheap, mirrored_window, pad
 from ...numeric.int_arguments import check_allocation
-from ...numeric.windows import Window, WindowSpec, fit_window, output_dims, spatial_pads, split_spatial
+from ...numeric.windows import (
+    Window,
+    WindowSpec,
+    fit_window,
+    from_channels_last,
+    output_dims,
+    spatial_pads,
+    split_spatial,
+    to_channels_last,
+)
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -37,7 +46,7 @@ _REST = (
 
 
 @lru_cache(256)
-def _spec_of(
+def _depthwise_spec(
     data_format: str,
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
@@ -68,12 +77,12 @@ def _spec_of(
 
 def _static_spec(c: ShapeContext) -> WindowSpec:
     a = c.attrs
-    return _spec_of(
+    return _depthwise_spec(
         a["data_format"], a["strides"], a["dilations"], a["padding"], a.get("explicit_paddings", ())
     )
 
 
-def _times(a: Dim, b: Dim) -> Dim:
+def _multiply_dims(a: Dim, b: Dim) -> Dim:
     return None if a is None or b is None else a * b
 
 
@@ -83,7 +92,7 @@ def _forward_shape(c: ShapeContext) -> Shape:
     assert x.dims is not None and w.dims is not None
     channels = merge_dim(x[spec.channel_axis], w[2])
     return Shape(
-        spec.place(x[0], output_dims(spec, x.dims[spec.spatial], w.dims[:2]), _times(channels, w[3]))
+        spec.place(x[0], output_dims(spec, x.dims[spec.spatial], w.dims[:2]), _multiply_dims(channels, w[3]))
     )
 
 
@@ -96,7 +105,7 @@ def _stated_shape(c: ShapeContext, key: int) -> Shape:
 
 
 @lru_cache(1024)
-def _prepared(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+def _fit_filter(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
     if len(x) != 4 or len(w) != 4:
         raise invalid(f"input and filter must be of rank 4, but have shapes {x} and {w}")
     if x[spec.channel_axis] != w[2]:
@@ -108,14 +117,6 @@ def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tup
     expected = spec.place(batch, win.outputs, outs)
     if dy != expected:
         raise invalid(f"out_backprop has shape {dy}, but should have shape {expected}")
-
-
-def _last(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    return x if spec.channels_last else xp.moveaxis(x, 1, -1)
-
-
-def _placed(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
 
 
 def _images(xp: Any, x: Any, multiplier: int) -> range:
@@ -222,10 +223,10 @@ def _(
     xp: Any, x: Any, w: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
-    win = _prepared(spec, x.shape, w.shape)
+    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
-    return _placed(xp, _forward(xp, _last(xp, x, spec), w, win), spec)
+    return from_channels_last(xp, _forward(xp, to_channels_last(xp, x, spec), w, win), spec)
 
 
 input_gradient = op(
@@ -236,7 +237,7 @@ input_gradient = op(
 )
 
 
-def _sizes(sizes: Any) -> tuple[int, ...]:
+def _check_sizes(sizes: Any) -> tuple[int, ...]:
     if sizes.shape != (4,) or min(sizes.tolist()) < 0:
         raise invalid(f"sizes must be four sizes, but are {sizes.tolist()}")
     return tuple(sizes.tolist())
@@ -247,12 +248,12 @@ def _(
     xp: Any, sizes: Any, w: Any, dy: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
-    x = _sizes(sizes)
-    win = _prepared(spec, x, w.shape)
+    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    x = _check_sizes(sizes)
+    win = _fit_filter(spec, x, w.shape)
     _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
     check_allocation(x, dy.dtype.itemsize, "input_sizes")
-    return _placed(xp, _input_gradient(xp, w, _last(xp, dy, spec), win), spec)
+    return from_channels_last(xp, _input_gradient(xp, w, to_channels_last(xp, dy, spec), win), spec)
 
 
 filter_gradient = op(
@@ -268,12 +269,12 @@ def _(
     xp: Any, x: Any, sizes: Any, dy: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _spec_of(data_format, strides, dilations, padding, explicit_paddings)
-    w = _sizes(sizes)
-    win = _prepared(spec, x.shape, w)
+    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    w = _check_sizes(sizes)
+    win = _fit_filter(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], math.prod(w[2:]), dy.shape)
     check_allocation(w, dy.dtype.itemsize, "filter_sizes")
-    return _filter_gradient(xp, _last(xp, x, spec), _last(xp, dy, spec), win, w)
+    return _filter_gradient(xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win, w)
 
 
 def _attrs(node: NodeView) -> dict[str, Any]:

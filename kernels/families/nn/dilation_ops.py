@@ -29,7 +29,7 @@ _ATTRS = (
 
 
 @lru_cache(256)
-def _spec_of(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> WindowSpec:
+def _dilation_spec(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> WindowSpec:
     for name, values in (("strides", strides), ("rates", rates)):
         if len(values) != 4:
             raise invalid(f"{name} must have 4 elements, but are {list(values)}")
@@ -41,7 +41,7 @@ def _spec_of(strides: tuple[int, ...], rates: tuple[int, ...], padding: str) -> 
 
 
 def _static_spec(c: ShapeContext) -> WindowSpec:
-    return _spec_of(c.attrs["strides"], c.attrs["rates"], c.attrs["padding"])
+    return _dilation_spec(c.attrs["strides"], c.attrs["rates"], c.attrs["padding"])
 
 
 def _forward_shape(c: ShapeContext) -> Shape:
@@ -56,7 +56,7 @@ def _forward_shape(c: ShapeContext) -> Shape:
     return Shape((x[0], *spatial, merge_dim(x[3], w[2])))
 
 
-def _window(spec: WindowSpec, x: Any, w: Any) -> Window:
+def _fit_filter(spec: WindowSpec, x: Any, w: Any) -> Window:
     if x.ndim != 4 or w.ndim != 3 or x.shape[3] != w.shape[2]:
         raise invalid(f"a filter of shape {w.shape} does not fit an input of shape {x.shape}")
     return fit_window(spec, x.shape[1:3], w.shape[:2])
@@ -69,7 +69,7 @@ forward = op(
 
 @forward.kernel
 def _(xp: Any, x: Any, w: Any, *, strides: Any, rates: Any, padding: str) -> Any:
-    win = _window(_spec_of(strides, rates, padding), x, w)
+    win = _fit_filter(_dilation_spec(strides, rates, padding), x, w)
     shape = check_allocation((x.shape[0], *win.outputs, x.shape[3]), x.dtype.itemsize, "output")
     result = xp.full(shape, lowest_finite(x.dtype), x.dtype)
     for tap, outs, ins in win.taps():
@@ -78,10 +78,10 @@ def _(xp: Any, x: Any, w: Any, *, strides: Any, rates: Any, padding: str) -> Any
     return result
 
 
-def _shares(xp: Any, x: Any, w: Any, dy: Any, spec: WindowSpec) -> Any:
+def _gradient_per_tap(xp: Any, x: Any, w: Any, dy: Any, spec: WindowSpec) -> Any:
     """For each tap: its slices, and the gradients of the outputs that it gave the maximum of, others zero.
     The first of several equal ones counts."""
-    win = _window(spec, x, w)
+    win = _fit_filter(spec, x, w)
     if dy.shape != (x.shape[0], *win.outputs, x.shape[3]):
         raise invalid(f"out_backprop has shape {dy.shape}, which does not fit outputs {win.outputs}")
     best = xp.full(dy.shape, lowest_finite(x.dtype), x.dtype)
@@ -115,7 +115,7 @@ input_gradient = op(
 @input_gradient.kernel
 def _(xp: Any, x: Any, w: Any, dy: Any, *, strides: Any, rates: Any, padding: str) -> Any:
     result = xp.zeros(x.shape, x.dtype)
-    for _, ins, share in _shares(xp, x, w, dy, _spec_of(strides, rates, padding)):
+    for _, ins, share in _gradient_per_tap(xp, x, w, dy, _dilation_spec(strides, rates, padding)):
         result[:, *ins] += share
     return result
 
@@ -130,7 +130,7 @@ filter_gradient = op(
 @filter_gradient.kernel
 def _(xp: Any, x: Any, w: Any, dy: Any, *, strides: Any, rates: Any, padding: str) -> Any:
     result = xp.zeros(w.shape, w.dtype)
-    for tap, _, share in _shares(xp, x, w, dy, _spec_of(strides, rates, padding)):
+    for tap, _, share in _gradient_per_tap(xp, x, w, dy, _dilation_spec(strides, rates, padding)):
         result[tap] = share.sum(axis=(0, 1, 2), dtype=w.dtype)
     return result
 

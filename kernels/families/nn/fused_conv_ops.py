@@ -27,7 +27,7 @@ def _spec(attrs: Any) -> WindowSpec:
     return conv_spec(4, "NHWC", attrs["strides"], _ONES, attrs["padding"])
 
 
-def _padded(size: Dim, pair: tuple[int, int]) -> Dim:
+def _padded_size(size: Dim, pair: tuple[int, int]) -> Dim:
     return None if size is None else size + sum(pair)
 
 
@@ -45,13 +45,13 @@ def _fused_shape(c: ShapeContext) -> Shape:
         dims = [None] * 4
     else:
         around = _around(paddings)
-        dims = [_padded(size, pair) for size, pair in zip(dims, around)]
+        dims = [_padded_size(size, pair) for size, pair in zip(dims, around)]
     spatial = output_dims(spec, dims[1:3], w.dims[:2])
     return Shape((dims[0], *spatial, w[3]))
 
 
 def _around(paddings: Any) -> list[tuple[int, int]]:
-    around = pad_ops.pairs(paddings, 4)
+    around = pad_ops.padding_pairs(paddings, 4)
     if any(around[0]) or any(around[3]):
         raise invalid(f"only height and width can be padded, but paddings are {around}")
     return around

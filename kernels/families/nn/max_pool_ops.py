@@ -11,7 +11,7 @@ from ...core.registry import Family, Op
 from ...core.types import REAL_NUMBERS
 from ...numeric import pooling
 from ...numeric.int_arguments import check_allocation
-from ...numeric.windows import unimplemented
+from ...numeric.windows import from_channels_last, to_channels_last, unimplemented
 from .pool_window import (
     ATTRS_3D,
     FORMAT_2D,
@@ -21,14 +21,12 @@ from .pool_window import (
     check_output_shape,
     fit_pool_window,
     fit_spatial_window,
-    from_channels_last,
     infer_output_shape,
     output_shape,
     pool_spec,
     shared_attrs,
     spec_from_inputs,
     static_spec_from_inputs,
-    to_channels_last,
 )
 
 if TYPE_CHECKING:

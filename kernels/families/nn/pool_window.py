@@ -117,14 +117,6 @@ def static_spec_from_inputs(c: ShapeContext, first: int) -> PoolSpec | None:
     return pool_spec(4, c.attr("data_format"), ksize, strides, c.attr("padding"))  # type: ignore[arg-type]
 
 
-def to_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    return x if spec.channels_last else xp.moveaxis(x, 1, -1)
-
-
-def from_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:
-    return x if spec.channels_last else xp.ascontiguousarray(xp.moveaxis(x, -1, 1))
-
-
 def fit_pool_window(pool: PoolSpec, x: tuple[int, ...], what: str = "input") -> Window:
     if len(x) != pool.spec.rank:
         raise invalid(f"{what} must be of rank {pool.spec.rank}, but has shape {x}")

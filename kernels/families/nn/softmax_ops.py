@@ -21,15 +21,15 @@ family = Family(__name__)
 op = family.op
 
 
-def _wide(x: Any) -> Any:
+def _to_float32(x: Any) -> Any:
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x
 
 
-def _narrow(x: Any, like: Any) -> Any:
+def _cast_back(x: Any, like: Any) -> Any:
     return x if x.dtype == like.dtype else x.astype(like.dtype)
 
 
-def _shifted(xp: Any, x: Any) -> Any:
+def _subtract_max(xp: Any, x: Any) -> Any:
     """Rows minus their maximum, as a new array."""
     return x - x.max(axis=-1, keepdims=True)
 
@@ -55,10 +55,10 @@ def _(xp: Any, logits: Any) -> Any:
     _check_rank(logits)
     if not logits.size:
         return xp.empty(logits.shape, logits.dtype)
-    shifted = _shifted(xp, _wide(logits))
+    shifted = _subtract_max(xp, _to_float32(logits))
     result = xp.exp(shifted, out=shifted)
     result *= 1 / result.sum(axis=-1, keepdims=True)
-    return _narrow(result, logits)
+    return _cast_back(result, logits)
 
 
 @softmax.gradient
@@ -79,9 +79,9 @@ def _(xp: Any, logits: Any) -> Any:
     _check_rank(logits)
     if not logits.size:
         return xp.empty(logits.shape, logits.dtype)
-    shifted = _shifted(xp, _wide(logits))
+    shifted = _subtract_max(xp, _to_float32(logits))
     shifted -= xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
-    return _narrow(shifted, logits)
+    return _cast_back(shifted, logits)
 
 
 @log_softmax.gradient
@@ -121,15 +121,15 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
             )
     if not shape[0] * shape[1]:
         return xp.zeros(shape[0], logits.dtype), xp.empty(shape, logits.dtype)
-    x, y = xp.broadcast_to(_wide(logits), shape), _wide(labels)
-    shifted = _shifted(xp, x)
+    x, y = xp.broadcast_to(_to_float32(logits), shape), _to_float32(labels)
+    shifted = _subtract_max(xp, x)
     exps = xp.exp(shifted)
     sums = exps.sum(axis=1, keepdims=True)
     shifted -= xp.log(sums)
     shifted *= y
     exps /= sums
     exps -= y
-    return _narrow(-shifted.sum(axis=1), logits), _narrow(exps, logits)
+    return _cast_back(-shifted.sum(axis=1), logits), _cast_back(exps, logits)
 
 
 def _gradient_of_logits(
@@ -186,8 +186,10 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
     outside = (labels < 0) | (labels >= classes)
     if xp is np and outside.any():
         wrong = labels[outside][0]
-        raise invalid(f"label {wrong} is outside the valid range [0, {classes}); labels are {_brief(labels)}")
-    shifted = _shifted(xp, _wide(logits))
+        raise invalid(
+            f"label {wrong} is outside the valid range [0, {classes}); labels are {_format_labels(labels)}"
+        )
+    shifted = _subtract_max(xp, _to_float32(logits))
     exps = xp.exp(shifted)
     sums = exps.sum(axis=1)
     each = xp.arange(rows)
@@ -197,10 +199,10 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
     loss = xp.log(sums) - shifted[each, labels]
     exps /= sums[:, None]
     exps[each, labels] -= 1
-    return _narrow(loss, logits), _narrow(exps, logits)
+    return _cast_back(loss, logits), _cast_back(exps, logits)
 
 
-def _brief(labels: Any) -> str:
+def _format_labels(labels: Any) -> str:
     shown = " ".join(str(x) for x in labels[:20])
     return f"{shown} …" if labels.size > 20 else shown
 

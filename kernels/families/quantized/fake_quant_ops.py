@@ -24,7 +24,7 @@ _ATTRS = "num_bits: int = 8, narrow_range: bool = false"
 _float = np.float32
 
 
-class _Range(NamedTuple):
+class _NudgedRange(NamedTuple):
     """The range moved a little, so that zero is one of its steps."""
 
     low: Any
@@ -33,7 +33,7 @@ class _Range(NamedTuple):
     zero: Any
 
 
-def _nudged(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> _Range:
+def _nudge_range(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> _NudgedRange:
     if not 2 <= num_bits <= 16:
         raise invalid(f"num_bits must be between 2 and 16, but is {num_bits}")
     first, last = _float(1 if narrow_range else 0), _float(2**num_bits - 1)
@@ -41,7 +41,7 @@ def _nudged(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> 
     zero = first - low / scale
     rounded = xp.floor(zero + _float(0.5))
     zero = xp.where(zero < first, first, xp.where(zero > last, last, rounded)).astype(_float)
-    return _Range((first - zero) * scale, (last - zero) * scale, scale, zero)
+    return _NudgedRange((first - zero) * scale, (last - zero) * scale, scale, zero)
 
 
 def _is_empty(xp: Any, low: Any, high: Any) -> Any:
@@ -49,8 +49,8 @@ def _is_empty(xp: Any, low: Any, high: Any) -> Any:
     return (low == 0) & (high == 0)
 
 
-def _rounded(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> Any:
-    limits = _nudged(xp, low, high, num_bits, narrow_range)
+def _fake_quantize(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> Any:
+    limits = _nudge_range(xp, low, high, num_bits, narrow_range)
     inverse = _float(1) / limits.scale
     start = xp.floor(-limits.low * inverse + _float(0.5))
     clamped = xp.maximum(xp.minimum(x, limits.high), limits.low)
@@ -60,12 +60,12 @@ def _rounded(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: 
 
 def _masks(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> tuple[Any, Any]:
     """Which elements lie below and above the range."""
-    limits = _nudged(xp, low, high, num_bits, narrow_range)
+    limits = _nudge_range(xp, low, high, num_bits, narrow_range)
     known = ~_is_empty(xp, low, high)
     return (x < limits.low) & known, (x > limits.high) & known
 
 
-def _same(dy: Any, x: Any) -> None:
+def _check_same_shape(dy: Any, x: Any) -> None:
     if dy.shape != x.shape:
         raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to inputs of {Shape(x.shape)}")
 
@@ -73,7 +73,7 @@ def _same(dy: Any, x: Any) -> None:
 # With the range as attributes
 
 
-def _constants(low: float, high: float) -> tuple[Any, Any]:
+def _range_arrays(low: float, high: float) -> tuple[Any, Any]:
     if low >= high:
         raise invalid(f"min must be below max, but they are {low} and {high}")
     return _float(low), _float(high)
@@ -88,7 +88,7 @@ with_args = op(
 
 @with_args.kernel
 def _(xp: Any, x: Any, *, min: float, max: float, num_bits: int, narrow_range: bool) -> Any:
-    return _rounded(xp, x, *_constants(min, max), num_bits, narrow_range)
+    return _fake_quantize(xp, x, *_range_arrays(min, max), num_bits, narrow_range)
 
 
 @with_args.gradient
@@ -108,8 +108,8 @@ with_args_gradient = op(
 
 @with_args_gradient.kernel
 def _(xp: Any, dy: Any, x: Any, *, min: float, max: float, num_bits: int, narrow_range: bool) -> Any:
-    _same(dy, x)
-    below, above = _masks(xp, x, *_constants(min, max), num_bits, narrow_range)
+    _check_same_shape(dy, x)
+    below, above = _masks(xp, x, *_range_arrays(min, max), num_bits, narrow_range)
     return xp.where(below | above, _float(0), dy)
 
 
@@ -169,7 +169,7 @@ def _declare(
     @forward.kernel
     def _(xp: Any, x: Any, low: Any, high: Any, *, num_bits: int, narrow_range: bool) -> Any:
         check(x, low, high)
-        return _rounded(xp, x, low, high, num_bits, narrow_range)
+        return _fake_quantize(xp, x, low, high, num_bits, narrow_range)
 
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
@@ -186,7 +186,7 @@ def _declare(
 
     @backward.kernel
     def _(xp: Any, dy: Any, x: Any, low: Any, high: Any, *, num_bits: int, narrow_range: bool) -> Any:
-        _same(dy, x)
+        _check_same_shape(dy, x)
         check(x, low, high)
         below, above = _masks(xp, x, low, high, num_bits, narrow_range)
         axes = tuple(range(x.ndim - 1 if per_channel else x.ndim))

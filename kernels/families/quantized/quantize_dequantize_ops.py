@@ -21,7 +21,7 @@ family = Family(__name__, host_inputs="num_bits")
 op = family.op
 
 
-def _bounds(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+def _integer_range(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
     """The least and the greatest integer. Raises INVALID_ARGUMENT for widths that there are none of."""
     most = 62 if signed else 63
     if not 0 < num_bits <= most:
@@ -35,11 +35,11 @@ def _round(xp: Any, x: Any, mode: str) -> Any:
     return xp.floor(x + x.dtype.type(0.5)) if mode == "HALF_UP" else xp.rint(x)
 
 
-def _scaled(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+def _fit_scale(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
     """Scale, its inverse, and the range widened so that the integers' range covers it exactly."""
     dtype = low.dtype.type
     first, last = dtype(ends[0]), dtype(ends[1])
-    most = _largest(low.dtype)
+    most = _any_finite_scale(low.dtype)
     from_low = xp.where(first * low > 0, first / low, most)
     from_high = xp.where(last * high > 0, last / high, most)
     by_low = from_low < from_high
@@ -48,19 +48,19 @@ def _scaled(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, A
     return scale, inverse, xp.where(by_low, low, first * inverse), xp.where(by_low, last * inverse, high)
 
 
-def _largest(dtype: Any) -> Any:
+def _any_finite_scale(dtype: Any) -> Any:
     """A scale for a range that has none: any finite one will do, since what it multiplies is zero."""
     return np.finfo(dtype).max if dtype.kind == "f" else dtype.type(3e38)
 
 
-def _quantized(
+def _quantize_dequantize(
     xp: Any, x: Any, given: tuple[Any, Any] | None, ends: tuple[int, int], mode: str, axis: int
 ) -> Any:
     if axis < -1 or axis >= x.ndim:
         raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
-    low, high = _limits(xp, x, axis) if given is None else given
+    low, high = _value_range(xp, x, axis) if given is None else given
     _check_range(x, low, high, axis, given is not None)
-    scale, inverse, low, high = _scaled(xp, low, high, ends)
+    scale, inverse, low, high = _fit_scale(xp, low, high, ends)
     if axis >= 0:
         spread = [-1 if i == axis else 1 for i in range(x.ndim)]
         scale, inverse, low, high = (v.reshape(spread) for v in (scale, inverse, low, high))
@@ -68,7 +68,7 @@ def _quantized(
     return (_round(xp, inside * scale, mode) * inverse).astype(x.dtype)
 
 
-def _limits(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
+def _value_range(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
     others = None if axis < 0 else tuple(i for i in range(x.ndim) if i != axis)
     return xp.asarray(x.min(axis=others)), xp.asarray(x.max(axis=others))
 
@@ -117,7 +117,9 @@ def _(
     input_max: float,
 ) -> Any:
     given = (xp.asarray(input_min, x.dtype), xp.asarray(input_max, x.dtype)) if range_given else None
-    return _quantized(xp, x, given, _bounds(num_bits, signed_input, False), "HALF_TO_EVEN", -1)
+    return _quantize_dequantize(
+        xp, x, given, _integer_range(num_bits, signed_input, False), "HALF_TO_EVEN", -1
+    )
 
 
 def _declare_with_rounding(name: str) -> Any:
@@ -143,8 +145,8 @@ def _declare_with_rounding(name: str) -> Any:
         narrow_range: bool,
         axis: int,
     ) -> Any:
-        ends = _bounds(num_bits, signed_input, narrow_range)
-        return _quantized(xp, x, (low, high) if range_given else None, ends, round_mode, axis)
+        ends = _integer_range(num_bits, signed_input, narrow_range)
+        return _quantize_dequantize(xp, x, (low, high) if range_given else None, ends, round_mode, axis)
 
     return declared
 
@@ -175,8 +177,8 @@ def _(
     narrow_range: bool,
     axis: int,
 ) -> Any:
-    ends = _bounds(int_scalar(num_bits, "num_bits"), signed_input, narrow_range)
-    return _quantized(xp, x, (low, high) if range_given else None, ends, "HALF_TO_EVEN", axis)
+    ends = _integer_range(int_scalar(num_bits, "num_bits"), signed_input, narrow_range)
+    return _quantize_dequantize(xp, x, (low, high) if range_given else None, ends, "HALF_TO_EVEN", axis)
 
 
 @first.gradient
@@ -192,7 +194,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
     return g.QuantizeAndDequantizeV4Grad(dy, *node.inputs, axis=node.attr("axis"))
 
 
-def _fourth_shapes(c: ShapeContext) -> list[Shape]:
+def _v4_gradient_shapes(c: ShapeContext) -> list[Shape]:
     axis = c.attr("axis")
     shape = c.input("input").merge(c.input("gradients"))
     wanted = SCALAR if axis < 0 else vector(None if shape.dims is None else shape[axis])
@@ -202,7 +204,7 @@ def _fourth_shapes(c: ShapeContext) -> list[Shape]:
 fourth_gradient = op(
     f"QuantizeAndDequantizeV4Grad(gradients: T, input: T, input_min: T, input_max: T; {_RANGE}, "
     "axis: int = -1) -> (input_backprop: T, input_min_backprop: T, input_max_backprop: T)",
-    shape=_fourth_shapes,
+    shape=_v4_gradient_shapes,
     allocates_output=True,
 )
 

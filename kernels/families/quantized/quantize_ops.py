@@ -33,7 +33,7 @@ def _range_shape(c: ShapeContext, axis: int) -> tuple[Shape, Shape]:
     return shape, limits
 
 
-def _check(x: Any, low: Any, high: Any, axis: int) -> list[int]:
+def _check_range(x: Any, low: Any, high: Any, axis: int) -> list[int]:
     """The shape that lays the range along its axis."""
     if axis >= x.ndim:
         raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
@@ -46,18 +46,18 @@ def _check(x: Any, low: Any, high: Any, axis: int) -> list[int]:
     return [-1 if i == axis else 1 for i in range(x.ndim)]
 
 
-def _ends(dtype: DType, narrow: bool = False) -> tuple[int, int]:
+def _integer_range(dtype: DType, narrow: bool = False) -> tuple[int, int]:
     limits = np.iinfo(dtype.numpy)
     return int(limits.min) + int(narrow), int(limits.max)
 
 
-def _away(xp: Any, x: Any) -> Any:
+def _round_half_away(xp: Any, x: Any) -> Any:
     """Rounded, halves away from zero."""
     return xp.copysign(xp.floor(xp.abs(x) + x.dtype.type(0.5)), x)
 
 
 def _cast(xp: Any, x: Any, dtype: DType) -> Any:
-    first, last = _ends(dtype)
+    first, last = _integer_range(dtype)
     # In double, because a float cannot hold the greatest int32.
     return xp.clip(x.astype(np.float64), first, last).astype(dtype.numpy)
 
@@ -96,7 +96,7 @@ def _(
 ) -> Any:
     if round_mode == "HALF_TO_EVEN" and mode != "SCALED":
         raise invalid(f"round mode HALF_TO_EVEN goes with mode SCALED alone, not {mode}")
-    along = _check(x, min_range, max_range, axis)
+    along = _check_range(x, min_range, max_range, axis)
     if (min_range > max_range).any():
         raise invalid(f"the range's lower end {min_range} must not be above its upper end {max_range}")
     low = xp.minimum(_float(0), min_range)
@@ -105,17 +105,17 @@ def _(
     )
     high = xp.maximum(_float(0), xp.maximum(max_range, low + least))
     if mode == "SCALED":
-        low, high, scale = _scaled_range(xp, low, high, _ends(T, narrow_range))
+        low, high, scale = _scaled_range(xp, low, high, _integer_range(T, narrow_range))
         inside = xp.clip(x, low.reshape(along), high.reshape(along)) * scale.reshape(along)
-        steps = xp.rint(inside) if round_mode == "HALF_TO_EVEN" else _away(xp, inside)
+        steps = xp.rint(inside) if round_mode == "HALF_TO_EVEN" else _round_half_away(xp, inside)
         return _cast(xp, steps, T), low, high
     if mode == "MIN_FIRST":
         return _min_first(xp, x, low, high, T, axis), low, high
-    first, last = _ends(T)
+    first, last = _integer_range(T)
     scale = (_float(last - first) / (high - low)).reshape(along)
     inside = (xp.clip(x, low.reshape(along), high.reshape(along)) - low.reshape(along)) * scale
     half = _float((last - first + 1) / 2 if first < 0 else 0)
-    return _cast(xp, _away(xp, inside - half), T), low, high
+    return _cast(xp, _round_half_away(xp, inside - half), T), low, high
 
 
 def _scaled_range(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any]:
@@ -127,7 +127,7 @@ def _scaled_range(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[
     return first / scale, last / scale, scale
 
 
-def _one_range(mode: str, axis: int) -> None:
+def _check_scalar_range(mode: str, axis: int) -> None:
     if axis >= 0:
         raise TfgError(
             Status.UNIMPLEMENTED, f"mode {mode} takes one range for all, not one along axis {axis}"
@@ -135,13 +135,13 @@ def _one_range(mode: str, axis: int) -> None:
 
 
 def _min_first(xp: Any, x: Any, low: Any, high: Any, dtype: DType, axis: int) -> Any:
-    _one_range("MIN_FIRST", axis)
-    first, last = _ends(dtype)
+    _check_scalar_range("MIN_FIRST", axis)
+    first, last = _integer_range(dtype)
     steps = float(last - first + 1)
     span = (high - low).astype(np.float64) * (steps / (steps - 1))
     scale = xp.where(span > 0, steps / span, 0)
-    start = _away(xp, low * scale) - first
-    return _cast(xp, _away(xp, x * scale.astype(_float)) - start, dtype)
+    start = _round_half_away(xp, low * scale) - first
+    return _cast(xp, _round_half_away(xp, x * scale.astype(_float)) - start, dtype)
 
 
 # Dequantize
@@ -169,17 +169,17 @@ def _(
     axis: int,
     dtype: DType,
 ) -> Any:
-    along = _check(x, min_range, max_range, axis)
+    along = _check_range(x, min_range, max_range, axis)
     low, high = min_range.reshape(along), max_range.reshape(along)
-    first, last = _ends(T, narrow_range and mode == "SCALED")
+    first, last = _integer_range(T, narrow_range and mode == "SCALED")
     if mode == "SCALED":
         by_low = low / _float(first) if first else _float(0)
         found = x.astype(_float) * xp.maximum(by_low, high / _float(last))
     elif mode == "MIN_FIRST":
-        _one_range(mode, axis)
+        _check_scalar_range(mode, axis)
         steps = float(last - first + 1)
         scale = ((high - low).astype(np.float64) * (steps / (steps - 1))).astype(_float) / _float(steps)
-        start = xp.where(low == high, low, _away(xp, low / scale) * scale)
+        start = xp.where(low == high, low, _round_half_away(xp, low / scale) * scale)
         found = start + (x.astype(np.float64) - first) * scale
     else:
         half = _float((last - first + 1) / 2 if first < 0 else 0)

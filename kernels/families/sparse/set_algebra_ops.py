@@ -31,7 +31,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-class _Sets:
+class _GroupedSets:
     """Values, the number of the group (the row) that each belongs to, and the shape of the groups."""
 
     def __init__(self, groups: Any, values: Any, shape: tuple[int, ...]) -> None:
@@ -40,16 +40,16 @@ class _Sets:
         self.shape = shape
 
 
-def _of_dense(values: Any) -> _Sets:
+def _from_dense(values: Any) -> _GroupedSets:
     if values.ndim < 2:
         raise invalid(f"sets must be of rank 2 or more, but have shape {Shape(values.shape)}")
     shape = values.shape[:-1]
-    return _Sets(
+    return _GroupedSets(
         np.repeat(np.arange(np.prod(shape, dtype=np.int64)), values.shape[-1]), values.ravel(), shape
     )
 
 
-def _of_sparse(indices: Any, values: Any, shape: Any, validate: bool) -> _Sets:
+def _from_sparse(indices: Any, values: Any, shape: Any, validate: bool) -> _GroupedSets:
     dims = tuple(shape.tolist()) if shape.ndim == 1 else ()
     if len(dims) < 2:
         raise invalid(f"sets must be of rank 2 or more, but their shape is {shape.tolist()}")
@@ -65,10 +65,10 @@ def _of_sparse(indices: Any, values: Any, shape: Any, validate: bool) -> _Sets:
         if (np.diff(flat) <= 0).any():
             raise invalid("the indices of the sets are repeated or out of order")
     groups = np.ravel_multi_index(indices[:, :-1].T, dims[:-1]) if len(indices) else np.zeros(0, np.int64)
-    return _Sets(groups, values, dims[:-1])
+    return _GroupedSets(groups, values, dims[:-1])
 
 
-def _combined(a: _Sets, b: _Sets, operation: str) -> tuple[Any, Any, Any]:
+def _combine(a: _GroupedSets, b: _GroupedSets, operation: str) -> tuple[Any, Any, Any]:
     """The sets of every group, sorted, as a sparse tensor."""
     function = _OPERATIONS.get(operation.lower())
     if function is None:
@@ -80,19 +80,19 @@ def _combined(a: _Sets, b: _Sets, operation: str) -> tuple[Any, Any, Any]:
     pairs = np.concatenate([a.groups, b.groups]) * size + codes
     result = function(pairs[: len(a.values)], pairs[len(a.values) :])
     groups, members = np.divmod(result, size)
-    places, largest = _places(groups)
+    places, largest = _positions_in_group(groups)
     where = np.stack([*np.unravel_index(groups, a.shape), places], 1).astype(np.int64)
     return where, known[members], np.array([*a.shape, largest], np.int64)
 
 
-def _places(groups: Any) -> tuple[Any, int]:
+def _positions_in_group(groups: Any) -> tuple[Any, int]:
     """The place of each member in its group, and the size of the largest."""
     _, first, counts = np.unique(groups, return_index=True, return_counts=True)
     places = np.arange(len(groups)) - np.repeat(first, counts)
     return places, int(counts.max(initial=0))
 
 
-def _results(rank: int | None) -> list[Shape]:
+def _result_shapes(rank: int | None) -> list[Shape]:
     return [Shape((None, rank)), Shape((None,)), Shape((rank,))]
 
 
@@ -100,9 +100,9 @@ def _dense_shape(c: ShapeContext) -> list[Shape]:
     one, two = (c.with_rank_at_least(name, 2).dims for name in ("set1", "set2"))
     if one is None or two is None:
         known = one or two
-        return _results(None if known is None else len(known))
+        return _result_shapes(None if known is None else len(known))
     Shape(one[:-1]).merge(Shape(two[:-1]))
-    return _results(len(one))
+    return _result_shapes(len(one))
 
 
 dense_to_dense = op(
@@ -115,7 +115,7 @@ dense_to_dense = op(
 
 @dense_to_dense.kernel
 def _(xp: Any, set1: Any, set2: Any, *, set_operation: str) -> Any:
-    return _combined(_of_dense(set1), _of_dense(set2), set_operation)
+    return _combine(_from_dense(set1), _from_dense(set2), set_operation)
 
 
 def _sparse_rank(c: ShapeContext, prefix: str) -> int | None:
@@ -128,7 +128,7 @@ def _sparse_rank(c: ShapeContext, prefix: str) -> int | None:
 
 def _mixed_shape(c: ShapeContext) -> list[Shape]:
     set1 = c.with_rank_at_least("set1", 2)
-    return _results(Shape((set1.rank,)).merge(Shape((_sparse_rank(c, "set2"),)))[0])
+    return _result_shapes(Shape((set1.rank,)).merge(Shape((_sparse_rank(c, "set2"),)))[0])
 
 
 dense_to_sparse = op(
@@ -144,12 +144,12 @@ dense_to_sparse = op(
 def _(
     xp: Any, set1: Any, indices: Any, values: Any, shape: Any, *, set_operation: str, validate_indices: bool
 ) -> Any:
-    return _combined(_of_dense(set1), _of_sparse(indices, values, shape, validate_indices), set_operation)
+    return _combine(_from_dense(set1), _from_sparse(indices, values, shape, validate_indices), set_operation)
 
 
 def _sparse_shape(c: ShapeContext) -> list[Shape]:
     ranks = [_sparse_rank(c, name) for name in ("set1", "set2")]
-    return _results(Shape((ranks[0],)).merge(Shape((ranks[1],)))[0])
+    return _result_shapes(Shape((ranks[0],)).merge(Shape((ranks[1],)))[0])
 
 
 sparse_to_sparse = op(
@@ -174,8 +174,8 @@ def _(
     set_operation: str,
     validate_indices: bool,
 ) -> Any:
-    first = _of_sparse(indices1, values1, shape1, validate_indices)
-    return _combined(first, _of_sparse(indices2, values2, shape2, validate_indices), set_operation)
+    first = _from_sparse(indices1, values1, shape1, validate_indices)
+    return _combine(first, _from_sparse(indices2, values2, shape2, validate_indices), set_operation)
 
 
 set_size = op(
@@ -189,7 +189,7 @@ set_size = op(
 
 @set_size.kernel
 def _(xp: Any, indices: Any, values: Any, shape: Any, *, validate_indices: bool) -> Any:
-    sets = _of_sparse(indices, values, shape, validate_indices)
+    sets = _from_sparse(indices, values, shape, validate_indices)
     codes = np.unique(values, return_inverse=True)[1]
     groups = np.unique(np.stack([sets.groups, codes]), axis=1)[0]
     total = int(np.prod(sets.shape, dtype=np.int64))

@@ -38,7 +38,7 @@ sparse_to_dense = op(
 
 @sparse_to_dense.kernel
 def _(xp: Any, indices: Any, shape: Any, values: Any, default: Any, *, validate_indices: bool) -> Any:
-    dims = _dims(shape)
+    dims = _check_dense_shape(shape)
     if indices.ndim > 2:
         raise invalid(f"sparse_indices must be of rank 2 or less, but have shape {Shape(indices.shape)}")
     vectors = xp.asarray(indices).reshape(-1, 1) if indices.ndim < 2 else indices
@@ -63,7 +63,7 @@ def _(xp: Any, indices: Any, shape: Any, values: Any, default: Any, *, validate_
     return output.reshape(dims)
 
 
-def _dims(shape: Any) -> tuple[int, ...]:
+def _check_dense_shape(shape: Any) -> tuple[int, ...]:
     if shape.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {Shape(shape.shape)}")
     dims: tuple[int, ...] = tuple(scatter.on_host(shape).tolist())
@@ -78,11 +78,11 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[None, None, Tensor, 
     if indices.shape.rank is not None and indices.shape.rank < 2:
         indices = g.Reshape(indices, [-1, 1])
     read = g.GatherNd(dy, indices)
-    rest = _total(g, dy) - _total(g, read)
-    return None, None, _total(g, read) if values.shape.rank == 0 else read, rest
+    rest = _sum_all(g, dy) - _sum_all(g, read)
+    return None, None, _sum_all(g, read) if values.shape.rank == 0 else read, rest
 
 
-def _total(g: GraphBuilder, x: Tensor) -> Tensor:
+def _sum_all(g: GraphBuilder, x: Tensor) -> Tensor:
     return g.Sum(g.Reshape(x, [-1]), g.constant(0))
 
 
@@ -145,7 +145,7 @@ product = op(
 
 @product.kernel
 def _(xp: Any, indices: Any, values: Any, shape: Any, b: Any, *, adjoint_a: bool, adjoint_b: bool) -> Any:
-    dims = _dims(shape)
+    dims = _check_dense_shape(shape)
     if len(dims) != 2 or b.ndim != 2 or values.ndim != 1 or indices.shape != (len(values), 2):
         raise invalid(
             "a and b must be matrices, but a's indices, values and shape are of shapes "

@@ -42,11 +42,11 @@ def _with_rows(c: ShapeContext, count: int | None) -> Shape:
     return UNKNOWN if data.dims is None else Shape((count, *data.dims[1:]))
 
 
-def _unnumbered(c: ShapeContext) -> Shape:
+def _shape_without_count(c: ShapeContext) -> Shape:
     return _with_rows(c, None)
 
 
-def _numbered(c: ShapeContext) -> Shape:
+def _shape_with_count(c: ShapeContext) -> Shape:
     """As many rows as the last input says."""
     if c.input(3).rank not in (None, 0):
         raise invalid(f"{c.op.signature.inputs[3].name} must be a scalar, but has shape {c.input(3)}")
@@ -75,7 +75,7 @@ def _scale(xp: Any, ids: Any, count: int, weigh: Weigh, dtype: Any) -> Any:
     return None if weigh is None else weigh(numbers).astype(dtype)[:, None]
 
 
-def _combined(xp: Any, data: Any, indices: Any, ids: Any, count: int | None, weigh: Weigh) -> Any:
+def _combine_rows(xp: Any, data: Any, indices: Any, ids: Any, count: int | None, weigh: Weigh) -> Any:
     """Sums ``data[indices[i]]`` into row ``ids[i]``, and weighs the sums."""
     _check(data, indices, ids)
     check_sorted(ids)
@@ -93,8 +93,8 @@ def _combined(xp: Any, data: Any, indices: Any, ids: Any, count: int | None, wei
     return out.astype(data.dtype, copy=False).reshape(count, *data.shape[1:])
 
 
-def _spread(xp: Any, grad: Any, indices: Any, ids: Any, count: int, weigh: Weigh) -> Any:
-    """The gradient of ``_combined``: row ``ids[i]`` of ``grad``, weighed, is added to row ``indices[i]``."""
+def _distribute_gradient(xp: Any, grad: Any, indices: Any, ids: Any, count: int, weigh: Weigh) -> Any:
+    """The gradient of ``_combine_rows``: row ``ids[i]`` of ``grad``, weighed, is added to row ``indices[i]``."""
     _check(grad, indices, ids)
     check_indices(ids, grad.shape[0], "segment_ids")
     check_indices(indices, count)
@@ -115,25 +115,25 @@ def _declare(suffix: str, weigh: Weigh) -> None:
     plain = op(
         f"{name}({given}; T: type in {allowed}, {_INDICES}{_SEGMENTS}, "
         "sparse_gradient: bool = false) -> (output: T)",
-        shape=_unnumbered,
+        shape=_shape_without_count,
         allocates_output=True,
     )
 
     @plain.kernel
     def _(xp: Any, data: Any, indices: Any, segment_ids: Any) -> Any:
-        return _combined(xp, data, indices, segment_ids, None, weigh)
+        return _combine_rows(xp, data, indices, segment_ids, None, weigh)
 
     numbered = op(
         f"{name}WithNumSegments({given}, num_segments: Tnumsegments; T: type in {allowed}, {_INDICES}"
         f"Tnumsegments: type in {{int32, int64}} = int32, {_SEGMENTS}, "
         "sparse_gradient: bool = false) -> (output: T)",
-        shape=_numbered,
+        shape=_shape_with_count,
         allocates_output=True,
     )
 
     @numbered.kernel
     def _(xp: Any, data: Any, indices: Any, segment_ids: Any, num_segments: Any) -> Any:
-        return _combined(
+        return _combine_rows(
             xp, data, indices, segment_ids, nonnegative_scalar(num_segments, "num_segments"), weigh
         )
 
@@ -156,13 +156,15 @@ def _declare_gradients(name: str, weigh: Weigh) -> None:
     types = f"T: type in {FLOATS}, {_INDICES}{_SEGMENTS}"
     dense = op(
         f"{name}Grad({given}, output_dim0: int32; {types}) -> (output: T)",
-        shape=_numbered,
+        shape=_shape_with_count,
         allocates_output=True,
     )
 
     @dense.kernel
     def _(xp: Any, grad: Any, indices: Any, segment_ids: Any, output_dim0: Any) -> Any:
-        return _spread(xp, grad, indices, segment_ids, nonnegative_scalar(output_dim0, "output_dim0"), weigh)
+        return _distribute_gradient(
+            xp, grad, indices, segment_ids, nonnegative_scalar(output_dim0, "output_dim0"), weigh
+        )
 
     sparse = op(
         f"{name}GradV2({given}, dense_output_dim0: int32; {types}) -> "
@@ -176,7 +178,7 @@ def _declare_gradients(name: str, weigh: Weigh) -> None:
         _check(grad, indices, segment_ids)
         check_indices(indices, nonnegative_scalar(dense_output_dim0, "dense_output_dim0"))
         unique, places = xp.unique(indices, return_inverse=True)
-        return _spread(xp, grad, places, segment_ids, len(unique), weigh), unique
+        return _distribute_gradient(xp, grad, places, segment_ids, len(unique), weigh), unique
 
 
 for _suffix, _weigh in _WEIGHTS.items():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.kernels.builder.graph_builder import GraphBuilder
-from tfg.kernels.families.nn.candidate_samplers import Learned
+from tfg.kernels.families.nn.candidate_samplers import LearnedUnigramSampler
 
 from tests import reference
 
@@ -81,7 +81,7 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
 
 
 def test_what_is_learnt_is_kept() -> None:
-    first, second = Learned(4), Learned(4)
+    first, second = LearnedUnigramSampler(4), LearnedUnigramSampler(4)
     first.seen(i64([1, 1, 3]))
     second.load(first.save())
     assert second.probability(i64([0, 1, 2, 3])).tolist() == pytest.approx([1 / 7, 3 / 7, 1 / 7, 2 / 7])
