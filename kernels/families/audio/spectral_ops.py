@@ -10,11 +10,12 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Dim, Shape
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 # Energies below this are raised to it before the logarithm.

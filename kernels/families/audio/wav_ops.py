@@ -10,13 +10,14 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, matrix
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _PCM = 1

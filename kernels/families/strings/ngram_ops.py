@@ -10,6 +10,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
+from ...core.traits import GpuSupport
 from ...numeric.string_tensors import array_of, encode
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...core.inference import ShapeContext
 
-family = Family(__name__)
+family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 
