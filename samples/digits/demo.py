@@ -1,6 +1,6 @@
-"""Trains both networks of this folder from the command line, as a person would, and says what comes of it.
+"""Trains both networks of this folder with shell commands, and prints the accuracy of each.
 
-``make demo`` runs this; every command is shown before it runs.
+``make demo`` runs this; every command is printed before it runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUT = Path("out")
 
 
 def tfg(arguments: str) -> str:
-    """Shows and runs a tfg command; returns what it prints."""
+    """Prints and runs a tfg command; returns its standard output."""
     print(f"\n$ tfg {arguments}", flush=True)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
@@ -35,7 +35,7 @@ def tfg(arguments: str) -> str:
 
 
 def train(name: str, steps: int) -> float:
-    """From text file to trained model; returns the accuracy on the digits held out."""
+    """Trains the network of a text file for some steps; returns its accuracy on the held-out digits."""
     model, graph, state = HERE / f"{name}.pbtxt", OUT / f"{name}-train.pbtxt", OUT / f"{name}.h5"
     state.unlink(missing_ok=True)
     data = HERE / "digits.npz"
@@ -45,21 +45,21 @@ def train(name: str, steps: int) -> float:
         f"run {graph} --state {state} --init init --target train --steps {steps} --batch 64 --shuffle --fetch loss "
         f"--feed x=@{data}[x_train] --feed y=@{data}[y_train]"
     )
-    said = tfg(
+    output = tfg(
         f"run {model} --state {state} --fetch accuracy --feed x=@{data}[x_test] --feed y=@{data}[y_test]"
     )
-    return float(said.split("=")[1])
+    return float(output.split("=")[1])
 
 
 def main() -> None:
     OUT.mkdir(exist_ok=True)
-    print("Two networks learn handwritten digits; 1438 images to learn from, 359 held out.")
+    print("Trains two networks to read handwritten digits: 1438 training images, 359 held out.")
     accuracies = {"mlp": train("mlp", 2000), "conv": train("conv", 1000)}
     print()
     for name, accuracy in accuracies.items():
-        print(f"{name:5} accuracy on the digits held out: {accuracy:.4f}")
+        print(f"{name:5} accuracy on the held-out digits: {accuracy:.4f}")
     print(
-        "\nGo on yourself:\n"
+        "\nTo go on:\n"
         f"  tfg show {HERE}/mlp.pbtxt\n"
         f"  tfg run {HERE}/mlp.pbtxt --state {OUT}/mlp.h5 --feed x=@{HERE}/digits.npz[x_test] --fetch digit\n"
         f"  tfg run {OUT}/mlp-train.pbtxt --state {OUT}/mlp.h5 --target train --epochs 5 --batch 64 --fetch loss \\\n"

@@ -1,4 +1,4 @@
-"""Writes towers.pbtxt: a network of two towers, which may stand on two devices.
+"""Writes towers.pbtxt: a network of two towers that can be placed on two devices.
 
 python samples/parallel/build.py
 """
@@ -15,23 +15,25 @@ HERE = Path(__file__).parent
 UNITS = 256
 
 HEADER = """\
-# A network of two towers that reads handwritten digits: what each makes of the picture is added up in the end.
+# A network of two towers that reads handwritten digits: the logits of both are added.
 #
 #   tfg run samples/parallel/towers.pbtxt --init init --feed x=@samples/digits/digits.npz[x_test] --feed y=@samples/digits/digits.npz[y_test] --fetch accuracy
 #
-# says how good it is before it has learnt anything. Nothing goes from one tower to the other, so that each can have
-# a device of its own: README.md beside this file goes on from there. Written by build.py.
+# prints its accuracy before training. No tensor passes from one tower to the other, so each can run on a device of its
+# own; README.md in this folder explains how. Written by build.py.
 
 """  # noqa: E501
 
 
 class Network:
+    """The graph under construction, and the assignments that initialise its variables."""
+
     def __init__(self) -> None:
         self.g = tfg.GraphBuilder()
         self.inits: list[str] = []
 
     def variable(self, name: str, shape: list[int]) -> tfg.Tensor:
-        """A matrix that starts at random, or a vector that starts at zero; what it holds."""
+        """Adds a matrix with random initial values, or a vector of zeros; returns its value."""
         g = self.g
         handle = g.VarHandleOp(dtype="float", shape=shape, name=name)
         with g.name_scope(f"{name}/init"):
@@ -44,12 +46,13 @@ class Network:
         return g.ReadVariableOp(handle, dtype="float", name=f"{name}/read")
 
     def layer(self, x: tfg.Tensor, name: str, inputs: int, outputs: int) -> tfg.Tensor:
+        """Adds ``x · w + b``, float[batch, outputs]."""
         with self.g.name_scope(name):
             weights, bias = self.variable("w", [inputs, outputs]), self.variable("b", [outputs])
             return self.g.BiasAdd(self.g.MatMul(x, weights, name="product"), bias, name="sum")
 
     def tower(self, pixels: tfg.Tensor, name: str) -> tfg.Tensor:
-        """Two hidden layers, and how much speaks for each digit."""
+        """Adds two hidden layers and the logits, float[batch, 10]."""
         with self.g.name_scope(name):
             x = self.g.Relu(self.layer(pixels, "first", 64, UNITS), name="first/relu")
             x = self.g.Relu(self.layer(x, "second", UNITS, UNITS), name="second/relu")
@@ -57,7 +60,7 @@ class Network:
 
 
 def towers() -> tfg.Graph:
-    """From images x and digits y to the loss and the accuracy."""
+    """Returns the graph from images ``x`` and digits ``y`` to ``loss`` and ``accuracy``."""
     network = Network()
     g = network.g
     x = g.placeholder("float", [None, 64], name="x")
@@ -73,6 +76,7 @@ def towers() -> tfg.Graph:
 
 
 def build(folder: Path) -> None:
+    """Writes the graph into a folder."""
     path = folder / "towers.pbtxt"
     tfg.save(towers(), path)
     path.write_text(HEADER + path.read_text(encoding="utf-8"), encoding="utf-8")

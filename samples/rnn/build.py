@@ -3,7 +3,7 @@
     python samples/rnn/build.py
 
 The network is an LSTM that runs over a text character by character, in a while loop: the file is as long for a
-text of ten characters as for one of ten thousand. README.md beside this file says what to do with it.
+text of ten characters as for one of ten thousand. README.md in this folder explains its use.
 """
 
 from __future__ import annotations
@@ -16,51 +16,52 @@ import tfg
 
 HERE = Path(__file__).parent
 
-# The alphabet is part of both graphs: a character is known by its place in it.
+# The alphabet is part of both graphs: a character is encoded as its index in it.
 ALPHABET = "\n !'(),-.:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 UNITS = 128
 WINDOW = 64
 
 LM = """\
-# A language model over characters: an LSTM that reads a text and guesses each next character.
+# A language model over characters: an LSTM that reads a text and predicts each next character.
 #
 #   tfg run samples/rnn/lm.pbtxt --init init --feed x=@samples/rnn/text.npz[x_test] --feed y=@samples/rnn/text.npz[y_test] --fetch loss
 #
-# says how many nats it loses per character before it has learnt anything: ln 64 = 4.16. README.md beside this file
-# goes on from there. Written by build.py; the loop's functions, lstm_cond and lstm_body, stand at the end.
+# prints the loss before training, in nats per character: ln 64 = 4.16. README.md in this folder explains the training.
+# Written by build.py; the loop's functions, lstm_cond and lstm_body, are at the end.
 
 """  # noqa: E501
 
 GENERATE = """\
-# Writes text with the language model of lm.pbtxt, whose variables it shares: character after character, in a loop.
+# Generates text with the language model of lm.pbtxt, whose variables it shares, one character per iteration of a loop.
 #
 #   tfg run samples/rnn/generate.pbtxt --init init --fetch text
 #
-# writes gibberish; with --state out/rnn.h5 in the place of --init init, what the state has learnt. Feed start (a
-# string), length, temperature and seed to have it otherwise. Written by build.py; the functions of the two loops,
-# read and write, stand at the end.
+# generates random characters; with --state out/rnn.h5 instead of --init init, it uses the trained variables. Feed start
+# (a string), length, temperature and seed to change the text. Written by build.py; the functions of the two loops,
+# read and write, are at the end.
 
 """
 
 
 def data(text: str) -> dict[str, np.ndarray]:
-    """The text as places in the alphabet, cut into rows of 64: y is what comes after x, one character on.
+    """Returns the text as indices into the alphabet, int32[rows, 64]: ``y`` is ``x`` shifted by one character.
 
-    The last tenth of the rows is held out."""
-    places = np.array([ALPHABET.index(c) for c in text], np.int32)
-    rows = (len(places) - 1) // WINDOW
-    x = places[: rows * WINDOW].reshape(rows, WINDOW)
-    y = places[1 : rows * WINDOW + 1].reshape(rows, WINDOW)
-    learnt = rows - rows // 10
-    return {"x": x[:learnt], "y": y[:learnt], "x_test": x[learnt:], "y_test": y[learnt:]}
+    The last tenth of the rows is held out, as ``x_test`` and ``y_test``.
+    """
+    indices = np.array([ALPHABET.index(c) for c in text], np.int32)
+    rows = (len(indices) - 1) // WINDOW
+    x = indices[: rows * WINDOW].reshape(rows, WINDOW)
+    y = indices[1 : rows * WINDOW + 1].reshape(rows, WINDOW)
+    trained = rows - rows // 10
+    return {"x": x[:trained], "y": y[:trained], "x_test": x[trained:], "y_test": y[trained:]}
 
 
 class Network:
-    """The variables, under the same names in both graphs, and what is computed with them."""
+    """The variables, of the same names in both graphs, and the layers that use them."""
 
     def __init__(self, g: tfg.GraphBuilder) -> None:
         self.inits: list[str] = []
-        # A character and the previous output, each by a matrix, give the four gates of every unit.
+        # The character and the previous output, each multiplied by a matrix, give the four gates of every unit.
         self.from_character = self.variable(g, "from_character", [len(ALPHABET), 4 * UNITS], 0.5)
         self.from_output = self.variable(g, "from_output", [UNITS, 4 * UNITS], 0.08)
         self.bias = self.variable(g, "bias", [4 * UNITS])
@@ -71,7 +72,7 @@ class Network:
     def variable(
         self, g: tfg.GraphBuilder, name: str, shape: list[int], spread: float | None = None
     ) -> tfg.Tensor:
-        """A variable that starts at zero, or at random within the spread; what it holds."""
+        """Adds a variable of zeros, or of random values of this standard deviation; returns its value."""
         handle = g.VarHandleOp(dtype="float", shape=shape, shared_name=name, name=name)
         with g.name_scope(f"{name}/init"):
             if spread is None:
@@ -84,7 +85,7 @@ class Network:
     def step(
         self, g: tfg.GraphBuilder, character: tfg.Tensor, h: tfg.Tensor, c: tfg.Tensor
     ) -> tuple[tfg.Tensor, tfg.Tensor]:
-        """One step of the LSTM, from a batch of characters and the state to the new state."""
+        """Adds one step of the LSTM, from a batch of characters and the state to the new state."""
         rows = g.GatherV2(self.from_character, character, 0, name="rows")
         gates = g.BiasAdd(rows + g.MatMul(h, self.from_output), self.bias, name="gates")
         i, f, o, new = g.Split(1, gates, num_split=4, name="split")
@@ -94,13 +95,14 @@ class Network:
         return g.Mul(g.Sigmoid(o, name="output"), g.Tanh(c), name="h"), c
 
     def logits(self, g: tfg.GraphBuilder, h: tfg.Tensor) -> tfg.Tensor:
-        """How much speaks for each character to come next."""
+        """Adds the logits of the next character, float[batch, 64]."""
         return g.BiasAdd(g.MatMul(h, self.to_logits), self.logits_bias, name="logits")
 
     def lstm(self, g: tfg.GraphBuilder, x: tfg.Tensor, name: str) -> list[tfg.Tensor]:
-        """Runs over x, a batch of texts as [batch, time].
+        """Adds a loop over x, a batch of texts, int32[batch, time].
 
-        Gives the list of what the LSTM puts out at each step, and its state after the last."""
+        Returns the list of the outputs of each step, and the state after the last.
+        """
         by_time = g.Transpose(x, [1, 0], name="by_time")
         time, batch = g.Unpack(g.Shape(by_time), num=2, name="sizes")
         characters = g.TensorListFromTensor(by_time, [-1], element_dtype="int32", name="characters")
@@ -115,12 +117,12 @@ class Network:
             h, c = self.step(g, character, h, c)
             return t + 1, g.TensorListPushBack(outputs, h), h, c
 
-        _, *found = g.while_loop(more, body, [0, outputs, zeros, zeros], name=name)
-        return found
+        _, *results = g.while_loop(more, body, [0, outputs, zeros, zeros], name=name)
+        return results
 
 
 def lm() -> tfg.Graph:
-    """From texts x and the characters y that come next to the loss, in nats per character."""
+    """Returns the graph from texts ``x`` and next characters ``y`` to ``loss``, in nats per character."""
     g = tfg.GraphBuilder()
     x = g.placeholder("int32", [None, None], name="x")
     y = g.placeholder("int32", [None, None], name="y")
@@ -135,7 +137,7 @@ def lm() -> tfg.Graph:
 
 
 def generate() -> tfg.Graph:
-    """From a start to a text that goes on as the network would."""
+    """Returns the graph from ``start`` to ``text``, the start continued by the network."""
     g = tfg.GraphBuilder()
     start = g.PlaceholderWithDefault(g.constant("And God said, "), shape=[], name="start")
     length = g.PlaceholderWithDefault(g.constant(300), shape=[], name="length")
@@ -144,7 +146,7 @@ def generate() -> tfg.Graph:
     alphabet = g.constant(list(ALPHABET), name="alphabet")
     network = Network(g)
 
-    # The start as places in the alphabet: where each of its characters equals one of the alphabet.
+    # The start as indices into the alphabet: each character is compared with all of the alphabet.
     _, letters, _ = g.StringSplit(g.Reshape(start, [1]), "", skip_empty=False, name="letters")
     equal = g.Equal(g.ExpandDims(letters, 1), g.ExpandDims(alphabet, 0))
     places = g.ArgMax(g.Cast(equal, DstT="int32"), 1, output_type="int32", name="places")
@@ -169,6 +171,7 @@ def generate() -> tfg.Graph:
 
 
 def build(folder: Path) -> None:
+    """Writes both graphs and the data into a folder."""
     for name, header, graph in (("lm", LM, lm()), ("generate", GENERATE, generate())):
         path = folder / f"{name}.pbtxt"
         tfg.save(graph, path)
