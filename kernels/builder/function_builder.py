@@ -28,7 +28,6 @@ class BodyBuilder(GraphBuilder):
     def __init__(self, outer: GraphBuilder) -> None:
         super().__init__(library=outer.functions())
         self.outer = outer
-        self.backpropagate = outer.backpropagate
         self.arguments: list[Tensor] = []
         self.captures: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
 

@@ -11,23 +11,28 @@ any other node.
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ...graphfmt import dtypes
-from ...graphfmt.attributes import AttrValue, Function
+from ...graphfmt.attributes import AttrValue
 from ...graphfmt.dtypes import DType
 from ...graphfmt.errors import TfgError, invalid
-from ...graphfmt.graph import PRODUCER, Endpoint, Graph, Node, Versions, endpoint
+from ...graphfmt.graph import PRODUCER, Graph, Node, Versions, endpoint
 from ...graphfmt.names import NODE_NAME
 from ...graphfmt.shapes import Shape
-from ...graphfmt.tensors import Array, TensorValue, from_array
+from ...graphfmt.tensors import from_array
 from ..core import inference, registry
+from .node_view import NodeView
+from .python_values import as_array, as_attr, inferred_attrs
+from .tensor import IndexedSlices, Tensor
+
+__all__ = ["GraphBuilder", "IndexedSlices", "NodeContext", "NodeView", "Tensor"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from ...graphfmt.graph import FunctionDef
@@ -36,118 +41,17 @@ if TYPE_CHECKING:
     from ..core.registry import Op
     from ..functions.library import Library
 
-    # Adds the gradients of ys with respect to xs, given the gradients of the ys.
-    Backpropagation = Callable[..., Sequence[Any]]
 
-    class Placing(Protocol):
-        """Where nodes are added amid conditionals and loops."""
+class NodeContext(Protocol):
+    """A scope that decides on the inputs of the nodes that are added within: TensorFlow's ControlFlowContext."""
 
-        def placed(self, node: Node, tensors: Sequence[Tensor]) -> tuple[Node, Sequence[Tensor]]: ...
-        def beside(self, node: str) -> AbstractContextManager[None]: ...
+    def add_node(self, node: Node, tensors: Sequence[Tensor]) -> tuple[Node, Sequence[Tensor]]:
+        """Returns the node as it is to be added, and its input tensors."""
+        ...
 
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """An output of a node that a builder holds. Python's operators add nodes."""
-
-    builder: GraphBuilder
-    node: str
-    port: int = 0
-
-    @property
-    def name(self) -> str:
-        """As an input names it: ``node``, or ``node:1``."""
-        return str(Endpoint(self.node, self.port))
-
-    @property
-    def fact(self) -> Fact:
-        return self.builder.facts_of(self.node)[self.port]
-
-    @property
-    def dtype(self) -> DType:
-        """The dtype of the value; a reference counts as what it refers to."""
-        return self.fact.dtype.base
-
-    @property
-    def shape(self) -> Shape:
-        return self.fact.shape
-
-    def __add__(self, other: Any) -> Tensor:
-        return self.builder.add_op("AddV2", self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return self.builder.add_op("AddV2", other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return self.builder.add_op("Sub", self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return self.builder.add_op("Sub", other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return self.builder.add_op("Mul", self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return self.builder.add_op("Mul", other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return self.builder.add_op("RealDiv", self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return self.builder.add_op("RealDiv", other, self)
-
-    def __neg__(self) -> Tensor:
-        return self.builder.add_op("Neg", self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return self.builder.add_op("MatMul", self, other)
-
-    def __repr__(self) -> str:
-        return f"<{self.name}: {self.dtype}{self.shape}>"
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedSlices:
-    """The gradient of a gather: ``values[i]`` belongs to row ``indices[i]`` of a tensor whose shape is the
-    vector ``dense_shape``. Rows that are not named are zero; rows named twice add up."""
-
-    values: Tensor
-    indices: Tensor
-    dense_shape: Tensor
-
-
-@dataclass(frozen=True)
-class NodeView:
-    """A node as its gradient function sees it."""
-
-    builder: GraphBuilder
-    node: Node
-    path: Container[str] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def wanted(self) -> list[bool]:
-        """For each input, whether its gradient leads to anything that was asked for."""
-        return [self.path is None or e.node in self.path for e in self.node.data_inputs]
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        return [Tensor(self.builder, e.node, e.port) for e in self.node.data_inputs]
-
-    @property
-    def outputs(self) -> list[Tensor]:
-        return [Tensor(self.builder, self.name, i) for i in range(len(self.builder.facts_of(self.name)))]
-
-    def attr(self, name: str) -> Any:
-        """An attribute, default included, as a builder takes it: strings are str, lists are tuples."""
-        signature = self.builder.op(self.node.op).signature
-        value = self.node.attrs.get(name, signature.defaults.get(name))
-        if isinstance(value, tuple):
-            return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
-        return value.decode() if isinstance(value, bytes) else value
+    def in_frame_of(self, node: str) -> AbstractContextManager[None]:
+        """Nodes added within are in the loop that a node is in."""
+        ...
 
 
 class GraphBuilder:
@@ -173,11 +77,7 @@ class GraphBuilder:
         self._facts: dict[str, tuple[Fact, ...]] | None = None if graph else {}
         self._given = given
         self._library = library
-        # How gradient functions of operations that call functions differentiate those; whoever adds
-        # gradients says so.
-        self.backpropagate: Backpropagation | None = None
-        # What may change a node and its inputs before it is added; whoever adds gradients of loops does.
-        self.placing: Placing | None = None
+        self._context: NodeContext | None = None
         self._scope = ""
         self._controls: tuple[str, ...] = ()
         self._device = ""
@@ -221,9 +121,9 @@ class GraphBuilder:
             self._facts = inference.infer_graph(self._base, self._given, self.library)
         return self._facts
 
-    def view(self, node: str, path: Container[str] | None = None) -> NodeView:
-        """A node for its gradient function; ``path`` holds the nodes whose gradients lead somewhere."""
-        return NodeView(self, self._nodes[node], path)
+    def view(self, node: str) -> NodeView:
+        """A node with its inputs and outputs."""
+        return NodeView(self, self._nodes[node])
 
     # Where nodes go.
 
@@ -268,9 +168,18 @@ class GraphBuilder:
         finally:
             self._attrs = outer
 
-    def beside(self, node: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def node_context(self, context: NodeContext) -> Generator[None]:
+        """Nodes added within are passed to a context first."""
+        outer, self._context = self._context, context
+        try:
+            yield
+        finally:
+            self._context = outer
+
+    def in_frame_of(self, node: str) -> AbstractContextManager[None]:
         """Nodes added within may be inputs of that node: they are in the same loop."""
-        return nullcontext() if self.placing is None else self.placing.beside(node)
+        return nullcontext() if self._context is None else self._context.in_frame_of(node)
 
     def unique_name(self, name: str) -> str:
         """The name within the current scope, with a number if it is in use."""
@@ -299,7 +208,7 @@ class GraphBuilder:
     def constant(self, value: Any, dtype: DType | str | None = None, *, name: str | None = None) -> Tensor:
         """A Const node. Python floats are float, ints int32, as in TensorFlow."""
         wanted = dtypes.parse(dtype) if isinstance(dtype, str) else dtype
-        array = _as_array(value, wanted)
+        array = as_array(value, wanted)
         wanted = wanted or dtypes.of_numpy(array.dtype)
         return self.add_op("Const", value=from_array(array, wanted), dtype=wanted, name=name or "Const")
 
@@ -313,8 +222,8 @@ class GraphBuilder:
         op = self.op(op_name)
         signature = op.signature
         node, tensors = self.node_for(signature, inputs, name or op_name, attrs)
-        if self.placing is not None:
-            node, tensors = self.placing.placed(node, tensors)
+        if self._context is not None:
+            node, tensors = self._context.add_node(node, tensors)
         if not NODE_NAME.fullmatch(node.name):
             raise invalid(f"Node name contains invalid characters: {node.name!r}")
         try:
@@ -337,10 +246,10 @@ class GraphBuilder:
             raise invalid(
                 f"operation {signature.name} takes {len(signature.inputs)} inputs, not {len(inputs)}"
             )
-        given = {key: _as_attr(signature, key, value) for key, value in attrs.items()}
+        given = {key: as_attr(signature, key, value) for key, value in attrs.items()}
         groups = self._as_tensors(signature, inputs, given)
         tensors = [self.captured(tensor) for group in groups for tensor in group]
-        full = {**self._attrs, **_inferred(signature, groups), **given}
+        full = {**self._attrs, **inferred_attrs(signature, groups), **given}
         written = (*(t.name for t in tensors), *self._controls)
         return Node(self.unique_name(name), signature.name, written, full, self._device), tensors
 
@@ -463,71 +372,3 @@ class GraphBuilder:
 
     def cast(self, tensor: Tensor, dtype: DType) -> Tensor:
         return tensor if tensor.dtype is dtype else self.add_op("Cast", tensor, DstT=dtype)
-
-
-def _as_array(value: Any, dtype: DType | None) -> Array:
-    if dtype is not None:
-        if dtype is dtypes.string:
-            return _strings(np.asarray(value, object))
-        return (
-            np.asarray(value).astype(dtype.numpy)
-            if not isinstance(value, np.ndarray)
-            else value.astype(dtype.numpy)
-        )
-    if isinstance(value, np.ndarray | np.generic):
-        array = np.asarray(value)
-    else:
-        array = np.asarray(value)
-        default = {"f": np.float32, "i": np.int32, "c": np.complex128}.get(array.dtype.kind)
-        array = array.astype(default) if default is not None else array
-    return _strings(array.astype(object)) if array.dtype.kind in "OSU" else array
-
-
-def _strings(array: Array) -> Array:
-    encoded = np.empty(array.shape, object)
-    flat = encoded.reshape(-1)
-    for position, item in enumerate(array.reshape(-1).tolist()):
-        flat[position] = item.encode() if isinstance(item, str) else bytes(item)
-    return encoded
-
-
-def _inferred(signature: OpSignature, groups: Sequence[Sequence[Tensor]]) -> dict[str, AttrValue]:
-    attrs: dict[str, AttrValue] = {}
-    for arg, group in zip(signature.inputs, groups):
-        if arg.number_attr:
-            attrs[arg.number_attr] = len(group)
-        if arg.list_attr:
-            attrs[arg.list_attr] = tuple(t.dtype for t in group)
-        if arg.type_attr and group:
-            attrs.setdefault(arg.type_attr, group[0].dtype)
-    return attrs
-
-
-def _as_attr(signature: OpSignature, name: str, value: Any) -> AttrValue:
-    """An attribute value from what a person would write for it in Python."""
-    spec = signature.attr_index.get(name)
-    if spec is None:
-        return value.encode() if isinstance(value, str) else value
-    if spec.kind.startswith("list("):
-        return tuple(_as_scalar_attr(spec.kind[5:-1], item) for item in value)
-    return _as_scalar_attr(spec.kind, value)
-
-
-def _as_scalar_attr(kind: str, value: Any) -> Any:
-    match kind:
-        case "type":
-            return dtypes.parse(value) if isinstance(value, str) else value
-        case "string":
-            return value.encode() if isinstance(value, str) else value
-        case "shape":
-            return value if isinstance(value, Shape) else Shape(None if value is None else tuple(value))
-        case "int":
-            return int(value)
-        case "float":
-            return float(np.float32(value))
-        case "func":
-            return Function(value) if isinstance(value, str) else value
-        case "tensor":
-            return value if isinstance(value, TensorValue) else from_array(np.asarray(value))
-        case _:
-            return value

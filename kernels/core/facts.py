@@ -39,3 +39,8 @@ def of_constant(array: Array, dtype: DType) -> Fact:
     if dtype in (dtypes.int32, dtypes.int64) and array.size <= MAX_ELEMENTS and array.ndim <= 1:
         elements = tuple(array.reshape(-1).tolist())
     return Fact(dtype, Shape(tuple(array.shape)), array, elements)
+
+
+def carries_gradient(dtype: DType) -> bool:
+    """True if tensors of a dtype have gradients, or lead to tensors that have (handles, references, lists)."""
+    return dtype.base.is_differentiable or dtype.base.name in ("resource", "variant")

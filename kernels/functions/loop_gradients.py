@@ -16,12 +16,11 @@ from ...graphfmt.attributes import Function
 from ...graphfmt.errors import invalid
 from ...graphfmt.graph import Node, endpoint
 from ...graphfmt.shapes import SCALAR
-from ..builder.graph_builder import GraphBuilder, NodeView, Tensor
-from ..core.facts import Fact
-from .call_gradients import (
+from ..builder.graph_builder import GraphBuilder, Tensor
+from ..core.facts import Fact, carries_gradient
+from .differentiation import (
     Differentiated,
     add_definition,
-    carries_gradient,
     differentiate,
     placeholder,
     zeros,
@@ -31,10 +30,11 @@ from .library import joined_shape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..builder.node_view import GradientNode
     from .instantiation import Instance
 
 
-def while_gradient(g: GraphBuilder, node: NodeView, dys: Sequence[Any]) -> list[Any]:
+def while_gradient(g: GraphBuilder, node: GradientNode, dys: Sequence[Any]) -> list[Any]:
     """The gradients of a loop's inputs; adds the backward loop."""
     body: Any = node.node.attrs["body"]
     instance = g.functions().instance(body)
@@ -46,7 +46,9 @@ def while_gradient(g: GraphBuilder, node: NodeView, dys: Sequence[Any]) -> list[
     inputs = node.inputs
     starts = {i: dys[i] if dys[i] is not None else zeros(g, Tensor(g, node.name, i)) for i in carried}
     dy = [facts[i]._replace(constant=None, elements=None) if i in starts else None for i in range(len(facts))]
-    made = differentiate(g, body, facts, dy, [i in starts or i in resources for i in range(len(facts))])
+    made = differentiate(
+        g, node.backpropagate, body, facts, dy, [i in starts or i in resources for i in range(len(facts))]
+    )
     b = made.b
     for i in carried:
         if made.gradients[i] is None:
@@ -122,12 +124,12 @@ def _element_shape(g: GraphBuilder, fact: Fact) -> Tensor:
 
 
 def _record(
-    g: GraphBuilder, node: NodeView, made: Differentiated, saved: Sequence[Tensor]
+    g: GraphBuilder, node: GradientNode, made: Differentiated, saved: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Makes the forward loop count its iterations and save the values; the count and the lists it gives."""
     b, body = made.b, made.function
     facts = [Fact(t.dtype, t.shape) for t in saved]
-    with g.beside(node.name):
+    with g.in_frame_of(node.name):
         zero = g.constant(np.int32(0))
         empty = [
             g.add_op("EmptyTensorList", _element_shape(g, f), -1, element_dtype=f.dtype, shape_type="int32")

@@ -15,7 +15,9 @@ from ....graphfmt.dtypes import DType
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....graphfmt.names import nothing_called
-from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
+from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
+from ....kernels.builder.node_view import GradientNode
+from ....kernels.core.facts import carries_gradient
 from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import ENTERS, INPUTS, SWITCHES, VARIABLES
 from ...plan.control_flow.nesting import CONTROL_FLOW
@@ -41,8 +43,6 @@ def add_gradients(
         TfgError: INVALID_ARGUMENT where the path from a y to an x leads through an operation without
             gradient, naming it, or where a y is not of a floating or complex dtype.
     """
-    if g.backpropagate is None:
-        g.backpropagate = add_dense_gradients
     graph = g.graph()
     path = _between(g, graph, {y.node for y in ys}, {x.node for x in xs})
     with g.name_scope("gradients"), _walk(g, graph, path) as walk:
@@ -53,21 +53,21 @@ def add_gradients(
                     invalid(f"the gradient of {y.name!r} is not defined, because it is {y.dtype}"), y.node
                 )
             with g.device(graph[y.node].device):
-                walk.put(as_endpoint(y), start if start is not None else _ones_like(g, y))
-        walk.back()
+                walk.add_partial(as_endpoint(y), start if start is not None else _ones_like(g, y))
+        walk.run()
         return [walk.total(as_endpoint(x)) for x in xs]
 
 
 @contextmanager
-def _walk(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[Walk]:
-    """The walk that the graph needs."""
+def _walk(g: GraphBuilder, graph: Graph, path: set[str]) -> Generator[ReverseWalk]:
+    """Opens the reverse walk for a graph: without control flow, its machinery is not imported."""
     if any(n.op in CONTROL_FLOW for n in graph.nodes if n.name in path):
-        from .control_flow import walking
+        from .frame_walk import frame_walk
 
-        with walking(g, graph, path) as walk:
+        with frame_walk(g, graph, path) as walk:
             yield walk
     else:
-        yield Walk(g, graph, path)
+        yield ReverseWalk(g, graph, path)
 
 
 def add_dense_gradients(
@@ -137,11 +137,7 @@ def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
     return found
 
 
-def carries_gradient(dtype: DType) -> bool:
-    return dtype.base.is_differentiable or dtype.base.name in ("resource", "variant")
-
-
-class Walk:
+class ReverseWalk:
     """The way back along a path, with the partial gradients found so far of every output on it."""
 
     def __init__(self, g: GraphBuilder, graph: Graph, path: set[str]) -> None:
@@ -150,7 +146,7 @@ class Walk:
         self.path = path
         self._partials: dict[Endpoint, list[Gradient]] = defaultdict(list)
 
-    def put(self, source: Endpoint, gradient: Gradient) -> None:
+    def add_partial(self, source: Endpoint, gradient: Gradient) -> None:
         """Adds a partial gradient of an output."""
         self._partials[source].append(gradient)
 
@@ -161,32 +157,36 @@ class Walk:
             self._partials[source] = [found]
         return found
 
-    def back(self) -> None:
+    def run(self) -> None:
         """Takes every step, those nearest to the ends first."""
         for node in reversed([n for n in topological_order(self.graph) if n.name in self.path]):
-            self.step(self.g.view(node.name, self.path))
+            self.differentiate_node(self.view(node.name))
 
-    def step(self, view: NodeView) -> None:
+    def view(self, name: str) -> GradientNode:
+        """Returns a node for its gradient function."""
+        return GradientNode(self.g, self.g.view(name).node, self.path, add_dense_gradients)
+
+    def differentiate_node(self, view: GradientNode) -> None:
         """Adds the gradients of one node's inputs to their partial gradients, on the device that the node asks
         for."""
         with self.g.device(view.node.device):
             sums = [self.total(as_endpoint(out)) for out in view.outputs]
-            if any(map(self.leads_on, view.inputs)) and any(total is not None for total in sums):
-                self.hand_on(view, sums)
+            if any(map(self.is_wanted, view.inputs)) and any(total is not None for total in sums):
+                self.propagate(view, sums)
 
-    def hand_on(self, view: NodeView, sums: Sequence[Gradient | None]) -> None:
+    def propagate(self, view: GradientNode, sums: Sequence[Gradient | None]) -> None:
         """Adds the gradients of a node's inputs, given its outputs', to their partial gradients."""
         for source, gradient in zip(view.inputs, _input_gradients(self.g, self.graph, view, sums)):
-            if gradient is not None and self.leads_on(source):
-                self.put(as_endpoint(source), gradient)
+            if gradient is not None and self.is_wanted(source):
+                self.add_partial(as_endpoint(source), gradient)
 
-    def leads_on(self, source: Tensor) -> bool:
+    def is_wanted(self, source: Tensor) -> bool:
         """Whether the gradient of an input is wanted."""
         return source.node in self.path and carries_gradient(source.fact.dtype)
 
 
 def _input_gradients(
-    g: GraphBuilder, graph: Graph, view: NodeView, sums: Sequence[Gradient | None]
+    g: GraphBuilder, graph: Graph, view: GradientNode, sums: Sequence[Gradient | None]
 ) -> Sequence[Gradient | None]:
     op = g.op(view.node.op)
     count = len(view.inputs)

@@ -8,7 +8,7 @@ from ....graphfmt.attributes import Function
 from ....graphfmt.errors import invalid
 from ....kernels.builder.graph_builder import GraphBuilder
 from ....kernels.core.facts import Fact
-from ....kernels.functions.call_gradients import add_definition, differentiate, zeros
+from ....kernels.functions.differentiation import add_definition, differentiate, zeros
 from .backpropagation import add_dense_gradients
 
 if TYPE_CHECKING:
@@ -22,14 +22,18 @@ def symbolic_gradient(library: Library, function: Function) -> Function:
     if registered:
         return Function(registered, function.attrs)
     g = GraphBuilder(library=library)
-    g.backpropagate = add_dense_gradients
     instance = library.instance(function)
     for dtype in instance.result_types:
         if not dtype.is_differentiable:
             raise invalid(f"the gradient of function {function.name!r} is not defined, for it gives {dtype}")
     facts = [Fact(dtype) for dtype in instance.arg_types]
     made = differentiate(
-        g, function, facts, [Fact(dtype) for dtype in instance.result_types], [True] * len(facts)
+        g,
+        add_dense_gradients,
+        function,
+        facts,
+        [Fact(dtype) for dtype in instance.result_types],
+        [True] * len(facts),
     )
     gradients = [(found or zeros(made.b, arg)).name for found, arg in zip(made.gradients, made.args)]
     arguments = [*made.args, *(dy for dy in made.dys if dy is not None)]

@@ -1,0 +1,69 @@
+"""Nodes of a GraphBuilder as gradient functions see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from ...graphfmt.graph import Node
+    from .graph_builder import GraphBuilder
+
+
+class Backpropagate(Protocol):
+    """Adds to the body of a function the gradients of ``ys`` with respect to ``xs``, given those of the ``ys`` (None
+    for zeros); None for an x that no y depends on."""
+
+    def __call__(
+        self, g: GraphBuilder, ys: Sequence[Tensor], xs: Sequence[Tensor], dys: Sequence[Tensor | None], /
+    ) -> list[Tensor | None]: ...
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """A node of a builder, with its inputs, outputs and attributes."""
+
+    builder: GraphBuilder
+    node: Node
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        return [Tensor(self.builder, e.node, e.port) for e in self.node.data_inputs]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        return [Tensor(self.builder, self.name, i) for i in range(len(self.builder.facts_of(self.name)))]
+
+    def attr(self, name: str) -> Any:
+        """Returns an attribute, default included, as a builder takes it: strings are str, lists are tuples."""
+        signature = self.builder.op(self.node.op).signature
+        value = self.node.attrs.get(name, signature.defaults.get(name))
+        if isinstance(value, tuple):
+            return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
+        return value.decode() if isinstance(value, bytes) else value
+
+
+@dataclass(frozen=True)
+class GradientNode(NodeView):
+    """A node while the gradients of its inputs are added: what the gradient engine gives to gradient functions.
+
+    Attributes:
+        path: the names of the nodes whose gradients contribute to one that was asked for.
+        backpropagate: the engine itself, for operations that call functions.
+    """
+
+    path: Container[str]
+    backpropagate: Backpropagate
+
+    @property
+    def wanted(self) -> list[bool]:
+        """For each input, True if its gradient contributes to one that was asked for."""
+        return [e.node in self.path for e in self.node.data_inputs]
