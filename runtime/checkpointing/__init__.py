@@ -1,1 +1,1 @@
-"""Checkpoints of sessions: when they are written, what is in them, and how they come back into a graph."""
+"""Checkpoints of sessions: when to write them, their contents, and restoring them into a graph."""

@@ -1,4 +1,4 @@
-"""Checkpoints as files, whatever their format: what they hold besides variables, and whether they verify."""
+"""Checkpoint files of every format: variables, other resources, notes, and verification."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...graphfmt.tensors import Array
 
-# The variable in which TensorFlow 1 counts steps.
+# TensorFlow 1's step counter.
 _GLOBAL_STEP = "global_step"
 
 
@@ -41,22 +41,22 @@ class Checkpoint:
 
     @property
     def tensors(self) -> Mapping[str, TensorEntry]:
-        """All but the description of a TensorFlow 2 checkpoint's objects."""
+        """Returns all tensors except the object graph of a TensorFlow 2 checkpoint."""
         return {name: entry for name, entry in self.reader.entries.items() if name != OBJECT_GRAPH}
 
     @property
     def others(self) -> list[tuple[str, str]]:
-        """Kind and name of every resource that is no variable."""
+        """Returns kind and name of every resource that is not a variable."""
         return [(kind, name) for _, kind, name in self.rest.resources if kind != VARIABLE]
 
     @property
     def others_reader(self) -> CheckpointReader:
-        """What these hold."""
+        """Returns a reader of the resources that are not variables."""
         return MemoryReader(other_arrays(self.rest), self.path)
 
     @property
     def step(self) -> int | None:
-        """The number of steps done; None where nobody says."""
+        """Returns the number of steps done, from the notes or from ``global_step``; None if neither is there."""
         step = self.rest.notes.get("step")
         if type(step) is int:
             return step
@@ -68,7 +68,7 @@ class Checkpoint:
 
 @contextmanager
 def read_checkpoint(path: str | Path) -> Generator[Checkpoint]:
-    """A checkpoint of any format; see ``open_checkpoint`` for the errors."""
+    """Opens a checkpoint of any format as a context; raises what ``open_checkpoint`` raises."""
     with open_checkpoint(path) as reader:
         if isinstance(reader, StateReader):
             yield Checkpoint(str(path), "HDF5", reader, _rest(reader))
@@ -78,10 +78,11 @@ def read_checkpoint(path: str | Path) -> Generator[Checkpoint]:
 
 
 def restored_state(graph: Graph, path: str | Path) -> SavedState:
-    """What a session of a graph takes from a checkpoint: the values of its variables, and all else that a state
-    of tfg's has. A variable that had no value when the checkpoint was written has none again.
+    """Returns the state that a session of a graph restores from a checkpoint: variables and, from tfg's own
+    format, all else.
 
-    Raises what ``opened`` and ``match`` raise, so another graph's checkpoint is refused.
+    A variable without a value when the checkpoint was written stays without one. Raises what
+    ``read_checkpoint`` and ``match_tensors`` raise, so another graph's checkpoint is refused.
     """
     from .restoring import match_tensors
     from .variables import graph_variables
@@ -100,14 +101,14 @@ def restored_state(graph: Graph, path: str | Path) -> SavedState:
 
 
 def checkpoint_of_state(state: SavedState, name: str) -> Checkpoint:
-    """A session's state as a checkpoint; ``name`` is what messages call it."""
+    """Returns a session's state as a checkpoint; ``name`` stands for its path in messages."""
     reader = MemoryReader(variable_arrays(state), name)
     rest = {key: arrays for key, arrays in state.resources.items() if key[1] != VARIABLE or not arrays}
     return Checkpoint(name, "memory", reader, SavedState(rest, state.notes))
 
 
 def _rest(reader: StateReader) -> SavedState:
-    """All but the variables that have a value."""
+    """Returns the state without the variables that have a value."""
     found: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
     for dataset in reader.datasets:
         container, kind, name, field, _ = dataset.origin
@@ -119,7 +120,7 @@ def _rest(reader: StateReader) -> SavedState:
 
 
 def verify(path: str | Path) -> tuple[int | None, list[TfgError]]:
-    """How many tensors a checkpoint has, and everything that is wrong with it; all of it is read."""
+    """Reads a whole checkpoint; returns the number of tensors (None if it cannot be opened) and all faults."""
     try:
         with open_checkpoint(path) as reader:
             return len(reader.entries), list(_faults(reader))

@@ -1,7 +1,7 @@
-"""Checkpoints of a running job: taken between steps, written by a thread of their own, the old ones removed.
+"""Checkpoints of a running job: snapshots between steps, written by a background thread, with old files removed.
 
-The steps wait for the snapshot alone, which copies nothing; see ``Session.snapshot``. White paper section 3.3:
-what has been saved periodically is where a restarted job goes on.
+Steps wait only for the snapshot, which copies nothing (see ``Session.snapshot``). White paper section 3.3: a
+restarted job continues from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -31,24 +31,27 @@ if TYPE_CHECKING:
     from .intervals import CheckpointSchedule
 
 
-# The note of which job wrote a checkpoint.
+# Key of the note that identifies the job which wrote a checkpoint.
 JOB = "job"
-# The part of the time during which a checkpoint is being written beside the steps.
+# Share of the time in which the writer thread works while steps run.
 _SHARE = 0.05
-# What takes longer was a matter of the disk, or of other processes, not of work.
+# Seconds; longer pieces of work are counted as this long, since they waited for the disk or other processes.
 _LONGEST_WORK = 0.01
 
 
 @dataclass(frozen=True)
 class CheckpointSeries:
-    """The files of a job: ``path`` is always the newest checkpoint. With ``keep``, each is also kept under its
-    step's number (``model-200.h5`` beside ``model.h5``), and the oldest beyond so many are removed."""
+    """The checkpoint files of a job. ``path`` is always the newest.
+
+    With ``keep``, each checkpoint is also kept under its step number (``model-200.h5`` beside ``model.h5``),
+    and only the newest ``keep`` of them remain.
+    """
 
     path: Path
     keep: int | None = None
 
     def write(self, state: SavedState, step: int) -> None:
-        """Writes a checkpoint, and only then removes what is too many."""
+        """Writes a checkpoint, then removes the numbered files beyond ``keep``."""
         if self.keep is None:
             state_file.write(self.path, state)
             return
@@ -60,21 +63,22 @@ class CheckpointSeries:
                 old.unlink(missing_ok=True)
 
     def numbered(self, step: int) -> Path:
-        """The file of the checkpoint after so many steps."""
+        """Returns the path of the checkpoint after a number of steps."""
         return self.path.with_name(f"{self.path.stem}-{step}{self.path.suffix}")
 
     def kept(self) -> list[Path]:
-        """The numbered files that there are."""
+        """Returns the existing numbered files."""
         pattern = re.compile(re.escape(self.path.stem) + r"-[0-9]+" + re.escape(self.path.suffix))
         return [path for path in self.path.parent.iterdir() if pattern.fullmatch(path.name)]
 
     def newest(self, job: str, say: Callable[[str], None]) -> Path | None:
-        """The newest of the files that verifies and that this job has written; None where there is none."""
+        """Returns the newest valid checkpoint of this job, or None; ``say`` receives a line for each invalid one."""
         return _newest_sound([self.path, *self.kept()], say, job)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Makes ``target`` the same file as ``source`` in one step; a copy of it where there are no hard links."""
+    """Makes ``target`` the same file as ``source`` atomically: a hard link, or a copy where links are not
+    supported."""
     temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
     try:
         try:
@@ -89,13 +93,13 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def newest_first(paths: Iterable[Path]) -> list[Path]:
-    """Files by when they were written, those of the same moment by the number in their name."""
+    """Sorts files by modification time, then by the number in their name, newest first."""
     found = [(path.stat().st_mtime_ns, _number(path), path) for path in paths if path.is_file()]
     return [path for _, _, path in sorted(found, reverse=True)]
 
 
 def _step_of(path: Path) -> Any:
-    """The step of which a file says that it was written; None for what is no sound state."""
+    """Returns the step noted in a state file, or None if the file is not valid."""
     with suppress(TfgError), state_file.open_state(path) as reader:
         return reader.notes.get("step")
 
@@ -106,8 +110,11 @@ def _number(path: Path) -> int:
 
 
 def newest_in(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint in a folder that verifies; None where there is none. ``say`` is told of every newer
-    one that does not. Raises NOT_FOUND where there is no such folder."""
+    """Returns the newest valid checkpoint in a folder, or None; ``say`` receives a line for each newer invalid
+    one.
+
+    Raises NOT_FOUND if there is no such folder.
+    """
     try:
         return _newest_sound(folder.glob("*.h5"), say)
     except OSError as error:
@@ -132,7 +139,7 @@ def _newest_sound(paths: Iterable[Path], say: Callable[[str], None], job: str | 
 
 
 def no_checkpoint(folder: Path) -> TfgError:
-    """The error where a folder has nothing to restore from."""
+    """Returns the error for a folder without a checkpoint."""
     is_tensorflows = any(folder.glob("*.index"))
     return TfgError(
         Status.NOT_FOUND,
@@ -143,8 +150,8 @@ def no_checkpoint(folder: Path) -> TfgError:
 
 
 class WriterPace:
-    """How fast a thread writes beside the steps: it rests so long that it works a small part of the time, and
-    takes little from them, be it Python's lock, a core or the memory's speed. In a hurry it does not rest."""
+    """Paces the writer thread: it sleeps so that it works only a small share of the time, and steps lose little to
+    it (Python's lock, a core, memory bandwidth). With ``hurry`` set it does not sleep."""
 
     def __init__(self) -> None:
         self.hurry = Event()
@@ -155,7 +162,7 @@ class WriterPace:
         self._began = time.perf_counter()
 
     def rest(self) -> None:
-        """To be called between pieces of work."""
+        """Sleeps according to the work done since the last call; to be called between pieces of work."""
         if self.hurry.is_set():
             return
         worked = min(time.perf_counter() - self._began, _LONGEST_WORK)
@@ -164,10 +171,10 @@ class WriterPace:
 
 
 class Checkpointer:
-    """Writes checkpoints of a session while it runs; told of every step, by the thread that runs them.
+    """Writes checkpoints of a session while it runs; the thread that runs the steps calls ``after_step``.
 
-    One is written at a time. Where they are asked for by number of steps, the steps wait for a writer that is
-    late, so that none is left out; otherwise the next one is.
+    One checkpoint is written at a time. With an interval in steps, the steps wait for a late writer, so that no
+    checkpoint is skipped; with an interval in time, a checkpoint that falls due meanwhile is skipped.
     """
 
     def __init__(
@@ -182,7 +189,7 @@ class Checkpointer:
         self._pending: Future[None] | None = None
 
     def after_step(self, step: int, notes: Callable[[], Mapping[str, Any]]) -> None:
-        """Takes a checkpoint if one is due. Raises what an earlier one failed of."""
+        """Takes a checkpoint if one is due. Raises the error of an earlier one."""
         self._schedule.step_ended(is_writing=self._pending is not None)
         if self._pending is not None and self._pending.done():
             self._wait()
@@ -194,8 +201,7 @@ class Checkpointer:
         self._schedule.resumed()
 
     def finish(self, step: int, notes: Callable[[], Mapping[str, Any]]) -> None:
-        """Writes a last checkpoint, if steps have run since the one before or there is none, and waits for
-        it."""
+        """Writes a last checkpoint, unless the newest one is of this step, and waits for it."""
         self._wait()
         if step != self._saved_step or not self._series.path.exists():
             self._take(step, notes())
@@ -205,7 +211,7 @@ class Checkpointer:
         self.close()
 
     def close(self) -> None:
-        """Ends the thread; a checkpoint that is being written is finished."""
+        """Ends the writer thread after the checkpoint in progress."""
         self._pace.hurry.set()
         self._writer.shutdown()
 
@@ -222,7 +228,7 @@ class Checkpointer:
             self._series.write(state, step)
 
     def _wait(self) -> None:
-        """Waits for what is being written. Raises what it failed of."""
+        """Waits for the checkpoint in progress. Raises its error."""
         pending, self._pending = self._pending, None
         if pending is not None:
             self._pace.hurry.set()

@@ -1,4 +1,4 @@
-"""In what two checkpoints differ, tensor by tensor, a piece at a time."""
+"""Comparison of two checkpoints, tensor by tensor, in chunks."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ class Tolerance(NamedTuple):
 
 
 class ValueDifference(NamedTuple):
-    """So many ``elements`` differ. The largest difference, absolute and relative to B, where the absolute one
-    is and what stands there; no numbers for what is none."""
+    """The differences between the values of two tensors.
+
+    ``elements`` is the number of differing elements; ``at``, ``a`` and ``b`` are index and values of the
+    largest absolute difference. ``absolute`` and ``relative`` (to b) are the largest differences, None for
+    strings and bools.
+    """
 
     elements: int
     at: tuple[int, ...]
@@ -37,8 +41,7 @@ class ValueDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TensorDifference:
-    """``how`` they differ: a tensor that only one has (then the other's entry is None), that has another
-    dtype or shape, or that has other ``values``."""
+    """A tensor that differs between checkpoints A and B; the entry of a checkpoint without the tensor is None."""
 
     name: str
     how: Literal["only_a", "only_b", "dtype", "shape", "values"]
@@ -50,7 +53,7 @@ class TensorDifference:
 def differences(
     a: CheckpointReader, b: CheckpointReader, names: list[str], tolerance: Tolerance
 ) -> Iterator[TensorDifference]:
-    """What differs among the tensors of these names, in their order. Raises what reading them raises."""
+    """Yields the differences among the named tensors, in the order of the names. Raises what reading them raises."""
     for name in names:
         in_a, in_b = a.entries.get(name), b.entries.get(name)
         if in_a is None or in_b is None:
@@ -79,12 +82,12 @@ def _values(
 
 
 def _absolute(part: Slice | None, at: tuple[int, ...]) -> tuple[int, ...]:
-    """A place in the whole, from one in a part."""
+    """Converts an index within a slice to an index of the whole tensor."""
     return at if part is None else tuple(start + i for start, i in zip(part.starts, at))
 
 
 def _worse(one: ValueDifference | None, two: ValueDifference) -> ValueDifference:
-    """The differences of two pieces as one."""
+    """Merges the differences of two chunks."""
     if one is None:
         return two
     elements = one.elements + two.elements
@@ -95,11 +98,11 @@ def _worse(one: ValueDifference | None, two: ValueDifference) -> ValueDifference
 
 
 def compare(a: Array, b: Array, tolerance: Tolerance) -> ValueDifference | None:
-    """In what two arrays of one dtype and shape differ; None where they are equal within the tolerance."""
+    """Compares arrays of the same dtype and shape; returns None if they are equal within the tolerance."""
     if a.dtype.kind in "Ob":
         differ = np.asarray(a != b)
         return _at(a, b, int(differ.argmax()), int(differ.sum())) if differ.any() else None
-    # Most of what is compared is the same, and that is soon seen.
+    # Equal bytes are the common case and fast to detect.
     if np.array_equal(_octets(a), _octets(b)):
         return None
     if a.dtype.kind not in "iuc":
@@ -114,7 +117,7 @@ def compare(a: Array, b: Array, tolerance: Tolerance) -> ValueDifference | None:
         return None
     apart, relative = np.where(differ, apart, -1.0), np.where(differ, relative, 0.0)
     worst = _at(a, b, int(apart.argmax()), int(differ.sum()))
-    # What is infinitely far from an infinity is no number.
+    # The relative difference to an infinity is NaN; it counts as infinite.
     return worst._replace(absolute=float(apart.max()), relative=float(_unbounded(relative).max()))
 
 
@@ -123,9 +126,9 @@ def _octets(array: Array) -> Array:
 
 
 def _apart(a: Array, b: Array) -> Array:
-    """How far each element is from the other: infinitely, where but one of them is a number."""
+    """Returns the distance of each pair of elements; infinite if exactly one of them is NaN."""
     if a.dtype.kind in "iu":
-        # The difference of two integers may not fit their type, but fits the unsigned one of its size.
+        # A difference of two integers may overflow their dtype, but fits the unsigned dtype of the same size.
         return (np.maximum(a, b) - np.minimum(a, b)).view(f"u{a.dtype.itemsize}").astype(np.float64)
     same = (a == b) | ((a != a) & (b != b))
     return np.where(same, 0.0, _unbounded(np.abs(a - b)))

@@ -1,8 +1,7 @@
-"""How often to write a checkpoint: every so many steps or seconds, or as often as pays.
+"""Checkpoint intervals: fixed numbers of steps or seconds, or chosen from the costs.
 
-Writing often costs time in every case, writing seldom costs the work done since the last one whenever the job
-fails. Young (1974) and Daly (2006) give the interval at which both together cost least, from the cost of a
-checkpoint and the mean time between failures.
+Frequent checkpoints cost time; rare ones lose more work when the job fails. Young (1974) and Daly (2006) give
+the interval that minimises the total, from the cost of a checkpoint and the mean time between failures (MTBF).
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ if TYPE_CHECKING:
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d)")
 
-# What is assumed of a machine nobody has seen fail: once a day.
+# Default MTBF in seconds, without observed failures.
 ASSUMED_MTBF = 86400.0
-# However often failures come, checkpoints may take no more of the time than this.
+# Upper limit of the share of time spent on checkpoints, however frequent failures are.
 LARGEST_SHARE = 0.035
-# With ``auto``, the first checkpoint comes soon, because it tells what one costs; not sooner, because it takes more
-# than those that follow.
+# Seconds until the first checkpoint with ``auto``: soon, to measure the cost; not at once, since it costs
+# more than later ones.
 _FIRST_AFTER = 5.0
 
 
 @dataclass(frozen=True)
 class CheckpointInterval:
-    """``steps`` or ``seconds`` between checkpoints; neither where the interval is to be chosen."""
+    """``steps`` or ``seconds`` between checkpoints; both None for an automatic interval."""
 
     steps: int | None = None
     seconds: float | None = None
@@ -42,7 +41,7 @@ AUTO = CheckpointInterval()
 
 
 def parse_interval(text: str) -> CheckpointInterval:
-    """``100`` (steps), ``30s``, ``5m``, ``2h`` or ``auto``. Raises INVALID_ARGUMENT."""
+    """Parses ``100`` (steps), ``30s``, ``5m``, ``2h`` or ``auto``. Raises INVALID_ARGUMENT."""
     if text == "auto":
         return AUTO
     if text.isdecimal() and text.isascii() and int(text):
@@ -61,9 +60,12 @@ def parse_duration(text: str, what: str = "a time is written 30s, 5m, 2h or 1d")
 
 
 def best_interval(cost: float, mtbf: float) -> float:
-    """Seconds of work between checkpoints that each cost ``cost`` seconds, where a failure is to be expected
-    every ``mtbf`` seconds: Daly's higher-order estimate, but never so short that checkpoints take more than
-    their share of the time."""
+    """Returns the seconds of work between checkpoints that cost ``cost`` seconds each, given a failure every
+    ``mtbf`` seconds.
+
+    Daly's higher-order estimate, but at least so long that checkpoints stay within ``LARGEST_SHARE`` of the
+    time.
+    """
     if cost >= 2 * mtbf:
         found = mtbf
     else:
@@ -73,17 +75,17 @@ def best_interval(cost: float, mtbf: float) -> float:
 
 
 def expected_mtbf(uptime: float, failures: int) -> float:
-    """The mean time between failures of a job that has run so many seconds and failed so often, beginning
-    from the assumption of one failure a day."""
+    """Estimates the mean time between failures from seconds of uptime and failures, with a prior of one failure a
+    day."""
     return (ASSUMED_MTBF + uptime) / (1 + failures)
 
 
 @dataclass
 class CheckpointSchedule:
-    """When the next checkpoint is due. Told of every step and of every checkpoint; looks at the clock itself.
+    """Decides when the next checkpoint is due, from calls at every step and checkpoint, and the clock.
 
-    What a checkpoint costs is what the steps lose by it: the time the snapshot takes, and what they take longer
-    than usual while it is being written.
+    The cost of a checkpoint is the time that steps lose to it: the duration of the snapshot, and the slowdown
+    of steps while it is written.
     """
 
     every: CheckpointInterval
@@ -104,13 +106,13 @@ class CheckpointSchedule:
             self.interval = self.every.seconds
 
     def is_due(self, steps: int) -> bool:
-        """Whether it is time, so many steps after the last one."""
+        """Returns True if a checkpoint is due this many steps after the last one."""
         if self.every.steps is not None:
             return steps >= self.every.steps
         return self.clock() - self._last >= self.interval
 
     def step_ended(self, *, is_writing: bool) -> None:
-        """A step has ended; ``is_writing`` tells whether a checkpoint was being written meanwhile."""
+        """Records the end of a step; ``is_writing`` is True if a checkpoint was being written during it."""
         took = self.clock() - self._step_ended
         if is_writing:
             self._lost += max(0.0, took - (self._usual or took))
@@ -118,16 +120,16 @@ class CheckpointSchedule:
             self._usual = took if self._usual is None else 0.9 * self._usual + 0.1 * took
 
     def resumed(self) -> None:
-        """The next step begins now."""
+        """Records the start of the next step."""
         self._step_ended = self.clock()
 
     def taken(self, seconds: float) -> None:
-        """A snapshot has been taken, for which the steps waited so long."""
+        """Records a snapshot that delayed the steps by so many seconds."""
         self._last = self.clock()
         self._lost = seconds
 
     def written(self) -> None:
-        """The checkpoint is in its file."""
+        """Records that the checkpoint is written; updates cost and, for ``auto``, interval."""
         self.cost = self._lost if self.cost is None else (self.cost + self._lost) / 2
         self._lost = 0.0
         if self.every == AUTO:
@@ -135,7 +137,7 @@ class CheckpointSchedule:
             self._report()
 
     def _report(self) -> None:
-        """Says what has been chosen, the first time and when it has changed much."""
+        """Reports the chosen interval, the first time and whenever it has changed by a factor of two."""
         assert self.cost is not None
         if self._said is None or not 0.5 < self.interval / self._said < 2:
             self._said = self.interval

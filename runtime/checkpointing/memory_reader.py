@@ -1,4 +1,4 @@
-"""Arrays in memory, read as if they were a checkpoint."""
+"""Checkpoint reader over arrays in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def variable_arrays(state: SavedState) -> dict[str, Array]:
-    """The variables that have a value, under the names that a state file gives them."""
+    """Returns the values of variables, by their names in a state file; variables without a value are left out."""
     return {
         f"{container}:{name}" if container else name: arrays[VALUE]
         for (container, kind, name), arrays in state.resources.items()
@@ -27,7 +27,7 @@ def variable_arrays(state: SavedState) -> dict[str, Array]:
 
 
 def other_arrays(state: SavedState) -> dict[str, Array]:
-    """What the other resources hold, each field as ``kind/name:field``."""
+    """Returns the contents of the other resources, keyed ``kind/name:field``."""
     return {
         f"{kind}/{container}:{name}:{field}" if container else f"{kind}/{name}:{field}": array
         for (container, kind, name), arrays in state.resources.items()

@@ -1,7 +1,6 @@
-"""Variables that were cut in parts along one axis: ``w/part_0``, ``w/part_1``, … of a whole ``w``.
+"""Partitioned variables: ``w/part_0``, ``w/part_1``, … are slices of ``w`` along one axis.
 
-TensorFlow's partitioners name them so, and the slots that optimizers make for them: ``w/part_0/Adam`` is a
-part of ``w/Adam``.
+TensorFlow's partitioners use these names, also for optimizer slots: ``w/part_0/Adam`` is a slice of ``w/Adam``.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _PART = re.compile(r"(.+)/part_(0|[1-9][0-9]{0,8})(/.+)?", re.DOTALL)
 
 
 def part_groups(names: Iterable[str]) -> dict[str, list[str]]:
-    """The parts of each whole, in their order. Where a number is left out there is no whole."""
+    """Returns the parts of each partitioned variable in order; incomplete sequences of parts are left out."""
     found: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for name in names:
         match = _PART.fullmatch(name)
@@ -33,8 +32,7 @@ def part_groups(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def partition_axis(parts: Sequence[tuple[int, ...]], whole: Shape) -> int | None:
-    """The axis along which parts of these shapes make a whole of that one; None where there is none, or where
-    not enough is known of the whole to tell which."""
+    """Returns the axis along which parts of these shapes form the whole; None if there is none or it is ambiguous."""
     if not parts or len({len(shape) for shape in parts}) > 1:
         return None
     fitting: dict[tuple[int, ...], int] = {}
@@ -46,7 +44,7 @@ def partition_axis(parts: Sequence[tuple[int, ...]], whole: Shape) -> int | None
 
 
 def joined_shape(parts: Sequence[tuple[int, ...]], axis: int) -> tuple[int, ...] | None:
-    """The shape of the whole; None where the parts differ along another axis."""
+    """Returns the shape of parts joined along an axis; None if they differ in another dimension."""
     if len({(shape[:axis], shape[axis + 1 :]) for shape in parts}) > 1:
         return None
     first = parts[0]

@@ -1,7 +1,7 @@
-"""``--rename OLD=NEW``: what a checkpoint calls one thing and a graph another.
+"""Rename rules (``--rename OLD=NEW``) from names in a checkpoint to names in a graph.
 
-OLD is a whole name of the checkpoint, or has stars, each of which stands for any text, slashes included; the
-stars of NEW are what those of OLD stood for, in their order. The first rule that fits a name is taken.
+OLD is a full name or a pattern with stars, each of which matches any text, including slashes; the stars of NEW
+are replaced by the matched texts in order. The first matching rule applies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Rule = tuple[str, str]
 
 
 def parse_rule(text: str) -> Rule:
-    """``OLD=NEW`` as (OLD, NEW). Raises INVALID_ARGUMENT for anything else."""
+    """Parses ``OLD=NEW`` into (OLD, NEW). Raises INVALID_ARGUMENT for anything else."""
     old, separator, new = text.partition("=")
     if not (separator and old and new) or "=" in new:
         raise invalid(f"{text!r} is not of the form OLD=NEW")
@@ -29,9 +29,9 @@ def parse_rule(text: str) -> Rule:
 
 
 def renamed_names(names: Collection[str], rules: Iterable[Rule]) -> dict[str, str]:
-    """The new name of each name that a rule fits.
+    """Returns the new name of each name that a rule matches.
 
-    Raises NOT_FOUND for a rule that fits no name, INVALID_ARGUMENT where two names become one.
+    Raises NOT_FOUND for a rule without a match, INVALID_ARGUMENT if two names become one.
     """
     found: dict[str, str] = {}
     for old, new in rules:

@@ -1,7 +1,7 @@
-"""What a graph's own Restore nodes say: under which name, and as which part, a checkpoint has each variable.
+"""Restore nodes of a graph: the checkpoint tensor, and slice of it, that each variable is restored from.
 
-A graph whose variables are parts of a larger one, or one of TensorFlow 2, whose checkpoints go by objects
-rather than by names, says only there which tensor of a checkpoint a variable takes.
+Only these nodes name the tensor if a graph's variables are slices of a larger one, or if the graph comes from
+TensorFlow 2, whose checkpoints are keyed by objects instead of variable names.
 """
 
 from __future__ import annotations
@@ -22,21 +22,24 @@ if TYPE_CHECKING:
     from ...kernels.families.io.shape_and_slice import SavedSlice
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
-# How many inputs each takes: a file, names, and slices.
+# Minimum number of inputs: file, names and, for all but Restore, slices.
 _RESTORES = {"RestoreV2": 3, "RestoreSlice": 3, "Restore": 2}
 _PASSED_ON = frozenset({"Identity", "RefIdentity"})
 
 
 class StoredLocation(NamedTuple):
-    """A tensor of a checkpoint, or a part of one."""
+    """A tensor of a checkpoint, or a slice of one."""
 
     tensor: str
     part: SavedSlice | None = None
 
 
 def stored_tensors(graph: Graph) -> dict[str, StoredLocation]:
-    """By the names of the graph's variable nodes. What is not written plainly, by constants that lead through
-    Restore to Assign, in the graph or in a function it calls, is passed over."""
+    """Returns the location of each variable, by the names of variable nodes.
+
+    Only constants that lead through Restore to Assign are followed, in the graph or in a function that it
+    calls.
+    """
     if not graph.functions and not any(node.op.startswith("Restore") for node in graph.nodes):
         return {}
     found = _assigned(graph.index)
@@ -62,7 +65,7 @@ def _callee(node: Node) -> str:
 
 
 def _assigned(index: Mapping[str, Node]) -> dict[str, StoredLocation]:
-    """What each variable, or argument that stands for one, is assigned from a checkpoint."""
+    """Returns the location that each variable, or function argument for one, is assigned from."""
     found: dict[str, StoredLocation] = {}
     for node in index.values():
         if node.op not in _ASSIGNMENTS or len(node.inputs) < 2:
@@ -75,8 +78,10 @@ def _assigned(index: Mapping[str, Node]) -> dict[str, StoredLocation]:
 
 
 def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:
-    """The node and port that a value comes from. In a function inputs are ``node:output:index``, and the
-    operations looked at have one output each."""
+    """Returns the node and port that a value comes from, through Identity nodes.
+
+    Inputs in a function have the form ``node:output:index``; the operations followed here have one output each.
+    """
     seen: set[str] = set()
     while True:
         name, _, rest = text.partition(":")
@@ -102,7 +107,7 @@ def _restored(index: Mapping[str, Node], node: Node, port: int) -> StoredLocatio
 
 
 def _texts(index: Mapping[str, Node], text: str) -> Sequence[str]:
-    """The strings of a constant."""
+    """Returns the strings of a constant, or none if the input is not a constant."""
     node = index.get(_origin(index, text)[0])
     value = node.attrs.get("value") if node is not None and node.op == "Const" else None
     if not isinstance(value, TensorValue):

@@ -1,8 +1,8 @@
-"""Which variable of a graph takes which tensor of a checkpoint.
+"""Matching of a graph's variables to the tensors of a checkpoint.
 
-Names decide, and where a graph has Restore nodes, these: they know the tensor and the part of it that a
-variable is. Devices never matter. A variable that was cut in parts (``w/part_0``, ``w/part_1``) takes its
-parts of a whole ``w``, and a whole one is put together from parts.
+Variables match by name or, where a graph has Restore nodes, by the tensor and slice that those name; devices do
+not matter. A partitioned variable (``w/part_0``, ``w/part_1``) restores from slices of a whole ``w``, and a
+whole one from its parts.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from .renaming import Rule
     from .variables import GraphVariable
 
-# What may be kept in 16 bits, and in which.
+# Dtypes that may be stored in 16 bits, and the 16-bit dtypes.
 _WIDE = frozenset({dtypes.float32, dtypes.float64})
 _HALVES = frozenset({dtypes.float16, dtypes.bfloat16})
 
 
 class TensorSource(NamedTuple):
-    """Where a value comes from: a tensor, a part of one, or several put together along an axis."""
+    """The source of a variable's value: a tensor, a slice of one, or several tensors joined along an axis."""
 
     dtype: DType
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class TensorSource(NamedTuple):
     axis: int = 0
 
     def read(self, reader: CheckpointReader, dtype: DType | None = None) -> Array:
-        """The value, made wider where 16 bits of it were kept. Raises what the reader does."""
+        """Reads the value, widened if it is stored in 16 bits. Raises what the reader raises."""
         if len(self.tensors) == 1:
             value = reader.read(self.tensors[0], self.part)
         else:
@@ -58,8 +58,11 @@ class TensorSource(NamedTuple):
 
 @dataclass(frozen=True)
 class Match:
-    """``taken`` says what each variable takes, in the graph's order; ``missing`` are those that the checkpoint
-    does not have, ``unused`` the tensors that no variable takes, unless only some variables were asked for."""
+    """The result of matching: sources of variables in graph order, variables without one, and tensors without a
+    variable.
+
+    ``unused`` is empty if only some of the variables were asked for.
+    """
 
     taken: Mapping[GraphVariable, TensorSource]
     missing: Sequence[GraphVariable]
@@ -74,18 +77,18 @@ def match_tensors(
     rename: Sequence[Rule] = (),
     allow_missing: bool = False,
 ) -> Match:
-    """Finds the tensor of every variable, or of those that ``only`` has globs for.
+    """Matches every variable, or those that the globs in ``only`` match, to a tensor.
 
-    A tensor that was renamed comes before one that has the name anyway, so that moving averages can take the
-    place of weights. A float variable takes what was kept in 16 bits; any other dtype must be the same.
+    A renamed tensor takes precedence over one that has the name already, so that moving averages can replace
+    weights. A float variable accepts a tensor stored in 16 bits; any other dtype must be equal.
 
     Args:
-        rename: what the checkpoint calls OLD is what the graph calls NEW; see ``renaming``.
-        allow_missing: whether variables may be left without a value.
+        rename: rules from names in the checkpoint to names in the graph; see ``renaming``.
+        allow_missing: leaves variables without a tensor in ``missing`` instead of raising.
 
     Raises:
-        TfgError: NOT_FOUND where tensors are missing, INVALID_ARGUMENT where some are of another dtype or
-            shape, each time naming all of them.
+        TfgError: NOT_FOUND where tensors are missing, INVALID_ARGUMENT where dtypes or shapes differ; the message names
+            all such variables.
     """
     wanted = matching_variables(variables, only)
     finder = _TensorFinder(variables, reader, rename)
@@ -108,19 +111,19 @@ def match_tensors(
 
 
 class _TensorFinder:
-    """Looks for the tensors of variables under all the names they may have."""
+    """Finds tensors of variables under all the names that they may have."""
 
     def __init__(
         self, variables: Sequence[GraphVariable], reader: CheckpointReader, rules: Sequence[Rule]
     ) -> None:
         self._entries = reader.entries
-        # A session's variables are under their own names, whatever the graph's Saver calls them.
+        # In tfg's own state files variables are under their own names, whatever the graph's Saver calls them.
         self._names_first = isinstance(reader, StateReader | MemoryReader)
         by_objects = {name: key for key, name in variable_names(reader).items()}
         tensors = {**by_objects, **{name: name for name in self._entries}}
         rename = renamed_names(tensors, rules)
         self._renamed = {new: tensors[old] for old, new in rename.items()}
-        # What was renamed is no longer there under its old name.
+        # A renamed tensor is no longer available under its old name.
         kept = {name: tensor for name, tensor in tensors.items() if name not in rename}
         self.known = {**kept, **self._renamed}
         self._in_checkpoint = partitioned_variables.part_groups(self.known)
@@ -147,7 +150,7 @@ class _TensorFinder:
         return TensorSource(entry.dtype, entry.shape, (tensor,))
 
     def _stored(self, variable: GraphVariable) -> TensorSource | None:
-        """What the graph's Restore nodes would take."""
+        """Returns the tensor that the graph's Restore nodes name."""
         stored = variable.stored
         whole = self._whole(stored.tensor) if stored else None
         if stored is None or stored.part is None or whole is None or stored.part.shape != whole.shape:
@@ -155,7 +158,7 @@ class _TensorFinder:
         return whole._replace(shape=stored.part.slice_shape, part=stored.part.slice)
 
     def _part(self, variable: GraphVariable) -> TensorSource | None:
-        """Its part of a whole, where all parts together are just as large."""
+        """Returns the slice of a whole tensor, if the parts of the variable add up to it."""
         name = self._whole_of.get(variable.name, "")
         whole = self._whole(name)
         parts = self._in_graph.get(name, [])
@@ -173,7 +176,7 @@ class _TensorFinder:
         return whole._replace(shape=sizes[number], part=Slice(tuple(starts), tuple(lengths)))
 
     def _joined(self, variable: GraphVariable) -> TensorSource | None:
-        """A whole from its parts."""
+        """Returns a whole tensor joined from its parts."""
         tensors = [self.known[name] for name in self._in_checkpoint.get(variable.name, ())]
         found = [self._entries[name] for name in tensors]
         shapes = [entry.shape for entry in found]
@@ -198,7 +201,7 @@ def _refused(
     unfit: Mapping[GraphVariable, TensorSource],
     finder: _TensorFinder,
 ) -> TfgError:
-    """One error for all that stands against a match, placed at the first."""
+    """Returns one error for all missing and unfit tensors, located at the first variable."""
     parts: list[str] = []
     if missing:
         parts.append(f"has no tensor for {', '.join(map(str, missing))}")
@@ -218,7 +221,7 @@ def _unfit(variable: GraphVariable, source: TensorSource) -> str:
 
 
 def _rename_hint(name: str, known: Collection[str]) -> str | None:
-    """How names could be made to meet: one scope more on one side or the other, or a slip of the pen."""
+    """Returns a hint for ``--rename``: a scope added or removed, or a similar name."""
     longer = next((other for other in known if other.endswith(f"/{name}")), None)
     if longer is not None:
         return f"--rename '{longer.removesuffix(name)}*=*' leaves out the scope in front"

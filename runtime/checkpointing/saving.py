@@ -1,4 +1,4 @@
-"""Writing the variables of a graph as a checkpoint: HDF5 with all else that a state has, or TensorFlow's bundle."""
+"""Saving of variables as a checkpoint: tfg's HDF5 state, or TensorFlow's bundle."""
 
 from __future__ import annotations
 
@@ -29,20 +29,19 @@ if TYPE_CHECKING:
     from .restoring import Match, TensorSource
     from .variables import GraphVariable
 
-# Tensors of fewer elements are read at once.
+# Tensors with fewer elements are read at once.
 _LARGE = 1 << 20
 
 
 def variable_values(found: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
-    """What the variables take, for a state that is to be written: large tensors are read only then, and no two
-    of them are in memory."""
+    """Returns the values of variables for a state to be written; large tensors are read lazily, one at a time."""
     one = _OneAtATime(reader)
     return {variable.key: {VALUE: one.value(variable, source)} for variable, source in found.taken.items()}
 
 
 class _OneAtATime:
-    """Reads tensors box by box, where the reader has checksums for boxes; of others it keeps the last tensor
-    that was asked for."""
+    """Reads large tensors in boxes if the format has checksums per chunk; of others, caches only the last tensor
+    read."""
 
     def __init__(self, reader: CheckpointReader) -> None:
         self._reader = reader
@@ -74,14 +73,14 @@ def write_variables(
     compress: bool = False,
     as_dtype: str | None = None,
 ) -> None:
-    """Writes what the variables take from a reader.
+    """Writes the values that variables take from a reader.
 
-    A name that ends in ``.h5`` is written as a state, with ``rest``; any other is the prefix of a bundle, which
-    has variables alone, under the names and as the parts that the graph's own Restore nodes ask for.
+    A path that ends in ``.h5`` becomes a state with ``rest``; any other path is the prefix of a bundle, which
+    holds only variables, under the names and slices of the graph's own Restore nodes.
 
     Args:
-        compress: for HDF5 alone.
-        as_dtype: ``"bfloat16"`` or ``"half"`` keeps floats in 16 bits. HDF5 remembers that they were wider.
+        compress: for HDF5 only.
+        as_dtype: ``"bfloat16"`` or ``"half"`` stores floats in 16 bits; HDF5 keeps the original dtype as well.
 
     Raises what reading and writing raise.
     """

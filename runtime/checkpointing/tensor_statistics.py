@@ -1,4 +1,4 @@
-"""What the tensors of a checkpoint are like, worked out a piece at a time."""
+"""Statistics of checkpoint tensors, computed in chunks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
 
-# A piece has no more elements than this.
+# Elements per chunk.
 PIECE = 1 << 22
 
 
 class Statistics(NamedTuple):
-    """Of the elements that are numbers; ``nans`` counts those that are not. ``std`` is that of the elements
-    themselves, not of a sample. None where there are no elements."""
+    """Statistics over elements other than NaN, which ``nans`` counts; None without elements.
+
+    ``std`` is the population standard deviation.
+    """
 
     min: float | None
     max: float | None
@@ -34,7 +36,7 @@ class Statistics(NamedTuple):
 
 
 def statistics(reader: CheckpointReader, name: str) -> Statistics | None:
-    """The statistics of a tensor; None for strings, complex numbers and whatever else has no order.
+    """Returns the statistics of a tensor; None for strings, complex numbers and other dtypes without an order.
 
     Raises what reading it raises.
     """
@@ -48,20 +50,22 @@ def statistics(reader: CheckpointReader, name: str) -> Statistics | None:
 
 
 def has_order(dtype: DType) -> bool:
-    """Whether its elements are numbers that can be compared."""
+    """Returns True for dtypes whose elements are ordered numbers."""
     return not (dtype.is_opaque or dtype.is_complex or dtype is dtypes.string)
 
 
 def pieces(reader: CheckpointReader, name: str) -> Iterator[tuple[Slice | None, Array]]:
-    """The tensor in parts that follow one another, each with its place."""
+    """Yields the tensor in consecutive slices."""
     read = slice_reader(reader, name)
     for part in chunk_slices(reader.entries[name].shape):
         yield part, read(part)
 
 
 def slice_reader(reader: CheckpointReader, name: str) -> Callable[[Slice | None], Array]:
-    """Reads parts of a tensor. Only HDF5 has checksums for pieces; of other formats the whole tensor is read
-    for any part of it, so it is read once, as strings are, whose lengths differ."""
+    """Returns a function that reads slices of a tensor.
+
+    Only HDF5 has checksums per chunk; other formats, and strings, are read whole, once.
+    """
     if isinstance(reader, StateReader) and reader.entries[name].dtype is not dtypes.string:
         return lambda part: reader.read(name, part)
     whole = reader.read(name)
@@ -73,7 +77,8 @@ def _places(part: Slice) -> tuple[slice, ...]:
 
 
 def chunk_slices(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | None]:
-    """Parts of a tensor of at most so many elements, each one run of them; None for all of a small one."""
+    """Yields contiguous slices of at most ``most`` elements that cover a tensor; None stands for all of a small
+    one."""
     if math.prod(shape) <= most:
         yield None
         return
@@ -86,7 +91,7 @@ def chunk_slices(shape: tuple[int, ...], most: int = PIECE) -> Iterable[Slice | 
 
 
 class _Total:
-    """The statistics of what was added so far; moments are joined as Chan, Golub and LeVeque do (1979)."""
+    """Accumulated statistics; moments are merged after Chan, Golub and LeVeque (1979)."""
 
     def __init__(self) -> None:
         self._count = self._nans = 0

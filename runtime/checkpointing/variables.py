@@ -1,4 +1,4 @@
-"""The variables of a graph: what it calls them, what it says of them, and where checkpoints have them."""
+"""Variables that a graph declares, and their locations in checkpoints."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GraphVariable:
-    """A variable as the graph declares it. ``node`` is the first node that stands for it, in a function with
-    the function's name in front; ``stored`` is where the graph's own Restore nodes look for it."""
+    """A variable as the graph declares it.
+
+    ``node`` is the first node of the variable, prefixed with the function's name if it is in one; ``stored`` is
+    the location that the graph's own Restore nodes name.
+    """
 
     name: str
     container: str
@@ -38,12 +41,12 @@ class GraphVariable:
 
     @property
     def key(self) -> Key:
-        """Where a session keeps it."""
+        """Returns the key of the variable in a session's state."""
         return self.container, VARIABLE, self.name
 
     @property
     def full_name(self) -> str:
-        """What a state file calls it: the names of containers other than the default one stand in front."""
+        """Returns the name in a state file: with the container as a prefix, unless it is the default one."""
         return f"{self.container}:{self.name}" if self.container else self.name
 
     def __str__(self) -> str:
@@ -52,7 +55,7 @@ class GraphVariable:
 
 
 def graph_variables(graph: Graph) -> list[GraphVariable]:
-    """The variables of a graph and of its functions, each once, in file order."""
+    """Returns the variables of a graph and its functions, each once, in file order."""
     stored = restore_nodes.stored_tensors(graph)
     found: dict[Key, GraphVariable] = {}
     for scope, node in _declarations(graph):
@@ -62,7 +65,7 @@ def graph_variables(graph: Graph) -> list[GraphVariable]:
 
 
 def _declarations(graph: Graph) -> Iterator[tuple[str, Node]]:
-    """The nodes that are variables, each with the function it is in."""
+    """Yields variable nodes, each with the name of its function."""
     yield from (("", node) for node in graph.nodes if node.op in VARIABLES)
     for function in graph.functions:
         yield from ((function.name, node) for node in function.body if node.op in VARIABLES)
@@ -82,7 +85,7 @@ def _variable(graph: Graph, scope: str, node: Node) -> GraphVariable:
 
 def _shape(node: Node) -> Shape:
     shape = node.attrs.get("shape")
-    # The first Variable operation could not say "unknown", so a shape of no dimensions means that.
+    # The first Variable operation has no unknown shape; rank 0 stands for it.
     if not isinstance(shape, Shape) or (node.op == "Variable" and not shape.rank):
         return UNKNOWN
     return shape
@@ -94,9 +97,9 @@ def _text(node: Node, attr: str) -> str:
 
 
 def matching_variables(variables: Sequence[GraphVariable], only: Iterable[str]) -> list[GraphVariable]:
-    """Those that one of the globs matches; all of them where there are no globs.
+    """Returns the variables that match one of the globs, or all of them without globs.
 
-    Raises NOT_FOUND for a glob that matches none.
+    Raises NOT_FOUND for a glob without a match.
     """
     patterns = list(only)
     if not patterns:

@@ -1,1 +1,1 @@
-"""Passes from Graph to Graph, and the checks and analyses they rely on."""
+"""Passes from Graph to Graph, and the checks and analyses that they use."""

@@ -1,4 +1,4 @@
-"""Faults that make a graph meaningless: a session refuses such a graph as a whole, whatever part it runs."""
+"""Structural checks: a session refuses a graph with such a fault, whichever part of it a step would run."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from ...graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, Hints
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A GraphDef that says it needs a consumer later than this build is refused.
+# The newest consumer version that this build supports; TensorFlow refuses newer graphs likewise.
 CONSUMER_VERSION = 2500
 
 
 def check_structure(graph: Graph) -> None:
-    """Raises the first structural fault of a graph."""
+    """Raises the first structural fault of a graph, INVALID_ARGUMENT at its node."""
     for fault in structure_faults(graph):
         raise fault
 
 
 def structure_faults(graph: Graph) -> Iterator[TfgError]:
-    """Versions, names, duplicates, and inputs that are ill-formed, out of order or from nowhere."""
+    """Yields structural faults: versions, names, duplicates, and inputs that are malformed, out of order or
+    unknown."""
     yield from _version_faults(graph)
     if graph.functions:
         yield from _function_faults(graph)
@@ -50,7 +51,7 @@ def _version_faults(graph: Graph) -> Iterator[TfgError]:
 
 
 def _function_faults(graph: Graph) -> Iterator[TfgError]:
-    """Functions without a name, with that of another one, or with that of an operation."""
+    """Yields faults of library functions: no name, a name used twice, or the name of an operation."""
     from ...kernels.core.index import FAMILY_OF
 
     seen: set[str] = set()
@@ -106,4 +107,5 @@ def _input_faults(graph: Graph, node: Node, hints: Hints) -> Iterator[TfgError]:
 def fault_at_node(
     graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
 ) -> TfgError:
+    """Returns the error with the name and source location of a node, or of one of its inputs or attributes."""
     return error.at(node.name, graph.locate(node, input=input, attr=attr))

@@ -1,7 +1,7 @@
-"""The part of a graph that a step needs: what its fetches and targets depend on, cut at what is fed.
+"""Pruning: reduces a graph to the nodes that a step's fetches and targets depend on.
 
-White paper section 4.2. A fed placeholder stays as it is; any other fed output is replaced, for its readers,
-by a placeholder of its own.
+White paper section 4.2. A fed placeholder keeps its name; any other fed output is replaced, for its readers, by
+a new placeholder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StepSignature(NamedTuple):
-    """What a step is asked for. Plans are kept per signature."""
+    """Fetches, feeds and targets of a step, by name. A session caches one plan per signature."""
 
     fetches: tuple[str, ...]
     feeds: tuple[str, ...]
@@ -28,8 +28,11 @@ class StepSignature(NamedTuple):
 
 
 class PrunedGraph(NamedTuple):
-    """``graph`` holds the nodes that run and one placeholder per feed; ``arguments`` are those placeholders'
-    names in the order of the feeds (None for a feed that nothing reads)."""
+    """A step's graph: the nodes that run and one placeholder per feed.
+
+    ``arguments`` are the names of those placeholders in the order of the feeds, None for a feed without
+    readers.
+    """
 
     graph: Graph
     arguments: tuple[str | None, ...]
@@ -38,11 +41,11 @@ class PrunedGraph(NamedTuple):
 
 
 def prune(graph: Graph, asked: StepSignature) -> PrunedGraph:
-    """Cuts a graph down to a step.
+    """Returns the subgraph that a step needs, with feeds as placeholders.
 
     Raises:
-        TfgError: INVALID_ARGUMENT for a feed given twice, fed and fetched alike, or nothing asked for;
-            NOT_FOUND for names the graph does not have.
+        TfgError: INVALID_ARGUMENT for an output that is fed twice, or both fed and fetched, and where nothing is
+            fetched or targeted; NOT_FOUND for names that the graph does not have.
     """
     if not asked.fetches and not asked.targets:
         raise invalid(
@@ -92,14 +95,14 @@ def _known(graph: Graph, name: str, role: str) -> Endpoint:
 
 
 def _stand_in(graph: Graph, source: Endpoint) -> str:
-    """The name of the placeholder that takes a feed."""
+    """Returns the name of the placeholder for a fed output."""
     if graph[source.node].op in PLACEHOLDERS and source.port == 0:
         return source.node
     return f"_feed/{source.node}/{source.port}"
 
 
 def _ancestors(graph: Graph, ends: Iterable[str], stand_ins: Mapping[Endpoint, str]) -> dict[str, None]:
-    """The names of the nodes that the ends depend on, stand-ins included."""
+    """Returns the names of the nodes that the ends depend on, including placeholders of feeds."""
     fed_placeholders = {name for name in stand_ins.values() if name in graph}
     needed: dict[str, None] = {}
     stack = list(ends)
@@ -136,7 +139,7 @@ def _rewired(node: Node, stand_ins: Mapping[Endpoint, str]) -> Node:
 
 
 def _placeholder(graph: Graph, source: Endpoint, name: str) -> Node:
-    """A placeholder for a fed output, whose dtype and shape are those of the output."""
+    """Returns a placeholder with the dtype and shape of a fed output."""
     from ...kernels.core.inference import infer_graph
 
     needed = _ancestors(graph, [source.node], {})

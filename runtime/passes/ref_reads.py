@@ -1,9 +1,10 @@
-"""Reference variables read again where a step has updated them.
+"""Fresh reads of reference variables after updates within a step.
 
-In TensorFlow the Identity that reads a reference shares the variable's memory. Many graphs rely on it: the
-moving average of a weight waits for the update of the weight, and reads it through the one Identity that the
-network read it through before. So a node that has such an Identity as input, and that an update of the variable
-comes before, gets an Identity of its own, which waits for whatever the node waits for.
+In TensorFlow the Identity that reads a reference shares the variable's memory, and many graphs rely on it: a
+moving average waits for the update of a weight, and then reads the weight through the same Identity as the
+network did before the update. Here an Identity gives the value at the time it runs. So a node that reads such
+an Identity after an update of the variable gets an Identity of its own, with the node's other inputs as control
+inputs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reread_updated_references(graph: Graph) -> Graph:
-    """The graph with what is read after an update read again."""
+    """Returns the graph with a fresh Identity for each read of a reference variable that follows an update of it."""
     bits = {node.name: 1 << place for place, node in enumerate(graph.nodes) if node.op in REFERENCE_VARIABLES}
     reads = {
         node.name: bits[endpoint(node.inputs[0]).node]
@@ -48,7 +49,7 @@ def reread_updated_references(graph: Graph) -> Graph:
 
 
 def _updates_behind(graph: Graph, bits: Mapping[str, int]) -> dict[str, int]:
-    """For every node that updates of variables come before, one bit per variable."""
+    """Returns, by node, the variables updated by the node or its ancestors, one bit per variable."""
     variable = dict(bits)
     behind: dict[str, int] = {}
     for node in topological_order(graph):
@@ -70,8 +71,10 @@ def _takes_reference(node: Node) -> bool:
 
 
 def _read_again(node: Node, reads: Mapping[str, int], updated: int) -> list[str]:
-    """The reads among a node's inputs of what has been updated before the node runs. A Merge waits for one
-    of its inputs alone, so its are left as they are."""
+    """Returns the inputs of a node that read variables updated before the node runs.
+
+    A Merge waits for only one of its inputs, so its inputs are left alone.
+    """
     if not updated or node.op in MERGES:
         return []
     sources = dict.fromkeys(e.node for e in node.data_inputs)

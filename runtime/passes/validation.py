@@ -1,7 +1,7 @@
-"""Everything that is wrong with a graph, in one pass.
+"""Validation: reports all faults of a graph in one pass.
 
-Structural faults come first; then what would go wrong in a node once it is needed: operations, attributes,
-dtypes and shapes. A fault that only follows from another one is not reported.
+Structural faults come first, then faults of each node: unknown operations, attributes, dtypes and shapes. A
+fault that only follows from another is not reported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def faults(graph: Graph) -> list[TfgError]:
-    """Every fault of a graph, in file order as far as they have a place."""
+    """Returns all faults of a graph and its functions, ordered by source location where they have one."""
     found = list(structure_faults(graph))
     library = _library(graph)
     found += _Checker(graph, library).run()
@@ -39,7 +39,7 @@ def faults(graph: Graph) -> list[TfgError]:
 
 
 def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
-    """What is known of every node's outputs, as far as it can be worked out in spite of faults."""
+    """Returns the inferred facts of every node's outputs, as far as faults allow."""
     checker = _Checker(graph, _library(graph))
     checker.run()
     return checker.facts
@@ -54,7 +54,7 @@ def _library(graph: Graph) -> Library | None:
 
 
 def _function_faults(library: Library, name: str) -> list[TfgError]:
-    """The faults of a function's body, each with the function's name in front of the node's."""
+    """Returns the faults of a function's body; node names get the function's name as a prefix."""
     found, broken, instance = library.faults(name)
     if instance is None:
         return found
@@ -68,8 +68,11 @@ def _function_faults(library: Library, name: str) -> list[TfgError]:
 
 @dataclass
 class _Checker:
-    """Infers node after node; a node at fault gets outputs of unknown shape, so that faults further down are
-    found too, and nodes whose inputs' dtypes are not known are passed over."""
+    """Infers nodes in topological order and collects faults.
+
+    A faulty node gets outputs of unknown shape, so that faults after it are found too; nodes with inputs of
+    unknown dtype are skipped.
+    """
 
     graph: Graph
     library: Library | None
@@ -90,7 +93,7 @@ class _Checker:
         return self.found
 
     def _without_unknown_inputs(self) -> Graph:
-        """The graph less the edges that the structural faults have told of, each node once."""
+        """Returns the graph without the edges that structural faults have reported, with each node once."""
         index = self.graph.index
         return self.graph.with_nodes(
             Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset)
@@ -112,7 +115,7 @@ class _Checker:
             self._infer(op, node)
 
     def _op(self, name: str) -> Op | None:
-        """An operation, found without looking through the whole registry for every name it does not have."""
+        """Returns the operation of a name, or None; avoids loading all families for each unknown name."""
         if not name or (self.op_names and name not in self.op_names):
             return None
         found = registry.find(name, self.library)
@@ -130,7 +133,7 @@ class _Checker:
 
     def _infer(self, op: Op, node: Node) -> None:
         try:
-            # Inputs out of order are told of already.
+            # Inputs out of order have been reported already.
             bound = op.signature.bind(_in_order(node))
         except TfgError as error:
             self._report(error, node)
@@ -145,7 +148,7 @@ class _Checker:
             self._report(error, node)
 
     def _inputs(self, node: Node, bound: Bound) -> list[Fact] | None:
-        """The facts of the inputs; None where one of them is unknown or does not exist."""
+        """Returns the facts of the inputs, or None if one is unknown or missing."""
         inputs: list[Fact] = []
         for position, text in enumerate(node.inputs):
             if _is_control(text):
@@ -194,7 +197,7 @@ def _is_control(text: str) -> bool:
 
 
 def _in_order(node: Node) -> Node:
-    """The node with its data inputs first."""
+    """Returns the node with its data inputs before its control inputs."""
     inputs = tuple(sorted(node.inputs, key=_is_control))
     return node if inputs == node.inputs else replace(node, inputs=inputs)
 

@@ -1,1 +1,1 @@
-"""Variables made constants, wherever a graph has them: behind references, handles, functions and loops."""
+"""Freezing: variables become constants, through references, resource handles, functions and loops."""

@@ -1,7 +1,7 @@
-"""Freezing: a graph whose variables have become constants, so that it needs no state any more.
+"""Freezing pass: replaces variables by constants, so that the graph needs no state.
 
-The readers of a variable get its value, under the names they have. What writes variables, asks for them by
-reference, or saves and restores them cannot stay, nor can what needs it.
+Readers of a variable get its value under unchanged names. Nodes that write a frozen variable, take its
+reference or handle otherwise, or save and restore checkpoints are removed, with all nodes that depend on them.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
     from ....graphfmt.tensors import Array
 
-# So many names are told, of however many there are.
+# The number of names shown in a message.
 _SHOWN = 5
 
 
 def freeze(
     graph: Graph, values: Mapping[str, Array], *, keep: Sequence[str] = (), partly: bool = False
 ) -> Graph:
-    """The graph with constants in place of variables, and without the functions that nothing calls.
+    """Returns the graph with constants in place of variables, and without functions that are no longer called.
 
     Args:
-        values: the variables' values, by the names that a session has for them.
-        keep: the nodes or outputs that the graph is for; what none of them needs goes. Where none are given,
-            whatever can stay does, but for what only served what had to go (initial values, say).
-        partly: whether variables without a value may stay variables.
+        values: values of variables, by the names that a session has for them.
+        keep: nodes or outputs that the graph is for; nodes that none of them needs are removed. If empty, everything
+            that can stay does, except for nodes that served only removed ones (initial values, for example).
+        partly: allows variables without a value to remain.
 
     Raises:
-        TfgError: NOT_FOUND for a name in ``keep`` that is not in the graph; FAILED_PRECONDITION where what is
-            to stay writes a variable that is frozen, has no value for one, or nothing stays;
-            INVALID_ARGUMENT for a value of another dtype or shape than its variable.
+        TfgError: NOT_FOUND for a name in ``keep`` that is not in the graph; FAILED_PRECONDITION where a kept node
+            writes a frozen variable, a variable has no value, or nothing remains; INVALID_ARGUMENT for a value
+            whose dtype or shape differs from its variable's.
     """
     ends = [graph[endpoint(name).node].name for name in keep]
     if ends:
@@ -67,7 +67,7 @@ def freeze(
 
 
 def _dependents(graph: Graph, names: Iterable[str]) -> set[str]:
-    """Some nodes, and all that depend on them."""
+    """Returns the named nodes and all that depend on them."""
     readers: dict[str, list[str]] = {}
     for node in graph.nodes:
         for text in node.inputs:
@@ -83,9 +83,9 @@ def _dependents(graph: Graph, names: Iterable[str]) -> set[str]:
 
 
 def _ends(graph: Graph, freezer: Freezer, body: FrozenBody, gone: set[str]) -> list[str]:
-    """What a graph may be for, of what can stay: nodes that nothing reads, and nodes that read inputs or
-    variables, and lost their readers. A variable that is only read, by whoever, is no end where there are
-    others."""
+    """Returns the outputs of a graph among the nodes that can stay: nodes without readers, and nodes that read
+    inputs or variables and have lost their readers. Plain reads of variables count only if there is nothing
+    else."""
     readers: dict[str, set[str]] = {}
     for node in graph.nodes:
         for text in node.inputs:
@@ -105,14 +105,14 @@ def _ends(graph: Graph, freezer: Freezer, body: FrozenBody, gone: set[str]) -> l
 
 
 def _only_reads(node: Node, graph: Graph) -> bool:
-    """Whether a node gives a variable as it is, or asks whether there is one."""
+    """Returns True if a node only reads a variable, or asks whether it is initialised."""
     if node.op not in ("Identity", "RefIdentity") and not frozen_nodes.is_variable_read(node):
         return False
     return graph[endpoint(node.inputs[0]).node].op in VARIABLES
 
 
 def _without_lost_class(node: Node, names: set[str]) -> Node:
-    """A node is no longer to be placed beside one that went."""
+    """Removes colocation requests (``loc:@name``) for nodes that are gone."""
     wanted = node.attrs.get("_class")
     if not isinstance(wanted, tuple):
         return node
@@ -128,7 +128,7 @@ def _is_lost(item: object, names: set[str]) -> bool:
 
 
 def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
-    """Raises FAILED_PRECONDITION where variables are left."""
+    """Raises FAILED_PRECONDITION where variables remain."""
     left = [node for node in nodes if node.op in VARIABLES]
     if left:
         names = _listed([variable_name(node) for node in left])
@@ -140,7 +140,7 @@ def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
 
 
 def _in_the_way(graph: Graph, body: FrozenBody, ends: Sequence[str]) -> TfgError:
-    """The error for what is to stay and cannot."""
+    """Returns the error for a node that must stay but cannot."""
     name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
     if not name:
         return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph is left when it is frozen")

@@ -1,4 +1,4 @@
-"""Nodes that call functions of the library, as freezing sees them: which inputs become which arguments."""
+"""Calls of library functions as freezing sees them: the mapping from a node's inputs to function arguments."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class CallForm(NamedTuple):
-    """How an operation calls functions.
+    """The way in which an operation calls functions.
 
     Args:
-        functions: the attributes that name them.
-        first: the input that is the first argument.
-        shift: how many arguments a function has that are no inputs (the counter of For).
-        types: the attribute with the types of the arguments, from input ``first`` on.
-        results: the attribute with the types of the results.
-        repeats: whether the results are the arguments of the next call.
+        functions: attributes that name the functions.
+        first: index of the input that is the first argument.
+        shift: number of leading arguments that are not inputs (the loop counter of For).
+        types: attribute with the dtypes of the inputs from ``first`` on.
+        results: attribute with the dtypes of the results.
+        repeats: True if the results are the arguments of the next call.
     """
 
     functions: tuple[str, ...]
@@ -53,19 +53,19 @@ CALL_FORMS = {
     "StatelessWhile": _WHILE,
     "For": CallForm(("body",), 3, "T", "T", repeats=True, shift=1),
 }
-# A function that is called by its name, like an operation.
+# A function that is called by its name, as an operation.
 NAMED_CALL = CallForm((), 0, "", "")
 
 
 def call_form(node: Node, library: Library | None) -> CallForm | None:
-    """How a node calls functions; None where it does not."""
+    """Returns the call form of a node, or None if it calls no function."""
     if library is not None and node.op in library.definitions:
         return NAMED_CALL
     return CALL_FORMS.get(node.op)
 
 
 def called_functions(node: Node, form: CallForm) -> list[Function]:
-    """The functions that a node calls, in the order of the form."""
+    """Returns the functions that a node calls, in the order of the form."""
     if form is NAMED_CALL:
         return [Function(node.op, {k: v for k, v in node.attrs.items() if not k.startswith("_")})]
     found: list[Function] = []
@@ -78,7 +78,7 @@ def called_functions(node: Node, form: CallForm) -> list[Function]:
 def with_functions(
     node: Node, form: CallForm, names: Sequence[str], given: InputValues, results: InputValues
 ) -> Node:
-    """The node with calls of these functions, for arguments and results that were handles and are values."""
+    """Returns the node calling other functions, with dtypes changed for arguments and results that were handles."""
     if form is NAMED_CALL:
         attrs = {k: v for k, v in node.attrs.items() if k.startswith("_")}
         return replace(node, op=names[0], attrs=attrs)
@@ -98,7 +98,7 @@ def with_functions(
 
 
 def _renamed(function: Function, name: str) -> Function:
-    """The function, or its copy, which needs no attributes any more."""
+    """Returns the function under its new name; a copy has its attributes bound already."""
     return function if function.name == name else Function(name)
 
 
@@ -116,7 +116,7 @@ def _reshape(attrs: dict[str, AttrValue], results: InputValues) -> None:
 
 
 def _forget_handles(attrs: dict[str, AttrValue], given: InputValues) -> None:
-    """The list of the inputs that are resources which the functions only read."""
+    """Removes inputs that are no longer resources from the list of read-only resource inputs."""
     listed = attrs.get("_read_only_resource_inputs")
     if isinstance(listed, tuple):
         attrs["_read_only_resource_inputs"] = tuple(i for i in listed if i not in given)

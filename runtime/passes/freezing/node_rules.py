@@ -1,4 +1,4 @@
-"""What becomes of a node whose input was a variable and is now the variable's value."""
+"""Rewrite rules for nodes whose input was a variable and is now the variable's value."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class VariableValue(NamedTuple):
-    """A variable's value: what a handle or a reference has become."""
+    """Dtype and shape of a variable's value, which replaces a handle or reference."""
 
     dtype: DType
     shape: Shape
 
 
-# Given to a node, by input position.
+# Values among a node's inputs, by position.
 InputValues = dict[int, VariableValue]
 
-# Nodes that hand on what they are given: how many outputs take the first input.
+# Operations that forward their input, with the number of outputs that carry the first input.
 _HANDED_ON = {
     "Identity": 1,
     "Enter": 1,
@@ -43,8 +43,10 @@ _HANDED_ON = {
 
 
 def forwarded_values(node: Node, given: InputValues) -> InputValues | None:
-    """Which outputs of a node are the variables it was given; None where it is no node that hands on. One that
-    takes a value reads a reference instead."""
+    """Returns the outputs of a node that forward frozen variables, or None if the operation forwards none.
+
+    An operation on values, rather than references or handles, reads a reference instead of forwarding it.
+    """
     if node.op == "IdentityN":
         types = node.attrs.get("T")
         return {i: v for i, v in given.items() if isinstance(types, tuple) and types[i] is dtypes.resource}
@@ -55,17 +57,17 @@ def forwarded_values(node: Node, given: InputValues) -> InputValues | None:
 
 
 def is_variable_read(node: Node) -> bool:
-    """Whether a node only reads the variable behind a handle."""
+    """Returns True if a node only reads the variable behind a handle."""
     return node.op in _READS or node.op in INITIALIZATION_QUERIES
 
 
 def is_initialization_check(node: Node) -> bool:
-    """Whether a node only asks whether a variable has a value."""
+    """Returns True if a node only tests whether a variable has a value."""
     return node.op in INITIALIZATION_QUERIES
 
 
 def constant_node(node: Node, value: Array, dtype: DType) -> Node:
-    """A variable as a constant of the same name."""
+    """Returns a constant in place of a variable node, under its name."""
     attrs: dict[str, AttrValue] = {"dtype": dtype, "value": from_array(value, dtype), **_kept(node)}
     return replace(node, op="Const", inputs=tuple(_controls(node)), attrs=attrs)
 
@@ -73,12 +75,11 @@ def constant_node(node: Node, value: Array, dtype: DType) -> Node:
 def replacement_nodes(
     node: Node, given: InputValues, unique: Callable[[str], str], *, in_loop: bool
 ) -> list[Node]:
-    """A node that hands on or reads what it was given, for values in place of variables; with the nodes that
-    it needs in front.
+    """Returns the nodes that replace one which forwards or reads a frozen variable.
 
     Args:
-        unique: makes of a name one that no node has.
-        in_loop: whether constants must be tied to an input, so that they are in the same loop.
+        unique: makes a name unique in the graph.
+        in_loop: True if constants need a control input, so that they run in the loop of that input.
     """
     if node.op in INITIALIZATION_QUERIES:
         ties = [f"^{node.inputs[0].lstrip('^').partition(':')[0]}"] if in_loop else []
@@ -92,7 +93,7 @@ def replacement_nodes(
 
 
 def _of_value(node: Node, given: InputValues) -> dict[str, AttrValue]:
-    """The attributes with the type of the value; what was said of the handle goes."""
+    """Returns the attributes with the dtype of the value, without shapes of the handle."""
     types = node.attrs.get("T")
     if isinstance(types, tuple):
         found: AttrValue = tuple(given[i].dtype if i in given else t for i, t in enumerate(types))
@@ -106,7 +107,7 @@ def _without_shapes(node: Node) -> dict[str, AttrValue]:
 
 
 def _kept(node: Node) -> dict[str, AttrValue]:
-    """Attributes that are no business of the operation: where it is placed, and the like."""
+    """Returns the attributes that do not concern the operation, such as colocation."""
     return {key: value for key, value in node.attrs.items() if key == "_class"}
 
 

@@ -1,1 +1,1 @@
-"""Optimizer passes: slots, updates, initialisers, data-parallel replicas."""
+"""Optimizer passes: slots, updates, initializers, and data-parallel replicas."""

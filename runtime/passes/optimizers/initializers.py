@@ -1,4 +1,4 @@
-"""Where a graph's variables get their first values from."""
+"""Initial assignments of a graph's variables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ASSIGNS = ("Assign", "AssignVariableOp")
 
 
 def initial_assignments(graph: Graph) -> dict[str, Node]:
-    """By variable, the first assignment (in file order) of a value that follows from the graph alone: not
-    from a variable, a feed, a checkpoint or anything else outside."""
+    """Returns by variable the first assignment, in file order, of a value that depends on the graph alone: on no
+    variable, feed or checkpoint."""
     free: dict[str, bool] = {}
     found: dict[str, Node] = {}
     for node in graph.nodes:
@@ -36,7 +36,7 @@ def _assigned(graph: Graph, node: Node) -> Node | None:
 
 
 def _follows_from_graph(graph: Graph, name: str, known: dict[str, bool]) -> bool:
-    """Whether a node depends on nothing outside; ``known`` keeps what has been found."""
+    """Returns True if a node depends on no variable, feed or checkpoint; ``known`` caches results."""
     stack = [name]
     path: set[str] = set()
     while stack:
@@ -58,7 +58,7 @@ def _follows_from_graph(graph: Graph, name: str, known: dict[str, bool]) -> bool
             path.add(current)
             stack.extend(waiting)
             continue
-        # What is still unknown here lies on a loop with this node.
+        # A source that is still unknown here lies on a loop with this node.
         known[current] = all(known.get(s, False) for s in sources)
     return known[name]
 
@@ -79,6 +79,6 @@ def behind(graph: Graph, names: Sequence[str]) -> set[str]:
 def uninitialised_variables(
     variables: Sequence[str], assignments: Mapping[str, Node], done: set[str]
 ) -> list[str]:
-    """The variables that nothing in the graph gives a first value: neither one of these assignments nor a
-    node of ``done``, the graph's own initialiser with all that runs before it."""
+    """Returns the variables that neither an assignment nor a node of ``done`` initialises; ``done`` is the graph's
+    own initializer with its ancestors."""
     return [name for name in variables if name not in assignments and name not in done]

@@ -1,8 +1,8 @@
-"""What each optimizer is made of: its operation, slots, hyperparameters, and how it takes rows of a table.
+"""Optimizers: for each, its update operation, slots, hyperparameters, and the update by sparse gradients.
 
-Names and defaults are those of TensorFlow 1's optimizers (AdaMax: of its contrib), so that a checkpoint of
-either fits the other. TensorFlow has no default for the learning rate of sgd, momentum, nesterov, adagrad,
-rmsprop and ftrl, nor for the momentum of momentum and nesterov: here those are 0.01 and 0.9.
+Names and defaults are those of TensorFlow 1's optimizers (AdaMax: of its contrib), so that checkpoints are
+interchangeable. TensorFlow has no default learning rate for sgd, momentum, nesterov, adagrad, rmsprop and ftrl,
+nor a default momentum for momentum and nesterov: here they are 0.01 and 0.9.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ RowUpdate = Callable[
 
 @dataclass(frozen=True)
 class Slot:
-    """A variable that an optimizer keeps for each variable: the operation's input that it is, and what it
-    starts with, a number or the hyperparameter that is."""
+    """A variable that an optimizer keeps per variable.
+
+    ``input`` is its name among the operation's inputs; ``initial`` is its initial value, a number or the name
+    of a hyperparameter.
+    """
 
     input: str
     initial: float | str = 0.0
@@ -33,11 +36,12 @@ class Slot:
 class Method:
     """An optimizer.
 
-    ``slots`` stand in the order in which they are numbered. ``inputs`` says which hyperparameter an input of
-    the operation is, where they are called differently. ``powers`` are variables that all variables share:
-    hyperparameters raised to the number of the step. ``variants`` replace the method where a hyperparameter
-    is set. ``rows``, if given, updates by a gradient that is rows of a table, instead of the operation's
-    sparse twin; ``sums_rows`` says whether rows named twice are added up first.
+    ``slots`` are in the order in which they are numbered. ``inputs`` maps inputs of the operation to
+    hyperparameters of another name. ``powers`` are variables shared by all variables: hyperparameters raised to
+    the number of the step. ``variants`` replace the method where a hyperparameter is set. ``rows``, if set,
+    builds the update by a sparse gradient, instead of the operation's sparse variant; ``sums_rows`` is True if
+    repeated rows are summed first. ``composed`` builds the update from other operations, where the update
+    operation does not exist.
     """
 
     operation: str
@@ -49,10 +53,10 @@ class Method:
     variants: Mapping[str, Method] = field(default_factory=dict[str, "Method"])
     rows: RowUpdate | None = None
     sums_rows: bool = True
-    by_hand: Callable[..., Any] | None = None
+    composed: Callable[..., Any] | None = None
 
     def variant(self, given: Mapping[str, float | bool]) -> Method:
-        """The method that these hyperparameters ask for."""
+        """Returns the method for these hyperparameter values."""
         return next((method for name, method in self.variants.items() if given[name]), self)
 
 
@@ -72,7 +76,7 @@ def _moments(
     hyper: Hyperparameters,
     gradient: Tensor | IndexedSlices,
 ) -> tuple[Tensor, Tensor]:
-    """Decays Adam's two moments everywhere, adds the gradient where there is one, and gives both."""
+    """Decays both of Adam's moments in all rows, adds the gradient where there is one, and returns both."""
 
     def moved(slot: VariableNodes, beta: Tensor, new: Tensor) -> Tensor:
         if not isinstance(gradient, IndexedSlices):
@@ -92,7 +96,7 @@ def _adam(
     hyper: Hyperparameters,
     gradient: Tensor | IndexedSlices,
 ) -> Tensor | str:
-    """Adam without its operation. The moments decay in all rows, also in those the gradient does not name."""
+    """Composes Adam's update. Moments decay in all rows, including those that a sparse gradient does not name."""
     m, v = _moments(g, slots, hyper, gradient)
     if "vhat" in slots:
         vhat = slots["vhat"]
@@ -108,7 +112,7 @@ def _adamax_rows(
     hyper: Hyperparameters,
     gradient: IndexedSlices,
 ) -> Tensor | str:
-    """AdaMax in the rows that the gradient names."""
+    """Composes AdaMax's update of the rows that a sparse gradient names."""
     at, values = gradient.indices, gradient.values
     m = slots["m"].gather(at) * hyper["beta1"] + values * (1 - hyper["beta1"])
     v = g.Maximum(slots["v"].gather(at) * hyper["beta2"], g.Abs(values))
@@ -144,7 +148,7 @@ _adam_method = Method(
     _RATE,
     {"beta1_power": "beta1", "beta2_power": "beta2"},
     rows=_adam,
-    by_hand=_adam,
+    composed=_adam,
 )
 _ftrl = Method(
     "Ftrl",

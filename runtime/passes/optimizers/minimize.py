@@ -1,4 +1,4 @@
-"""From a loss to a training step: gradients, slots, updates and an initialiser, as nodes of the graph."""
+"""The pass from a loss to a training step: adds gradients, slots, updates and an initializer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ....graphfmt.graph import Graph
 
-# Short names that people write.
+# Accepted abbreviations.
 _ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}
 
 
@@ -39,10 +39,10 @@ class Optimizer:
 
 
 def parse_optimizer(text: str, **more: Any) -> Optimizer:
-    """Reads ``adam`` or ``adam:learning_rate=1e-3,beta1=0.9``; ``more`` are further hyperparameters.
+    """Parses ``adam`` or ``adam:learning_rate=1e-3,beta1=0.9``; ``more`` are further hyperparameters.
 
     Raises:
-        TfgError: INVALID_ARGUMENT, naming the nearest optimizer or hyperparameter there is.
+        TfgError: INVALID_ARGUMENT for an unknown optimizer or hyperparameter, with the nearest name as a hint.
     """
     name, _, rest = text.partition(":")
     name = name.strip().lower()
@@ -85,18 +85,18 @@ def _number(name: str, text: str, default: float | bool) -> float | bool:
 def minimize(
     graph: Graph, loss: str, optimizer: str | Optimizer, wrt: Sequence[str] | None = None, **hyper: Any
 ) -> Graph:
-    """The graph with a training step for a loss.
+    """Returns the graph with a training step for a loss.
 
-    The node ``train`` updates all floating variables that the loss depends on. Slots are variables called
-    ``<variable>/<Optimizer>``, of the same kind and in the same place.
+    The node ``train`` updates all floating-point variables that the loss depends on. Slots are variables named
+    ``<variable>/<Optimizer>``, of the same kind and on the same device.
 
-    The node ``init`` runs every variable's initial assignment, that of slots included: the first assignment
-    in file order whose value follows from the graph alone. A graph that has a NoOp ``init`` keeps it, and it
-    then waits for the slots' assignments too.
+    The node ``init`` runs the initial assignments of all variables, including slots: for each, the first
+    assignment in file order whose value depends on the graph alone. An existing NoOp ``init`` is kept, and also
+    waits for the slots' assignments.
 
     Args:
-        optimizer: as ``parse_optimizer`` reads it.
-        wrt: names or globs of the variables to update, all if None.
+        optimizer: as for ``parse_optimizer``.
+        wrt: names or globs of the variables to update; None for all.
         hyper: further hyperparameters, such as ``learning_rate=0.1``.
 
     Raises:
@@ -113,8 +113,11 @@ def minimize_each(
     wrt: Sequence[str] | None = None,
     **hyper: Any,
 ) -> Graph:
-    """``minimize`` for several losses of the same variables, by the names of the nodes that make their training
-    steps. They share the slots, and each makes a whole step of its own: that is asynchronous training."""
+    """Adds a training step for each of several losses of the same variables, keyed by the names of the steps'
+    nodes.
+
+    The steps share the slots, and each is a complete step: asynchronous training.
+    """
     made = optimizer if isinstance(optimizer, Optimizer) else parse_optimizer(optimizer, **hyper)
     if isinstance(optimizer, Optimizer) and hyper:
         raise invalid("hyperparameters belong into the Optimizer that is given")
@@ -127,8 +130,7 @@ def minimize_each(
 
 
 class _Training:
-    """The work of ``minimize``: holds the builder while the parts are added one after another. ``steps`` are
-    the variables that each training step changes, with their gradients."""
+    """Builder of training steps. ``steps`` are, by step, the variables that it updates, with their gradients."""
 
     def __init__(
         self, graph: Graph, losses: Mapping[str, str], optimizer: Optimizer, wrt: Sequence[str] | None
@@ -146,7 +148,7 @@ class _Training:
         self.variables = {var.node.name: var for var in states}
 
     def gradients(self, loss: str, wrt: Sequence[str] | None) -> list[tuple[VariableNodes, Gradient]]:
-        """Adds the gradients of a loss; with them the variables that they are for."""
+        """Adds the gradients of a loss; returns them with their variables."""
         y = self.g.tensor(loss)
         names = _chosen(self.before, y.node, wrt)
         self.check_initialised(names)
@@ -157,7 +159,7 @@ class _Training:
         return pairs
 
     def check_initialised(self, names: Sequence[str]) -> None:
-        """Raises INVALID_ARGUMENT where ``init`` could not give all variables their values."""
+        """Raises INVALID_ARGUMENT where ``init`` could not initialise all variables."""
         own = self.before.index.get("init")
         if own is not None and own.op != "NoOp":
             raise self.before.error_at(
@@ -201,7 +203,7 @@ class _Training:
     # Slots and powers.
 
     def add_slots(self, var: VariableNodes) -> dict[str, VariableNodes]:
-        """The variable's slots by the operation's input names."""
+        """Adds a variable's slots; returns them by the operation's input names."""
         made: dict[str, VariableNodes] = {}
         for slot in self.method.slots:
             start = self.optimizer.values[slot.initial] if isinstance(slot.initial, str) else slot.initial
@@ -213,7 +215,7 @@ class _Training:
         return made
 
     def filled(self, var: VariableNodes, start: float) -> Tensor:
-        """A tensor of the variable's shape, every element of which is ``start``."""
+        """Adds a tensor of the variable's shape, filled with ``start``."""
         g = self.g
         value = g.constant(start, var.dtype, name="value")
         if var.shape.is_fully_known:
@@ -234,7 +236,7 @@ class _Training:
             self.assigned.append(assigned)
 
     def raise_powers(self, updates: Sequence[Tensor | str]) -> list[Tensor | str]:
-        """Multiplies each power by its base, once all updates have used it."""
+        """Multiplies each power by its base, after all updates."""
         raised: list[Tensor | str] = []
         with self.g.control_dependencies(list(updates)):
             for name, power in self.powers.items():
@@ -246,7 +248,7 @@ class _Training:
     # Updates.
 
     def add_constants(self) -> None:
-        """Adds the hyperparameters once, not within the scope of the first variable that needs them."""
+        """Adds the hyperparameters once, outside the scope of any variable."""
         operation = registry.get(f"ResourceApply{self.method.operation}")
         names = [self.method.inputs.get(arg.name, arg.name) for arg in operation.signature.inputs]
         for dtype in dict.fromkeys(var.dtype for var in self.variables.values()):
@@ -257,7 +259,7 @@ class _Training:
             self.constant(self.method.powers[name], power.dtype)
 
     def constant(self, name: str, dtype: DType) -> Tensor:
-        """A hyperparameter as a constant of the optimizer."""
+        """Returns a hyperparameter as a constant of the optimizer."""
         found = self.constants.get((name, dtype))
         if found is None:
             found = self.g.constant(float(self.optimizer.values[name]), dtype, name=name)
@@ -280,8 +282,8 @@ class _Training:
         operation = f"{prefix}Apply{method.operation}"
         if isinstance(dy, IndexedSlices) and method.rows is not None:
             return method.rows(self.g, var, slots, self.all_values(var.dtype), dy)
-        if method.by_hand is not None and registry.find(operation) is None:
-            return method.by_hand(self.g, var, slots, self.all_values(var.dtype), dy)
+        if method.composed is not None and registry.find(operation) is None:
+            return method.composed(self.g, var, slots, self.all_values(var.dtype), dy)
         return self.apply(operation, var, slots, dy)
 
     def all_values(self, dtype: DType) -> dict[str, Tensor]:
@@ -294,7 +296,7 @@ class _Training:
     def apply(
         self, operation: str, var: VariableNodes, slots: Mapping[str, VariableNodes], dy: Gradient
     ) -> Tensor | str:
-        """Adds the operation that makes the update, its inputs found by their names."""
+        """Adds the update operation; its inputs are matched by name."""
         signature = registry.get(operation).signature
         states = {"var": var, **slots}
         inputs: list[Tensor] = []
@@ -327,14 +329,14 @@ class _Training:
 
 
 def _summed(g: GraphBuilder, gradient: IndexedSlices) -> IndexedSlices:
-    """The same gradient with every row named once."""
+    """Returns the gradient with repeated rows summed."""
     indices, place = g.Unique(gradient.indices)
     count = g.StridedSlice(g.Shape(indices), [0], [1], [1], shrink_axis_mask=1)
     return replace(gradient, values=g.UnsortedSegmentSum(gradient.values, place, count), indices=indices)
 
 
 def _chosen(graph: Graph, end: str, wrt: Sequence[str] | None) -> list[str]:
-    """The variables to update: those behind the loss, that a name or glob matches."""
+    """Returns the variables to update: those that the loss depends on and that a name or glob matches."""
     names = variables_behind(graph, end)
     if not names:
         raise graph.error_at(invalid(f"{end!r} depends on no floating variable"), end)

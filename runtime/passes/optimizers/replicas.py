@@ -1,9 +1,9 @@
-"""Data parallel training as a pass: the part of a graph that depends on the batch, once per device.
+"""Data parallelism as a pass: one copy per device of the subgraph that depends on the batch.
 
-Every replica computes the loss of its share of the rows; the variables are there once. The loss of the whole
-batch is put together from the shares, so that its gradient averages those of the replicas: synchronous
-training (OSDI'16 section 4.4) is then nothing but minimising it. For asynchronous training each replica has a
-loss of its own, of the whole batch that a step is fed.
+Each replica computes the loss of its share of the rows; variables are shared. The loss of the whole batch is
+the weighted mean of the shares' losses, so minimising it averages the replicas' gradients: synchronous training
+(OSDI'16 section 4.4). For asynchronous training each replica has a loss of its own, over the whole batch fed to
+its step.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from ....graphfmt.attributes import AttrValue
     from ....kernels.builder.graph_builder import Tensor
 
-# The names of a replica's nodes begin so, with its number; those of what joins the replicas begin otherwise.
+# Scopes of a replica's nodes (followed by its number), and of the nodes that combine replicas.
 SCOPE = "replica_"
 _WHOLE = "replicas"
 
 
 @dataclass(frozen=True)
 class Replicas:
-    """A graph with replicas of a loss: ``losses`` are theirs, ``loss`` is that of the whole batch, None where
-    each replica is on its own."""
+    """A graph with replicas of a loss: ``losses`` are the replicas' losses, ``loss`` that of the whole batch (None
+    for asynchronous training)."""
 
     graph: Graph
     loss: str | None
@@ -44,20 +44,20 @@ class Replicas:
 
 
 def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = True) -> Replicas:
-    """Copies what a loss needs, but for the variables and what touches them, once per device.
+    """Copies the subgraph that a loss needs once per device, except for variables and operations on them.
 
-    A copy of ``hidden`` is called ``replica_0/hidden``. Variables without a device go to the first of them. A
-    random operation with a seed has another one in each replica.
+    A copy of ``hidden`` is named ``replica_0/hidden``. Variables without a device go to the first device. A
+    random operation with a seed gets a different seed in each replica.
 
     Args:
         loss: a scalar, the mean over the rows of a batch.
         devices: one name per replica.
-        split: whether each replica takes its share of the rows (as near as can be to an equal one) of every
-            placeholder whose first dimension is not known; else each takes all.
+        split: True if each replica takes an (almost) equal share of the rows of every placeholder whose first
+            dimension is unknown; otherwise each takes all rows.
 
     Raises:
-        TfgError: INVALID_ARGUMENT where the loss is no scalar, depends on no such placeholder, or depends on
-            the batch through control flow or a change of a variable.
+        TfgError: INVALID_ARGUMENT where the loss is not a scalar, depends on no such placeholder, or depends on the
+            batch through control flow or an update of a variable.
     """
     y = GraphBuilder(graph).tensor(loss)
     if y.shape.rank not in (0, None):
@@ -84,7 +84,7 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
 
 
 def _copied(graph: Graph, needed: set[str], batch: Sequence[str]) -> set[str]:
-    """What depends on the batch, and the constants it reads."""
+    """Returns the nodes that depend on the batch, and the constants that they read."""
     found = {name for name in _ahead(graph, batch) & needed if graph[name].op not in INPUTS}
     for name in found:
         _check(graph, graph[name])
@@ -93,7 +93,7 @@ def _copied(graph: Graph, needed: set[str], batch: Sequence[str]) -> set[str]:
 
 
 def _check(graph: Graph, node: Node) -> None:
-    """Raises INVALID_ARGUMENT for what cannot be there more than once."""
+    """Raises INVALID_ARGUMENT for operations that cannot be replicated."""
     op = registry.get(node.op)
     if op.is_control_flow:
         error = invalid("the loss depends on the batch through control flow, which cannot be replicated")
@@ -114,7 +114,7 @@ def _at_home(node: Node, needed: set[str], device: str) -> Node:
 
 
 def _with_rows(graph: Graph, batch: Sequence[str], devices: Sequence[str]) -> Graph:
-    """Adds the rows of every replica, those of n rows and r replicas from i·n/r up, and its share of all."""
+    """Adds each replica's rows (of n rows, replica i of r starts at i·n/r) and its share of all rows."""
     g = GraphBuilder(graph)
     parts = len(devices)
     with g.device(devices[0]):
@@ -133,7 +133,7 @@ def _with_rows(graph: Graph, batch: Sequence[str], devices: Sequence[str]) -> Gr
 
 
 def _with_copy(graph: Graph, copied: set[str], rows: Mapping[str, str], number: int, device: str) -> Graph:
-    """Adds a copy of some nodes, which reads these rows instead of the whole batch."""
+    """Adds a copy of the nodes that reads a replica's rows in place of the whole batch."""
     scope = f"{SCOPE}{number}/"
 
     def rewired(text: str) -> str:
@@ -156,7 +156,7 @@ def _with_copy(graph: Graph, copied: set[str], rows: Mapping[str, str], number: 
 
 
 def _reseeded(node: Node, number: int) -> Mapping[str, AttrValue]:
-    """A node's attributes with a seed of the replica's own, if it has one at all."""
+    """Returns a node's attributes with a different seed per replica, if it has a seed."""
     seeds = [value for key in ("seed", "seed2") if isinstance(value := node.attrs.get(key), int)]
     if not any(seeds) or "seed2" not in registry.get(node.op).signature.attr_index:
         return node.attrs
@@ -165,13 +165,13 @@ def _reseeded(node: Node, number: int) -> Mapping[str, AttrValue]:
 
 
 def _averaged(graph: Graph, losses: Sequence[str], devices: Sequence[str]) -> Replicas:
-    """Adds the loss of the whole batch: those of the replicas, weighted by their shares."""
+    """Adds the loss of the whole batch: the replicas' losses weighted by their shares."""
     g = GraphBuilder(graph)
     weighted: list[Tensor] = []
     for number, (loss, device) in enumerate(zip(losses, devices)):
         with g.device(device):
             y = g.tensor(loss)
-            # Of no rows the mean is NaN, and its share nought.
+            # The mean of no rows is NaN, with a share of 0.
             weighted.append(g.MulNoNan(y, g.cast(g.tensor(f"{_WHOLE}/share_{number}"), y.dtype)))
     with g.device(devices[0]):
         whole = g.AddN(weighted, name=f"{_WHOLE}/loss")

@@ -1,4 +1,4 @@
-"""Variables as nodes of a graph that is being built: one way to write both kinds."""
+"""Variables of a graph under construction, with one interface for reference and resource variables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VariableNodes:
-    """A variable of a graph: ``tensor`` is its reference or its resource handle."""
+    """A variable of a graph: ``tensor`` is its reference or resource handle."""
 
     builder: GraphBuilder
     node: Node
@@ -48,26 +48,26 @@ class VariableNodes:
 
     @contextmanager
     def beside(self) -> Generator[None]:
-        """Nodes added within are kept where the variable is."""
+        """Colocates nodes that are added within the context with the variable."""
         place: dict[str, AttrValue] = {"_class": (f"loc:@{self.node.name}".encode(),)}
         with self.builder.device(self.node.device), self.builder.attributes(**place):
             yield
 
     def read(self) -> Tensor:
-        """The value, after whatever the nodes that are being added wait for."""
+        """Adds a read of the value, after the current control dependencies."""
         if not self.by_handle:
             return self.builder.Identity(self.tensor)
         return self.builder.ReadVariableOp(self.tensor, dtype=self.dtype)
 
     def assign(self, value: Tensor, name: str | None = None) -> Tensor | str:
-        """Adds an assignment, for others to wait for."""
+        """Adds an assignment; returns what others can wait for."""
         if self.by_handle:
             return self.builder.AssignVariableOp(self.tensor, value, name=name)
         known = self.shape.dims is not None
         return self.builder.Assign(self.tensor, value, validate_shape=known, name=name)
 
     def subtract(self, value: Tensor) -> Tensor | str:
-        """Adds an update that makes the variable less by a value."""
+        """Adds a subtraction of a value from the variable."""
         if self.by_handle:
             return self.builder.AssignSubVariableOp(self.tensor, value)
         return self.builder.AssignSub(self.tensor, value)
@@ -79,31 +79,31 @@ class VariableNodes:
         return self.builder.add_op(f"Scatter{how}", self.tensor, indices, rows)
 
     def gather(self, indices: Tensor) -> Tensor:
-        """Some rows of the value."""
+        """Adds a read of some rows."""
         if self.by_handle:
             return self.builder.ResourceGather(self.tensor, indices, dtype=self.dtype)
         return self.builder.GatherV2(self.tensor, indices, self.builder.constant(0))
 
     def after(self, *changes: Tensor | str) -> Tensor:
-        """The value once these have happened."""
+        """Adds a read of the value after these changes."""
         with self.builder.control_dependencies(list(changes)):
             return self.read()
 
 
 def variable_nodes(g: GraphBuilder, name: str) -> VariableNodes:
-    """A variable of the graph by its node's name."""
+    """Returns a variable of the graph by its node's name."""
     return VariableNodes(g, g.view(name).node, g.tensor(name))
 
 
 def unused_name(g: GraphBuilder, name: str) -> str:
-    """The name, with a number if a node has it."""
+    """Returns the name, with a number appended if a node has it."""
     return next(n for n in chain([name], (f"{name}_{i}" for i in count(1))) if n not in g)
 
 
 def add_variable(
     g: GraphBuilder, like: VariableNodes, name: str, initial: Tensor
 ) -> tuple[VariableNodes, Tensor | str]:
-    """A new variable of the kind of another and beside it, and its initial assignment."""
+    """Adds a variable of the same kind and device as another, and returns it with its initial assignment."""
     dtype, shape = initial.dtype, initial.shape
     with like.beside():
         if like.by_handle:

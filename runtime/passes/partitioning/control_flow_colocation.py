@@ -1,9 +1,9 @@
-"""Steering operations moved to where they cost no transfer, before a graph is cut.
+"""Colocation of control-flow nodes, before partitioning, so that they cause no needless transfers.
 
-A Switch goes to its data input and an Exit to what leaves the loop, so that only what is taken travels. Enter and
-NextIteration go to their readers, one copy to each device that has any: so a loop's constant travels once and
-not in every iteration, and a Merge always has the Enter and the NextIteration that it begins and goes on with
-beside it, without which no loop could be cut. (TensorFlow moves those with a single reader, and makes no copies.)
+A Switch moves to its data input and an Exit to the nodes after the loop, so that only taken values are sent.
+Enter and NextIteration move to their readers, with one copy per device: a loop-invariant value is sent once
+instead of in each iteration, and a Merge always has its Enter and NextIteration on its own device, as
+partitioned loops require. (TensorFlow moves only those with a single reader, and makes no copies.)
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ....kernels.core.inference import topological_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# References and what makes them cannot be apart, so operations on references stay where they are.
+# References cannot be sent, so operations on references keep their devices.
 _FOLLOW_THEIR_DATA = frozenset({"Switch", "RefSwitch", "Exit", "RefExit"})
 _GO_TO_THEIR_READERS = frozenset({"Enter", "NextIteration"})
 
 
 def colocate_control_flow(graph: Graph) -> Graph:
-    """The placed graph with its steering operations moved."""
+    """Returns the placed graph with its control-flow nodes moved."""
     if not any(node.op in _FOLLOW_THEIR_DATA or node.op in _GO_TO_THEIR_READERS for node in graph.nodes):
         return graph
     order = list(topological_order(graph))
@@ -40,7 +40,7 @@ def colocate_control_flow(graph: Graph) -> Graph:
 
 
 def _on_device(text: str, device: str, copies: Mapping[str, Mapping[str, str]]) -> str:
-    """An input as a reader on a device names it."""
+    """Returns an input under the name that it has for readers on a device."""
     source = endpoint(text)
     name = copies.get(source.node, {}).get(device, source.node)
     return text if name == source.node else str(source._replace(node=name))
@@ -51,14 +51,16 @@ def _follow_data(order: Iterable[Node], devices: dict[str, str]) -> None:
     for node in order:
         operations[node.name] = node.op
         source = endpoint(node.inputs[0]).node if node.op in _FOLLOW_THEIR_DATA else ""
-        # What goes to its readers must not be followed: the two would wait for each other.
+        # An Enter or NextIteration moves to its readers, so following one would be circular.
         if source and operations.get(source) not in _GO_TO_THEIR_READERS:
             devices[node.name] = devices[source]
 
 
 def _copies(graph: Graph, order: list[Node], devices: dict[str, str]) -> dict[str, dict[str, str]]:
-    """For each Enter and NextIteration that is read, the name of its copy on each device. The original is the
-    copy on its own device, or on the first."""
+    """Returns, for each Enter and NextIteration with readers, the name of its copy on each device.
+
+    The original serves its own device, or else the first by name.
+    """
     needed: dict[str, set[str]] = {}
     copies: dict[str, dict[str, str]] = {}
     taken = set(graph.index)
@@ -77,7 +79,7 @@ def _copies(graph: Graph, order: list[Node], devices: dict[str, str]) -> dict[st
 
 
 def _readers_of_next_iterations(graph: Graph, devices: Mapping[str, str]) -> dict[str, set[str]]:
-    """The devices of the Merges that a NextIteration leads back to, which come before it in order."""
+    """Returns the devices of the Merges that each NextIteration feeds; they precede it in topological order."""
     found: dict[str, set[str]] = {}
     for node in graph.nodes:
         for text in node.inputs:

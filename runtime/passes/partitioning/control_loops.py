@@ -1,11 +1,10 @@
-"""Loops that are cut across devices (white paper section 3.4, OSDI'16 section 3.4).
+"""Control loops: the parts of loops that span devices (white paper section 3.4, OSDI'16 section 3.4).
 
-A device that receives something within a loop must do so once in every iteration, though nothing else there may
-tell it that an iteration has begun. So it gets a small loop of its own, which carries no value and goes round as
-often as the real one: its Switch is steered by the real loop's predicate, which is sent from wherever it is
-computed. What the device receives in the loop waits for the Merge of this control loop, or for its Enter or its
-NextIteration where it is sent only in the first iteration, or in the later ones. In nested loops, the
-control loop of the inner one is entered from that of the outer one.
+A device that receives a value within a loop must do so once per iteration, although no other node there may
+depend on the loop. So it gets a small control loop without a value, which iterates as often as the original:
+its Switch takes the original loop's predicate, sent from its device. Receives within the loop wait for the
+Merge of the control loop, or for its Enter or NextIteration if the value is sent only in the first or only in
+later iterations. In nested loops, the inner control loop is entered from the outer one.
 """
 
 from __future__ import annotations
@@ -29,14 +28,17 @@ if TYPE_CHECKING:
     from ....graphfmt.attributes import AttrValue
     from .cross_device_edges import CrossDeviceEdge
 
-# What goes round in a control loop, and what is sent where only the time counts.
+# The value of a control loop, and of a transfer that carries only order.
 NOTHING = from_array(np.zeros(0, np.float32))
 _OPERATIONS = ("Const", "Enter", "Merge", "Switch", "NextIteration")
 
 
 class ControlLoops(NamedTuple):
-    """A graph with its control loops. ``stems`` are what their nodes' names begin with, for each loop and each
-    device that receives something in it; ``frames`` and ``runs`` say where and when values are."""
+    """A graph with its control loops.
+
+    ``stems`` are the name prefixes of control loops, by frame and receiving device; ``frames`` are the frames
+    of nodes, and ``runs`` the iterations in which they run.
+    """
 
     graph: Graph
     stems: Mapping[tuple[Frame, str], str]
@@ -44,7 +46,7 @@ class ControlLoops(NamedTuple):
     runs: LoopIterations
 
     def trigger(self, crossing: CrossDeviceEdge) -> tuple[str, ...]:
-        """What the receive of a crossing has to wait for, as control inputs."""
+        """Returns the control inputs of the receive of an edge."""
         inside = self.frames.get(crossing.source, ())
         if not inside:
             return ()
@@ -52,7 +54,7 @@ class ControlLoops(NamedTuple):
         return (f"^{self.stems[inside, crossing.target]}/{begins}",)
 
 
-# What in a control loop is there in these iterations alone.
+# The node of a control loop that runs in exactly these iterations.
 _BEGINS = {
     Iterations.FIRST: "Enter",
     Iterations.LATER: "NextIteration",
@@ -62,7 +64,7 @@ _BEGINS = {
 
 
 def add_control_loops(graph: Graph, crossings: Iterable[CrossDeviceEdge]) -> ControlLoops:
-    """Adds a control loop for every loop and device that receives something within it.
+    """Adds a control loop for each loop and device that receives values within the loop.
 
     Raises:
         TfgError: INVALID_ARGUMENT for such a loop without a LoopCond.
@@ -81,6 +83,8 @@ def add_control_loops(graph: Graph, crossings: Iterable[CrossDeviceEdge]) -> Con
 
 @dataclass
 class _Adder:
+    """Builder of control loops."""
+
     graph: Graph
     frames: dict[str, Frame]
     runs: LoopIterations
@@ -93,7 +97,7 @@ class _Adder:
         self._taken = set(self.graph.index)
 
     def stem(self, frame: Frame, device: str) -> str:
-        """The control loop of a loop on a device, by what its nodes' names begin with."""
+        """Returns the name prefix of a loop's control loop on a device; adds the loop on first use."""
         found = self.stems.get((frame, device))
         if found is None:
             found = self.stems[frame, device] = self._add_loop(frame, device)
@@ -129,7 +133,7 @@ class _Adder:
         return stem
 
     def _free_stem(self, condition: str) -> str:
-        """A free name, numbered by the order in which the devices of a loop ask for it."""
+        """Returns an unused name prefix, numbered in the order of the devices."""
         number = 1
         while f"{condition}/_loop_{number}/Merge" in self._taken:
             number += 1

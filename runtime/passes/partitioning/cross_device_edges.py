@@ -1,9 +1,9 @@
-"""What has to be carried from one part of a placed graph to another.
+"""Edges of a placed graph that need a transfer.
 
-An edge whose ends are on different devices crosses, and so does one on a device whose ends keep the tensor in
-different memories. However many nodes of a device read an output, it is carried there once (white paper section
-3.2.2). The exception is a reference that is read elsewhere: each reader sees the variable as it is when the
-reader's other inputs are there, so each gets a transfer of its own.
+An edge needs one if its ends are on different devices, or on one device but in different memories. An output is
+sent to a device once, however many readers it has there (white paper section 3.2.2). The exception is a
+reference read on another device: each reader must see the variable as of the time when its other inputs are
+ready, so each gets a transfer of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONTROL = -1
 
 
 class HostMemory(Protocol):
-    """Which tensors a device with a memory of its own keeps in that of the host."""
+    """The tensors that a device with its own memory keeps in host memory."""
 
     def output_on_host(self, node: Node, port: int) -> bool: ...
 
@@ -41,8 +41,10 @@ class HostMemory(Protocol):
 
 
 class CrossDeviceEdge(NamedTuple):
-    """An output, or the end of a node (port -1), that is needed on a device; ``on_host`` is where it is needed
-    there. ``reader`` is set where it is for this node alone. They sort in an order that only names decide."""
+    """An output, or a node's completion (port -1), that is needed on a device, in host memory if ``on_host``.
+
+    ``reader`` is set if the transfer serves that node alone. Sort order depends only on names.
+    """
 
     source: str
     port: int
@@ -61,10 +63,10 @@ class CrossDeviceEdge(NamedTuple):
 
 @dataclass
 class PlacedGraph:
-    """A graph in which every node has a device, with what its operations say of it.
+    """A graph in which every node has a device, with inferred facts and bound signatures.
 
     Raises:
-        TfgError: INVALID_ARGUMENT for a node without a whole device name; what inference finds at fault.
+        TfgError: INVALID_ARGUMENT for a node without a full device name; faults found by inference.
     """
 
     graph: Graph
@@ -89,7 +91,7 @@ class PlacedGraph:
         return not source.is_control and self.facts[source.node][source.port].dtype.is_ref
 
     def crossing(self, node: Node, position: int, source: Endpoint) -> CrossDeviceEdge | None:
-        """The crossing that a node's input needs, if any."""
+        """Returns the transfer that a node's input needs, or None."""
         there = self.graph.index[source.node].device
         on_host = self._needed_on_host(node, position, source)
         if there == node.device and self.sent_from_host(source) == on_host:
@@ -102,13 +104,13 @@ class PlacedGraph:
         return self.memory is not None and not source.is_control and self.memory.input_on_host(node, position)
 
     def sent_from_host(self, source: Endpoint) -> bool:
-        """Whether an output is kept in the host's memory by a device that has its own."""
+        """Returns True for an output that a device with its own memory keeps in host memory."""
         if self.memory is None or source.is_control:
             return False
         return self.memory.output_on_host(self.graph.index[source.node], source.port)
 
     def _check(self, node: Node, position: int, source: Endpoint) -> None:
-        """Refuses what has a meaning only where it was made."""
+        """Raises INVALID_ARGUMENT for a reference or handle, which cannot be sent."""
         if source.is_control:
             return
         wanted = self.bounds[node.name].input_types[position]
@@ -127,8 +129,8 @@ class PlacedGraph:
         )
 
     def read_after(self, crossing: CrossDeviceEdge) -> list[str]:
-        """The nodes that must be done before a reference is read for a crossing: those inputs of its reader
-        before which something writes to the variable."""
+        """Returns the nodes that must finish before a reference is read for a transfer: the inputs of its reader
+        that follow a write of the variable."""
         reader = self.graph.index.get(crossing.reader)
         if reader is None or reader.op in MERGES:
             return []
@@ -136,7 +138,7 @@ class PlacedGraph:
 
 
 def check_devices(graph: Graph) -> None:
-    """Raises INVALID_ARGUMENT for the first node that is not on one device."""
+    """Raises INVALID_ARGUMENT for the first node without a full device name."""
     for node in graph.nodes:
         if parse_device(node.device).is_full:
             continue
@@ -151,8 +153,10 @@ def check_devices(graph: Graph) -> None:
 
 
 class _Writers:
-    """Which variables have been written to before each node is done, one bit per variable. Worked out when
-    first asked for: few graphs read references across devices."""
+    """The variables written before each node finishes, one bit per variable.
+
+    Computed on first use: few graphs read references across devices.
+    """
 
     def __init__(self, placed: PlacedGraph) -> None:
         self._placed = placed
@@ -190,7 +194,7 @@ class _Writers:
 
 
 def cross_device_edges(placed: PlacedGraph) -> dict[CrossDeviceEdge, str]:
-    """Everything that crosses, in an order that only names decide, each with the name of one reader."""
+    """Returns all edges that need a transfer, ordered by name, each with the name of one reader."""
     found: defaultdict[CrossDeviceEdge, list[str]] = defaultdict(list)
     waits: list[CrossDeviceEdge] = []
     for node in placed.graph.nodes:

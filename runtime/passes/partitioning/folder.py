@@ -1,6 +1,6 @@
-"""Parts as files: one text graph per device, and the manifest that says what belongs together.
+"""Folders of parts: one text graph per device, and a manifest.
 
-A folder is written beside its place and then renamed, so that nobody ever sees half of one.
+A folder is written under a temporary name and then renamed, so that it is never visible half-written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 
 
 def is_folder_of_parts(path: str | Path) -> bool:
-    """Whether a path is a folder that parts were written to."""
+    """Returns True if a path is a folder written by ``write_parts``."""
     try:
         return (Path(path) / MANIFEST).is_file()
     except (OSError, ValueError):
@@ -37,16 +37,16 @@ def is_folder_of_parts(path: str | Path) -> bool:
 def write_parts(
     parts: Parts, folder: str | Path, graph: Graph, *, name: str = "", wire: str | None = None
 ) -> list[Path]:
-    """Writes a folder of parts, in the place of an older one if there is one; gives the files.
+    """Writes a folder of parts, replacing an older one; returns the paths of its files.
 
     Args:
-        graph: what was cut.
-        name: of the file that it came from.
-        wire: what was given to ``partition``.
+        graph: the graph that was partitioned.
+        name: name of its file, for the manifest.
+        wire: compression that was passed to ``partition``.
 
     Raises:
-        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (a folder with other things
-            in it), with everything as it was.
+        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (a folder with other files);
+            nothing has changed then.
     """
     folder = Path(os.path.normpath(folder))
     text, files = manifest.render_manifest(parts, graph, name, wire)
@@ -62,7 +62,7 @@ def write_parts(
 
 @contextmanager
 def _in_place_of(folder: Path) -> Generator[Path]:
-    """A new folder, which takes the place of another in the end, or of nothing where writing fails."""
+    """Provides a temporary folder that replaces ``folder`` on success and is removed on failure."""
     _check_replaceable(folder)
     new = folder.with_name(f".{folder.name[:100]}.{os.urandom(6).hex()}.tmp")
     new.mkdir()
@@ -83,7 +83,8 @@ def _in_place_of(folder: Path) -> Generator[Path]:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raises FAILED_PRECONDITION unless a path is free, an empty folder, or one with parts and nothing else."""
+    """Raises FAILED_PRECONDITION unless a path is unused, an empty folder, or a folder of parts without other
+    files."""
     if not folder.name:
         raise _kept(folder, "it cannot be replaced")
     if not folder.exists():
@@ -120,8 +121,8 @@ def read_parts(folder: str | Path) -> Parts:
     """Reads a folder of parts, and checks that they can run together.
 
     Raises:
-        TfgError: NOT_FOUND for a file that is missing; INVALID_ARGUMENT, with file, line and node, for what
-            ``parts.faults`` finds, and for what inference does; what ``load`` raises.
+        TfgError: NOT_FOUND for a missing file; INVALID_ARGUMENT, with file, line and node, for faults of
+            ``part_faults`` and of inference; what ``load`` raises.
     """
     path = Path(folder) / MANIFEST
     listed = manifest.parse_manifest(*read_file(path))

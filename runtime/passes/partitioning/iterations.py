@@ -1,7 +1,7 @@
-"""In which iterations of its loop a node runs.
+"""The iterations of a loop in which each node runs.
 
-Most run in every one. What follows from an Enter that is not constant, without going through a Merge, is there in the
-first iteration alone; what follows so from a NextIteration, in all but the first.
+Most nodes run in every iteration. Nodes that follow a non-constant Enter without a Merge between run only in
+the first one, and nodes that so follow a NextIteration in all but the first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Iterations(Flag):
-    """Those of one loop."""
+    """Iterations of one loop."""
 
     FIRST = 1
     LATER = 2
@@ -28,15 +28,15 @@ class Iterations(Flag):
 
 
 class LoopIterations(NamedTuple):
-    """When each node's outputs are there, in terms of the innermost loop around them, and when each loop is
-    entered, in terms of the loop around it."""
+    """The iterations in which nodes run, relative to their innermost loop, and in which loops are entered,
+    relative to the enclosing loop."""
 
     nodes: Mapping[str, Iterations]
     loops: Mapping[Frame, Iterations]
 
 
 def infer_iterations(graph: Graph, frames: Mapping[str, Frame]) -> LoopIterations:
-    """When the nodes of a graph run, and its loops; ``frames`` are the loops around each node."""
+    """Computes the iterations of nodes and loops; ``frames`` are the frames of the nodes."""
     nodes: dict[str, Iterations] = {}
     loops: dict[Frame, Iterations] = {}
     for node in topological_order(graph):
@@ -54,7 +54,10 @@ def infer_iterations(graph: Graph, frames: Mapping[str, Frame]) -> LoopIteration
 
 
 def _of_inputs(node: Node, nodes: Mapping[str, Iterations]) -> Iterations:
-    """When all inputs are there, or any of a Merge's. An input that comes later leads back to a Merge."""
+    """Returns the iterations in which all inputs are available, or any input of a Merge.
+
+    An input that comes later in topological order is the back edge of a Merge.
+    """
     found = Iterations.EVERY
     either = Iterations(0)
     for source in map(endpoint, node.inputs):

@@ -1,10 +1,10 @@
-"""What a folder of parts says of itself, for people, scripts and whoever reads it back.
+"""The manifest of a folder of parts, for people and programs.
 
-``manifest.json`` (version 1) has the name of the ``graph`` that was cut, the ``wire`` (or null), and under
-``parts`` for each part: its ``file`` beside the manifest, ``device``, ``incarnation`` and number of ``nodes``;
-``feeds``, what may be fed; ``fetches``, the nodes of the graph that have a value to fetch; ``sends`` and
-``receives``, each with ``node``, ``key`` (as it is outside of all loops), ``dtype``, ``shape`` and ``bytes``, the
-last two null where they are not known.
+``manifest.json`` (version 1) has the name of the partitioned ``graph``, the ``wire`` compression (or null), and
+under ``parts`` for each part: its ``file`` beside the manifest, ``device``, ``incarnation`` and number of
+``nodes``; ``feeds``, the nodes that may be fed; ``fetches``, the nodes of the graph with a value to fetch;
+``sends`` and ``receives``, each with ``node``, ``key`` (outside of all loops), ``dtype``, ``shape`` and
+``bytes``, the last two null if unknown.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _FORMAT = "tfg parts"
 
 
 class PartEntry(NamedTuple):
-    """A part as the manifest lists it."""
+    """A part in a manifest."""
 
     file: str
     device: str
 
 
 def render_manifest(parts: Parts, graph: Graph, name: str, wire: str | None) -> tuple[str, Mapping[str, str]]:
-    """The text of a manifest, and the file of each device. ``graph`` is what was cut, and ``name`` its file's."""
+    """Returns the text of a manifest, and the file name of each device; ``name`` is the file name of ``graph``."""
     files = _file_names(parts)
     shapes = {
         pair.receive.attrs.get("tensor_name"): pair.receive.attrs.get(SHAPES_ATTR)
@@ -65,7 +65,7 @@ def render_manifest(parts: Parts, graph: Graph, name: str, wire: str | None) -> 
 
 
 def _file_names(parts: Parts) -> dict[str, str]:
-    """``CPU_0.pbtxt`` where all devices are of one task, and the whole name otherwise."""
+    """Returns file names such as ``CPU_0.pbtxt``; with the full device name if the parts span several tasks."""
     names = {device: parse_device(device) for device in parts.graphs}
     tasks = {name[:3] for name in names.values()}
     return {
@@ -75,7 +75,7 @@ def _file_names(parts: Parts) -> dict[str, str]:
 
 
 def _incarnation(parts: Parts, device: str) -> Any:
-    """The incarnation of a device, 1 where nothing is sent from it."""
+    """Returns the incarnation of a device; 1 if it sends nothing."""
     sends = [node for node in parts.graphs[device].nodes if node.op in SENDS]
     return sends[0].attrs.get("send_device_incarnation") if sends else 1
 
@@ -115,7 +115,7 @@ def _bytes(dtype: DType, shape: Shape | None) -> int | None:
 
 
 def parse_manifest(text: bytes, name: str) -> list[PartEntry]:
-    """The parts that a manifest lists. Raises INVALID_ARGUMENT, placed in the file where JSON ends to be JSON."""
+    """Parses a manifest into its parts. Raises INVALID_ARGUMENT, located where the JSON is malformed."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:

@@ -1,7 +1,7 @@
-"""One placed graph to one graph per device (white paper sections 3.2.2 and 3.2.3).
+"""Partitioning: from a placed graph to one graph per device (white paper sections 3.2.2 and 3.2.3).
 
-Wherever an edge crosses from one device to another, a Send takes its place on the one side and a Recv on the
-other. The parts together compute what the graph did, bit for bit, unless the wire loses some.
+A Send and a Recv replace each edge between devices. Together, the parts compute the same results as the graph,
+bit for bit, unless transfers are compressed.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ def partition(
     incarnations: Mapping[str, int] = _NO_INCARNATIONS,
     memory: HostMemory | None = None,
 ) -> Parts:
-    """The parts of a graph in which every node has a device. Neither they nor the names of what is added depend
-    on the order of the graph's nodes.
+    """Partitions a graph in which every node has a device. Parts and new names do not depend on the order of
+    nodes.
 
     Args:
         wire: ``bf16`` to send float32 as bfloat16 between devices.
-        incarnations: of the devices, by full name; 1 where it is not given.
-        memory: which tensors devices with a memory of their own keep in that of the host.
+        incarnations: incarnations of devices by full name; 1 by default.
+        memory: tensors that devices with their own memory keep in host memory.
 
     Raises:
-        TfgError: INVALID_ARGUMENT for a node without a whole device name, a reference or resource handle
-            that would have to be sent, a loop without LoopCond that is cut; what is at fault in a node.
+        TfgError: INVALID_ARGUMENT for a node without a full device name, a reference or resource handle that would
+            have to be sent, and a partitioned loop without LoopCond; faults of nodes.
     """
     check_devices(graph)
     wire_dtype(dtypes.float32, wire)
@@ -62,7 +62,7 @@ def partition(
     found = cross_device_edges(placed)
     loops = add_control_loops(placed.graph, found)
     if loops.stems:
-        # The control loops' predicates are sent, too.
+        # The predicates of control loops need transfers, too.
         placed = PlacedGraph(loops.graph, memory)
         found = cross_device_edges(placed)
     return _Partitioner(placed, loops, wire, incarnations).parts(found)
@@ -74,8 +74,11 @@ def _by_name(graph: Graph) -> Graph:
 
 @dataclass
 class _Partitioner:
-    """``arrivals`` is what readers of each crossing read instead; ``made`` are the nodes of each part, and
-    ``received`` what is known of its receives."""
+    """Builder of parts.
+
+    ``arrivals`` are the nodes that readers read in place of each edge's source; ``made`` are the nodes of each
+    part, and ``received`` the inferred facts of its receives.
+    """
 
     placed: PlacedGraph
     loops: ControlLoops
@@ -91,7 +94,7 @@ class _Partitioner:
     def parts(self, found: Mapping[CrossDeviceEdge, str]) -> Parts:
         for device in sorted({node.device for node in self.placed.graph.nodes}):
             self.made[device] = []
-        # A read of a reference may have to wait for what arrives, so what is read comes last.
+        # Reads of references may wait for other transfers, so their edges come last.
         for number, crossing in sorted(enumerate(found), key=lambda pair: bool(pair[1].reader)):
             self._carry(crossing, number, found[crossing])
         for node in self.placed.graph.nodes:
@@ -116,7 +119,7 @@ class _Partitioner:
         return Node(node.name, node.op, tuple(inputs), node.attrs, node.device, node.offset, node.debug)
 
     def _carry(self, crossing: CrossDeviceEdge, number: int, reader: str) -> None:
-        """Adds the nodes that carry a crossing."""
+        """Adds the nodes of a transfer."""
         home = self.placed.graph[crossing.source].device
         stem = crossing.source.lstrip("_")
         dtype = self._type(crossing)
@@ -138,7 +141,7 @@ class _Partitioner:
     def _arrive(
         self, crossing: CrossDeviceEdge, number: int, dtype: DType, attrs: Mapping[str, AttrValue]
     ) -> str:
-        """Adds the receiving end; gives the node to be read, or to be waited for."""
+        """Adds the receiving nodes; returns the name of the node that readers read or wait for."""
         stem, target = crossing.source.lstrip("_"), crossing.target
         kind = "_HostRecv" if crossing.on_host else "_Recv"
         attrs = {"tensor_type": dtype, **attrs, **self._shape(crossing)}
@@ -157,7 +160,7 @@ class _Partitioner:
         return received
 
     def _waits(self, crossing: CrossDeviceEdge, home: str) -> Iterator[str]:
-        """What has to be done before a reference is read for a crossing, as control inputs."""
+        """Yields the control inputs that a read of a reference waits for."""
         for name in self.placed.read_after(crossing) if crossing.reader else ():
             here = self.placed.graph[name].device == home
             yield f"^{name}" if here else f"^{self.arrivals[CrossDeviceEdge(name, CONTROL, home)]}"
@@ -186,7 +189,7 @@ class _Partitioner:
         }
 
     def _name(self, wanted: str) -> str:
-        """A free name, so far as possible the one wanted."""
+        """Returns an unused name: the wanted one, or with a number appended."""
         found, number = wanted, 0
         while found in self._taken:
             number += 1
@@ -200,12 +203,12 @@ def _key_part(text: str) -> bytes:
 
 
 def _signal(name: str, device: str, after: str) -> Node:
-    """A value of no elements, which says only that something is done."""
+    """Returns an empty constant that is sent to signal completion."""
     return Node(name, "Const", (after,), {"dtype": dtypes.float32, "value": NOTHING}, device)
 
 
 def _with_needed_functions(graph: Graph) -> Graph:
-    """The graph with those functions of its library that its nodes call, directly or not."""
+    """Returns the graph with only the library functions that its nodes call, directly or indirectly."""
     if not graph.functions:
         return graph
     known = {function.name: function for function in graph.functions}

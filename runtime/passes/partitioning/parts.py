@@ -1,7 +1,7 @@
-"""The parts of a partitioned graph, what goes between them, and the way back to one graph.
+"""Parts of a partitioned graph, the transfers between them, and their union.
 
-The parts meet only through pairs of a send and a receive with the same attributes. A part may have been edited
-by hand, so the pairs are looked for anew: what would make a step wait for ever is said before one begins.
+Parts are connected only by pairs of a send and a receive with equal attributes. Parts may have been edited by
+hand, so pairs are matched anew, and faults that would block a step for ever are reported first.
 """
 
 from __future__ import annotations
@@ -24,20 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """One graph per device, under the device's full name. ``received`` is what is known of the value of each
-    receive, as far as the whole graph told: kernels that know as much as they did there give the same bits."""
+    """One graph per device, by full device name.
+
+    ``received`` are the facts of each receive's value, inferred from the whole graph: kernels that know as much
+    as in the unpartitioned graph give the same bits.
+    """
 
     graphs: Mapping[str, Graph]
     received: Mapping[str, Sequence[Fact]] = field(default_factory=dict[str, "Sequence[Fact]"], compare=False)
 
     @property
     def nodes(self) -> Iterator[tuple[str, Node]]:
-        """Every node, with the device of the part that it is in."""
+        """Yields every node with the device of its part."""
         return ((device, node) for device, graph in self.graphs.items() for node in graph.nodes)
 
 
 class TransferKey(NamedTuple):
-    """What a send and its receive agree on."""
+    """The attributes that match a send to its receive."""
 
     name: str
     source: str
@@ -56,7 +59,7 @@ class CrossDeviceTransfer(NamedTuple):
 
 
 def cross_device_transfers(parts: Parts) -> list[CrossDeviceTransfer]:
-    """The pairs that join the parts. Raises the first of ``faults``."""
+    """Returns the pairs of sends and receives. Raises the first of ``part_faults``."""
     for fault in part_faults(parts):
         raise fault
     sends = {transfer_key(node): node for _, node in parts.nodes if _is_send(node)}
@@ -68,8 +71,8 @@ def cross_device_transfers(parts: Parts) -> list[CrossDeviceTransfer]:
 
 
 def part_faults(parts: Parts) -> Iterator[TfgError]:
-    """What would keep the parts from running together, each at its node: a node of another device, a name that
-    two parts have, a send or receive without its other end, or of another dtype or incarnation."""
+    """Yields faults that prevent parts from running together: a node placed on another device, a name in two
+    parts, and a send or receive without counterpart, or with another dtype or incarnation."""
     yield from _homeless(parts)
     sends: dict[TransferKey, Node] = {}
     receives: dict[TransferKey, Node] = {}
@@ -104,7 +107,7 @@ def _homeless(parts: Parts) -> Iterator[TfgError]:
 
 
 def _end_faults(parts: Parts, device: str, node: Node, found: dict[TransferKey, Node]) -> Iterator[TfgError]:
-    """The faults of a send or receive alone; without any, it is noted."""
+    """Yields the faults of a single send or receive; records it in ``found`` if it has none."""
     try:
         ends = transfer_key(node)
     except TfgError as error:
@@ -135,7 +138,7 @@ def _disagreements(parts: Parts, ends: TransferKey, send: Node, receive: Node) -
 
 
 def transfer_key(node: Node) -> TransferKey:
-    """What a send or receive says of itself. Raises INVALID_ARGUMENT where it says too little."""
+    """Returns the key of a send or receive. Raises INVALID_ARGUMENT if attributes are missing."""
     values = [node.attrs.get(name) for name in ("tensor_name", "send_device", "recv_device")]
     texts = [value.decode("utf-8", "replace") for value in values if isinstance(value, bytes)]
     if len(texts) < 3 or not all(texts) or any(";" in text for text in texts):
@@ -162,10 +165,11 @@ def _at(parts: Parts, device: str, node: Node, error: TfgError) -> TfgError:
 
 
 def join_parts(parts: Parts) -> Graph:
-    """One graph that computes what the parts do: their nodes less the transfers, whose readers read what is
-    sent. Nodes stay where they are placed, so that partitioning gives parts like these again.
+    """Returns one graph that computes the same as the parts: without sends and receives, whose readers read the
+    sent value.
 
-    Raises the first of ``faults``, and INVALID_ARGUMENT where all that is sent is what was received.
+    Nodes keep their devices, so partitioning gives equivalent parts again. Raises the first of ``part_faults``,
+    and INVALID_ARGUMENT for a cycle of transfers.
     """
     sent = _origins(parts)
     whole = union_graph(parts)
@@ -175,7 +179,7 @@ def join_parts(parts: Parts) -> Graph:
 
 
 def _origins(parts: Parts) -> dict[str, str]:
-    """What each receive gets, as an input: where it was first sent from, if parts pass it on."""
+    """Returns the input that each receive stands for: the original one, if parts forward it."""
     pairs = {pair.receive.name: pair for pair in cross_device_transfers(parts)}
     found: dict[str, str] = {}
     for name, pair in pairs.items():
@@ -206,8 +210,7 @@ def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
 
 
 def union_graph(parts: Parts) -> Graph:
-    """All nodes of the parts in one graph, sends and receives included: one executor can run it, which then
-    exchanges values with itself."""
+    """Returns all nodes of the parts in one graph, with sends and receives; a single executor can run it."""
     graphs = list(parts.graphs.values())
     functions = {f.name: f for graph in graphs for f in graph.functions}
     gradients = {name: gradient for graph in graphs for name, gradient in graph.gradients.items()}
@@ -215,13 +218,15 @@ def union_graph(parts: Parts) -> Graph:
     made = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
     if all(graph.source is made.source for graph in graphs):
         return made
-    # From several files: one source cannot tell where all the nodes stand.
+    # One source text cannot locate nodes of several files.
     return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
 
 
 def with_received_facts(parts: Parts) -> Parts:
-    """The parts with what is known of their receives, worked out from all of them together. Raises the first of
-    ``faults``, and what inference finds at fault."""
+    """Returns the parts with facts of their receives, inferred from all parts together.
+
+    Raises the first of ``part_faults``, and faults found by inference.
+    """
     facts = infer_graph(join_parts(parts))
     received = {pair.receive.name: _sent(facts, pair.send) for pair in cross_device_transfers(parts)}
     return replace(parts, received=received)

@@ -1,16 +1,15 @@
-"""Receives begun no earlier than their readers need them (white paper section 5.2).
+"""Scheduling of receives: no earlier than their readers need them (white paper section 5.2).
 
-A receive waits for nothing on its own device, so left alone all of them begin with the step, and what they bring
-takes memory until it is read. From how long every node takes follow the earliest times at which it can start and
-the latest at which it may without the step taking longer (ASAP and ALAP of operations research). A receive that
-could begin earlier than it may gets a control input from a node that ends just before it has to begin.
+A receive depends on nothing on its own device, so by default all receives start with the step, and received
+tensors take memory until they are read. The costs of nodes give earliest and latest start times (ASAP and ALAP
+schedules) that do not lengthen the step. A receive that could start before its latest start time gets a control
+input from a node that ends just before that time.
 
-Since a node that ends, at the latest, before a receive begins, at the latest, comes before it in the schedule in
-which everything is as late as may be, all the new edges agree with that schedule. So they make no cycle, not even
-one through several parts, and do not lengthen the longest path.
+Every new edge leads forward in the ALAP schedule: the node's latest end is not after the receive's latest
+start. So the edges form no cycle, even through several parts, and do not lengthen the longest path.
 
-The node is one that all the receive's readers depend on, so that no step runs more than without it; and one that
-is never dead and never waits for other steps, so that the receive is neither.
+The node is an ancestor of all readers of the receive, so that no step runs more nodes than before; it is never
+dead and never waits for other steps, so the same holds for the receive.
 """
 
 from __future__ import annotations
@@ -32,18 +31,17 @@ if TYPE_CHECKING:
 
     Cost = Callable[[Node], float]
 
-# A bit per pair of nodes is kept; larger graphs are left as they are.
+# The ancestor sets take one bit per pair of nodes; larger graphs are left unchanged.
 _MOST_NODES = 30_000
 
 
 def unit_cost(node: Node) -> float:
-    """The cost of a node where nothing is known of it."""
+    """Returns a cost of 1 for any node."""
     return 1.0
 
 
 def schedule_receives(parts: Parts, cost: Cost = unit_cost) -> Parts:
-    """The parts with their receives begun as late as may be. ``cost`` is what a node takes, always more than 0, in
-    whatever unit."""
+    """Returns the parts with receives delayed; ``cost`` returns the positive cost of a node, in any unit."""
     pairs = cross_device_transfers(parts)
     if not pairs or sum(1 for _ in parts.nodes) > _MOST_NODES:
         return parts
@@ -59,7 +57,7 @@ def schedule_receives(parts: Parts, cost: Cost = unit_cost) -> Parts:
 
 
 def _ordered_by_transfers(parts: Parts, send_of: Mapping[str, str]) -> Graph:
-    """All parts in one graph, in which each receive waits for its send."""
+    """Returns the union of the parts, with a control edge from each send to its receive."""
     whole = union_graph(parts)
     return whole.with_nodes(
         replace(n, inputs=(*n.inputs, f"^{send_of[n.name]}")) if n.name in send_of else n for n in whole.nodes
@@ -68,7 +66,7 @@ def _ordered_by_transfers(parts: Parts, send_of: Mapping[str, str]) -> Graph:
 
 @dataclass
 class _StartTimes:
-    """The nodes in order, with the earliest and latest times of each."""
+    """Nodes in topological order, with earliest and latest start times."""
 
     graph: Graph
     cost: Cost
@@ -92,12 +90,12 @@ class _StartTimes:
             self.latest[node.name] = min(starts, default=whole) - self.costs[node.name]
 
     def _sources(self, node: Node) -> list[str]:
-        """The inputs of a node, but for those that lead back to it, which come later."""
+        """Returns the inputs of a node, without back edges."""
         found = dict.fromkeys(endpoint(text).node for text in node.inputs)
         return [name for name in found if name in self.earliest]
 
     def later(self) -> dict[str, str]:
-        """The node that each receive is to wait for, where there is one that would make it begin later."""
+        """Returns, for each receive that can be delayed, the node to wait for."""
         loops = frames(self.graph)
         reliable = self._reliable()
         ends = sorted((self.latest[n] + self.costs[n], n) for n in self.latest)
@@ -112,13 +110,13 @@ class _StartTimes:
             common = here[node.device] & (1 << bisect_right(times, self.latest[node.name])) - 1
             for reader in self.readers[node.name]:
                 common &= before[reader]
-            # The bits are in the order of the latest ends, so the highest is of the node that ends last.
+            # Bits are ordered by latest end, so the highest bit is the node that ends last.
             if common and self._ends_after(name := ends[common.bit_length() - 1][1], node):
                 found[node.name] = name
         return found
 
     def _ends_after(self, name: str, receive: Node) -> bool:
-        """Whether a node can end after a receive could begin, so that waiting for it is of use."""
+        """Returns True if a node may end after the receive could start, so that waiting for it delays the receive."""
         return self.earliest[name] + self.costs[name] > self.earliest[receive.name]
 
     def _ancestors(self, bits: Mapping[str, int]) -> dict[str, int]:
@@ -132,14 +130,14 @@ class _StartTimes:
         return found
 
     def _masks(self, bits: Mapping[str, int], reliable: set[str]) -> dict[str, int]:
-        """The nodes of each device that a receive may wait for."""
+        """Returns, by device, the nodes that a receive may wait for."""
         found: dict[str, int] = {}
         for node in self.order:
             found[node.device] = found.get(node.device, 0) | (bits[node.name] if node.name in reliable else 0)
         return found
 
     def _reliable(self) -> set[str]:
-        """The nodes that no branch, loop or other step decides about."""
+        """Returns the nodes that run in every step, independent of branches, loops and other steps."""
         library = of_graph(self.graph)
         found: set[str] = set()
         for node in self.order:

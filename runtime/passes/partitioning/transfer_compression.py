@@ -1,7 +1,7 @@
-"""What travels in fewer bits than it is computed in (white paper section 5.5).
+"""Lossy compression of transfers (white paper section 5.5).
 
-With ``bf16``, a float32 tensor goes from device to device as bfloat16: the lower half of every number is cut off
-and comes back as zeros. NaN stays NaN, also where all that made it one was in the lower half.
+With ``bf16``, float32 tensors are sent as bfloat16: the lower half of each number is dropped and restored as
+zeros. A NaN stays a NaN, even if its payload is in the lower half.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
 
-# For each kind of wire, the dtypes that travel as another.
+# For each compression, the dtypes that are sent as another one.
 WIRES: Mapping[str, Mapping[DType, DType]] = {"bf16": {dtypes.float32: dtypes.bfloat16}}
 
 
 def wire_dtype(dtype: DType, wire: str | None) -> DType:
-    """The dtype in which a tensor travels. Raises INVALID_ARGUMENT for a wire that there is not."""
+    """Returns the dtype in which a tensor is sent. Raises INVALID_ARGUMENT for an unknown compression."""
     if wire is None:
         return dtype
     if wire not in WIRES:
@@ -31,6 +31,7 @@ def wire_dtype(dtype: DType, wire: str | None) -> DType:
 
 
 def cast_node(name: str, device: str, inputs: Sequence[str], source: DType, target: DType) -> Node:
-    """A Cast to what travels, or from it. Rounding would take longer, and TensorFlow cuts off, too."""
+    """Returns a Cast to or from the sent dtype; it truncates as TensorFlow does, which is also faster than
+    rounding."""
     attrs = {"SrcT": source, "DstT": target, "Truncate": target.size < source.size}
     return Node(name, "Cast", tuple(inputs), attrs, device)
