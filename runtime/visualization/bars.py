@@ -1,4 +1,4 @@
-"""Spans of time as bars that can be seen: what is narrower than a pixel is drawn together with its neighbours."""
+"""Bars of a schedule: spans of time, with those narrower than a pixel merged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """Seconds; ``what`` is the number of whatever takes them."""
+    """A span of time in seconds; ``what`` is the number of its operation or transfer."""
 
     start: float
     finish: float
@@ -21,7 +21,7 @@ class Span(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """``busy`` are the seconds that its spans take of it."""
+    """A bar; ``busy`` are the seconds that its spans cover."""
 
     start: float
     finish: float
@@ -30,8 +30,8 @@ class Bar(NamedTuple):
 
 
 def merge_spans(spans: Iterable[Span], pixel: float) -> list[Bar]:
-    """The bars of one row. Spans of less than ``pixel`` seconds join those before
-    them, if these are as small and end less than a pixel before. Those of no time are left out."""
+    """Returns the bars of one row. A span shorter than ``pixel`` seconds joins the previous ones if they are as
+    short and end less than a pixel earlier. Empty spans are left out."""
     runs: list[list[Span]] = []
     joins = False
     for span in sorted(span for span in spans if span.finish > span.start):
@@ -54,7 +54,7 @@ def memory_levels(
     until: float,
     pixels: int,
 ) -> Sequence[float]:
-    """The most bytes that are held within each of so many pixels of the time from 0 to ``until``."""
+    """Returns the most bytes held within each pixel of the time from 0 to ``until``."""
     if not until or not pixels:
         return [0.0] * pixels
     when = np.concatenate([finish, start])
@@ -63,7 +63,7 @@ def memory_levels(
     at = np.minimum((when[order] / until * pixels).astype(np.intp), pixels - 1)
     most = np.zeros(pixels)
     np.maximum.at(most, at, level)
-    # A pixel in which nothing changes holds what the one before had in the end.
+    # A pixel without events holds the final level of the one before.
     last = np.full(pixels, -1, np.intp)
     last[at] = np.arange(len(at))
     last = np.maximum.accumulate(last)
@@ -73,7 +73,7 @@ def memory_levels(
 
 
 def ticks(until: float, most: int) -> list[float]:
-    """Round times from 0 on, at most so many of them."""
+    """Returns at most ``most`` round times from 0."""
     if not until:
         return [0.0]
     step = 10.0 ** np.floor(np.log10(until / most))

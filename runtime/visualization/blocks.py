@@ -1,8 +1,7 @@
-"""What the boxes of a drawing stand for: nodes, or, where there are too many, all nodes of a name scope on a
-device; and what flows between them.
+"""Boxes of a drawing and the edges between them: a box is a node or, in large graphs, a name scope on a device.
 
-Scopes are opened from the largest down as long as the boxes do not become too many. What is left closed and
-large (a graph without scopes, say) is cut along time into runs of nodes.
+Scopes are opened from the largest down while the number of boxes permits. Large closed scopes (a graph without
+scopes, for example) are split along time into runs of nodes.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
 
     from ..passes.placement.simulation.simulated_step import Simulation
 
-# More boxes than this nobody reads.
+# The most boxes that a drawing has, to stay readable.
 MOST = 150
-# Flows between boxes, likewise: beyond these, the smallest of a device's own are left out.
+# The most edges; beyond it, the smallest within a device are left out.
 MOST_FLOWS = 1500
 
 
 class Block(NamedTuple):
-    """``ops`` are the operations in it, in the order of their starts; ``label`` is a node's or a scope's name."""
+    """A box: ``ops`` are its operations, ordered by start; ``label`` is the name of a node or scope."""
 
     device: int
     label: str
@@ -34,10 +33,10 @@ class Block(NamedTuple):
 
 
 class FlowEdge(NamedTuple):
-    """What goes from one block to another: bytes and tensors; no tensors where one only waits for the other.
+    """Data from one block to another: bytes and tensors; no tensors for a control edge only.
 
-    ``transfers`` are places in the schedule. What goes to another device arrives there once, drawn to the first
-    block that reads it; from there, as a copy, to the others. ``is_copy`` is whether there is nothing but copies.
+    ``transfers`` are indices in the schedule. A transfer is drawn to the first block on its device that reads
+    it, and from there, as copies, to the others; ``is_copy`` is True if the edge has only copies.
     """
 
     source: int
@@ -49,7 +48,7 @@ class FlowEdge(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """``blocks`` are in the order of time; ``of[op]`` is an operation's block, -1 for one that is not drawn."""
+    """Blocks ordered by time; ``of[op]`` is an operation's block, -1 for one that is not drawn."""
 
     blocks: Sequence[Block]
     flows: Sequence[FlowEdge]
@@ -58,7 +57,7 @@ class Blocks(NamedTuple):
 
 
 def blocks(simulation: Simulation, most: int = MOST) -> Blocks:
-    """The blocks of a simulated step, at most so many unless there are more devices."""
+    """Returns the blocks of a simulated step, at most ``most`` unless there are more devices."""
     hidden, notes = _hidden(simulation)
     schedule, names = simulation.schedule, simulation.formulation.nodes
     drawn = [op for op in range(len(names)) if op not in hidden]
@@ -89,12 +88,15 @@ def blocks(simulation: Simulation, most: int = MOST) -> Blocks:
 
 
 def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
-    """Operations that get no box, each with the one whose box it is counted to, -1 for none: what the step does not
-    need, constants that only their own device reads, and variables and reads of them with but one reader."""
+    """Returns operations without a box of their own, each with the operation whose box includes it, or -1.
+
+    These are nodes outside of the step, constants read only on their device, and variables and reads with one
+    reader.
+    """
     formulation, schedule = simulation.formulation, simulation.schedule
     problem, found = formulation.problem, dict[int, int]()
     idle = held = 0
-    # From the last on, so that a variable goes where its only read has gone.
+    # In reverse order, so that a variable follows its only read.
     for op in reversed(range(len(formulation.nodes))):
         name = formulation.nodes[op]
         if formulation.step is not None and name not in formulation.step:
@@ -118,13 +120,16 @@ def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
     return found, notes
 
 
-# What holds a value, or hands it out.
+# Operations that hold a value or read one.
 _HELD = VARIABLES | {"ReadVariableOp"}
 
 
 class _Scopes:
-    """The tree of name scopes. ``members`` are operations by scope (with a slash behind; the whole graph is the
-    empty one), ``children`` the scopes and nodes right below, each with the devices that have some of it."""
+    """The tree of name scopes.
+
+    ``members`` are operations by scope (names end with a slash; the whole graph is the empty name),
+    ``children`` the scopes and nodes directly below, each with the devices of its operations.
+    """
 
     def __init__(self, simulation: Simulation, drawn: Sequence[int]) -> None:
         self.place = simulation.schedule.place
@@ -143,7 +148,7 @@ class _Scopes:
             self.members[name].append(op)
 
     def grouped(self, most: int) -> list[tuple[str, list[int]]]:
-        """Groups of operations of one device, with their labels."""
+        """Returns groups of operations of one device, with labels."""
         count = len({self.place[op] for op in self.members[""]})
         heap, closed, leaves = [(-len(self.members[""]), "")], list[str](), list[str]()
         heapify(heap)
@@ -164,7 +169,7 @@ class _Scopes:
         return groups + self._cut(closed, most - count)
 
     def _cut(self, closed: Sequence[str], spare: int) -> list[tuple[str, list[int]]]:
-        """The closed scopes by device, and along time into as many runs as there is room for."""
+        """Splits closed scopes by device, and along time into as many runs as the limit permits."""
         apart: dict[tuple[str, int], list[int]] = defaultdict(list)
         for scope in closed:
             for op in self.members[scope]:
@@ -181,7 +186,7 @@ class _Scopes:
 
 
 class _FlowTotal:
-    """What a flow is made of, while it is summed up."""
+    """The running total of an edge."""
 
     def __init__(self) -> None:
         self.bytes = 0

@@ -1,4 +1,4 @@
-"""The graph: a lane for each device, boxes from the first to the last, and what flows between them."""
+"""The graph panel: a lane for each device, with its boxes and the edges between them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = BOX, 34.0
 PITCH = 62.0
-# A lane's own margins: beside its boxes, and above them for its name.
+# Margins of a lane: beside its boxes, and above them for its name.
 SIDE, TOP, BOTTOM = 16.0, 38.0, 16.0
-# Where more is sent, the largest transfers alone tell their bytes; those far smaller than the largest never do.
+# The most transfers with labels of their bytes, largest first; those far smaller than the largest have none.
 MOST_BYTES = 40
 
 
 class Panel(NamedTuple):
-    """A part of a drawing, from (0, 0)."""
+    """A part of a drawing, with its origin at (0, 0)."""
 
     width: float
     height: float
@@ -169,7 +169,7 @@ class _GraphDrawing:
         (x, y), (end_x, end_y) = self.middle(flow.source), self.middle(flow.target)
         start, end = (x, y + HEIGHT / 2), (end_x, end_y - HEIGHT / 2 - 5)
         if end[1] <= start[1]:
-            # Beside each other, or against the flow: out at one side and in at the other.
+            # Beside or against the direction of flow: from one side to the other.
             side = 1 if end_x > x else -1
             start, end = (x + side * WIDTH / 2, y), (end_x - side * (WIDTH / 2 + 5), end_y)
             bend = max(40.0, abs(end[0] - start[0]) / 2) * side
@@ -206,7 +206,7 @@ class _GraphDrawing:
     def bytes(self, flow: FlowEdge) -> str:
         (x, y), (end_x, end_y) = self.middle(flow.source), self.middle(flow.target)
         is_down = end_y > y
-        # On the curve: nearer to the box that sends, because what arrives at a box may come from many.
+        # On the curve, nearer to the source, because many edges may meet at the target.
         along, down = (0.2955, 0.3923) if is_down else (0.5, 0.5)
         edge = HEIGHT / 2 if is_down else 0
         return svg.text(
@@ -223,12 +223,12 @@ class _GraphDrawing:
 
 
 def about_transfer(simulation: Simulation, transfer: SimulatedTransfer) -> str:
-    """A transfer in a line: tensor, bytes, times."""
+    """Describes a transfer in a line: tensor, bytes, times."""
     tensor, found = transfer.tensor, simulation.formulation
     when = f"{human_seconds(transfer.start)} to {human_seconds(transfer.finish)}"
     return f"{found.endpoints[tensor]}  {human_bytes(found.problem.tensors[tensor].size)}  {when}"
 
 
 def short(name: str) -> str:
-    """``CPU:0`` for a device of this computer's own task, the full name for others."""
+    """Returns ``CPU:0`` for a device of the local task, the full name for others."""
     return name.removeprefix("/job:localhost/replica:0/task:0/device:")

@@ -1,10 +1,10 @@
-"""Where boxes go: a layered layout after Sugiyama, Tagawa and Toda ("Methods for visual understanding of
-hierarchical system structures", 1981), with a lane for each device.
+"""Layered layout of boxes after Sugiyama, Tagawa and Toda ("Methods for visual understanding of hierarchical
+system structures", 1981), with a lane for each device.
 
-A box's layer is the longest way to it; what takes no time (variables, what reads and names values) stands as
-low as those that need it allow. Within a lane, boxes are put in the order of the middle of their neighbours, from
-above and from below by turns. What flows past layers passes them at points of its own, one for all that comes
-from the same box, so that it does not run through boxes.
+A box's layer is the length of the longest path to it; boxes of no duration (variables and their reads) are as
+low as their readers permit. Within a lane, boxes are ordered by the mean position of their neighbours,
+alternately above and below. An edge over several layers passes each at a point of its own, shared by all edges
+from the same box, so that it does not cross boxes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from .blocks import Blocks
 
-# Widths in pixels: of a box, of a flow that passes, what is between them, and between lanes.
+# Widths in pixels: of a box, of a passing edge, of the gaps between them, and between lanes.
 BOX, PASSING, GAP, BETWEEN = 150.0, 7.0, 14.0, 70.0
-# How many boxes stand side by side, over all lanes; three in each lane, where there are many lanes.
+# The most boxes in a row over all lanes; at least three per lane.
 WIDEST = 12
 SWEEPS = 12
 STRAIGHTENING = 30
-# How much more the places of passing flows count than those of boxes, so that these give way and lines are straight.
+# Weight of passing edges relative to boxes, so that boxes yield and edges stay straight.
 STIFFNESS = 6.0
 
 
@@ -34,8 +34,8 @@ class Lane(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """``x`` of every block's middle and its ``layer``; ``passes`` are the layers and places at which what comes
-    from a block passes others, by block and layer."""
+    """Positions of blocks: ``x`` of their centres and their ``layer``; ``passes`` are the positions at which edges
+    from a block pass a layer, by block and layer."""
 
     lanes: Sequence[Lane]
     x: Sequence[float]
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 
 class _Item:
-    """A box, or a point where a flow passes a layer. ``above`` and ``below`` are its neighbours."""
+    """A box, or a point where an edge passes a layer; ``above`` and ``below`` are its neighbours."""
 
     __slots__ = ("above", "below", "weight", "width", "x")
 
@@ -58,7 +58,7 @@ class _Item:
 
 
 def lay_out(blocks: Blocks) -> Layout:
-    """Places every block."""
+    """Computes the position of every block."""
     layer = _layers(blocks)
     boxes = [_Item(BOX) for _ in blocks.blocks]
     passes: dict[tuple[int, int], _Item] = {}
@@ -99,8 +99,11 @@ def _join(upper: _Item, lower: _Item) -> None:
 
 
 def _layers(blocks: Blocks) -> list[int]:
-    """The layer of every block. Blocks are in the order of time; what flows against it is not minded. A layer that
-    is full in a lane passes a block on to the next (Coffman and Graham's way to bound the width)."""
+    """Returns the layer of every block.
+
+    Blocks are ordered by time; edges against it are ignored. A full layer of a lane defers a block to the next
+    one (as Coffman and Graham bound the width).
+    """
     room = max(3, WIDEST // max(1, len({block.device for block in blocks.blocks})))
     sources: dict[int, list[int]] = defaultdict(list)
     targets: dict[int, list[int]] = defaultdict(list)
@@ -133,7 +136,7 @@ def _without_gaps(layer: list[int]) -> list[int]:
 
 
 def _arrange(rows: Sequence[list[_Item]], left: float) -> float:
-    """Gives the items of a lane their places, in rows from above to below; gives the lane's width."""
+    """Positions the items of a lane, in rows from top to bottom; returns the lane's width."""
     width = max(_packed(row) for row in rows)
     for row in rows:
         _put(row, [0.0] * len(row), width)
@@ -160,13 +163,15 @@ def _aim(neighbours: Sequence[_Item], otherwise: float) -> float:
 
 
 def _packed(row: Sequence[_Item]) -> float:
-    """The width of a row without more space than there must be."""
+    """Returns the minimum width of a row."""
     return sum(item.width for item in row) + GAP * (len(row) - 1)
 
 
 def _put(row: Sequence[_Item], aims: Sequence[float], width: float) -> None:
-    """As near to the aims as the order and the widths allow, from 0 to ``width``, by least squares:
-    neighbours that would overlap are joined and take their mean (the pooling of isotonic regression)."""
+    """Positions items as close to their targets as order and widths permit, from 0 to ``width``, by least squares.
+
+    Neighbours that would overlap are pooled and take their mean (as in isotonic regression).
+    """
     offsets, at = list[float](), 0.0
     for before, item in zip([None, *row], row):
         at += (before.width + item.width) / 2 + GAP if before is not None else 0.0

@@ -1,5 +1,5 @@
-"""A drawing as a page: zoomed by the wheel, moved by dragging, and with what a box sends and receives lit up while
-the pointer is on it or on its bar in the schedule."""
+"""HTML page of a drawing: zooms with the wheel, pans by dragging, and highlights the edges of a box under the
+pointer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ all.addEventListener("pointerover", event => {
 
 
 def html_page(picture: str, title: str) -> str:
-    """A whole document of HTML around the SVG of ``picture.picture``; it loads nothing."""
+    """Returns an HTML document around the SVG of ``draw_simulation``; it loads no other files."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{svg.plain(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n{picture}\n"

@@ -1,4 +1,4 @@
-"""A placed graph as one SVG: what it comes to, the graph by device, and the simulated step in time."""
+"""SVG drawing of a placed graph: a summary, the graph by device, and the simulated step over time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARGIN = 24.0
 HEAD = 66.0
-# The schedule is at least so wide; the graph takes what it takes.
+# Minimum width of the schedule; the graph's width depends on its boxes.
 LEAST_WIDTH = 1080.0
 LINE = 17.0
 
@@ -37,8 +37,8 @@ _ARROW = svg.element(
 
 
 def draw_simulation(simulation: Simulation, title: str, facts: Sequence[str] = ()) -> str:
-    """The drawing as a whole document; the same for the same simulation. ``facts`` follow those that the
-    simulation tells, in the line below the title."""
+    """Returns a complete SVG document, deterministic for a simulation; ``facts`` follow the summary below the
+    title."""
     found = blocks(simulation)
     critical = critical_path(simulation.formulation.problem, simulation.schedule)
     graph = graph_panel(simulation, found, critical)
@@ -93,7 +93,7 @@ def _summary(simulation: Simulation) -> list[str]:
 
 
 def _facts(simulation: Simulation, critical: CriticalPath) -> list[str]:
-    """What the critical path is made of, and how to read the drawing."""
+    """Describes the critical path and how to read the drawing."""
     schedule = simulation.schedule
     computing = sum(schedule.finish[op] - schedule.start[op] for op in critical.ops)
     moving = schedule.makespan - computing

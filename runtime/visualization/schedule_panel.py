@@ -1,4 +1,4 @@
-"""The simulated step in time: a row for what each device does, its memory beneath it, and a row for each link."""
+"""The schedule panel: for each device a row of operations above one of memory, and a row for each link."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .blocks import Blocks
 
 ROW, MEMORY, LINK = 26.0, 34.0, 16.0
-# Between rows that belong together, and between those of different devices.
+# Gaps between rows of one device, and between devices.
 NEAR, FAR = 4.0, 16.0
-# The names at the left, and what each row comes to at the right.
+# Widths of the names at the left and the totals at the right.
 NAMES, TOTALS = 130.0, 150.0
 AXIS = 26.0
-# Where more links are used, those are drawn that carry most.
+# The most links drawn, by bytes carried.
 MOST_LINKS = 24
 
 
@@ -36,6 +36,8 @@ def schedule_panel(simulation: Simulation, blocks: Blocks, critical: CriticalPat
 
 
 class _ScheduleDrawing:
+    """Rows of the panel, drawn from top to bottom; ``y`` is the top of the next one."""
+
     def __init__(self, simulation: Simulation, blocks: Blocks, critical: CriticalPath, width: float) -> None:
         self.simulation = simulation
         self.schedule = simulation.schedule
@@ -61,7 +63,7 @@ class _ScheduleDrawing:
         yield from self.links()
 
     def axis(self) -> str:
-        """Drawn first and so beneath the rows; its height is known when they are."""
+        """Draws the time axis. Comes first in the document, beneath the rows, but needs their height."""
         made: list[str] = []
         for tick in ticks(self.schedule.makespan, max(2, int(self.room / 90))):
             x = self.x(tick)
@@ -137,7 +139,7 @@ class _ScheduleDrawing:
             found.start[mine], found.finish[mine], found.bytes[mine], schedule.makespan, pixels
         )
         limit = problem.limits[device]
-        # A limit far above all that is held would make it flat.
+        # A limit far above the peak would flatten the curve.
         scale = MEMORY / max(1.0, top * 1.08, limit if limit < 3 * top else 0.0)
         foot = self.y + MEMORY
         yield self.ground(MEMORY)

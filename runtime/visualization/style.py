@@ -1,9 +1,12 @@
-"""How drawings look, by light and in the dark. Colours that must stand on both grounds are given once, with
-an opacity; variables of CSS are avoided, because few viewers of SVG but browsers know them."""
+"""Styles of drawings in light and dark mode.
+
+Colours used on both backgrounds are given once, with an opacity; CSS variables are avoided, because few SVG
+viewers other than browsers support them.
+"""
 
 from __future__ import annotations
 
-# One for each device, in turn; none is near the orange of transfers.
+# One hue per device, in turn; none is close to the orange of transfers.
 HUES = ("#3f7fc1", "#3a9d6e", "#8a63d2", "#1597a5", "#8c9a2b", "#c2568c", "#6b7a90", "#9c6b4a")
 
 FONT = 11.0
@@ -53,9 +56,10 @@ text { fill: #e6edf3 }
 
 
 def hue(device: int) -> str:
+    """Returns the colour of a device."""
     return HUES[device % len(HUES)]
 
 
 def heat(share: float) -> float:
-    """How opaque a box is that takes this share of what the slowest takes: most boxes take little."""
+    """Returns the opacity of a box by its share of the slowest box's time; most shares are small."""
     return 0.10 + 0.50 * min(1.0, max(0.0, share)) ** 0.5

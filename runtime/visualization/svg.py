@@ -1,17 +1,17 @@
-"""Elements of SVG as text. Names may be anything, so whatever comes from outside is escaped here."""
+"""SVG elements as text. All text from outside is escaped here."""
 
 from __future__ import annotations
 
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-# What XML 1.0 has no way to write, not even as a reference.
+# Characters that XML 1.0 cannot represent, even as references.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def element(name: str, *content: str, **attributes: str | float) -> str:
-    """An element; ``content`` is SVG already. Attributes are written ``class_`` and ``data_block`` where Python or
-    its identifiers do not allow the name."""
+    """Returns an element; ``content`` is SVG. ``class_`` and ``data_block`` stand for ``class`` and
+    ``data-block``."""
     written = "".join(
         f" {key.rstrip('_').replace('_', '-')}={quoteattr(_value(value))}"
         for key, value in attributes.items()
@@ -21,7 +21,7 @@ def element(name: str, *content: str, **attributes: str | float) -> str:
 
 
 def title(text: str) -> str:
-    """What shows where the pointer rests."""
+    """Returns a tooltip."""
     return element("title", plain(text))
 
 
@@ -30,12 +30,12 @@ def text(x: float, y: float, content: str, **attributes: str | float) -> str:
 
 
 def plain(content: str) -> str:
-    """Text as the content of an element."""
+    """Escapes text for the content of an element."""
     return escape(_FORBIDDEN.sub("\ufffd", content))
 
 
 def number(value: float) -> str:
-    """A tenth of a pixel is enough."""
+    """Formats a coordinate to a tenth of a pixel."""
     written = f"{value:.1f}".removesuffix(".0")
     return "0" if written == "-0" else written
 
@@ -45,7 +45,7 @@ def _value(value: str | float) -> str:
 
 
 def path(points: list[tuple[float, float]], *, bow: float = 0.5) -> str:
-    """The data of a path that leaves and enters every point vertically."""
+    """Returns path data that leaves and enters every point vertically."""
     (x, y), *others = points
     made = [f"M{number(x)} {number(y)}"]
     for to_x, to_y in others:
@@ -62,8 +62,7 @@ def path(points: list[tuple[float, float]], *, bow: float = 0.5) -> str:
 
 
 def shortened(content: str, width: float, size: float) -> str:
-    """Text cut in its middle, where two thirds of it are kept behind, to what fits; widths are estimates, because
-    the font is the reader's."""
+    """Shortens text in the middle to an estimated width, keeping twice as much of its end as of its start."""
     most = max(3, int(width / (size * 0.58)))
     if len(content) <= most:
         return content
@@ -72,7 +71,7 @@ def shortened(content: str, width: float, size: float) -> str:
 
 
 def last_scopes(name: str, width: float, size: float) -> str:
-    """A node's name without as many of its outer scopes as do not fit; they are what many names have in common."""
+    """Drops outer scopes of a node's name until it fits; many names share them."""
     most = int(width / (size * 0.58))
     while len(name) > most and "/" in name.removeprefix("…/"):
         name = "…/" + name.removeprefix("…/").split("/", 1)[1]

@@ -1,1 +1,1 @@
-"""Which node runs where: what devices there are, what a placement may be, and which one is good."""
+"""Placement: assigns a device to every node, from machine descriptions, constraints and costs."""

@@ -1,8 +1,8 @@
-"""Why a node is where it is: when each feasible device could have been done with it, and what a move would do.
+"""Explanations of a placement: a node's finish time on each feasible device, and the effect of a move.
 
-The finish times are those of the final schedule, everything else staying as it is: the inputs that are not on a
-device would have been sent there when they were made, and the node would have waited for the device as it waited
-for its own. What the whole step would take is simulated, with all that must be together moved.
+Finish times assume the final schedule with everything else unchanged: inputs on other devices are sent as soon
+as they are computed, and the node waits for the device as it waited for its own. The makespan after a move is
+simulated with the node's whole colocation group moved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InputArrival(NamedTuple):
-    """An input that would travel: its endpoint, where it comes from, and when it would be there."""
+    """An input that would be transferred: endpoint, source device, and arrival time in seconds."""
 
     tensor: str
     source: str
@@ -27,8 +27,10 @@ class InputArrival(NamedTuple):
 
 
 class Alternative(NamedTuple):
-    """A feasible device for a node, in seconds since the step began. ``makespan`` and ``excess`` (bytes over the
-    device's memory) are what the whole step would come to."""
+    """A feasible device for a node, with times in seconds since the start of the step.
+
+    ``makespan`` and ``excess`` (bytes over the device's memory) are those of the whole step after the move.
+    """
 
     device: str
     chosen: bool
@@ -40,7 +42,7 @@ class Alternative(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """``together`` are the nodes that must be where the node is, itself included."""
+    """The placement of a node; ``together`` is its colocation group, including the node."""
 
     node: str
     together: Sequence[str]
@@ -49,7 +51,7 @@ class Explanation(NamedTuple):
 
 
 class NodeTimes(NamedTuple):
-    """When a node starts and ends where it is, and when it would end on each feasible device."""
+    """Start and finish of a node on its device, and its finish on each feasible device, in seconds."""
 
     node: str
     device: str
@@ -59,7 +61,7 @@ class NodeTimes(NamedTuple):
 
 
 def explain(placement: Placement, node: str) -> Explanation:
-    """All about one node. Raises NOT_FOUND with the nearest name for an unknown one."""
+    """Explains the placement of one node. Raises NOT_FOUND, with the nearest name, for an unknown one."""
     name = placement.graph[node].name
     op = list(placement.formulation.nodes).index(name)
     found = _Explainer(placement)
@@ -71,7 +73,7 @@ def explain(placement: Placement, node: str) -> Explanation:
 
 
 def node_times(placement: Placement) -> list[NodeTimes]:
-    """The times of every node, in the order of their starts."""
+    """Returns the times of every node, ordered by start."""
     found, problem, schedule = _Explainer(placement), placement.problem, placement.best.schedule
     names = placement.machine.names
     rows = [
@@ -88,6 +90,8 @@ def node_times(placement: Placement) -> list[NodeTimes]:
 
 
 class _Explainer:
+    """Finish times of nodes on other devices, under one schedule."""
+
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
         self.problem = placement.problem
@@ -120,7 +124,8 @@ class _Explainer:
         )
 
     def finish(self, op: int, device: int) -> float:
-        """When a node would be done on a device; what was running there when it became ready goes first."""
+        """Returns a node's finish time on a device, after the operation that occupies the device when the inputs
+        are ready."""
         if device == self.schedule.place[op]:
             return self.schedule.finish[op]
         ready = max((self.arrival(number, device) for number in self.problem.inputs[op]), default=0.0)
@@ -131,7 +136,7 @@ class _Explainer:
         return ready + self.problem.seconds[op][device]
 
     def waits(self, op: int, device: int) -> list[InputArrival]:
-        """The inputs of a node that come from other devices, the last to arrive first."""
+        """Returns the inputs of a node from other devices, the last to arrive first."""
         names, found = self.placement.machine.names, list[InputArrival]()
         for number in self.problem.inputs[op]:
             source = self.schedule.place[self.problem.tensors[number].producer]
@@ -141,7 +146,7 @@ class _Explainer:
         return sorted(found, key=lambda wait: (-wait.arrival, wait.tensor))
 
     def arrival(self, number: int, device: int) -> float:
-        """When a tensor is on a device, or would be if it left when it was made."""
+        """Returns the time when a tensor is on a device, or would be if sent as soon as it is computed."""
         tensor = self.problem.tensors[number]
         source = self.schedule.place[tensor.producer]
         made = self.schedule.finish[tensor.producer]

@@ -1,9 +1,8 @@
-"""From a graph, a machine and costs to a placement problem in plain numbers.
+"""Formulation of a placement problem in plain numbers, from a graph, a machine and costs.
 
-Operations are numbered so that neither the order of the nodes in the file nor anything else but the graph
-matters: each after its inputs, and among those that may come next the first by name. Inputs that come round a
-loop (from a NextIteration to its Merge) are left out, so that a loop counts as one iteration; costs measured in
-a run contain all of them.
+Operations are numbered independently of the order of nodes in the file: in topological order, ties by name.
+Back edges of loops (from a NextIteration to its Merge) are left out, so a loop counts as one iteration;
+measured costs contain all iterations.
 """
 
 from __future__ import annotations
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
 
 
 class Formulation(NamedTuple):
-    """A problem, the node of each operation, and the tensor's endpoint (``name:port`` or ``^name``) of each tensor.
-    ``step`` are the nodes that run in the step, all if None."""
+    """A problem with the node of each operation and the endpoint (``name:port`` or ``^name``) of each tensor.
+
+    ``step`` are the nodes that run in the step, None for all.
+    """
 
     problem: Problem
     nodes: Sequence[str]
@@ -47,11 +48,13 @@ def formulate(
     measured: Mapping[str, float] | None = None,
     step: AbstractSet[str] | None = None,
 ) -> Formulation:
-    """The problem of placing a graph.
+    """Returns the problem of placing a graph.
 
-    ``measured`` are seconds by node; a node without gets its estimate, scaled as the estimates of the others are
-    off. ``step`` are the nodes that run in the step that matters, all if None; of others only the persistent
-    bytes count.
+    Args:
+        work: estimated work of every node.
+        measured: seconds by node; other nodes get their estimates, scaled by the median ratio of measured to
+            estimated times.
+        step: nodes of the step to be fast, None for all; of other nodes only persistent bytes count.
     """
     nodes = _numbered(graph)
     tensors = _tensors(nodes, work, step if step is not None else graph.index.keys())
@@ -68,14 +71,14 @@ def formulate(
         limits=[
             float("inf") if device.memory is None else float(device.memory) for device in machine.devices
         ],
-        # What was measured has waited for the interpreter.
+        # Measured times include the waits for the interpreter.
         interpreters=[] if measured else _interpreters(machine),
     )
     return Formulation(problem, [node.name for node in nodes], list(tensors), step)
 
 
 def _interpreters(machine: Machine) -> list[SharedInterpreter]:
-    """One for the CPU devices of each task, which are threads of a process."""
+    """Returns one shared interpreter per task for its CPU devices, which are threads of one process."""
     devices: dict[DeviceName, set[int]] = {}
     for number, device in enumerate(machine.devices):
         if device.type == "CPU":
@@ -86,7 +89,7 @@ def _interpreters(machine: Machine) -> list[SharedInterpreter]:
 
 
 def _numbered(graph: Graph) -> list[Node]:
-    """The nodes in the one order. Raises INVALID_ARGUMENT for cycles and unknown inputs."""
+    """Returns the nodes in the order of their numbers. Raises INVALID_ARGUMENT for cycles and unknown inputs."""
     for _ in topological_order(graph):
         pass
     waiting: dict[str, int] = {}
@@ -110,7 +113,7 @@ def _numbered(graph: Graph) -> list[Node]:
 
 
 def _sources(graph: Graph, node: Node) -> set[str]:
-    """The nodes that a node waits for, but for those that come round a loop."""
+    """Returns the nodes that a node waits for, without back edges."""
     sources = {endpoint(text).node for text in node.inputs}
     if node.op in MERGES:
         sources = {name for name in sources if graph.index[name].op not in NEXT_ITERATIONS}
@@ -120,13 +123,13 @@ def _sources(graph: Graph, node: Node) -> set[str]:
 def _tensors(
     nodes: Sequence[Node], work: Mapping[str, NodeWork], step: AbstractSet[str]
 ) -> dict[str, ProblemTensor]:
-    """Every output of the step's nodes by its endpoint, with the control outputs that are waited for."""
+    """Returns the outputs of the step's nodes by endpoint, and control outputs with readers."""
     number = {node.name: op for op, node in enumerate(nodes)}
     readers: dict[str, list[int]] = {}
     for op, node in enumerate(nodes):
         if node.name in step:
             for source in dict.fromkeys(map(endpoint, node.inputs)):
-                # What comes round a loop is numbered later.
+                # Producers of back edges are numbered later.
                 if number[source.node] < op:
                     readers.setdefault(str(source), []).append(op)
     found: dict[str, ProblemTensor] = {}
@@ -151,7 +154,7 @@ def _seconds(
     measured: Mapping[str, float],
     step: AbstractSet[str] | None,
 ) -> list[list[float]]:
-    """[operation, device]. What was measured on one device is taken to differ on another as the estimates do."""
+    """Returns seconds by operation and device. A time measured on one device scales to others as the estimates do."""
     first = machine.devices[0]
     estimates = {node.name: work[node.name].seconds(first) for node in nodes}
     ratios = [measured[name] / base for name, base in estimates.items() if base and name in measured]

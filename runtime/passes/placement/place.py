@@ -1,7 +1,7 @@
-"""The placement pass: from a graph to the same graph with a device for every node.
+"""The placement pass: gives every node of a graph a device.
 
-Every algorithm proposes, ``repair`` makes what it proposes fit the devices' memory, and the simulator judges; the
-search starts from the best of the others.
+Each algorithm proposes an assignment, ``repair`` makes it fit the devices' memory, and the simulator scores it;
+the search starts from the best assignment of the others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .problem import Assignment, Problem
 
 SINGLE = "single"
-# What places on its own, in the order in which ties are decided; ``search`` starts from what these find.
+# Algorithms that need no starting point, in the order that breaks ties; ``search`` starts from their results.
 PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
     "greedy": greedy,
     "heft": heft,
@@ -45,14 +45,14 @@ PLACERS: Mapping[str, Callable[[Problem], Assignment]] = {
 }
 SEARCH = "search"
 BEST = "best"
-# The better of two that take no time to speak of, for graphs of thousands of nodes.
+# The better of two fast algorithms, for graphs of thousands of nodes.
 QUICK = "quick"
 _QUICK = ("heft", SINGLE)
 ALGORITHMS = (*PLACERS, SEARCH, QUICK, BEST)
 
 
 class Trial(NamedTuple):
-    """What an algorithm found: a device for each group, and how that went in simulation."""
+    """The assignment that an algorithm found, and its simulated schedule."""
 
     algorithm: str
     assignment: Assignment
@@ -61,7 +61,7 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Placement:
-    """The placed graph, the trials behind it in the order of the algorithms, and the best of them."""
+    """The placed graph, the trials in the order of the algorithms, and the best of them."""
 
     graph: Graph
     machine: Machine
@@ -76,20 +76,20 @@ class Placement:
 
     @property
     def makespan(self) -> float:
-        """Seconds that a step takes in simulation."""
+        """Returns the simulated seconds of a step."""
         return self.best.schedule.makespan
 
     @cached_property
     def bounds(self) -> Bounds:
-        """Seconds that no placement can be faster than."""
+        """Returns lower bounds of the makespan, in seconds."""
         return lower_bounds(self.problem)
 
     def fits(self, trial: Trial) -> bool:
-        """Whether a trial stays within the devices' memory."""
+        """Returns True if a trial stays within the devices' memory."""
         return not excess(self.problem, trial.schedule)
 
     def traffic(self, trial: Trial) -> int:
-        """Bytes that travel between devices in a step."""
+        """Returns the bytes sent between devices in a step."""
         return sum(traffic(self.problem, trial.schedule).values())
 
 
@@ -158,7 +158,7 @@ def _trial(problem: Problem, name: str, assignment: Assignment) -> Trial:
 
 
 def _check_memory(formulation: Formulation, machine: Machine, trial: Trial) -> None:
-    """Raises RESOURCE_EXHAUSTED, with the device that lacks most."""
+    """Raises RESOURCE_EXHAUSTED, with the device that lacks most memory."""
     problem = formulation.problem
     if not excess(problem, trial.schedule):
         return

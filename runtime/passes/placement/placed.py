@@ -1,4 +1,4 @@
-"""Graphs that have been placed: every node names one device of the machine they are to run on."""
+"""Devices of placed graphs, resolved against a machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def resolve_devices(graph: Graph, machine: Machine) -> dict[str, str]:
-    """The full name of every node's device. A name may be in part, such as ``/device:CPU:1``, where one device
-    alone fits it.
+    """Returns the full device name of every node; a partial name, such as ``/device:CPU:1``, must match exactly
+    one device.
 
-    Raises INVALID_ARGUMENT for the first node without a device, or whose device the machine does not have.
+    Raises INVALID_ARGUMENT for the first node without a device, or with one that the machine does not have.
     """
     known: dict[str, str] = {}
     found: dict[str, str] = {}

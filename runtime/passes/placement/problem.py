@@ -1,8 +1,8 @@
-"""The placement problem in plain numbers, so that no algorithm knows what a graph is.
+"""The placement problem in plain numbers; algorithms see no graph.
 
-Operations, tensors, groups and devices are 0, 1, 2, …. Operations are numbered in a topological order: every
-tensor's producer comes before its readers. A control edge is a tensor of no bytes. Groups are what must stay
-together; an assignment is a device for each of them.
+Operations, tensors, groups and devices are numbered from 0. Operations are in topological order: every tensor's
+producer precedes its readers. A control edge is a tensor of no bytes. Groups are sets of operations that must
+share a device; an assignment is a device for each group.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# A device for every group.
+# The device of every group.
 Assignment = list[int]
 
 
@@ -32,17 +32,17 @@ class TensorTable(NamedTuple):
 
 
 class ReaderTable(NamedTuple):
-    """A row per tensor and reader of it."""
+    """A row for each tensor and reader of it."""
 
     tensor: NDArray[np.intp]
     reader: NDArray[np.intp]
 
 
 class ProblemTensor(NamedTuple):
-    """What one operation makes and others read.
+    """An output of an operation, in bytes.
 
-    ``size`` is what a transfer carries, ``held`` what it takes on the device that made it: nothing where it is
-    a view of a variable or of a constant, which are counted as persistent. ``readers`` are distinct.
+    ``size`` is the size of a transfer, ``held`` the memory on the producer's device: 0 for a view of a variable
+    or constant, which counts as persistent. ``readers`` are distinct.
     """
 
     producer: int
@@ -52,9 +52,12 @@ class ProblemTensor(NamedTuple):
 
 
 class SharedInterpreter(NamedTuple):
-    """Python, which devices of one process share: where several of them are at work, each call of an operation
-    keeps it for ``call`` seconds, and each transfer from one to another for ``hand_over``. A step is not done before
-    all of these are, however its devices' work overlaps."""
+    """The Python interpreter that devices of one process share.
+
+    If several of its devices are in use, each call of an operation holds it for ``call`` seconds, and each
+    transfer between two of them for ``hand_over``. A step takes at least the sum, however its devices' work
+    overlaps.
+    """
 
     devices: frozenset[int]
     call: float
@@ -63,9 +66,12 @@ class SharedInterpreter(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """``seconds[op][device]`` is what an operation takes there; ``feasible[group]`` the devices it may go to, never
-    none. A transfer of b bytes from device d to e takes ``latency[d][e] + b * per_byte[d][e]`` seconds.
-    ``persistent[op]`` are the bytes of its variable or constant, ``limits[device]`` its memory, inf for no limit.
+    """A placement problem.
+
+    ``seconds[op][device]`` is an operation's time on a device; ``feasible[group]`` the non-empty tuple of
+    devices that it may be on. A transfer of b bytes from device d to e takes ``latency[d][e] + b *
+    per_byte[d][e]`` seconds. ``persistent[op]`` are the bytes of its variable or constant, ``limits[device]``
+    its memory, inf for no limit.
     """
 
     group: Sequence[int]
@@ -84,7 +90,7 @@ class Problem:
 
     @cached_property
     def inputs(self) -> list[list[int]]:
-        """The tensors that each operation reads."""
+        """Returns the tensors that each operation reads."""
         found: list[list[int]] = [[] for _ in self.group]
         for number, tensor in enumerate(self.tensors):
             for reader in tensor.readers:
@@ -93,7 +99,7 @@ class Problem:
 
     @cached_property
     def outputs(self) -> list[list[int]]:
-        """The tensors that each operation makes."""
+        """Returns the tensors that each operation produces."""
         found: list[list[int]] = [[] for _ in self.group]
         for number, tensor in enumerate(self.tensors):
             found[tensor.producer].append(number)
@@ -101,8 +107,7 @@ class Problem:
 
     @cached_property
     def active(self) -> list[bool]:
-        """Whether it matters where each operation is: the others take no time, hold nothing and read nothing,
-        because the step does not need them."""
+        """Returns whether each operation affects the schedule; operations outside of the step do not."""
         return [
             bool(self.inputs[op] or self.outputs[op] or self.persistent[op] or any(self.seconds[op]))
             for op in range(len(self.group))
@@ -110,12 +115,12 @@ class Problem:
 
     @cached_property
     def calls(self) -> NDArray[np.bool_]:
-        """Whether each operation takes time anywhere."""
+        """Returns whether each operation takes time on any device."""
         return np.array([any(row) for row in self.seconds], np.bool_)
 
     @cached_property
     def members(self) -> list[list[int]]:
-        """The operations of each group, in order."""
+        """Returns the operations of each group, in order."""
         found: list[list[int]] = [[] for _ in self.feasible]
         for op, group in enumerate(self.group):
             found[group].append(op)
@@ -142,7 +147,7 @@ class Problem:
 
     @cached_property
     def group_seconds(self) -> NDArray[np.float64]:
-        """[group, device]: what all of a group's operations take."""
+        """Returns the seconds of each group's operations, by [group, device]."""
         table = np.zeros((len(self.feasible), self.devices))
         np.add.at(
             table,
@@ -153,12 +158,12 @@ class Problem:
 
     @cached_property
     def cheapest(self) -> list[float]:
-        """What each operation takes on the feasible device that is best at it."""
+        """Returns the seconds of each operation on its fastest feasible device."""
         return [min(row[d] for d in self.feasible[g]) for row, g in zip(self.seconds, self.group)]
 
     @cached_property
     def average(self) -> list[float]:
-        """What each operation takes on its feasible devices, on average."""
+        """Returns the mean seconds of each operation over its feasible devices."""
         return [
             sum(row[d] for d in self.feasible[g]) / len(self.feasible[g])
             for row, g in zip(self.seconds, self.group)
@@ -166,7 +171,7 @@ class Problem:
 
     @cached_property
     def average_link(self) -> tuple[float, float]:
-        """Latency and seconds per byte of the links between different devices, on average."""
+        """Returns mean latency and seconds per byte over the links between different devices."""
         pairs = [(d, e) for d in range(self.devices) for e in range(self.devices) if d != e]
         if not pairs:
             return 0.0, 0.0
@@ -176,13 +181,13 @@ class Problem:
         )
 
     def spread(self, assignment: Assignment) -> list[int]:
-        """The device of every operation."""
+        """Returns the device of every operation."""
         return [assignment[group] for group in self.group]
 
     def occupied(self, size: int, source: int, target: int) -> float:
-        """Seconds for which bytes keep others from leaving by the same link."""
+        """Returns the seconds for which a transfer of ``size`` bytes delays the next one on its link."""
         return size * self.per_byte[source][target]
 
     def transfer(self, size: int, source: int, target: int) -> float:
-        """Seconds that bytes take from a device to another one."""
+        """Returns the seconds that a transfer of ``size`` bytes takes."""
         return self.latency[source][target] + size * self.per_byte[source][target]

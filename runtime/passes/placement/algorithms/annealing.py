@@ -1,9 +1,9 @@
-"""Improves a placement for a given time: simulated annealing on a coarsened problem, then on the problem itself.
+"""Simulated annealing from given assignments: first on a coarsened problem, then on the problem itself.
 
-A move takes a block of groups to another device. Three kinds: what stands on the wrong side of a transfer that
-the makespan waits for; a run of groups along the order that pipelines cut; a group and what it shares most
-traffic with. The simulator judges every one. Chance comes from a seed, so the same number of simulations gives
-the same placement anywhere.
+A move assigns a block of groups to another device. There are three kinds: groups at one end of a transfer on
+the critical path; a run of groups in a pipeline order; a group and those that share most traffic with it. The
+simulator scores every move. Random numbers come from a seed, so the same number of simulations gives the same
+assignment.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
     from ..problem import Assignment, Problem
 
-# Operations simulated altogether where no time is given: some seconds.
+# Simulated operations in total without a time limit: some seconds.
 EFFORT = 1_500_000
-# The most simulations at each level where no time is given.
+# Simulations per level without a time limit.
 MOST_ROUNDS = 3000
 COARSE_OPERATIONS = 300
 # The share of the effort that goes to the coarse problem.
 _COARSE_SHARE = 0.6
-# Annealing begins by accepting what is this much slower.
+# Initial temperature: the relative slowdown that is accepted at first.
 _WARMTH = 0.02
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on: for so many seconds, or, if None, until so many operations are simulated."""
+    """Limit of a search: seconds or, if None, the number of simulated operations."""
 
     seconds: float | None = None
     effort: int = EFFORT
 
     def rounds(self, problem: Problem, share: float) -> int | None:
-        """How many simulations of a problem that is; None where time decides."""
+        """Returns the number of simulations for a problem; None if the limit is a time."""
         if self.seconds is not None:
             return None
         return min(MOST_ROUNDS, int(share * self.effort / max(len(problem.group), 1)) + 1)
@@ -52,7 +52,7 @@ class Budget:
 def search(
     problem: Problem, starts: Sequence[Assignment], budget: Budget = Budget(), seed: int = 0
 ) -> Assignment:
-    """The best assignment found from the given ones, which are never made worse."""
+    """Returns the best assignment found from the starting ones; never worse than the best of them."""
     began = time.monotonic()
     found = min(starts, key=lambda a: score(problem, simulate(problem, a)))
     if problem.devices == 1 or not any(problem.active):
@@ -69,7 +69,7 @@ def search(
 def _search_coarse(
     problem: Problem, starts: Sequence[Assignment], budget: Budget, deadline: float | None, random: Random
 ) -> Assignment:
-    """The best placement of the coarse problem that it leads to from the best start."""
+    """Returns the assignment refined from a search of the coarsened problem."""
     coarse = coarsen(problem, COARSE_OPERATIONS)
     small = coarse.problem
     projected = [coarse.project(problem, start) for start in starts]
@@ -89,12 +89,12 @@ class _Annealer:
         self._orders = [[group for group in order if group in active] for order in orders]
         self._rank = [{group: place for place, group in enumerate(order)} for order in self._orders]
         self._near = _neighbours(problem)
-        # What cannot be improved any more.
+        # A score that cannot be improved.
         self._least = (0.0, lower_bounds(problem).best * (1 + 1e-9), 0)
         self._movable = [g for g in sorted(active) if len(problem.feasible[g]) > 1]
 
     def run(self, start: Assignment, rounds: int | None, deadline: float | None) -> Assignment:
-        """The best of so many simulations, or of what time allows."""
+        """Returns the best assignment after a number of simulations, or at a deadline."""
         problem, random = self.problem, self.random
         current, schedule = list(start), simulate(problem, start)
         best, best_score = current, score(problem, schedule)
@@ -123,14 +123,14 @@ class _Annealer:
         return best
 
     def _energy(self, schedule: SimulatedSchedule) -> float:
-        """The makespan, made dearer by what is over the memory limits."""
+        """Returns the makespan, with a penalty for bytes over the memory limits."""
         over = excess(self.problem, schedule)
         if not over:
             return schedule.makespan
         return schedule.makespan * (2 + 20 * over / max(sum(schedule.peak), 1))
 
     def _moved(self, assignment: Assignment, schedule: SimulatedSchedule) -> Assignment | None:
-        """The assignment after a random move; None where the move would change nothing."""
+        """Returns the assignment after a random move, or None if it is unchanged."""
         kind = self.random.random()
         if kind < 0.4:
             block, device = self._across_a_transfer(assignment, schedule)
@@ -147,7 +147,7 @@ class _Annealer:
     def _across_a_transfer(
         self, assignment: Assignment, schedule: SimulatedSchedule
     ) -> tuple[list[int], int]:
-        """To one end of a transfer that delays the end: what stands at the other."""
+        """Proposes to move groups at one end of a critical transfer to the device at its other end."""
         critical = critical_transfers(self.problem, schedule)
         if not critical:
             return self._cluster(assignment)
@@ -161,7 +161,7 @@ class _Annealer:
         return self._grown(assignment, seed, self._size()), device
 
     def _run_of_the_order(self, assignment: Assignment) -> tuple[list[int], int]:
-        """A run of groups that are next to each other goes where its neighbour is."""
+        """Proposes to move a run of consecutive groups to the device of a neighbour."""
         which = self.random.randrange(2)
         order, rank = self._orders[which], self._rank[which]
         begin = rank[self.random.choice(self._movable)]
@@ -173,18 +173,18 @@ class _Annealer:
         return run, self.random.choice(others)
 
     def _cluster(self, assignment: Assignment) -> tuple[list[int], int]:
-        """A group and its nearest go to some device that is feasible for it."""
+        """Proposes to move a group and its closest neighbours to another feasible device."""
         seed = self.random.choice(self._movable)
         others = [d for d in self.problem.feasible[seed] if d != assignment[seed]]
         return self._grown(assignment, seed, self._size()), self.random.choice(others)
 
     def _size(self) -> int:
-        """How many groups to move: most often few, at times a tenth of all."""
+        """Draws the number of groups to move: mostly few, at most an eighth of all."""
         most = max(1.0, len(self._movable) / 8)
         return max(1, int(most ** self.random.random()))
 
     def _grown(self, assignment: Assignment, seed: int, size: int) -> list[int]:
-        """A block of groups of one device around a seed, along the largest tensors."""
+        """Returns a block of groups on one device around a seed, grown along the largest tensors."""
         home = assignment[seed]
         block, edge = {seed: None}, [seed]
         for group in edge:
@@ -198,7 +198,7 @@ class _Annealer:
 
 
 def _neighbours(problem: Problem, most: int = 8) -> list[list[int]]:
-    """The groups that each group shares tensors with, by bytes, the most first."""
+    """Returns, for each group, the groups with which it shares most bytes, in descending order."""
     shared: list[dict[int, int]] = [{} for _ in problem.feasible]
     for tensor in problem.tensors:
         a = problem.group[tensor.producer]
@@ -209,8 +209,10 @@ def _neighbours(problem: Problem, most: int = 8) -> list[list[int]]:
 
 
 def critical_transfers(problem: Problem, schedule: SimulatedSchedule) -> list[int]:
-    """The transfers on the chain of causes that ends with the last operation: each begins when the one before it
-    ends. Where a device was busy, the chain goes on with what it did before."""
+    """Returns the transfers on the chain of causes that ends with the last operation.
+
+    Each cause ends when its effect begins. If the device was busy, the cause is its previous operation.
+    """
     by_end: dict[tuple[int, float], int] = {
         (place, end): op for op, (place, end) in enumerate(zip(schedule.place, schedule.finish))
     }

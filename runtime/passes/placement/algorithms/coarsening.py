@@ -1,8 +1,8 @@
-"""A smaller problem that behaves much like a large one, for the search to try many placements on.
+"""Coarsening: a smaller problem that approximates a large one, so that the search can try more assignments.
 
-An operation is contracted with its only predecessor or its only successor: no other path can join the two, so
-the small problem is free of cycles as well. What the small problem says is only a guess; the simulator judges on
-the large one.
+An operation is contracted with its only predecessor or its only successor: no other path can connect the two,
+so the coarse problem has no cycles. Scores on the coarse problem are approximate; the simulator decides on the
+large one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CoarseProblem:
-    """``group_of`` is the group of the small problem that each group of the large one went into."""
+    """A coarsened problem; ``group_of`` maps groups of the large problem to groups of the coarse one."""
 
     problem: Problem
     group_of: list[int]
 
     def refine(self, assignment: Assignment) -> Assignment:
-        """The same placement for the large problem."""
+        """Returns the same assignment for the large problem."""
         return [assignment[group] for group in self.group_of]
 
     def project(self, large: Problem, assignment: Assignment) -> Assignment:
-        """A placement of the large problem for the small one: where most of each group's work and bytes are."""
+        """Converts an assignment of the large problem: each coarse group goes where most of its work and bytes
+        are."""
         weight = large.group_seconds.mean(axis=1) / max(large.group_seconds.mean(axis=1).sum(), 1e-300)
         bytes = np.asarray(large.group_persistent, np.float64)
         weight = weight + bytes / max(bytes.sum(), 1e-300) + 1e-9
@@ -43,8 +44,7 @@ class CoarseProblem:
 
 
 def coarsen(problem: Problem, target: int) -> CoarseProblem:
-    """A problem of about ``target`` operations, if contracting leads so far; none of them much more than a
-    fair share of all work."""
+    """Returns a problem of about ``target`` operations, none with much more than its share of all work."""
     ops, groups = DisjointSets(len(problem.group)), DisjointSets(len(problem.feasible))
     feasible = [set(devices) for devices in problem.feasible]
     work = list(problem.average)
@@ -68,7 +68,7 @@ def coarsen(problem: Problem, target: int) -> CoarseProblem:
 
 
 def _can_join(problem: Problem, groups: DisjointSets, feasible: list[set[int]], a: int, b: int) -> bool:
-    """Joins the groups of two operations, if some device will do for both."""
+    """Joins the groups of two operations if they share a feasible device; returns True if so."""
     g, h = groups.find(problem.group[a]), groups.find(problem.group[b])
     both = feasible[g] & feasible[h]
     if both:
@@ -78,8 +78,10 @@ def _can_join(problem: Problem, groups: DisjointSets, feasible: list[set[int]], 
 
 
 def _links(problem: Problem, ops: DisjointSets) -> list[tuple[int, int]]:
-    """Pairs that may be contracted, each operation in at most one of them: contracting two pairs that touch is
-    contracting three, which need not be free of cycles. The largest tensors come first."""
+    """Returns pairs of operations to contract, largest tensors first, with each operation in at most one pair.
+
+    Contracting two adjacent pairs merges three operations or more, which could create a cycle.
+    """
     before: dict[int, set[int]] = {}
     after: dict[int, set[int]] = {}
     size: dict[tuple[int, int], int] = {}
@@ -139,7 +141,7 @@ def _built(problem: Problem, ops: DisjointSets, groups: DisjointSets) -> CoarseP
 
 
 def _order(problem: Problem, ops: DisjointSets) -> list[int]:
-    """The contracted operations, each after what it reads."""
+    """Returns the contracted operations in topological order."""
     waiting = {ops.find(op): 0 for op in range(len(problem.group))}
     edges: dict[int, list[int]] = {root: [] for root in waiting}
     for tensor in problem.tensors:

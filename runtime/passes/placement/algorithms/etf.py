@@ -1,5 +1,8 @@
-"""ETF: earliest task first (Hwang, Chow, Anger, Lee 1989): of all ready operations and all devices, the pair that
-can start first; among equals the operation with the longest chain behind it."""
+"""ETF, earliest task first (Hwang, Chow, Anger, Lee 1989).
+
+Of all ready operations and devices, schedules the pair with the earliest start; ties go to the operation with
+the longest chain of successors.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ MOST_LOOKED_AT = 16
 
 
 def etf(problem: Problem) -> Assignment:
-    """The placement of ETF; ties to the lower number.
+    """Returns the assignment of ETF; ties to the lower number.
 
-    Start times only grow as others are put, so a queue ordered by what they were when last looked at finds the
-    least: what comes out is looked at again, and goes back if it grew. Where hundreds are ready, all of them would
-    be looked at for each that is put; a few will do.
+    Start times only grow as operations are scheduled, so a queue ordered by outdated start times still yields
+    the minimum: the head is re-evaluated, and pushed back if it grew. At most ``MOST_LOOKED_AT`` entries are
+    re-evaluated per operation, which bounds the cost where hundreds are ready.
     """
     rank = upward_ranks(problem)
     partial = PartialSchedule(problem)

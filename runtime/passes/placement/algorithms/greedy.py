@@ -1,8 +1,7 @@
-"""The greedy placement by simulated execution of the TensorFlow white paper (section 3.2.1).
+"""The greedy placement of the TensorFlow white paper (section 3.2.1), by simulated execution.
 
-It starts with the sources and follows the simulated time: whenever an operation becomes ready, each feasible
-device is tried, and that device is chosen where it would be done first, its own time and the transfers of its
-inputs considered.
+It follows simulated time from the sources: when an operation becomes ready, it is assigned to the feasible
+device where it finishes first, including the transfers of its inputs.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def greedy(problem: Problem) -> Assignment:
-    """Each operation, as it becomes ready, on the device that is done with it first; ties to the lower one."""
+    """Returns the greedy assignment; ties to the lower device."""
     partial = PartialSchedule(problem)
     waiting = [len(inputs) for inputs in problem.inputs]
     ready = [(0.0, op) for op, count in enumerate(waiting) if not count]

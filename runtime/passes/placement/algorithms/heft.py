@@ -1,7 +1,7 @@
-"""HEFT: heterogeneous earliest finish time (Topcuoglu, Hariri, Wu 2002).
+"""HEFT, heterogeneous earliest finish time (Topcuoglu, Hariri, Wu 2002).
 
-Operations are taken by upward rank, the length of the longest chain from there to the end at average costs, and
-put where they are done first, into a gap between others if they fit there.
+Operations are scheduled by descending upward rank, the length of the longest chain to the end at average costs,
+on the device where they finish first, in a gap between other operations if they fit.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 
 
 def heft(problem: Problem) -> Assignment:
-    """The placement of HEFT with insertion; ties to the lower number."""
+    """Returns the assignment of HEFT with insertion; ties to the lower number."""
     rank = upward_ranks(problem)
     partial = PartialSchedule(problem, insertion=True)
-    # An operation's rank is never below a reader's, and its number always is, so the order is topological.
+    # An operation's rank is at least its readers' ranks and its number is lower, so the order is topological.
     for op in sorted(range(len(rank)), key=lambda op: (-rank[op], op)):
         partial.put(op, min(partial.choice(op, device) for device in partial.candidates(op)))
     return partial.assignment
 
 
 def upward_ranks(problem: Problem) -> list[float]:
-    """Seconds from each operation's start to the end along the longest chain, at average costs; a transfer
-    counts with the chance that two devices are different ones."""
+    """Returns the seconds from each operation's start to the end along the longest chain, at average costs.
+
+    A transfer is weighted by the probability that two devices differ.
+    """
     latency, per_byte = problem.average_link
     apart = 1 - 1 / problem.devices
     rank = list(problem.average)

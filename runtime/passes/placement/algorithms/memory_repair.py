@@ -1,7 +1,6 @@
-"""Makes a placement fit the devices' memory by moving groups off those that are too full.
+"""Memory repair: moves groups off overfull devices until a placement fits.
 
-What is moved is what frees most bytes at the fullest time for the least new traffic; where to, the feasible
-device with room to which the least would travel.
+Moves are ordered by new traffic per byte freed at the peak; targets are feasible devices with room.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ ROUNDS = 30
 
 
 class _Move(NamedTuple):
-    """Seconds of new traffic per byte that leaves the full device."""
+    """A move of a group; ``cost`` is in seconds of new traffic per byte freed on the full device."""
 
     cost: float
     group: int
@@ -28,7 +27,7 @@ class _Move(NamedTuple):
 
 
 def repair(problem: Problem, assignment: Assignment) -> Assignment:
-    """The assignment if it fits; else one that fits, or the one that is least over the limits of those found."""
+    """Returns the assignment if it fits, otherwise one that fits, or the one found with the least excess."""
     best = _relieved(problem, assignment)
     if not excess(problem, simulate(problem, best)):
         return best
@@ -36,8 +35,8 @@ def repair(problem: Problem, assignment: Assignment) -> Assignment:
 
 
 def _packed(problem: Problem) -> Assignment:
-    """Variables and constants, the largest first, each where most room is left; all else where most of its
-    inputs are."""
+    """Returns an assignment of variables and constants, largest first, to the device with most room, and of other
+    groups to the device with most of their inputs."""
     room = list(problem.limits)
     assignment: Assignment = [-1] * len(problem.feasible)
     for group in sorted(range(len(assignment)), key=lambda g: -problem.group_persistent[g]):
@@ -59,7 +58,7 @@ def _packed(problem: Problem) -> Assignment:
 
 
 def _relieved(problem: Problem, assignment: Assignment) -> Assignment:
-    """The best that is found by moving groups off full devices."""
+    """Returns the best assignment found by moving groups off full devices."""
     best, best_score = assignment, None
     current = list(assignment)
     for _ in range(ROUNDS):
@@ -73,7 +72,7 @@ def _relieved(problem: Problem, assignment: Assignment) -> Assignment:
 
 
 def _relieve(problem: Problem, assignment: Assignment, schedule: SimulatedSchedule) -> bool:
-    """Moves enough off the device that is fullest for its size; whether anything could be moved."""
+    """Moves groups off the device with the largest excess; returns True if any moved."""
     room = [limit - peak for limit, peak in zip(problem.limits, schedule.peak)]
     full = min(range(problem.devices), key=lambda d: room[d])
     load = _load(problem, schedule, full)
@@ -97,7 +96,7 @@ def _relieve(problem: Problem, assignment: Assignment, schedule: SimulatedSchedu
 
 
 def _load(problem: Problem, schedule: SimulatedSchedule, device: int) -> np.ndarray:
-    """The bytes of each group on a device at its fullest time."""
+    """Returns the bytes of each group on a device at its peak."""
     there = memory_residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
     mine = there.device == device
     load = np.array(problem.group_persistent, np.int64)
@@ -115,7 +114,7 @@ def _load(problem: Problem, schedule: SimulatedSchedule, device: int) -> np.ndar
 
 
 def _moves(problem: Problem, assignment: Assignment, group: int, bytes: int) -> list[_Move]:
-    """Where a group could go, with what it would cost."""
+    """Returns the moves of a group to its other feasible devices."""
     home = assignment[group]
     targets = [d for d in problem.feasible[group] if d != home]
     if not targets:
@@ -139,7 +138,7 @@ def _moves(problem: Problem, assignment: Assignment, group: int, bytes: int) -> 
 
 
 def neighbours(problem: Problem, assignment: Assignment, group: int) -> list[float]:
-    """Seconds of transfer that a group shares with what is on each device: what it saves by being there."""
+    """Returns the seconds of transfer between a group and the groups on each device."""
     latency, per_byte = problem.average_link
     shared = [0.0] * problem.devices
     for op in problem.members[group]:

@@ -1,4 +1,4 @@
-"""A schedule under construction, which the list schedulers (greedy, HEFT, ETF) add one operation at a time to."""
+"""Partial schedules, which the list schedulers (greedy, HEFT, ETF) extend by one operation at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Choice(NamedTuple):
-    """An operation on a device: when it could start, and be done."""
+    """Start and finish of an operation on a device."""
 
     finish: float
     start: float
@@ -21,10 +21,10 @@ class Choice(NamedTuple):
 
 
 class PartialSchedule:
-    """Operations must be put after what they read.
+    """A schedule under construction; operations are added after their inputs.
 
-    Memory is counted in the order of putting: a tensor is held from then until its last reader is put. That
-    is a guess at what the simulator will find; what does not fit after all is mended by ``repair``.
+    Memory is tracked in the order of additions: a tensor is held until its last reader is added. This
+    approximates the simulator; ``repair`` fixes assignments that do not fit.
     """
 
     def __init__(self, problem: Problem, *, insertion: bool = False) -> None:
@@ -35,14 +35,14 @@ class PartialSchedule:
         self.free = [0.0 for _ in devices]
         self.used = [0 for _ in devices]
         self._link_free = [[0.0 for _ in devices] for _ in devices]
-        # When a tensor is on a device other than its producer's.
+        # Arrival times of tensors on devices other than their producers'.
         self._copies: dict[tuple[int, int], float] = {}
         self._readers_left = [len(t.readers) for t in problem.tensors]
         self._gaps: list[list[tuple[float, float]]] | None = [[] for _ in devices] if insertion else None
 
     def candidates(self, op: int) -> Sequence[int]:
-        """The devices that an operation may go to: its group's if that is decided; else the feasible ones with
-        room, or the one with most room if none has enough."""
+        """Returns the devices for an operation: its group's if assigned; otherwise feasible ones with room, or the
+        roomiest."""
         problem, group = self.problem, self.problem.group[op]
         if self.assignment[group] >= 0:
             return (self.assignment[group],)
@@ -53,7 +53,7 @@ class PartialSchedule:
         return fitting or (feasible[room.index(max(room))],)
 
     def choice(self, op: int, device: int) -> Choice:
-        """When an operation could run on a device, its inputs being sent there as they must."""
+        """Returns start and finish of an operation on a device, including transfers of its inputs."""
         ready = 0.0
         for number in self.problem.inputs[op]:
             arrival = self._arrival(number, device)
@@ -75,7 +75,7 @@ class PartialSchedule:
         return leaving + self.problem.transfer(tensor.size, source, device)
 
     def _start(self, device: int, ready: float, seconds: float) -> float:
-        """The earliest start: in the first gap that is long enough, if gaps are used, or at the end."""
+        """Returns the earliest start: in the first long enough gap, if insertion is enabled, or at the end."""
         if self._gaps is not None:
             gaps = self._gaps[device]
             for place in range(bisect_left(gaps, ready, key=itemgetter(1)), len(gaps)):
@@ -86,7 +86,7 @@ class PartialSchedule:
         return max(self.free[device], ready)
 
     def put(self, op: int, choice: Choice) -> None:
-        """Decides: the operation runs there, its inputs are sent there, its group stays there."""
+        """Adds the operation: transfers its inputs and assigns its group to the device."""
         problem, device = self.problem, choice.device
         group = problem.group[op]
         if self.assignment[group] < 0:

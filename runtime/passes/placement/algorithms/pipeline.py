@@ -1,9 +1,9 @@
-"""A cut of a linear order of the groups into one contiguous stage per device, by dynamic programming.
+"""Pipelines: contiguous stages of a linear order of groups, one per device, found by dynamic programming.
 
-Two orders are tried. *Unfolded*: the order of the longest chains, so that stages follow each other. *Folded*: the
-order of the shortest chains along the large tensors, in which what a training graph does backward lies beside
-what it did forward with the same activations, so that a stage keeps a layer's variables, activations and
-gradients. Two aims: little traffic, and stages of equal work. The simulator takes the best of the four.
+Two orders are tried. *Unfolded*: by the longest chain from the sources, so that stages follow each other.
+*Folded*: by the shortest chain along large tensors, which puts backward operations beside the forward ones that
+share their activations, so that a stage keeps a layer's variables, activations and gradients. Two objectives:
+little traffic, and equal work per stage. The simulator chooses among the four results.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Cuts are looked for between so many pieces of the order.
+# The number of segments of the order between which stages may be cut.
 PIECES = 256
-# A device that is twice as full as it may be costs this many times the work of the whole step.
+# A device at twice its memory limit costs this many times the work of the whole step.
 _OVERFULL = 1000.0
 
 
 def pipeline(problem: Problem) -> Assignment:
-    """The best of the four pipelines."""
+    """Returns the best of the four pipelines."""
     return min(pipelines(problem), key=lambda a: score(problem, simulate(problem, a)))
 
 
 def pipelines(problem: Problem) -> list[Assignment]:
-    """All four: unfolded and folded, each for little traffic and for equal work."""
+    """Returns the four pipelines: unfolded and folded, each for little traffic and for equal work."""
     if not problem.group:
         return [[]]
     return [
@@ -44,19 +44,21 @@ def pipelines(problem: Problem) -> list[Assignment]:
 
 
 def order_of_groups(problem: Problem, *, folded: bool) -> list[int]:
-    """The groups along the order that is cut; ties go to the lower number."""
+    """Returns the groups in the order that stages are cut from; ties to the lower number."""
     position = _positions(problem, folded=folded)
     return sorted(range(len(position)), key=lambda group: (position[group], group))
 
 
 def _positions(problem: Problem, *, folded: bool) -> list[float]:
-    """Where each group stands: where its first operation does, not counting those that depend on nothing but
-    variables and constants, which stand where they are first read."""
+    """Returns the position of each group: that of its first operation.
+
+    Operations that depend only on variables and constants take the position of their first reader.
+    """
     stands = _chains(problem, folded=folded)
     first: list[float | None] = [None] * len(problem.feasible)
     for op, group in enumerate(problem.group):
         first[group] = _least(first[group], stands[op])
-    # Readers come later, so backwards each operation finds where it is read.
+    # In reverse order, readers come before their producers.
     for op in reversed(range(len(stands))):
         if stands[op] is not None:
             continue
@@ -77,8 +79,8 @@ def _least(a: float | None, b: float | None) -> float | None:
 
 
 def _chains(problem: Problem, *, folded: bool) -> list[float | None]:
-    """The length of the chains up to each operation: the longest, or, folded, the shortest along inputs of at
-    least half the size of the largest. None for what depends on nothing that varies."""
+    """Returns the length of the chain to each operation: the longest one, or, folded, the shortest along inputs of
+    at least half the size of the largest. None for operations that depend only on variables and constants."""
     lengths: list[float | None] = []
     for op, inputs in enumerate(problem.inputs):
         if not inputs and not problem.persistent[op] and problem.outputs[op] and _is_fed(problem, op):
@@ -100,12 +102,12 @@ def _chains(problem: Problem, *, folded: bool) -> list[float | None]:
 
 
 def _is_fed(problem: Problem, op: int) -> bool:
-    """Whether a source is neither a variable nor a constant: its value takes memory of its own."""
+    """Returns True for a source that is neither a variable nor a constant: its value takes memory of its own."""
     return any(problem.tensors[t].held for t in problem.outputs[op])
 
 
 class _Segments(NamedTuple):
-    """A linear order in pieces: ``of[group]`` is its piece; sums before each boundary by device."""
+    """A linear order in segments: ``of[group]`` is a group's segment; the arrays are prefix sums at each boundary."""
 
     of: NDArray[np.intp]
     seconds: Array
@@ -151,14 +153,15 @@ def _pieces(problem: Problem, position: list[float]) -> _Segments:
 
 
 def _live_share(problem: Problem) -> float:
-    """Which part of all outputs is alive at the fullest time, were nothing moved."""
+    """Returns the share of all output bytes that are alive at the peak, with every group on its first feasible
+    device."""
     schedule = simulate(problem, [devices[0] for devices in problem.feasible])
     total = float(problem.tensor_table.held.sum())
     return min(1.0, max(0.0, sum(schedule.peak) - sum(problem.persistent)) / total) if total else 0.0
 
 
 def _crossing(problem: Problem, of: NDArray[np.intp]) -> Array:
-    """Seconds of transfer over each boundary, were the pieces on both sides of it on different devices."""
+    """Returns the seconds of transfer over each boundary, if both sides are on different devices."""
     latency, per_byte = problem.average_link
     steps = np.zeros(PIECES + 2)
     for tensor in problem.tensors:
@@ -172,7 +175,7 @@ def _crossing(problem: Problem, of: NDArray[np.intp]) -> Array:
 
 
 def _stages(problem: Problem, pieces: _Segments, *, balanced: bool) -> Assignment:
-    """Cuts the pieces into one stage per device, in the devices' order; stages may be empty."""
+    """Cuts the segments into one stage per device, in device order; stages may be empty."""
     count = PIECES + 1
     best = np.where(np.arange(count) == 0, 0.0, np.inf)
     cuts: list[NDArray[np.intp]] = []
@@ -193,7 +196,7 @@ def _stages(problem: Problem, pieces: _Segments, *, balanced: bool) -> Assignmen
 
 
 def _stage_cost(problem: Problem, pieces: _Segments, device: int) -> Array:
-    """[begin, end]: what a stage of these pieces costs on a device, inf where it would end before it begins."""
+    """Returns the cost of a stage on a device by [begin, end]; inf where end is before begin."""
 
     def between(before: Array) -> Array:
         return before[None, :] - before[:, None]
@@ -209,6 +212,6 @@ def _stage_cost(problem: Problem, pieces: _Segments, device: int) -> Array:
 
 
 def _allowed(problem: Problem, group: int, device: int) -> int:
-    """The device, or for a group that must not go there, the feasible one that is nearest in the order."""
+    """Returns the device if it is feasible for the group, otherwise the nearest feasible one."""
     feasible = problem.feasible[group]
     return device if device in feasible else min(feasible, key=lambda d: (abs(d - device), d))

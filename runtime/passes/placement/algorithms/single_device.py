@@ -1,4 +1,4 @@
-"""All on one device: what small steps are best at, and what others have to be faster than."""
+"""Single-device placement: the best one for small steps, and the baseline of the others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def single_device(problem: Problem) -> Assignment:
-    """Each group on the device that most of them may go to, and of these the one that does it soonest; the others
-    on the first that they may go to."""
+    """Assigns all groups to the device feasible for most of them, fastest first; other groups to their first
+    feasible one."""
     seconds = problem.group_seconds
 
     def cost(device: int) -> tuple[int, float]:

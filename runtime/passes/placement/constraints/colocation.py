@@ -1,7 +1,8 @@
-"""What must stay together: nodes that ask for it (``_class: loc:@x``), and users of a reference or resource.
+"""Colocation of nodes: by request (``_class: loc:@x``), and of users of a reference or resource.
 
-A reference or a resource cannot be sent to another device, so whoever takes one as input runs where it is.
-Variants (tensor lists, optionals) are values and may be sent; so is what ``Identity`` reads from a reference.
+References and resources cannot be sent to another device, so nodes that take one as input run on its device.
+Variants (tensor lists, optionals) are values and can be sent, as can the value that ``Identity`` reads from a
+reference.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _RESOURCE = dtypes.BY_NAME["resource"]
 
 
 class DisjointSets:
-    """Disjoint sets of the numbers 0 to n - 1 (union-find)."""
+    """Union-find over the numbers 0 to n - 1."""
 
     def __init__(self, count: int) -> None:
         self._parents = list(range(count))
 
     def find(self, item: int) -> int:
-        """The number that stands for an item's set."""
+        """Returns the representative of an item's set."""
         parents = self._parents
         while parents[item] != item:
             parents[item] = parents[parents[item]]
@@ -43,7 +44,7 @@ class DisjointSets:
         return item
 
     def unite(self, a: int, b: int) -> None:
-        """The smaller number comes to stand for both."""
+        """Merges two sets; the smaller representative stays."""
         a, b = self.find(a), self.find(b)
         if a < b:
             self._parents[b] = a
@@ -52,14 +53,14 @@ class DisjointSets:
 
 
 class HandleEdge(NamedTuple):
-    """An input by which a node takes a reference or resource; nodes are numbers in ``graph.nodes``."""
+    """An edge that carries a reference or resource; nodes are indices into ``graph.nodes``."""
 
     producer: int
     consumer: int
 
 
 def handle_edges(graph: Graph) -> list[HandleEdge]:
-    """The edges that carry references and resources.
+    """Returns the edges that carry references and resources.
 
     Raises NOT_FOUND for an unknown operation, INVALID_ARGUMENT for an input that names no node.
     """
@@ -78,7 +79,7 @@ def handle_edges(graph: Graph) -> list[HandleEdge]:
 
 
 def handle_inputs(graph: Graph, node: Node, library: Library | None) -> Sequence[int]:
-    """The positions of a node's inputs that are references or resources."""
+    """Returns the positions of a node's inputs that are references or resources."""
     try:
         op = registry.get(node.op, library)
     except TfgError as error:
@@ -91,7 +92,8 @@ def handle_inputs(graph: Graph, node: Node, library: Library | None) -> Sequence
 
 @lru_cache(maxsize=4096)
 def _takes(op: Op) -> tuple[bool, bool]:
-    """Whether an operation takes references or resources always, and whether at times."""
+    """Returns whether an operation always takes references or resources, and whether it may, depending on
+    attributes."""
     inputs = op.signature.inputs
     always = any(arg.is_ref or arg.dtype is _RESOURCE for arg in inputs)
     return always, any(arg.dtype is None for arg in inputs)
@@ -114,7 +116,7 @@ def _positions(graph: Graph, node: Node, signature: OpSignature) -> Sequence[int
 
 
 def colocated_nodes(graph: Graph, node: Node) -> Iterator[str]:
-    """The nodes that a node asks to be with. Raises INVALID_ARGUMENT where there is no such node."""
+    """Yields the nodes that a node requests colocation with. Raises INVALID_ARGUMENT for an unknown one."""
     value = node.attrs.get("_class")
     for item in value if isinstance(value, tuple) else ():
         if not isinstance(item, bytes) or not item.startswith(_PREFIX):

@@ -1,9 +1,9 @@
-"""Where each node of a graph may go: groups of nodes that must be together, and the devices each group may have.
+"""Placement constraints: groups of nodes that must be together, and the feasible devices of each group.
 
-The rules are those of TensorFlow's placer. Whoever makes a reference or resource decides where it is; what its
-users ask for counts as long as it fits, and is passed over with a note where it does not. Nodes that are
-colocated by name must agree. With soft placement, types and numbers of devices that cannot be had are wishes.
-Where TensorFlow's result depends on the order of nodes in a file, nodes are taken here by name.
+The rules are those of TensorFlow's placer. The producer of a reference or resource decides its device; requests
+of its users apply where they are compatible, and are ignored with a note otherwise. Nodes colocated by name
+must agree. With soft placement, unavailable device types and ids are preferences only. Where TensorFlow's
+result depends on the order of nodes in a file, nodes are taken by name here.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 class ColocationGroup(NamedTuple):
-    """Nodes that must be on one device, by name in order; what they ask for together, None for any; and the
-    names of the devices that will do, in the order of the machine, at least one."""
+    """Nodes that must share a device, ordered by name; their combined request; and the feasible devices, at least
+    one."""
 
     nodes: tuple[str, ...]
     requested: DeviceName
@@ -37,33 +37,34 @@ class ColocationGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class Constraints:
-    """Every node is in one group. ``groups`` are in the order of their first nodes' names, and so do not depend
-    on the order of nodes in a file. ``notes`` are sentences about requests that were passed over."""
+    """Colocation groups, ordered by their first nodes' names, and the group of each node.
+
+    ``notes`` are sentences about ignored requests.
+    """
 
     groups: tuple[ColocationGroup, ...]
     group_of: Mapping[str, int]
     notes: tuple[str, ...]
 
     def feasible(self, node: str) -> tuple[str, ...]:
-        """The names of the devices a node may go to."""
+        """Returns the names of the feasible devices of a node."""
         return self.groups[self.group_of[node]].feasible
 
 
 def constrain(
     graph: Graph, machine: Machine, *, soft: bool = False, supports: Supports = has_kernel
 ) -> Constraints:
-    """The groups of a graph's nodes and the devices of the machine that each may have.
+    """Returns the colocation groups of a graph with their feasible devices.
 
     Args:
-        graph: a whole graph, before it is pruned to a step, so that every step finds its variables in the
-            same place. Devices that it gives, in full or in part, are requests.
-        soft: a type or number of device that does not exist, has no kernel, or contradicts is passed over.
-        supports: whether a type of device has a kernel for a node.
+        graph: the whole graph, before pruning, so that every step finds variables on the same device. Device names in
+            it, full or partial, are requests.
+        soft: ignores types and ids of devices that do not exist, lack a kernel, or conflict.
+        supports: returns True if a device type has a kernel for a node.
 
     Raises:
-        TfgError: INVALID_ARGUMENT, naming what was asked by which nodes on which lines, where requests are
-            malformed, contradict each other, or cannot be met; NOT_FOUND for an unknown operation;
-            FAILED_PRECONDITION where the machine has no devices.
+        TfgError: INVALID_ARGUMENT where requests are malformed, conflict or cannot be met, with the requesting nodes
+            and their lines; NOT_FOUND for an unknown operation; FAILED_PRECONDITION where the machine has no devices.
     """
     if not machine.devices:
         raise TfgError(Status.FAILED_PRECONDITION, "No devices are registered")
@@ -71,8 +72,11 @@ def constrain(
 
 
 class _DeviceRequest(NamedTuple):
-    """What a node asks for, or nodes that share references and resources: ``hard`` is what those ask for who make
-    these, ``asked`` all together, and ``by`` the nodes whose requests are in it, by name."""
+    """The combined request of nodes.
+
+    ``hard`` is the request of producers of references and resources, ``asked`` that of all nodes, and ``by``
+    the requesting nodes, by name.
+    """
 
     hard: DeviceName
     asked: DeviceName
@@ -80,7 +84,7 @@ class _DeviceRequest(NamedTuple):
 
 
 class _Constrainer:
-    """Nodes are numbers here, in the order of their names, and so a set of nodes goes by its first."""
+    """Nodes are numbers here, in the order of their names; the smallest represents a set."""
 
     def __init__(self, graph: Graph, machine: Machine, soft: bool, supports: Supports) -> None:
         self._graph = graph
@@ -111,7 +115,7 @@ class _Constrainer:
         )
 
     def _wishes(self) -> dict[int, _DeviceRequest]:
-        """What nodes ask for, by the first of those who share references and resources."""
+        """Returns the requests by the first node of each set that shares references and resources."""
         edges = handle_edges(self._graph.with_nodes(self._nodes))
         for edge in edges:
             self._sets.unite(edge.producer, edge.consumer)
@@ -132,7 +136,7 @@ class _Constrainer:
         return found
 
     def _with_takers(self, wish: _DeviceRequest, takers: Sequence[Node]) -> _DeviceRequest:
-        """What is asked for in the end, where the makers ask for ``wish``."""
+        """Adds the requests of the users of a reference or resource to that of its producers."""
         asked, by = wish.asked, list(wish.by)
         for taker in takers:
             try:
@@ -153,7 +157,7 @@ class _Constrainer:
                     self._sets.unite(number, numbers[name])
 
     def _together(self, wishes: Sequence[_DeviceRequest], *, soft: bool) -> _DeviceRequest:
-        """What those ask for together who must be together."""
+        """Combines the requests of colocated nodes."""
         if len(wishes) == 1:
             return wishes[0]
         by = tuple([node for wish in wishes for node in wish.by])
@@ -170,7 +174,7 @@ class _Constrainer:
         return _DeviceRequest(kept, whole, by)
 
     def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_DeviceRequest]) -> DeviceName:
-        """All of the names in one, each of the wish at its place."""
+        """Merges device names, each belonging to the request at the same position."""
         whole = ANY
         for number, name in enumerate(names):
             try:
@@ -182,7 +186,7 @@ class _Constrainer:
     def _agreed(
         self, names: Sequence[DeviceName], wishes: Sequence[_DeviceRequest], kept: DeviceName = ANY
     ) -> DeviceName:
-        """All of the names in one, less the types and ids that they differ in, except for what is ``kept``."""
+        """Merges device names, dropping types and ids in which they differ, except those in ``kept``."""
         types = {name.type for name in names if name.type is not None}
         ids = {name.id for name in names if name.id is not None}
         whole = self._merged([name._replace(type=None, id=None) for name in names], wishes)
@@ -201,7 +205,8 @@ class _Constrainer:
     def _contradiction(
         self, whole: DeviceName, before: Sequence[_DeviceRequest], wish: _DeviceRequest
     ) -> TfgError:
-        """The error for a wish that goes against one of those before it, which make up ``whole``."""
+        """Returns the error for a request that conflicts with an earlier one; ``whole`` is the merge of the
+        earlier ones."""
         node = next(node for node in wish.by if not _agree(self._request(node), whole))
         asked = self._request(node)
         earlier = (node for other in before for node in other.by)
@@ -224,7 +229,7 @@ def _agree(a: DeviceName, b: DeviceName) -> bool:
 
 
 def _reason(graph: Graph, node: Node, other: Node) -> str:
-    """Why two nodes must be together, where one asks for the other or a third takes both."""
+    """Returns why two nodes must be together: a colocation request, or a common user."""
     for one, name in ((node, other.name), (other, node.name)):
         classes = one.attrs.get("_class")
         if isinstance(classes, tuple) and f"loc:@{name}".encode() in classes:

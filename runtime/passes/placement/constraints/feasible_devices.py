@@ -1,4 +1,4 @@
-"""Which devices of a machine will do for nodes that must be together, and why none will."""
+"""Feasible devices of colocated nodes, and errors that explain why there are none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class FeasibleDevices:
-    """Answers are kept, because most nodes ask for the same. ``notes`` tell of requests that were passed over."""
+    """Finds feasible devices, with a cache, since most nodes make the same request. ``notes`` are about ignored
+    requests."""
 
     def __init__(self, graph: Graph, machine: Machine, supports: Supports, soft: bool) -> None:
         self.notes: list[str] = []
@@ -32,8 +33,9 @@ class FeasibleDevices:
     def devices(
         self, nodes: Sequence[Node], asked: DeviceName, hard: DeviceName, by: Sequence[Node]
     ) -> tuple[str, ...]:
-        """The names of the devices that are ``asked`` for and have kernels for all the nodes. ``hard`` is that
-        part of what is asked for which soft placement keeps to as far as it can; ``by`` says who asks.
+        """Returns the names of devices that match the request and have kernels for all nodes.
+
+        ``hard`` is the part of the request that soft placement ignores last; ``by`` are the requesting nodes.
 
         Raises INVALID_ARGUMENT where there are none.
         """
@@ -49,7 +51,7 @@ class FeasibleDevices:
         return found
 
     def _types(self, nodes: Sequence[Node]) -> tuple[str, ...]:
-        """The types of device that have a kernel for each of the nodes."""
+        """Returns the device types with a kernel for each of the nodes."""
         supports = self._supports
         types = self._machine.device_types
         return tuple([kind for kind in types if all(supports(node, kind) for node in nodes)])
@@ -71,14 +73,14 @@ class FeasibleDevices:
     def _error(
         self, nodes: Sequence[Node], asked: DeviceName, types: tuple[str, ...], by: Sequence[Node]
     ) -> TfgError:
-        """The error for nodes that no device will do for."""
+        """Returns the error for nodes without a feasible device."""
         fitting = [device.type for device in self._machine.devices if asked.matches(device.parsed)]
         if not types:
             reason = (
                 f"no type of device has kernels for all that must be together: {self._without_kernel(nodes)}"
             )
         elif not fitting:
-            # Of several requests, the one that by itself asks too much says most.
+            # Of several requests, one that no device meets explains most.
             by = [node for node in by if not self._exists(node)] or by
             reason = f"{self._requests(by)}, but there is no such device"
         else:
@@ -101,7 +103,7 @@ class FeasibleDevices:
         return " and ".join(shown) + (f" and {counted(rest, 'node')} more for others" if rest else "")
 
     def _without_kernel(self, nodes: Sequence[Node], types: Sequence[str] = ()) -> str:
-        """A node for each type of device that has no kernel for it."""
+        """Describes, for each device type, a node for which it has no kernel."""
         found: list[str] = []
         for kind in dict.fromkeys(types or self._machine.device_types):
             node = next((n for n in nodes if not self._supports(n, kind)), None)
@@ -113,6 +115,6 @@ class FeasibleDevices:
 
 
 def location_suffix(graph: Graph, node: Node) -> str:
-    """Where a node stands, in brackets; nothing for a node that stands nowhere."""
+    """Returns a node's source location in parentheses, or an empty text."""
     location = graph.locate(node)
     return f" ({location})" if location is not None and location.line else ""

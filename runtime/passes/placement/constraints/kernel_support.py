@@ -1,4 +1,4 @@
-"""Which types of device have a kernel for a node."""
+"""Device types with a kernel for a node."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from .....graphfmt.graph import Node
     from .....kernels.core.registry import Op
 
-    # Whether a device of this type can run this node.
+    # Returns True if a device of this type can run this node.
     Supports = Callable[[Node, str], bool]
 
 
 def has_kernel(node: Node, device_type: str) -> bool:
-    """Every operation runs on a CPU; ``kernels.gpu`` says which run on a GPU, and on tensors of which dtypes."""
+    """Returns True for any node on a CPU; ``kernels.core.device_support`` decides for GPUs, by operation and
+    dtypes."""
     if device_type == "CPU":
         return True
     if device_type != "GPU":
@@ -32,7 +33,7 @@ def has_kernel(node: Node, device_type: str) -> bool:
 
 
 def _types(op: Op, node: Node) -> list[DType]:
-    """The dtypes of a node's tensors, and of what its handle refers to; an opaque one for a node in disorder."""
+    """Returns the dtypes of a node's tensors and of what its handle refers to; string for a node with faults."""
     try:
         bound = op.signature.bind(node)
     except TfgError:

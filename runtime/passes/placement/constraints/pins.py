@@ -1,4 +1,4 @@
-"""Model parallel training by hand: nodes ask for the device that their scope was given."""
+"""Pins: device requests by node name, for manual model parallelism."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parse_pin(text: str) -> tuple[str, str]:
-    """Reads ``hidden/*=/device:CPU:1``: which nodes, and where they are to be. Raises INVALID_ARGUMENT."""
+    """Parses ``hidden/*=/device:CPU:1`` into a glob and a device name. Raises INVALID_ARGUMENT."""
     pattern, equals, device = text.partition("=")
     if not (pattern and equals and device):
         raise invalid(f"{text!r} is not of the form GLOB=DEVICE", hint="--pin 'hidden/*=/device:CPU:1'")
@@ -26,10 +26,10 @@ def parse_pin(text: str) -> tuple[str, str]:
 
 
 def pin(graph: Graph, pins: Iterable[tuple[str, str]]) -> Graph:
-    """The graph with devices asked for by the nodes whose names match a glob; of several globs that match, the
-    last one counts. Gradients that are added later follow their nodes, slots their variables.
+    """Returns the graph with device requests for nodes whose names match a glob; the last matching glob applies.
 
-    Raises NOT_FOUND for a glob that matches nothing.
+    Gradients that are added later follow their nodes, slots their variables. Raises NOT_FOUND for a glob
+    without a match.
     """
     devices: dict[str, str] = {}
     for pattern, device in pins:

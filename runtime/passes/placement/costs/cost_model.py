@@ -1,6 +1,6 @@
-"""What operations should take, estimated from shapes: floating-point operations, and bytes moved.
+"""Cost model: estimates of nodes' work from shapes, in floating-point operations and bytes moved.
 
-The estimates need not be right, only right relative to each other; ``measured`` costs are better.
+Only relative costs matter; measured costs are more accurate.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from .....kernels.core.registry import Op
     from ..machine.machine import Device
 
-# What a call costs besides its work, in seconds.
+# Seconds per call besides its work.
 OVERHEAD = 0.5e-6
-# For how long a call, and what goes from one device to another, keep the interpreter that the threads of several
-# devices ask for.
+# Seconds for which a call, and a transfer between two devices, hold the interpreter that threads of several
+# devices share.
 CALL = 2e-6
 HAND_OVER = 40e-6
-# A string, a handle or a variant: the pointer, and a little behind it.
+# Bytes assumed for a string, a handle or a variant.
 OPAQUE_BYTES = 64
 
 
 class NodeWork(NamedTuple):
-    """What a node does in one call.
+    """The work of a node in one call.
 
-    ``outputs`` are bytes per output; ``persistent`` those of its variable or constant; ``is_view`` whether its
-    outputs are that memory rather than their own. ``is_free`` is what only names, routes or holds a value.
+    ``outputs`` are bytes per output; ``persistent`` those of its variable or constant; ``is_view`` is True if
+    the outputs share that memory. ``is_free`` is True for nodes that only name, route or hold a value.
     """
 
     flops: float
@@ -50,18 +50,18 @@ class NodeWork(NamedTuple):
     is_free: bool
 
     def seconds(self, device: Device) -> float:
-        """The time on a device that is busy computing or busy fetching, whichever takes longer."""
+        """Returns the time on a device: the longer of computing and moving bytes, plus overhead."""
         if self.is_free:
             return 0.0
         return max(self.flops / device.speed, self.bytes / device.bandwidth) + OVERHEAD
 
 
 def estimate_work(graph: Graph, *, batch: int = 1) -> dict[str, NodeWork]:
-    """The work of every node.
+    """Estimates the work of every node.
 
-    ``batch`` stands for dimensions that placeholders leave open, and for the elements of tensors of unknown
-    rank; other unknown dimensions count as 1. A node in a loop counts as one call. Raises the first fault of
-    the graph, placed at its node.
+    ``batch`` replaces dimensions that placeholders leave open, and is the number of elements of tensors of
+    unknown rank; other unknown dimensions count as 1. A node in a loop counts as one call. Raises the first
+    fault of the graph, at its node.
     """
     facts = _facts(graph, batch)
     library = of_graph(graph)
@@ -69,8 +69,8 @@ def estimate_work(graph: Graph, *, batch: int = 1) -> dict[str, NodeWork]:
 
 
 def _facts(graph: Graph, batch: int) -> Mapping[str, Sequence[Fact]]:
-    """What is known with the placeholders' open dimensions filled in, or, if the graph does not stand that
-    (because some other dimension is meant), with them left open."""
+    """Infers facts with open dimensions of placeholders set to ``batch``, or left open if that makes the graph
+    invalid."""
     filled: dict[str, tuple[Fact, ...]] = {}
     for node in graph.nodes:
         shape, dtype = node.attrs.get("shape"), node.attrs.get("dtype")

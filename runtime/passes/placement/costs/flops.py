@@ -1,4 +1,4 @@
-"""How many floating-point operations a node takes, by the kind of its operation and the shapes around it."""
+"""Floating-point operations of a node, estimated from its operation and shapes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .....graphfmt.graph import Node
 
-# A tensor's dimensions, unknown ones guessed.
+# A tensor's dimensions, with guesses for unknown ones.
 Dims = tuple[int, ...]
 Rule = Callable[["Node", Sequence[Dims], Sequence[Dims]], float]
 
 
 def flops(node: Node, inputs: Sequence[Dims], outputs: Sequence[Dims]) -> float:
-    """An estimate, a multiplication and an addition counting one each.
+    """Estimates the floating-point operations of a node; a multiplication and an addition count one each.
 
-    Matrix products and convolutions are counted exactly. Of all others, elementwise ones, reductions and
-    copies alike, something is counted per element of the largest tensor at hand.
+    Matrix products and convolutions are exact. Other operations cost a factor per element of the largest
+    tensor.
     """
     rule = _RULES.get(node.op)
     if rule is not None:
@@ -36,12 +36,12 @@ def _matrix_product(node: Node, inputs: Sequence[Dims], outputs: Sequence[Dims])
 
 
 def _windows(results: Dims, filter: Dims) -> float:
-    """A filter's last dimension is the output's channels; each result is a sum over all others."""
+    """Counts a convolution: the last dimension of the filter is output channels; each result sums over all others."""
     return 2.0 * math.prod(results) * math.prod(filter[:-1])
 
 
 def _depthwise(results: Dims, filter: Dims) -> float:
-    """Each result is a sum over a window of one channel."""
+    """Counts a depthwise convolution: each result sums over a window of one channel."""
     return 2.0 * math.prod(results) * math.prod(filter[:2])
 
 
@@ -52,7 +52,7 @@ def _pooling(node: Node, inputs: Sequence[Dims], outputs: Sequence[Dims]) -> flo
 
 
 def _einsum(node: Node, inputs: Sequence[Dims], outputs: Sequence[Dims]) -> float:
-    """The product of all distinct dimensions. Raises ValueError where the equation does not name them all."""
+    """Counts the product of all distinct dimensions. Raises ValueError where the equation does not name them all."""
     equation = node.attrs.get("equation")
     if not isinstance(equation, bytes):
         raise ValueError

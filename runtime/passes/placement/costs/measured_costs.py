@@ -1,4 +1,4 @@
-"""What operations took, from the file that ``tfg run --trace`` has written."""
+"""Measured costs of nodes, from a trace written by ``tfg run --trace``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from .observed_steps import Measurements
 
-# No call takes a year; what says so (or is not a number) is no time. Microseconds.
+# Microseconds; a longer duration, or one that is not a number, is invalid.
 LONGEST = 3e13
 
 
 def read_measurements(path: str) -> Measurements:
-    """What the steps of a trace in Chrome's format took, and their nodes: in a loop, all calls of a node together.
+    """Reads the costs of steps and nodes from a trace in Chrome's format; calls of a node in a loop are summed.
 
-    Raises INVALID_ARGUMENT for what is not such a trace; NOT_FOUND and its like for what cannot be read.
+    Raises INVALID_ARGUMENT for any other file, NOT_FOUND and similar for one that cannot be read.
     """
     document = _parsed(path)
     written = document.get("traceEvents") if isinstance(document, dict) else document
@@ -43,7 +43,7 @@ def _parsed(path: str) -> Any:
 
 
 def _event(path: str, written: dict[str, Any]) -> Event | None:
-    """An event of an operation in a step that was measured, None for others."""
+    """Returns the event of an operation in a measured step, or None for other events."""
     args = written.get("args")
     if not isinstance(args, dict) or not isinstance(args.get("step"), int) or "op" not in args:
         return None

@@ -1,8 +1,9 @@
-"""What devices did in traced steps: what each node took of its device's time, and what waiting was for others.
+"""Analysis of traced steps: device time per node, and waits for other devices.
 
-A device's time between two of its nodes goes to the one that follows: there the executor looked for it, took what
-was received, and made it ready. So does what it takes to send and to receive. What remains is the device's waiting
-for what was not yet sent, and, from then on, the time until it had it: the hand-over, in which a thread wakes up.
+A device's time between two of its nodes is attributed to the second: the executor spends it finding the node,
+collecting received values and preparing the call. So is the time of sends and receives. The remainder is
+waiting for tensors that have not been sent yet, and the hand-over from the send until the waiting thread has
+woken up.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class ObservedStep(NamedTuple):
-    """A step's start, in nanoseconds of the process's clock; the seconds from there to the end of its last node, and
-    of each node; and those of every hand-over that a device waited for."""
+    """A traced step: its start in nanoseconds of the process's clock, seconds until the end of its last node,
+    seconds of each node, and seconds of every hand-over that a device waited for."""
 
     start: int
     seconds: float
@@ -34,8 +35,8 @@ class ObservedStep(NamedTuple):
 
 
 class Measurements(NamedTuple):
-    """What typical steps took; means, which unlike medians add up: ``seconds`` is a whole step, ``costs`` are the
-    nodes, ``hand_over`` is a hand-over from one device to another that waited for it, None where none did."""
+    """Means over typical steps (means add up, unlike medians): seconds of a step, costs of nodes, and the
+    hand-over between devices that waited for one, None if none did."""
 
     seconds: float
     costs: Mapping[str, float]
@@ -43,8 +44,8 @@ class Measurements(NamedTuple):
 
 
 def summarize_steps(steps: Sequence[ObservedStep]) -> Measurements:
-    """Sums steps up, of which there is at least one. The cost of a node that none of the typical ones ran (of an
-    initialiser, say) is better known from another than not at all."""
+    """Summarizes at least one step. Nodes that no typical step ran (of an initializer, for example) take their
+    cost from the other steps."""
     chosen = _typical(steps)
     hand_overs = [seconds for step in chosen for seconds in step.hand_overs]
     return Measurements(
@@ -55,8 +56,11 @@ def summarize_steps(steps: Sequence[ObservedStep]) -> Measurements:
 
 
 def _typical(steps: Sequence[ObservedStep]) -> list[ObservedStep]:
-    """The middle half of the steps by what they took. The first is left out where there are others, because it
-    pays for what the later ones find ready; long ones shared the computer with something else."""
+    """Returns the middle half of the steps by duration.
+
+    The first step is left out if there are others, because it includes one-time costs; long ones shared the
+    computer.
+    """
     ordered = sorted(steps[1:] or steps, key=lambda step: step.seconds)
     cut = len(ordered) // 4
     return ordered[cut : len(ordered) - cut]
@@ -71,8 +75,7 @@ def _mean_costs(steps: Sequence[ObservedStep]) -> dict[str, float]:
 
 
 def with_hand_over(machine: Machine, seconds: float | None) -> Machine:
-    """A machine whose devices take so long to hand a tensor over, where nobody has said how long they do: between
-    the CPU devices of a machine that was given by counts."""
+    """Returns the machine with the measured hand-over as latency, wherever a link still has its default figures."""
     if seconds is None:
         return machine
     links = tuple(
@@ -88,7 +91,7 @@ def with_hand_over(machine: Machine, seconds: float | None) -> Machine:
 
 
 def observe_steps(events: Iterable[Event]) -> list[ObservedStep]:
-    """The steps of a trace, in their order."""
+    """Returns the steps of a trace, in order."""
     steps: dict[int, list[Event]] = defaultdict(list)
     for event in events:
         steps[event.step].append(event)
@@ -96,7 +99,7 @@ def observe_steps(events: Iterable[Event]) -> list[ObservedStep]:
 
 
 class _Observer:
-    """``sent`` is when each transfer had been sent."""
+    """Analysis of one step; ``sent`` is the time when each transfer was sent."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = sorted(events, key=lambda event: (event.start, event.end))
@@ -133,6 +136,6 @@ class _Observer:
 
 
 def _waits(op: str) -> bool:
-    """Whether an operation may have waited for something else than its inputs."""
+    """Returns True if an operation may wait for more than its inputs."""
     found = registry.find(op)
     return found is not None and found.asynchronous

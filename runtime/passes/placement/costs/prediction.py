@@ -1,4 +1,4 @@
-"""How well the simulator knows a step that was measured: the same step, with its nodes' measured costs."""
+"""Prediction error: compares a measured step with its simulation at the nodes' measured costs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 class Prediction(NamedTuple):
-    """``measured`` are the seconds of a typical step from the first node's start to the last one's end; ``shown``
-    is the start of one that took as long, in nanoseconds of the process's clock."""
+    """A simulation and the measured step.
+
+    ``measured`` are the seconds of a typical step, from the start of its first node to the end of its last;
+    ``shown`` is the start of a step of about that duration, in nanoseconds of the process's clock.
+    """
 
     simulation: Simulation
     measured: float
@@ -31,22 +34,23 @@ class Prediction(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The simulated time is that much too long, as a share of the measured time; negative if too short."""
+        """Returns the relative error of the simulated time; negative if it is too short."""
         return self.simulated / self.measured - 1 if self.measured else 0.0
 
     def timeline(self, origin: int) -> list[dict[str, Any]]:
-        """The simulated step in Chrome's format, at the time of the measured one."""
+        """Returns the simulated step in Chrome's trace format, aligned with the measured one."""
         return timeline(self.simulation, (self.shown - origin) / 1000)
 
 
 def predict(trace: StepTrace, graph: Graph, machine: Machine, *, batch: int = 1) -> Prediction:
-    """Simulates the step that a trace has recorded, on links that take as long to hand a tensor over as these did.
+    """Simulates a traced step, with the measured hand-over as latency of links.
+
     Nodes without an event were computed when the plan was built, and take no time.
 
     Args:
-        trace: steps of one signature; at least one event.
-        graph: what these steps ran, with a device for every node.
-        batch: what open dimensions are taken to be.
+        trace: steps of one signature, with at least one event.
+        graph: the graph that these steps ran, with a device for every node.
+        batch: replaces open dimensions.
     """
     steps = observe_steps(trace.events)
     found = summarize_steps(steps)

@@ -1,9 +1,9 @@
-"""What a graph is placed on: devices, and the links that carry tensors from one to another.
+"""Machines: devices, and the links between them.
 
-    parse_devices("cpu:4,gpu:1")      this computer, taken to have four CPU devices and a GPU
-    parse_devices("cluster.pbtxt")    what a file describes; see ``machinefile``
+    parse_devices("cpu:4,gpu:1")      this computer, with four CPU devices and a GPU
+    parse_devices("cluster.pbtxt")    a machine described in a file; see ``machine_file``
 
-Placement and partition know devices by their names alone, so that a machine may span many tasks.
+Placement and partitioning use device names only, so a machine may span many tasks.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from .....graphfmt.devices import DeviceName
     from .....graphfmt.errors import TfgError
 
-# More devices than this on one machine are a slip of the finger.
+# An upper limit that catches typing errors.
 MAX_DEVICES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """``name`` is full, as TensorFlow writes it; ``memory`` in bytes, None for no limit; ``speed`` in floating
-    point operations a second; ``bandwidth``, to its own memory, in bytes a second."""
+    """A device: ``name`` is full, as TensorFlow writes it; ``memory`` is in bytes, None for no limit; ``speed`` in
+    floating-point operations per second; ``bandwidth``, to its own memory, in bytes per second."""
 
     name: str
     type: str
@@ -47,7 +47,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The way from a device to another, by full names: ``bandwidth`` in bytes and ``latency`` in seconds."""
+    """A directed link between devices, by full names: ``bandwidth`` in bytes per second, ``latency`` in seconds."""
 
     source: str
     target: str
@@ -55,20 +55,20 @@ class Link:
     latency: float
 
     def time(self, size: float) -> float:
-        """The seconds that so many bytes take."""
+        """Returns the seconds of a transfer of ``size`` bytes."""
         return self.latency + size / self.bandwidth
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Devices, no two of one name, and one link from each to each other."""
+    """Devices with distinct names, and a link from each to each other."""
 
     devices: tuple[Device, ...]
     links: tuple[Link, ...] = ()
 
     @cached_property
     def index(self) -> Mapping[str, Device]:
-        """The devices by name."""
+        """Returns the devices by name."""
         return {device.name: device for device in self.devices}
 
     @cached_property
@@ -77,7 +77,7 @@ class Machine:
 
     @cached_property
     def device_types(self) -> tuple[str, ...]:
-        """The types there are, in the order of the devices."""
+        """Returns the distinct device types, in the order of the devices."""
         return tuple(dict.fromkeys(device.type for device in self.devices))
 
     @cached_property
@@ -85,7 +85,7 @@ class Machine:
         return {(link.source, link.target): link for link in self.links}
 
     def link(self, source: str, target: str) -> Link:
-        """The link between two different devices. Raises KeyError where there is none."""
+        """Returns the link between two different devices. Raises KeyError where there is none."""
         return self._link_index[source, target]
 
     def transfer_time(self, source: str, target: str, size: float) -> float:
@@ -95,16 +95,16 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class _DeviceFigures:
-    """What a device is taken to be capable of where nobody says."""
+    """Default cost-model figures of a device without a description."""
 
     speed: float
     bandwidth: float
 
 
-# Orders of magnitude: one core that multiplies matrices, and a data-centre GPU of some years ago.
+# Orders of magnitude: one core at matrix products, and a data-centre GPU of some years ago.
 _DEFAULTS = {"CPU": _DeviceFigures(50e9, 10e9), "GPU": _DeviceFigures(10e12, 500e9)}
-# Between CPU devices of one computer a tensor is handed over at the rendezvous, and whoever reads it fetches it
-# into its own caches; to and from a GPU it goes over PCI Express.
+# Between CPU devices of one computer, a tensor is handed over at the rendezvous, and its reader loads it into
+# its own caches; to and from a GPU it goes over PCI Express.
 _HAND_OVER = (10e9, 30e-6)
 _PCI_EXPRESS = (12e9, 20e-6)
 
@@ -113,11 +113,11 @@ _SPEC = re.compile(r"\s*[A-Za-z][A-Za-z0-9_]*\s*(?::[^/.]*)?(?:,[^/]*)?")
 
 
 def parse_devices(spec: str) -> Machine:
-    """The machine that ``--devices`` asks for: ``cpu:2``, ``cpu:4,gpu:1`` (``cpu`` is ``cpu:1``), or the name
-    of a file that describes one (``-`` is standard input).
+    """Parses the argument of ``--devices``: ``cpu:2``, ``cpu:4,gpu:1`` (``cpu`` means ``cpu:1``), or the name of a
+    file that describes a machine (``-`` for standard input).
 
-    A machine given by counts has the figures above and no memory limits. Raises INVALID_ARGUMENT, with the
-    place where it is in a file; NOT_FOUND and its like where the file cannot be read.
+    A machine given by counts has default figures and no memory limits. Raises INVALID_ARGUMENT, located in the
+    file if there is one, and NOT_FOUND and similar for an unreadable file.
     """
     if not spec.strip():
         raise invalid("--devices names no device", hint=_EXAMPLES)
@@ -164,7 +164,7 @@ def _cut(text: str) -> str:
 
 
 def default_device(kind: str, number: int) -> Device:
-    """A device of this computer as it is taken to be where nobody says."""
+    """Returns a local device with the default cost-model figures."""
     figures = _DEFAULTS[kind]
     name = str(LOCAL_TASK._replace(type=kind, id=number))
     return Device(name, kind, None, figures.speed, figures.bandwidth)
@@ -180,7 +180,7 @@ def _links(devices: list[Device]) -> list[Link]:
 
 
 def device_list(machine: Machine) -> str:
-    """The devices of a machine for a message, not too many of them."""
+    """Returns the device names for a message, shortened if there are many."""
     shown = [str(device.parsed) for device in machine.devices[:8]]
     rest = len(machine.devices) - len(shown)
     return ", ".join(shown) + (f" and {counted(rest, 'device')} more" if rest else "")

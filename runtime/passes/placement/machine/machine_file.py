@@ -1,11 +1,11 @@
-"""Machines described in text files.
+"""Machine descriptions in text files.
 
     device { name: "/device:CPU:0" memory: "8 GiB" speed: "50 GFLOP/s" bandwidth: "10 GB/s" }
     device { name: "/device:GPU:0" memory: "16 GiB" speed: "10 TFLOP/s" bandwidth: "500 GB/s" }
     link { source: "/device:CPU:*" target: "/device:GPU:*" bandwidth: "12 GB/s" latency: "20 us" }
 
-See ``schema/machine.proto``. A link goes both ways unless it says ``one_way: true``, and its ends may be parts
-of names; where several links fit a pair of devices, the last counts. Memory may be left out for no limit.
+A link is bidirectional unless ``one_way: true`` is set, and its ends may be partial names; of several links
+that match a pair of devices, the last applies. A device without ``memory`` has no limit.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ _QUANTITY = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,2}
 
 
 def read_machine(path: str) -> Machine:
-    """The machine that a file describes; ``-`` is standard input.
+    """Reads the machine described in a file; ``-`` is standard input.
 
-    Raises INVALID_ARGUMENT with the line and column of what is wrong, NOT_FOUND, PERMISSION_DENIED.
+    Raises INVALID_ARGUMENT with line and column of the fault, NOT_FOUND, PERMISSION_DENIED.
     """
     data, name = read_file(path)
     return machine_from_text(decode(data, name), name)
 
 
 def machine_from_text(text: str, name: str) -> Machine:
-    """The machine that a text describes; ``name`` is the file's, for messages."""
+    """Parses a machine description; ``name`` is the file's name for messages."""
     tree, source = parse_message(_schema()["Machine"], text, name)
     reader = _Reader(source)
     devices = reader.devices(tree.get("device", ()))
@@ -112,7 +112,7 @@ class _Reader:
     def _complete(
         self, found: Mapping[tuple[str, str], Link], devices: Mapping[DeviceName, Device]
     ) -> Iterator[Link]:
-        """The links from each device to each other."""
+        """Yields a link from each device to each other; raises where one is missing."""
         for a in devices.values():
             for b in devices.values():
                 if a is b:
@@ -164,7 +164,7 @@ def _read_pattern(token: str) -> DeviceName:
 
 
 def _read_name(token: str) -> DeviceName:
-    """The full name of one device; what it leaves out is that of this task."""
+    """Parses the full name of one device; missing components default to the local task."""
     given = _read_pattern(token)
     name = given._replace(
         job=given.job or LOCAL_TASK.job,
@@ -179,7 +179,7 @@ def _read_name(token: str) -> DeviceName:
 def _reader(
     what: str, units: Mapping[str, float], example: str, *, zero: bool = False
 ) -> Callable[[str], float]:
-    """A reader of quantities in the given units, greater than 0 (or not less)."""
+    """Returns a parser of quantities in the given units, positive or (``zero``) non-negative."""
 
     def read(token: str) -> float:
         text = read_string(token)

@@ -1,4 +1,4 @@
-"""What no placement can be faster than, to hold the found ones against."""
+"""Lower bounds of the makespan, for comparison with the placements found."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 class Bounds(NamedTuple):
-    """Seconds. ``path``: the longest chain of operations, each where it is cheapest, nothing transferred.
-    ``work``: all work spread perfectly over the devices that may do it. ``group``: the dearest group that must
-    stay together."""
+    """Lower bounds in seconds.
+
+    ``path``: the longest chain, each operation on its fastest device, without transfers. ``work``: all work
+    divided perfectly over the feasible devices. ``group``: the most expensive colocation group.
+    """
 
     path: float
     work: float
@@ -25,7 +27,7 @@ class Bounds(NamedTuple):
 
 
 def lower_bounds(problem: Problem) -> Bounds:
-    """The bounds of a problem; all are at most the makespan of the best placement."""
+    """Returns the bounds of a problem; each is at most the makespan of the best placement."""
     return Bounds(_path(problem), _work(problem), _group(problem))
 
 
@@ -38,7 +40,7 @@ def _path(problem: Problem) -> float:
 
 
 def _allowed(problem: Problem) -> np.ndarray:
-    """[group, device]: whether it may go there."""
+    """Returns feasibility by [group, device]."""
     allowed = np.zeros((len(problem.feasible), problem.devices), bool)
     for group, devices in enumerate(problem.feasible):
         allowed[group, list(devices)] = True
@@ -46,9 +48,12 @@ def _allowed(problem: Problem) -> np.ndarray:
 
 
 def _work(problem: Problem) -> float:
-    """For weights of the devices that sum to 1, the makespan is at least the weighted sum of their busy times,
-    and so at least what each group adds to it where it adds least. Weights: equal, and by speed; of all
-    devices, and of those that some groups are confined to."""
+    """Returns a bound from weighted busy times.
+
+    For device weights that sum to 1, the makespan is at least the weighted sum of busy times, and so at least
+    the sum of each group's smallest contribution. Weights: equal, and by speed; over all devices, and over each
+    set of devices that groups are confined to.
+    """
     if not problem.feasible:
         return 0.0
     allowed, seconds = _allowed(problem), problem.group_seconds

@@ -1,4 +1,4 @@
-"""What a step's length comes from: the chain of operations and transfers of which none could end later."""
+"""The critical path: the operations and transfers that determine the length of a step."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class CriticalPath(NamedTuple):
-    """Operations, and transfers by their place among the schedule's."""
+    """Operations, and transfers by their index in the schedule."""
 
     ops: frozenset[int]
     transfers: frozenset[int]
 
 
 def critical_path(problem: Problem, schedule: SimulatedSchedule) -> CriticalPath:
-    """Goes back from what ended last: each time to what it waited for, be that an input, or what the device or
-    the link was busy with. Where several ended at that moment, the input counts."""
+    """Traces the chain of causes back from the last operation: at each point an input, or the previous work of the
+    device or link. Where several ended at that time, the input takes precedence."""
     if not schedule.place:
         return CriticalPath(frozenset(), frozenset())
     found = _Search(problem, schedule)
@@ -37,11 +37,13 @@ def critical_path(problem: Problem, schedule: SimulatedSchedule) -> CriticalPath
 
 
 class _Search:
+    """Lookup tables of a schedule, by end time."""
+
     def __init__(self, problem: Problem, schedule: SimulatedSchedule) -> None:
         self.problem = problem
         self.schedule = schedule
         self.arrival = {(t.tensor, t.target): i for i, t in enumerate(schedule.transfers)}
-        # What took time until then; what took none cannot have kept anything waiting.
+        # Entries of zero duration cannot have delayed anything.
         self.device_until = {
             (schedule.place[op], finish): op
             for op, finish in enumerate(schedule.finish)

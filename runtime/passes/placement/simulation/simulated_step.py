@@ -1,4 +1,4 @@
-"""A step of a placed graph as the simulator sees it: what is drawn, traced, and held against what was measured."""
+"""A simulated step of a placed graph, for drawings, traces and comparison with measurements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Simulation(NamedTuple):
-    """A graph in which every node has a device of the machine, and how a step of it goes there."""
+    """A graph placed on a machine, and the simulated schedule of a step."""
 
     graph: Graph
     machine: Machine
@@ -31,20 +31,21 @@ class Simulation(NamedTuple):
 
 
 def simulation_of_placement(placement: Placement) -> Simulation:
+    """Returns the simulation behind a placement."""
     return Simulation(placement.graph, placement.machine, placement.formulation, placement.best.schedule)
 
 
 def simulate_placed_graph(
     graph: Graph, machine: Machine, costs: Mapping[str, float] | None = None, *, batch: int = 1
 ) -> Simulation:
-    """How a step of all nodes of a graph goes that is placed already.
+    """Simulates a step of all nodes of a placed graph.
 
     Args:
         graph: every node is on a device of the machine.
-        costs: measured seconds by node; estimates, if not given.
-        batch: what open dimensions are taken to be.
+        costs: measured seconds by node; estimates by default.
+        batch: replaces open dimensions.
 
-    Raises INVALID_ARGUMENT for a faulty graph, or a node that is nowhere.
+    Raises INVALID_ARGUMENT for a faulty graph, or a node without a device.
     """
     where = resolve_devices(graph, machine)
     names = sorted(where)

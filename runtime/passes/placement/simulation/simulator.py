@@ -1,16 +1,16 @@
-"""The judge of all placements: replays one event by event.
+"""Discrete-event simulator, which scores all placements.
 
-The machine it replays them on:
+The simulated machine:
 
-* A device runs one operation at a time, and those that are ready in the order in which they became so (first
-  come, first served, as TensorFlow's executor does); ties go to the lower number.
-* A tensor goes to each other device that reads it once, however many readers it has there. It leaves when its
-  producer is done. Each directed link takes in the bytes of one transfer at a time, in the order of leaving; the
-  latency comes on top, and the next transfer need not wait for it. Transfers do not keep devices from computing.
-* An output takes memory from the start of its operation until its last reader on that device is done and it has
-  arrived wherever else it is read; a copy from the start of its transfer until its last reader there is done.
-  Variables and constants take their memory all the time.
-* The step ends with its last operation, but not before the interpreter that devices share could do its part.
+* A device runs one operation at a time, in the order in which they become ready (first come, first served, as in
+  TensorFlow's executor); ties go to the lower number.
+* A tensor is sent once to each other device that reads it, as soon as its producer finishes. Each directed link
+  carries the bytes of one transfer at a time, in order; latency comes on top and does not delay the next transfer.
+  Transfers do not keep devices from computing.
+* An output takes memory from the start of its operation until its last reader on that device finishes and all its
+  transfers arrive; a copy from the start of its transfer until its last reader there finishes. Variables and
+  constants take their memory all the time.
+* The step ends with its last operation, but not before the shared interpreter could do its part.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedTransfer(NamedTuple):
-    """A tensor on its way; seconds since the step began."""
+    """A transfer of a tensor; seconds since the start of the step."""
 
     tensor: int
     source: int
@@ -39,7 +39,7 @@ class SimulatedTransfer(NamedTuple):
 
 
 class SimulatedSchedule(NamedTuple):
-    """What happened: seconds of every operation and transfer, and bytes of every device at its fullest."""
+    """The result of a simulation: times of operations and transfers in seconds, and peak bytes of every device."""
 
     place: Sequence[int]
     start: Sequence[float]
@@ -50,7 +50,7 @@ class SimulatedSchedule(NamedTuple):
 
 
 def simulate(problem: Problem, assignment: Assignment) -> SimulatedSchedule:
-    """The schedule of a placement. Linear in operations and tensors, but for the queue of events."""
+    """Simulates a placement. Takes linear time in operations and tensors, except for the event queue."""
     place = problem.spread(assignment)
     start, finish, transfers = _replay(problem, place)
     makespan = max(max(finish, default=0.0), _interpreted(problem, place, transfers))
@@ -60,7 +60,7 @@ def simulate(problem: Problem, assignment: Assignment) -> SimulatedSchedule:
 
 
 def _interpreted(problem: Problem, place: list[int], transfers: Sequence[SimulatedTransfer]) -> float:
-    """The seconds for which the interpreter is needed that is needed longest."""
+    """Returns the longest time for which a shared interpreter is needed."""
     longest = 0.0
     for devices, call, hand_over in problem.interpreters:
         calls = np.bincount(np.asarray(place, np.intp)[problem.calls], minlength=problem.devices)[
@@ -132,7 +132,7 @@ def _replay(problem: Problem, place: list[int]) -> tuple[list[float], list[float
 
 
 class MemoryResidence(NamedTuple):
-    """Tensors and their copies in memory: who, where, from when (included) until when (not included)."""
+    """Tensors and copies in memory, with device and time span (start included, finish excluded)."""
 
     tensor: NDArray[np.intp]
     device: NDArray[np.intp]
@@ -148,7 +148,7 @@ def memory_residence(
     finish: Sequence[float],
     transfers: Sequence[SimulatedTransfer],
 ) -> MemoryResidence:
-    """Where every tensor and copy was when. Those of no bytes are left out."""
+    """Returns the memory residence of every tensor and copy, without empty ones."""
     made, read = problem.tensor_table, problem.reader_table
     devices, count = problem.devices, len(problem.tensors)
     where = np.asarray(place, np.intp)
@@ -183,7 +183,7 @@ def _peak(
         mine = there.device == device
         when = np.concatenate([there.finish[mine], there.start[mine]])
         change = np.concatenate([-there.bytes[mine], there.bytes[mine]])
-        # What ends goes before what begins at the same time: the sort is stable.
+        # At equal times, frees precede allocations: the sort is stable.
         level = np.cumsum(change[np.argsort(when, kind="stable")])
         if level.size:
             peak[device] += max(0, int(level.max()))
@@ -191,12 +191,12 @@ def _peak(
 
 
 def excess(problem: Problem, schedule: SimulatedSchedule) -> float:
-    """Bytes over the limits, summed over the devices; 0 where the placement fits."""
+    """Returns the bytes over the memory limits, summed over the devices; 0 if the placement fits."""
     return sum(max(0.0, peak - limit) for peak, limit in zip(schedule.peak, problem.limits))
 
 
 def traffic(problem: Problem, schedule: SimulatedSchedule) -> dict[tuple[int, int], int]:
-    """Bytes over each directed link that carried something."""
+    """Returns the bytes sent over each directed link in use."""
     total: dict[tuple[int, int], int] = {}
     for t in schedule.transfers:
         link = (t.source, t.target)
@@ -205,5 +205,5 @@ def traffic(problem: Problem, schedule: SimulatedSchedule) -> dict[tuple[int, in
 
 
 def score(problem: Problem, schedule: SimulatedSchedule) -> tuple[float, float, int]:
-    """What is better is less: bytes over the limits, then the makespan, then transfers."""
+    """Returns the score of a schedule, lower is better: excess bytes, then makespan, then the number of transfers."""
     return excess(problem, schedule), schedule.makespan, len(schedule.transfers)

@@ -1,4 +1,4 @@
-"""A simulated step in Chrome's trace format, to be seen alone or beneath the measured one."""
+"""Simulated steps in Chrome's trace format, alone or below the measured step."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from .simulated_step import Simulation
     from .simulator import SimulatedTransfer
 
-# Processes of a trace.
+# Process ids in a trace.
 MEASURED, SIMULATED = 1, 2
 
 
 def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
-    """The events of a process called "simulated": a track for each device and, beneath, for each link that is used
-    (several where transfers overlap), with an event for each operation and transfer that takes time.
+    """Returns the events of a process named "simulated": a track per device, and per link in use (several if
+    transfers overlap), with an event for each operation and transfer of non-zero duration.
 
-    They have no ``step`` among their ``args``, by which ``measured.read_measurements`` tells them from measured ones.
+    The events have no ``step`` among their ``args``, which distinguishes them from measured ones in
+    ``read_measurements``.
 
     Args:
-        at: when the step begins, in microseconds.
+        at: start of the step, in microseconds.
     """
     return list(_events(simulation, at))
 
@@ -56,8 +57,8 @@ def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
 
 
 def _lanes(transfers: Sequence[SimulatedTransfer]) -> list[tuple[int, int, int]]:
-    """A link and one of its lanes for each transfer, so that none overlap in a lane; viewers draw no events that
-    do."""
+    """Returns source, target and lane of each transfer; transfers in a lane do not overlap, since viewers would
+    drop them."""
     until: dict[tuple[int, int], list[float]] = defaultdict(list)
     found = [(0, 0, 0)] * len(transfers)
     for number, t in sorted(enumerate(transfers), key=lambda item: item[1].start):
@@ -69,7 +70,7 @@ def _lanes(transfers: Sequence[SimulatedTransfer]) -> list[tuple[int, int, int]]
 
 
 def process(number: int, name: str) -> dict[str, Any]:
-    """Says what a process of a trace is called."""
+    """Returns the event that names a process of a trace."""
     return {"name": "process_name", "ph": "M", "pid": number, "args": {"name": name}}
 
 
