@@ -1,1 +1,1 @@
-"""Switch, Merge and loops; If, Case, While and function calls; Send and Recv."""
+"""Control flow: Switch, Merge and loop frames; If, Case, While, For and function calls; Send and Recv."""

@@ -1,4 +1,7 @@
-"""Conditionals whose branches are library functions: only the branch that is taken runs."""
+"""If and Case: conditionals whose branches are library functions (TensorFlow's functional_ops.cc).
+
+Only the branch that is taken runs. FakeParam and ToBool are what TensorFlow's converters put around them.
+"""
 
 from __future__ import annotations
 
@@ -28,26 +31,29 @@ op = family.op
 
 
 def is_true(value: Any) -> bool:
-    """Whether a tensor counts as true: a number that is not zero, a string that is not empty, and of any
-    rank but 0 a tensor that has elements."""
+    """True if a tensor counts as true, as in TensorFlow's functional control flow: a scalar number that is not
+    zero, a scalar string that is not empty, or a tensor of rank 1 or more that has elements.
+
+    Raises INVALID_ARGUMENT for a scalar resource or variant."""
     if np.ndim(value):
         return value.size > 0
     if isinstance(value, np.ndarray):
         value = value[()]
     if isinstance(value, np.generic | bytes | bool | int | float | complex):
         return bool(value)
-    raise invalid("a resource or variant can be neither true nor false")
+    raise invalid("a resource or variant cannot be a condition")
 
 
 def _branch_facts(c: ShapeContext, branches: Sequence[Function]) -> list[Fact]:
-    """What holds of the outputs whichever branch is taken."""
-    found = [c.results_of(branch, c.facts[1:]) for branch in branches]
-    together = [reduce(joined, facts) for facts in zip(*found)]
-    return with_stated_shapes(together, c.attr("output_shapes"))
+    """The facts of the outputs that hold for every branch."""
+    results = [c.results_of(branch, c.facts[1:]) for branch in branches]
+    common = [reduce(joined, facts) for facts in zip(*results)]
+    return with_stated_shapes(common, c.attr("output_shapes"))
 
 
 def with_stated_shapes(facts: Sequence[Fact], stated: Sequence[Shape]) -> list[Fact]:
-    """Facts with the shapes that the node states where nothing is known."""
+    """Returns the facts with unknown shapes replaced by those of the attribute ``output_shapes``; unchanged if
+    that has another length."""
     if len(stated) != len(facts):
         return list(facts)
     return [
@@ -102,7 +108,9 @@ def _case(ctx: Any, xp: Any, branch_index: Any, input: Sequence[Any], *, branche
 
 
 def _select_branch(branches: Sequence[Any], index: Any) -> Callable[..., Any]:
-    """The branch of that number; the last one where there is none."""
+    """Returns branch ``index``, or the last branch if the index is out of range.
+
+    Raises INVALID_ARGUMENT unless the index is a scalar."""
     if np.ndim(index):
         raise invalid(f"branch_index must be a scalar, but has shape {Shape(np.shape(index))}")
     return branches[index if 0 <= index < len(branches) else -1]
@@ -144,7 +152,7 @@ fake_param = op("FakeParam(; dtype: type, shape: shape) -> (output: dtype)", sha
 
 @fake_param.kernel
 def _(xp: Any, *, dtype: Any, shape: Shape) -> Any:
-    """A tensor that nobody will read: it stands where only another branch has a value."""
+    """A placeholder output of a branch that has no value there; it is never read. Unknown dimensions are 0."""
     dims = (0,) if shape.dims is None else tuple(d or 0 for d in shape.dims)
     return np.full(dims, b"", object) if dtype.is_opaque else xp.zeros(dims, dtype.numpy)
 

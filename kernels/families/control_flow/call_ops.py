@@ -1,4 +1,4 @@
-"""Calls of library functions, and what stands beside them."""
+"""Calls of library functions: PartitionedCall, RemoteCall, SymbolicGradient; and DeviceIndex."""
 
 from __future__ import annotations
 
@@ -67,17 +67,19 @@ remote_call = op(
 
 @remote_call.kernel
 def _(ctx: Any, xp: Any, target: Any, args: Sequence[Any], *, f: Callee) -> Any:
-    """All devices are here."""
+    """Ignores the target: all devices are in this process."""
     if np.ndim(target):
-        raise invalid(f"the target of a call must be a scalar, but has shape {Shape(np.shape(target))}")
+        raise invalid(f"RemoteCall: target must be a scalar, but has shape {Shape(np.shape(target))}")
     return f(ctx, *args)
 
 
 def _argument_facts(c: ShapeContext) -> Sequence[Fact]:
-    """A gradient has the shape of the argument that it is for."""
+    """Each output is the gradient of an input and has its shape."""
     types = c.bound.output_types
     if len(types) > len(c.facts):
-        raise invalid(f"{len(types)} gradients are asked for, but there are only {len(c.facts)} inputs")
+        raise invalid(
+            f"SymbolicGradient: Tout has {len(types)} gradients, but there are only {len(c.facts)} inputs"
+        )
     return [
         Fact(dtype, fact.shape if fact.dtype.base is dtype else UNKNOWN)
         for dtype, fact in zip(types, c.facts)
@@ -107,5 +109,5 @@ device_index = op(
 
 @device_index.kernel
 def _(xp: Any, *, device_names: Sequence[str]) -> Any:
-    """Where the device stands that this runs on; the number of names where it is none of them."""
+    """The index of ``CPU``, on which this kernel runs, in ``device_names``, or their number if it is absent."""
     return np.int32(device_names.index("CPU") if "CPU" in device_names else len(device_names))

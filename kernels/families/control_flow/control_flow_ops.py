@@ -1,7 +1,6 @@
-"""Branches and loops as the graph itself has them (white paper section 4.4, OSDI'16 section 3.4).
+"""Switch, Merge and the loop-frame operations (white paper section 4.4, OSDI'16 section 3.4); RefSelect; Abort.
 
-The kernels only pass values on; that a branch is dead, and which iteration a value belongs to, is the
-scheduler's matter.
+The kernels only forward values. Deadness, frames and iterations are tracked by the scheduler.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ class _Dead:
         return "DEAD"
 
 
-# What a kernel gives for an output that has no value this time.
+# Returned by a kernel for a dead output.
 DEAD: Final = _Dead()
 
 
 def _passed(c: ShapeContext) -> Fact:
-    """The input's fact, but not its value: that may differ from iteration to iteration."""
+    """The input's fact without its constant value, which may change between iterations."""
     return c.facts[0]._replace(dtype=c.bound.output_types[0], constant=None, elements=None)
 
 
@@ -53,14 +52,14 @@ def _switch_facts(c: ShapeContext) -> Sequence[Fact]:
 
 
 def _switch(xp: Any, data: Any, pred: Any) -> tuple[Any, Any]:
-    """(data, DEAD) where ``pred`` is false, (DEAD, data) where it is true."""
+    """Returns (data, DEAD) if ``pred`` is false, (DEAD, data) if it is true."""
     if np.ndim(pred):
-        raise invalid(f"the predicate of a Switch must be a scalar, but has shape {list(pred.shape)}")
+        raise invalid(f"Switch: pred must be a scalar, but has shape {list(pred.shape)}")
     return (DEAD, data) if pred else (data, DEAD)
 
 
 def _switch_gradient(g: GraphBuilder, node: NodeView, dfalse: Tensor, dtrue: Tensor) -> Any:
-    """Of both gradients the one that is live."""
+    """Merges the two gradients: one of them is live."""
     return g.Merge([dfalse, dtrue])[0], None
 
 
@@ -77,7 +76,7 @@ for _name, _kind in (("Switch", "T"), ("RefSwitch", "Ref(T)")):
 
 
 def _merge_facts(c: ShapeContext) -> Sequence[Fact]:
-    """The shape that all inputs have; nothing is known of it where one of them is not known."""
+    """The common shape of all inputs; unknown if they differ or one is unknown."""
     shapes = {shape.dims for shape in c.inputs("inputs")}
     value = Fact(
         c.bound.output_types[0], c.input(0) if len(shapes) == 1 else UNKNOWN, handle=c.facts[0].handle
@@ -86,11 +85,11 @@ def _merge_facts(c: ShapeContext) -> Sequence[Fact]:
 
 
 def _merge(xp: Any, inputs: Sequence[Any]) -> Any:
-    raise AssertionError("which input a Merge passes on is the scheduler's matter")
+    raise AssertionError("the scheduler runs Merge nodes itself")
 
 
 def _merge_gradient(g: GraphBuilder, node: NodeView, dy: Tensor, dindex: None) -> Any:
-    """What adds gradients sees to it that each is live only where its input is."""
+    """The gradient pass makes each gradient live only where its input is."""
     return [dy] * node.attr("N")
 
 
@@ -113,8 +112,8 @@ def _same(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
 def _declare_forwarding(
     text: str, *, role: Role = Role.COMPUTATION, is_free: bool = True, sparse_gradient: bool = False
 ) -> None:
-    """Declares an operation whose output is its input, and whose gradient is that of its output; the frames that
-    the two are in are the business of the gradient engine."""
+    """Declares an operation that forwards its input, and whose gradient forwards that of its output. The scheduler
+    and the gradient pass handle frames."""
     declared = op(
         text, shape=_passed, role=role, forwards_input=True, is_free=is_free, sparse_gradient=sparse_gradient
     )
@@ -151,7 +150,7 @@ ref_select = op(
 @ref_select.kernel
 def _(xp: Any, index: Any, inputs: Sequence[Any]) -> Any:
     if not 0 <= index < len(inputs):
-        raise invalid(f"RefSelect has {len(inputs)} inputs, and none of number {index}")
+        raise invalid(f"RefSelect: index is {index}, but must be in [0, {len(inputs)})")
     return inputs[int(index)]
 
 

@@ -1,9 +1,8 @@
-"""The ends of what goes from one part of a partitioned graph to another (white paper section 3.2.2).
+"""Send and Recv: tensors that cross devices in a partitioned graph (white paper section 3.2.2).
 
-A send leaves its value in the step's rendezvous and never waits; a receive takes it from there, and holds no
-thread while there is nothing. That a value is dead travels with it, so branches and loops may be cut anywhere.
-The Host operations do the same with values in the memory of the host, on devices that have a memory of their
-own.
+A Send puts its value into the step's rendezvous and never waits. A Recv takes it from there and occupies no thread
+while it waits. Deadness is sent with the value, so branches and loops may be partitioned anywhere. _HostSend and
+_HostRecv do the same for tensors in host memory.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
-# Where a receive is told the shape of what it will receive, which the graph before it was cut knew.
+# The attribute with the static shape of the received tensor, known before the graph was partitioned.
 SHAPES_ATTR = "_output_shapes"
 
 _ATTRS = (
@@ -44,7 +43,7 @@ def _send(
     recv_device: str,
     tensor_name: str,
 ) -> tuple[()]:
-    """Runs for a dead input too, which it is given as DEAD."""
+    """Sends the tensor. The scheduler runs it for a dead input too, with DEAD as the tensor."""
     key = make_key(send_device, send_device_incarnation, recv_device, tensor_name, ctx.iteration)
     ctx.rendezvous.send(key, tensor, tensor is DEAD)
     return ()
@@ -67,7 +66,7 @@ def _receive(
 def _received_shape(c: ShapeContext) -> Shape:
     shapes = c.attrs.get(SHAPES_ATTR, (UNKNOWN,))
     if not isinstance(shapes, tuple) or len(shapes) != 1 or not isinstance(shapes[0], Shape):
-        raise invalid(f"attr {SHAPES_ATTR!r} must be a list of one shape")
+        raise invalid(f"attr {SHAPES_ATTR!r} must be a list of one shape, but is {shapes!r}")
     return shapes[0]
 
 

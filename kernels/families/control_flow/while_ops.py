@@ -1,4 +1,4 @@
-"""Loops whose condition and body are library functions."""
+"""While and For: loops whose condition and body are library functions (TensorFlow's functional_ops.cc)."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ def _facts(c: ShapeContext) -> list[Fact]:
     library = c.callees()
     body: Any = c.bound.attrs["body"]
     cond: Any = c.bound.attrs["cond"]
-    made = library.check(body, [fact.dtype for fact in c.facts], c.bound.output_types)
+    checked_body = library.check(body, [fact.dtype for fact in c.facts], c.bound.output_types)
     test = library.instance(cond)
     if len(test.result_types) != 1:
-        raise invalid(f"function {cond.name!r} must give one condition, not {len(test.result_types)} results")
+        raise invalid(
+            f"function {cond.name!r} must return one condition, not {len(test.result_types)} results"
+        )
     library.check(cond, [fact.dtype for fact in c.facts], test.result_types)
-    passed_on = [made.is_passed_on(i) for i in range(len(c.facts))]
-    found = loop_facts(lambda facts: library.infer(body, facts), c.facts, passed_on)
+    passed_on = [checked_body.is_passed_on(i) for i in range(len(c.facts))]
+    state = loop_facts(lambda facts: library.infer(body, facts), c.facts, passed_on)
     return with_stated_shapes(
-        [f._replace(constant=None) if f.dtype.is_opaque else f for f in found], c.attr("output_shapes")
+        [f._replace(constant=None) if f.dtype.is_opaque else f for f in state], c.attr("output_shapes")
     )
 
 
@@ -83,8 +85,8 @@ def _for_facts(c: ShapeContext) -> list[Fact]:
     library.check(body, [counter.dtype, *(fact.dtype for fact in state)], c.bound.output_types)
     for name in ("start", "limit", "delta"):
         c.with_rank(name, 0)
-    found = loop_facts(lambda facts: library.infer(body, [counter, *facts]), state, [False] * len(state))
-    return [fact._replace(constant=None, elements=None) for fact in found]
+    results = loop_facts(lambda facts: library.infer(body, [counter, *facts]), state, [False] * len(state))
+    return [fact._replace(constant=None, elements=None) for fact in results]
 
 
 for_loop = op(
@@ -96,9 +98,11 @@ for_loop = op(
 
 @for_loop.kernel
 def _(ctx: Any, xp: Any, start: Any, limit: Any, delta: Any, input: Sequence[Any], *, body: Callee) -> Any:
-    way, step = int(limit) - int(start), int(delta)
-    if way * step < 0 or (way and not step):
-        raise invalid(f"a For from {start} never comes to {limit} in steps of {delta}")
+    distance, step = int(limit) - int(start), int(delta)
+    if distance * step < 0 or (distance and not step):
+        raise invalid(
+            f"For: start {start} and limit {limit} with delta {delta}: the loop would not terminate"
+        )
     state = input
     for count in range(int(start), int(limit), step or 1):
         ctx.check_cancelled()

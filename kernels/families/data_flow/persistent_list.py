@@ -1,5 +1,8 @@
-"""Immutable lists whose versions share memory, so that a loop that changes one element after another takes
-as long, and as much memory, as one that changes a Python list in place."""
+"""A persistent list (Baker: Shallow binding makes functional arrays fast. SIGPLAN Notices 26/8, 1991).
+
+Lists are immutable, but the versions of one list share memory: a loop that replaces one element per iteration takes
+the time and memory of a loop that changes a Python list in position.
+"""
 
 from __future__ import annotations
 
@@ -7,106 +10,109 @@ from threading import Lock
 from typing import Any, cast
 from weakref import ref
 
-# Held while a version is looked into or made. That takes no time to speak of, so that one lock will do.
+# Held while a version is read or created. Both are short, so one lock for all lists is enough.
 _LOCK = Lock()
 
-# An older version with more versions between itself and the newest is not read through them.
-_FAR = 64
+# A version further than this from the newest is not read through the undo records in between, but copied.
+_MAX_UNDO = 64
+# A chain forgets its dead versions when it has this many older versions, or twice those that were alive before.
 _COMPACT = 64
 
 
 class PersistentList:
-    """One version of a list. A version is never seen to change.
+    """One version of a list; it never changes for its holder.
 
-    All versions on one line share a Python list, which holds the newest one; of each older version that is
-    still alive there is what must be undone to have it back. When an older version is changed, it goes on
-    as the newest if nobody holds a newer one, and gets a copy otherwise.
+    The versions of a chain share a Python list, which has the elements of the newest. Every older version that
+    is still referenced has an undo record that leads back from the next newer one. An update of an older
+    version rewinds the chain if no newer version is referenced, and copies the elements otherwise.
     """
 
-    __slots__ = ("__weakref__", "_line", "_place", "length")
+    __slots__ = ("__weakref__", "_chain", "_position", "length")
 
     def __init__(self, items: list[Any]) -> None:
-        """Takes ``items`` over; nobody else may change it."""
+        """Takes ownership of ``items``."""
         self.length = len(items)
-        self._line = _VersionChain(items, ref(self))
-        self._place = 0
+        self._chain = _VersionChain(items, ref(self))
+        self._position = 0
 
     def items(self) -> list[Any]:
-        """The elements, for the caller to keep."""
+        """Returns the elements in a new list."""
         with _LOCK:
-            line = self._line
-            return line.state(self._place - line.base)
+            chain = self._chain
+            return chain.elements(self._position - chain.base)
 
     def get(self, index: int) -> Any:
-        """The element at an index from 0 to below ``length``."""
+        """Returns the element at an index in [0, ``length``)."""
         with _LOCK:
-            line = self._line
-            place = self._place - line.base
-            if len(line.old) - place > _FAR:
-                return self._own().items[index]
-            for old in line.old[place:]:
+            chain = self._chain
+            position = self._position - chain.base
+            if len(chain.old) - position > _MAX_UNDO:
+                return self._as_newest().items[index]
+            for old in chain.old[position:]:
                 if index in old.undo:
                     return old.undo[index]
-            return line.items[index]
+            return chain.items[index]
 
-    def _push(self, made: PersistentList, item: Any) -> None:
-        """Makes ``made``, which has no state yet, this list with one more element."""
+    def _push(self, successor: PersistentList, item: Any) -> None:
+        """Initialises ``successor`` as this list with one more element."""
         with _LOCK:
-            items = self._own().items
+            items = self._as_newest().items
             items.append(item)
-            self._give_way(made, {}, self.length + 1)
+            self._succeed_by(successor, {}, self.length + 1)
 
-    def _pop(self, made: PersistentList) -> None:
-        """Makes ``made`` this list without its last element."""
+    def _pop(self, successor: PersistentList) -> None:
+        """Initialises ``successor`` as this list without its last element."""
         with _LOCK:
-            items = self._own().items
+            items = self._as_newest().items
             last = items.pop()
-            self._give_way(made, {len(items): last}, len(items))
+            self._succeed_by(successor, {len(items): last}, len(items))
 
-    def _set(self, made: PersistentList, index: int, item: Any) -> None:
-        """Makes ``made`` this list with another element at an index."""
+    def _set(self, successor: PersistentList, index: int, item: Any) -> None:
+        """Initialises ``successor`` as this list with another element at an index."""
         with _LOCK:
-            items = self._own().items
+            items = self._as_newest().items
             undo = {index: items[index]}
             items[index] = item
-            self._give_way(made, undo, self.length)
+            self._succeed_by(successor, undo, self.length)
 
-    def _give_way(self, made: PersistentList, undo: dict[int, Any], length: int) -> None:
-        """Becomes an older version; the line holds ``made`` already."""
-        line = self._line
-        line.forget_dead()
-        self._place = line.base + len(line.old)
-        line.old.append(_OldVersion(line.newest, self.length, undo))
-        made.length = length
-        made._line, made._place = line, self._place + 1
-        line.newest = ref(made)
-        if len(line.old) > line.limit:
-            line.compact()
-            made._place = line.base + len(line.old)
+    def _succeed_by(self, successor: PersistentList, undo: dict[int, Any], length: int) -> None:
+        """Makes ``successor``, whose elements the chain has already, the newest version, and this one an older one."""
+        chain = self._chain
+        chain.forget_dead()
+        self._position = chain.base + len(chain.old)
+        chain.old.append(_OldVersion(chain.newest, self.length, undo))
+        successor.length = length
+        successor._chain, successor._position = chain, self._position + 1
+        chain.newest = ref(successor)
+        if len(chain.old) > chain.limit:
+            chain.compact()
+            successor._position = chain.base + len(chain.old)
 
-    def _own(self) -> _VersionChain:
-        """The line with this version as its newest; the lock must be held."""
-        line = self._line
-        place = self._place - line.base
-        if place == len(line.old):
-            return line
-        if line.newest() is None and all(old.version() is None for old in line.old[place + 1 :]):
-            while len(line.old) > place:
-                line.old.pop().restore(line.items)
-            line.newest = cast("ref[PersistentList]", ref(self))
-            return line
-        split = self._line = _VersionChain(line.state(place), ref(self), line.old[:place], line.base)
+    def _as_newest(self) -> _VersionChain:
+        """Returns a chain with this version as its newest. The lock must be held."""
+        chain = self._chain
+        position = self._position - chain.base
+        if position == len(chain.old):
+            return chain
+        if chain.newest() is None and all(old.version() is None for old in chain.old[position + 1 :]):
+            while len(chain.old) > position:
+                chain.old.pop().restore(chain.items)
+            chain.newest = cast("ref[PersistentList]", ref(self))
+            return chain
+        split = self._chain = _VersionChain(
+            chain.elements(position), ref(self), chain.old[:position], chain.base
+        )
         for old in split.old:
             version = old.version()
             if version is not None:
-                version._line = split
-        line.old = line.old[place + 1 :]
-        line.base += place + 1
+                version._chain = split
+        chain.old = chain.old[position + 1 :]
+        chain.base += position + 1
         return split
 
 
 class _OldVersion:
-    """What makes an older version of the next newer one: its length, and the elements that differ."""
+    """An undo record: the length of an older version, and its elements that differ from the next newer one."""
 
     __slots__ = ("length", "undo", "version")
 
@@ -116,7 +122,7 @@ class _OldVersion:
         self.undo = undo
 
     def restore(self, items: list[Any]) -> None:
-        """Turns the next newer version's elements into this one's."""
+        """Changes the elements of the next newer version to those of this one."""
         if len(items) > self.length:
             del items[self.length :]
         else:
@@ -125,14 +131,14 @@ class _OldVersion:
             items[index] = item
 
     def absorb(self, newer: _OldVersion) -> None:
-        """Takes over what the next newer version would have undone."""
+        """Merges the undo record of the next newer version, which is dropped, into this one."""
         for index, item in newer.undo.items():
             if index < self.length:
                 self.undo.setdefault(index, item)
 
 
 class _VersionChain:
-    """Versions one after another; ``old[i]`` is the one at place ``base + i``."""
+    """Consecutive versions and their shared elements; ``old[i]`` is the version at position ``base + i``."""
 
     __slots__ = ("base", "items", "limit", "newest", "old")
 
@@ -149,15 +155,15 @@ class _VersionChain:
         self.base = base
         self.limit = max(_COMPACT, 2 * len(self.old))
 
-    def state(self, place: int) -> list[Any]:
-        """A copy of the elements of a version."""
+    def elements(self, position: int) -> list[Any]:
+        """Returns a copy of the elements of the version ``old[position]``."""
         items = list(self.items)
-        for old in reversed(self.old[place:]):
+        for old in reversed(self.old[position:]):
             old.restore(items)
         return items
 
     def forget_dead(self) -> None:
-        """Forgets the latest of the older versions, as far as nobody holds them."""
+        """Drops the most recent of the older versions up to the first that is still referenced."""
         old = self.old
         while old and old[-1].version() is None:
             dead = old.pop()
@@ -165,12 +171,12 @@ class _VersionChain:
                 old[-1].absorb(dead)
 
     def compact(self) -> None:
-        """Forgets all older versions that nobody holds."""
+        """Drops all older versions that are no longer referenced."""
         alive: list[_OldVersion] = []
         for old in self.old:
             version = old.version()
             if version is not None:
-                version._place = self.base + len(alive)  # pyright: ignore[reportPrivateUsage]
+                version._position = self.base + len(alive)  # pyright: ignore[reportPrivateUsage]
                 alive.append(old)
             elif alive:
                 alive[-1].absorb(old)

@@ -1,4 +1,4 @@
-"""TensorLists, one element at a time: making lists, pushing and popping, reading and setting."""
+"""TensorList operations on single elements (list_ops.cc in TensorFlow): creation, push and pop, get and set."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="size")
 op = family.op
 
 
-# What is known of a list: its Fact's handle is the dtype and the shape of its elements.
+# Facts of lists: the handle of a Fact has the dtype and the shape of the elements.
 
 
 def list_fact(dtype: DType, shape: Shape) -> Fact:
-    """A list of elements of this shape. The rank is known only where the list itself knows it."""
+    """The fact of a list with elements of this dtype and shape."""
     return Fact(dtypes.variant, SCALAR, handle=Handle(dtype, shape))
 
 
 def element_shape(c: ShapeContext, dtype: DType, key: int | str = 0) -> Shape:
-    """What is known of the shape of an input list's elements. Raises INVALID_ARGUMENT where they are known
-    to be of another dtype."""
+    """The inferred shape of an input list's elements. Raises INVALID_ARGUMENT if they are known to have another
+    dtype."""
     handle = c.handle(key)
     if handle is None:
         return UNKNOWN
     if handle.dtype is not dtype:
-        raise invalid(f"the list is of {handle.dtype}, but {dtype} is asked of it")
+        raise invalid(f"the list has elements of {handle.dtype}, not of {dtype}")
     return handle.shape
 
 
 def stated_shape(c: ShapeContext, key: int | str) -> Shape:
-    """The shape that an argument states; the scalar -1 is an unknown rank."""
+    """The shape stated by an argument; the scalar -1 means an unknown rank."""
     if c.input(key).rank == 0 and c.elements(key) is None:
         return UNKNOWN
     return c.as_shape(key)
 
 
 def same_list(c: ShapeContext) -> Fact:
-    """An output list of the same kind of elements as the input list."""
+    """The fact of an output list with elements of the same dtype and shape as the input list."""
     return Fact(dtypes.variant, SCALAR, handle=c.handle())
 
 
-# What gradients are made of.
+# Helpers of gradients.
 
 
 def shape_or_unknown(g: GraphBuilder, shape: Shape) -> Tensor:
-    """A static shape as an argument."""
+    """Returns a static shape as an int32 constant, with -1 for unknown dimensions; -1 alone for an unknown rank."""
     dims = -1 if shape.dims is None else [-1 if dim is None else dim for dim in shape.dims]
     return g.constant(np.array(dims, np.int32))
 
 
-def list_shape(g: GraphBuilder, found: Tensor) -> Tensor:
-    """The shape of a list's elements as an argument."""
-    return g.TensorListElementShape(found, shape_type="int32")
+def list_shape(g: GraphBuilder, tensor_list: Tensor) -> Tensor:
+    """Returns the element shape of a list as a tensor."""
+    return g.TensorListElementShape(tensor_list, shape_type="int32")
 
 
-# Making lists.
+# Creation.
 
 
 def _made_list(c: ShapeContext) -> Fact:
@@ -107,15 +107,15 @@ reserve = op(
 def _(xp: Any, element_shape: Any, num_elements: Any, *, element_dtype: DType) -> TensorList:
     count = _scalar(num_elements, "num_elements")
     if count < 0:
-        raise invalid(f"a list cannot have {count} elements")
-    made = TensorList(
+        raise invalid(f"the number of elements is {count}, but must not be negative")
+    result = TensorList(
         element_dtype, int_arguments.partial_shape(element_shape), list_elements.empty_slots(count)
     )
-    made.places = ()
-    return made
+    result.written = ()
+    return result
 
 
-# What a list is.
+# Length, element shape, resizing.
 
 length = op(
     "TensorListLength(input_handle: variant) -> (length: int32)", shape=shapes.scalar, differentiable=False
@@ -128,7 +128,7 @@ def _(xp: Any, input_handle: Any) -> Any:
 
 
 def _rank_of_elements(c: ShapeContext) -> Shape:
-    """A vector, or a scalar where the list says nothing of its elements' rank."""
+    """A vector of the rank of the elements; unknown if the rank is (the kernel returns the scalar -1 then)."""
     handle = c.handle()
     return UNKNOWN if handle is None or handle.shape.rank is None else Shape((handle.shape.rank,))
 
@@ -149,8 +149,8 @@ def _(xp: Any, input_handle: Any, *, shape_type: DType) -> Any:
     return np.array([-1 if dim is None else dim for dim in dims], shape_type.numpy)
 
 
-# A list that is made longer or shorter by so many elements is not copied.
-_FEW = 8
+# A resize by at most this many elements pushes or pops, which copies nothing.
+_MAX_PUSHES = 8
 
 resize = op(
     "TensorListResize(input_handle: variant, size: int32) -> (output_handle: variant)", shape=same_list
@@ -159,17 +159,17 @@ resize = op(
 
 @resize.kernel
 def _(xp: Any, input_handle: Any, size: Any) -> TensorList:
-    found, wanted = as_list(input_handle), _scalar(size, "size")
+    tensor_list, wanted = as_list(input_handle), _scalar(size, "size")
     if wanted < 0:
-        raise invalid(f"a list cannot have {wanted} elements")
-    if abs(wanted - found.length) > _FEW:
-        items = found.items()[:wanted]
-        return found.with_items(items + list_elements.empty_slots(wanted - len(items)))
-    while found.length < wanted:
-        found = found.pushed(None)
-    while found.length > wanted:
-        found = found.popped()
-    return found
+        raise invalid(f"the number of elements is {wanted}, but must not be negative")
+    if abs(wanted - tensor_list.length) > _MAX_PUSHES:
+        items = tensor_list.items()[:wanted]
+        return tensor_list.with_items(items + list_elements.empty_slots(wanted - len(items)))
+    while tensor_list.length < wanted:
+        tensor_list = tensor_list.pushed(None)
+    while tensor_list.length > wanted:
+        tensor_list = tensor_list.popped()
+    return tensor_list
 
 
 @resize.gradient
@@ -177,7 +177,7 @@ def _(g: GraphBuilder, node: NodeView, dlist: Tensor) -> Any:
     return g.TensorListResize(dlist, g.TensorListLength(node.inputs[0])), None
 
 
-# At the end.
+# Push and pop.
 
 
 def _pushed_list(c: ShapeContext) -> Fact:
@@ -195,10 +195,10 @@ push_back = op(
 
 @push_back.kernel
 def _(xp: Any, input_handle: Any, tensor: Any, *, element_dtype: DType) -> TensorList:
-    found = as_list(input_handle, element_dtype)
-    if 0 <= found.limit <= found.length:
-        raise invalid(f"a list of at most {found.limit} elements is full")
-    return found.pushed(check_fits(found, tensor))
+    tensor_list = as_list(input_handle, element_dtype)
+    if 0 <= tensor_list.limit <= tensor_list.length:
+        raise invalid(f"the list is full: max_num_elements is {tensor_list.limit}")
+    return tensor_list.pushed(check_fits(tensor_list, tensor))
 
 
 @push_back.gradient
@@ -228,14 +228,14 @@ push_back_batch = op(
 def _(xp: Any, input_handles: Any, tensor: Any, *, element_dtype: DType) -> Any:
     if tensor.ndim == 0 or input_handles.shape != tensor.shape[:1]:
         raise invalid(
-            f"there must be one row per list, but lists of shape {Shape(tuple(input_handles.shape))} are to "
-            f"take a tensor of shape {Shape(tuple(tensor.shape))}"
+            f"the tensor must have one row per list, but has shape {Shape(tuple(tensor.shape))} for lists of "
+            f"shape {Shape(tuple(input_handles.shape))}"
         )
-    made = np.empty(input_handles.shape, object)
-    for place, item in enumerate(list_elements.unstack(tensor, element_dtype)):
-        found = as_list(input_handles[place], element_dtype)
-        made[place] = found.pushed(check_fits(found, item))
-    return made
+    result = np.empty(input_handles.shape, object)
+    for position, item in enumerate(list_elements.unstack(tensor, element_dtype)):
+        tensor_list = as_list(input_handles[position], element_dtype)
+        result[position] = tensor_list.pushed(check_fits(tensor_list, item))
+    return result
 
 
 def _popped(c: ShapeContext) -> list[Fact]:
@@ -253,13 +253,13 @@ pop_back = op(
 
 @pop_back.kernel
 def _(xp: Any, input_handle: Any, element_shape: Any, *, element_dtype: DType) -> tuple[TensorList, Any]:
-    found = as_list(input_handle, element_dtype)
-    if not found.length:
-        raise invalid("an empty list has no last element")
-    item = found.get(found.length - 1)
+    tensor_list = as_list(input_handle, element_dtype)
+    if not tensor_list.length:
+        raise invalid("the list is empty")
+    item = tensor_list.get(tensor_list.length - 1)
     if item is None:
-        item = unwritten_element(xp, found, int_arguments.partial_shape(element_shape))
-    return found.popped(), item
+        item = unwritten_element(xp, tensor_list, int_arguments.partial_shape(element_shape))
+    return tensor_list.popped(), item
 
 
 @pop_back.gradient
@@ -272,7 +272,7 @@ def _(g: GraphBuilder, node: NodeView, dlist: Any, delement: Any) -> Any:
     return g.TensorListPushBack(dlist, delement), None
 
 
-# Anywhere.
+# Get and set.
 
 
 def _item(c: ShapeContext) -> Fact:
@@ -289,20 +289,22 @@ get_item = op(
 
 @get_item.kernel
 def _(xp: Any, input_handle: Any, index: Any, element_shape: Any, *, element_dtype: DType) -> Any:
-    found, place = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
-    if not 0 <= place < found.length:
-        raise invalid(f"there is no element {place} in a list of {found.length}")
-    item = found.get(place)
+    tensor_list, position = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
+    if not 0 <= position < tensor_list.length:
+        raise invalid(f"the index is {position}, but the list has {tensor_list.length} elements")
+    item = tensor_list.get(position)
     if item is None:
-        return unwritten_element(xp, found, int_arguments.partial_shape(element_shape), infer=True)
+        return unwritten_element(xp, tensor_list, int_arguments.partial_shape(element_shape), infer=True)
     return item
 
 
 @get_item.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    found, index, _ = node.inputs
+    tensor_list, index, _ = node.inputs
     dtype = node.attr("element_dtype")
-    zeros = g.TensorListReserve(list_shape(g, found), g.TensorListLength(found), element_dtype=dtype)
+    zeros = g.TensorListReserve(
+        list_shape(g, tensor_list), g.TensorListLength(tensor_list), element_dtype=dtype
+    )
     return g.TensorListSetItem(zeros, index, dy), None, None
 
 
@@ -330,23 +332,25 @@ def _(
     element_dtype: DType,
     resize_if_index_out_of_bounds: bool,
 ) -> TensorList:
-    found, place = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
-    check_fits(found, item)
-    if 0 <= place < found.length:
-        return found.replaced(place, item)
-    if place < 0 or not resize_if_index_out_of_bounds:
-        raise invalid(f"there is no element {place} in a list of {found.length}")
-    if place > found.length:
-        found = found.with_items(found.items() + list_elements.empty_slots(place - found.length))
-    return found.pushed(item)
+    tensor_list, position = as_list(input_handle, element_dtype), int_arguments.int_scalar(index, "the index")
+    check_fits(tensor_list, item)
+    if 0 <= position < tensor_list.length:
+        return tensor_list.replaced(position, item)
+    if position < 0 or not resize_if_index_out_of_bounds:
+        raise invalid(f"the index is {position}, but the list has {tensor_list.length} elements")
+    if position > tensor_list.length:
+        tensor_list = tensor_list.with_items(
+            tensor_list.items() + list_elements.empty_slots(position - tensor_list.length)
+        )
+    return tensor_list.pushed(item)
 
 
 @set_item.gradient
 def _(g: GraphBuilder, node: NodeView, dlist: Tensor) -> Any:
-    found, index, item = node.inputs
+    tensor_list, index, item = node.inputs
     dtype = node.attr("element_dtype")
     rest = g.TensorListSetItem(dlist, index, g.zeros_like(item))
     ditem = g.TensorListGetItem(dlist, index, g.shape_of(item), element_dtype=dtype)
     if node.attr("resize_if_index_out_of_bounds"):
-        rest = g.TensorListResize(rest, g.TensorListLength(found))
+        rest = g.TensorListResize(rest, g.TensorListLength(tensor_list))
     return rest, None, ditem

@@ -1,8 +1,8 @@
-"""TensorLists: the immutable lists of tensors that variants carry through graphs.
+"""TensorList, the immutable list of tensors that a variant tensor holds (kernels/tensor_list.h in TensorFlow).
 
-A variant tensor of rank 0 *is* the list, never an array around it; a variant tensor of another rank is an
-object array of lists. A list passes for an array of rank 0 where only ``shape``, ``ndim`` and ``dtype`` are
-looked at, so operations that move values without looking into them take it as it is.
+A variant tensor of rank 0 *is* the list, never an array around it; a variant tensor of another rank is an object
+array of lists. A list has ``shape``, ``ndim`` and ``dtype`` like an array of rank 0, so operations that only move
+values handle it without change.
 """
 
 from __future__ import annotations
@@ -20,73 +20,77 @@ from .persistent_list import PersistentList
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
 
-# Of how many elements a list remembers that they are all there are.
-_FEW = 8
+# The number of written elements up to which a list records their indices.
+_MAX_WRITTEN = 8
 
 
 class TensorList(Variant, PersistentList):
-    """A list of tensors; None is one that was never written.
+    """A list of tensors; an element that was never written is None.
 
-    ``limit`` is the most elements that may be pushed, unless negative. ``places`` are the indices of the
-    elements that were written, where they are few and known: the gradient of reading one element of a list
-    is a list of which that one is written, and a loop adds up many of those.
+    ``limit`` is the maximum number of elements, or negative for none. ``written`` are the indices of the
+    written elements if they are few and known, otherwise None. They make additions fast: the gradient of
+    reading one element is a list with that one element written, and a loop adds up many of those.
     """
 
-    __slots__ = ("element_dtype", "element_shape", "limit", "places")
+    __slots__ = ("element_dtype", "element_shape", "limit", "written")
 
     def __init__(
         self, element_dtype: DType, element_shape: Shape, items: list[Any] | None = None, limit: int = -1
     ) -> None:
-        """Takes ``items`` over; nobody else may change it."""
+        """Takes ownership of ``items``."""
         super().__init__([] if items is None else items)
         self.element_dtype = element_dtype
         self.element_shape = element_shape
         self.limit = limit
-        self.places: tuple[int, ...] | None = None
+        self.written: tuple[int, ...] | None = None
 
     def with_items(self, items: list[Any], shape: Shape | None = None) -> TensorList:
-        """A list like this one with other elements."""
+        """Returns a list of the same dtype and limit with other elements, and another element shape if stated."""
         return TensorList(self.element_dtype, shape or self.element_shape, items, self.limit)
 
     def pushed(self, item: Any) -> TensorList:
-        """The list with one more element at its end."""
-        made = self._like()
-        self._push(made, item)
-        return made
+        """Returns the list with one more element at its end."""
+        successor = self._like()
+        self._push(successor, item)
+        return successor
 
     def popped(self) -> TensorList:
-        """The list without its last element, of which there must be one."""
-        made = self._like()
-        self._pop(made)
-        return made
+        """Returns the list without its last element. The list must not be empty."""
+        successor = self._like()
+        self._pop(successor)
+        return successor
 
     def replaced(self, index: int, item: Any) -> TensorList:
-        """The list with another element at an index within its length."""
-        made = self._like()
-        self._set(made, index, item)
-        places = self.places
-        if places is not None:
-            made.places = places if index in places else (*places, index) if len(places) < _FEW else None
-        return made
+        """Returns the list with another element at an index in [0, ``length``)."""
+        successor = self._like()
+        self._set(successor, index, item)
+        written = self.written
+        if written is not None:
+            if index not in written:
+                written = (*written, index) if len(written) < _MAX_WRITTEN else None
+            successor.written = written
+        return successor
 
     def _like(self) -> TensorList:
-        made = TensorList.__new__(TensorList)
-        made.element_dtype = self.element_dtype
-        made.element_shape = self.element_shape
-        made.limit = self.limit
-        made.places = None
-        return made
+        successor = TensorList.__new__(TensorList)
+        successor.element_dtype = self.element_dtype
+        successor.element_shape = self.element_shape
+        successor.limit = self.limit
+        successor.written = None
+        return successor
 
     def zeros_like(self) -> TensorList:
-        """A list of zeros of the same shapes."""
-        made = self.with_items([None if x is None else list_elements.zeros_like(x) for x in self.items()])
-        made.places = self.places
-        return made
+        """Returns a list of zeros of the same shapes; elements that were never written stay so."""
+        successor = self.with_items(
+            [None if x is None else list_elements.zeros_like(x) for x in self.items()]
+        )
+        successor.written = self.written
+        return successor
 
     def __add__(self, other: Any) -> TensorList:
-        """The list of sums; an element that was never written counts as zeros.
+        """Returns the list of elementwise sums; an element that was never written counts as zeros.
 
-        Raises INVALID_ARGUMENT for lists of other dtypes, lengths or shapes.
+        Raises INVALID_ARGUMENT for lists of different dtypes, lengths or shapes.
         """
         if not isinstance(other, TensorList):
             return NotImplemented
@@ -95,18 +99,18 @@ class TensorList(Variant, PersistentList):
         if self.length != other.length:
             raise invalid(f"lists of {self.length} and {other.length} elements cannot be added")
         shape = self.element_shape.merge(other.element_shape)
-        if other.places is not None and shape == self.element_shape:
-            return self._with_sums(other, other.places)
-        if self.places is not None and shape == other.element_shape:
-            return other._with_sums(self, self.places)
+        if other.written is not None and shape == self.element_shape:
+            return self._with_sums(other, other.written)
+        if self.written is not None and shape == other.element_shape:
+            return other._with_sums(self, self.written)
         return self.with_items([_sum(a, b) for a, b in zip(self.items(), other.items())], shape)
 
-    def _with_sums(self, other: TensorList, places: tuple[int, ...]) -> TensorList:
-        """The sum with a list that is written at a few places."""
-        made = self
-        for place in places:
-            made = made.replaced(place, _sum(self.get(place), other.get(place)))
-        return made
+    def _with_sums(self, other: TensorList, written: tuple[int, ...]) -> TensorList:
+        """Returns the sum with a list that is written only at these indices."""
+        successor = self
+        for index in written:
+            successor = successor.replaced(index, _sum(self.get(index), other.get(index)))
+        return successor
 
     def __repr__(self) -> str:
         return f"<TensorList of {self.length} {self.element_dtype}{self.element_shape}>"
@@ -123,13 +127,14 @@ def _sum(a: Any, b: Any) -> Any:
 
 
 def as_list(handle: Any, dtype: DType | None = None) -> TensorList:
-    """The list that a variant is. Raises INVALID_ARGUMENT where it is none, or is of another dtype."""
-    found: Any = handle[()] if type(handle) is np.ndarray and handle.ndim == 0 else handle
-    if type(found) is not TensorList:
-        raise invalid(f"a list is needed, but the input is {_described(found)}")
-    if dtype is not None and found.element_dtype is not dtype:
-        raise invalid(f"the list is of {found.element_dtype}, but {dtype} is asked of it")
-    return found
+    """Returns the list that a variant holds. Raises INVALID_ARGUMENT if it holds no list, or one of another
+    element dtype."""
+    tensor_list: Any = handle[()] if type(handle) is np.ndarray and handle.ndim == 0 else handle
+    if type(tensor_list) is not TensorList:
+        raise invalid(f"the input must be a TensorList, but is {_described(tensor_list)}")
+    if dtype is not None and tensor_list.element_dtype is not dtype:
+        raise invalid(f"the list has elements of {tensor_list.element_dtype}, not of {dtype}")
+    return tensor_list
 
 
 def _described(handle: Any) -> str:
@@ -139,24 +144,24 @@ def _described(handle: Any) -> str:
     return f"of shape {Shape(tuple(shape))}" if shape else f"a {type(handle).__name__}"
 
 
-def unwritten_element(xp: Any, found: TensorList, shape: Shape, *, infer: bool = False) -> Any:
-    """What an element that was never written reads as: zeros of the shape that the list and the reader
-    state, and, to ``infer``, the other elements. Raises INVALID_ARGUMENT where that is not fully known."""
-    shape = shape.merge(found.element_shape)
+def unwritten_element(xp: Any, tensor_list: TensorList, shape: Shape, *, infer: bool = False) -> Any:
+    """Returns zeros for an element that was never written, of the shape that the list and the reader state and,
+    with ``infer``, that the other elements have. Raises INVALID_ARGUMENT if that is not fully known."""
+    shape = shape.merge(tensor_list.element_shape)
     if infer and not shape.is_fully_known:
-        shape = list_elements.merge_shapes(found.items(), shape)
+        shape = list_elements.merge_shapes(tensor_list.items(), shape)
     if not shape.is_fully_known:
         raise invalid(
             f"an element that was never written is read, and its shape, {shape}, is not fully known"
         )
-    return list_elements.zeros(xp, shape.known(), found.element_dtype)
+    return list_elements.zeros(xp, shape.known(), tensor_list.element_dtype)
 
 
-def check_fits(found: TensorList, item: Any) -> Any:
-    """An element that is to go into a list. Raises INVALID_ARGUMENT where its shape does not fit."""
-    if not list_elements.is_compatible(found.element_shape, item):
+def check_fits(tensor_list: TensorList, item: Any) -> Any:
+    """Returns the element. Raises INVALID_ARGUMENT if its shape does not fit the list's element shape."""
+    if not list_elements.is_compatible(tensor_list.element_shape, item):
         raise invalid(
             f"an element of shape {Shape(tuple(item.shape))} does not fit a list of elements of shape "
-            f"{found.element_shape}"
+            f"{tensor_list.element_shape}"
         )
     return item

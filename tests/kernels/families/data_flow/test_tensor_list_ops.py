@@ -725,10 +725,10 @@ def test_a_loop_of_changes_copies_nothing() -> None:
     found = first = _list()
     for i in range(1000):
         found = found.pushed(i)
-    line = found._line
+    line = found._chain
     for i in range(1000):
         found = found.replaced(i, -i)
-    assert found._line is line and first._line is line
+    assert found._chain is line and first._chain is line
     assert first.items() == [] and found.get(5) == -5
 
 
@@ -736,16 +736,16 @@ def test_sums_with_lists_written_at_few_places() -> None:
     """The same as sums of any lists, whichever comes first."""
     plain = _list(*np.arange(20))
     few = TensorList(int32, UNKNOWN, [None] * 20)
-    few.places = ()
+    few.written = ()
     few = few.replaced(3, np.int64(5)).replaced(7, np.int64(6)).replaced(3, np.int64(9))
-    assert few.places == (3, 7)
+    assert few.written == (3, 7)
     expected = [i + {3: 9, 7: 6}.get(i, 0) for i in range(20)]
     for total in (plain + few, few + plain):
         assert total.items() == expected
     many = few
     for i in range(20):
         many = many.replaced(i, np.int64(i))
-    assert many.places is None and (many + plain).items() == [2 * i for i in range(20)]
+    assert many.written is None and (many + plain).items() == [2 * i for i in range(20)]
     assert plain.items() == list(range(20))
 
 
