@@ -1,5 +1,8 @@
-"""Optional values: a variant that holds tensors or nothing. TensorFlow's gradients of conditionals pass them
-from the branch that was taken to its gradient."""
+"""Optional values: variants that hold tensors or nothing (optional_ops.cc in TensorFlow).
+
+TensorFlow's gradients of conditionals use them to pass intermediate values of the branch that was taken to its
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,24 @@ op = family.op
 
 
 class Optional(NamedTuple):
-    """Tensors, or None for nothing."""
+    """The components of an optional value; None if it has no value."""
 
     components: tuple[Any, ...] | None
 
 
 def _variant(value: Optional) -> Any:
-    """A value as a variant tensor of rank 0."""
+    """Wraps a value in a variant tensor of rank 0."""
     array = np.empty((), object)
     array[()] = value
     return array
 
 
 def _optional(value: Any) -> Optional:
-    found = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if not isinstance(found, Optional):
+    """The optional value of a variant tensor. Raises INVALID_ARGUMENT if it holds something else."""
+    element = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not isinstance(element, Optional):
         raise invalid("the variant is not an optional value")
-    return found
+    return element
 
 
 none = op("OptionalNone() -> (optional: variant)", shape=shapes.scalar)
@@ -71,17 +75,17 @@ def _(xp: Any, optional: Any) -> Any:
     return np.bool_(_optional(optional).components is not None)
 
 
-def _stated(c: ShapeContext) -> Sequence[Shape]:
+def _stated_shapes(c: ShapeContext) -> Sequence[Shape]:
     types, stated = c.bound.output_types, c.attr("output_shapes")
     if len(stated) != len(types):
-        raise invalid(f"output_types names {len(types)} tensors, but output_shapes {len(stated)}")
+        raise invalid(f"output_types has {len(types)} entries, but output_shapes has {len(stated)}")
     return stated
 
 
 get_value = op(
     "OptionalGetValue(optional: variant; output_types: list(type) >= 1, output_shapes: list(shape) >= 1) "
     "-> (components: *output_types)",
-    shape=_stated,
+    shape=_stated_shapes,
 )
 
 
@@ -91,12 +95,14 @@ def _(xp: Any, optional: Any, *, output_types: Sequence[DType], output_shapes: S
     if components is None:
         raise invalid("the optional has no value")
     if len(components) != len(output_types):
-        raise invalid(f"the optional holds {len(components)} tensors, not {len(output_types)}")
-    for found, dtype, shape in zip(components, output_types, output_shapes):
-        if not dtype.is_opaque and found.dtype != dtype.numpy:
-            raise invalid(f"the optional holds a tensor of {found.dtype}, not of {dtype}")
-        if hasattr(found, "shape") and not shape.is_compatible(Shape(tuple(found.shape))):
-            raise invalid(f"the optional holds a tensor of shape {Shape(tuple(found.shape))}, not {shape}")
+        raise invalid(f"the optional has {len(components)} components, not {len(output_types)}")
+    for component, dtype, shape in zip(components, output_types, output_shapes):
+        if not dtype.is_opaque and component.dtype != dtype.numpy:
+            raise invalid(f"the optional has a component of {component.dtype}, not of {dtype}")
+        if hasattr(component, "shape") and not shape.is_compatible(Shape(tuple(component.shape))):
+            raise invalid(
+                f"the optional has a component of shape {Shape(tuple(component.shape))}, not {shape}"
+            )
     return list(components)
 
 
@@ -110,5 +116,5 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
 
 @get_value.gradient
 def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> Any:
-    given = [g.zeros_like(y) if dy is None else dy for y, dy in zip(node.outputs, dys)]
-    return g.OptionalFromValue(given)
+    components = [g.zeros_like(y) if dy is None else dy for y, dy in zip(node.outputs, dys)]
+    return g.OptionalFromValue(components)

@@ -1,4 +1,4 @@
-"""Rows dealt out and put together again, and one-hot vectors."""
+"""DynamicPartition, DynamicStitch and OneHot."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _(xp: Any, data: Any, partitions: Any, *, num_partitions: int) -> list[Any]:
     chosen = xp.asarray(partitions).reshape(-1)
     if num_partitions <= 4:
         return [rows[chosen == part] for part in range(num_partitions)]
-    # Short integers are sorted by radix.
+    # numpy sorts short integers by radix.
     short = chosen.astype(np.int16) if num_partitions <= 2**15 else chosen
     ordered = rows.take(xp.argsort(short, kind="stable"), 0)
     ends = np.cumsum(on_host(xp.bincount(chosen, minlength=num_partitions))).tolist()
@@ -67,8 +67,8 @@ def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> tuple[Tensor, Non
     parts = [g.zeros_like(out) if dy is None else dy for out, dy in zip(node.outputs, dys)]
     shape = g.shape_of(partitions)
     numbers = g.Reshape(g.Range(0, g.Prod(shape, g.constant([0])), 1), shape)
-    places = g.DynamicPartition(numbers, partitions, num_partitions=node.attr("num_partitions"))
-    return g.Reshape(g.ParallelDynamicStitch(places, parts), g.shape_of(data)), None
+    positions = g.DynamicPartition(numbers, partitions, num_partitions=node.attr("num_partitions"))
+    return g.Reshape(g.ParallelDynamicStitch(positions, parts), g.shape_of(data)), None
 
 
 def _stitch_shape(c: ShapeContext) -> Shape:
@@ -86,7 +86,7 @@ def _stitch_shape(c: ShapeContext) -> Shape:
             continue
         rank = len(indices.dims)
         if rank > len(data.dims):
-            raise invalid(f"data[{i}] of shape {data} must begin with the shape {indices} of its indices")
+            raise invalid(f"the shape of data[{i}], {data}, must begin with that of indices[{i}], {indices}")
         Shape(data.dims[:rank]).merge(indices)
         inner = inner.merge(Shape(data.dims[rank:]))
     if inner.dims is None:
@@ -107,11 +107,11 @@ def _stitch(name: str) -> Any:
         for i, (at, values) in enumerate(zip(indices, data)):
             if values.shape != (*at.shape, *inner):
                 raise invalid(
-                    f"data[{i}] must be of shape {Shape((*at.shape, *inner))}, its indices' shape and what "
-                    f"the first one's data have beyond that, but is of shape {Shape(values.shape)}"
+                    f"data[{i}] must have shape {Shape((*at.shape, *inner))}, that of indices[{i}] followed by the "
+                    f"row shape of data[0], but has shape {Shape(values.shape)}"
                 )
         size = max([0, *(int(at.max()) + 1 for at in indices if at.size)])
-        # Rows that no index names are zero.
+        # Rows without an index are zero.
         merged = zeros(xp, (size, *inner), data[0].dtype)
         for i, (at, values) in enumerate(zip(indices, data)):
             check_indices(at, size, f"indices[{i}]")
@@ -174,7 +174,7 @@ def _(xp: Any, indices: Any, depth: Any, on_value: Any, off_value: Any, *, axis:
     position = _one_hot_axis(axis, indices.ndim)
     shape = (*indices.shape[:position], size, *indices.shape[position:])
     if prod(shape) > MAX_ELEMENTS:
-        raise invalid(f"a one-hot tensor of shape {Shape(shape)} would have too many elements")
+        raise invalid(f"OneHot: the output shape {Shape(shape)} has too many elements")
     output = _filled(xp, shape, off_value)
     outer, inner = prod(indices.shape[:position]), prod(indices.shape[position:])
     flat = xp.asarray(indices).reshape(-1)
@@ -190,6 +190,7 @@ def _(xp: Any, indices: Any, depth: Any, on_value: Any, off_value: Any, *, axis:
 
 
 def _filled(xp: Any, shape: tuple[int, ...], value: Any) -> Any:
+    """Returns an array of this shape filled with a scalar; zeros are allocated without being written."""
     dtype: Any = getattr(value, "dtype", np.dtype(object))
     if not dtype.hasobject and not bool(value.any()):
         return xp.zeros(shape, dtype)

@@ -76,7 +76,8 @@ class PersistentList:
             self._succeed_by(successor, undo, self.length)
 
     def _succeed_by(self, successor: PersistentList, undo: dict[int, Any], length: int) -> None:
-        """Makes ``successor``, whose elements the chain has already, the newest version, and this one an older one."""
+        """Makes ``successor``, whose elements the chain has already, the newest version, and this one an
+        older one."""
         chain = self._chain
         chain.forget_dead()
         self._position = chain.base + len(chain.old)

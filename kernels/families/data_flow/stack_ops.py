@@ -1,5 +1,5 @@
-"""Stacks: what the forward loop pushes, the backward loop pops. A handle is the stack itself, so one lasts
-as long as the step that made it."""
+"""Stack, StackPush and StackPop in both versions (stack_ops.cc in TensorFlow): the forward loop pushes
+values that its gradient pops. A handle is the stack itself, so a stack lives as long as its step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ op = family.op
 
 
 class Stack:
-    """Tensors of one dtype, at most ``limit`` of them unless that is negative."""
+    """A stack of tensors of one dtype, with at most ``limit`` elements unless that is negative."""
 
     kind = "Stack"
     __slots__ = ("_closed", "_items", "_limit", "_lock", "dtype", "name")
@@ -38,19 +38,19 @@ class Stack:
         self._closed = False
 
     def read(self) -> Stack:
-        """A reference to a stack is the stack."""
+        """Returns the stack: the value of a reference to it."""
         return self
 
     def push(self, item: Any) -> None:
-        """Raises INVALID_ARGUMENT where the stack is full or closed."""
+        """Pushes an element. Raises INVALID_ARGUMENT if the stack is full or closed."""
         with self._lock:
             self._check_open()
             if 0 <= self._limit <= len(self._items):
-                raise invalid(f"stack {self.name!r} overflowed its maximum of {self._limit} elements")
+                raise invalid(f"stack {self.name!r} is full: max_size is {self._limit}")
             self._items.append(item)
 
     def pop(self) -> Any:
-        """Raises INVALID_ARGUMENT where the stack is empty or closed."""
+        """Pops the last element. Raises INVALID_ARGUMENT if the stack is empty or closed."""
         with self._lock:
             self._check_open()
             if not self._items:
@@ -58,6 +58,7 @@ class Stack:
             return self._items.pop()
 
     def close(self) -> None:
+        """Releases all elements. A later push or pop raises INVALID_ARGUMENT."""
         with self._lock:
             self._closed = True
             self._items.clear()
@@ -67,11 +68,12 @@ class Stack:
             raise invalid(f"stack {self.name!r} has been closed")
 
 
-def _stack(handle: Any, dtype: DType) -> Stack:
+def _typed_stack(handle: Any, dtype: DType) -> Stack:
+    """The stack of a handle. Raises INVALID_ARGUMENT if it is none, or of another dtype."""
     if type(handle) is not Stack:
-        raise invalid(f"a stack is needed, but the handle is of a {type(handle).__name__}")
+        raise invalid(f"the handle must be of a stack, but is of a {type(handle).__name__}")
     if handle.dtype is not dtype:
-        raise invalid(f"stack {handle.name!r} holds {handle.dtype}, not {dtype}")
+        raise invalid(f"stack {handle.name!r} has elements of {handle.dtype}, not of {dtype}")
     return handle
 
 
@@ -102,8 +104,8 @@ stack_v2 = op(
 @stack_v2.kernel
 def _(xp: Any, max_size: Any, *, node_name: str, elem_type: DType, stack_name: str) -> Stack:
     if max_size.ndim:
-        raise invalid(f"the stack's size must be a scalar, but has shape {Shape(tuple(max_size.shape))}")
-    return _make(stack_name, node_name, elem_type, int_arguments.int_scalar(max_size, "the stack's size"))
+        raise invalid(f"max_size must be a scalar, but has shape {Shape(tuple(max_size.shape))}")
+    return _make(stack_name, node_name, elem_type, int_arguments.int_scalar(max_size, "max_size"))
 
 
 def _pushed(c: ShapeContext) -> Shape:
@@ -111,17 +113,17 @@ def _pushed(c: ShapeContext) -> Shape:
 
 
 def _push(xp: Any, handle: Any, elem: Any, *, T: DType) -> Any:
-    _stack(handle, T).push(elem)
+    _typed_stack(handle, T).push(elem)
     return elem
 
 
 def _pop(xp: Any, handle: Any, *, elem_type: DType) -> Any:
-    return _stack(handle, elem_type).pop()
+    return _typed_stack(handle, elem_type).pop()
 
 
 def _close(xp: Any, handle: Any) -> Sequence[Any]:
     if type(handle) is not Stack:
-        raise invalid(f"a stack is needed, but the handle is of a {type(handle).__name__}")
+        raise invalid(f"the handle must be of a stack, but is of a {type(handle).__name__}")
     handle.close()
     return []
 

@@ -1,5 +1,8 @@
-"""Gradients of TensorArrays: what was written is read from the array of gradients, and the other way round.
-The gradient of a flow is the flow of the gradients."""
+"""Gradients of the TensorArray operations (python/ops/tensor_array_grad.py in TensorFlow).
+
+The gradient of a write is a read from the array of gradients, and the gradient of a read a write to it. The
+gradient of a flow is a flow of the gradients.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,9 @@ def split_gradient(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Any:
     return None, read[0], None, dflow
 
 
-def _op(what: str, node: NodeView) -> str:
-    """The operation of that kind in the version of a node."""
-    return f"TensorArray{what}{_version(node)}"
+def _op(action: str, node: NodeView) -> str:
+    """The name of the TensorArray operation for this action in the version of the node."""
+    return f"TensorArray{action}{_version(node)}"
 
 
 def _version(node: NodeView) -> str:
@@ -66,22 +69,22 @@ def _after_first(shape: Shape) -> Shape:
 
 
 def _source(g: GraphBuilder) -> str:
-    """The name of this computation of gradients: every one has arrays of its own."""
+    """The name of this gradient computation; each computation has its own arrays of gradients."""
     parts = g.unique_name("source").split("/")
     last = max((i for i, part in enumerate(parts) if part.startswith("gradients")), default=len(parts) - 2)
     return "/".join(parts[: last + 1])
 
 
 def _gradients(g: GraphBuilder, node: NodeView, flow: Tensor) -> tuple[Tensor, Tensor]:
-    """The array of the gradients of a node's array, and a flow that begins when it is there."""
-    made = g.add_op(_op("Grad", node), node.inputs[0], flow, source=_source(g))
-    handle = made[0] if isinstance(made, list) else made
+    """Returns the handle of the array of gradients of a node's array, and a flow that starts after its creation."""
+    outputs = g.add_op(_op("Grad", node), node.inputs[0], flow, source=_source(g))
+    handle = outputs[0] if isinstance(outputs, list) else outputs
     with g.control_dependencies([handle]):
         return handle, g.Identity(flow)
 
 
 def _after_writing(g: GraphBuilder, node: NodeView, dflow: Tensor) -> Tensor:
-    """The gradient's flow, once the forward array has been written."""
-    # The output is an input here, so that a loop keeps it for its gradient like any other.
+    """Returns the gradient's flow, ordered after the write to the forward array."""
+    # As a data input the forward flow is stacked by a loop for its gradient like any other value.
     with g.control_dependencies([g.Identity(node.outputs[0])]):
         return g.Identity(dflow)

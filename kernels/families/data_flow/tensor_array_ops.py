@@ -1,7 +1,7 @@
-"""TensorArray in its three versions: they differ in what a handle is called, and in nothing else here.
+"""TensorArray, TensorArrayV2 and TensorArrayV3 (tensor_array_ops.cc in TensorFlow).
 
-A handle is the array itself, be it called a resource, a string or a reference to one. The *flow* is a number
-without meaning that orders writes before reads.
+The versions differ only in the type of a handle: a string reference, a string or a resource. The value of a handle
+is the array itself in all of them. The *flow* is a float without meaning that orders writes before reads.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape, vector
+from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
-from ...core.facts import Fact, Handle
-from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
 from ...core.traits import GpuSupport, StateAccess
 from ...numeric import int_arguments, list_elements
 from . import tensor_array_gradients as gradients
+from . import tensor_array_shapes as array_shapes
 from .tensor_arrays import TensorArray
 
 if TYPE_CHECKING:
@@ -34,41 +32,41 @@ op = family.op
 
 def _array(handle: Any) -> TensorArray:
     if type(handle) is not TensorArray:
-        raise invalid(f"a TensorArray is needed, but the handle is of a {type(handle).__name__}")
+        raise invalid(f"the handle must be of a TensorArray, but is of a {type(handle).__name__}")
     return handle
 
 
-def _typed(handle: Any, dtype: DType) -> TensorArray:
-    found = _array(handle)
-    if found.dtype is not dtype:
-        raise invalid(f"TensorArray {found.name!r} is of {found.dtype}, not {dtype}")
-    return found
+def _typed_array(handle: Any, dtype: DType) -> TensorArray:
+    array = _array(handle)
+    if array.dtype is not dtype:
+        raise invalid(f"TensorArray {array.name!r} has elements of {array.dtype}, not of {dtype}")
+    return array
 
 
 def _vector(value: Any, what: str) -> list[int]:
     if value.ndim != 1:
-        raise invalid(f"{what} must be a vector, but is of shape {Shape(tuple(value.shape))}")
+        raise invalid(f"{what} must be a vector, but has shape {Shape(tuple(value.shape))}")
     return value.tolist()
 
 
 def _index(index: Any) -> int:
     if index.ndim:
-        raise invalid(f"the index must be a scalar, but is of shape {Shape(tuple(index.shape))}")
+        raise invalid(f"the index must be a scalar, but has shape {Shape(tuple(index.shape))}")
     return int(index)
 
 
 # Kernels.
 
 
-def _bind_making(b: Binding) -> Callable[..., Any]:
+def _bind_creation(b: Binding) -> Callable[..., Any]:
     attrs, has_flow = b.attrs, len(b.output_types) == 2
 
-    def make(size: Any) -> Any:
+    def create(size: Any) -> Any:
         if size.ndim:
-            raise invalid(f"a TensorArray's size must be a scalar, but is of shape {Shape(size.shape)}")
+            raise invalid(f"TensorArray: size must be a scalar, but has shape {Shape(size.shape)}")
         if size < 0:
-            raise invalid(f"a TensorArray's size must not be negative, but is {size}")
-        made = TensorArray(
+            raise invalid(f"TensorArray: size is {size}, but must not be negative")
+        array = TensorArray(
             attrs["tensor_array_name"] or b.node.name,
             attrs["dtype"],
             int(size),
@@ -77,53 +75,53 @@ def _bind_making(b: Binding) -> Callable[..., Any]:
             clear_after_read=attrs["clear_after_read"],
             identical_shapes=attrs.get("identical_element_shapes", False),
         )
-        return (made, np.float32(0)) if has_flow else made
+        return (array, np.float32(0)) if has_flow else array
 
-    return make
+    return create
 
 
 def _write(xp: Any, handle: Any, index: Any, value: Any, flow_in: Any, *, T: DType) -> Any:
-    _typed(handle, T).write(_index(index), value)
+    _typed_array(handle, T).write(_index(index), value)
     return flow_in
 
 
 def _read(xp: Any, handle: Any, index: Any, flow_in: Any, *, dtype: DType) -> Any:
-    return _typed(handle, dtype).take(xp, _index(index))
+    return _typed_array(handle, dtype).take(xp, _index(index))
 
 
-def _gathered(xp: Any, array: TensorArray, indices: Sequence[int], shape: Shape) -> Any:
+def _stack_elements(xp: Any, array: TensorArray, indices: Sequence[int], shape: Shape) -> Any:
     items = array.take_all(xp, indices, shape)
     common = list_elements.merge_shapes(items, array.element_shape)
     if not common.is_fully_known:
-        raise array.no_shape()
+        raise array.unknown_shape_error()
     return list_elements.stack(xp, items, common.known(), array.dtype)
 
 
 def _gather(xp: Any, handle: Any, indices: Any, flow_in: Any, *, dtype: DType, element_shape: Shape) -> Any:
-    return _gathered(xp, _typed(handle, dtype), _vector(indices, "indices"), element_shape)
+    return _stack_elements(xp, _typed_array(handle, dtype), _vector(indices, "indices"), element_shape)
 
 
 def _pack(xp: Any, handle: Any, flow_in: Any, *, dtype: DType, element_shape: Shape) -> Any:
-    array = _typed(handle, dtype)
-    return _gathered(xp, array, range(array.size()), element_shape)
+    array = _typed_array(handle, dtype)
+    return _stack_elements(xp, array, range(array.size()), element_shape)
 
 
 def _scatter(xp: Any, handle: Any, indices: Any, value: Any, flow_in: Any, *, T: DType) -> Any:
-    array, places = _typed(handle, T), _vector(indices, "indices")
-    array.write_all(places, _rows(value, T, len(places), "index"))
+    array, positions = _typed_array(handle, T), _vector(indices, "indices")
+    array.write_all(positions, _rows(value, T, len(positions), "index"))
     return flow_in
 
 
 def _rows(value: Any, dtype: DType, count: int, per: str) -> list[Any]:
     if value.ndim == 0:
-        raise invalid("the value must be a vector at least, but is a scalar")
+        raise invalid("the value must have rank 1 or more, but is a scalar")
     if value.shape[0] != count:
-        raise invalid(f"the value has {value.shape[0]} rows, but there must be one per {per}, {count}")
+        raise invalid(f"the value has {value.shape[0]} rows, but must have {count}, one per {per}")
     return list_elements.unstack(value, dtype)
 
 
 def _unpack(xp: Any, handle: Any, value: Any, flow_in: Any, *, T: DType) -> Any:
-    array = _typed(handle, T)
+    array = _typed_array(handle, T)
     count = value.shape[0] if array.dynamic_size and value.ndim else array.size()
     array.write_all(range(count), _rows(value, T, count, "element"))
     return flow_in
@@ -132,13 +130,13 @@ def _unpack(xp: Any, handle: Any, value: Any, flow_in: Any, *, T: DType) -> Any:
 def _concat(
     xp: Any, handle: Any, flow_in: Any, *, dtype: DType, element_shape_except0: Shape
 ) -> tuple[Any, Any]:
-    array, rest = _typed(handle, dtype), element_shape_except0
+    array, rest = _typed_array(handle, dtype), element_shape_except0
     items = array.take_all(xp, range(array.size()), UNKNOWN)
     if not items:
         if rest.dims is None and array.element_shape.dims:
             rest = Shape(array.element_shape.dims[1:])
         if not rest.is_fully_known:
-            raise array.no_shape()
+            raise array.unknown_shape_error()
         return list_elements.zeros(xp, (0, *rest.known()), dtype), np.zeros(0, np.int64)
     for item in items:
         if not item.shape:
@@ -153,9 +151,9 @@ def _concat(
 
 
 def _split(xp: Any, handle: Any, value: Any, lengths: Any, flow_in: Any, *, T: DType) -> Any:
-    array, counts = _typed(handle, T), _vector(lengths, "lengths")
+    array, counts = _typed_array(handle, T), _vector(lengths, "lengths")
     if value.ndim == 0:
-        raise invalid("the value must be a vector at least, but is a scalar")
+        raise invalid("the value must have rank 1 or more, but is a scalar")
     if any(count < 0 for count in counts) or sum(counts) != value.shape[0]:
         raise invalid(f"lengths {counts} do not add up to the value's {value.shape[0]} rows")
     size = array.size()
@@ -179,141 +177,54 @@ def _grad(xp: Any, handle: Any, flow_in: Any, *, source: str) -> TensorArray:
     return _array(handle).gradient(source)
 
 
-# Shapes.
-
-
-def _handle_shape(c: ShapeContext) -> Shape:
-    """What is known of the shape of elements from the array itself."""
-    handle = c.handle()
-    return UNKNOWN if handle is None else handle.shape
-
-
-def _after_first(shape: Shape) -> Shape:
-    return UNKNOWN if shape.dims is None else Shape(shape.dims[1:])
-
-
-def _below(first: int | None, shape: Shape) -> Shape:
-    return UNKNOWN if shape.dims is None else Shape((first, *shape.dims))
-
-
-def _made_shape(c: ShapeContext) -> list[Fact]:
-    c.with_rank("size", 0)
-    handle = Handle(c.attr("dtype"), attr_shape(c.attr("element_shape")))
-    kind = c.bound.output_types[0]
-    made = Fact(kind, SCALAR if kind is dtypes.resource else Shape((2,)), handle=handle)
-    return [made, Fact(dtypes.float32, SCALAR)][: len(c.bound.output_types)]
-
-
-def _write_shape(c: ShapeContext) -> Shape:
-    c.with_rank("index", 0)
-    _handle_shape(c).merge(c.input("value"))
-    return SCALAR
-
-
-def _read_shape(c: ShapeContext) -> Shape:
-    c.with_rank("index", 0)
-    return _handle_shape(c)
-
-
-def _gather_shape(c: ShapeContext) -> Shape:
-    shape = attr_shape(c.attr("element_shape")).merge(_handle_shape(c))
-    return _below(c.with_rank("indices", 1)[0], shape)
-
-
-def _pack_shape(c: ShapeContext) -> Shape:
-    return _below(None, attr_shape(c.attr("element_shape")).merge(_handle_shape(c)))
-
-
-def _scatter_shape(c: ShapeContext) -> Shape:
-    c.with_rank("indices", 1)
-    _after_first(c.with_rank_at_least("value", 1)).merge(_handle_shape(c))
-    return SCALAR
-
-
-def _unpack_shape(c: ShapeContext) -> Shape:
-    c.with_rank_at_least("value", 1)
-    return SCALAR
-
-
-def _concat_shape(c: ShapeContext) -> list[Shape]:
-    rest = attr_shape(c.attr("element_shape_except0"))
-    known = _handle_shape(c)
-    if known.dims:
-        rest = rest.merge(_after_first(known))
-    return [_below(None, rest), vector(None)]
-
-
-def _split_shape(c: ShapeContext) -> Shape:
-    c.with_rank_at_least("value", 1)
-    c.with_rank("lengths", 1)
-    return SCALAR
-
-
-def _grad_shape(c: ShapeContext) -> list[Fact]:
-    return _grad_facts(c, c.handle())
-
-
-def _grad_facts(c: ShapeContext, handle: Handle | None) -> list[Fact]:
-    kind = c.bound.output_types[0]
-    made = Fact(kind, SCALAR if kind is dtypes.resource else Shape((2,)), handle=handle)
-    return [made, Fact(dtypes.float32, SCALAR)][: len(c.bound.output_types)]
-
-
-def _grad_with_shape_shape(c: ShapeContext) -> list[Fact]:
-    handle, front = c.handle(), c.as_shape("shape_to_prepend")
-    if handle is None or front.dims is None or handle.shape.dims is None:
-        return _grad_facts(c, handle and Handle(handle.dtype, UNKNOWN))
-    return _grad_facts(c, Handle(handle.dtype, Shape(front.dims + handle.shape.dims)))
-
-
 # Declarations.
 
 
 def _declare(version: str, handle: str, *, stateful: bool) -> None:
     def declare(text: str, shape: Any, kernel: Any, gradient: Any = None, **options: Any) -> None:
-        made = op(text.format(v=version, h=handle), shape=shape, stateful=stateful, **options)
-        made.kernel(kernel)
+        declared = op(text.format(v=version, h=handle), shape=shape, stateful=stateful, **options)
+        declared.kernel(kernel)
         if gradient is not None:
-            made.gradient(gradient)
+            declared.gradient(gradient)
 
     declare(
         "TensorArrayWrite{v}(handle: {h}, index: int32, value: T, flow_in: float; T: type) "
         "-> (flow_out: float)",
-        _write_shape,
+        array_shapes.write_shape,
         _write,
         gradients.write_gradient,
     )
     declare(
         "TensorArrayRead{v}(handle: {h}, index: int32, flow_in: float; dtype: type) -> (value: dtype)",
-        _read_shape,
+        array_shapes.read_shape,
         _read,
         gradients.read_gradient,
     )
     declare(
         "TensorArrayGather{v}(handle: {h}, indices: int32, flow_in: float; dtype: type, "
         "element_shape: shape = ?) -> (value: dtype)",
-        _gather_shape,
+        array_shapes.gather_shape,
         _gather,
         gradients.gather_gradient,
     )
     declare(
         "TensorArrayScatter{v}(handle: {h}, indices: int32, value: T, flow_in: float; T: type) "
         "-> (flow_out: float)",
-        _scatter_shape,
+        array_shapes.scatter_shape,
         _scatter,
         gradients.scatter_gradient,
     )
     declare(
         "TensorArrayConcat{v}(handle: {h}, flow_in: float; dtype: type, element_shape_except0: shape = ?) "
         "-> (value: dtype, lengths: int64)",
-        _concat_shape,
+        array_shapes.concat_shape,
         _concat,
         gradients.concat_gradient,
     )
     declare(
         "TensorArraySplit{v}(handle: {h}, value: T, lengths: int64, flow_in: float; T: type) "
         "-> (flow_out: float)",
-        _split_shape,
+        array_shapes.split_shape,
         _split,
         gradients.split_gradient,
     )
@@ -333,11 +244,11 @@ _declare("V3", "resource", stateful=True)
 op(
     "TensorArrayPack(handle: Ref(string), flow_in: float; dtype: type, element_shape: shape = ?) "
     "-> (value: dtype)",
-    shape=_pack_shape,
+    shape=array_shapes.pack_shape,
 ).kernel(_pack)
 op(
     "TensorArrayUnpack(handle: Ref(string), value: T, flow_in: float; T: type) -> (flow_out: float)",
-    shape=_unpack_shape,
+    shape=array_shapes.unpack_shape,
 ).kernel(_unpack)
 
 _ATTRS = (
@@ -351,18 +262,18 @@ for _text in (
     f"TensorArrayV3(size: int32; {_ATTRS.format('identical_element_shapes: bool = false, ')}) "
     "-> (handle: resource, flow: float)",
 ):
-    op(_text, shape=_made_shape, stateful=True, differentiable=False).bind(_bind_making)
+    op(_text, shape=array_shapes.created_shape, stateful=True, differentiable=False).bind(_bind_creation)
 
 for _text in (
     "TensorArrayGrad(handle: string, flow_in: float; source: string) -> (grad_handle: Ref(string))",
     "TensorArrayGradV2(handle: string, flow_in: float; source: string) -> (grad_handle: string)",
 ):
-    op(_text, shape=_grad_shape, stateful=True, differentiable=False).kernel(_grad)
+    op(_text, shape=array_shapes.grad_shape, stateful=True, differentiable=False).kernel(_grad)
 
 _grad_v3 = op(
     "TensorArrayGradV3(handle: resource, flow_in: float; source: string) "
     "-> (grad_handle: resource, flow_out: float)",
-    shape=_grad_shape,
+    shape=array_shapes.grad_shape,
     stateful=True,
     differentiable=False,
 )
@@ -376,7 +287,7 @@ def _(xp: Any, handle: Any, flow_in: Any, *, source: str) -> tuple[TensorArray, 
 _grad_with_shape = op(
     "TensorArrayGradWithShape(handle: resource, flow_in: float, shape_to_prepend: int32; source: string) "
     "-> (grad_handle: resource, flow_out: float)",
-    shape=_grad_with_shape_shape,
+    shape=array_shapes.grad_with_shape,
     stateful=True,
     differentiable=False,
 )

@@ -1,4 +1,5 @@
-"""TensorArrays: tensors by index, each written once and, as a rule, read once."""
+"""TensorArray, the resource of the TensorArray operations: tensors by index, each written once and usually
+read once (kernels/tensor_array.h in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ _EMPTY, _WRITTEN, _READ, _CLEARED = range(4)
 
 
 class TensorArray:
-    """A handle is the array itself, so one lasts as long as somebody holds its handle: a step.
+    """An array of tensors of one dtype. A handle is the array itself, so an array lives as long as the step that
+    has its handle.
 
-    An element's value is None while nothing is known of it, and its shape alone (a tuple) once it has been
-    cleared, or in an array of gradients, where that stands for zeros. Writing to an element of an array of
-    gradients again adds to it.
+    The value of an element is None if it was never written, and its shape (a tuple) if it has been read and
+    cleared. In an array of gradients a shape stands for zeros, and a second write to an element adds to it.
 
-    ``gradients`` are the arrays that hold this one's gradients, one for each computation of gradients.
+    ``gradients`` are the arrays of this one's gradients, by the name of the gradient computation.
     """
 
     kind = "TensorArray"
@@ -69,23 +70,23 @@ class TensorArray:
         self._states = bytearray(size)
 
     def read(self) -> TensorArray:
-        """A reference to an array is the array."""
+        """Returns the array: the value of a reference to it."""
         return self
 
     def size(self) -> int:
-        """Raises INVALID_ARGUMENT where the array has been closed."""
+        """Returns the number of elements. Raises INVALID_ARGUMENT if the array has been closed."""
         self._check_open()
         return len(self._values)
 
     def write(self, index: int, value: Any) -> None:
-        """Raises INVALID_ARGUMENT for an index out of range, for a shape that does not fit, and where the
-        element has been written or read before."""
+        """Writes an element. Raises INVALID_ARGUMENT for an index out of range, for a shape that does not fit, and
+        for an element that has been written or read before."""
         with self._lock:
             self._check_open()
             self._write(index, value)
 
     def write_all(self, indices: Sequence[int], values: Sequence[Any]) -> None:
-        """``write`` for many."""
+        """Writes several elements, as ``write`` does."""
         with self._lock:
             self._check_open()
             for index, value in zip(indices, values):
@@ -94,21 +95,19 @@ class TensorArray:
     def _write(self, index: int, value: Any) -> None:
         size = len(self._values)
         if index < 0 or (index >= size and not self.dynamic_size):
-            raise self._wrong(f"cannot be written at {index}: it has {size} elements, and cannot grow")
+            raise self._fault(f"cannot be written at index {index}: it has {size} elements and a fixed size")
         if index >= size:
             self._values.extend(list_elements.empty_slots(index + 1 - size))
             self._states.extend(bytes(index + 1 - size))
         if not list_elements.is_compatible(self.element_shape, value):
-            raise self._wrong(
-                f"has elements of shape {self.element_shape}, and cannot take one of {_shape_of(value)}"
-            )
+            raise self._fault(f"has elements of shape {self.element_shape}, not of {_shape_of(value)}")
         state = self._states[index]
         if state == _WRITTEN and self.is_gradient:
             value = self._sum(index, self._values[index], value)
         elif state != _EMPTY:
-            raise self._wrong(
-                f"cannot be written at {index} again: that was {'written' if state == _WRITTEN else 'read'}"
-                " before"
+            raise self._fault(
+                f"cannot be written at index {index} twice: the element was "
+                f"{'written' if state == _WRITTEN else 'read'} before"
             )
         if self.identical_shapes and not self.element_shape.is_fully_known:
             self.element_shape = _shape_of(value)
@@ -116,24 +115,28 @@ class TensorArray:
         self._states[index] = _WRITTEN
 
     def _sum(self, index: int, old: Any, value: Any) -> Any:
-        """What an element becomes when a gradient is added to it."""
+        """Returns the sum of an element of an array of gradients and a further gradient."""
         shape = _shape_of(old)
         if shape != _shape_of(value):
-            raise self._wrong(f"holds a gradient of shape {shape} at {index}, not of {_shape_of(value)}")
+            raise self._fault(
+                f"has a gradient of shape {shape} at index {index}, to which one of shape {_shape_of(value)} cannot "
+                "be added"
+            )
         return value if isinstance(old, tuple) else old + value
 
     def take(self, xp: Any, index: int) -> Any:
-        """An element; one that was never written is zeros if the shape of elements is known.
+        """Reads an element, and clears it if ``clear_after_read``. One that was never written is zeros if the
+        element shape is known.
 
-        Raises INVALID_ARGUMENT for an index out of range, for an element that has been read and cleared,
-        and for one never written where there is no shape.
+        Raises INVALID_ARGUMENT for an index out of range, for an element that has been cleared, and for one
+        that was never written if the element shape is not fully known.
         """
         with self._lock:
             self._check_open()
             return self._take(xp, index)
 
     def take_all(self, xp: Any, indices: Sequence[int], shape: Shape) -> list[Any]:
-        """``take`` for many, of elements that are known to have this shape."""
+        """Reads several elements, as ``take`` does. ``shape`` restricts the element shape of the array."""
         with self._lock:
             self._check_open()
             self._restrict(shape)
@@ -141,14 +144,14 @@ class TensorArray:
 
     def _take(self, xp: Any, index: int) -> Any:
         if not 0 <= index < len(self._values):
-            raise self._wrong(f"cannot be read at {index}: it has {len(self._values)} elements")
+            raise self._fault(f"cannot be read at index {index}: it has {len(self._values)} elements")
         state, value = self._states[index], self._values[index]
         if state == _CLEARED:
-            raise self._wrong(f"cannot be read at {index} twice: it is cleared after a read")
+            raise self._fault(f"cannot be read at index {index} twice: clear_after_read is set")
         if state == _EMPTY:
             if not self.element_shape.is_fully_known:
-                raise self._wrong(
-                    f"cannot be read at {index}: nothing was written there, and the shape of elements, "
+                raise self._fault(
+                    f"cannot be read at index {index}: the element was never written, and the element shape, "
                     f"{self.element_shape}, is not fully known"
                 )
             value = list_elements.zeros(xp, self.element_shape.known(), self.dtype)
@@ -162,28 +165,28 @@ class TensorArray:
 
     def _restrict(self, shape: Shape) -> None:
         if not self.element_shape.is_compatible(shape):
-            raise self._wrong(f"has elements of shape {self.element_shape}, not {shape}")
+            raise self._fault(f"has elements of shape {self.element_shape}, not {shape}")
         self.element_shape = self.element_shape.merge(shape)
 
     def gradient(self, source: str, prepended: tuple[int, ...] = ()) -> TensorArray:
-        """The array of this one's gradients in the computation ``source``, made when first asked for; from
-        then on this array cannot grow. ``prepended`` are dimensions that gradients have in front.
+        """Returns the array of this one's gradients for the computation ``source``, which is created on first use;
+        from then on this array has a fixed size. ``prepended`` are further dimensions of the gradients in front.
 
         Raises INVALID_ARGUMENT for an array of gradients.
         """
         with self._lock:
             self._check_open()
             if self.is_gradient:
-                raise self._wrong("is an array of gradients, and has no gradients itself")
-            found = self.gradients.get(source)
-            if found is None:
+                raise self._fault("is an array of gradients, which has no gradients itself")
+            gradient = self.gradients.get(source)
+            if gradient is None:
                 self.dynamic_size = False
-                found = self.gradients[source] = self._new_gradient(source, prepended)
-            return found
+                gradient = self.gradients[source] = self._new_gradient(source, prepended)
+            return gradient
 
     def _new_gradient(self, source: str, prepended: tuple[int, ...]) -> TensorArray:
         dims = self.element_shape.dims
-        made = TensorArray(
+        gradient = TensorArray(
             f"{self.name}@{source}",
             self.dtype,
             len(self._values),
@@ -193,12 +196,12 @@ class TensorArray:
         )
         for index, value in enumerate(self._values):
             if value is not None:
-                made._values[index] = prepended + _shape_of(value).known()
-                made._states[index] = _WRITTEN
-        return made
+                gradient._values[index] = prepended + _shape_of(value).known()
+                gradient._states[index] = _WRITTEN
+        return gradient
 
     def close(self) -> None:
-        """Gives all elements up; nothing else can be done with the array any more."""
+        """Releases all elements. Every later use of the array raises INVALID_ARGUMENT."""
         with self._lock:
             self._closed = True
             self._values = []
@@ -206,16 +209,16 @@ class TensorArray:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise self._wrong("has been closed")
+            raise self._fault("has been closed")
 
-    def _wrong(self, what: str) -> TfgError:
-        return invalid(f"TensorArray {self.name!r} {what}")
+    def _fault(self, message: str) -> TfgError:
+        return invalid(f"TensorArray {self.name!r} {message}")
 
-    def no_shape(self) -> TfgError:
-        """What is said of an array without elements that is to be put together."""
+    def unknown_shape_error(self) -> TfgError:
+        """The UNIMPLEMENTED error of stacking an array without elements whose element shape is not fully known."""
         return TfgError(
             Status.UNIMPLEMENTED,
-            f"TensorArray {self.name!r} has size zero, and the shape of elements is not fully known",
+            f"TensorArray {self.name!r} has size 0, and its element shape is not fully known",
         )
 
 

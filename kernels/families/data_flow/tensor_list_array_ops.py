@@ -54,8 +54,7 @@ def _stack_items(xp: Any, items: Sequence[Any], shape: Shape, dtype: DType) -> A
     common = list_elements.merge_shapes(items, shape)
     if not common.is_fully_known:
         raise invalid(
-            f"{len(items)} elements that were never written cannot be stacked: their shape, {common}, is not fully "
-            "known"
+            f"{len(items)} elements cannot be stacked: none was written, and their shape, {common}, is not fully known"
         )
     dims = common.known()
     if any(x is None for x in items):

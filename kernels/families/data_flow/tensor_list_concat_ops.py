@@ -67,7 +67,7 @@ def _concatenate(xp: Any, handle: Any, shape: Shape, leading: Sequence[int], dty
     lengths = _lengths(items, shape, leading)
     if not rest.is_fully_known:
         raise invalid(
-            f"elements of shape {shape} cannot be concatenated: a dimension after the first is unknown"
+            f"elements of shape {shape} cannot be concatenated: dimensions after the first must be known"
         )
     dims = rest.known()
     parts = [

@@ -232,8 +232,8 @@ CASES = [
         for n, error in (
             (-1, None),
             (2, None),
-            (1, "INVALID_ARGUMENT: at most 1 elements is full"),
-            (0, "INVALID_ARGUMENT: at most 0 elements is full"),
+            (1, "INVALID_ARGUMENT: max_num_elements is 1"),
+            (0, "INVALID_ARGUMENT: max_num_elements is 0"),
             ([1], "INVALID_ARGUMENT: max_num_elements must be a scalar"),
         )
     ),
@@ -242,7 +242,7 @@ CASES = [
         for n, error in (
             (0, None),
             (3, None),
-            (-1, "INVALID_ARGUMENT: a list cannot have -1 elements"),
+            (-1, "INVALID_ARGUMENT: elements is -1"),
             ([1], "INVALID_ARGUMENT: num_elements must be a scalar"),
         )
     ),
@@ -253,7 +253,7 @@ CASES = [
             (1, None),
             (2, None),
             (5, None),
-            (-1, "INVALID_ARGUMENT: a list cannot have -1 elements"),
+            (-1, "INVALID_ARGUMENT: elements is -1"),
             ([1], "INVALID_ARGUMENT: size must be a scalar"),
         )
     ),
@@ -276,7 +276,13 @@ CASES = [
     ),
     *(row("get", lambda t, i, x: t.get(t.of(x, x + x), i), i32(i), X) for i in (0, 1, [0])),
     *(
-        row("get", lambda t, i, x: t.get(t.of(x, x + x), i), i32(i), X, error="INVALID_ARGUMENT: no element")
+        row(
+            "get",
+            lambda t, i, x: t.get(t.of(x, x + x), i),
+            i32(i),
+            X,
+            error="INVALID_ARGUMENT: but the list has 2 elements",
+        )
         for i in (2, -1)
     ),
     *(
@@ -305,7 +311,7 @@ CASES = [
             lambda t, i, x: t.stack(t.set(t.of(x, x), i, x + x)),
             i32(i),
             X,
-            error="INVALID_ARGUMENT: no element",
+            error="INVALID_ARGUMENT: but the list has 2 elements",
         )
         for i in (2, -1)
     ),
@@ -326,7 +332,7 @@ CASES = [
         error="INVALID_ARGUMENT: does not fit",
     ),
     row("pop", _pop_two, X, f32(1)),
-    row("pop-empty", lambda t, s: t.pop(t.empty(s))[1], i32([2]), error="INVALID_ARGUMENT: last element"),
+    row("pop-empty", lambda t, s: t.pop(t.empty(s))[1], i32([2]), error="INVALID_ARGUMENT: list is empty"),
     row("pop-unwritten", lambda t, s: t.pop(t.reserve(2), s)[1], i32([2])),
     *(
         row("pop-unwritten", lambda t, s: t.pop(t.reserve(2), s)[1], i32(s), error=UNKNOWN_SHAPE)
@@ -355,7 +361,7 @@ CASES = [
         f32(1),
         error="INVALID_ARGUMENT: elements must be of one shape",
     ),
-    row("stack-3", lambda t, x: t.stack(t.of(x), -1, 3), X, error="INVALID_ARGUMENT: elements is asked"),
+    row("stack-3", lambda t, x: t.stack(t.of(x), -1, 3), X, error="INVALID_ARGUMENT: num_elements is 3"),
     row("stack-1", lambda t, x: t.stack(t.of(x), -1, 1), X),
     *(
         row("stack-shape", lambda t, s, x: t.stack(t.of(x), s), i32(s), X, error=error)
@@ -381,8 +387,8 @@ CASES = [
         for i, error in (
             ([1, 0, 1], None),
             ([], NONE_WRITTEN),
-            ([2], "INVALID_ARGUMENT: no element"),
-            ([-1], "INVALID_ARGUMENT: no element"),
+            ([2], "INVALID_ARGUMENT: but the list has 2 elements"),
+            ([-1], "INVALID_ARGUMENT: but the list has 2 elements"),
             ([[0]], None),
         )
     ),
@@ -416,7 +422,7 @@ CASES = [
             ([2], -1, X, "INVALID_ARGUMENT: 1 indices for 2 rows"),
             ([2], [3], rand(1, 2), "INVALID_ARGUMENT: do not fit a list"),
             ([2], [-1], rand(1, 2), None),
-            ([2], -1, f32(1), "INVALID_ARGUMENT: the tensor must be a vector"),
+            ([2], -1, f32(1), "INVALID_ARGUMENT: the tensor must have rank 1"),
             ([0, 0], -1, X, None),
             ([], [2], rand(0, 2), None),
             ([[0]], -1, f32([1]), None),
@@ -428,7 +434,7 @@ CASES = [
             ([2, 0], 4, None),
             ([2, 0], 2, "INVALID_ARGUMENT: index 2 is out of range"),
             ([2, 0], -1, None),
-            ([2, 0], -2, "INVALID_ARGUMENT: a list cannot have -2 elements"),
+            ([2, 0], -2, "INVALID_ARGUMENT: elements is -2"),
             ([1, 1], 2, None),
         )
     ),
@@ -456,8 +462,8 @@ CASES = [
         for x, y, error in (
             (X, f32([3]), None),
             (rand(1, 2), rand(3, 2), None),
-            (rand(1, 2), rand(3, 1), "INVALID_ARGUMENT: is to be concatenated with"),
-            (rand(1, 2), rand(3), "INVALID_ARGUMENT: is to be concatenated with"),
+            (rand(1, 2), rand(3, 1), "INVALID_ARGUMENT: cannot be concatenated with"),
+            (rand(1, 2), rand(3), "INVALID_ARGUMENT: cannot be concatenated with"),
             (f32(1), f32(1), "INVALID_ARGUMENT: scalars cannot be concatenated"),
             (rand(0, 2), rand(0, 2), None),
         )
@@ -465,11 +471,11 @@ CASES = [
     *(
         row("concat-empty", lambda t, s: t.concat(t.empty(s)), i32(s), error=error)
         for s, error in (
-            (-1, "INVALID_ARGUMENT: is not known but for the first"),
+            (-1, "INVALID_ARGUMENT: dimensions after the first"),
             ([-1, 2], None),
             ([2], None),
             ([], "INVALID_ARGUMENT: scalars cannot be concatenated"),
-            ([-1, -1], "INVALID_ARGUMENT: is not known but for the first"),
+            ([-1, -1], "INVALID_ARGUMENT: dimensions after the first"),
         )
     ),
     *(
@@ -479,7 +485,7 @@ CASES = [
             ([-1, 2], [1, 2], None),
             ([3], [], None),
             ([-1, 2], [], "INVALID_ARGUMENT: its first dimension is not known"),
-            (-1, [1, 2], "INVALID_ARGUMENT: is not known but for the first"),
+            (-1, [1, 2], "INVALID_ARGUMENT: dimensions after the first"),
         )
     ),
     *(
@@ -498,7 +504,7 @@ CASES = [
             lambda t, s, x: t.concat(t.of(x), s),
             i32(s),
             rand(1, 2),
-            error="INVALID_ARGUMENT: is to be concatenated with",
+            error="INVALID_ARGUMENT: cannot be concatenated with",
         )
         for s in ([3, 2], [-1, 3])
     ),
@@ -540,7 +546,7 @@ CASES = [
             ([-1], rand(2, 2), None),
             ([3], rand(2, 2), "INVALID_ARGUMENT: do not fit a list"),
             ([], X, None),
-            (-1, f32(1), "INVALID_ARGUMENT: the tensor must be a vector"),
+            (-1, f32(1), "INVALID_ARGUMENT: the tensor must have rank 1"),
             ([2], rand(0, 2), None),
         )
     ),
@@ -612,7 +618,7 @@ CASES = [
             ("reshape-one", lambda g, v: g.Unpack(g.Reshape(g.Unpack(v, num=2)[1], i32([1])), num=1)[0]),
         )
     ),
-    row("nested-unwritten", _nested_unwritten, X, error="INVALID_ARGUMENT: list is needed"),
+    row("nested-unwritten", _nested_unwritten, X, error="INVALID_ARGUMENT: must be a TensorList"),
     row("nested-unwritten-sum", _nested_unwritten_sum, X, error="INTERNAL: cannot be added"),
     # Gradients.
     row("use-twice", _use_twice, X, X + 1, grad=True),
@@ -683,7 +689,7 @@ CASES = [
         _slope(lambda t, x, y: t.g.AddN(_nested(t, x * y, y)[:1])),
         X,
         X + 1,
-        error="INVALID_ARGUMENT: list is needed",
+        error="INVALID_ARGUMENT: must be a TensorList",
     ),
 ]
 
