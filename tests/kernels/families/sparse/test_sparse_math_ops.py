@@ -22,19 +22,26 @@ CASES = [
     case("SparseAdd", *A, *NONE, f32(0)),
     case("SparseAdd", *typed(A, "int32"), *typed(B, "int32"), i32(1)),
     case("SparseAdd", *typed(A, "complex64"), *typed(B, "complex64"), f32(0.5)),
-    case("SparseAdd", *A, *LONGER, f32(0)),
-    case("SparseAdd", *A, *B, f32([0])),
+    case("SparseAdd", *A, *LONGER, f32(0), error="INVALID_ARGUMENT: do not fit"),
+    case("SparseAdd", *A, *B, f32([0]), error="INVALID_ARGUMENT: thresh must be a scalar"),
     case("SparseAddGrad", f32([1, 2, 3, 4]), A[0], B[0], i64([[0, 0], [0, 1], [1, 0], [2, 2]])),
     *(case("SparseTensorDenseAdd", *typed(A, t), rand(3, 3, dtype=t), grad=t == "float") for t in TYPES),
     case("SparseTensorDenseAdd", i32([[0], [0]]), f32([1, 2]), i32([2]), f32([5, 6])),
-    case("SparseTensorDenseAdd", *A, f32([[1]])),
-    case("SparseTensorDenseAdd", i64([[0, 7]]), f32([1]), i64([3, 3]), rand(3, 3)),
+    case("SparseTensorDenseAdd", *A, f32([[1]]), error="INVALID_ARGUMENT: cannot be added"),
+    case(
+        "SparseTensorDenseAdd",
+        i64([[0, 7]]),
+        f32([1]),
+        i64([3, 3]),
+        rand(3, 3),
+        error="INVALID_ARGUMENT: outside of a tensor",
+    ),
     *(case(f"SparseDenseCwise{o}", *A, rand(3, 3, low=1), grad=o != "Add") for o in ("Add", "Mul", "Div")),
     *(case(f"SparseDenseCwise{o}", *A, rand(3, low=1), grad=o != "Add") for o in ("Add", "Mul", "Div")),
     *(case(f"SparseDenseCwise{o}", *A, rand(3, 1, low=1), grad=o != "Add") for o in ("Add", "Mul", "Div")),
     case("SparseDenseCwiseMul", *A, f32(3)),
-    case("SparseDenseCwiseMul", *A, rand(1, 3, 3)),
-    case("SparseDenseCwiseMul", *A, rand(2, 3)),
+    case("SparseDenseCwiseMul", *A, rand(1, 3, 3), error="INVALID_ARGUMENT: cannot be broadcast"),
+    case("SparseDenseCwiseMul", *A, rand(2, 3), error="INVALID_ARGUMENT: cannot be broadcast"),
     *(case("SparseReduceSum", *CUBE, i32(axes), grad=True) for axes in ([0], [1, 2], [-1], [], 1, [0, 1, 2])),
     *(case("SparseReduceSum", *CUBE, i32(axes), keep_dims=True, grad=True) for axes in ([0], [1, 2], [])),
     *(case("SparseReduceSum", *typed(CUBE, t), i32([1])) for t in TYPES),
@@ -44,7 +51,7 @@ CASES = [
         for k in (True, False)
     ),
     case("SparseReduceMax", *NONE, i32([0])),
-    case("SparseReduceSum", *CUBE, i32([3])),
+    case("SparseReduceSum", *CUBE, i32([3]), error="INVALID_ARGUMENT: not in [-3, 3)"),
     *(
         case("SparseReduceSumSparse", *CUBE, i32(a), keep_dims=k)
         for a in ([0], [1, 2], [])
@@ -58,11 +65,11 @@ CASES = [
     case("SparseSoftmax", *CUBE, grad=True),
     case("SparseSoftmax", *A, grad=True),
     case("SparseSoftmax", *NONE),
-    case("SparseSoftmax", i64([[0]]), f32([1]), i64([2])),
+    case("SparseSoftmax", i64([[0]]), f32([1]), i64([2]), error="INVALID_ARGUMENT: rank 2 or more"),
     case("SparseSparseMaximum", *A, *B),
     case("SparseSparseMinimum", *A, *B),
     case("SparseSparseMinimum", *typed(A, "int32"), *typed(B, "int32")),
-    case("SparseSparseMaximum", *A, *LONGER),
+    case("SparseSparseMaximum", *A, *LONGER, error="INVALID_ARGUMENT: do not fit"),
 ]
 
-test_values, test_shapes, test_gradients = table_tests(CASES)
+test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
