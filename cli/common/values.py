@@ -20,7 +20,7 @@ from .console import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ...runtime.plan.plan import Feed
+    from ...runtime.plan.feeds import Feed
 
 _FILE = re.compile(r"@(?P<path>.*?)(?:\[(?P<key>[^\[\]]+)\])?")
 _MADE_UP = re.compile(r"(zeros|ones|random)(?::((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?))?")

@@ -80,7 +80,7 @@ class Execution:
         self.constants = values
         self.known: dict[Tag, _Values] = {ROOT: {}}
         self.scheduler = (
-            AcyclicScheduler(task_graph.program) if task_graph.is_straight else Scheduler(task_graph.program)
+            AcyclicScheduler(task_graph.program) if task_graph.is_acyclic else Scheduler(task_graph.program)
         )
         self.report = report
         self.ready: deque[Run] = deque()
@@ -110,7 +110,7 @@ class Execution:
         """A node that waited has something."""
         run, result = report
         task = self.waiting.pop(run)
-        if task.exchanges:
+        if task.transfers:
             result = self._arrived(task.node, result)
         if self.task_graph.traced:
             self._step_in(run.tag).start_clock()
@@ -139,12 +139,12 @@ class Execution:
     @property
     def only_receives(self) -> bool:
         """Whether all that is waited for is for others to send."""
-        return all(task.exchanges for task in self.waiting.values())
+        return all(task.transfers for task in self.waiting.values())
 
     @property
     def receiving(self) -> list[str]:
         """The nodes that wait for others to send."""
-        return [task.node.name for task in self.waiting.values() if task.exchanges]
+        return [task.node.name for task in self.waiting.values() if task.transfers]
 
     def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
         """The values of the fetches, on the host. Raises INVALID_ARGUMENT for one that is dead."""
@@ -217,10 +217,9 @@ class Execution:
 
     def _call(self, run: Run, task: NodeTask) -> None:
         arguments = [DEAD] * len(task.inputs) if run.is_dead else self._arguments(run, task)
-        step = self._step_in(run.tag) if task.exchanges else self.step
-        assert task.kernel is not None
+        step = self._step_in(run.tag) if task.transfers else self.step
         try:
-            if task.waits:
+            if task.is_asynchronous:
                 self._wait(run, task, step, arguments)
                 return
             result = task.kernel(step, *arguments) if task.takes_context else task.kernel(*arguments)
@@ -245,7 +244,6 @@ class Execution:
         return found
 
     def _wait(self, run: Run, task: NodeTask, step: Step, arguments: Sequence[Any]) -> None:
-        assert task.kernel is not None
         self.waiting[run] = task
 
         def done(result: Any) -> None:
@@ -256,7 +254,7 @@ class Execution:
     def _finish(self, run: Run, task: NodeTask, result: Any) -> None:
         if isinstance(result, TfgError):
             raise result.at(task.node.name, None)
-        results = [result] if task.is_one else list(result or ())
+        results = [result] if task.returns_one else list(result or ())
         dead = [port for port, value in enumerate(results) if value is DEAD]
         values = dict(zip(task.outputs, results))
         if self.step.memory_budget is not None:

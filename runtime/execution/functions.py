@@ -18,7 +18,7 @@ from ...kernels.core.facts import Fact
 from ...kernels.functions.instantiation import Instance
 from ...kernels.functions.library import Library, key_of_facts, of_graph
 from ..passes.prune import StepSignature
-from ..plan import plan
+from ..plan.build import BuildOptions, build_plan
 from .failures import as_tfg_error
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...graphfmt.attributes import Function
     from ...graphfmt.dtypes import DType
-    from ..plan.plan import Plan
+    from ..plan.plan import ScheduledPlan, SegmentPlan
 
 # Calls within calls that a step may make. Each takes about eight of Python's frames.
 MAX_DEPTH = 600
@@ -47,7 +47,7 @@ class Functions:
     def __init__(self, library: Library, compiled: bool = True) -> None:
         self.library = library
         self._compiled = compiled
-        self._plans: dict[Any, Plan] = {}
+        self._plans: dict[Any, SegmentPlan | ScheduledPlan] = {}
         self._gradients: dict[Any, Function] = {}
         self._lock = RLock()
         if any(map(library.is_recursive, library.definitions)):
@@ -59,7 +59,7 @@ class Functions:
 
     def plan_of(
         self, function: Function, instance: Instance, always: Sequence[str], facts: Sequence[Fact]
-    ) -> Plan:
+    ) -> SegmentPlan | ScheduledPlan:
         """The plan of a function's body for arguments of which this much is known."""
         given = self.library.narrowed(function.name, instance, facts)
         key = (id(instance), len(always), key_of_facts(given))
@@ -71,12 +71,20 @@ class Functions:
                     found = self._plans[key] = self._build(instance, tuple(always), given)
         return found
 
-    def _build(self, instance: Instance, always: tuple[str, ...], given: Sequence[Fact]) -> Plan:
+    def _build(
+        self, instance: Instance, always: tuple[str, ...], given: Sequence[Fact]
+    ) -> SegmentPlan | ScheduledPlan:
         graph, fetches = _with_separate_results(instance)
         targets = always or (() if fetches else (_NOTHING,))
         facts = {name: (fact,) for name, fact in zip(instance.args, given)}
         asked = StepSignature(fetches, instance.args, targets)
-        return plan.build(graph, asked, functions=self, given=facts, compiled=self._compiled)
+        options = BuildOptions(
+            functions=self,
+            compile_control_flow=self._compiled,
+            known_facts=facts,
+            fetches_handles=True,
+        )
+        return build_plan(graph, asked, options)
 
     def gradient_of(self, function: Function, instance: Instance) -> Function:
         """The function that computes the gradients of another one's arguments."""
@@ -129,7 +137,7 @@ class FunctionCall:
         self._node = node
         self._always = always
         self._facts = facts
-        self._plan: Plan | None = None
+        self._plan: SegmentPlan | ScheduledPlan | None = None
         self._run: Callable[..., Sequence[Any]] | None = None
 
     def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]:
@@ -195,8 +203,7 @@ class FunctionCall:
         facts = self._facts or [Fact(dtype) for dtype in self._instance.arg_types]
         found = self._functions.plan_of(self._function, self._instance, self._always, facts)
         self._plan = found
-        segment = found.segment
-        self._run = segment.function if segment is not None else _Executed(found)
+        self._run = found.function
         return self._run
 
     def _endless(self) -> TfgError:
@@ -227,13 +234,3 @@ def _chain(caller: str, inner: str) -> str:
     elif inner.count("/…/"):
         inner = inner[inner.index("…/") :]
     return f"{caller}/{inner}"
-
-
-class _Executed:
-    """A plan that needs a scheduler, as a function."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def __call__(self, ctx: Any, *values: Any) -> Sequence[Any]:
-        return self._plan.execute(ctx, values)

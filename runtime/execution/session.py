@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
@@ -15,8 +14,7 @@ import numpy as np
 from ...graphfmt.errors import Status, TfgError
 from ..passes import graph_checks
 from ..passes.prune import StepSignature
-from ..plan import plan
-from ..plan.plan import Plan
+from ..plan.build import BuildOptions, build_plan
 from . import allocator
 from .resources import ResourceManager
 from .state_lock import StateLock
@@ -28,12 +26,12 @@ if TYPE_CHECKING:
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...graphfmt.graph import Graph
     from ..multi_device.devices import Devices
-    from ..multi_device.multi_device_plan import MultiDevicePlan
     from ..passes.placement.machine.machine import Machine
+    from ..plan.plan import Plan
     from .functions import Functions
     from .gpu import GpuOptions
 
-Observer = Callable[["Plan | MultiDevicePlan", Step], None]
+Observer = Callable[["Plan", Step], None]
 
 
 class Session:
@@ -71,7 +69,7 @@ class Session:
         self.resources = ResourceManager()
         self._functions = _functions(graph, compile_control_flow) if graph.functions else None
         self._compile_control_flow = compile_control_flow
-        self._plans: dict[tuple[Any, ...], Plan | MultiDevicePlan] = {}
+        self._plans: dict[tuple[Any, ...], Plan] = {}
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
             self._devices = _devices(
@@ -151,24 +149,26 @@ class Session:
                 Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
             ) from error
 
-    def _build(self, key: tuple[Any, ...]) -> Plan | MultiDevicePlan:
+    def _build(self, key: tuple[Any, ...]) -> Plan:
         with self._lock:
             found = self._plans.get(key)
             if found is None:
                 fetches, feeds, targets, traced = key
                 asked = StepSignature(fetches, feeds, targets)
-                build = partial(
-                    plan.build,
+                options = BuildOptions(
                     traced=traced,
                     functions=self._functions,
-                    compiled=self._compile_control_flow,
+                    compile_control_flow=self._compile_control_flow,
                 )
-                shared = self._devices
-                found = build(self.graph, asked) if shared is None else shared.plan(asked, build)
+                devices = self._devices
+                if devices is None:
+                    found = build_plan(self.graph, asked, options)
+                else:
+                    found = devices.plan(asked, options)
                 self._plans[key] = found
             return found
 
-    def _explained(self, failed: Plan | MultiDevicePlan, error: Exception) -> TfgError:
+    def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """A kernel's failure as an error of the node it happened at."""
         from .failures import as_tfg_error
 
@@ -216,7 +216,7 @@ class Session:
 
     def plan(
         self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
-    ) -> Plan | MultiDevicePlan:
+    ) -> Plan:
         """The plan that such a step would use: what it feeds, and which nodes it runs."""
         return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 

@@ -13,16 +13,16 @@ from ..execution.memory_budget import MemoryLimit, persistent
 from ..passes.partitioning.partition import partition
 from ..passes.placement.machine.machine import parse_devices
 from ..passes.prune import StepSignature, prune
-from . import multi_device_plan
+from ..plan.build import BuildOptions, build_plan
+from .multi_device_plan import PartSettings, build_multi_device_plan, place_feeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ...graphfmt.graph import Graph
     from ..passes.partitioning.parts import Parts
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
-    from .multi_device_plan import MultiDevicePlan
 
 
 # A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
@@ -85,18 +85,16 @@ class Devices:
             gpu.close()
         self._threads.restore_original_limits()
 
-    def plan(self, asked: StepSignature, build: Callable[..., Plan]) -> Plan | MultiDevicePlan:
-        """The plan of a signature: an ordinary one if all that it needs is on one device without a limit. ``build`` is
-        ``plan.build``, given what is the same for all of a session's plans."""
-        pruned = prune(self.graph, asked)
-        pruned = pruned._replace(graph=multi_device_plan.located(pruned, self.graph, asked.feeds))
+    def plan(self, signature: StepSignature, options: BuildOptions) -> Plan:
+        """The plan of a signature: a plan for one device if all that it needs is on one without a memory limit."""
+        pruned = prune(self.graph, signature)
+        pruned = pruned._replace(graph=place_feeds(pruned, self.graph, signature.feeds))
         used = {node.device for node in pruned.graph.nodes}
         if len(used) < 2 and not self.limits and not used & self.gpus.keys():
-            return build(self.graph, asked)
+            return build_plan(self.graph, signature, options)
         parts = partition(pruned.graph, wire=self.wire, incarnations=self.incarnations)
-        return multi_device_plan.build(
-            self.graph, asked, pruned, parts, self.incarnations, self.limits, self.gpus, build
-        )
+        settings = PartSettings(self.incarnations, self.limits, self.gpus)
+        return build_multi_device_plan(self.graph, signature, pruned, parts, settings, options)
 
 
 def _placed(graph: Graph, machine: Machine) -> Graph:

@@ -1,78 +1,86 @@
-"""The plan of a step that several devices share: one plan for each device's part, kept together per signature."""
+"""The plan of a step on several devices: one plan for each device's part."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ...graphfmt.traversal import reachable_from, readers
 from ...kernels.core import registry
 from ...kernels.core.op_sets import SENDS
 from ..execution.state_lock import Access
 from ..passes.partitioning.parts import Parts, cross_device_transfers
 from ..passes.prune import StepSignature
-from ..plan import plan
+from ..plan.build import BuildOptions, PartOptions, build_part
+from ..plan.feeds import unread_feed
+from ..plan.plan import PlanFields
 from .multi_device_executor import MultiDeviceExecutor
 from .rendezvous import InProcessRendezvous
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..execution.gpu import Gpu
     from ..execution.memory_budget import MemoryLimit
     from ..execution.step import Step
     from ..passes.prune import PrunedGraph
-    from ..plan.plan import Feed, Plan
+    from ..plan.feeds import Feed
+    from ..plan.plan import ScheduledPlan
 
 
 class DevicePart(NamedTuple):
-    """What one device does; ``arguments`` are the positions, among the step's feeds, of those that it takes."""
+    """The part of a step on one device. ``feeds`` are the positions, among the step's feeds, of those that it takes;
+    ``fetches`` are what it fetches for the step."""
 
     device: str
-    plan: Plan
-    arguments: tuple[int, ...]
+    plan: ScheduledPlan
+    feeds: tuple[int, ...]
+    fetches: tuple[Endpoint, ...]
     limit: MemoryLimit | None
     gpu: Gpu | None
 
-    def taken(self, values: Sequence[Any]) -> list[Any]:
-        """Its own among the values of the step's feeds, in its own memory."""
-        own = [values[i] for i in self.arguments]
+    def own_values(self, values: Sequence[Any]) -> list[Any]:
+        """The values of its feeds, in the device's memory, from those of the step's feeds."""
+        own = [values[i] for i in self.feeds]
         if self.gpu is None:
             return own
         with self.gpu.working():
             return [self.gpu.arrived(value) for value in own]
 
 
-class MultiDevicePlan(NamedTuple):
-    """Runs like a ``Plan``. ``places`` says for each fetch which part gives it, and as which of its fetches."""
+@dataclass(frozen=True)
+class MultiDevicePlan(PlanFields):
+    """A step of several parts. ``locations`` gives for each fetch the part that computes it, and its position among
+    that part's fetches."""
 
-    graph: Graph
-    feeds: tuple[Feed, ...]
-    fetches: tuple[Endpoint, ...]
-    places: tuple[tuple[int, int], ...]
+    locations: tuple[tuple[int, int], ...]
     parts: tuple[DevicePart, ...]
     incarnations: Mapping[str, int]
-    changes_state: bool
-    access: Access
 
     def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
-        """Runs a step on the values of the feeds; gives those of the fetches."""
         executor = MultiDeviceExecutor(step, InProcessRendezvous(self.incarnations))
         for part in self.parts:
-            assert part.plan.cut is not None
-            known = part.plan.known(part.taken(values))
-            executor.add(part.device, part.plan.cut, known, part.limit)
-        found = executor.run([part.plan.fetches for part in self.parts])
-        return [found[part][place] for part, place in self.places]
+            known = part.plan.initial_values(part.own_values(values))
+            executor.add(part.device, part.plan.tasks, known, part.limit)
+        fetched = executor.run([part.plan.fetches for part in self.parts])
+        return [fetched[part][position] for part, position in self.locations]
 
     def node_of(self, error: BaseException) -> Node | None:
-        """The node at which a step failed."""
         return next((node for node in (part.plan.node_of(error) for part in self.parts) if node), None)
 
 
-def located(pruned: PrunedGraph, graph: Graph, feeds: Sequence[str]) -> Graph:
-    """The pruned graph with every stand-in of a feed on the device of what it stands for."""
+class PartSettings(NamedTuple):
+    """What a session knows of its devices: their incarnations, the limits of those whose memory has one, and those
+    that are GPUs."""
+
+    incarnations: Mapping[str, int]
+    limits: Mapping[str, MemoryLimit]
+    gpus: Mapping[str, Gpu]
+
+
+def place_feeds(pruned: PrunedGraph, graph: Graph, feeds: Sequence[str]) -> Graph:
+    """The pruned graph with the placeholder of every feed on the device of the node that it stands for."""
     homes = {
         name: graph[endpoint(feed).node].device
         for name, feed in zip(pruned.arguments, feeds)
@@ -83,84 +91,80 @@ def located(pruned: PrunedGraph, graph: Graph, feeds: Sequence[str]) -> Graph:
     )
 
 
-def build(
+def build_multi_device_plan(
     graph: Graph,
-    asked: StepSignature,
+    signature: StepSignature,
     pruned: PrunedGraph,
     parts: Parts,
-    incarnations: Mapping[str, int],
-    limits: Mapping[str, MemoryLimit],
-    gpus: Mapping[str, Gpu],
-    build_part: Callable[..., Plan],
+    settings: PartSettings,
+    options: BuildOptions,
 ) -> MultiDevicePlan:
-    """The plan of a signature from the parts of the pruned graph. ``limits`` are those of the devices' memories,
-    as far as they have any, ``gpus`` the devices that are GPUs; ``build_part`` is ``plan.build``, given what is the
-    same for all parts.
+    """The plan of a signature from the parts of the pruned graph.
 
     Raises:
         TfgError: the first fault of a part, or of how the parts fit together.
     """
-    maybe_dead = may_be_dead(parts)
-    home = {node.name: device for device, node in parts.nodes}
-    made: list[DevicePart] = []
-    places: dict[Endpoint, tuple[int, int]] = {}
-    feeds: dict[int, Feed] = {}
-    for device, part in parts.graphs.items():
-        fetches = [fetch for fetch in dict.fromkeys(pruned.fetches) if home[fetch.node] == device]
-        targets = [name for name in pruned.targets if home[name] == device]
-        sends = [node.name for node in part.nodes if node.op in SENDS]
-        arguments = [(i, name) for i, name in enumerate(pruned.arguments) if name and home[name] == device]
-        wanted = StepSignature(
-            tuple(map(str, fetches)), tuple(name for _, name in arguments), (*targets, *sends)
-        )
-        limit, gpu = limits.get(device), gpus.get(device)
-        build_it = build_part if gpu is None else partial(_on_gpu, build_part, gpu)
-        found = build_it(part, wanted, maybe_dead=maybe_dead, given=parts.received, limited=limit is not None)
-        places.update({fetch: (len(made), n) for n, fetch in enumerate(fetches)})
-        feeds.update({i: feed._replace(name=asked.feeds[i]) for (i, _), feed in zip(arguments, found.feeds)})
-        made.append(DevicePart(device, found, tuple(i for i, _ in arguments), limit, gpu))
-    unread = [(i, name) for i, name in enumerate(asked.feeds) if i not in feeds]
-    feeds.update({i: plan.feed(name, graph, {}, None) for i, name in unread})
+    builder = _PartBuilder(pruned, parts, settings, replace(options, known_facts=parts.received))
+    built = tuple(builder.build(device, part) for device, part in parts.graphs.items())
+    fetches = {fetch: (n, i) for n, part in enumerate(built) for i, fetch in enumerate(part.fetches)}
     return MultiDevicePlan(
         graph=pruned.graph,
-        feeds=tuple(feeds[i] for i in range(len(asked.feeds))),
+        feeds=_feeds(graph, signature, built),
         fetches=pruned.fetches,
-        places=tuple(places[fetch] for fetch in pruned.fetches),
-        parts=tuple(made),
-        incarnations=incarnations,
-        changes_state=any(part.plan.changes_state for part in made),
-        access=max((part.plan.access for part in made), key=_STRICTNESS.index),
+        changes_state=any(part.plan.changes_state for part in built),
+        access=max((part.plan.access for part in built), key=_STRICTNESS.index),
+        locations=tuple(fetches[fetch] for fetch in pruned.fetches),
+        parts=built,
+        incarnations=settings.incarnations,
     )
 
 
-def _on_gpu(build_part: Callable[..., Plan], gpu: Gpu, *args: Any, **keywords: Any) -> Plan:
-    """The plan of a part that a GPU computes."""
-    found = build_part(*args, **keywords, xp=gpu.xp)
-    assert found.cut is not None
-    return found._replace(cut=replace(found.cut, gpu=gpu))
+def _feeds(graph: Graph, signature: StepSignature, parts: Sequence[DevicePart]) -> tuple[Feed, ...]:
+    """The feeds of a step, from those of its parts."""
+    read = {i: feed for part in parts for i, feed in zip(part.feeds, part.plan.feeds)}
+    return tuple(
+        read[i]._replace(name=name) if i in read else unread_feed(name, graph)
+        for i, name in enumerate(signature.feeds)
+    )
+
+
+class _PartBuilder:
+    """Builds the parts of one plan; ``_home`` is the device of each node."""
+
+    def __init__(
+        self, pruned: PrunedGraph, parts: Parts, settings: PartSettings, options: BuildOptions
+    ) -> None:
+        self._pruned = pruned
+        self._settings = settings
+        self._options = options
+        self._maybe_dead = maybe_dead_nodes(parts)
+        self._home = {node.name: device for device, node in parts.nodes}
+
+    def build(self, device: str, part: Graph) -> DevicePart:
+        home, pruned, settings = self._home, self._pruned, self._settings
+        fetches = tuple(fetch for fetch in dict.fromkeys(pruned.fetches) if home[fetch.node] == device)
+        targets = [name for name in pruned.targets if home[name] == device]
+        sends = [node.name for node in part.nodes if node.op in SENDS]
+        feeds = {i: name for i, name in enumerate(pruned.arguments) if name and home[name] == device}
+        signature = StepSignature(tuple(map(str, fetches)), tuple(feeds.values()), (*targets, *sends))
+        limit, gpu = settings.limits.get(device), settings.gpus.get(device)
+        own = PartOptions(self._maybe_dead, counts_memory=limit is not None, gpu=gpu)
+        plan = build_part(part, signature, self._options, own)
+        return DevicePart(device, plan, tuple(feeds), fetches, limit, gpu)
 
 
 _STRICTNESS = (Access.READ, Access.CHANGE, Access.ALONE)
 
 
-def may_be_dead(parts: Parts) -> set[str]:
-    """The names of the nodes whose values may be dead, or one of many in a loop: all that come after something
-    that steers, on whichever device. Raises the first fault of how the parts fit together."""
-    readers: dict[str, list[str]] = {
-        pair.send.name: [pair.receive.name] for pair in cross_device_transfers(parts)
-    }
-    for _, node in parts.nodes:
-        for text in node.inputs:
-            readers.setdefault(endpoint(text).node, []).append(node.name)
-    stack = [
+def maybe_dead_nodes(parts: Parts) -> dict[str, None]:
+    """The names of the nodes whose values may be dead, or one of many in a loop: all that follow control flow, on
+    whichever device. Raises the first fault of how the parts fit together."""
+    edges = readers(node for _, node in parts.nodes)
+    for pair in cross_device_transfers(parts):
+        edges.setdefault(pair.send.name, []).append(pair.receive.name)
+    control_flow = [
         node.name
         for _, node in parts.nodes
         if (op := registry.find(node.op)) is not None and op.is_control_flow
     ]
-    found: set[str] = set()
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack += readers.get(name, ())
-    return found
+    return reachable_from(control_flow, lambda name: edges.get(name, ()))

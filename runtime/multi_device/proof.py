@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...graphfmt.tensors import Array
     from ..passes.partitioning.parts import Parts
-    from ..plan.plan import Feed
+    from ..plan.feeds import Feed
 
 
 class StepRequest(NamedTuple):

@@ -1,11 +1,11 @@
-"""A plan's nodes cut into the tasks that the scheduler knows.
+"""Segmentation: a plan's instructions as the tasks that the scheduler knows.
 
-Most nodes neither wait nor steer; they run together as segments. A node that may wait (``asynchronous``) and one
-that steers (Switch, Merge, Enter, Exit, NextIteration) is a task of its own, and splits what depends on it from
-what does not: two nodes share a segment exactly if the waiting and steering outputs that they depend on, going
-back to the nearest, are the same. So a segment is dead as a whole or not at all, belongs to one iteration, and
-waits for nothing that one of its nodes does not need. A send, which runs even when it is dead, is a task of its
-own where it may be, and otherwise a line of a segment like any other.
+Most instructions neither wait nor are control flow; they run together as segments. A node that may wait
+(``asynchronous``) and a control-flow node (Switch, Merge, Enter, Exit, NextIteration) is a task of its own. These nodes
+separate what depends on them from what does not: two instructions share a segment exactly if the outputs of such nodes
+that they depend on, going back to the nearest, are the same. So a segment is dead as a whole or not at all, belongs to
+one iteration, and waits for nothing that one of its instructions does not need. A send, which must run even if it is
+dead, is a task of its own where it may be dead, and otherwise part of a segment.
 """
 
 from __future__ import annotations
@@ -14,38 +14,44 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...graphfmt.graph import Endpoint, Node, endpoint
+from ...graphfmt.graph import Endpoint, Node
+from ...graphfmt.traversal import reachable_from
 from ...kernels.core.binding import PASS_ON
-from ...kernels.core.traits import Role
+from ...kernels.core.op_sets import RECVS, SENDS
 from ..execution.scheduler import CONTROL, Program, Task, TaskInput, TaskKind
-from . import lowering
-from .liveness import Line, reads_reference
+from .codegen import generate_segment
+from .ir import Constant, KernelCall, is_control_flow, is_send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ...kernels.core.facts import Fact
     from ..execution.gpu import Gpu
-    from .lowering import Segment
+    from .ir import Instruction
+    from .segment import Segment
 
-# How the scheduler runs the operations that are tasks of their own because of their role.
 _KINDS = {
-    Role.MERGE: TaskKind.MERGE,
-    Role.ENTER: TaskKind.ENTER,
-    Role.EXIT: TaskKind.EXIT,
-    Role.NEXT_ITERATION: TaskKind.NEXT_ITERATION,
-    Role.CONTROL_TRIGGER: TaskKind.TRIGGER,
-    Role.SWITCH: TaskKind.PLAIN,
-    Role.SEND: TaskKind.SEND,
+    "Merge": TaskKind.MERGE,
+    "RefMerge": TaskKind.MERGE,
+    "Enter": TaskKind.ENTER,
+    "RefEnter": TaskKind.ENTER,
+    "Exit": TaskKind.EXIT,
+    "RefExit": TaskKind.EXIT,
+    "NextIteration": TaskKind.NEXT_ITERATION,
+    "RefNextIteration": TaskKind.NEXT_ITERATION,
+    "ControlTrigger": TaskKind.TRIGGER,
+    "Switch": TaskKind.PLAIN,
+    "RefSwitch": TaskKind.PLAIN,
+    **dict.fromkeys(SENDS, TaskKind.SEND),
 }
 
-# The waiting and steering outputs that a node depends on, going back to the nearest.
-_Gates = frozenset[Endpoint]
+# The outputs of waiting and control-flow nodes that an instruction depends on, going back to the nearest.
+_Barriers = frozenset[Endpoint]
 
 
 @dataclass(frozen=True)
 class SegmentTask:
-    """A segment, the outputs it takes and those it gives."""
+    """A segment, the outputs that it takes and those that it returns."""
 
     segment: Segment
     inputs: tuple[Endpoint, ...]
@@ -54,218 +60,227 @@ class SegmentTask:
 
 @dataclass(frozen=True)
 class NodeTask:
-    """A node that is a task of its own; ``dereferenced`` marks inputs that are references to be read, and one
-    that ``exchanges`` sends to another device, or receives."""
+    """A node that is a task of its own. ``dereferenced`` marks inputs that are references to be read;
+    ``returns_one`` tells that the kernel returns its only output, not a sequence; a node that ``transfers`` sends to
+    another device or receives from one."""
 
     node: Node
-    kernel: Callable[..., Any] | None
+    kernel: Callable[..., Any]
     inputs: tuple[Endpoint, ...]
     outputs: tuple[Endpoint, ...]
     dereferenced: tuple[bool, ...]
-    is_one: bool
+    returns_one: bool
     takes_context: bool
-    waits: bool
-    exchanges: bool
+    is_asynchronous: bool
+    transfers: bool
 
 
 @dataclass(frozen=True)
 class FeedTask:
-    """What is fed: there from the start."""
+    """The values that are fed: its outputs are known from the start."""
 
     outputs: tuple[Endpoint, ...]
 
 
+AnyTask = SegmentTask | NodeTask | FeedTask
+
+
 @dataclass(frozen=True)
 class TaskGraph:
-    """The tasks and the program that says how they depend on each other, in the same order.
+    """The tasks of a step, and the program that says in the same order how they depend on each other.
 
-    ``urgent`` are the numbers of the tasks that lead to a send; ``has_work`` is whether a segment waits for nothing
-    but what is fed, ``is_straight`` whether there are no branches and loops, and ``gpu`` what computes them if not the
+    ``urgent`` are the numbers of the tasks that lead to a send; ``has_work`` tells whether a segment waits for nothing
+    but feeds, ``is_acyclic`` that there are no branches and loops; ``gpu`` is the device that computes, None for the
     host.
     """
 
-    tasks: tuple[SegmentTask | NodeTask | FeedTask, ...]
+    tasks: tuple[AnyTask, ...]
     program: Program
     urgent: frozenset[int] = frozenset()
     has_work: bool = True
-    is_straight: bool = False
+    is_acyclic: bool = False
     traced: bool = False
     gpu: Gpu | None = None
 
     @property
     def segments(self) -> list[Segment]:
+        """The generated functions of the segments."""
         return [task.segment for task in self.tasks if isinstance(task, SegmentTask)]
 
 
-def is_own_task(line: Line, maybe_dead: Collection[str] = ()) -> bool:
-    """Whether a node waits or steers, or sends what may be dead."""
-    op = line.prepared.op
-    return op.asynchronous or (op.role in _KINDS and (op.role is not Role.SEND or line.name in maybe_dead))
-
-
-def cut(
-    lines: Sequence[Line],
+def build_tasks(
+    instructions: Sequence[Instruction],
     facts: Mapping[str, Sequence[Fact]],
-    given: Sequence[Endpoint],
+    feeds: Sequence[Endpoint],
     fetches: Sequence[Endpoint],
     *,
     maybe_dead: Collection[str] = (),
     traced: bool = False,
-    limited: bool = False,
+    counts_memory: bool = False,
+    gpu: Gpu | None = None,
 ) -> TaskGraph:
-    """Cuts ordered lines into tasks; the first is what is given.
+    """The tasks of ordered instructions; the first task is that of the feeds.
 
     Args:
         maybe_dead: the names of the sends whose inputs may be dead.
-        traced, limited: as for ``lowering.lower``.
+        traced, counts_memory: as for ``codegen.generate_segment``.
     """
-    lower = partial(lowering.lower, read=False, traced=traced, limited=limited)
-    cutter = _Segmenter(lines, facts, tuple(given), maybe_dead, lower)
-    tasks = cutter.tasks(fetches)
-    program = Program(tuple(cutter.shape(number, task) for number, task in enumerate(tasks)))
-    has_work = any(
-        isinstance(task, SegmentTask) and all(source.task == 0 for source in shape.inputs)
-        for task, shape in zip(tasks, program.tasks)
+    generate = partial(
+        generate_segment, facts=facts, traced=traced, counts_memory=counts_memory, reads_results=False
     )
-    urgent = _leading_to(program, cutter.sending())
-    is_straight = not any(line.prepared.op.is_control_flow or line.name in maybe_dead for line in lines)
-    return TaskGraph(tasks, program, urgent, has_work, is_straight, traced)
+    segmenter = _Segmenter(instructions, tuple(feeds), maybe_dead, generate)
+    tasks = segmenter.tasks(fetches)
+    program = Program(tuple(segmenter.scheduled(number, task) for number, task in enumerate(tasks)))
+    has_work = any(
+        isinstance(task, SegmentTask) and all(source.task == 0 for source in scheduled.inputs)
+        for task, scheduled in zip(tasks, program.tasks)
+    )
+    is_acyclic = not any(is_control_flow(one) or one.name in maybe_dead for one in instructions)
+    urgent = reachable_from(
+        segmenter.sending(), lambda number: [source.task for source in program.tasks[number].inputs]
+    )
+    return TaskGraph(tasks, program, frozenset(urgent), has_work, is_acyclic, traced, gpu)
 
 
-def _leading_to(program: Program, ends: Iterable[int]) -> frozenset[int]:
-    found: set[int] = set()
-    stack = list(ends)
-    while stack:
-        number = stack.pop()
-        if number not in found:
-            found.add(number)
-            stack += [source.task for source in program.tasks[number].inputs]
-    return frozenset(found)
+def _is_own_task(call: KernelCall, maybe_dead: Collection[str]) -> bool:
+    """True for a node that waits, is control flow, or sends what may be dead."""
+    op = call.typed.op
+    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or call.name in maybe_dead))
 
 
 class _Segmenter:
-    """``singles`` are the nodes that are tasks of their own, ``groups`` the lines of each task, ``home`` says which
-    task a node belongs to, ``known`` are the constants that no gate stands before: their values are part of the
-    segments that read them."""
+    """``_own`` are the nodes that are tasks of their own; ``_groups`` the instructions of each task, and ``_home`` the
+    task of each node. ``_known`` are the constants that depend on no barrier: their values are part of the segments
+    that read them. ``_outputs`` are those of each task that others need."""
 
     def __init__(
         self,
-        lines: Sequence[Line],
-        facts: Mapping[str, Sequence[Fact]],
-        given: tuple[Endpoint, ...],
+        instructions: Sequence[Instruction],
+        feeds: tuple[Endpoint, ...],
         maybe_dead: Collection[str],
-        lower: Callable[..., Segment],
+        generate: Callable[..., Segment],
     ) -> None:
-        self.facts = facts
-        self.given = given
-        self.lower = lower
-        self.singles = {line.name for line in lines if is_own_task(line, maybe_dead)}
-        self.groups, free = _grouped(lines, self.singles)
-        self.groups.insert(0, [])
-        self.home = {line.name: number for number, group in enumerate(self.groups) for line in group}
-        self.home |= {source.node: 0 for source in given}
-        self.known = {line.name for line in lines if line.is_constant and line.name in free}
+        self._feeds = feeds
+        self._generate = generate
+        self._own = {
+            one.name: one
+            for one in instructions
+            if isinstance(one, KernelCall) and _is_own_task(one, maybe_dead)
+        }
+        groups, unconditional = _grouped(instructions, self._own)
+        self._groups: list[list[Instruction]] = [[], *groups]
+        self._home = {one.name: number for number, group in enumerate(self._groups) for one in group}
+        self._home |= {source.node: 0 for source in feeds}
+        self._known = {
+            one.name for one in instructions if isinstance(one, Constant) and one.name in unconditional
+        }
         self._outputs: list[list[Endpoint]] = []
 
-    def tasks(self, fetches: Sequence[Endpoint]) -> tuple[SegmentTask | NodeTask | FeedTask, ...]:
-        inputs = [self._inputs(number) for number in range(len(self.groups))]
-        needed: list[dict[Endpoint, None]] = [{} for _ in self.groups]
+    def tasks(self, fetches: Sequence[Endpoint]) -> tuple[AnyTask, ...]:
+        inputs = [self._inputs(number) for number in range(len(self._groups))]
+        needed: list[dict[Endpoint, None]] = [{} for _ in self._groups]
         for source in [*(source for group in inputs for source in group), *fetches]:
-            if source.node in self.home:
-                needed[self.home[source.node]][source] = None
+            if source.node in self._home:
+                needed[self._home[source.node]][source] = None
         self._outputs = [list(group) for group in needed]
-        made = [self._unit(n, inputs[n], tuple(needed[n])) for n in range(1, len(self.groups))]
-        return (FeedTask(self.given), *made)
+        others = [self._task(n, inputs[n], tuple(needed[n])) for n in range(1, len(self._groups))]
+        return (FeedTask(self._feeds), *others)
+
+    def _own_call(self, number: int) -> KernelCall | None:
+        """The call that is a task of its own; None for a segment."""
+        group = self._groups[number]
+        return self._own.get(group[0].name) if group else None
 
     def _inputs(self, number: int) -> tuple[Endpoint, ...]:
-        """The outputs of others that a task's kernels read, each once; all of them, in order, for a single."""
-        group = self.groups[number]
-        if group and group[0].name in self.singles:
-            return tuple(group[0].prepared.inputs)
-        read = dict.fromkeys(e for line in group if not line.is_constant for e in line.prepared.inputs)
-        return tuple(e for e in read if self.home.get(e.node) != number and e.node not in self.known)
+        """The outputs of other tasks that a task reads: each once for a segment, all in order for a node."""
+        call = self._own_call(number)
+        if call is not None:
+            return tuple(call.inputs)
+        read = dict.fromkeys(source for one in self._groups[number] for source in one.inputs)
+        return tuple(e for e in read if self._home.get(e.node) != number and e.node not in self._known)
 
-    def _unit(
+    def _task(
         self, number: int, inputs: tuple[Endpoint, ...], outputs: tuple[Endpoint, ...]
     ) -> SegmentTask | NodeTask:
-        group = self.groups[number]
-        first = group[0]
-        prepared = first.prepared
-        if first.name not in self.singles:
-            return SegmentTask(self.lower(group, self.facts, inputs, outputs), inputs, outputs)
-        ports = tuple(Endpoint(first.name, port) for port in range(len(prepared.output_facts)))
-        return NodeTask(
-            node=prepared.node,
-            kernel=_same if first.kernel is PASS_ON else first.kernel,
-            inputs=inputs,
-            outputs=ports,
-            dereferenced=tuple(reads_reference(prepared, i) for i in range(len(inputs))),
-            is_one=len(ports) == 1 and not prepared.op.signature.outputs[0].is_list,
-            takes_context=prepared.op.takes_context,
-            waits=prepared.op.asynchronous,
-            exchanges=prepared.op.role in (Role.SEND, Role.RECV),
-        )
+        call = self._own_call(number)
+        if call is not None:
+            return _node_task(call, inputs)
+        segment = self._generate(self._groups[number], parameters=inputs, results=outputs)
+        return SegmentTask(segment, inputs, outputs)
 
     def sending(self) -> list[int]:
         """The tasks with a send in them."""
-        return [
-            number
-            for number, group in enumerate(self.groups)
-            if any(line.prepared.op.role is Role.SEND for line in group)
-        ]
+        return [number for number, group in enumerate(self._groups) if any(map(is_send, group))]
 
-    def shape(self, number: int, task: SegmentTask | NodeTask | FeedTask) -> Task:
+    def scheduled(self, number: int, task: AnyTask) -> Task:
         """The task as the scheduler sees it."""
         if isinstance(task, FeedTask):
-            return Task("what is fed", (), len(task.outputs))
-        group = self.groups[number]
-        sources = tuple(dict.fromkeys(self._sources(number, group)))
-        if isinstance(task, SegmentTask):
-            return Task(group[0].name, sources, len(task.outputs))
-        kind = _KINDS.get(group[0].prepared.op.role, TaskKind.PLAIN)
+            return Task("feeds", (), len(task.outputs))
+        group = self._groups[number]
+        call = self._own_call(number)
+        inputs = tuple(dict.fromkeys(self._task_inputs(number, group, call)))
+        if call is None:
+            return Task(group[0].name, inputs, len(task.outputs))
+        kind = _KINDS.get(call.node.op, TaskKind.PLAIN)
         if kind is not TaskKind.ENTER:
-            return Task(task.node.name, sources, len(task.outputs), kind)
-        attrs = group[0].prepared.bound.plain_attrs
+            return Task(call.name, inputs, len(task.outputs), kind)
+        attrs = call.typed.bound.plain_attrs
         parallel = max(1, attrs["parallel_iterations"])
-        return Task(task.node.name, sources, 1, kind, attrs["frame_name"], attrs["is_constant"], parallel)
+        return Task(call.name, inputs, 1, kind, attrs["frame_name"], attrs["is_constant"], parallel)
 
-    def _sources(self, number: int, group: Sequence[Line]) -> Iterator[TaskInput]:
-        single = group[0].name in self.singles
-        for line in group:
-            for source in map(endpoint, line.prepared.node.inputs):
-                producer = self.home.get(source.node)
-                if producer is None or (producer == number and not single):
+    def _task_inputs(
+        self, number: int, group: Sequence[Instruction], call: KernelCall | None
+    ) -> Iterator[TaskInput]:
+        for instruction in group:
+            for source in instruction.dependencies:
+                producer = self._home.get(source.node)
+                if producer is None or (producer == number and call is None):
                     continue
-                if single or source.node not in self.known:
-                    yield TaskInput(producer, self._port(source, producer, line))
+                if call is not None or source.node not in self._known:
+                    yield TaskInput(producer, self._port(source, producer, instruction))
 
-    def _port(self, source: Endpoint, producer: int, reader: Line) -> int:
-        """Which of its task's outputs an output is; none where only its being there counts."""
+    def _port(self, source: Endpoint, producer: int, reader: Instruction) -> int:
+        """The position of an output among its task's outputs; CONTROL if the value is not needed."""
         if source.is_control:
             return CONTROL
         if producer == 0:
-            return self.given.index(source)
-        if self.groups[producer][0].name in self.singles:
+            return self._feeds.index(source)
+        if self._own_call(producer) is not None:
             return source.port
-        # A segment is dead as a whole, and does not give what only constants would read.
-        return CONTROL if reader.is_constant else self._place(producer, source)
-
-    def _place(self, producer: int, source: Endpoint) -> int:
-        return self._outputs[producer].index(source)
+        # A segment is dead as a whole, and does not return what only constants would read.
+        return CONTROL if isinstance(reader, Constant) else self._outputs[producer].index(source)
 
 
-def _same(value: Any) -> Any:
+def _node_task(call: KernelCall, inputs: tuple[Endpoint, ...]) -> NodeTask:
+    op = call.typed.op
+    return NodeTask(
+        node=call.node,
+        kernel=_identity if call.kernel is PASS_ON else call.kernel,
+        inputs=inputs,
+        outputs=tuple(Endpoint(call.name, port) for port in range(len(call.output_facts))),
+        dereferenced=tuple(call.reads_reference(i) for i in range(len(inputs))),
+        returns_one=call.returns_one,
+        takes_context=op.takes_context,
+        is_asynchronous=op.asynchronous,
+        transfers=op.name in SENDS or op.name in RECVS,
+    )
+
+
+def _identity(value: Any) -> Any:
     return value
 
 
-def _grouped(lines: Sequence[Line], singles: Collection[str]) -> tuple[list[list[Line]], set[str]]:
-    """The lines by task, and the names of those that no gate stands before."""
-    gates: dict[str, _Gates] = {}
-    groups: dict[_Gates | str, list[Line]] = {}
-    for line in lines:
-        found: set[Endpoint] = set()
-        for source in map(endpoint, line.prepared.node.inputs):
-            found |= {source} if source.node in singles else gates.get(source.node, frozenset())
-        gates[line.name] = frozenset(found)
-        groups.setdefault(line.name if line.name in singles else gates[line.name], []).append(line)
-    return list(groups.values()), {name for name, found in gates.items() if not found}
+def _grouped(
+    instructions: Sequence[Instruction], own: Collection[str]
+) -> tuple[list[list[Instruction]], set[str]]:
+    """The instructions by task, and the names of those that depend on no barrier."""
+    barriers: dict[str, _Barriers] = {}
+    groups: dict[_Barriers | str, list[Instruction]] = {}
+    for instruction in instructions:
+        nearest: set[Endpoint] = set()
+        for source in instruction.dependencies:
+            nearest |= {source} if source.node in own else barriers.get(source.node, frozenset())
+        barriers[instruction.name] = frozenset(nearest)
+        key = instruction.name if instruction.name in own else barriers[instruction.name]
+        groups.setdefault(key, []).append(instruction)
+    return list(groups.values()), {name for name, nearest in barriers.items() if not nearest}

@@ -1,26 +1,26 @@
-"""On which branches each node runs.
+"""Deadness analysis: under which conditions each value is live.
 
-A *guard* is a predicate and the side that a value is alive on; a value is alive where all its guards hold. A
-Switch adds one, a Merge of its two sides takes it away. Guards count from the Enters of a loop, so that those
-of two nodes say something only within one loop.
+A *guard* is a predicate and the side of its Switches that a value is on; a value is live where all its guards hold. A
+Switch adds a guard, a Merge of its two sides removes it. Guards are counted from the Enters of a loop, so those of two
+nodes may be compared only within one loop.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ....graphfmt.graph import Endpoint, endpoint
+from ....graphfmt.graph import Endpoint
 from ....kernels.core.op_sets import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, RECVS, SWITCHES
-from ..liveness import passed_on
+from ..ir import aliases, operation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ..liveness import Line
+    from ..ir import Instruction
 
 
 class Guard(NamedTuple):
-    """``side`` is the Switch's output; ``UNKNOWN`` where the value may be dead for some other reason."""
+    """``side`` is the Switch's output, or ``UNKNOWN`` where the value may be dead for another reason."""
 
     predicate: Endpoint
     side: int
@@ -32,74 +32,72 @@ class Guard(NamedTuple):
 
 UNKNOWN = 2
 
+_NONE: frozenset[Guard] = frozenset()
 
-class Guards:
-    """``alive`` are the guards under which each node runs; where a guard was ``UNKNOWN`` and no longer is,
-    ``learnt`` has what it stands for. ``maybe_dead`` are the receives that may get something dead."""
 
-    def __init__(self, lines: Sequence[Line], maybe_dead: Collection[str] = ()) -> None:
+class DeadnessAnalysis:
+    """``guards`` are those of each node. A guard that was ``UNKNOWN`` may be ``resolved`` into others later.
+    ``maybe_dead`` are the receives that may get a dead value."""
+
+    def __init__(self, instructions: Sequence[Instruction], maybe_dead: Collection[str] = ()) -> None:
         self._maybe_dead = maybe_dead
-        self.learnt: dict[Guard, frozenset[Guard]] = {}
-        self.alive: dict[str, frozenset[Guard]] = {}
-        self._sources = passed_on(lines)
-        self._operations = {line.name: line.prepared.node.op for line in lines}
+        self.resolved: dict[Guard, frozenset[Guard]] = {}
+        self.guards: dict[str, frozenset[Guard]] = {}
+        self._sources = aliases(instructions)
+        self._operations = {instruction.name: operation(instruction) for instruction in instructions}
         self._predicates: dict[str, Endpoint] = {}
-        for line in lines:
-            self.alive[line.name] = self._found(line)
+        for instruction in instructions:
+            self.guards[instruction.name] = self._node_guards(instruction)
 
-    def of(self, source: Endpoint) -> frozenset[Guard]:
+    def output_guards(self, source: Endpoint) -> frozenset[Guard]:
         """The guards of an output."""
-        found = self.alive.get(source.node, _NONE)
+        guards = self.guards.get(source.node, _NONE)
         predicate = self._predicates.get(source.node)
         if predicate is None or source.is_control:
-            return found
-        return found | {Guard(predicate, source.port)}
+            return guards
+        return guards | {Guard(predicate, source.port)}
 
-    def of_inputs(self, line: Line) -> frozenset[Guard]:
-        """The guards of a node's inputs together."""
-        found = _NONE
-        for text in line.prepared.node.inputs:
-            found |= self.of(endpoint(text))
-        return self._explained(found) if self.learnt else found
+    def input_guards(self, instruction: Instruction) -> frozenset[Guard]:
+        """The guards of all inputs of an instruction together."""
+        guards = _NONE
+        for source in instruction.dependencies:
+            guards |= self.output_guards(source)
+        if not self.resolved:
+            return guards
+        return _NONE.union(*(self.resolved.get(guard, (guard,)) for guard in guards))
 
-    def _explained(self, found: frozenset[Guard]) -> frozenset[Guard]:
-        return _NONE.union(*(self.learnt.get(guard, (guard,)) for guard in found))
-
-    def unknown(self, line: Line) -> Guard:
+    def unknown(self, instruction: Instruction) -> Guard:
         """The guard for whatever may make the first output of a Merge, an Exit or a receive dead."""
-        return Guard(Endpoint(line.name, 0), UNKNOWN)
+        return Guard(Endpoint(instruction.name, 0), UNKNOWN)
 
     def value(self, source: Endpoint) -> Endpoint:
-        """The output that an output is passed on from."""
+        """The output that computes the value of an output."""
         return self._sources.get(source, source)
 
-    def predicate(self, line: Line) -> Endpoint:
-        """What a Switch decides by."""
-        return self.value(line.prepared.inputs[1])
+    def predicate(self, switch: Instruction) -> Endpoint:
+        """The predicate of a Switch."""
+        return self.value(switch.inputs[1])
 
-    def _found(self, line: Line) -> frozenset[Guard]:
-        kind = line.prepared.node.op
+    def _node_guards(self, instruction: Instruction) -> frozenset[Guard]:
+        kind = self._operations[instruction.name]
         if kind in ENTERS or kind == "ControlTrigger":
             return _NONE
         if kind in EXITS:
-            return frozenset({self.unknown(line)})
-        if line.name in self._maybe_dead and kind in RECVS:
-            return self.of_inputs(line) | {self.unknown(line)}
+            return frozenset({self.unknown(instruction)})
+        if kind in RECVS and instruction.name in self._maybe_dead:
+            return self.input_guards(instruction) | {self.unknown(instruction)}
         if kind in MERGES:
-            return self._merged(line)
+            return self._merge_guards(instruction)
         if kind in SWITCHES:
-            self._predicates[line.name] = self.predicate(line)
-        return self.of_inputs(line)
+            self._predicates[instruction.name] = self.predicate(instruction)
+        return self.input_guards(instruction)
 
-    def _merged(self, line: Line) -> frozenset[Guard]:
-        sources = [endpoint(text) for text in line.prepared.node.inputs]
+    def _merge_guards(self, merge: Instruction) -> frozenset[Guard]:
+        sources = merge.dependencies
         if any(self._operations.get(source.node) in NEXT_ITERATIONS for source in sources):
             return _NONE
         if len(sources) == 2 and not sources[1].is_control:
-            one, other = self.of(sources[0]), self.of(sources[1])
+            one, other = self.output_guards(sources[0]), self.output_guards(sources[1])
             if len(one - other) == 1 and frozenset(guard.opposite for guard in one - other) == other - one:
                 return one & other
-        return frozenset({self.unknown(line)})
-
-
-_NONE: frozenset[Guard] = frozenset()
+        return frozenset({self.unknown(merge)})

@@ -1,113 +1,93 @@
-"""Loops and branches as Python functions: straight lines with a ``while`` or an ``if`` around them."""
+"""Code generation for loops and branches: straight-line code with a ``while`` or an ``if`` around it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....graphfmt.errors import invalid
 from .. import liveness
-from ..lowering import Text, Writer
+from ..codegen import FunctionSource, StatementWriter
+from ..ir import Branch, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ....graphfmt.graph import Endpoint, Node
+    from ....graphfmt.graph import Endpoint
     from ....kernels.core.facts import Fact
-    from ..liveness import Line
-    from ..lowering import Segment
+    from ..ir import Region, Side
+    from ..segment import Segment
 
 
-class Loop(NamedTuple):
-    """A loop. ``arguments`` begin with the variables, and ``following`` are the values that these have in the
-    next iteration; ``condition`` are the lines that run first in every iteration, ``after`` those that run
-    once the predicate is false, before the results are given. ``node`` answers for the loop itself."""
-
-    arguments: Sequence[Endpoint]
-    following: Sequence[Endpoint]
-    condition: Sequence[Line]
-    predicate: Endpoint
-    after: Sequence[Line]
-    results: Sequence[Endpoint]
-    body: Sequence[Line]
-    node: Node
+def generate_region(region: Region, facts: Mapping[str, Sequence[Fact]]) -> Segment:
+    """The function from the inputs of a loop or branch to its outputs."""
+    if isinstance(region, Loop):
+        return _generate_loop(region, facts)
+    assert isinstance(region, Branch)
+    return _generate_branch(region, facts)
 
 
-def lower_loop(loop: Loop, facts: Mapping[str, Sequence[Fact]]) -> Segment:
-    """The function that runs a loop from the values it is entered with to its results."""
-    lines = [*loop.condition, *loop.after, *loop.body]
-    live = liveness.analyse(lines, [*loop.following, loop.predicate, *loop.results])
-    text = Text(loop.arguments)
-    writer = Writer(live, facts, text, "  ")
-    text.add(" check = ctx.check_cancelled", loop.node)
-    text.add(" while True:", loop.node)
-    writer.add(loop.condition)
-    text.add(f"  if not {_truth(writer, loop.predicate)}:", loop.node)
+def _generate_loop(loop: Loop, facts: Mapping[str, Sequence[Fact]]) -> Segment:
+    instructions = [*loop.condition, *loop.on_exit, *loop.body]
+    live = liveness.analyse(instructions, [*loop.next_values, loop.predicate, *loop.results])
+    source = FunctionSource(loop.parameters)
+    writer = StatementWriter(live, facts, source, "  ")
+    source.add_line(" check = ctx.check_cancelled", loop.origin)
+    source.add_line(" while True:", loop.origin)
+    writer.write(loop.condition)
+    source.add_line(f"  if not {_truth(writer, loop.predicate)}:", loop.origin)
     writer.indent = "   "
-    writer.add(loop.after)
-    text.add(f"   return {_tuple(writer, loop.results)}", loop.node)
+    writer.write(loop.on_exit)
+    source.add_line(f"   return {_tuple(writer, loop.results)}", loop.origin)
     writer.indent = "  "
-    writer.add(loop.body)
-    following = [writer.result(value, read=False) for value in loop.following]
-    changes = [(f"a{n}", value) for n, value in enumerate(following) if value != f"a{n}"]
+    writer.write(loop.body)
+    next_values = [writer.result(value, reads=False) for value in loop.next_values]
+    changes = [(f"a{n}", value) for n, value in enumerate(next_values) if value != f"a{n}"]
     if changes:
         names, values = zip(*changes)
-        text.add(f"  {', '.join(names)} = {', '.join(values)}", loop.node)
-    text.add("  check()", loop.node)
-    return text.compiled()
+        source.add_line(f"  {', '.join(names)} = {', '.join(values)}", loop.origin)
+    source.add_line("  check()", loop.origin)
+    return source.compile()
 
 
-class Side(NamedTuple):
-    """One side of a branch; a result that is a number is that number."""
-
-    lines: Sequence[Line]
-    results: Sequence[Endpoint | int]
-
-
-def lower_branch(
-    arguments: Sequence[Endpoint],
-    predicate: Endpoint,
-    sides: tuple[Side, Side],
-    node: Node,
-    facts: Mapping[str, Sequence[Fact]],
-) -> Segment:
-    """The function that runs one of two sides, the second where the predicate is true."""
-    text = Text(arguments)
-    writers = [_writer(side, facts, text) for side in sides]
-    text.add(f" if {_truth(writers[1], predicate)}:", node)
-    writers[1].indent = "  "
-    for side, writer in reversed(list(zip(sides, writers))):
-        writer.add(side.lines)
-        text.add(f"{writer.indent}return {_tuple(writer, side.results)}", node)
-    return text.compiled()
+def _generate_branch(branch: Branch, facts: Mapping[str, Sequence[Fact]]) -> Segment:
+    source = FunctionSource(branch.inputs)
+    if_false, if_true = (_side_writer(side, facts, source) for side in branch.sides)
+    source.add_line(f" if {_truth(if_true, branch.predicate)}:", branch.origin)
+    if_true.indent = "  "
+    for writer, side in ((if_true, branch.sides[1]), (if_false, branch.sides[0])):
+        writer.write(side.instructions)
+        source.add_line(f"{writer.indent}return {_tuple(writer, side.results)}", branch.origin)
+    return source.compile()
 
 
-def _writer(side: Side, facts: Mapping[str, Sequence[Fact]], text: Text) -> Writer:
+def _side_writer(side: Side, facts: Mapping[str, Sequence[Fact]], source: FunctionSource) -> StatementWriter:
     values = [result for result in side.results if not isinstance(result, int)]
-    return Writer(liveness.analyse(side.lines, values), facts, text)
+    return StatementWriter(liveness.analyse(side.instructions, values), facts, source)
 
 
-def _tuple(writer: Writer, results: Sequence[Endpoint | int]) -> str:
+def _tuple(writer: StatementWriter, results: Sequence[Endpoint | int]) -> str:
     names = [
-        writer.text.refer("c", np.int32(result))
+        writer.source.add_global("c", np.int32(result))
         if isinstance(result, int)
-        else writer.result(result, read=False)
+        else writer.result(result, reads=False)
         for result in results
     ]
     return f"({', '.join(names)}{',' if names else ''})"
 
 
-def _truth(writer: Writer, predicate: Endpoint) -> str:
-    name = writer.result(predicate, read=True)
+def _truth(writer: StatementWriter, predicate: Endpoint) -> str:
+    """The expression for a predicate, checked to be a scalar where that is not known."""
+    name = writer.result(predicate, reads=True)
     if writer.facts[predicate.node][predicate.port].shape.rank == 0:
         return name
-    # Nearly always it is a scalar all the same, and a call would take as long as an addition.
-    kind, check = writer.text.refer("c", np.bool_), writer.text.refer("k", _scalar)
+    # Nearly always it is a numpy scalar; a call of the check would take as long as an addition.
+    kind, check = writer.source.add_global("c", np.bool_), writer.source.add_global("k", _checked_scalar)
     return f"({name} if {name}.__class__ is {kind} else {check}({name}))"
 
 
-def _scalar(predicate: Any) -> Any:
+def _checked_scalar(predicate: Any) -> Any:
     if np.ndim(predicate):
         raise invalid(f"the predicate of a Switch must be a scalar, but has shape {list(predicate.shape)}")
     return predicate

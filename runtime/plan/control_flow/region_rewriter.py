@@ -1,182 +1,154 @@
-"""The lines of a plan while groups of them, the loops and branches, are replaced by single ones.
+"""The instructions of a plan while groups of them are replaced by loops and branches.
 
-A group becomes one line, whose kernel is a segment, and keeps the nodes that gave its results as lines that
-pass the segment's outputs on, so that nobody else needs to know.
+A group becomes one ``Loop`` or ``Branch``; the nodes that gave its results stay as aliases of the region's outputs,
+so that their readers need not change.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ....graphfmt.graph import Endpoint, Node, endpoint
-from ....graphfmt.shapes import UNKNOWN
-from ....graphfmt.signatures import Bound
-from ....kernels.core.binding import PASS_ON
-from ....kernels.core.op_sets import MERGES, NEXT_ITERATIONS, SENDS
-from ....kernels.core.registry import Op
-from ..liveness import Line
-from ..typed_graph import TypedNode
+from ....graphfmt.graph import Endpoint
+from ....kernels.core.op_sets import MERGES, NEXT_ITERATIONS
+from ..ir import Alias, Constant, KernelCall, forwards, is_asynchronous, is_send, operation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from ....graphfmt.dtypes import DType
     from ....kernels.core.facts import Fact
-    from ..lowering import Segment
+    from ..ir import Instruction, Region
 
 
-class Flow:
-    """``lines`` are in order, and leave their slots empty when they go; ``facts`` and ``frames`` know the lines
-    that are put in, too. ``fetched`` are the nodes whose values the plan is to give."""
+class RegionRewriter:
+    """``facts`` and ``frames`` (the names of the loops around each node) grow with the regions that are put in;
+    ``fetched`` are the nodes whose values the plan returns."""
 
     def __init__(
         self,
-        lines: Sequence[Line],
+        instructions: Sequence[Instruction],
         facts: dict[str, Sequence[Fact]],
         frames: Mapping[str, tuple[str, ...]],
         fetched: Collection[str],
     ) -> None:
-        self._slots: list[Line | None] = list(lines)
-        self._place = {line.name: place for place, line in enumerate(lines)}
+        # In order; the slots of instructions that are replaced may be left empty.
+        self._slots: list[Instruction | None] = list(instructions)
+        self._positions = {instruction.name: place for place, instruction in enumerate(instructions)}
         self.facts = facts
         self.frames = dict(frames)
         self.fetched = fetched
-        self.by_name = {line.name: line for line in lines}
+        self.by_name = {instruction.name: instruction for instruction in instructions}
         self._readers: dict[str, dict[str, None]] = {}
-        for line in lines:
-            self._note_inputs(line)
+        for instruction in instructions:
+            self._register_reader(instruction)
 
     @property
-    def lines(self) -> list[Line]:
-        return [line for line in self._slots if line is not None]
+    def instructions(self) -> list[Instruction]:
+        """The instructions as they are now, in order."""
+        return [instruction for instruction in self._slots if instruction is not None]
 
-    def _note_inputs(self, line: Line) -> None:
-        for source in sources(line):
-            self._readers.setdefault(source.node, {})[line.name] = None
+    @property
+    def calls(self) -> Iterator[KernelCall]:
+        """The kernel calls among them."""
+        return (instruction for instruction in self._slots if isinstance(instruction, KernelCall))
 
-    def readers(self, name: str) -> Iterator[Line]:
-        """The lines that take an output of a node, or wait for it."""
+    def _register_reader(self, instruction: Instruction) -> None:
+        for source in instruction.dependencies:
+            self._readers.setdefault(source.node, {})[instruction.name] = None
+
+    def readers(self, name: str) -> Iterator[Instruction]:
+        """The instructions that depend on an instruction directly."""
         for reader in self._readers.get(name, ()):
             if reader in self.by_name:
                 yield self.by_name[reader]
 
-    def in_order(self, names: Collection[str]) -> list[Line]:
-        return [self.by_name[name] for name in sorted(names, key=self._place.__getitem__)]
+    def in_order(self, names: Collection[str]) -> list[Instruction]:
+        """The instructions of these names, in order."""
+        return [self.by_name[name] for name in sorted(names, key=self._positions.__getitem__)]
 
-    def outside(self, lines: Iterable[Line], inside: Collection[str]) -> list[Endpoint]:
-        """The outputs of other nodes that lines read, each once, less the constants."""
-        read = dict.fromkeys(e for line in lines if not line.is_constant for e in line.prepared.inputs)
+    def values_from_outside(
+        self, instructions: Iterable[Instruction], inside: Collection[str]
+    ) -> list[Endpoint]:
+        """The outputs of other instructions that these read, each once, without the constants."""
+        read = dict.fromkeys(source for one in instructions for source in one.inputs)
         return [e for e in read if e.node not in inside and not self._is_constant(e)]
 
     def _is_constant(self, source: Endpoint) -> bool:
-        found = self.by_name.get(source.node)
-        return found is not None and found.is_constant
+        return isinstance(self.by_name.get(source.node), Constant)
 
-    def waits_for(self, lines: Iterable[Line], inside: Collection[str]) -> list[str]:
-        """The nodes that lines wait for, as control inputs."""
-        found = dict.fromkeys(
-            f"^{source.node}"
-            for line in lines
-            for source in sources(line)
-            if source.node not in inside and (source.is_control or line.is_constant)
+    def controls_from_outside(
+        self, instructions: Iterable[Instruction], inside: Collection[str]
+    ) -> list[Endpoint]:
+        """The control outputs of other instructions that these wait for; what a constant depends on counts."""
+        controls = dict.fromkeys(
+            Endpoint(source.node, -1)
+            for one in instructions
+            for source in one.dependencies
+            if source.node not in inside and (source.is_control or isinstance(one, Constant))
             if source.node in self.by_name
         )
-        return list(found)
+        return list(controls)
 
-    def replace(self, inside: Collection[str], made: Line, passing: Sequence[Line]) -> bool:
-        """Puts one line, and those that pass its outputs on, in the place of a group. Gives False, and leaves
-        all as it was, where the group waits for something that waits for the group."""
-        places = [self._place[name] for name in inside]
-        first, last = min(places), max(places) + 1
-        before: list[Line] = []
-        after: list[Line] = []
-        behind = set(inside)
-        for line in self._slots[first:last]:
-            if line is None:
-                continue
-            is_behind = any(
-                source.node in behind for source in sources(line) if not self._is_back(line, source)
-            )
-            if line.name in inside:
-                if any(s.node in behind and s.node not in inside for s in sources(line)):
-                    return False
-            elif is_behind:
-                behind.add(line.name)
-                after.append(line)
-            else:
-                before.append(line)
-        found = [*before, made, *passing, *after]
-        self._slots[first:last] = [*found, *(None for _ in range(last - first - len(found)))]
+    def replace(self, inside: Collection[str], region: Region, results: Sequence[Alias]) -> bool:
+        """Puts a region and the aliases of its outputs in the place of a group. Returns False, and changes nothing,
+        if an instruction outside would both depend on the group and be needed by it."""
+        positions = [self._positions[name] for name in inside]
+        first, last = min(positions), max(positions) + 1
+        split = self._split(self._slots[first:last], inside)
+        if split is None:
+            return False
+        before, after = split
+        new: list[Instruction] = [*before, region, *results, *after]
+        self._slots[first:last] = [*new, *(None for _ in range(last - first - len(new)))]
         for name in inside:
-            del self.by_name[name], self._place[name]
-        self._place.update((line.name, first + n) for n, line in enumerate(found))
-        for line in (made, *passing):
-            self.by_name[line.name] = line
-            self._note_inputs(line)
+            del self.by_name[name], self._positions[name]
+        self._positions.update((instruction.name, first + n) for n, instruction in enumerate(new))
+        for instruction in (region, *results):
+            self.by_name[instruction.name] = instruction
+            self._register_reader(instruction)
+        self.facts[region.name] = region.output_facts
         return True
 
-    def _is_back(self, line: Line, source: Endpoint) -> bool:
-        """Whether an input is the back edge of a loop."""
+    def _split(
+        self, slots: Iterable[Instruction | None], inside: Collection[str]
+    ) -> tuple[list[Instruction], list[Instruction]] | None:
+        """The instructions outside of a group that may run before it, and those that depend on it; None if the
+        group depends on one of the latter."""
+        before: list[Instruction] = []
+        after: list[Instruction] = []
+        dependent = set(inside)
+        for instruction in slots:
+            if instruction is None:
+                continue
+            sources = instruction.dependencies
+            if instruction.name in inside:
+                if any(s.node in dependent and s.node not in inside for s in sources):
+                    return None
+            elif any(s.node in dependent and not self._is_back_edge(instruction, s) for s in sources):
+                dependent.add(instruction.name)
+                after.append(instruction)
+            else:
+                before.append(instruction)
+        return before, after
+
+    def _is_back_edge(self, instruction: Instruction, source: Endpoint) -> bool:
+        if operation(instruction) not in MERGES:
+            return False
         producer = self.by_name.get(source.node)
-        return (
-            producer is not None
-            and line.prepared.node.op in MERGES
-            and producer.prepared.node.op in NEXT_ITERATIONS
-        )
+        return producer is not None and operation(producer) in NEXT_ITERATIONS
 
 
-def stands_alone(line: Line) -> bool:
-    """Whether a node can be no part of something that runs as one: it waits, or must tell another device even
-    that it is dead."""
-    return line.prepared.op.asynchronous or line.prepared.op.name in SENDS
+def stands_alone(instruction: Instruction) -> bool:
+    """True for what can be no part of a region: it may wait, or it must run even if it is dead."""
+    return is_asynchronous(instruction) or is_send(instruction)
 
 
-def sources(line: Line) -> list[Endpoint]:
-    """All inputs of a line."""
-    return [endpoint(text) for text in line.prepared.node.inputs]
+def forwarded(call: KernelCall) -> KernelCall | Alias:
+    """A control-flow call within a region, where it is an alias of its data input on every port."""
+    if operation(call) == "Switch":
+        return Alias(call.typed, (call.inputs[0],) * 2, call.dependencies)
+    return Alias(call.typed, call.inputs, call.dependencies) if forwards(call) else call
 
 
-def made_line(
-    flow: Flow,
-    name: str,
-    kind: str,
-    segment: Segment,
-    inputs: Sequence[tuple[Endpoint, DType]],
-    controls: Sequence[str],
-    outputs: Sequence[Fact],
-) -> Line:
-    """A line whose kernel is a segment, which takes each input as the dtype given."""
-    node = Node(name, kind, (*(str(e) for e, _ in inputs), *controls))
-    bound = Bound({}, tuple(dtype for _, dtype in inputs), tuple(fact.dtype for fact in outputs))
-    input_facts = [flow.facts[e.node][e.port] for e, _ in inputs]
-    flow.facts[name] = tuple(outputs)
-    op = _operation(kind)
-    return Line(TypedNode(node, op, bound, tuple(e for e, _ in inputs), input_facts, tuple(outputs)), segment)
-
-
-def passing_line(line: Line, given: Sequence[Endpoint]) -> Line:
-    """A node's outputs, passed on from those given."""
-    prepared = line.prepared
-    facts = prepared.output_facts
-    types = tuple(fact.dtype for fact in facts)
-    node = Node(line.name, "Identity", tuple(str(e) for e in given))
-    return Line(TypedNode(node, _PASSED_ON, Bound({}, types, types), tuple(given), facts, facts), PASS_ON)
-
-
-def _with_context(ctx: Any, *values: Any) -> Any:
-    raise AssertionError("the kernel of such a line is a segment")
-
-
-def _operation(name: str) -> Op:
-    """An operation for lines that no file has."""
-    return Op(
-        name=name,
-        text=f"{name}(inputs: *I; I: list(type) >= 0, O: list(type) >= 0) -> (outputs: *O)",
-        shape=lambda c: UNKNOWN,
-        stateful=True,
-        differentiable=False,
-        kernel_function=_with_context,
-    )
-
-
-_PASSED_ON = _operation("Identity")
+def alias_of(instruction: KernelCall, sources: Sequence[Endpoint]) -> Alias:
+    """A node whose outputs are those of a region."""
+    return Alias(instruction.typed, sources, sources)

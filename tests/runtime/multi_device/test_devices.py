@@ -20,7 +20,7 @@ from tfg.runtime.multi_device import devices
 from tfg.runtime.multi_device.multi_device_plan import MultiDevicePlan
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
 from tfg.runtime.passes.placement.machine.machine_file import machine_from_text
-from tfg.runtime.plan.plan import Plan
+from tfg.runtime.plan.plan import SegmentPlan
 
 from tests.runtime import programs
 from tests.runtime.plan.control_flow.test_control_flow import doubling_loop
@@ -69,7 +69,7 @@ def test_a_variant_is_a_value_like_any_other() -> None:
 
 def test_a_step_that_needs_one_device_is_planned_as_ever() -> None:
     with Session(two_hops(), devices="cpu:2") as session:
-        assert isinstance(session.plan(["a"], ["x"]), Plan)
+        assert isinstance(session.plan(["a"], ["x"]), SegmentPlan)
         assert isinstance(session.plan(["b"], ["x"]), MultiDevicePlan)
 
 
@@ -258,7 +258,7 @@ def test_a_graph_placed_on_more_devices_than_there_are() -> None:
 
 def test_without_devices_it_does_not_matter_where_nodes_are_placed() -> None:
     with Session(placed(two_hops())) as session:
-        assert isinstance(session.plan(["c"], ["x"]), Plan)
+        assert isinstance(session.plan(["c"], ["x"]), SegmentPlan)
         assert session.run(["c"], {"x": [1]})[0] == [4]
 
 

@@ -20,7 +20,7 @@ from tfg.runtime.multi_device.rendezvous import InProcessRendezvous
 from tfg.runtime.multi_device.thread_pool import ThreadPool
 from tfg.runtime.passes.partitioning.partition import partition
 from tfg.runtime.passes.prune import StepSignature
-from tfg.runtime.plan import plan
+from tfg.runtime.plan.build import BuildOptions, PartOptions, build_part
 
 from ..passes.partitioning.placing import device
 
@@ -79,9 +79,8 @@ def run(graph: Graph, fetches: dict[int, str], pool: ThreadPool, timeout: float 
     for number, (name, part) in enumerate(parts.graphs.items()):
         fetched = tuple(text for text in [fetches.get(number)] if text)
         sends = tuple(node.name for node in part.nodes if node.op == "_Send")
-        made = plan.build(part, StepSignature(fetched, (), sends), maybe_dead=())
-        assert made.cut is not None
-        executor.add(name, made.cut, made.known(()))
+        made = build_part(part, StepSignature(fetched, (), sends), BuildOptions(), PartOptions())
+        executor.add(name, made.tasks, made.initial_values(()))
         wanted.append(list(made.fetches))
     return [value for values in executor.run(wanted) for value in values]
 
@@ -196,9 +195,8 @@ def test_a_receive_for_which_nobody_sends_is_named() -> None:
     parts = partition(graph("a:0", "b:1 a"))
     executor = MultiDeviceExecutor(step(), InProcessRendezvous({}), NoThreads())
     part = parts.graphs[device(1)]
-    made = plan.build(part, StepSignature(("b",), (), ()), maybe_dead=())
-    assert made.cut is not None
-    executor.add(device(1), made.cut, {})
+    made = build_part(part, StepSignature(("b",), (), ()), BuildOptions(), PartOptions())
+    executor.add(device(1), made.tasks, {})
     with pytest.raises(TfgError) as caught:
         executor.run([made.fetches])
     assert caught.value.status == Status.INTERNAL

@@ -1,0 +1,260 @@
+"""The instructions that a plan consists of, between the typed graph and generated code.
+
+A list of instructions is in order: each comes after those whose outputs it reads. Outputs are named as in the graph,
+``Endpoint(name, port)``. ``Constant`` and ``Alias`` compute nothing; ``KernelCall``, ``Loop`` and ``Branch`` do, and
+become one statement each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...graphfmt.graph import Endpoint, Node
+from ...kernels.core.binding import PASS_ON
+from ...kernels.core.op_sets import SENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...kernels.core.facts import Fact
+    from .typed_graph import TypedNode
+
+
+class Instruction(Protocol):
+    """What all instructions have in common. ``inputs`` are the values read, ``dependencies`` everything that must
+    have been computed before."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inputs(self) -> Sequence[Endpoint]: ...
+
+    @property
+    def dependencies(self) -> Sequence[Endpoint]: ...
+
+    @property
+    def output_facts(self) -> Sequence[Fact]: ...
+
+
+class Computation(Instruction, Protocol):
+    """An instruction that becomes a statement.
+
+    ``node`` names it in errors and traces. ``allocates_output`` tells that no output shares memory with an input;
+    ``returns_one`` that the result is the only output, not a sequence of outputs.
+    """
+
+    @property
+    def node(self) -> Node: ...
+
+    @property
+    def allocates_output(self) -> bool: ...
+
+    @property
+    def returns_one(self) -> bool: ...
+
+    def reads_reference(self, position: int) -> bool:
+        """True if an input is a reference of which the value is wanted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A node whose only output is known when the plan is built. It reads nothing, but where branches or loops are
+    about, it is dead or live with its dependencies."""
+
+    typed: TypedNode
+
+    @property
+    def name(self) -> str:
+        return self.typed.node.name
+
+    @property
+    def inputs(self) -> Sequence[Endpoint]:
+        return ()
+
+    @property
+    def dependencies(self) -> Sequence[Endpoint]:
+        return self.typed.dependencies
+
+    @property
+    def output_facts(self) -> Sequence[Fact]:
+        return self.typed.output_facts
+
+    @property
+    def value(self) -> Any:
+        """A numpy scalar where the rank is 0: Python's operators handle those five times as fast as arrays."""
+        return scalar_or_array(self.typed.output_facts[0].constant)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A node whose outputs are other nodes' outputs, port by port those of ``inputs``."""
+
+    typed: TypedNode
+    inputs: Sequence[Endpoint]
+    dependencies: Sequence[Endpoint]
+
+    @property
+    def name(self) -> str:
+        return self.typed.node.name
+
+    @property
+    def output_facts(self) -> Sequence[Fact]:
+        return self.typed.output_facts
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """A call of a node's kernel. The control-flow operations that run under the scheduler are calls, too."""
+
+    typed: TypedNode
+    kernel: Callable[..., Any]
+
+    @property
+    def name(self) -> str:
+        return self.typed.node.name
+
+    @property
+    def node(self) -> Node:
+        return self.typed.node
+
+    @property
+    def inputs(self) -> Sequence[Endpoint]:
+        return self.typed.inputs
+
+    @property
+    def dependencies(self) -> Sequence[Endpoint]:
+        return self.typed.dependencies
+
+    @property
+    def output_facts(self) -> Sequence[Fact]:
+        return self.typed.output_facts
+
+    @property
+    def allocates_output(self) -> bool:
+        return self.typed.op.allocates_output
+
+    @property
+    def returns_one(self) -> bool:
+        return len(self.typed.output_facts) == 1 and not self.typed.op.signature.outputs[0].is_list
+
+    def reads_reference(self, position: int) -> bool:
+        return self.typed.reads_reference(position)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What loops and branches have in common: they read ``inputs``, wait for ``controls``, and give a sequence of
+    outputs. ``references`` tells which inputs are references to be read; ``origin`` is the node that errors of the
+    region itself name."""
+
+    name: str
+    inputs: Sequence[Endpoint]
+    references: Sequence[bool]
+    controls: Sequence[Endpoint]
+    output_facts: Sequence[Fact]
+    origin: Node
+
+    @property
+    def node(self) -> Node:
+        return Node(self.name, type(self).__name__)
+
+    @property
+    def dependencies(self) -> Sequence[Endpoint]:
+        return (*self.inputs, *self.controls)
+
+    @property
+    def allocates_output(self) -> bool:
+        return False
+
+    @property
+    def returns_one(self) -> bool:
+        return False
+
+    def reads_reference(self, position: int) -> bool:
+        return self.references[position]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop(Region):
+    """A ``while`` loop (OSDI'16 section 3.4).
+
+    ``parameters`` stand for the inputs within the loop; the first of them are the loop variables, whose values in
+    the next iteration are ``next_values``. Each iteration runs ``condition``; while ``predicate`` is true it goes on
+    with ``body``, else it ends with ``on_exit``, and the loop gives ``results``.
+    """
+
+    parameters: Sequence[Endpoint]
+    next_values: Sequence[Endpoint]
+    condition: Sequence[Instruction]
+    predicate: Endpoint
+    body: Sequence[Instruction]
+    on_exit: Sequence[Instruction]
+    results: Sequence[Endpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a branch. A result that is a number is the index of that Merge input, itself an output."""
+
+    instructions: Sequence[Instruction]
+    results: Sequence[Endpoint | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch(Region):
+    """An ``if``: the second side runs where ``predicate`` is true, else the first."""
+
+    predicate: Endpoint
+    sides: tuple[Side, Side]
+
+
+def scalar_or_array(constant: Any) -> Any:
+    """A constant as kernels take it: rank-0 numbers as numpy scalars, other values as arrays."""
+    return constant[()] if constant.ndim == 0 and constant.dtype != object else constant
+
+
+def forwards(instruction: Instruction) -> bool:
+    """True if every output is the input of the same port as it is."""
+    if isinstance(instruction, KernelCall):
+        return instruction.kernel is PASS_ON and not instruction.reads_reference(0)
+    return isinstance(instruction, Alias)
+
+
+def aliases(instructions: Sequence[Instruction]) -> dict[Endpoint, Endpoint]:
+    """For every output that forwards a value, the output that computes the value."""
+    sources: dict[Endpoint, Endpoint] = {}
+    for instruction in instructions:
+        if forwards(instruction):
+            for port, source in enumerate(instruction.inputs):
+                sources[Endpoint(instruction.name, port)] = sources.get(source, source)
+    return sources
+
+
+def operation(instruction: Instruction) -> str:
+    """The operation of a kernel call; empty for other instructions."""
+    return instruction.typed.node.op if isinstance(instruction, KernelCall) else ""
+
+
+def is_send(instruction: Instruction) -> bool:
+    """True for a call that sends a value to another part."""
+    return isinstance(instruction, KernelCall) and instruction.typed.node.op in SENDS
+
+
+def is_asynchronous(instruction: Instruction) -> bool:
+    """True for a kernel that may wait, and reports its result by a callback."""
+    return isinstance(instruction, KernelCall) and instruction.typed.op.asynchronous
+
+
+def is_control_flow(instruction: Instruction) -> bool:
+    """True for a call of Switch, Merge, Enter, Exit, NextIteration and the like, which the scheduler interprets."""
+    return isinstance(instruction, KernelCall) and instruction.typed.op.is_control_flow
+
+
+def lower_node(typed: TypedNode, kernel: Callable[..., Any]) -> Alias | KernelCall:
+    """The instruction for a node that is no constant."""
+    if kernel is PASS_ON and not typed.op.is_control_flow and not typed.reads_reference(0):
+        return Alias(typed, typed.inputs, typed.dependencies)
+    return KernelCall(typed, kernel)
