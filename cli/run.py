@@ -282,7 +282,7 @@ class _Run:
         if options.batch is not None:
             rows = {n: v for n, v in found.items() if n in data and np.ndim(v) > 0}
             fixed = any(f.shape.dims and f.shape[0] is not None for f in wanted if f.name in rows)
-            cut = batches.cut(
+            cut = batches.make_batches(
                 rows, options.batch, shuffle=options.shuffle, seed=options.seed, only_whole=fixed
             )
             found = {n: v for n, v in found.items() if n not in rows}

@@ -1,7 +1,7 @@
 """The scheduler of programs without branches and loops: nothing is dead, and every task runs once.
 
-``scheduler.Scheduler`` would give the same orders. This one counts inputs and nothing else, so that a device whose
-part is a few segments and receives begins and ends its step in microseconds.
+It gives the same orders as ``scheduler.Scheduler``, but only counts inputs, so that a device whose part is a few
+segments and receives begins and ends its step in microseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AcyclicScheduler:
-    """The state of one step. ``_waiting`` counts the inputs that each task still lacks."""
+    """The state of one step. ``_waiting`` is the number of inputs that each task still lacks."""
 
     __slots__ = ("_program", "_running", "_waiting")
 
@@ -30,17 +30,17 @@ class AcyclicScheduler:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing runs."""
+        """True if nothing runs."""
         return self._running == 0
 
     def start(self) -> Orders:
-        """The tasks that wait for nothing."""
+        """Begins the step: runs the tasks without inputs."""
         runs = [self._program.root_runs[task] for task, count in enumerate(self._waiting) if not count]
         self._running = len(runs)
         return Orders(runs, [], [])
 
     def finished(self, run: Run, dead: Iterable[int] = ()) -> Orders:
-        """A task has run; none of its ports is ever dead."""
+        """Takes note that a task has run; none of its ports is ever dead."""
         waiting = self._waiting
         runs: list[Run] = []
         for _, reader in self._program.readers[run.task]:

@@ -1,7 +1,7 @@
-"""Feeds cut into batches along axis 0, epoch after epoch, in an order that a seed decides.
+"""Batches of feeds along axis 0, epoch after epoch, in an order that a seed decides.
 
-The position is two numbers, so that a state file can hold it and a resumed run goes on with the very next
-batch: the order of an epoch follows from the seed and the epoch's number alone.
+The position is two numbers, so that a state file can hold it and a resumed run continues with the next batch: the
+order of an epoch follows from the seed and the number of the epoch alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Position(NamedTuple):
-    """The batch that comes next."""
+    """The position of the next batch."""
 
     epoch: int = 0
     batch: int = 0
@@ -67,14 +67,13 @@ def _order(seed: int, epoch: int, count: int) -> Any:
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
 
 
-def cut(
+def make_batches(
     arrays: Mapping[str, Array], size: int, *, shuffle: bool = False, seed: int = 0, only_whole: bool = False
 ) -> Batches:
-    """Batches of these arrays.
+    """The batches of these arrays; see ``Batches``.
 
     Raises:
-        TfgError: INVALID_ARGUMENT where there is nothing to cut, the arrays differ in length, or not one
-            batch can be made of them.
+        TfgError: INVALID_ARGUMENT if there are no arrays, they differ in length, or are too short for one batch.
     """
     if not arrays:
         raise invalid("--batch needs at least one feed from a file", hint="--feed NAME=@data.npz[key]")
@@ -82,7 +81,7 @@ def cut(
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise invalid(f"the feeds to be cut into batches differ in their number of rows: {shown}")
-    made = Batches(arrays, next(iter(lengths.values())), size, shuffle, seed, only_whole)
-    if made.per_epoch == 0:
-        raise TfgError(Status.INVALID_ARGUMENT, f"no batch of {size} can be made of {made.count} rows")
-    return made
+    batches = Batches(arrays, next(iter(lengths.values())), size, shuffle, seed, only_whole)
+    if batches.per_epoch == 0:
+        raise TfgError(Status.INVALID_ARGUMENT, f"no batch of {size} can be made of {batches.count} rows")
+    return batches

@@ -1,8 +1,8 @@
-"""Carries out what the scheduler says: calls segments, starts nodes that wait, and takes their results.
+"""Executes a task graph as its scheduler orders: calls segments, starts asynchronous kernels, takes their results.
 
-A node that waits holds no thread: its kernel returns at once and reports when it has something, and the
-thread of the step takes the reports one by one. Values are kept per tag, and forgotten when their iteration
-ends, so that a loop takes the memory of the iterations that run, however many there are.
+A node that waits holds no thread: its kernel returns at once and reports its result later, and the thread of the step
+takes the reports one by one. Values are kept per tag, and dropped when their iteration ends, so that a loop takes the
+memory of the iterations that overlap, however many there are.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Endpoint, Node
     from .step import Step
 
-# How long a step sleeps before it looks whether it is to stop, in seconds.
+# Seconds that a step sleeps before it checks whether it was cancelled.
 PATIENCE = 0.05
-# After how many tasks a step that does not sleep looks.
-_OFTEN = 64
+# Tasks after which a step that does not sleep checks the same.
+_CHECK_INTERVAL = 64
 
-# A node that has waited, and what it has got: its outputs, or a TfgError.
+# An asynchronous node that has finished, and its outputs or a TfgError.
 Report = tuple[Run, Any]
 _Values = dict["Endpoint", Any]
 
@@ -55,17 +55,17 @@ def execute(
         except Empty:
             execution.check_cancelled()
             if execution.only_receives and not step.device:
-                raise nobody_sends(execution.receiving, step.rendezvous.waiting()) from None
+                raise unmatched_receives(execution.receiving, step.rendezvous.waiting()) from None
         execution.proceed()
     return execution.results(fetches)
 
 
 class Execution:
-    """One step of a plan, or of one device's part of it: the values known under each tag, and what has been
-    begun. ``start`` begins, ``proceed`` does what can be done now, ``take`` accepts what a node that waits has
-    told ``report``. No two of them may run at once; ``report`` is called from any thread.
+    """One step of a plan, or of one device's part of it: the values known under each tag, and the tasks that are ready
+    or wait. ``start`` begins, ``proceed`` runs what is ready, ``take`` accepts a result that an asynchronous node
+    has given to ``report``. No two of them may run at once; ``report`` is called from any thread.
 
-    ``urgent`` are the tasks that lead to a send, which go first, so that other devices need not wait.
+    ``urgent`` are the ready tasks that lead to a send. They go first, so that other devices need not wait.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Execution:
         self._apply(self.scheduler.start())
 
     def proceed(self) -> None:
-        """Does what is ready, until nothing is."""
+        """Runs what is ready, until nothing is."""
         gpu = self.task_graph.gpu
         if gpu is None:
             self._proceed()
@@ -103,11 +103,11 @@ class Execution:
 
     def _proceed(self) -> None:
         while self.urgent or self.ready:
-            self._do((self.urgent or self.ready).popleft())
-            self._look_around()
+            self._run_task((self.urgent or self.ready).popleft())
+            self._check_now_and_then()
 
     def take(self, report: Report) -> None:
-        """A node that waited has something."""
+        """Accepts the result of an asynchronous node."""
         run, result = report
         task = self.waiting.pop(run)
         if task.transfers:
@@ -115,10 +115,10 @@ class Execution:
         if self.task_graph.traced:
             self._step_in(run.tag).start_clock()
         self._finish(run, task, result)
-        self._look_around()
+        self._check_now_and_then()
 
     def _arrived(self, node: Node, value: Any) -> Any:
-        """A received value in the memory that it is received in."""
+        """A received value in the memory of the device that receives it."""
         gpu = self.task_graph.gpu
         if gpu is None or node.op == "_HostRecv":
             return landed(value)
@@ -127,7 +127,7 @@ class Execution:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do or to wait for. Raises INTERNAL if a loop has not ended even so."""
+        """True if nothing is left to do or to wait for. Raises INTERNAL if a loop has not ended even so."""
         if not self.scheduler.is_done:
             return False
         if self.scheduler.open_frames:
@@ -138,12 +138,12 @@ class Execution:
 
     @property
     def only_receives(self) -> bool:
-        """Whether all that is waited for is for others to send."""
+        """True if everything that the step waits for is sent by other devices."""
         return all(task.transfers for task in self.waiting.values())
 
     @property
     def receiving(self) -> list[str]:
-        """The nodes that wait for others to send."""
+        """The names of the receives that wait."""
         return [task.node.name for task in self.waiting.values() if task.transfers]
 
     def results(self, fetches: Sequence[Endpoint]) -> list[Any]:
@@ -152,9 +152,9 @@ class Execution:
         gpu = self.task_graph.gpu
         return found if gpu is None else gpu.to_host(found)
 
-    def _look_around(self) -> None:
+    def _check_now_and_then(self) -> None:
         self._count += 1
-        if not self._count % _OFTEN:
+        if not self._count % _CHECK_INTERVAL:
             self.check_cancelled()
 
     def check_cancelled(self) -> None:
@@ -168,7 +168,7 @@ class Execution:
             ) from None
 
     def _apply(self, orders: Orders, values: _Values | None = None) -> None:
-        """Does as told; ``values`` are those of the task that has just run, which moves are about."""
+        """Carries orders out; ``values`` are the outputs of the task that has just run, which moves refer to."""
         for move in orders.moves:
             self.known.setdefault(move.target, {}).update(values or {})
         for tag in orders.ended:
@@ -178,7 +178,7 @@ class Execution:
         for run in orders.runs:
             (self.urgent if run.task in urgent else self.ready).append(run)
 
-    def _do(self, run: Run) -> None:
+    def _run_task(self, run: Run) -> None:
         task = self.task_graph.tasks[run.task]
         if self.task_graph.traced:
             self.step.start_clock()
@@ -197,7 +197,7 @@ class Execution:
             self._call(run, task)
 
     def _value(self, tag: Tag, source: Endpoint) -> Any:
-        """An output as it is known in an iteration: made there, or constant in its loop, or in the graph."""
+        """The value of an output in an iteration: computed there, invariant in its loop, or constant in the graph."""
         found = self.known.get(tag)
         if found is not None and source in found:
             return found[source]
@@ -235,7 +235,7 @@ class Execution:
         ]
 
     def _step_in(self, tag: Tag) -> Step:
-        """The step as what exchanges values in an iteration is to see it."""
+        """The step as sends and receives in an iteration see it."""
         found = self._steps.get(tag)
         if found is None:
             from ..multi_device.rendezvous import iteration_id
@@ -263,7 +263,7 @@ class Execution:
             self._step_in(run.tag).record(task.node)
         orders = self.scheduler.finished(run, dead)
         if not orders.moves:
-            # Under its own tag, what a NextIteration gives would hide what the one before has given.
+            # Under its own tag, the output of a NextIteration would hide that of the iteration before.
             self.known.setdefault(run.tag, {}).update(values)
         self._apply(orders, values)
 
@@ -277,13 +277,13 @@ class Execution:
         return value.read() if isinstance(value, Variable) else value
 
 
-def nobody_sends(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:
-    """The error of a step in which these nodes wait under these keys, and nothing else is under way."""
+def unmatched_receives(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:
+    """The error of a step in which receives wait under these keys, and nothing else runs."""
     nodes, under = ", ".join(map(repr, receiving)), ", ".join(map(repr, keys))
     verb = "wait" if len(receiving) > 1 else "waits"
     return TfgError(
         Status.INTERNAL,
-        f"the step cannot end: {nodes} {verb} for what nobody sends, under {under}",
+        f"the step cannot end: {nodes} {verb} for a value that no part sends, under {under}",
         node=receiving[0] if len(receiving) == 1 else None,
         hint="run the part that has the _Send together with this one: tfg run DIR",
     )

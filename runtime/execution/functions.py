@@ -1,7 +1,7 @@
-"""Functions of the library as a step calls them.
+"""Calls of the functions of a graph's library.
 
-A body becomes a plan of its own when it is first called, so that functions may call each other in a circle.
-Plans are kept per function, attributes, and what is known of the arguments.
+A body becomes a plan of its own when it is first called, so that functions may be recursive. Plans are cached per
+function, attributes, and facts of the arguments.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
     from ..plan.plan import ScheduledPlan, SegmentPlan
 
-# Calls within calls that a step may make. Each takes about eight of Python's frames.
+# The greatest depth of nested calls in a step. Each call takes about eight of Python's frames.
 MAX_DEPTH = 600
 _FRAMES = 20 * MAX_DEPTH
-# A chain of callers longer than this is not written out.
+# The longest chain of callers that an error names in full, in characters.
 _LONGEST_CHAIN = 120
 
 
-def of(graph: Graph, *, compiled: bool = True) -> Functions | None:
-    """The functions of a graph; None where it has none. ``compiled`` is as for ``plan.build``."""
+def function_resolver(graph: Graph, *, compiled: bool = True) -> Functions | None:
+    """The resolver of a graph's functions; None if it has none. ``compiled`` tells whether well-formed loops and
+    branches of their bodies run as Python's own."""
     library = of_graph(graph)
     return Functions(library, compiled) if library is not None else None
 
@@ -60,23 +61,24 @@ class Functions:
     def plan_of(
         self, function: Function, instance: Instance, always: Sequence[str], facts: Sequence[Fact]
     ) -> SegmentPlan | ScheduledPlan:
-        """The plan of a function's body for arguments of which this much is known."""
-        given = self.library.narrowed(function.name, instance, facts)
-        key = (id(instance), len(always), key_of_facts(given))
+        """The plan of a function's body for arguments with these facts. ``always`` are the nodes of the body that run
+        even if no result needs them."""
+        narrowed = self.library.narrowed(function.name, instance, facts)
+        key = (id(instance), len(always), key_of_facts(narrowed))
         found = self._plans.get(key)
         if found is None:
             with self._lock:
                 found = self._plans.get(key)
                 if found is None:
-                    found = self._plans[key] = self._build(instance, tuple(always), given)
+                    found = self._plans[key] = self._build(instance, tuple(always), narrowed)
         return found
 
     def _build(
-        self, instance: Instance, always: tuple[str, ...], given: Sequence[Fact]
+        self, instance: Instance, always: tuple[str, ...], narrowed: Sequence[Fact]
     ) -> SegmentPlan | ScheduledPlan:
         graph, fetches = _with_separate_results(instance)
         targets = always or (() if fetches else (_NOTHING,))
-        facts = {name: (fact,) for name, fact in zip(instance.args, given)}
+        facts = {name: (fact,) for name, fact in zip(instance.args, narrowed)}
         asked = StepSignature(fetches, instance.args, targets)
         options = BuildOptions(
             functions=self,
@@ -102,7 +104,8 @@ _NOTHING = "nothing"
 
 
 def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
-    """The body with an Identity for each result that is an argument: nothing is both fed and fetched."""
+    """The body with an Identity for each result that is an argument, so that nothing is both fed and fetched; and the
+    results' names."""
     graph = instance.graph
     added: list[Node] = []
     fetches: list[str] = []
@@ -118,7 +121,7 @@ def _with_separate_results(instance: Instance) -> tuple[Graph, tuple[str, ...]]:
 
 
 class FunctionCall:
-    """A function as one node calls it; see ``kernels.context.Callee``."""
+    """A function as one node calls it; implements ``kernels.core.context.Callee``."""
 
     __slots__ = ("_always", "_facts", "_function", "_functions", "_instance", "_node", "_plan", "_run")
 
@@ -213,7 +216,7 @@ class FunctionCall:
         return TfgError(Status.RESOURCE_EXHAUSTED, f"{what}, more than {MAX_DEPTH} calls deep")
 
     def _explained(self, error: Exception) -> TfgError:
-        """The error with the chain of callers in front of the node that it happened at."""
+        """The error with the chain of callers before the name of the node at which it was raised."""
         if isinstance(error, RecursionError):
             error = self._endless().with_traceback(error.__traceback__)
         node = self._plan.node_of(error) if self._plan is not None else None
@@ -226,7 +229,7 @@ class FunctionCall:
 
 
 def _chain(caller: str, inner: str) -> str:
-    """A node within a call, or within calls within it; those in the middle are left out of a long chain."""
+    """The name ``caller/inner`` of a node within a call; the middle of a long chain of calls is left out."""
     if not inner:
         return caller
     if len(inner) >= _LONGEST_CHAIN:

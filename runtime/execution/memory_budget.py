@@ -1,8 +1,8 @@
-"""The memory that a device may use in a step, where it has a limit.
+"""The memory that a device with a limit uses in a step.
 
-What is counted is what a step holds: the variables of the device, and every tensor from when it is made until it is
-given up. A view counts as nothing, and what a kernel takes meanwhile is not seen, so it is near the truth and no
-more. Plans for devices without a limit know nothing of it, and pay nothing.
+The variables of the device count, and every tensor from when it is computed until its last use. A view counts as
+nothing, and the temporary memory of kernels is not seen, so the figure is an estimate. Code for devices without a limit
+does not count, and pays nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class MemoryLimit(NamedTuple):
-    """The memory of a device in bytes, and what its variables take of it."""
+    """The memory of a device in bytes, and the bytes of it that its variables take."""
 
     device: str
     bytes: int
@@ -29,7 +29,7 @@ class MemoryLimit(NamedTuple):
 
 
 class MemoryBudget:
-    """What one step has used of a limit; only one thread at a time works on a device's part of a step."""
+    """The memory that one step uses of a limit. Only one thread at a time runs a device's part of a step."""
 
     __slots__ = ("_limit", "_used")
 
@@ -37,20 +37,20 @@ class MemoryBudget:
         self._limit = limit
         self._used = limit.persistent
 
-    def hold(self, node: Node, result: Any, given_up: Sequence[Any] = ()) -> Any:
-        """Counts what a node has made, and leaves out from now on what it has read last; gives the result.
+    def hold(self, node: Node, result: Any, released: Sequence[Any] = ()) -> Any:
+        """Counts a node's result, and stops counting the values that it was the last to read; returns the result.
 
         Raises:
-            TfgError: RESOURCE_EXHAUSTED where it is more than the device has.
+            TfgError: RESOURCE_EXHAUSTED if that is more than the device has.
         """
         results = result if isinstance(result, (list, tuple)) else (result,)
-        made: list[Any] = list(results)  # pyright: ignore[reportUnknownArgumentType]
-        # Written over an input, a result takes no memory of its own.
-        asked = sum(_size(value) for value in made if not any(value is other for other in given_up))
+        new: list[Any] = list(results)  # pyright: ignore[reportUnknownArgumentType]
+        # A result that was written over an input takes no memory of its own.
+        asked = sum(_size(value) for value in new if not any(value is other for other in released))
         if asked and self._used + asked > self._limit.bytes:
             raise self._exhausted(node, asked)
-        kept = {id(value) for value in made}
-        self._used += asked - sum(_size(value) for value in given_up if id(value) not in kept)
+        kept = {id(value) for value in new}
+        self._used += asked - sum(_size(value) for value in released if id(value) not in kept)
         return result
 
     def _exhausted(self, node: Node, asked: int) -> TfgError:
@@ -68,7 +68,7 @@ def _size(value: Any) -> int:
 
 
 def persistent(nodes: Iterable[Node]) -> int:
-    """The bytes of those variables whose size is known."""
+    """The bytes that variables of known size take, in total."""
     return sum(_variable_size(node) for node in nodes if node.op in VARIABLES)
 
 

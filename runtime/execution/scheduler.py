@@ -1,18 +1,18 @@
-"""What runs when: a pure state machine, without threads, clocks or numpy.
+"""The scheduler: a pure state machine, without threads, clocks or numpy.
 
-A program is a graph of *tasks*: a segment of nodes that runs as one call, or a single node that may wait or
-steer. Events go in, instructions come out: ``start`` and ``finished`` each tell what to do next, and whoever
-does it reports back.
+A program is a graph of *tasks*: a segment of nodes that runs as one call, or a single node that may wait or is
+control flow. Events go in, instructions come out: ``start`` and ``finished`` each return what to do next, and the
+executor that does it reports back.
 
 Loops run in *frames* (OSDI'16 section 3.4). An Enter takes a value into a frame, which begins there with
-iteration 0; a NextIteration takes it on to the next one, an Exit out again. A *tag* says where something
-happens: ``(("outer", 2), ("inner", 0))`` is the first iteration of the loop "inner" within the third of
-"outer", and ``()`` is the root. Iterations overlap, as many as the frame's ``parallel_iterations`` allow.
+iteration 0; a NextIteration takes it on to the next iteration, an Exit out of the frame. A *tag* names an iteration:
+``(("outer", 2), ("inner", 0))`` is the first iteration of the loop "inner" within the third of "outer", and
+``()`` is the root. Up to ``parallel_iterations`` iterations of a frame overlap.
 
-A tensor on the branch that is not taken is *dead*: a task with a dead input is not run, and all it would give
-is dead too. The exceptions: a merge is ready with its first live input, and dead only when all its inputs are;
-a trigger is never dead; a send is run all the same, so that the other device hears of it; a dead NextIteration
-ends there; a dead Exit counts only if the whole loop ends so.
+A tensor on the branch that is not taken is *dead*: a task with a dead input is not run, and its outputs are dead too.
+The exceptions: a merge is ready with its first live input, and dead only when all its inputs are; a trigger is never
+dead; a send runs even if it is dead, to tell the other device; a dead NextIteration begins no iteration; a dead Exit
+counts only if the loop ends with it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ CONTROL = -1
 Tag = tuple[tuple[str, int], ...]
 ROOT: Tag = ()
 
-# The "iteration" under which a frame's constants are kept.
+# The iteration number under which the loop invariants of a frame are kept.
 CONSTANTS = -1
 
 
 class TaskKind(Enum):
-    """How a task treats its inputs, and where its outputs go."""
+    """The kinds of tasks, which differ in how they treat dead inputs and in which iteration their outputs are."""
 
     PLAIN = auto()
     MERGE = auto()
@@ -46,7 +46,7 @@ class TaskKind(Enum):
 
 
 class TaskInput(NamedTuple):
-    """An output of a task, or its control output (port -1)."""
+    """An input of a task: an output of another one, or its control output (port -1)."""
 
     task: int
     port: int = CONTROL
@@ -54,8 +54,9 @@ class TaskInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``inputs`` are where its values come from, and what it must wait for; ``outputs`` counts its ports.
-    The last three are an Enter's."""
+    """``inputs`` are the outputs that it reads or waits for; ``outputs`` is the number of its ports. The last three
+    fields are those of an Enter: its frame, whether the value is the same in all iterations, and how many of these
+    may overlap."""
 
     name: str
     inputs: tuple[TaskInput, ...] = ()
@@ -74,7 +75,7 @@ class Program:
 
     @cached_property
     def readers(self) -> Sequence[Sequence[tuple[int, int]]]:
-        """For every task, who reads it: (port, reader), once per input."""
+        """For every task its readers: (port, reader), once per input."""
         found: list[list[tuple[int, int]]] = [[] for _ in self.tasks]
         for number, task in enumerate(self.tasks):
             for source in task.inputs:
@@ -83,7 +84,7 @@ class Program:
 
     @cached_property
     def input_counts(self) -> Sequence[int]:
-        """How many inputs each task has."""
+        """The number of inputs of each task."""
         return [len(task.inputs) for task in self.tasks]
 
     @cached_property
@@ -93,7 +94,7 @@ class Program:
 
     @cached_property
     def enters(self) -> dict[str, int]:
-        """How many Enters lead into each frame."""
+        """The number of Enters that lead into each frame."""
         found: dict[str, int] = {}
         for task in self.tasks:
             if task.kind is TaskKind.ENTER:
@@ -102,8 +103,8 @@ class Program:
 
 
 class Run(NamedTuple):
-    """The instruction to run a task; ``live`` tells a merge which input it is to pass on, ``is_dead`` a send
-    that there is nothing to pass on."""
+    """The instruction to run a task. ``live`` is the input that a merge is to forward; ``is_dead`` tells a send that
+    its value is dead."""
 
     task: int
     tag: Tag = ROOT
@@ -112,7 +113,7 @@ class Run(NamedTuple):
 
 
 class Move(NamedTuple):
-    """The instruction to make a task's outputs known under another tag."""
+    """The instruction to make a task's outputs available under another tag."""
 
     task: int
     source: Tag
@@ -120,8 +121,8 @@ class Move(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """What is to be done, in this order: moves, then forgetting what is known under the tags that have come to
-    their end, then the tasks to run."""
+    """Instructions, in this order: move values, then drop all values under the tags that have ended, then run
+    tasks."""
 
     runs: list[Run]
     moves: list[Move]
@@ -130,19 +131,19 @@ class Orders(NamedTuple):
 
 @dataclass(slots=True)
 class _Arrivals:
-    """What has arrived at a task under one tag. ``waiting`` counts inputs, for a merge control inputs alone;
-    ``dead`` counts the dead data inputs of a merge, the dead inputs of others."""
+    """The inputs that have arrived at a task under one tag. ``waiting`` is the number of those to come, for a merge
+    of control inputs alone; ``dead`` is the number of dead data inputs of a merge, of dead inputs of others."""
 
     waiting: int
     dead: int = 0
     live: TaskInput | None = None
-    is_settled: bool = False
+    is_decided: bool = False
 
 
 @dataclass(slots=True)
 class _Iteration:
-    """``active`` counts the tasks that have been told to run and have not finished, ``frames`` the loops that
-    were entered from here and have not ended."""
+    """``active`` is the number of tasks that run, ``frames`` that of the loops that were entered from here and have
+    not ended."""
 
     active: int = 0
     frames: int = 0
@@ -151,9 +152,9 @@ class _Iteration:
 
 @dataclass(eq=False)
 class _Frame:
-    """A loop in progress: where it was entered from, how many Enters have yet to come, the iterations that
-    have not ended, and the newest one's number. ``deferred`` are NextIterations that had to wait because as
-    many iterations were running as may."""
+    """A loop in progress: the iteration that it was entered from, the number of Enters still to come, the iterations
+    that have not ended, and the number of the newest. ``deferred`` are the NextIterations that wait because as many
+    iterations run as may overlap."""
 
     tag: Tag
     name: str
@@ -183,16 +184,16 @@ class Scheduler:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing runs; then nothing is ready either, and what has not run waits for ever."""
+        """True if nothing runs; then nothing is ready either, and tasks that have not run never will."""
         return self._running == 0
 
     @property
     def open_frames(self) -> list[str]:
-        """The loops that have begun and not ended."""
+        """The names of the loops that have begun and not ended."""
         return sorted({frame.name for frame in self._frames.values() if frame.parent is not None})
 
     def start(self) -> Orders:
-        """The tasks that wait for nothing."""
+        """Begins the step: runs the tasks without inputs."""
         root = _Frame(ROOT, "", None, 0, 0, 1, iterations={0: _Iteration()})
         self._frames[ROOT] = root
         for number, task in enumerate(self.program.tasks):
@@ -201,7 +202,7 @@ class Scheduler:
         return self._take_orders()
 
     def finished(self, run: Run, dead: Iterable[int] = ()) -> Orders:
-        """A task has run, and of its ports these are dead."""
+        """Takes note that a task has run, and that these of its ports are dead."""
         self._running -= 1
         frame, iteration = self._place(run.tag)
         self._complete(frame, iteration, run.task, frozenset(dead), is_dead=run.is_dead)
@@ -225,7 +226,7 @@ class Scheduler:
         self._orders.runs.append(Run(task, frame.tag_of(iteration), live, is_dead))
 
     def _propagate_deadness(self) -> None:
-        """Carries the news of dead tasks on, without anybody's help."""
+        """Propagates deadness through tasks that are not run."""
         while self._dead:
             frame, iteration, task = self._dead.popleft()
             self._complete(frame, iteration, task, frozenset(), is_dead=True)
@@ -233,7 +234,7 @@ class Scheduler:
     def _complete(
         self, frame: _Frame, iteration: int, task: int, dead: frozenset[int], *, is_dead: bool
     ) -> None:
-        """A task is through: its outputs go where its kind sends them."""
+        """Delivers the outputs of a task that has run, or is dead, as its kind demands."""
         match self.program.tasks[task].kind:
             case TaskKind.ENTER:
                 self._enter(frame, iteration, task, is_dead)
@@ -248,9 +249,9 @@ class Scheduler:
         self._end_iterations(frame, iteration)
 
     def _enter(self, frame: _Frame, iteration: int, task: int, is_dead: bool) -> None:
-        what = self.program.tasks[task]
-        child = self._child(frame, iteration, what)
-        if what.is_constant:
+        enter = self.program.tasks[task]
+        child = self._child(frame, iteration, enter)
+        if enter.is_constant:
             if not is_dead:
                 self._move(frame, iteration, task, child.tag_of(CONSTANTS))
             child.constants.append((task, is_dead))
@@ -263,14 +264,19 @@ class Scheduler:
         child.entering -= 1
         self._end_iterations(child, 0)
 
-    def _child(self, frame: _Frame, iteration: int, what: Task) -> _Frame:
-        """The frame that an Enter leads to, begun by the first of its Enters."""
+    def _child(self, frame: _Frame, iteration: int, enter: Task) -> _Frame:
+        """The frame that an Enter leads to; the first of its Enters begins it."""
         tag = frame.tag_of(iteration)
-        key = (*tag, (what.frame, 0))
+        key = (*tag, (enter.frame, 0))
         found = self._frames.get(key)
         if found is None:
             found = _Frame(
-                tag, what.frame, frame, iteration, self.program.enters[what.frame], what.parallel_iterations
+                tag,
+                enter.frame,
+                frame,
+                iteration,
+                self.program.enters[enter.frame],
+                enter.parallel_iterations,
             )
             found.iterations[0] = _Iteration()
             frame.iterations[iteration].frames += 1
@@ -286,7 +292,7 @@ class Scheduler:
             frame.dead_exits.append(task)
 
     def _to_next_iteration(self, frame: _Frame, iteration: int, task: int) -> None:
-        """A value goes to the next iteration, which begins now if it may."""
+        """Delivers a value to the next iteration, which begins now if the overlap allows."""
         following = iteration + 1
         self._move(frame, iteration, task, frame.tag_of(following))
         if following > frame.newest:
@@ -307,7 +313,7 @@ class Scheduler:
         self._orders.moves.append(Move(task, frame.tag_of(iteration), target))
 
     def _end_iterations(self, frame: _Frame, iteration: int) -> None:
-        """Ends this iteration and those after it that have only waited for it, and at last the frame."""
+        """Ends this iteration, those after it that only waited for it to end, and then the frame."""
         while frame.parent is not None and self._has_ended(frame, iteration):
             del frame.iterations[iteration]
             self._orders.ended.append(frame.tag_of(iteration))
@@ -339,24 +345,24 @@ class Scheduler:
         self._end_iterations(parent, iteration)
 
     def _deliver(self, frame: _Frame, iteration: int, task: int, dead: frozenset[int], is_dead: bool) -> None:
-        """Takes note of a task's outputs at all its readers."""
+        """Counts a task's outputs as arrived at all its readers, and runs those that are ready."""
         tasks = self.program.tasks
         is_dead_enter = is_dead and tasks[task].kind is TaskKind.ENTER
         for port, reader in self.program.readers[task]:
             arrivals = self._arrivals(frame, iteration, reader)
-            dies = is_dead or port in dead
+            arrives_dead = is_dead or port in dead
             kind = tasks[reader].kind
             if kind is TaskKind.MERGE:
-                verdict = self._arrive_at_merge(
-                    arrivals, tasks[reader], TaskInput(task, port), dies, is_dead_enter
+                state = self._arrive_at_merge(
+                    arrivals, tasks[reader], TaskInput(task, port), arrives_dead, is_dead_enter
                 )
             else:
-                verdict = _arrive_at_plain(arrivals, dies and kind is not TaskKind.TRIGGER)
-            if verdict == "run":
+                state = _arrive_at_plain(arrivals, arrives_dead and kind is not TaskKind.TRIGGER)
+            if state == "run":
                 self._run(frame, iteration, reader, arrivals.live)
-            elif verdict == "die" and kind is TaskKind.SEND:
+            elif state == "dead" and kind is TaskKind.SEND:
                 self._run(frame, iteration, reader, None, is_dead=True)
-            elif verdict == "die":
+            elif state == "dead":
                 frame.iterations[iteration].active += 1
                 self._dead.append((frame, iteration, reader))
 
@@ -370,26 +376,26 @@ class Scheduler:
         return found
 
     def _arrive_at_merge(
-        self, arrivals: _Arrivals, task: Task, source: TaskInput, dies: bool, is_dead_enter: bool
+        self, arrivals: _Arrivals, task: Task, source: TaskInput, is_dead: bool, is_dead_enter: bool
     ) -> str:
         if source.port == CONTROL:
             arrivals.waiting -= 1
-        elif dies:
+        elif is_dead:
             arrivals.dead += 1
         elif arrivals.live is None:
             arrivals.live = source
-        if arrivals.is_settled or arrivals.waiting:
+        if arrivals.is_decided or arrivals.waiting:
             return "wait"
         data = sum(source.port != CONTROL for source in task.inputs)
         if arrivals.live is None and arrivals.dead < data and not is_dead_enter:
             return "wait"
-        arrivals.is_settled = True
-        return "run" if arrivals.live is not None else "die"
+        arrivals.is_decided = True
+        return "run" if arrivals.live is not None else "dead"
 
 
-def _arrive_at_plain(arrivals: _Arrivals, dies: bool) -> str:
+def _arrive_at_plain(arrivals: _Arrivals, is_dead: bool) -> str:
     arrivals.waiting -= 1
-    arrivals.dead += dies
+    arrivals.dead += is_dead
     if arrivals.waiting:
         return "wait"
-    return "die" if arrivals.dead else "run"
+    return "dead" if arrivals.dead else "run"

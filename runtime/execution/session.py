@@ -1,4 +1,4 @@
-"""A session: a graph, the state its steps leave behind, and the plans it has built for them."""
+"""The session: a graph, the state that its steps change, and the plans built for them."""
 
 from __future__ import annotations
 
@@ -107,36 +107,36 @@ class Session:
             feeds: a value for any output of the graph, by name.
             targets: nodes to run for their effect.
             timeout: seconds after which the step is to stop.
-            observer: is given the plan and the finished step, with the time at which each node ended.
+            observer: is called with the plan and the finished step, whose records tell when each node ran.
 
         Raises:
             TfgError: with the status that TensorFlow gives, the node, and its line in the file.
         """
         given = feeds or {}
         key = (tuple(fetches), tuple(given), tuple(targets), observer is not None)
-        found = self._plans.get(key)
-        if found is None:
-            found = self._build(key)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._build(key)
         self._check_open()
         step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
         try:
-            arguments = [feed.check(value) for feed, value in zip(found.feeds, given.values())]
+            arguments = [feed.check(value) for feed, value in zip(plan.feeds, given.values())]
         except TfgError as error:
             raise self.graph.error_at(error, error.node) if error.node else error from None
         if observer is not None:
             step.start_clock()
-        self._state_lock.enter(found.access, step.check_cancelled)
+        self._state_lock.enter(plan.access, step.check_cancelled)
         try:
             with np.errstate(all="ignore"):
-                values = found.execute(step, arguments)
+                values = plan.execute(step, arguments)
         except Exception as error:
-            raise self._explained(found, error) from error
+            raise self._explained(plan, error) from error
         finally:
-            self._state_lock.leave(found.access)
+            self._state_lock.leave(plan.access)
             if self.resources.has_step_containers:
                 self.resources.end_step(step.step_id)
         if observer is not None:
-            observer(found, step)
+            observer(plan, step)
         if timeout is not None:
             step.check_cancelled()
         return self._results(fetches, values)
@@ -151,10 +151,10 @@ class Session:
 
     def _build(self, key: tuple[Any, ...]) -> Plan:
         with self._lock:
-            found = self._plans.get(key)
-            if found is None:
+            plan = self._plans.get(key)
+            if plan is None:
                 fetches, feeds, targets, traced = key
-                asked = StepSignature(fetches, feeds, targets)
+                signature = StepSignature(fetches, feeds, targets)
                 options = BuildOptions(
                     traced=traced,
                     functions=self._functions,
@@ -162,14 +162,14 @@ class Session:
                 )
                 devices = self._devices
                 if devices is None:
-                    found = build_plan(self.graph, asked, options)
+                    plan = build_plan(self.graph, signature, options)
                 else:
-                    found = devices.plan(asked, options)
-                self._plans[key] = found
-            return found
+                    plan = devices.plan(signature, options)
+                self._plans[key] = plan
+            return plan
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
-        """A kernel's failure as an error of the node it happened at."""
+        """The exception of a kernel as an error of the node at which it was raised."""
         from .failures import as_tfg_error
 
         node = failed.node_of(error)
@@ -180,16 +180,16 @@ class Session:
         return self.graph.error_at(error, error.node) if error.node else error
 
     def snapshot(self, notes: Mapping[str, Any] | None = None) -> SavedState:
-        """The whole state as of one moment at which no step that changes it was under way, although other
-        threads may run steps: they wait meanwhile. That is short, because nothing is copied: a later step that
-        would change a value which the snapshot holds makes a new one.
+        """The whole state at a moment at which no step was changing it. Other threads may run steps: they wait
+        meanwhile. That is short, because nothing is copied: a later step that changes a value of the snapshot
+        allocates a new one.
 
         Args:
-            notes: what is to be kept with the state; anything that JSON can say.
+            notes: kept with the state; anything that JSON can express.
         """
         from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 
-        with self._state_lock.alone(self._check_open):
+        with self._state_lock.exclusive(self._check_open):
             return SavedState(self.resources.save(), notes or {})
 
     def save(self, path: str | Path, notes: Mapping[str, Any] | None = None) -> None:
@@ -199,14 +199,14 @@ class Session:
         state_file.write(Path(path), self.snapshot(notes))
 
     def restore(self, path: str | Path) -> Mapping[str, Any]:
-        """Takes the state of a file in place of the session's own; returns the notes saved with it."""
+        """Replaces the session's state by that of a file; returns the notes saved with it."""
         from ...graphfmt.checkpoints.hdf5 import state_file
 
         return self.take(state_file.read(Path(path)))
 
     def take(self, state: SavedState) -> Mapping[str, Any]:
-        """Takes a state in place of the session's own; returns the notes in it."""
-        with self._state_lock.alone(self._check_open):
+        """Replaces the session's state; returns the notes of the new one."""
+        with self._state_lock.exclusive(self._check_open):
             self.resources.restore(state.resources)
         return state.notes
 
@@ -217,12 +217,12 @@ class Session:
     def plan(
         self, fetches: Sequence[str] = (), feeds: Sequence[str] = (), targets: Sequence[str] = ()
     ) -> Plan:
-        """The plan that such a step would use: what it feeds, and which nodes it runs."""
+        """The plan that a step with these feeds, fetches and targets uses."""
         return self._build((tuple(fetches), tuple(feeds), tuple(targets), False))
 
     @property
     def machine(self) -> Machine | None:
-        """What the session runs on, if it was given ``devices``."""
+        """The machine that the session runs on, if it was opened with ``devices``."""
         return self._devices.machine if self._devices is not None else None
 
     def close(self) -> None:
@@ -236,7 +236,7 @@ def _functions(graph: Graph, compiled: bool) -> Functions | None:
     # Few graphs have functions; the others start without the machinery.
     from . import functions
 
-    return functions.of(graph, compiled=compiled)
+    return functions.function_resolver(graph, compiled=compiled)
 
 
 def _devices(
@@ -245,7 +245,7 @@ def _devices(
     # Most sessions have one device.
     from ..multi_device import devices
 
-    return devices.of(graph, spec, threads, wire, gpu)
+    return devices.open_devices(graph, spec, threads, wire, gpu)
 
 
 def _to_standard_error(line: str) -> None:
@@ -253,7 +253,7 @@ def _to_standard_error(line: str) -> None:
 
 
 def _as_result(value: Any) -> Any:
-    """A fetched value as an array that its receiver owns or may at least keep: constants are copied."""
+    """A fetched value as an array that the caller may keep: constants are copied."""
     if isinstance(value, np.ndarray):
         return value if value.flags.writeable else value.copy()
     if isinstance(value, np.generic):

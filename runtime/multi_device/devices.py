@@ -1,4 +1,4 @@
-"""The devices that a session runs on: every node of its graph has one, and every step is cut along them."""
+"""The devices that a session runs on: every node of its graph is placed on one, and every step is partitioned."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ if TYPE_CHECKING:
     from ..plan.plan import Plan
 
 
-# A session searches so long that nobody waits for it, and not at all for graphs of more nodes than this.
+# Evaluations of the placement search: few enough for opening a session to seem immediate.
 _EFFORT = 50_000
-# A simulation is not so exact that a session would be cut for less.
+# Graphs with more nodes are placed by the quick heuristic.
+_MANY_NODES = 2000
+# The least simulated speed-up for which a graph is distributed; the simulation is not exact enough for less.
 _LEAST_GAIN = 1.1
-_MANY = 2000
 
 
-def of(
+def open_devices(
     graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
 ) -> Devices:
-    """The devices that a session was asked to run on; see ``Session``."""
+    """Opens the devices that a session is to run on; the arguments are those of ``Session``."""
     machine = parse_devices(spec) if isinstance(spec, str) else spec
     return Devices(graph, machine, threads, wire, gpu or GpuOptions())
 
 
 def required_devices(parts: Parts) -> str:
-    """What has to be asked for to run parts where they are placed. Raises INVALID_ARGUMENT for a part whose
-    device is neither a CPU nor a GPU of this process."""
+    """The device specification, such as ``cpu:2``, with which parts run where they are placed. Raises
+    INVALID_ARGUMENT for a part whose device is neither a CPU nor a GPU of this process."""
     most: dict[str, int] = {}
     for name in parts.graphs:
         device = parse_device(name)
@@ -60,7 +61,7 @@ _FIRST = LOCAL_TASK._replace(type="CPU", id=0)
 
 
 class Devices:
-    """``graph`` is the session's, placed as a whole, so that variables stay where they are from step to step."""
+    """``graph`` is the session's graph, placed as a whole, so that variables stay on one device from step to step."""
 
     def __init__(
         self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu_options: GpuOptions
@@ -80,7 +81,7 @@ class Devices:
         self._threads = _limit_threads(threads, len(machine.devices))
 
     def close(self) -> None:
-        """Gives BLAS its threads back, and GPUs the memory."""
+        """Restores the thread limits of BLAS, and the memory limits of GPUs."""
         for gpu in self.gpus.values():
             gpu.close()
         self._threads.restore_original_limits()
@@ -98,7 +99,7 @@ class Devices:
 
 
 def _placed(graph: Graph, machine: Machine) -> Graph:
-    """The graph with a device for every node; one that has been placed before stays as it is."""
+    """The graph with a device for every node; a graph that is placed already stays as it is."""
     if len(machine.devices) == 1 and not any(node.device for node in graph.nodes):
         (name,) = machine.names
         return graph.with_nodes(replace(node, device=name) for node in graph.nodes)
@@ -107,12 +108,12 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     from ..passes.placement.algorithms.annealing import Budget
     from ..passes.placement.place import BEST, QUICK, place
 
-    algorithm = BEST if len(graph.nodes) <= _MANY else QUICK
+    algorithm = BEST if len(graph.nodes) <= _MANY_NODES else QUICK
     return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, MemoryLimit]:
-    """The limits of those devices that have one."""
+    """The memory limits of those CPU devices that have one."""
     return {
         device.name: MemoryLimit(
             device.name, device.memory, persistent(n for n in graph.nodes if n.device == device.name)
@@ -138,8 +139,8 @@ def _check_present(machine: Machine) -> None:
 
 
 def _limit_threads(asked: int | None, devices: int) -> Any:
-    """Has every matrix product use as many threads as asked for; else its device's share of the cores, but no more
-    than it would have used. BLAS has one number for the whole process."""
+    """Limits the threads that BLAS uses for one matrix product, for the whole process: to the number asked for, else
+    to a device's share of the cores."""
     from threadpoolctl import threadpool_info, threadpool_limits
 
     if asked is None:
@@ -149,7 +150,7 @@ def _limit_threads(asked: int | None, devices: int) -> Any:
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:

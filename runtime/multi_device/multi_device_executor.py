@@ -1,12 +1,12 @@
-"""One step on several devices: their parts, and the threads that run them.
+"""The execution of one step on several devices: their parts, and the threads that run them.
 
-The session begins the step once; after that nobody directs it. Each part is an execution of its own, run by one
-thread at a time: it goes on until all that is left waits, and is ready again when a receive has been given its
-value. The thread that called for the step takes whatever part is ready, and calls a helper when there is more
-than it can do at once. So a part that waits holds no thread, and where little is computed no thread is woken.
+Each part is an execution of its own, run by one thread at a time: it runs until everything left waits, and is ready
+again when a receive has its value. The thread that called ``Session.run`` runs whatever part is ready, and starts a
+thread of the pool when more than one is. So a part that waits holds no thread, and a step that computes little wakes
+no thread.
 
-The first error ends the step: it aborts the rendezvous, which fails all that the others wait for, and what
-follows from that is not reported.
+The first error ends the step: it aborts the rendezvous, which fails everything that the other parts wait for; these
+later errors are not reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import Status, TfgError
-from ..execution.executor import PATIENCE, Execution, nobody_sends
+from ..execution.executor import PATIENCE, Execution, unmatched_receives
 from ..execution.failures import as_tfg_error
 from .rendezvous import copied
 from .thread_pool import THREAD_POOL
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from .thread_pool import ThreadPool
 
 
-# How many times ``PATIENCE`` a thread that was interrupted waits for those that help it.
-_LONG = 100
+# How many times ``PATIENCE`` an interrupted step waits for the threads that still run parts of it.
+_ABORT_PATIENCE = 100
 
 
 class Member:
     """A device's part in one step. It is ``busy`` from when it is queued until its thread leaves it; ``inbox``
-    holds what its receives have been given meanwhile."""
+    holds the results of its asynchronous nodes meanwhile."""
 
     __slots__ = ("_executor", "busy", "execution", "has_ended", "has_work", "inbox")
 
     def __init__(
-        self, executor: MultiDeviceExecutor, cut: TaskGraph, step: Step, values: Mapping[Endpoint, Any]
+        self, executor: MultiDeviceExecutor, tasks: TaskGraph, step: Step, values: Mapping[Endpoint, Any]
     ) -> None:
         self._executor = executor
-        self.execution = Execution(cut, step, values, self._report)
-        self.has_work = cut.has_work
+        self.execution = Execution(tasks, step, values, self._report)
+        self.has_work = tasks.has_work
         self.inbox: deque[Report] = deque()
         self.busy = True
         self.has_ended = False
@@ -60,7 +60,7 @@ class Member:
         self._executor.wake(self)
 
     def proceed(self) -> None:
-        """Does all that can be done without waiting."""
+        """Runs everything that does not have to wait."""
         self.execution.proceed()
         while self.inbox:
             self.execution.take(self.inbox.popleft())
@@ -68,10 +68,13 @@ class Member:
 
 
 class MultiDeviceExecutor:
-    """``_ready`` are the members that some thread should run; ``_active`` counts those that are ready or being run,
-    ``_unfinished`` those that have not ended. ``_asleep`` is whether the step's own thread waits for one to be ready,
-    ``_helping`` how many pool have been called and have not left: at most one less than there are members;
-    ``_workers`` are the threads that run a member now."""
+    """Runs the members of a step.
+
+    ``_ready`` are the members that a thread should run; ``_active`` is the number of those that are ready or run,
+    ``_unfinished`` of those that have not ended. ``_asleep`` tells that the step's own thread waits for one to be
+    ready, ``_helping`` is the number of pool threads that work on the step: at most one less than there are members.
+    ``_workers`` are the threads that run a member now.
+    """
 
     def __init__(self, step: Step, rendezvous: StepRendezvous, pool: ThreadPool = THREAD_POOL) -> None:
         self._step = step
@@ -80,7 +83,7 @@ class MultiDeviceExecutor:
         self._lock = Lock()
         self._members: list[Member] = []
         self._ready: deque[Member] = deque()
-        # Only the step's own thread listens: ``get`` of a SimpleQueue may outlast its timeout where several do.
+        # Only the step's own thread reads it: with several readers ``SimpleQueue.get`` may outlast its timeout.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._active = 0
         self._unfinished = 0
@@ -90,36 +93,36 @@ class MultiDeviceExecutor:
         self._error: BaseException | None = None
 
     def add(
-        self, device: str, cut: TaskGraph, values: Mapping[Endpoint, Any], limit: MemoryLimit | None = None
+        self, device: str, tasks: TaskGraph, values: Mapping[Endpoint, Any], limit: MemoryLimit | None = None
     ) -> None:
-        """Has a device take part. ``values`` are those of its feeds and constants, ``limit`` is that of its memory,
-        for which the cut must have been made."""
+        """Adds a device's part. ``values`` are those of its feeds and constants; ``limit`` is that of its memory, for
+        which the tasks must have been built."""
         step = self._step.part(device, self._rendezvous, limit)
         step.share = self.share
-        self._members.append(Member(self, cut, step, values))
+        self._members.append(Member(self, tasks, step, values))
 
     def run(self, fetches: Sequence[Sequence[Endpoint]]) -> list[list[Any]]:
-        """Runs the step; gives the values of what is fetched from each member.
+        """Runs the step and returns the values that are fetched from each member.
 
         Raises the first error, once no thread works on the step any more: what a kernel raised,
-        INVALID_ARGUMENT for a fetch that turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where parts
-        wait for what nobody sends.
+        INVALID_ARGUMENT for a fetch that turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives
+        wait for values that no part sends.
         """
         self._active = self._unfinished = len(self._members)
         try:
-            self._begin()
-            self._go_on()
+            self._start()
+            self._run_until_end()
         except BaseException as error:
             self._fail(error)
-            self._wait_for_helpers()
+            self._wait_for_workers()
             if not isinstance(error, Exception):
                 raise
         if self._error is not None:
             raise self._error
         return [member.execution.results(found) for member, found in zip(self._members, fetches)]
 
-    def _begin(self) -> None:
-        """Begins all parts: those that can only wait at once, so that what is sent to them finds them waiting."""
+    def _start(self) -> None:
+        """Starts all parts. Those that can only receive run at once, so that they wait when values are sent."""
         working = [member for member in self._members if member.has_work]
         for member in self._members:
             member.execution.start()
@@ -132,8 +135,8 @@ class MultiDeviceExecutor:
         for _ in range(called):
             self._pool.call(self._help)
 
-    def _go_on(self) -> None:
-        """What the step's own thread does until the step has ended."""
+    def _run_until_end(self) -> None:
+        """Runs ready members on the step's own thread until the step has ended."""
         while True:
             with self._lock:
                 member = self._ready.popleft() if self._ready else None
@@ -142,11 +145,11 @@ class MultiDeviceExecutor:
                 self._asleep = member is None
             if member is not None:
                 self._run(member)
-            elif not self._is_called():
-                self._look_around()
+            elif not self._was_woken():
+                self._check_progress()
 
-    def _is_called(self) -> bool:
-        """Sleeps for a moment; whether it was ended because there is something to do."""
+    def _was_woken(self) -> bool:
+        """Sleeps until a member is ready or the step has ended; False after ``PATIENCE``."""
         try:
             self._bell.get(timeout=PATIENCE)
         except Empty:
@@ -157,8 +160,8 @@ class MultiDeviceExecutor:
     def _has_ended(self) -> bool:
         return not self._active and (not self._unfinished or self._error is not None)
 
-    def _look_around(self) -> None:
-        """Notices, now and then, what nobody reports: that the step is to stop, or can never end."""
+    def _check_progress(self) -> None:
+        """Raises if the step was cancelled, or can never end."""
         if self._error is not None:
             return
         self._step.check_cancelled()
@@ -168,19 +171,21 @@ class MultiDeviceExecutor:
             waiting = [member.execution for member in self._members if not member.has_ended]
             keys = self._rendezvous.waiting()
             if keys and all(execution.only_receives for execution in waiting):
-                raise nobody_sends([name for execution in waiting for name in execution.receiving], keys)
+                raise unmatched_receives(
+                    [name for execution in waiting for name in execution.receiving], keys
+                )
 
     def wake(self, member: Member) -> None:
-        """Has a member that waited run again. Called from any thread."""
+        """Makes a member that waited ready again. Called from any thread."""
         with self._lock:
-            # Whoever ran it may have found what is in the inbox before this thread came to tell of it.
+            # The thread that ran the member may have emptied its inbox already.
             if member.busy or not member.inbox or self._error is not None:
                 return
             member.busy = True
             self._active += 1
             self._ready.append(member)
             was_asleep, self._asleep = self._asleep, False
-            # A thread that works on the step comes to it itself, or shares it if it has more to do before.
+            # A thread that works on the step will run it next, or share it if it has more to do before.
             is_ours = get_ident() in self._workers
             needs_help = not was_asleep and not is_ours and self._helping < len(self._members) - 1
             self._helping += needs_help
@@ -190,7 +195,7 @@ class MultiDeviceExecutor:
             self._pool.call(self._help)
 
     def share(self) -> None:
-        """Calls pool for what is ready. Whoever works on the step does so before what may take long."""
+        """Calls pool threads for the ready members. A running member does so before a long computation."""
         if not self._ready:
             return
         with self._lock:
@@ -200,7 +205,7 @@ class MultiDeviceExecutor:
             self._pool.call(self._help)
 
     def _help(self) -> None:
-        """What a helper does: whatever is ready, and then it leaves."""
+        """Runs ready members on a thread of the pool until none is left."""
         while True:
             with self._lock:
                 if not self._ready:
@@ -246,10 +251,10 @@ class MultiDeviceExecutor:
         )
         self._rendezvous.abort(copied(why))
 
-    def _wait_for_helpers(self) -> None:
-        """Waits until those who work on the step have noticed that it is over; not for ever, because the thread
-        may have been interrupted while it worked itself."""
-        for _ in range(_LONG):
+    def _wait_for_workers(self) -> None:
+        """Waits until no thread works on the step any more; not for ever, because this thread may have been
+        interrupted while it ran a member itself."""
+        for _ in range(_ABORT_PATIENCE):
             with self._lock:
                 member = self._ready.popleft() if self._ready else None
                 if member is None and not self._active:
@@ -258,4 +263,4 @@ class MultiDeviceExecutor:
             if member is not None:
                 self._run(member)
             else:
-                self._is_called()
+                self._was_woken()

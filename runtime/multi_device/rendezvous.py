@@ -1,9 +1,8 @@
-"""Where tensors change hands between the parts of a step (white paper section 3.2.2).
+"""The rendezvous through which the parts of a step exchange tensors (white paper section 3.2.2).
 
-A send leaves a value under a key and goes on; a receive asks for the value under a key, before or after it is
-sent. The parts know nothing else of each other, so whatever carries values from device to device can stand
-behind ``StepRendezvous``. Here is the one for devices of one process, where a value is handed over as it is:
-nothing is copied, because nobody writes over a value that somebody else holds.
+A send leaves a value under a key and continues; a receive asks for the value under a key, before or after it is
+sent. The parts share nothing else, so any transport can implement ``StepRendezvous``. The one here is for devices of
+one process, where a value is handed over without a copy: kernels never write into a value that another reader holds.
 """
 
 from __future__ import annotations
@@ -36,35 +35,35 @@ def iteration_id(tag: Tag) -> str:
 
 
 class StepRendezvous(Protocol):
-    """What the parts of one step share. All of it may be called from any thread."""
+    """The interface that the parts of one step share. All methods may be called from any thread."""
 
     def send(self, key: str, value: Any, is_dead: bool) -> None:
-        """Leaves a value under a key; never waits. Several under one key are received in the order in which
-        they were sent. Raises INVALID_ARGUMENT for what is no key, ABORTED for a device that has begun anew
+        """Leaves a value under a key; never waits. Several values under one key are received in the order in which
+        they were sent. Raises INVALID_ARGUMENT for an ill-formed key, ABORTED if the device has been restarted
         since the graph was partitioned, and the error that the step was aborted with."""
         ...
 
     def receive(self, key: str, done: Done) -> None:
-        """Asks for the value under a key, and returns at once; ``done`` is called exactly once, by whichever
-        thread has the value, with it, with DEAD, or with the TfgError that ``send`` would raise."""
+        """Asks for the value under a key, and returns at once. ``done`` is called exactly once, from any thread,
+        with the value, with DEAD, or with the TfgError that ``send`` would raise."""
         ...
 
     def abort(self, error: TfgError) -> None:
-        """Fails whatever waits and whatever comes; only the first error counts."""
+        """Fails all waiting and future sends and receives; only the first error counts."""
         ...
 
     @property
     def error(self) -> TfgError | None:
-        """What the step was aborted with."""
+        """The error that the step was aborted with."""
         ...
 
     def waiting(self) -> list[str]:
-        """The keys of the receives that nothing has been sent for."""
+        """The keys of the receives whose value has not been sent."""
         ...
 
 
 class InProcessRendezvous:
-    """A rendezvous within one process. ``incarnations`` are those of the devices there are."""
+    """A rendezvous within one process. ``incarnations`` are those of the devices by name."""
 
     __slots__ = ("_incarnations", "_lock", "_sent", "_waiting", "error")
 
@@ -94,11 +93,11 @@ class InProcessRendezvous:
     def receive(self, key: str, done: Done) -> None:
         try:
             self._check(key)
-            found = self._take(key, done)
+            value = self._take(key, done)
         except TfgError as error:
-            found = error
-        if found is not _NOTHING:
-            done(found)
+            value = error
+        if value is not _NOTHING:
+            done(value)
 
     def _take(self, key: str, done: Done) -> Any:
         with self._lock:
@@ -108,10 +107,10 @@ class InProcessRendezvous:
             if values is None:
                 self._waiting.setdefault(key, deque()).append(done)
                 return _NOTHING
-            found = values.popleft()
+            value = values.popleft()
             if not values:
                 del self._sent[key]
-            return found
+            return value
 
     def abort(self, error: TfgError) -> None:
         with self._lock:
@@ -129,14 +128,14 @@ class InProcessRendezvous:
             return [key for key, receivers in self._waiting.items() for _ in receivers]
 
     def _check(self, key: str) -> None:
-        """Refuses a key that is none, or that means an earlier life of the device which sends."""
-        found = parse_key(key)
-        present = self._incarnations.get(found.source)
-        if present is not None and present != found.incarnation:
+        """Raises for an ill-formed key, and for one of an earlier incarnation of the sending device."""
+        parsed = parse_key(key)
+        present = self._incarnations.get(parsed.source)
+        if present is not None and present != parsed.incarnation:
             raise TfgError(
                 Status.ABORTED,
-                f"RecvTensor expects a different device incarnation: {found.incarnation} vs. {present}. Device "
-                f"{found.source} was probably restarted since the graph was partitioned",
+                f"RecvTensor expects a different device incarnation: {parsed.incarnation} vs. {present}. Device "
+                f"{parsed.source} was probably restarted since the graph was partitioned",
             )
 
 
@@ -144,5 +143,5 @@ _NOTHING = object()
 
 
 def copied(error: TfgError) -> TfgError:
-    """An error of its own for everybody who is given it, because each adds the node at which it was met."""
+    """A copy of an error for each receiver, because each adds the node at which it failed."""
     return TfgError(error.status, error.message, node=error.node, location=error.location, hint=error.hint)

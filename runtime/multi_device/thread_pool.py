@@ -1,8 +1,7 @@
-"""Threads that help where several things of one step can be done at once.
+"""A pool of threads that run ready parts of steps beside the threads that called ``Session.run``.
 
-A step runs on the thread that called for it; helpers only take work off it, and a step would come to its end
-without them. So no thread belongs to a device or a step: whoever is free takes what is ready, steps that run at
-the same time cannot wait for each other's threads, and one that has nothing to share wakes nobody.
+A step needs no thread of the pool to end: its own thread can run all its parts. So no thread belongs to a device or a
+step, steps that run at the same time cannot wait for each other's threads, and a step with nothing to share wakes none.
 """
 
 from __future__ import annotations
@@ -18,37 +17,37 @@ if TYPE_CHECKING:
 
     Job = Callable[[], None]
 
-# Seconds that a thread waits for work before it ends.
+# Seconds that an idle thread waits for a job before it ends.
 _PATIENCE = 10.0
 
 
 class ThreadPool:
-    """``_idle`` are the mailboxes of the threads that wait, the one that has waited least at the end."""
+    """``_idle`` are the mailboxes of the idle threads; the last one has been idle for the shortest time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._idle: list[SimpleQueue[Job]] = []
 
-    def call(self, work: Job) -> None:
-        """Has a thread do some work, which must not raise: one that waits, or a new one."""
+    def call(self, job: Job) -> None:
+        """Runs a job, which must not raise, on an idle thread or a new one."""
         with self._lock:
             mailbox = self._idle.pop() if self._idle else None
         if mailbox is not None:
-            mailbox.put(work)
+            mailbox.put(job)
         else:
-            Thread(target=self._serve, args=(work,), name="tfg-helper", daemon=True).start()
+            Thread(target=self._serve, args=(job,), name="tfg-helper", daemon=True).start()
 
     def _serve(self, first: Job) -> None:
         np.seterr(all="ignore")
         mailbox: SimpleQueue[Job] = SimpleQueue()
-        work: Job | None = first
-        while work is not None:
-            work()
-            # What belongs to a step must not be kept until the next one.
-            del work
+        job: Job | None = first
+        while job is not None:
+            job()
+            # The objects of one step must not be kept alive until the next.
+            del job
             with self._lock:
                 self._idle.append(mailbox)
-            work = self._next(mailbox)
+            job = self._next(mailbox)
 
     def _next(self, mailbox: SimpleQueue[Job]) -> Job | None:
         try:
@@ -58,7 +57,7 @@ class ThreadPool:
                 if mailbox in self._idle:
                     self._idle.remove(mailbox)
                     return None
-        # It has just been called; the work is on its way.
+        # Another thread has taken the mailbox from the idle ones; its job is about to arrive.
         return mailbox.get()
 
 

@@ -12,14 +12,15 @@ from ...graphfmt.gc_pause import no_collection
 from ...graphfmt.graph import Endpoint
 from ...graphfmt.names import counted
 from ...kernels.core.binding import bind
-from ...kernels.core.op_sets import ENTERS, RECVS, SENDS
+from ...kernels.core.op_sets import ENTERS
+from ...kernels.core.traits import Role
 from ..passes.prune import prune
 from .codegen import generate_segment
 from .feeds import feed_of_fact, unread_feed
 from .instruction_order import needed_instructions, sends_first
 from .ir import Alias, Constant, KernelCall, is_asynchronous, is_control_flow, lower_node
 from .plan import ScheduledPlan, SegmentPlan
-from .state_access import changes_state, step_access
+from .state_access import step_access
 from .typed_graph import type_graph
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class _Builder:
 
     def _needed(self, graph: Graph, typed: Sequence[TypedNode]) -> list[Instruction]:
         """The instructions that the step needs, in order, and with them the step's access to the state."""
-        changing = {one.name for one in typed if changes_state(one)}
+        changing = {one.name for one in typed if one.op.changes_state(one.bound)}
         fed = {parameter.node for parameter in self.parameters if parameter is not None}
         instructions = [self._lower(graph, one) for one in typed if one.name not in fed]
         observable = _observable(instructions, changing, self.part.maybe_dead if self.part else ())
@@ -232,7 +233,7 @@ def _maybe_dead(instructions: Sequence[Instruction]) -> Collection[str]:
     calls = [one for one in instructions if isinstance(one, KernelCall)]
     if not any(call.typed.op.is_control_flow for call in calls):
         return ()
-    return {call.name for call in calls if call.typed.op.name in SENDS | RECVS}
+    return {call.name for call in calls if call.typed.op.role in (Role.SEND, Role.RECV)}
 
 
 def _check_fetch(graph: Graph, name: str, fetch: Endpoint, outputs: Sequence[Fact]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...graphfmt.graph import Endpoint, Node
 from ...kernels.core.binding import PASS_ON
-from ...kernels.core.op_sets import SENDS
+from ...kernels.core.traits import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -238,9 +238,14 @@ def operation(instruction: Instruction) -> str:
     return instruction.typed.node.op if isinstance(instruction, KernelCall) else ""
 
 
+def role(instruction: Instruction) -> Role:
+    """The role of a kernel call's operation; other instructions are mere computations."""
+    return instruction.typed.op.role if isinstance(instruction, KernelCall) else Role.COMPUTATION
+
+
 def is_send(instruction: Instruction) -> bool:
     """True for a call that sends a value to another part."""
-    return isinstance(instruction, KernelCall) and instruction.typed.node.op in SENDS
+    return isinstance(instruction, KernelCall) and instruction.typed.op.role is Role.SEND
 
 
 def is_asynchronous(instruction: Instruction) -> bool:

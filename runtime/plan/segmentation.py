@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...graphfmt.graph import Endpoint, Node
 from ...graphfmt.traversal import reachable_from
 from ...kernels.core.binding import PASS_ON
-from ...kernels.core.op_sets import RECVS, SENDS
+from ...kernels.core.traits import Role
 from ..execution.scheduler import CONTROL, Program, Task, TaskInput, TaskKind
 from .codegen import generate_segment
 from .ir import Constant, KernelCall, is_control_flow, is_send
@@ -30,19 +30,15 @@ if TYPE_CHECKING:
     from .ir import Instruction
     from .segment import Segment
 
+# How the scheduler runs the operations that are tasks of their own because of their role.
 _KINDS = {
-    "Merge": TaskKind.MERGE,
-    "RefMerge": TaskKind.MERGE,
-    "Enter": TaskKind.ENTER,
-    "RefEnter": TaskKind.ENTER,
-    "Exit": TaskKind.EXIT,
-    "RefExit": TaskKind.EXIT,
-    "NextIteration": TaskKind.NEXT_ITERATION,
-    "RefNextIteration": TaskKind.NEXT_ITERATION,
-    "ControlTrigger": TaskKind.TRIGGER,
-    "Switch": TaskKind.PLAIN,
-    "RefSwitch": TaskKind.PLAIN,
-    **dict.fromkeys(SENDS, TaskKind.SEND),
+    Role.MERGE: TaskKind.MERGE,
+    Role.ENTER: TaskKind.ENTER,
+    Role.EXIT: TaskKind.EXIT,
+    Role.NEXT_ITERATION: TaskKind.NEXT_ITERATION,
+    Role.CONTROL_TRIGGER: TaskKind.TRIGGER,
+    Role.SWITCH: TaskKind.PLAIN,
+    Role.SEND: TaskKind.SEND,
 }
 
 # The outputs of waiting and control-flow nodes that an instruction depends on, going back to the nearest.
@@ -145,7 +141,7 @@ def build_tasks(
 def _is_own_task(call: KernelCall, maybe_dead: Collection[str]) -> bool:
     """True for a node that waits, is control flow, or sends what may be dead."""
     op = call.typed.op
-    return op.asynchronous or (op.name in _KINDS and (op.name not in SENDS or call.name in maybe_dead))
+    return op.asynchronous or (op.role in _KINDS and (op.role is not Role.SEND or call.name in maybe_dead))
 
 
 class _Segmenter:
@@ -221,7 +217,7 @@ class _Segmenter:
         inputs = tuple(dict.fromkeys(self._task_inputs(number, group, call)))
         if call is None:
             return Task(group[0].name, inputs, len(task.outputs))
-        kind = _KINDS.get(call.node.op, TaskKind.PLAIN)
+        kind = _KINDS.get(call.typed.op.role, TaskKind.PLAIN)
         if kind is not TaskKind.ENTER:
             return Task(call.name, inputs, len(task.outputs), kind)
         attrs = call.typed.bound.plain_attrs
@@ -262,7 +258,7 @@ def _node_task(call: KernelCall, inputs: tuple[Endpoint, ...]) -> NodeTask:
         returns_one=call.returns_one,
         takes_context=op.takes_context,
         is_asynchronous=op.asynchronous,
-        transfers=op.name in SENDS or op.name in RECVS,
+        transfers=op.role in (Role.SEND, Role.RECV),
     )
 
 

@@ -47,7 +47,7 @@ def test_parts_run_together(parts: Path) -> None:
 
 def test_a_part_by_itself_names_what_it_waits_for(parts: Path) -> None:
     outcome = run_tfg("run", parts / "CPU_1.pbtxt", "--fetch", "a")
-    assert is_diagnostic(outcome, "INTERNAL", "waits for what nobody sends", "CPU_1.pbtxt:")
+    assert is_diagnostic(outcome, "INTERNAL", "waits for a value that no part sends", "CPU_1.pbtxt:")
 
 
 def test_a_part_whose_send_is_gone_is_named_at_once(parts: Path) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....graphfmt.graph import Endpoint
-from ....kernels.core.op_sets import ENTERS, EXITS, MERGES, NEXT_ITERATIONS, RECVS, SWITCHES
-from ..ir import aliases, operation
+from ....kernels.core.traits import Role
+from ..ir import aliases, role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,7 +44,7 @@ class DeadnessAnalysis:
         self.resolved: dict[Guard, frozenset[Guard]] = {}
         self.guards: dict[str, frozenset[Guard]] = {}
         self._sources = aliases(instructions)
-        self._operations = {instruction.name: operation(instruction) for instruction in instructions}
+        self._roles = {instruction.name: role(instruction) for instruction in instructions}
         self._predicates: dict[str, Endpoint] = {}
         for instruction in instructions:
             self.guards[instruction.name] = self._node_guards(instruction)
@@ -79,22 +79,22 @@ class DeadnessAnalysis:
         return self.value(switch.inputs[1])
 
     def _node_guards(self, instruction: Instruction) -> frozenset[Guard]:
-        kind = self._operations[instruction.name]
-        if kind in ENTERS or kind == "ControlTrigger":
+        own = self._roles[instruction.name]
+        if own in (Role.ENTER, Role.CONTROL_TRIGGER):
             return _NONE
-        if kind in EXITS:
+        if own is Role.EXIT:
             return frozenset({self.unknown(instruction)})
-        if kind in RECVS and instruction.name in self._maybe_dead:
+        if own is Role.RECV and instruction.name in self._maybe_dead:
             return self.input_guards(instruction) | {self.unknown(instruction)}
-        if kind in MERGES:
+        if own is Role.MERGE:
             return self._merge_guards(instruction)
-        if kind in SWITCHES:
+        if own is Role.SWITCH:
             self._predicates[instruction.name] = self.predicate(instruction)
         return self.input_guards(instruction)
 
     def _merge_guards(self, merge: Instruction) -> frozenset[Guard]:
         sources = merge.dependencies
-        if any(self._operations.get(source.node) in NEXT_ITERATIONS for source in sources):
+        if any(self._roles.get(source.node) is Role.NEXT_ITERATION for source in sources):
             return _NONE
         if len(sources) == 2 and not sources[1].is_control:
             one, other = self.output_guards(sources[0]), self.output_guards(sources[1])

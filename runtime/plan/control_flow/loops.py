@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ....graphfmt.graph import Endpoint
 from ....graphfmt.traversal import reachable_from
-from ....kernels.core.op_sets import NEXT_ITERATIONS
-from ..ir import Alias, KernelCall, Loop, is_control_flow, operation
+from ....kernels.core.traits import Role
+from ..ir import Alias, KernelCall, Loop, is_control_flow, operation, role
 from .branches import rewrite_branches
 from .deadness_analysis import DeadnessAnalysis, Guard
 from .region_rewriter import RegionRewriter, alias_of, forwarded, stands_alone
@@ -171,7 +171,7 @@ class _LoopRecogniser:
                 return group is self._body and self._is_read_by_merges_alone(member)
             case _:
                 group.append(member)
-                return not (is_control_flow(member) or operation(member) == "ControlTrigger")
+                return not (is_control_flow(member) or role(member) is Role.CONTROL_TRIGGER)
         return True
 
     def _group(self, member: Instruction, predicate: Endpoint) -> list[Instruction] | None:
@@ -197,7 +197,7 @@ class _LoopRecogniser:
         calls = [source for source in sources if isinstance(source, KernelCall)]
         if len(sources) != 2 or len(calls) != 2:
             return None
-        enter, following = sorted(calls, key=lambda call: operation(call) in NEXT_ITERATIONS)
+        enter, following = sorted(calls, key=lambda call: role(call) is Role.NEXT_ITERATION)
         if operation(enter) != "Enter" or operation(following) != "NextIteration":
             return None
         if _is_invariant(enter) or not self._is_read_by_merges_alone(enter):
@@ -244,7 +244,7 @@ class _LoopRecogniser:
         return [
             source.name
             for source in sources
-            if source is not None and operation(source) not in NEXT_ITERATIONS
+            if source is not None and role(source) is not Role.NEXT_ITERATION
         ]
 
 

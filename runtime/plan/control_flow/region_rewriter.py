@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....graphfmt.graph import Endpoint
-from ....kernels.core.op_sets import MERGES, NEXT_ITERATIONS
-from ..ir import Alias, Constant, KernelCall, forwards, is_asynchronous, is_send, operation
+from ....kernels.core.traits import Role
+from ..ir import Alias, Constant, KernelCall, forwards, is_asynchronous, is_send, operation, role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -131,10 +131,10 @@ class RegionRewriter:
         return before, after
 
     def _is_back_edge(self, instruction: Instruction, source: Endpoint) -> bool:
-        if operation(instruction) not in MERGES:
+        if role(instruction) is not Role.MERGE:
             return False
         producer = self.by_name.get(source.node)
-        return producer is not None and operation(producer) in NEXT_ITERATIONS
+        return producer is not None and role(producer) is Role.NEXT_ITERATION
 
 
 def stands_alone(instruction: Instruction) -> bool:

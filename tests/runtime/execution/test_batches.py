@@ -9,7 +9,7 @@ import pytest
 import tfg
 from hypothesis import given
 from hypothesis import strategies as st
-from tfg.runtime.execution.batches import Batches, Position, cut
+from tfg.runtime.execution.batches import Batches, Position, make_batches
 
 
 def rows(count: int) -> Any:
@@ -27,7 +27,7 @@ def epoch(batches: Batches, number: int = 0) -> list[Any]:
 
 @given(st.integers(1, 40), st.integers(1, 50), st.booleans(), st.integers(0, 3))
 def test_an_epoch_has_every_row_once(count: int, size: int, shuffle: bool, number: int) -> None:
-    batches = cut({"x": rows(count)}, size, shuffle=shuffle, seed=5)
+    batches = make_batches({"x": rows(count)}, size, shuffle=shuffle, seed=5)
     found = epoch(batches, number)
     assert len(found) == batches.per_epoch
     assert all(len(batch) == size for batch in found[:-1])
@@ -38,19 +38,19 @@ def test_an_epoch_has_every_row_once(count: int, size: int, shuffle: bool, numbe
 def test_only_whole_batches_leave_out_the_rest(count: int, size: int) -> None:
     if size > count:
         with pytest.raises(tfg.TfgError):
-            cut({"x": rows(count)}, size, only_whole=True)
+            make_batches({"x": rows(count)}, size, only_whole=True)
         return
-    found = epoch(cut({"x": rows(count)}, size, only_whole=True))
+    found = epoch(make_batches({"x": rows(count)}, size, only_whole=True))
     assert [len(batch) for batch in found] == [size] * (count // size)
 
 
 def test_unshuffled_rows_come_in_order() -> None:
-    found = epoch(cut({"x": rows(7)}, 3))
+    found = epoch(make_batches({"x": rows(7)}, 3))
     assert [batch.tolist() for batch in found] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def test_rows_of_several_feeds_stay_together() -> None:
-    batches = cut({"x": rows(9), "y": rows(9) * 10}, 4, shuffle=True)
+    batches = make_batches({"x": rows(9), "y": rows(9) * 10}, 4, shuffle=True)
     for number in range(3):
         feeds = batches.at(Position(number, 1))
         assert (feeds["y"] == feeds["x"] * 10).all()
@@ -58,7 +58,9 @@ def test_rows_of_several_feeds_stay_together() -> None:
 
 def test_the_order_follows_from_seed_and_epoch_alone() -> None:
     def order(seed: int, number: int) -> list[int]:
-        return np.concatenate(epoch(cut({"x": rows(30)}, 4, shuffle=True, seed=seed), number)).tolist()
+        return np.concatenate(
+            epoch(make_batches({"x": rows(30)}, 4, shuffle=True, seed=seed), number)
+        ).tolist()
 
     assert order(1, 2) == order(1, 2)
     assert len({tuple(order(seed, number)) for seed in range(3) for number in range(3)}) == 9
@@ -74,5 +76,5 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
 )
 def test_what_cannot_be_cut(arrays: Any, size: int, why: str) -> None:
     with pytest.raises(tfg.TfgError, match=why) as caught:
-        cut(arrays, size)
+        make_batches(arrays, size)
     assert caught.value.status == "INVALID_ARGUMENT"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tfg
 from tfg.runtime.execution import runner
-from tfg.runtime.execution.batches import Position, cut
+from tfg.runtime.execution.batches import Position, make_batches
 from tfg.runtime.execution.runner import Progress, StepLoop, progress_from
 
-BATCHES = cut({"x": np.arange(10)}, 3)
+BATCHES = make_batches({"x": np.arange(10)}, 3)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_notes_take_a_run_up_where_it_stood() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        cut({"x": np.arange(11)}, 3),
-        cut({"x": np.arange(10)}, 4),
-        cut({"x": np.arange(10)}, 3, shuffle=True),
-        cut({"x": np.arange(10)}, 3, seed=1),
-        cut({"x": np.arange(10)}, 3, only_whole=True),
+        make_batches({"x": np.arange(11)}, 3),
+        make_batches({"x": np.arange(10)}, 4),
+        make_batches({"x": np.arange(10)}, 3, shuffle=True),
+        make_batches({"x": np.arange(10)}, 3, seed=1),
+        make_batches({"x": np.arange(10)}, 3, only_whole=True),
     ],
 )
 def test_batches_cut_otherwise_begin_anew(other: Any) -> None:

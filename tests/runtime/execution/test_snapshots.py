@@ -89,7 +89,7 @@ def test_nobody_is_beside_whoever_is_alone() -> None:
 
     with busy(step):
         for _ in range(200):
-            with gate.alone(never):
+            with gate.exclusive(never):
                 assert inside[0] == 0
 
 
@@ -100,7 +100,7 @@ def test_who_waits_at_the_gate_may_give_up() -> None:
         raise TfgError(Status.CANCELLED, "enough")
 
     gate.enter(Access.CHANGE, give_up)
-    with pytest.raises(TfgError, match="enough"), gate.alone(give_up):
+    with pytest.raises(TfgError, match="enough"), gate.exclusive(give_up):
         pass
     # Those who wanted to be alone and gave up keep nobody waiting.
     gate.enter(Access.CHANGE, give_up)
@@ -108,6 +108,6 @@ def test_who_waits_at_the_gate_may_give_up() -> None:
 
 def test_looking_at_the_state_waits_for_nobody() -> None:
     gate = StateLock()
-    with gate.alone(lambda: None):
+    with gate.exclusive(lambda: None):
         gate.enter(Access.READ, lambda: None)
         gate.leave(Access.READ)

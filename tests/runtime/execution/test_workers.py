@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tfg.graphfmt.errors import TfgError
 from tfg.kernels.builder.graph_builder import GraphBuilder
-from tfg.runtime.execution.batches import cut
+from tfg.runtime.execution.batches import make_batches
 from tfg.runtime.execution.runner import StepLoop
 from tfg.runtime.execution.session import Session
 from tfg.runtime.execution.workers import run_concurrently
@@ -27,7 +27,7 @@ def adder() -> Session:
 
 def test_every_batch_is_taken_once_whoever_takes_it() -> None:
     session, rows = adder(), np.arange(100.0)
-    work = StepLoop(targets=("add",), batches=cut({"x": rows}, 5), epochs=3)
+    work = StepLoop(targets=("add",), batches=make_batches({"x": rows}, 5), epochs=3)
     results = list(run_concurrently(session, [work] * 4))
     assert session.run(["v"])[0] == 3 * rows.sum()
     assert [result.progress.step for result in results] == list(range(1, 61))

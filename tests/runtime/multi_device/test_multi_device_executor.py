@@ -191,7 +191,7 @@ def test_a_step_is_stopped_when_its_time_is_up(pool: ThreadPool) -> None:
     assert caught.value.status == Status.DEADLINE_EXCEEDED
 
 
-def test_a_receive_for_which_nobody_sends_is_named() -> None:
+def test_a_receive_whose_value_no_part_sends_is_named() -> None:
     parts = partition(graph("a:0", "b:1 a"))
     executor = MultiDeviceExecutor(step(), InProcessRendezvous({}), NoThreads())
     part = parts.graphs[device(1)]
@@ -200,7 +200,7 @@ def test_a_receive_for_which_nobody_sends_is_named() -> None:
     with pytest.raises(TfgError) as caught:
         executor.run([made.fetches])
     assert caught.value.status == Status.INTERNAL
-    assert "'a/_recv_0' waits for what nobody sends" in caught.value.message
+    assert "'a/_recv_0' waits for a value that no part sends" in caught.value.message
     assert f"{device(0)};0000000000000001;{device(1)};edge_0_a;0:0" in caught.value.message
 
 
