@@ -1,4 +1,4 @@
-"""What is inside a graph, as numbers: inputs, outputs, variables, operations."""
+"""A summary of a graph: inputs, outputs, variables, and the number of nodes per operation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..kernels.core.facts import Fact
 
-# Sinks that serve the machinery, not a reader: writing, initialising, grouping.
+# Nodes without readers that are no outputs: they write, initialise or group.
 _EFFECTS = (
     "Assign",
     "Scatter",
@@ -35,7 +35,7 @@ _EFFECTS = (
 
 @dataclass(frozen=True, slots=True)
 class NodeSummary:
-    """A tensor worth naming: an input, an output, or a variable's value."""
+    """An input, an output, or a variable of a graph."""
 
     name: str
     op: str
@@ -48,7 +48,7 @@ class NodeSummary:
 
     @property
     def bytes(self) -> int | None:
-        """The memory of its elements; None where shape or dtype is not known."""
+        """The bytes of its elements; None if shape or dtype is not known."""
         if self.shape.size is None or self.dtype is None or self.dtype.is_opaque:
             return None
         return self.shape.size * self.dtype.size
@@ -56,7 +56,7 @@ class NodeSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``outputs`` are the values that no node reads, ``targets`` the groups (NoOp) that none waits for."""
+    """``outputs`` are the values that no node reads, ``targets`` the groups (NoOp) that no node waits for."""
 
     nodes: int
     inputs: Sequence[NodeSummary]
@@ -73,7 +73,7 @@ class Summary:
 
 
 def summarize(graph: Graph) -> Summary:
-    """Looks a graph over; faults in it do not matter."""
+    """Summarizes a graph, faulty or not."""
     facts = validation.shapes(graph)
     read = {text for node in graph.nodes for text in _normal(node)}
     named = {e.node for e in map(endpoint, read)}
@@ -121,7 +121,7 @@ def _variable(node: Node) -> NodeSummary:
 
 
 def human_bytes(count: int | None) -> str:
-    """``3.4 MB``; a question mark for what is not known."""
+    """``3.4 MB``; a question mark for an unknown count."""
     if count is None:
         return "?"
     if count < 1000:

@@ -1,4 +1,4 @@
-"""A kernel's failure as an error of the node it happened at."""
+"""Conversion of exceptions that kernels raise into errors with TensorFlow's status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def as_tfg_error(error: BaseException, node: Node | None = None) -> TfgError:
-    """Whatever a kernel has raised, with the status that TensorFlow would give."""
+    """An exception of a kernel as an error with the status that TensorFlow would give."""
     match error:
         case TfgError():
             return error

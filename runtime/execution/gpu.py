@@ -1,8 +1,7 @@
-"""A GPU as a device of a session: its arrays, the stream that its part of every step is issued on, its memory.
+"""A GPU as a device of a session: its arrays, the stream on which its part of every step is issued, its memory.
 
-CuPy is imported here and nowhere else. Its memory pool takes from the GPU what arrays need, and keeps what they give
-back, up to a limit; never all of it at once. Work is issued without waiting for it: the host waits only for a value
-that it needs itself.
+CuPy is imported here and nowhere else. Its memory pool allocates as arrays need, up to a limit, and keeps what they
+free. Kernels are launched asynchronously: the host waits only for a value that it needs itself.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _PER_CYCLE = 2 * 128
 
 
 class Gpu:
-    """A device of a session. ``xp`` is CuPy, or what stands in for it; ``limit`` is how many bytes of its memory may be
-    taken, None for all of them."""
+    """A GPU of a session. ``xp`` is CuPy or a substitute; ``limit`` is the number of bytes of its memory that may be
+    used, None for all."""
 
     def __init__(self, name: str, number: int, xp: Any) -> None:
         self.name = name
@@ -46,25 +45,25 @@ class Gpu:
 
     @contextmanager
     def working(self) -> Generator[None]:
-        """What a thread does within this goes to the GPU's own stream."""
+        """Issues the kernels that this thread launches on the GPU's own stream."""
         with self._device, self.stream:
             yield
 
     def arrived(self, value: Any) -> Any:
-        """A value from outside, on the device unless it is small; call it within ``working``. Raises
-        RESOURCE_EXHAUSTED where there is no room for it."""
+        """A value from outside, copied to the device unless it is small; to be called within ``working``. Raises
+        RESOURCE_EXHAUSTED if there is no room for it."""
         try:
             return value.to_device(self.xp) if isinstance(value, kernels.Departed) else self._arriving(value)
         except MemoryError as error:
             raise TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory on {self.name}: {error}") from error
 
     def to_host(self, values: Sequence[Any]) -> list[Any]:
-        """Values as numpy's; the host waits for those that are on the device."""
+        """Values as numpy arrays; waits for those that are on the device."""
         with self.working():
             return [kernels.to_host(value) for value in values]
 
     def timed(self, step: Step) -> Step:
-        """A step of which the nodes are recorded as ended when the device has done them, not when it was told to."""
+        """A copy of a step whose nodes are recorded as ended when the device has computed them."""
         own = _TimedStep.__new__(_TimedStep)
         for name in Step.__slots__:
             setattr(own, name, getattr(step, name))
@@ -72,7 +71,7 @@ class Gpu:
         return own
 
     def claim(self) -> None:
-        """Lets the memory pool, which is that of the whole process, take no more than the limit until ``close``."""
+        """Limits the memory pool, which is that of the whole process, until ``close``."""
         if self.limit is not None:
             with self._device:
                 pool = self.xp.get_default_memory_pool()
@@ -80,19 +79,19 @@ class Gpu:
                 pool.set_limit(size=self.limit)
 
     def close(self) -> None:
-        """Lets the memory pool take what it might before."""
+        """Restores the limit that the memory pool had before."""
         if self._earlier_limit is not None:
             with self._device:
                 self.xp.get_default_memory_pool().set_limit(size=self._earlier_limit)
             self._earlier_limit = None
 
     def total_memory(self) -> int:
-        """The GPU's memory in bytes, whoever uses it."""
+        """The GPU's memory in bytes, used or not."""
         _, total = self._device.mem_info
         return total
 
     def described(self, device: Device) -> Device:
-        """The device with what the driver says that the GPU is capable of."""
+        """The device with the figures that the driver reports: memory, speed and bandwidth."""
         found: Mapping[str, Any] = self.xp.cuda.runtime.getDeviceProperties(self._device.id)
         clock, width = found.get("clockRate"), found.get("memoryBusWidth")
         if not clock or not width or not found.get("memoryClockRate"):
@@ -104,7 +103,7 @@ class Gpu:
 
 
 def with_measured_figures(machine: Machine, gpus: Mapping[str, Gpu]) -> Machine:
-    """The machine with the figures that its GPUs' driver gives, where nobody has given others."""
+    """The machine with the figures of the GPUs' driver, for the GPUs that the machine gives no figures of."""
     devices = [
         gpus[device.name].described(device)
         if device.name in gpus and device == default_device("GPU", device.parsed.id or 0)
@@ -127,10 +126,10 @@ class _TimedStep(Step):
 
 
 class GpuOptions(NamedTuple):
-    """How a session uses GPUs.
+    """Options of a session with GPUs.
 
-    ``memory_limit`` is how much of each GPU's memory it may take, such as ``80%``, ``8GiB`` or a number of bytes;
-    the machine's own limit, if it has one, where that is not given. ``array_module`` stands in for CuPy.
+    ``memory_limit`` is the share of each GPU's memory that it may use, such as ``80%``, ``8GiB`` or a number of bytes;
+    the default is the machine's own limit, if it has one. ``array_module`` is used in place of CuPy.
     """
 
     memory_limit: str | int | None = None
@@ -138,10 +137,10 @@ class GpuOptions(NamedTuple):
 
 
 def open_gpus(machine: Machine, options: GpuOptions) -> dict[str, Gpu]:
-    """The GPUs of a machine by name, none where it has none.
+    """The GPUs of a machine, by name.
 
     Raises:
-        TfgError: FAILED_PRECONDITION where CuPy or a GPU is missing, INVALID_ARGUMENT for a limit that is none.
+        TfgError: FAILED_PRECONDITION if CuPy or a GPU is missing, INVALID_ARGUMENT for an ill-formed limit.
     """
     wanted = [device for device in machine.devices if device.type == "GPU"]
     if not wanted:
@@ -160,7 +159,8 @@ def open_gpus(machine: Machine, options: GpuOptions) -> dict[str, Gpu]:
 
 
 def memory_limit(text: str | int, total: int) -> int:
-    """The bytes that ``80%``, ``8000000000`` or ``8 GiB`` are of a GPU with so many. Raises INVALID_ARGUMENT."""
+    """Returns the bytes that ``80%``, ``8000000000`` or ``8 GiB`` of a GPU with ``total`` bytes are. Raises
+    INVALID_ARGUMENT for anything else."""
     match = _LIMIT.fullmatch(str(text).strip())
     amount = float(match[1]) if match else 0.0
     unit = match[2].lower() if match else ""
@@ -188,7 +188,7 @@ def _cupy(wanted: str) -> Any:
 
 
 def _count(xp: Any, wanted: str) -> int:
-    """The GPUs there are. CUDA counts them by failing where there is no driver."""
+    """The number of GPUs. CUDA raises if there is no driver."""
     try:
         found = xp.cuda.runtime.getDeviceCount()
     except RuntimeError as error:

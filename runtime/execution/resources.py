@@ -1,7 +1,7 @@
-"""What outlives a step: resources under (container, name), and who may ask for them.
+"""The resources of a session (variables, queues, tables …), which outlive its steps, by container and name.
 
 White paper section 4.7: containers hold the mutable state; the default one lives as long as its session, and
-resetting a container drops what it holds and nothing else.
+resetting a container drops its resources and no others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource)
 
-# Containers of this name and a step's id live as long as that step.
+# A container with this prefix and a step's id lives as long as that step.
 PER_STEP = "__per_step_"
 
 
@@ -31,11 +31,11 @@ class ResourceManager:
         self._resources: dict[tuple[str, type[Any], str], Any] = {}
         self._saved: dict[Key, Mapping[str, Array]] = {}
         self._lock = Lock()
-        # Whether a step has put something into a container of its own; few do, and ``end_step`` takes time.
+        # True if a step has a container of its own; few do, and ``end_step`` takes time.
         self.has_step_containers = False
 
     def get(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
-        """The resource of that kind and name, made on first use."""
+        """The resource of that kind and name, created at first use."""
         key = (container, kind, name)
         found = self._resources.get(key)
         if found is not None:
@@ -52,7 +52,7 @@ class ResourceManager:
             return found
 
     def end_step(self, step_id: int) -> None:
-        """Forgets what a step kept for itself."""
+        """Drops the resources that end with a step."""
         own = f"{PER_STEP}{step_id}"
         with self._lock:
             for key in [key for key in self._resources if key[0] == own]:
@@ -60,8 +60,8 @@ class ResourceManager:
             self.has_step_containers = any(key[0].startswith(PER_STEP) for key in self._resources)
 
     def save(self) -> dict[Key, Mapping[str, Array]]:
-        """The state of every resource, those restored but not asked for yet included; what steps under way keep
-        for themselves is left out."""
+        """The state of every resource, including those restored but not used yet; resources that end with a running
+        step are left out."""
         live = {
             (container, kind.kind, name): resource.save()
             for (container, kind, name), resource in self._items()
@@ -70,7 +70,7 @@ class ResourceManager:
         return {**self._saved, **live}
 
     def restore(self, saved: Mapping[Key, Mapping[str, Array]]) -> None:
-        """Forgets everything, and lets each resource begin with what was saved when it is next asked for."""
+        """Drops all resources; each begins with its saved state when it is next used."""
         with self._lock:
             self._resources.clear()
             self._saved = dict(saved)
@@ -80,15 +80,15 @@ class ResourceManager:
             return list(self._resources.items())
 
     def all(self) -> Iterator[tuple[str, str, Any]]:
-        """Every (container, name, resource), in the order they were made."""
+        """Every (container, name, resource), in the order of creation."""
         for (container, _, name), resource in self._items():
             yield container, name, resource
 
     def drop_container(self, container: str) -> None:
-        """Forgets all that a container holds. Raises INVALID_ARGUMENT for one that holds nothing."""
+        """Drops all resources of a container. Raises INVALID_ARGUMENT for one without resources."""
         with self._lock:
-            doomed = [key for key in self._resources if key[0] == container]
-            if not doomed:
+            keys = [key for key in self._resources if key[0] == container]
+            if not keys:
                 raise invalid(f"there is no container {container!r}")
-            for key in doomed:
+            for key in keys:
                 del self._resources[key]

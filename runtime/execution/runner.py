@@ -1,4 +1,4 @@
-"""Step after step: how many, on which batches, from which position, until when."""
+"""Running step after step: on which batches, from which position, until when."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_FEEDS: Mapping[str, Any] = MappingProxyType({})
 
 
 class StepLoop(NamedTuple):
-    """What to do in every step, and how often.
+    """A step that is repeated, and how often.
 
     ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
     without batches one step. ``until_exhausted`` goes on until a step ends with OUT_OF_RANGE.
@@ -36,7 +36,7 @@ class StepLoop(NamedTuple):
 
     @property
     def total(self) -> int | None:
-        """How many steps a run from the start takes; None where only the graph knows."""
+        """The number of steps of a run from the start; None if only the graph decides."""
         if self.until_exhausted:
             return self.steps
         if self.batches is None:
@@ -48,13 +48,13 @@ class StepLoop(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a run stands: steps done in all, and the batch that comes next."""
+    """The position of a run: the number of steps done in all, and the next batch."""
 
     step: int = 0
     position: Position = START
 
     def notes(self, batches: Batches | None) -> dict[str, Any]:
-        """As a state file keeps it."""
+        """The position as a state file keeps it."""
         found: dict[str, Any] = {"step": self.step}
         if batches is not None:
             found["feeds"] = {
@@ -66,7 +66,7 @@ class Progress(NamedTuple):
 
 
 def _order_of(batches: Batches) -> dict[str, Any]:
-    """What decides which rows a batch has."""
+    """Everything that decides which rows a batch has."""
     return {
         "rows": batches.count,
         "size": batches.size,
@@ -80,7 +80,7 @@ BEGINNING = Progress()
 
 
 def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress:
-    """Where a saved run stood. Batches cut otherwise than before begin anew."""
+    """The position of a saved run. Batches that differ from those of the saved run start from the first."""
     step = _number(notes, "step")
     saved = notes.get("feeds")
     if batches is None or not isinstance(saved, dict):
@@ -92,7 +92,7 @@ def progress_from(notes: Mapping[str, Any], batches: Batches | None) -> Progress
 
 
 def _number(notes: Mapping[str, Any], key: str) -> int:
-    """A count among the notes of a state, which are any JSON. Raises DATA_LOSS."""
+    """A count among the notes of a state, which may be any JSON. Raises DATA_LOSS for another value."""
     value = notes.get(key, 0)
     if type(value) is not int or value < 0:
         raise TfgError(Status.DATA_LOSS, f"the state says that its {key} is {value!r}")
@@ -100,7 +100,7 @@ def _number(notes: Mapping[str, Any], key: str) -> int:
 
 
 class StepResult(NamedTuple):
-    """A finished step, and which worker ran it."""
+    """The fetched values of a finished step, the position after it, and the number of the worker that ran it."""
 
     values: list[Array]
     progress: Progress
@@ -115,7 +115,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
 ) -> Iterator[StepResult]:
-    """Runs the steps, one result each; ``stop`` is asked between them."""
+    """Runs the steps and yields one result each. Between them, ``stop`` is called; True ends the run."""
     if work.batches is None and work.epochs is not None:
         raise invalid("epochs are passes over batches, and there are none")
     total, done, now = work.total, 0, start

@@ -1,4 +1,4 @@
-"""One step while it runs: its id, its time limit, and the session's resources, as kernels see them."""
+"""A running step as kernels see it: its id, its time limit, and the session's resources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Resource)
 
 
 class NodeRecord(NamedTuple):
-    """What a node took in a traced step, in nanoseconds of the process's clock."""
+    """The time of a node in a traced step: start and end in nanoseconds of the process's clock."""
 
     node: Node
     iteration: str
@@ -30,13 +30,13 @@ class NodeRecord(NamedTuple):
     end: int
 
 
-def _alone() -> None:
+def _share_nothing() -> None:
     pass
 
 
 class Step:
-    """Implements ``kernels.context.StepContext``. On several devices, each has a copy of its own, and all copies
-    have the rendezvous in common."""
+    """Implements ``kernels.core.context.StepContext``. On several devices each has a copy of its own, and all copies
+    share the rendezvous."""
 
     __slots__ = (
         "_deadline",
@@ -74,14 +74,14 @@ class Step:
         self.device = ""
         self.memory_budget: MemoryBudget | None = None
         self.parts: list[Step] = []
-        # Called where a device has sent something and has more to do: others may help from here on.
-        self.share: Callable[[], None] = _alone
+        # Called before a device computes on after a send: other threads may run the parts that became ready.
+        self.share: Callable[[], None] = _share_nothing
         self.started = 0
         self.records: list[NodeRecord] = []
 
     @property
     def rendezvous(self) -> StepRendezvous:
-        """Where this step's sends and receives meet. A step on one device gets one when first asked."""
+        """The rendezvous of this step's sends and receives; on one device it is created at first use."""
         if self._rendezvous is None:
             from ..multi_device.rendezvous import InProcessRendezvous
 
@@ -89,7 +89,7 @@ class Step:
         return self._rendezvous
 
     def part(self, device: str, rendezvous: StepRendezvous, limit: MemoryLimit | None = None) -> Step:
-        """This step as one of the devices that share it sees it; ``limit`` is that of the device's memory."""
+        """A copy of this step for one of several devices; ``limit`` is that of the device's memory."""
         own = self.within(self.iteration)
         own.device = device
         own.records = []
@@ -102,7 +102,7 @@ class Step:
         return own
 
     def within(self, iteration: str) -> Step:
-        """This step as kernels in an iteration of a loop see it."""
+        """A copy of this step for kernels in an iteration of a loop."""
         own = Step.__new__(Step)
         for name in Step.__slots__:
             setattr(own, name, getattr(self, name))
@@ -124,11 +124,11 @@ class Step:
             raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
 
     def start_clock(self) -> None:
-        """Called by traced plans before a node, unless another one has just ended."""
+        """Starts timing. Traced plans call it before a node, unless another one has just ended."""
         self.started = time.perf_counter_ns()
 
     def record(self, node: Node) -> None:
-        """Called by traced plans after every node."""
+        """Records the time of a node. Traced plans call it after every node."""
         now = time.perf_counter_ns()
         self.records.append(NodeRecord(node, self.iteration, self.started, now))
         self.started = now

@@ -1,4 +1,4 @@
-"""What a traced step took, node by node: for Chrome's and Perfetto's viewers, and summed up by operation."""
+"""The times of a traced step: per node for Chrome's and Perfetto's viewers, and in total per operation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Event:
     """One node of one step; times in nanoseconds. ``device`` is empty where a step ran on one device.
 
     ``transfer`` is the same for a send and its receive, and empty for other nodes; ``source`` is the node whose value
-    they carry, where the partition has left its name. A receive, like whatever
-    waits, is over in no time: what it took is only what came after it had its value.
+    they carry, if the partition has left its name. The time that an asynchronous node waits does not count, only that
+    after its value has arrived.
     """
 
     step: int
@@ -36,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What all nodes of an operation took together, in nanoseconds."""
+    """The total time of all nodes of an operation, in nanoseconds."""
 
     op: str
     calls: int
@@ -55,7 +55,7 @@ class StepTrace:
 
     @property
     def origin(self) -> int:
-        """When the first event began."""
+        """The start of the first event."""
         return min(event.start for event in self.events)
 
     def chrome(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class StepTrace:
                 yield {**arrow, **came}
 
     def costs(self) -> list[Cost]:
-        """Per operation, the dearest first."""
+        """The costs per operation, the highest first."""
         calls: dict[str, int] = defaultdict(int)
         total: dict[str, int] = defaultdict(int)
         for event in self.events:

@@ -1,8 +1,8 @@
-"""Several steps at a time, each in a thread of its own: asynchronous training, where every replica has its own
-step and all change the same variables (OSDI'16 section 4.4).
+"""Concurrent steps, each in a thread of its own: asynchronous training, where every replica has its own step and
+all change the same variables (OSDI'16 section 4.4).
 
-Batches are handed out in order, whoever asks next. Which step's change comes first is up to the threads, so two
-such runs differ.
+The workers take batches in order as they get free. The order of the steps' changes depends on the threads, so two such
+runs differ.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ def run_concurrently(
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
 ) -> Iterator[StepResult]:
-    """Runs the steps of all works together, as many at a time as there are works; they differ in fetches and
-    targets alone. Results come as the steps end, which a result's progress counts.
+    """Runs the steps of several loops concurrently, one thread each; the loops may differ in fetches and targets
+    alone. Yields results as the steps end; their progress counts steps in that order.
 
-    Raises what the first step that fails does, once the others have ended.
+    Raises the error of the first step that fails, once the others have ended.
     """
-    hall = _Hall(works[0], start, stop)
-    threads = [Thread(target=hall.work, args=(session, n, work, observer)) for n, work in enumerate(works)]
+    pool = _WorkerPool(works[0], start, stop)
+    threads = [Thread(target=pool.work, args=(session, n, work, observer)) for n, work in enumerate(works)]
     for thread in threads:
         thread.start()
     try:
-        yield from hall.results(len(threads))
+        yield from pool.results(len(threads))
     finally:
-        hall.is_closed = True
+        pool.is_closed = True
         for thread in threads:
             thread.join()
-    if hall.error is not None:
-        raise hall.error
+    if pool.error is not None:
+        raise pool.error
 
 
-class _Hall:
-    """Where the workers get their batches and leave their results."""
+class _WorkerPool:
+    """The batches that workers take and the results that they leave."""
 
     def __init__(self, work: StepLoop, start: Progress, stop: Callable[[], bool]) -> None:
         self.is_closed = False
@@ -63,7 +63,7 @@ class _Hall:
         self._finished: SimpleQueue[tuple[int, list[Any]] | None] = SimpleQueue()
 
     def work(self, session: Session, number: int, work: StepLoop, observer: Observer | None) -> None:
-        """What one thread does: a step after another, until there are none or one fails."""
+        """Runs steps on one thread until none is left or one fails."""
         try:
             while (position := self._take()) is not None:
                 batch = work.batches.at(position) if work.batches else {}
@@ -81,7 +81,7 @@ class _Hall:
             self._finished.put(None)
 
     def _take(self) -> Position | None:
-        """The place of the next batch; None where there is nothing left to do."""
+        """Takes the position of the next batch; None if no step is left."""
         with self._lock:
             if self.is_closed or self._left == 0 or self._stop():
                 return None
@@ -106,7 +106,7 @@ class _Hall:
                 self.error = error
 
     def results(self, workers: int) -> Iterator[StepResult]:
-        """What the workers leave, until the last has gone."""
+        """Yields the results of the workers until the last has ended."""
         now = self._start
         while workers:
             found = self._finished.get()

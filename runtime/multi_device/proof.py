@@ -1,5 +1,5 @@
-"""Whether the parts of a graph compute what the graph does: both are run, and what they give is compared bit by
-bit, the state that they leave behind included."""
+"""The proof that the parts of a graph compute what the graph does: both are run, and their outputs and the state
+that they leave are compared bit by bit."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class StepRequest(NamedTuple):
-    """What one step runs."""
+    """The fetches and targets of one step."""
 
     fetches: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
 
     def placeholders(self, graph: Graph, fed: Sequence[str]) -> list[str]:
-        """The placeholders that have to be fed besides those that are."""
+        """The placeholders that have to be fed besides those in ``fed``."""
         needed = prune(graph, StepSignature(self.fetches, tuple(fed), self.targets)).graph
         done = {endpoint(name).node for name in fed}
         return [
@@ -43,7 +43,7 @@ class StepRequest(NamedTuple):
 
 
 class Mismatch(NamedTuple):
-    """What is not the same: a value or a part of the state, and in what."""
+    """A value or a part of the state that differs, and how."""
 
     what: str
     how: str
@@ -53,16 +53,16 @@ class Mismatch(NamedTuple):
 
 
 def everything(graph: Graph, fed: Collection[str] = ()) -> list[StepRequest]:
-    """The steps that together compute all that a graph has to give: its outputs, then each target by itself, for
-    two of them may write what the other reads. What is fed or may be dead is not fetched, and what initialises
-    variables is left out."""
+    """The steps that together compute all outputs and targets of a graph: the outputs first, then each target by
+    itself, because one may write what another reads. Outputs that are fed or may be dead, and the initialisation of
+    variables, are left out."""
     summary = summarize(graph)
-    places = NodeNesting(graph)
+    nesting = NodeNesting(graph)
     first = {node.name for node in initial_assignments(graph).values()}
 
     def is_free(name: str) -> bool:
         source = endpoint(name)
-        return not places.frame(source.node) and not places.conditions(source)
+        return not nesting.frame(source.node) and not nesting.conditions(source)
 
     outputs = tuple(
         entry.name
@@ -79,13 +79,13 @@ def everything(graph: Graph, fed: Collection[str] = ()) -> list[StepRequest]:
 
 
 def initialisers(graph: Graph) -> list[str]:
-    """The assignments that give the variables their first values."""
+    """The names of the assignments that give the variables their first values."""
     return [node.name for node in initial_assignments(graph).values()]
 
 
 @dataclass
 class Proof:
-    """Runs a graph and its parts side by side. ``compared`` counts what has been."""
+    """Runs a graph and its parts side by side. ``compared`` is the number of values compared."""
 
     graph: Graph
     parts: Parts
@@ -93,22 +93,24 @@ class Proof:
     differences: list[Mismatch] = field(default_factory=list[Mismatch])
 
     def __post_init__(self) -> None:
-        self._whole = Session(self.graph, log=_unheard)
-        self._together = Session(_here(self.parts), log=_unheard, devices=f"cpu:{len(self.parts.graphs)}")
+        self._whole = Session(self.graph, log=_discard)
+        self._together = Session(
+            _on_local_devices(self.parts), log=_discard, devices=f"cpu:{len(self.parts.graphs)}"
+        )
 
     def feeds(self, asked: StepRequest, fed: Sequence[str]) -> Sequence[Feed]:
-        """What the values fed in a step must be."""
+        """The dtypes and shapes of the values to feed in a step."""
         return self._whole.plan(asked.fetches, fed, asked.targets).feeds
 
     def step(self, asked: StepRequest, feeds: Mapping[str, Any]) -> None:
-        """Runs a step both ways and compares. Raises what a step raises."""
+        """Runs a step both ways and compares the fetched values. Raises what a step raises."""
         expected = self._whole.run(asked.fetches, feeds, asked.targets)
         found = self._together.run(asked.fetches, feeds, asked.targets)
         for name, one, other in zip(asked.fetches, expected, found):
             self._compare(f"value {name!r}", one, other)
 
     def compare_state(self) -> None:
-        """Compares what the steps have left behind."""
+        """Compares the state that the steps have left."""
         expected, found = self._whole.snapshot().resources, self._together.snapshot().resources
         for key in sorted(expected.keys() | found.keys()):
             one, other = expected.get(key, {}), found.get(key, {})
@@ -124,15 +126,15 @@ class Proof:
             self.differences.append(Mismatch(what, how))
 
 
-def _here(parts: Parts) -> Graph:
-    """The parts as a session takes them, each on a device of this machine, whatever its own is."""
+def _on_local_devices(parts: Parts) -> Graph:
+    """The parts as one graph for a session, each on a CPU device of this machine."""
     local = {device: str(LOCAL_TASK._replace(type="CPU", id=n)) for n, device in enumerate(parts.graphs)}
     whole = join_parts(parts)
     return whole.with_nodes(replace(node, device=local[node.device]) for node in whole.nodes)
 
 
 def _difference(one: Array | None, other: Array | None) -> str:
-    """In what two arrays differ; the empty string if in nothing."""
+    """How two arrays differ; the empty string if they do not."""
     if one is None or other is None:
         return "it is missing in the parts" if other is None else "only the parts have it"
     if one.dtype != other.dtype or one.shape != other.shape:
@@ -147,7 +149,7 @@ def _difference(one: Array | None, other: Array | None) -> str:
 
 
 def _unequal(one: Array, other: Array) -> Array:
-    """Where two arrays of one dtype and shape have other bits."""
+    """A mask of the elements in which two arrays of one dtype and shape have different bits."""
     if one.dtype.hasobject:
         return np.asarray(one != other)
     size = one.dtype.itemsize
@@ -155,5 +157,5 @@ def _unequal(one: Array, other: Array) -> Array:
     return (bits[0] != bits[1]).any(axis=1).reshape(one.shape)
 
 
-def _unheard(line: str) -> None:
-    """What Print nodes write is of no interest here."""
+def _discard(line: str) -> None:
+    """Drops the output of Print nodes."""

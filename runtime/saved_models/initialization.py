@@ -1,8 +1,8 @@
-"""Models as TensorFlow saves them: what is to be run, once, before a MetaGraph's graph is ready for use.
+"""Initialization of SavedModels and MetaGraphs: the nodes to run once before the graph is ready for use.
 
-The variables come back through the graph's own restore operation (SaverDef), whatever is behind it, a
-Saver's nodes or the restore function of a TensorFlow 2 model; then the main operation (the initialiser of
-tables and the like) runs, with the paths of the assets fed.
+The variables are restored by the graph's own restore operation (SaverDef), be it a Saver's nodes or the restore
+function of a TensorFlow 2 model; then the main operation (the initialiser of tables and the like) runs, with the paths
+of the assets fed.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 _VARIABLES = Path("variables", "variables")
 _ASSETS = "assets"
 _INIT_SIGNATURE = "__saved_model_init_op"
-# Collections that name the initialiser, the later before the earlier.
+# Collections that name the initialiser, the newer one first.
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
 class Model(NamedTuple):
-    """A MetaGraph with the SavedModel's folder that it comes from, None for one that stands by itself."""
+    """A MetaGraph with the folder of its SavedModel, None for a MetaGraph file by itself."""
 
     meta: MetaGraph
     folder: Path | None
 
 
 def open_model(path: str | Path) -> Model | None:
-    """The model that a SavedModel's folder or a MetaGraph's file holds; None for a file that is neither by its
-    name. Raises what reading it raises."""
+    """Opens a SavedModel's folder or a MetaGraph's file; None if the path names neither. Raises what reading
+    raises."""
     if is_saved_model(path):
         found = Path(path)
         return Model(load_metagraph(path), found if found.is_dir() else found.parent)
@@ -51,8 +51,8 @@ def open_model(path: str | Path) -> Model | None:
 
 
 def restored_state(model: Model) -> SavedState:
-    """The variables of a SavedModel, as a session has them once they are restored; the initialiser runs only where
-    that leaves some without a value, such as TensorFlow 1's local ones. Raises as ``make_ready``."""
+    """The state of a session after the variables of a SavedModel are restored. The initialiser runs only if that
+    leaves some without a value, such as TensorFlow 1's local variables. Raises as ``make_ready``."""
     from ..execution.session import Session
 
     session = Session(model.meta.graph)
@@ -66,11 +66,10 @@ def restored_state(model: Model) -> SavedState:
 
 
 def make_ready(session: Session, model: Model) -> None:
-    """Restores the variables that lie in a SavedModel's folder and runs its initialiser. Of a MetaGraph that
-    stands by itself nothing is known but the graph.
+    """Restores the variables in a SavedModel's folder and runs its initialiser; does nothing for a MetaGraph file.
 
-    Raises what the graph's own operations raise, UNIMPLEMENTED or NOT_FOUND naming one that this build does
-    not know.
+    Raises what the graph's own operations raise, and UNIMPLEMENTED or NOT_FOUND for one that this build does not
+    have.
     """
     meta, folder = model
     if folder is None:
@@ -87,7 +86,7 @@ def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:
         session: of the graph of ``meta``.
         prefix: the checkpoint's name, as the graph's Restore nodes take it.
 
-    Raises FAILED_PRECONDITION where the MetaGraph says of no such nodes; else what they raise.
+    Raises FAILED_PRECONDITION if the MetaGraph names no such nodes; else what they raise.
     """
     _restore(session, meta, prefix, {})
 
@@ -99,7 +98,7 @@ def _initialise(session: Session, meta: MetaGraph, assets: dict[str, Array]) -> 
 
 
 def _restore_own(session: Session, meta: MetaGraph, folder: Path, assets: dict[str, Array]) -> None:
-    """Restores the variables that lie in the folder, if any do."""
+    """Restores the variables in the folder, if there are any."""
     if meta.saver is not None and _has_variables(folder):
         _restore(session, meta, str(folder / _VARIABLES), assets)
         _complete(session)
@@ -118,8 +117,8 @@ def _restore(session: Session, meta: MetaGraph, prefix: str, assets: dict[str, A
 
 def _complete(session: Session) -> None:
     """Gives variables that were not restored the values of their copies. A Keras model written by
-    ``tf.saved_model.save`` computes with variables that nothing restores; what is restored are others, which
-    the graph would initialise from them."""
+    ``tf.saved_model.save`` computes with variables that are not restored; the restored ones are copies, which the graph
+    would initialise from them."""
     state = session.snapshot()
     variables = {v.node: v for v in graph_variables(session.graph)}
     found: dict[Key, Mapping[str, Array]] = {}
@@ -133,7 +132,7 @@ def _complete(session: Session) -> None:
 
 
 def _copies(graph: Graph) -> Iterator[tuple[str, str]]:
-    """The variables that a node assigns the value of another, with that one."""
+    """The pairs (copy, original) of variables where a node assigns the value of one to the other."""
     for node in graph.nodes:
         if node.op == "AssignVariableOp":
             copy, value = node.data_inputs
@@ -143,9 +142,9 @@ def _copies(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def initialiser(meta: MetaGraph) -> str | None:
-    """The node that makes the graph ready once its variables are restored; None where there is none.
+    """The node that completes the initialization once the variables are restored; None if there is none.
 
-    Raises INVALID_ARGUMENT where several are named.
+    Raises FAILED_PRECONDITION if several are named.
     """
     signature = meta.signatures.get(_INIT_SIGNATURE)
     if signature is not None:
@@ -167,8 +166,8 @@ def _has_variables(folder: Path) -> bool:
 
 
 def _asset_feeds(meta: MetaGraph, folder: Path) -> dict[str, Array]:
-    """The paths of the asset files, by the tensors that take them. Raises INVALID_ARGUMENT for a file that
-    does not lie in the folder of assets."""
+    """The paths of the asset files, by the tensors that take them. Raises INVALID_ARGUMENT for a file outside of the
+    folder of assets."""
     found: dict[str, Array] = {}
     for tensor, file in meta.assets.items():
         if Path(file).is_absolute() or ".." in Path(file).parts:

@@ -1,4 +1,4 @@
-"""Signatures: what a SavedModel calls its inputs and outputs, as the feeds and fetches of a step."""
+"""The signatures of a SavedModel, whose inputs and outputs are the feeds and fetches of a step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...graphfmt.metagraph import MetaGraph, TensorInfo
 
-# Signatures that are no way to call the model, but tell its loader what to run.
+# Signatures for the loader of a model, which cannot be called.
 _INTERNAL = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 
 
 class SignatureTensor(NamedTuple):
-    """An input or output of a signature: its key, and the tensor it stands for. A sparse or composite one is
-    several, called ``key/0``, ``key/1`` and so on."""
+    """An input or output of a signature: its key and its tensor. A sparse or composite tensor is several, called
+    ``key/0``, ``key/1`` and so on."""
 
     key: str
     name: str
@@ -38,11 +38,12 @@ class SignatureCall(NamedTuple):
     method: str = ""
 
     def feed(self, graph: Graph, name: str) -> str:
-        """The tensor that a feed is for: an input's key goes before a name of the graph. Raises NOT_FOUND."""
+        """The name of the tensor to feed, from an input's key or, if there is none, a name of the graph. Raises
+        NOT_FOUND."""
         return _tensor(self, self.inputs, "input", graph, name)
 
     def fetch(self, graph: Graph, name: str) -> str:
-        """The tensor that a fetch is for: an output's key goes before a name of the graph. Raises
+        """The name of the tensor to fetch, from an output's key or, if there is none, a name of the graph. Raises
         NOT_FOUND."""
         return _tensor(self, self.outputs, "output", graph, name)
 
@@ -57,7 +58,7 @@ def calls(meta: MetaGraph) -> list[SignatureCall]:
 
 
 def find(meta: MetaGraph, name: str) -> SignatureCall:
-    """The signature of that name. Raises NOT_FOUND, with those that there are."""
+    """The signature of that name. Raises NOT_FOUND, naming the signatures of the MetaGraph."""
     known = {call.name: call for call in calls(meta)}
     if name in known:
         return known[name]
@@ -72,8 +73,8 @@ def find(meta: MetaGraph, name: str) -> SignatureCall:
 def check_fed(
     call: SignatureCall, graph: Graph, fetches: Sequence[str], feeds: Sequence[str], targets: Sequence[str]
 ) -> None:
-    """Raises INVALID_ARGUMENT with all inputs of the signature that a step needs and is not given. All names
-    are those of the graph."""
+    """Raises INVALID_ARGUMENT with all inputs of the signature that a step needs and that are not fed. All names are
+    those of the graph."""
     needed = prune.prune(graph, prune.StepSignature(tuple(fetches), tuple(feeds), tuple(targets))).graph
     fed = {endpoint(feed) for feed in feeds}
     missing = [tensor for tensor in call.inputs.values() if _is_missing(tensor, needed, fed)]

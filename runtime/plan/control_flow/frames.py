@@ -1,7 +1,7 @@
-"""Which loop each node belongs to, worked out before anything runs.
+"""The frame of each node, that is, the loops that it is in; checked before anything runs.
 
-An Enter leads into its frame, an Exit out of it; every other node is where its inputs are. What cannot be is
-said here, with the nodes on either side, instead of by a step that never ends.
+An Enter leads into its frame, an Exit out of it; every other node is in the frame of its inputs. Ill-formed loops are
+reported here, with the nodes on either side, instead of by a step that never ends.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from ....graphfmt.errors import TfgError
     from ....graphfmt.graph import Endpoint, Node
 
-# The names of the loops around a node, from the outside in.
+# The names of the loops around a node, the outermost first.
 Frame = tuple[str, ...]
 
 
 def frames(graph: Graph) -> Mapping[str, Frame]:
-    """The frame in which each node's outputs are.
+    """The frame of each node's outputs, by node name.
 
     Raises:
         TfgError: INVALID_ARGUMENT for a node with inputs from different frames, or an Exit outside of all loops.
     """
-    found: dict[str, Frame] = {}
+    by_node: dict[str, Frame] = {}
     for node in topological_order(graph):
-        inside = _frame_of_inputs(graph, node, found)
+        inside = _frame_of_inputs(graph, node, by_node)
         if node.op in ENTERS:
             inside = (*inside, _frame_name(node))
         elif node.op in EXITS:
@@ -40,15 +40,15 @@ def frames(graph: Graph) -> Mapping[str, Frame]:
                     invalid(f"node {node.name!r} is an Exit outside of all loops"), node.name
                 )
             inside = inside[:-1]
-        found[node.name] = inside
-    return found
+        by_node[node.name] = inside
+    return by_node
 
 
-def check_fetches(graph: Graph, found: Mapping[str, Frame], fetches: Sequence[Endpoint]) -> None:
-    """Raises INVALID_ARGUMENT for a fetch inside a loop, which has a value per iteration."""
+def check_fetches(graph: Graph, by_node: Mapping[str, Frame], fetches: Sequence[Endpoint]) -> None:
+    """Raises INVALID_ARGUMENT for a fetch inside a loop, which has a value for every iteration."""
     for fetch in fetches:
-        if found.get(fetch.node):
-            loop = "/".join(found[fetch.node])
+        if by_node.get(fetch.node):
+            loop = "/".join(by_node[fetch.node])
             error = invalid(
                 f"{str(fetch)!r} is inside the loop {loop!r}, and has a value for every iteration",
                 hint="fetch an output of one of the loop's Exit nodes",
@@ -61,20 +61,20 @@ def _frame_name(node: Node) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else ""
 
 
-def _frame_of_inputs(graph: Graph, node: Node, found: Mapping[str, Frame]) -> Frame:
+def _frame_of_inputs(graph: Graph, node: Node, by_node: Mapping[str, Frame]) -> Frame:
     first: tuple[str, Frame] | None = None
     for position, text in enumerate(node.inputs):
         source = endpoint(text).node
-        if source not in found:
+        if source not in by_node:
             continue  # the back edge of a loop
         if first is None:
-            first = source, found[source]
-        elif first[1] != found[source]:
-            raise graph.error_at(_from_two(node, first, (source, found[source])), node.name, input=position)
+            first = source, by_node[source]
+        elif first[1] != by_node[source]:
+            raise graph.error_at(_conflict(node, first, (source, by_node[source])), node.name, input=position)
     return first[1] if first is not None else ()
 
 
-def _from_two(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> TfgError:
+def _conflict(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> TfgError:
     def where(frame: Frame) -> str:
         return f"in frame {'/'.join(frame)!r}" if frame else "in no loop"
 
@@ -86,27 +86,27 @@ def _from_two(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> T
 
 
 def check_loops(graph: Graph) -> Mapping[str, Frame]:
-    """The frame of each node's outputs, once every loop has been found whole. Raises INVALID_ARGUMENT."""
+    """The frame of each node's outputs. Raises INVALID_ARGUMENT as ``frames`` and ``check_whole``."""
     if not any(node.op in ENTERS for node in graph.nodes):
         return {}
-    found = frames(graph)
-    check_whole(graph, found)
-    return found
+    by_node = frames(graph)
+    check_whole(graph, by_node)
+    return by_node
 
 
-def check_whole(graph: Graph, found: Mapping[str, Frame]) -> None:
-    """Raises INVALID_ARGUMENT for a loop that is entered and never left, or that has no LoopCond."""
+def check_whole(graph: Graph, by_node: Mapping[str, Frame]) -> None:
+    """Raises INVALID_ARGUMENT for a loop without an Exit, or without a LoopCond."""
     entered: dict[Frame, str] = {}
     left: set[Frame] = set()
     conditions: set[Frame] = set()
     for node in graph.nodes:
         if node.op in ENTERS:
-            entered.setdefault(found[node.name], node.name)
+            entered.setdefault(by_node[node.name], node.name)
         elif node.op in EXITS:
             source = endpoint(node.inputs[0]).node
-            left.add(found[source])
+            left.add(by_node[source])
         elif node.op == "LoopCond":
-            conditions.add(found[node.name])
+            conditions.add(by_node[node.name])
     for frame, name in entered.items():
         loop = "/".join(frame)
         if frame not in left:

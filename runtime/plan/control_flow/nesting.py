@@ -1,7 +1,7 @@
-"""Where each node is: in which loop, and on which branches of conditionals.
+"""The nesting of nodes: the loop that each is in, and the branches of conditionals that it is on.
 
-A tensor on a branch is dead where the branch is not taken, and nothing in a graph says so but the Switches
-that it comes from. Its conditions are those: predicates, each with the output of the Switch that is live.
+A tensor on a branch is dead if the branch is not taken, which follows from the Switches that it depends on. Its
+*conditions* are their predicates, each with the output of the Switch that must be live.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .frames import Frame, frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# A predicate, and 0 or 1 for the branch. Predicates that are copies of each other count as one.
+# A predicate, and 0 or 1 for the branch. A predicate stands for its copies (Identity), too.
 Condition = tuple[Endpoint, int]
 Conditions = frozenset[Condition]
 
@@ -27,8 +27,7 @@ _NONE: Conditions = frozenset()
 
 
 class NodeNesting:
-    """The frame and the conditions of every node of a graph, and of nodes that are added to it. Conditions
-    are those within the node's own frame."""
+    """The frame of every node of a graph and of nodes that are added to it, and its conditions within that frame."""
 
     def __init__(self, graph: Graph) -> None:
         self.nodes: dict[str, Node] = {}
@@ -37,80 +36,81 @@ class NodeNesting:
         self._around: dict[Frame, Conditions] = {}
         self._graph = graph
         for node in topological_order(graph):
-            self._look_at(node)
+            self._register(node)
 
     def add(self, node: Node, frame: Frame, frame_name: str = "") -> None:
-        """A new node whose inputs are in ``frame``."""
+        """Adds a new node whose inputs are in ``frame``."""
         if node.op in ENTERS:
             frame = (*frame, frame_name)
         self._frames[node.name] = frame[:-1] if node.op in EXITS else frame
-        self._look_at(node)
+        self._register(node)
 
     def frame(self, node: str) -> Frame:
-        """Where a node's outputs are."""
+        """The frame of a node's outputs."""
         return self._frames[node]
 
     def inside(self, node: Node) -> Frame:
-        """The innermost loop that a node has to do with: an Enter or Exit counts to the loop, not to what is
-        around it."""
+        """The innermost loop that a node is part of: an Enter or Exit belongs to its loop, not to the frame around."""
         return self._frames[node.data_inputs[0].node] if node.op in EXITS else self._frames[node.name]
 
     def conditions(self, source: Endpoint) -> Conditions:
-        """When an output is live, within its frame."""
-        found = self._conditions[source.node]
+        """The conditions of an output within its frame."""
+        conditions = self._conditions[source.node]
         node = self.nodes[source.node]
         if node.op not in SWITCHES:
-            return found
-        return found | {(self.root(node.data_inputs[1]), source.port)}
+            return conditions
+        return conditions | {(self.root(node.data_inputs[1]), source.port)}
 
     def ordered(self, conditions: Iterable[Condition]) -> list[Condition]:
-        """From the outermost branch to the innermost."""
+        """Conditions from the outermost branch to the innermost."""
         return sorted(conditions, key=lambda c: (len(self.conditions(c[0])), c[0].node, c[1]))
 
     def root(self, source: Endpoint) -> Endpoint:
-        """What an output is a copy of."""
+        """The output that an output is a copy of."""
         while (node := self.nodes[source.node]).op == "Identity":
             source = node.data_inputs[0]
         return source
 
     def is_loop(self, condition: Condition) -> bool:
-        """Whether this tells the iterations of a loop from its end."""
+        """True for the condition of a loop, not of a conditional."""
         return self.nodes[condition[0].node].op == "LoopCond"
 
     def branches(self, source: Endpoint) -> Conditions:
-        """The conditions of an output that are branches of conditionals."""
+        """The conditions of an output that are of conditionals, not of loops."""
         return frozenset(c for c in self.conditions(source) if not self.is_loop(c))
 
-    def _look_at(self, node: Node) -> None:
+    def _register(self, node: Node) -> None:
         self.nodes[node.name] = node
         frame = self._frames[node.name]
         if node.op in EXITS:
-            found = self._around.get(self.inside(node), _NONE)
+            conditions = self._around.get(self.inside(node), _NONE)
         elif node.op in MERGES:
-            found = self._of_merge(node)
+            conditions = self._merge_conditions(node)
         elif node.op == "ControlTrigger":
-            found = _NONE
+            conditions = _NONE
         else:
-            found = self._union(node.data_inputs).union(*map(self._of_node, node.control_inputs))
+            conditions = self._input_conditions(node.data_inputs).union(
+                *map(self._node_conditions, node.control_inputs)
+            )
         if node.op in ENTERS:
-            self._around[frame] = self._around.get(frame, _NONE) | found
-            found = _NONE
-        self._conditions[node.name] = found
+            self._around[frame] = self._around.get(frame, _NONE) | conditions
+            conditions = _NONE
+        self._conditions[node.name] = conditions
 
-    def _of_node(self, name: str) -> Conditions:
+    def _node_conditions(self, name: str) -> Conditions:
         return self._conditions.get(name, _NONE)
 
-    def _union(self, sources: Sequence[Endpoint]) -> Conditions:
+    def _input_conditions(self, sources: Sequence[Endpoint]) -> Conditions:
         return _NONE.union(*(self.conditions(s) for s in sources if s.node in self._conditions))
 
-    def _of_merge(self, node: Node) -> Conditions:
-        """A Merge is live where one of its inputs is."""
+    def _merge_conditions(self, node: Node) -> Conditions:
+        """The conditions that all inputs of a Merge have in common: it is live if one of them is."""
         known = [self.conditions(s) for s in node.data_inputs if s.node in self._conditions]
         common = known[0].intersection(*known[1:]) if known else _NONE
-        return common.union(*map(self._of_node, node.control_inputs))
+        return common.union(*map(self._node_conditions, node.control_inputs))
 
     def check_merge(self, node: Node) -> None:
-        """Raises INVALID_ARGUMENT for a Merge of other things than the two branches of one conditional."""
+        """Raises INVALID_ARGUMENT for a Merge whose inputs are not the two branches of one conditional."""
         known = [self.conditions(s) for s in node.data_inputs]
         common = known[0].intersection(*known[1:])
         apart = [conditions - common for conditions in known]
