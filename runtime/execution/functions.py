@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from ...graphfmt.attributes import Function
     from ...graphfmt.dtypes import DType
-    from ..plan.plan import ScheduledPlan, SegmentPlan
+    from ..plan.plan import SegmentPlan
+    from ..plan.scheduled_plan import ScheduledPlan
 
 # The greatest depth of nested calls in a step. Each call takes about eight of Python's frames.
 MAX_DEPTH = 600

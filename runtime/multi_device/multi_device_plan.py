@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..execution.step import Step
     from ..passes.prune import PrunedGraph
     from ..plan.feeds import Feed
-    from ..plan.plan import ScheduledPlan
+    from ..plan.scheduled_plan import ScheduledPlan
 
 
 class DevicePart(NamedTuple):

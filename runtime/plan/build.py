@@ -19,7 +19,7 @@ from .codegen import generate_segment
 from .feeds import feed_of_fact, unread_feed
 from .instruction_order import needed_instructions, sends_first
 from .ir import Alias, Constant, KernelCall, is_asynchronous, is_control_flow, lower_node
-from .plan import ScheduledPlan, SegmentPlan
+from .plan import SegmentPlan
 from .state_access import step_access
 from .typed_graph import type_graph
 
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from ..execution.gpu import Gpu
     from ..passes.prune import PrunedGraph, StepSignature
     from .ir import Instruction
+    from .scheduled_plan import ScheduledPlan
     from .typed_graph import TypedNode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BuildOptions:
     """How plans are built.
 
@@ -55,7 +56,7 @@ class BuildOptions:
     fetches_handles: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PartOptions:
     """How the plan of one device's part of a graph is built. ``maybe_dead`` are the names of its sends and receives
     whose values may be dead; ``counts_memory`` has it count the memory in use; ``gpu`` is the device that computes,
@@ -175,6 +176,7 @@ class _Builder:
 
     def scheduled_plan(self) -> ScheduledPlan:
         """The plan of tasks."""
+        from .scheduled_plan import ScheduledPlan
         from .segmentation import build_tasks
 
         part = self.part or PartOptions()

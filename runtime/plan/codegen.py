@@ -16,7 +16,7 @@ import numpy as np
 from ...graphfmt.graph import Endpoint, Node
 from ...kernels.core.binding import Inline
 from . import liveness
-from .ir import Constant, KernelCall, Region, is_send, scalar_or_array
+from .ir import Constant, KernelCall, is_send, scalar_or_array
 from .segment import Segment
 
 if TYPE_CHECKING:
@@ -180,9 +180,8 @@ class StatementWriter:
 
     def _expression(self, instruction: Computation) -> str:
         arguments = [self._argument(instruction, i) for i in range(len(instruction.inputs))]
-        if isinstance(instruction, Region):
+        if not isinstance(instruction, KernelCall):
             return f"{self._inner_function(instruction)}({', '.join(['ctx', *arguments])})"
-        assert isinstance(instruction, KernelCall)
         typed, kernel = instruction.typed, instruction.kernel
         if isinstance(kernel, Inline):
             return kernel.expression.format(*arguments)
@@ -192,7 +191,7 @@ class StatementWriter:
             arguments.insert(0, "ctx")
         return f"{self.source.add_global('k', kernel)}({', '.join(arguments)})"
 
-    def _inner_function(self, region: Region) -> str:
+    def _inner_function(self, region: Computation) -> str:
         """The name of the function that runs a loop or a branch."""
         from .control_flow.region_codegen import generate_region
 

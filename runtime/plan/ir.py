@@ -1,8 +1,8 @@
 """The instructions that a plan consists of, between the typed graph and generated code.
 
 A list of instructions is in order: each comes after those whose outputs it reads. Outputs are named as in the graph,
-``Endpoint(name, port)``. ``Constant`` and ``Alias`` compute nothing; ``KernelCall``, ``Loop`` and ``Branch`` do, and
-become one statement each.
+``Endpoint(name, port)``. ``Constant`` and ``Alias`` compute nothing; ``KernelCall``, and ``Loop`` and ``Branch`` of
+``control_flow.regions``, do, and become one statement each.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Computation(Instruction, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant:
     """A node whose only output is known when the plan is built. It reads nothing, but where branches or loops are
     about, it is dead or live with its dependencies."""
@@ -88,7 +88,7 @@ class Constant:
         return scalar_or_array(self.typed.output_facts[0].constant)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Alias:
     """A node whose outputs are other nodes' outputs, port by port those of ``inputs``."""
 
@@ -105,7 +105,7 @@ class Alias:
         return self.typed.output_facts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelCall:
     """A call of a node's kernel. The control-flow operations that run under the scheduler are calls, too."""
 
@@ -142,73 +142,6 @@ class KernelCall:
 
     def reads_reference(self, position: int) -> bool:
         return self.typed.reads_reference(position)
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """What loops and branches have in common: they read ``inputs``, wait for ``controls``, and give a sequence of
-    outputs. ``references`` tells which inputs are references to be read; ``origin`` is the node that errors of the
-    region itself name."""
-
-    name: str
-    inputs: Sequence[Endpoint]
-    references: Sequence[bool]
-    controls: Sequence[Endpoint]
-    output_facts: Sequence[Fact]
-    origin: Node
-
-    @property
-    def node(self) -> Node:
-        return Node(self.name, type(self).__name__)
-
-    @property
-    def dependencies(self) -> Sequence[Endpoint]:
-        return (*self.inputs, *self.controls)
-
-    @property
-    def allocates_output(self) -> bool:
-        return False
-
-    @property
-    def returns_one(self) -> bool:
-        return False
-
-    def reads_reference(self, position: int) -> bool:
-        return self.references[position]
-
-
-@dataclass(frozen=True, slots=True)
-class Loop(Region):
-    """A ``while`` loop (OSDI'16 section 3.4).
-
-    ``parameters`` stand for the inputs within the loop; the first of them are the loop variables, whose values in
-    the next iteration are ``next_values``. Each iteration runs ``condition``; while ``predicate`` is true it goes on
-    with ``body``, else it ends with ``on_exit``, and the loop gives ``results``.
-    """
-
-    parameters: Sequence[Endpoint]
-    next_values: Sequence[Endpoint]
-    condition: Sequence[Instruction]
-    predicate: Endpoint
-    body: Sequence[Instruction]
-    on_exit: Sequence[Instruction]
-    results: Sequence[Endpoint]
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One side of a branch. A result that is a number is the index of that Merge input, itself an output."""
-
-    instructions: Sequence[Instruction]
-    results: Sequence[Endpoint | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Branch(Region):
-    """An ``if``: the second side runs where ``predicate`` is true, else the first."""
-
-    predicate: Endpoint
-    sides: tuple[Side, Side]
 
 
 def scalar_or_array(constant: Any) -> Any:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ...graphfmt.graph import Endpoint, Graph, Node
     from ..execution.state_lock import Access
     from ..execution.step import Step
     from .feeds import Feed
     from .segment import Segment
-    from .segmentation import TaskGraph
 
 
 class Plan(Protocol):
@@ -47,7 +46,7 @@ class Plan(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PlanFields:
     """The fields of every plan; see ``Plan``."""
 
@@ -58,7 +57,7 @@ class PlanFields:
     access: Access
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SegmentPlan(PlanFields):
     """A step that is one generated function of the step and the values of the feeds."""
 
@@ -74,36 +73,3 @@ class SegmentPlan(PlanFields):
 
     def node_of(self, error: BaseException) -> Node | None:
         return self.segment.node_of(error)
-
-
-@dataclass(frozen=True)
-class ScheduledPlan(PlanFields):
-    """A step of tasks under a scheduler, because nodes may wait or be dead. ``parameters`` are the outputs that are
-    fed, None for one that nothing reads; ``constants`` are known before the step."""
-
-    parameters: tuple[Endpoint | None, ...]
-    constants: Mapping[Endpoint, Any]
-    tasks: TaskGraph
-
-    @property
-    def function(self) -> Callable[..., Sequence[Any]]:
-        """A function of the step and one value per feed, which returns the fetched values."""
-
-        def function(step: Step, *values: Any) -> Sequence[Any]:
-            return self.execute(step, values)
-
-        return function
-
-    def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
-        from ..execution.executor import execute
-
-        return execute(self.tasks, step, self.initial_values(values), self.fetches)
-
-    def initial_values(self, values: Sequence[Any]) -> Mapping[Endpoint, Any]:
-        """The values known before a step begins: constants and feeds."""
-        fed = {parameter: value for parameter, value in zip(self.parameters, values) if parameter is not None}
-        return {**self.constants, **fed}
-
-    def node_of(self, error: BaseException) -> Node | None:
-        nodes = (segment.node_of(error) for segment in self.tasks.segments)
-        return next((node for node in nodes if node is not None), None)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....graphfmt.graph import Endpoint
-from ..ir import Branch, KernelCall, Side, is_control_flow, operation
+from ..ir import KernelCall, is_control_flow, operation
 from .deadness_analysis import DeadnessAnalysis, Guard
 from .region_rewriter import alias_of, forwarded, stands_alone
+from .regions import Branch, Side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ....graphfmt.graph import Endpoint
 from ....graphfmt.traversal import reachable_from
 from ....kernels.core.traits import Role
-from ..ir import Alias, KernelCall, Loop, is_control_flow, operation, role
+from ..ir import Alias, KernelCall, is_control_flow, operation, role
 from .branches import rewrite_branches
 from .deadness_analysis import DeadnessAnalysis, Guard
 from .region_rewriter import RegionRewriter, alias_of, forwarded, stands_alone
+from .regions import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

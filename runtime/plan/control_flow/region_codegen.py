@@ -9,18 +9,19 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from .. import liveness
 from ..codegen import FunctionSource, StatementWriter
-from ..ir import Branch, Loop
+from .regions import Branch, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ....graphfmt.graph import Endpoint
     from ....kernels.core.facts import Fact
-    from ..ir import Region, Side
+    from ..ir import Computation
     from ..segment import Segment
+    from .regions import Side
 
 
-def generate_region(region: Region, facts: Mapping[str, Sequence[Fact]]) -> Segment:
+def generate_region(region: Computation, facts: Mapping[str, Sequence[Fact]]) -> Segment:
     """The function from the inputs of a loop or branch to its outputs."""
     if isinstance(region, Loop):
         return _generate_loop(region, facts)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ....kernels.core.facts import Fact
-    from ..ir import Instruction, Region
+    from ..ir import Instruction
+    from .regions import Region
 
 
 class RegionRewriter:
