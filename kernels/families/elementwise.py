@@ -1,4 +1,4 @@
-"""What the families of elementwise operations share."""
+"""Declarations and numerical helpers that the families of elementwise operations share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unary(
     differentiable: bool = True,
     gpu: GpuSupport | None = None,
 ) -> Op:
-    """Declares an operation ``name(x: T) -> (y: T)`` in a family."""
+    """Declares an operation ``name(x: T) -> (y: T)``."""
     return family.op(
         f"{name}(x: T; T: type in {allowed}) -> (y: T)",
         shape=shapes.like_input,
@@ -51,7 +51,7 @@ def binary(
     kernel_types: str = "",
     gpu: GpuSupport | None = None,
 ) -> Op:
-    """Declares an operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast in a family."""
+    """Declares an operation ``name(x: T, y: T) -> (z: T)`` whose inputs broadcast."""
     return family.op(
         f"{name}({arguments}; T: type in {allowed}) -> (z: T)",
         shape=shapes.broadcast_inputs,
@@ -66,7 +66,7 @@ def binary(
 
 
 def known_elements(function: Callable[[int, int], Dim]) -> Callable[[ShapeContext], Any]:
-    """The elements of a small integer result, from what is known of both inputs' elements."""
+    """Makes a shape-inference rule: the elements of a small integer result, from those of both inputs."""
 
     def elements(c: ShapeContext) -> Any:
         x, y = c.elements(0), c.elements(1)
@@ -81,7 +81,7 @@ def known_elements(function: Callable[[int, int], Dim]) -> Callable[[ShapeContex
 
 
 def is_narrow(x: Any) -> bool:
-    """Whether x is of one of the 16-bit floats (numpy counts bfloat16 as a kind of its own)."""
+    """True if x is of a 16-bit float dtype (numpy gives bfloat16 a kind of its own)."""
     return x.dtype.itemsize == 2 and x.dtype.kind in "fV"
 
 
@@ -94,7 +94,7 @@ def in_float(xp: Any, function: Callable[[Any, Any], Any], x: Any, y: Any, /) ->
 
 
 def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:
-    """A function of several steps: 16-bit floats are computed in 32 bits, and rounded once."""
+    """Applies a function of several steps, with 16-bit floats computed in 32 bits and rounded once."""
     if not is_narrow(inputs[0]):
         return function(*inputs)
     dtype = inputs[0].dtype
@@ -102,7 +102,10 @@ def in_float(xp: Any, function: Callable[..., Any], *inputs: Any) -> Any:
 
 
 def special_functions(xp: Any) -> Any:
-    """scipy.special, or CuPy's counterpart. Imported late: it takes longer than most graphs run."""
+    """Returns scipy.special or CuPy's counterpart.
+
+    Imported here because the import takes longer than most graphs run.
+    """
     if xp.__name__ == "numpy":
         import scipy.special as found
 
@@ -110,13 +113,13 @@ def special_functions(xp: Any) -> Any:
     return import_module(f"{xp.__name__}x.scipy.special")
 
 
-# From so many elements on, masks are cheaper than branches: an unpredictable condition costs numpy's where
-# ten times what a predictable one does.
+# From this many elements on, masks are faster than branches: an unpredictable condition makes numpy's where ten
+# times as slow as a predictable one.
 _MASK_FROM = 8192
 
 
 def where(xp: Any, condition: Any, t: Any, e: Any) -> Any:
-    """xp.where of broadcasting inputs, t and e of one dtype."""
+    """Computes xp.where of broadcasting inputs, t and e of one dtype."""
     if condition.size < _MASK_FROM or xp.__name__ != "numpy" or t.dtype.kind == "O" or t.dtype.itemsize > 8:
         return xp.where(condition, t, e)
     bits = xp.dtype(f"i{t.dtype.itemsize}")
@@ -126,8 +129,7 @@ def where(xp: Any, condition: Any, t: Any, e: Any) -> Any:
 
 
 def zeros_where(xp: Any, condition: Any, x: Any) -> Any:
-    """x, with zeros where the condition (which broadcasts to it) holds. x must be newly allocated, because it
-    is written into."""
+    """Writes zeros into x where the condition, which broadcasts to it, holds. x must be newly allocated."""
     if x.ndim == 0:
         return xp.where(condition, x.dtype.type(0), x)
     if x.size < _MASK_FROM or xp.__name__ != "numpy" or x.dtype.itemsize > 8:

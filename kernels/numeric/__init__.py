@@ -1,1 +1,1 @@
-"""Numerical code that several families of operations share."""
+"""Numerical code that several families of operations share: arrays in, arrays out, without graphs."""

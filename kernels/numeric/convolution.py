@@ -1,8 +1,9 @@
-"""Convolutions of any number of spatial axes as matrix products, channels last.
+"""Convolutions over any number of spatial axes as matrix products, in channels-last layout.
 
-The patches that windows see are copied out as rows of a matrix, a few megabytes at a time so that they stay
-in the cache, and multiplied by the filter. Windows of one element need no copy; windows that are mostly
-padding go tap by tap, so that memory is bounded by the tensors there are, never by what attributes claim.
+The elements under each window are copied as one row of a matrix (im2col), a few megabytes at a time so that they
+stay in the cache, and multiplied by the filter. Windows of one element need no copy. Windows that lie mostly in the
+padding are computed one tap at a time, so that memory is bounded by the sizes of the tensors, never by what
+attributes say.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 
 _CPU_PATCH_BYTES = 1 << 21
 _GPU_PATCH_BYTES = 1 << 28
-# Fewer rows than these make a matrix product slow.
+# A matrix product of fewer rows than this is slow.
 _LEAST_ROWS = 192
 _MODEST_ELEMENTS = 1 << 20
 
 
 def accumulator_dtype(dtype: Any) -> Any:
-    """What a product of this dtype is accumulated in: float for the half-size floats."""
+    """The dtype in which products of this dtype are accumulated: float32 for half and bfloat16, else its own."""
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
 
 def forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
-    """x [batch, *in, c] with filter [*window, c / groups, out] to [batch, *out, out]."""
+    """Convolves x [batch, *in, c] with a filter [*window, c / groups, out] to [batch, *out, out]."""
     result_type, wide = x.dtype, accumulator_dtype(x.dtype)
     x, w = x.astype(wide, copy=False), w.astype(wide, copy=False)
     outs = w.shape[-1]
@@ -75,14 +76,14 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 
 def _pointwise_input(x: Any, win: Window) -> Any:
-    """What pointwise windows see."""
+    """Returns the elements that windows of one element read: x at the strides."""
     if all(s == 1 for s in win.strides):
         return x
     return x[(slice(None), *(slice(None, None, s) for s in win.strides))]
 
 
 def is_padding_cheap(win: Window) -> bool:
-    """Whether a padded copy of the input is not much larger than the input."""
+    """True if a padded copy of the input is not much larger than the input."""
     return math.prod(win.padded) <= max(8 * math.prod(win.inputs), _MODEST_ELEMENTS)
 
 
@@ -94,7 +95,7 @@ def _forward_by_taps(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 
 def pad(xp: Any, x: Any, win: Window) -> Any:
-    """The input with the window's padding of zeros around it; itself if there is none."""
+    """Returns the input surrounded by the zeros of the window's padding; the input itself without padding."""
     if not any(map(any, win.pads)):
         return x
     padded = xp.zeros((x.shape[0], *win.padded, x.shape[-1]), x.dtype)
@@ -104,7 +105,7 @@ def pad(xp: Any, x: Any, win: Window) -> Any:
 
 
 def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]:
-    """Blocks of windows: slices of images and of output rows, and the matrix with a row per window."""
+    """Yields blocks of windows: a slice of images, a slice of output rows, and a matrix with a row per window."""
     batch, channels = x.shape[0], x.shape[-1]
     columns = math.prod(win.size) * channels
     per_row = math.prod(win.outputs[1:]) * columns * x.dtype.itemsize
@@ -140,7 +141,7 @@ def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]
 
 
 def backprop_filter(xp: Any, x: Any, dy: Any, win: Window, filter_shape: tuple[int, ...]) -> Any:
-    """The gradient of the filter from that of the outputs."""
+    """Returns the gradient of the filter, given that of the outputs."""
     result_type, wide = x.dtype, accumulator_dtype(x.dtype)
     x, dy = x.astype(wide, copy=False), dy.astype(wide, copy=False)
     groups = _groups(x.shape[-1], filter_shape[-2])
@@ -173,7 +174,7 @@ def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
 
 
 def backprop_input(xp: Any, w: Any, dy: Any, win: Window, channels: int) -> Any:
-    """The gradient of the input from that of the outputs."""
+    """Returns the gradient of the input, given that of the outputs."""
     result_type, wide = dy.dtype, accumulator_dtype(dy.dtype)
     w, dy = w.astype(wide, copy=False), dy.astype(wide, copy=False)
     groups = _groups(channels, w.shape[-2])
@@ -202,7 +203,7 @@ def _backprop_input(xp: Any, w: Any, dy: Any, win: Window) -> Any:
 
 
 def _spread_pointwise(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -> Any:
-    """Puts the gradients of pointwise windows where the windows stood."""
+    """Scatters the gradients of windows of one element to the elements that they read."""
     if part.shape == shape:
         return part
     result = xp.zeros(shape, part.dtype)
@@ -211,8 +212,10 @@ def _spread_pointwise(xp: Any, part: Any, shape: tuple[int, ...], win: Window) -
 
 
 def mirrored_window(win: Window) -> Window | None:
-    """The convolution of output gradients with the mirrored filter that gives input gradients; None where
-    strides leave gaps or padding exceeds the window."""
+    """Returns the window for computing input gradients as a convolution with the mirrored filter.
+
+    None where strides leave gaps between windows or padding exceeds the window.
+    """
     if any(s != 1 for s in win.strides) or not is_padding_cheap(win):
         return None
     reach = [(k - 1) * d for k, d in zip(win.size, win.dilations)]
@@ -224,7 +227,7 @@ def mirrored_window(win: Window) -> Window | None:
 
 
 def _scatter_taps(xp: Any, w: Any, dy: Any, win: Window) -> Any:
-    """Each window's gradient, added up where windows overlap, one tap after the other."""
+    """Adds the gradients of windows to the elements they read, one tap after the other."""
     channels, outs = w.shape[-2:]
     result = xp.zeros((dy.shape[0], *win.inputs, channels), dy.dtype)
     per_image = math.prod(win.outputs) * (channels + outs) * dy.dtype.itemsize

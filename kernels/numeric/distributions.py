@@ -1,7 +1,7 @@
-"""From 32-bit words to numbers, bit by bit as TensorFlow makes them.
+"""Conversion of 32-bit random words to numbers, bit for bit as TensorFlow does (random_distributions.h).
 
-Uniform floats are random mantissas: a float in [1, 2) less one, so the lowest 23, 52, 10 or 7 bits count.
-Normal floats come in pairs by Box and Muller's transform; half and bfloat16 are rounded from float.
+Uniform floats are random mantissas: a float in [1, 2) less one, so that the lowest 23, 52, 10 or 7 bits of a word
+count. Normal floats come in pairs by the transform of Box and Muller; half and bfloat16 are rounded from float.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
     from ...graphfmt.tensors import Array
 
-# Under this, uniform numbers are raised to it before their logarithm is taken.
+# Uniform numbers below this are raised to it, so that their logarithm is finite.
 _SMALLEST = 1e-7
 _MAX_ELEMENTS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """``convert`` makes ``per_group`` elements from each four words."""
+    """A distribution of numbers: ``convert`` makes ``per_group`` elements of each group of four words."""
 
     dtype: Any
     per_group: int
     convert: Callable[[Array], Array]
 
     def fill(self, generator: Philox, shape: Sequence[int]) -> Array:
-        """An array of this shape from the generator's next groups."""
+        """Returns an array of this shape, filled from the next groups of the generator."""
         out = allocate(shape, self.dtype)
         flat = out.reshape(-1)
         for start, words in generator.blocks(-(-flat.size // self.per_group)):
@@ -47,7 +47,7 @@ class Distribution:
 
 
 def allocate(shape: Sequence[int], dtype: Any) -> Array:
-    """An array not written yet. Raises RESOURCE_EXHAUSTED where there is no memory for it."""
+    """Returns an uninitialized array. Raises RESOURCE_EXHAUSTED where memory does not suffice."""
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError):
@@ -69,7 +69,7 @@ def uniform_float(words: Array) -> Array:
 
 
 def uniform_double(words: Array) -> Array:
-    """The first word's low 20 bits lead the mantissa, the second word ends it."""
+    """Makes doubles in [0, 1): the low 20 bits of the first word are the upper mantissa bits."""
     pairs = words.view(np.uint64)
     bits = (pairs & np.uint64(0xFFFFF)) << np.uint64(32)
     bits |= pairs >> np.uint64(32)
@@ -97,7 +97,7 @@ _UNIFORMS = {
 
 
 def uniforms(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
-    """Floats in [0, 1)."""
+    """Returns floats, uniform in [0, 1)."""
     convert, per_group = _UNIFORMS[dtype.name]
     return Distribution(dtype.numpy, per_group, convert).fill(generator, shape)
 
@@ -106,7 +106,10 @@ def uniforms(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
 
 
 def normal_float(words: Array) -> Array:
-    """Angles and logarithms are rounded from double, as exact as the C library's float functions."""
+    """Makes pairs of standard normal floats.
+
+    Angles and logarithms are rounded from double, which is as exact as the float functions of the C library.
+    """
     numbers = uniform_float(words)
     radius = np.maximum(numbers[0::2], np.float32(_SMALLEST)).astype(np.float64)
     radius = np.sqrt(np.float32(-2) * np.log(radius, out=radius).astype(np.float32))
@@ -128,7 +131,7 @@ def normal_double(words: Array) -> Array:
 
 
 def normals(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
-    """Floats with mean 0 and standard deviation 1."""
+    """Returns standard normal floats."""
     if dtype.name == "double":
         return Distribution(np.float64, 2, normal_double).fill(generator, shape)
     # Assigning to a narrower array rounds.
@@ -139,7 +142,7 @@ def normals(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
 
 
 def full_ints(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
-    """Integers over the whole range of their type."""
+    """Returns integers, uniform over the whole range of their dtype."""
     target = dtype.numpy
     return Distribution(target, 16 // target.itemsize, lambda words: words.view(target)).fill(
         generator, shape
@@ -147,9 +150,9 @@ def full_ints(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
 
 
 def uniform_int(dtype: DType, low: Any, high: Any) -> Distribution:
-    """Integers in [low, high); their remainders favour small ones a little, as TensorFlow's do.
+    """Returns the distribution of integers in [low, high), with the slight bias of TensorFlow's remainders.
 
-    Raises INVALID_ARGUMENT where there is no integer in [low, high).
+    Raises INVALID_ARGUMENT where low and high are not scalars or low is not less than high.
     """
     for name, bound in (("minval", low), ("maxval", high)):
         if bound.ndim != 0:
@@ -173,8 +176,11 @@ def uniform_int(dtype: DType, low: Any, high: Any) -> Distribution:
 
 
 def truncated_normals(dtype: DType, generator: Philox, shape: Sequence[int]) -> Array:
-    """Every group of outputs has a stretch of the stream to itself, 256 words for each element, and takes
-    from it the first numbers within bounds."""
+    """Returns standard normal floats within two standard deviations.
+
+    Every group of outputs has a part of the stream to itself, 256 words for each element, and takes from it the
+    first numbers within the bounds.
+    """
     out = allocate(shape, dtype.numpy)
     double = dtype.name == "double"
     width = 2 if double else 4
@@ -190,7 +196,9 @@ def truncated_normals(dtype: DType, generator: Philox, shape: Sequence[int]) -> 
 
 
 def _first_within(generator: Philox, offsets: Array, width: int, draw: Callable[[Array], Array]) -> Array:
-    """For each place in the stream, the first ``width`` normal numbers that follow it and are under 2."""
+    """Returns, for each position in the stream, the first ``width`` normal numbers after it whose magnitude is
+    below 2.
+    """
     out = draw(generator.words_at(offsets).reshape(-1)).reshape(-1, width)
     rows = np.flatnonzero(~(np.abs(out) < 2).all(axis=1))
     numbers = out[rows]

@@ -1,5 +1,6 @@
-"""Hashes of byte strings that graphs rely on to be the same everywhere: FarmHash's 64-bit fingerprint,
-SipHash-2-4 and MurmurHash64A."""
+"""Hash functions of byte strings that give the same values everywhere: FarmHash Fingerprint64, SipHash-2-4,
+MurmurHash64A.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def _fetch32(data: bytes, at: int) -> int:
 
 
 def _rotate_right(value: int, bits: int) -> int:
-    """Rotated to the right."""
+    """Rotates a 64-bit value to the right."""
     value &= _MASK
     return (value >> bits | value << (64 - bits)) & _MASK
 
@@ -34,7 +35,7 @@ def _hash_len_16(u: int, v: int, factor: int) -> int:
 
 
 def farm_fingerprint64(data: bytes) -> int:
-    """FarmHash Fingerprint64, an unsigned 64-bit number."""
+    """Returns the FarmHash Fingerprint64 of a string, an unsigned 64-bit number."""
     size = len(data)
     if size <= 16:
         return _farm_short(data, size)
@@ -137,7 +138,7 @@ def _farm_round(
 
 
 def murmur_hash64a(data: bytes, seed: int = 0xDECAFCAFFE) -> int:
-    """MurmurHash64A."""
+    """Returns the MurmurHash64A of a string, an unsigned 64-bit number."""
     factor = 0xC6A4A7935BD1E995
     value = seed ^ len(data) * factor & _MASK
     whole = len(data) // 8 * 8
@@ -150,7 +151,7 @@ def murmur_hash64a(data: bytes, seed: int = 0xDECAFCAFFE) -> int:
 
 
 def sip_hash24(data: bytes, key: tuple[int, int]) -> int:
-    """SipHash-2-4 under a key of two 64-bit numbers."""
+    """Returns the SipHash-2-4 of a string under a key of two unsigned 64-bit numbers."""
     k0, k1 = key[0] & _MASK, key[1] & _MASK
     state = (
         k0 ^ 0x736F6D6570736575,

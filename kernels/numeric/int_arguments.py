@@ -1,4 +1,4 @@
-"""Sizes and axes as operations are given them at run time: read, checked, and refused in one way."""
+"""Integer arguments of operations (shapes, sizes, axes): read from tensors, checked, and refused with one wording."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from ..core.inference import ShapeContext
 
-# Claims below this many bytes are not held against the memory there is.
+# Allocations below this many bytes are not compared with the memory of the computer.
 _SMALL = 2**30
 
 
 def int_vector(values: Any, what: str) -> tuple[int, ...]:
-    """The elements of a vector (or scalar) of integers. Raises INVALID_ARGUMENT for higher ranks."""
+    """Returns the elements of a vector or scalar of integers. Raises INVALID_ARGUMENT for higher ranks."""
     if values.ndim > 1:
         raise invalid(f"{what} must be a vector, but has shape {Shape(values.shape)}")
     found = values.tolist()
@@ -28,14 +28,14 @@ def int_vector(values: Any, what: str) -> tuple[int, ...]:
 
 
 def int_scalar(value: Any, what: str) -> int:
-    """The one element of a tensor. Raises INVALID_ARGUMENT where it has more or none."""
+    """Returns the only element of a tensor. Raises INVALID_ARGUMENT unless it has exactly one."""
     if value.size != 1:
         raise invalid(f"{what} must be a scalar, but has shape {Shape(value.shape)}")
     return int(value.item())
 
 
 def nonnegative_scalar(value: Any, what: str) -> int:
-    """A scalar input that states a size. Raises INVALID_ARGUMENT if it is negative or no scalar."""
+    """Returns a scalar that states a size. Raises INVALID_ARGUMENT for other ranks and negative values."""
     array = on_host(value)
     if array.ndim:
         raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
@@ -45,7 +45,10 @@ def nonnegative_scalar(value: Any, what: str) -> int:
 
 
 def known_shape(value: Any) -> tuple[int, ...]:
-    """The shape that an integer vector states. Raises INVALID_ARGUMENT where it is none."""
+    """Reads a shape from an integer vector.
+
+    Raises INVALID_ARGUMENT for other ranks and negative or too large sizes.
+    """
     if value.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {list(value.shape)}")
     dims = tuple(value.tolist())
@@ -74,22 +77,27 @@ def partial_shape(value: Any) -> Shape:
 
 
 def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
-    """The axis counted from the front. Raises INVALID_ARGUMENT where it is not in [-rank, rank)."""
+    """Returns the axis counted from the front. Raises INVALID_ARGUMENT where it is not in [-rank, rank)."""
     if not -rank <= axis < rank:
         raise invalid(f"{what} {axis} is out of range for rank {rank}; it must be in [{-rank}, {rank})")
     return axis + rank if axis < 0 else axis
 
 
 def static_axis(c: ShapeContext, key: int | str) -> int | None:
-    """An axis that is an input, where it is known. Raises INVALID_ARGUMENT where it is not a scalar."""
+    """Returns the value of an axis input during shape inference, None where unknown.
+
+    Raises INVALID_ARGUMENT where the input is not a scalar.
+    """
     c.with_rank(key, 0)
     elements = c.elements(key)
     return None if elements is None else elements[0]
 
 
 def check_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
-    """Dimensions that a tensor can have. Raises INVALID_ARGUMENT for negative ones, and for more elements
-    than can be counted."""
+    """Returns the dimensions of a tensor as a tuple.
+
+    Raises INVALID_ARGUMENT for negative sizes and for more than MAX_ELEMENTS elements.
+    """
     for size in dims:
         if size < 0:
             raise invalid(f"{what} {list(dims)} has the negative dimension {size}")
@@ -99,9 +107,10 @@ def check_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
 
 
 def check_allocation(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int, ...]:
-    """Checked dimensions of a tensor about to be allocated because an argument says so.
+    """Checks the dimensions of a tensor before it is allocated, and returns them.
 
-    Raises RESOURCE_EXHAUSTED where it cannot fit into memory, before anything is touched.
+    Raises INVALID_ARGUMENT for impossible dimensions, and RESOURCE_EXHAUSTED for more bytes than the computer has
+    memory.
     """
     found = check_dims(dims, what)
     size = prod(found) * itemsize
@@ -113,7 +122,10 @@ def check_allocation(dims: Sequence[int], itemsize: int, what: str = "shape") ->
 
 
 def static_elements(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
-    """The elements of a scalar or vector input, each None where unknown; None where even their count is."""
+    """Returns the elements of a scalar or vector input during shape inference, each None where unknown.
+
+    Returns None where even their number is unknown.
+    """
     found = c.elements(key)
     if found is not None:
         return found

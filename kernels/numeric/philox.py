@@ -27,7 +27,7 @@ _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _HALF = np.uint64(32)
 _LOW = np.uint64(_WORD)
 
-# So many groups are computed sooner one by one than as arrays.
+# Up to this many groups are computed faster one by one than as arrays.
 _FEW = 14
 
 # Groups computed at a time: five buffers of as many uint64 stay within the second-level cache.
@@ -36,21 +36,21 @@ BLOCK = 8192
 
 @dataclass(frozen=True, slots=True)
 class Philox:
-    """A place in a stream."""
+    """A position in a random stream: a 64-bit key and a 128-bit counter."""
 
     key: int
     counter: int
 
     @staticmethod
     def from_seeds(seed: int, seed2: int) -> Philox:
-        """The stream of a stateful operation with these two attributes."""
+        """Returns the stream of a stateful operation with these values of the attributes seed and seed2."""
         return Philox(seed & _MASK64, (seed2 & _MASK64) << 64)
 
     def skip(self, groups: int) -> Philox:
-        """The place so many groups later; a negative number stands for one of 64 bits without sign.
+        """Returns the position so many groups later; negative numbers are read as unsigned 64-bit ones.
 
-        TensorFlow adds in halves, and where the upper half is full loses what the lower carries over; so does
-        this.
+        TensorFlow adds the halves separately and, where the upper half is full, loses the carry of the lower one;
+        so does this.
         """
         groups &= _MASK64
         low = self.counter & _MASK64
@@ -59,15 +59,18 @@ class Philox:
         return Philox(self.key, self.counter + groups & _MASK128)
 
     def words(self, count: int) -> Array:
-        """The next ``count`` groups, as a flat array of 32-bit words."""
+        """Returns the next ``count`` groups as a flat array of uint32."""
         out = np.empty(4 * count, np.uint32)
         for start, words in self.blocks(count):
             out[4 * start : 4 * start + words.size] = words
         return out
 
     def blocks(self, count: int) -> Iterator[tuple[int, Array]]:
-        """The next ``count`` groups in blocks of a cache's size: the first group's number, and the words. The
-        array is overwritten by the next block."""
+        """Yields the next ``count`` groups in blocks that fit the cache: the number of the first group, and the
+        words.
+
+        The array is overwritten by the next block.
+        """
         if count <= _FEW:
             words = [w for i in range(count) for w in _group(self.key, self.counter + i & _MASK128)]
             if words:
@@ -81,7 +84,7 @@ class Philox:
             yield start, scratch.groups(self.key, low, np.uint64(first & _MASK64), first >> 64)
 
     def words_at(self, offsets: Array) -> Array:
-        """The groups at these distances (uint64) from here: an array of shape [len(offsets), 4]."""
+        """Returns the groups at these distances (uint64) from here, of shape [len(offsets), 4]."""
         out = np.empty((offsets.size, 4), np.uint32)
         scratch = _Scratch(min(offsets.size, BLOCK))
         base = np.uint64(self.counter & _MASK64)
@@ -100,8 +103,10 @@ class _Scratch:
         self._words = np.empty((size, 4), np.uint32)
 
     def groups(self, key: int, low: Array, base: Any, high: int) -> Array:
-        """The words of the counters whose lower halves are ``low``; their upper half is ``high``, or one more
-        where ``low`` has run over, being less than ``base``."""
+        """Computes the words of the counters with these lower halves.
+
+        Their upper half is ``high``, or one more where ``low`` has wrapped around and is less than ``base``.
+        """
         size = low.size
         x0, x1, x2, x3, p0, p1 = self._buffers[:, :size]
         np.bitwise_and(low, _LOW, out=x0)
@@ -118,7 +123,7 @@ class _Scratch:
 
 
 def _rounds(key: int, x0: Array, x1: Array, x2: Array, x3: Array, p0: Array, p1: Array, words: Array) -> None:
-    """Ten rounds in place. Products are 64 bits wide: the upper half goes one way, the lower the other."""
+    """Runs the ten rounds in place. The upper and lower half of each 64-bit product go to different words."""
     key0, key1 = key & _WORD, key >> 32
     for _ in range(_ROUNDS):
         np.multiply(x0, np.uint64(_MULTIPLIERS[0]), out=p0)
@@ -138,7 +143,7 @@ def _rounds(key: int, x0: Array, x1: Array, x2: Array, x3: Array, p0: Array, p1:
 
 
 def _group(key: int, counter: int) -> tuple[int, int, int, int]:
-    """The four words of one counter."""
+    """Returns the four words of one counter."""
     x0, x1, x2, x3 = counter & _WORD, counter >> 32 & _WORD, counter >> 64 & _WORD, counter >> 96
     key0, key1 = key & _WORD, key >> 32
     for _ in range(_ROUNDS):
@@ -150,7 +155,7 @@ def _group(key: int, counter: int) -> tuple[int, int, int, int]:
 
 
 def from_seed_pair(seed: Array) -> Philox:
-    """The stream of a stateless operation's seed, two integers: scrambled, so that neither need be good."""
+    """Returns the stream for the seed of a stateless operation, two integers, which are scrambled first."""
     seed0, seed1 = (int(x) & _MASK64 for x in seed)
     mixed = _group(0x02461E29_3EC8F720, seed1 << 64 | seed0)
     return Philox(mixed[0] | mixed[1] << 32, (mixed[2] | mixed[3] << 32) << 64)

@@ -1,7 +1,7 @@
-"""Maxima and means over sliding windows, for any number of spatial axes, channels last.
+"""Max and average pooling over any number of spatial axes, in channels-last layout.
 
-Both are separable: one axis is reduced after the other, by one elementwise operation per tap. Work goes a
-few images at a time, so that intermediate results stay in the cache.
+Both are separable: axes are reduced one after the other, by one elementwise operation per tap. Work proceeds a few
+images at a time, so that intermediate results stay in the cache.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from .windows import Slices, Window
 
 _CACHED_BYTES = 1 << 20
-# What ml_dtypes.finfo would say, without importing it.
+# The value of ml_dtypes.finfo(bfloat16).max, without importing ml_dtypes.
 _LOWEST_BFLOAT16 = -3.3895313892515355e38
 _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 def _blocks(xp: Any, batch: int, bytes_per_image: int) -> Iterator[slice]:
-    """Slices of the batch that are small enough for the cache; all of it on a GPU."""
+    """Returns slices of the batch that are small enough for the cache; all of it on a GPU."""
     step = max(1, batch if xp is not np else _CACHED_BYTES // max(1, bytes_per_image))
     for first in range(0, batch, step):
         yield slice(first, first + step)
@@ -40,7 +40,7 @@ def lowest_finite(dtype: Any) -> Any:
 
 
 def max_pool(xp: Any, x: Any, win: Window) -> Any:
-    """The maximum of each window."""
+    """Returns the maximum of each window."""
     result = xp.empty((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
         part = x[images]
@@ -72,7 +72,7 @@ def _empty_reduced(xp: Any, x: Any, win: Window, axis: int) -> Any:
 
 
 def _counts_along(win: Window, axis: int) -> Any:
-    """How many elements each window along an axis has, padding not counted."""
+    """Returns the number of elements in each window along an axis, padding not counted."""
     starts = np.arange(win.outputs[axis]) * win.strides[axis] - win.pads[axis][0]
     ends = np.minimum(starts + win.size[axis], win.inputs[axis])
     return np.maximum(ends - np.maximum(starts, 0), 1)
@@ -80,7 +80,7 @@ def _counts_along(win: Window, axis: int) -> Any:
 
 @lru_cache(256)
 def _reciprocal_counts(win: Window) -> Any:
-    """One over the number of elements, for each window, with an axis for channels."""
+    """Returns one over the number of elements in each window, with an axis of size 1 for channels."""
     counts = np.ones((), np.int64)
     for axis in range(len(win.size)):
         counts = counts[..., None] * _counts_along(win, axis)
@@ -94,7 +94,7 @@ def _scale(xp: Any, win: Window, dtype: Any) -> Any:
 
 
 def avg_pool(xp: Any, x: Any, win: Window) -> Any:
-    """The mean of each window, padding not counted."""
+    """Returns the mean of each window, padding not counted."""
     wide = accumulator_dtype(x.dtype)
     result = xp.empty((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
     scale = _scale(xp, win, wide)
@@ -107,7 +107,7 @@ def avg_pool(xp: Any, x: Any, win: Window) -> Any:
 
 
 def avg_pool_grad(xp: Any, dy: Any, win: Window) -> Any:
-    """Each window's gradient, in equal shares to its elements."""
+    """Distributes the gradient of each window in equal shares to its elements."""
     wide = accumulator_dtype(dy.dtype)
     result = xp.empty((dy.shape[0], *win.inputs, dy.shape[-1]), dy.dtype)
     scale = _scale(xp, win, wide)
@@ -129,13 +129,13 @@ def _spread_along(xp: Any, dy: Any, win: Window, axis: int) -> Any:
 
 @lru_cache(256)
 def _numbered_taps(win: Window) -> tuple[tuple[int, Slices, Slices], ...]:
-    """Taps in row-major order with their number within the window."""
+    """Yields the taps in row-major order with their number within the window."""
     return tuple((int(np.ravel_multi_index(tap, win.size)), outs, ins) for tap, outs, ins in win.taps())
 
 
 @lru_cache(256)
 def _first_taps(win: Window) -> tuple[tuple[Any, ...], Any]:
-    """Each window's first element: its place in the input per axis (to index with), and its tap's number."""
+    """Returns the first element of each window: its index in the input per axis, and the number of its tap."""
     places: list[Any] = []
     number = np.zeros((), np.int64)
     for axis in range(len(win.size)):
@@ -147,8 +147,10 @@ def _first_taps(win: Window) -> tuple[tuple[Any, ...], Any]:
 
 
 def _argmax_taps(xp: Any, x: Any, win: Window) -> Any:
-    """The tap of each window's maximum; the first in row-major order where several are equal, or where the
-    window begins with NaN."""
+    """Returns the number of the tap at which each window has its maximum.
+
+    That is the first in row-major order where several are equal, and the first element where that is NaN.
+    """
     taps = _numbered_taps(win)
     largest = math.prod(win.size) - 1
     small = np.uint8 if largest < 256 else np.int32
@@ -169,7 +171,7 @@ def _argmax_taps(xp: Any, x: Any, win: Window) -> Any:
 
 
 def _select(xp: Any, mask: Any, values: Any) -> Any:
-    """The values where the mask is set, zero elsewhere, by their bits: several times as fast as a choice."""
+    """Returns the values where the mask is set and zeros elsewhere, by masking bits, which is faster than a choice."""
     bits = _BITS[values.dtype.itemsize]
     chosen = mask.view(np.int8).astype(bits)
     xp.negative(chosen, out=chosen)
@@ -178,7 +180,7 @@ def _select(xp: Any, mask: Any, values: Any) -> Any:
 
 
 def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
-    """Each window's gradient, to its maximum."""
+    """Passes the gradient of each window on to its maximum."""
     dx = xp.zeros(x.shape, x.dtype)
     if not dy.size:
         return dx
@@ -190,7 +192,7 @@ def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
 
 
 def max_pool_grad_grad(xp: Any, x: Any, ddx: Any, win: Window) -> Any:
-    """For each window, what ``ddx`` has where x has its maximum."""
+    """Returns, for each window, the element of ``ddx`` at the position of the maximum of x."""
     result = xp.zeros((x.shape[0], *win.outputs, x.shape[-1]), x.dtype)
     if not result.size:
         return result
@@ -202,7 +204,7 @@ def max_pool_grad_grad(xp: Any, x: Any, ddx: Any, win: Window) -> Any:
 
 
 def max_pool_with_argmax(xp: Any, x: Any, win: Window, with_batch: bool, index_type: Any) -> tuple[Any, Any]:
-    """The maxima, and where they are in the flattened image (in the flattened batch, if so wanted)."""
+    """Returns the maxima and their index in the flattened image, or in the flattened batch if ``with_batch``."""
     shape = (x.shape[0], *win.outputs, x.shape[-1])
     if not math.prod(shape):
         return xp.empty(shape, x.dtype), xp.empty(shape, index_type)

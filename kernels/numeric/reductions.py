@@ -1,4 +1,4 @@
-"""What reductions share: which axes they run over, and how to go fast along those, and accurately."""
+"""Reductions over axes by ufuncs: axes and shapes, fast memory order, and sums with a bounded rounding error."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
     from ..core.inference import ShapeContext
 
-# Rows added one after another before partial sums are kept apart: bounds the rounding error of a sum.
+# The number of rows added one after another into a partial sum: bounds the rounding error.
 CHAIN = 64
 
-# Rows up to this length are not worth a loop each.
+# Rows up to this length are reduced together: a loop for each costs more than its additions.
 SHORT = 16
 
-# Elements of a partial sum: large enough for long inner loops, small enough for the first-level cache.
+# The number of elements of a partial sum: large enough for long inner loops, small enough for the first-level
+# cache.
 _PARTIAL = 2048
 
 
 def normalize_axes(indices: Any, rank: int) -> tuple[int, ...]:
-    """The axes that reduction indices name, counted from the front, in order.
+    """Returns the axes that reduction indices name, counted from the front, in ascending order.
 
     Raises INVALID_ARGUMENT for axes out of range, named twice, or given as a matrix.
     """
@@ -42,7 +43,7 @@ def normalize_axes(indices: Any, rank: int) -> tuple[int, ...]:
 
 
 def reduced_shape(c: ShapeContext) -> Shape:
-    """The shape of a reduction of the first input over the axes that the second names."""
+    """Returns the shape of a reduction of the first input over the axes that the second names."""
     shape, indices, keep = c.input(0), c.input(1), c.attr("keep_dims")
     if indices.rank is not None and indices.rank > 1:
         raise invalid(f"reduction indices must be a scalar or a vector, but have shape {indices}")
@@ -63,16 +64,16 @@ def reduced_shape(c: ShapeContext) -> Shape:
 
 
 def accumulator_dtype(dtype: Any) -> Any:
-    """The dtype in which a sum of this dtype is built up: float for the halfs, otherwise its own."""
+    """The dtype in which sums of this dtype are accumulated: float32 for half and bfloat16, else its own."""
     return np.dtype(np.float32) if dtype.name in ("float16", "bfloat16") else dtype
 
 
 def sum_over(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool = False) -> Any:
-    """The sum over axes, in the accumulator's dtype."""
+    """Returns the sum over axes, in the dtype of the accumulator."""
     return reduce_over(xp, "add", x, axes, accumulator_dtype(x.dtype), keep_dims=keep_dims)
 
 
-# The ufuncs' names as reductions.
+# The names of ufuncs and of the reductions that they make.
 _REDUCTIONS = {
     "add": "sum",
     "multiply": "prod",
@@ -86,8 +87,10 @@ _REDUCTIONS = {
 def reduce_over(
     xp: Any, ufunc: str, x: Any, axes: tuple[int, ...], dtype: Any, *, keep_dims: bool = False
 ) -> Any:
-    """What ``ufunc.reduce`` computes, in that dtype: faster where rows are short, and more accurate where
-    there are many. Never a view of x."""
+    """Computes ``ufunc.reduce`` in the given dtype: faster for short rows, more accurate for many.
+
+    Never a view of x.
+    """
     if xp is not np:
         typed = {"dtype": dtype} if ufunc in ("add", "multiply") else {}
         return getattr(xp, _REDUCTIONS[ufunc])(x, axis=axes, keepdims=keep_dims, **typed)
@@ -108,7 +111,7 @@ def _is_best_done_by_numpy(x: Any, axes: tuple[int, ...]) -> bool:
 
 
 def _reduce_runs(ufunc: Any, x: Any, axes: Sequence[int], dtype: Any) -> Any:
-    """Run by run of neighbouring axes, the last first, which is where the elements lie together."""
+    """Reduces one run of neighbouring axes after the other, the last first, whose elements are adjacent in memory."""
     sizes, reduced_runs = merge_runs(x.shape, axes)
     if True not in reduced_runs:
         return x.astype(dtype)
@@ -126,8 +129,11 @@ def _reduce_runs(ufunc: Any, x: Any, axes: Sequence[int], dtype: Any) -> Any:
 
 
 def _reduce_columns(ufunc: Any, x: Any, dtype: Any) -> Any:
-    """Over the last axis. A few elements at a time are dear in a loop, but a sum of them is a product, and
-    anything else is cheap on the transposed array."""
+    """Reduces the last axis.
+
+    Loops over few elements are slow, so a sum of few is computed as a matrix product, and other reductions on the
+    transposed array.
+    """
     if x.shape[-1] > SHORT or x.ndim == 1:
         return ufunc.reduce(x, axis=-1, dtype=dtype)
     if ufunc is np.add and x.dtype.kind in "fc" and x.dtype == dtype:
@@ -141,7 +147,7 @@ def _three(shape: Sequence[int], middle: int) -> tuple[int, int, int]:
 
 
 def merge_runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[bool]]:
-    """Merges neighbouring axes that are all reduced or all kept: their sizes, and which are reduced."""
+    """Merges neighbouring axes that are all reduced or all kept. Returns their sizes, and which are reduced."""
     sizes: list[int] = []
     flags: list[bool] = []
     for axis, size in enumerate(shape):
@@ -157,10 +163,10 @@ def merge_runs(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], li
 
 
 def _reduce_rows(ufunc: Any, x: Any, dtype: Any) -> Any:
-    """A contiguous (outer, rows, columns) over its rows.
+    """Reduces a contiguous array (outer, rows, columns) over its rows.
 
-    Adding row to row would let the rounding error grow with their number, so partial sums of a bounded
-    number of rows are added up in turn.
+    Adding row to row would let the rounding error grow with their number, so partial sums of a bounded number of
+    rows are added up in turn.
     """
     outer, rows, columns = x.shape
     if rows <= 2 * CHAIN or not columns or not outer:
@@ -180,7 +186,7 @@ def _reduce_rows(ufunc: Any, x: Any, dtype: Any) -> Any:
 
 
 def _reduce_folded(ufunc: Any, x: Any, fold: int, dtype: Any) -> Any:
-    """Short rows: ``fold`` of them, a power of two, are taken as one long row."""
+    """Reduces short rows, ``fold`` of them (a power of two) at a time as one long row."""
     outer, rows, columns = x.shape
     whole = rows // fold * fold
     long = x[:, :whole].reshape(outer, rows // fold, fold * columns)

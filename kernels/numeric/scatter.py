@@ -1,4 +1,4 @@
-"""Index arithmetic: where a gather reads and a scatter writes, checked before anything is touched."""
+"""Gathers and scatters by indices: bounds are checked before anything is written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _UFUNCS = {"add": "add", "sub": "subtract", "mul": "multiply", "min": "minimum",
 
 
 def check_indices(indices: Any, size: int, what: str = "indices") -> None:
-    """Raises INVALID_ARGUMENT, naming the first index that is not in [0, size)."""
+    """Raises INVALID_ARGUMENT for the first index that is not in [0, size)."""
     if not indices.size:
         return
-    # Seen as unsigned, negative indices are large: one pass finds both kinds.
+    # Read as unsigned, negative indices are large, so one pass finds both kinds.
     kind = indices.dtype
     largest = (indices.view(f"u{kind.itemsize}") if kind.kind == "i" else indices).max()
     if int(largest) < size:
@@ -29,27 +29,28 @@ def check_indices(indices: Any, size: int, what: str = "indices") -> None:
 
 
 def ignores_bad_indices(policy: str) -> bool:
-    """What the attribute bad_indices_policy says. Raises INVALID_ARGUMENT for what it cannot be."""
+    """True if the attribute bad_indices_policy is IGNORE. Raises INVALID_ARGUMENT for unknown policies."""
     if policy not in ("", "DEFAULT", "ERROR", "IGNORE"):
         raise invalid(f"bad_indices_policy is {policy!r}, but must be DEFAULT, ERROR or IGNORE")
     return policy == "IGNORE"
 
 
 def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Zeros of any dtype; a string's zero is the empty one."""
+    """Returns zeros of any dtype; the zero of dtype string is the empty string."""
     return xp.full(shape, b"", object) if np.dtype(dtype).hasobject else xp.zeros(shape, dtype)
 
 
 def on_host(array: Any) -> Any:
-    """The same values as a numpy array."""
+    """Returns the array as a numpy array, copied from the GPU if it is there."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def scatter_rows(xp: Any, array: Any, indices: Any, updates: Any, how: str) -> None:
-    """``array[indices[i…], …]`` becomes, in place, itself ``how`` (update, add, sub, mul, div, min, max)
-    ``updates[i…, …]``. Updates of rank 0 go to every row named; rows named twice are updated twice.
+    """Combines rows of ``array``, in place, with updates: ``array[indices[i…], …] how= updates[i…, …]``.
 
-    Raises INVALID_ARGUMENT, with nothing written, for indices out of bounds and updates of a wrong shape.
+    ``how`` is update, add, sub, mul, div, min or max. Updates of rank 0 apply to every row named; rows named twice
+    are updated twice. Raises INVALID_ARGUMENT, with nothing written, for indices out of bounds and updates of a
+    wrong shape.
     """
     indices, updates = xp.asarray(indices), xp.asarray(updates)
     if not array.ndim:
@@ -69,11 +70,10 @@ def scatter_rows(xp: Any, array: Any, indices: Any, updates: Any, how: str) -> N
 
 
 def scatter_nd(xp: Any, array: Any, indices: Any, updates: Any, how: str, *, ignore: bool = False) -> None:
-    """``array[tuple(indices[i…, :])]`` becomes, in place, itself ``how`` ``updates[i…]``: elements or slices,
-    as the length of the index vectors says.
+    """Combines elements or slices of ``array``, in place: ``array[tuple(indices[i…, :])] how= updates[i…]``.
 
-    Raises INVALID_ARGUMENT, with nothing written, for shapes that do not fit and, unless they are to be
-    ignored, for indices out of bounds.
+    Raises INVALID_ARGUMENT, with nothing written, for shapes that do not fit and, unless ``ignore``, for indices
+    out of bounds.
     """
     indices, updates = xp.asarray(indices), xp.asarray(updates)
     check_nd_shapes(indices.shape, updates.shape, array.shape)
@@ -114,10 +114,11 @@ def check_nd_shapes(indices: tuple[int, ...], updates: tuple[int, ...], shape: t
 
 
 def row_numbers(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool = False) -> tuple[Any, Any]:
-    """Index vectors (the last axis of ``indices``) as row numbers of a tensor whose axes ``shape`` are made
-    one, flattened; and which are within bounds, None where all are.
+    """Converts index vectors (the last axis of ``indices``) to row numbers of a tensor with the axes ``shape``
+    merged.
 
-    Raises INVALID_ARGUMENT for the first vector out of bounds, unless those are to be ignored.
+    Returns them flattened, and a mask of those within bounds, None where all are. Raises INVALID_ARGUMENT for the
+    first vector out of bounds unless ``ignore``.
     """
     depth = len(shape)
     vectors = indices.reshape(prod(indices.shape[:-1]), depth)
@@ -141,7 +142,9 @@ def row_numbers(xp: Any, indices: Any, shape: tuple[int, ...], *, ignore: bool =
 
 
 def _combine_rows(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
-    """``rows[indices] how= updates``, indices being a vector within bounds and updates one row for each."""
+    """Computes ``rows[indices] how= updates`` in place, for a vector of valid indices and one row of updates for
+    each.
+    """
     repeated = indices.size > 1 and _has_repeats(xp, indices)
     if how == "update":
         if repeated and xp is not np:
@@ -166,14 +169,14 @@ def _has_repeats(xp: Any, indices: Any) -> bool:
 
 
 def _has_at(xp: Any, how: str, rows: Any) -> bool:
-    """Whether the ufunc's ``at`` knows these, on memory that can be seen as a vector."""
+    """True if the ``at`` method of the ufunc supports these arrays, and they can be viewed as a vector."""
     if how == "div" or not rows.flags.c_contiguous or rows.dtype == object:
         return False
     return xp is np or (how in ("add", "sub") and rows.dtype.kind == "f")
 
 
 def _scatter_in_rounds(xp: Any, rows: Any, indices: Any, updates: Any, how: str) -> None:
-    """Every row's first update, then every second one, and so on: each turn names a row once only."""
+    """Applies the first update of every row, then every second one, and so on: a round names no row twice."""
     host = on_host(indices)
     order = np.argsort(host, kind="stable")
     ordered = host[order]
@@ -186,7 +189,7 @@ def _scatter_in_rounds(xp: Any, rows: Any, indices: Any, updates: Any, how: str)
 
 
 def _last_of_each(indices: Any) -> Any:
-    """Positions of the last occurrence of each index."""
+    """Returns the positions of the last occurrence of each index."""
     host = on_host(indices)[::-1]
     _, first = np.unique(host, return_index=True)
     return host.size - 1 - first
@@ -201,6 +204,6 @@ def _combine(xp: Any, how: str, old: Any, new: Any) -> Any:
         return xp.divide(old, new).astype(old.dtype, copy=False)
     if bool((new == 0).any()):
         raise invalid("integer division by zero in a scatter")
-    # Rounds toward zero.
+    # Integer division rounds toward zero, as in C.
     quotient = old // new
     return (quotient + ((quotient < 0) & (quotient * new != old))).astype(old.dtype, copy=False)

@@ -1,4 +1,6 @@
-"""Rows brought together by segment: the arithmetic below every segment operation."""
+"""Reductions of the rows of each segment: the arithmetic of SegmentSum, UnsortedSegmentMax, SparseSegmentMean and
+their kin.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,17 @@ from ...graphfmt.errors import invalid
 from .reductions import accumulator_dtype
 from .scatter import on_host
 
-# From this many elements on, a sparse matrix product is faster than ``ufunc.at``.
+# Sums of this many elements or more are faster as a sparse matrix product than by ``ufunc.at``.
 _LARGE = 1 << 13
 
-# Once so many elements were added up without it, scipy.sparse would have been worth its import.
+# After this many elements summed without it, importing scipy.sparse would have paid.
 _WORTH_AN_IMPORT = 1 << 24
 
 _BFLOAT16_MAX = 3.3895313892515355e38
 
 
 def empty_value(how: str, dtype: Any) -> Any:
-    """What an unsorted segment without rows holds."""
+    """The value of a segment without rows in the unsorted operations: the identity of ``how``."""
     if how in ("add", "multiply"):
         return int(how == "multiply")
     largest = _BFLOAT16_MAX if dtype.kind == "V" else None
@@ -34,7 +36,7 @@ def empty_value(how: str, dtype: Any) -> Any:
 
 
 def _combining_dtype(xp: Any, dtype: Any) -> Any:
-    """The dtype in which rows are combined: CUDA's atomic operations know no integers of 8 and 16 bits."""
+    """The dtype in which rows are combined. CUDA has no atomic operations on integers of 8 and 16 bits."""
     return (
         xp.dtype("int32")
         if xp is not np and dtype.kind in "iu" and dtype.itemsize < 4
@@ -43,9 +45,10 @@ def _combining_dtype(xp: Any, dtype: Any) -> Any:
 
 
 def combine_unsorted(xp: Any, how: str, rows: Any, ids: Any, count: int) -> Any:
-    """``out[ids[i]] = how(out[ids[i]], rows[i])`` over a matrix of rows, how being a ufunc's name.
+    """Combines the rows of each segment of a matrix: ``out[ids[i]] = how(out[ids[i]], rows[i])``.
 
-    Rows whose id is negative are dropped. Raises INVALID_ARGUMENT for an id that is not below ``count``.
+    ``how`` is the name of a ufunc. Rows with negative ids are dropped. Raises INVALID_ARGUMENT for an id that is
+    not below ``count``.
     """
     if rows.size and int(ids.max()) >= count:
         host = on_host(ids)
@@ -67,7 +70,9 @@ _elements_added = 0
 
 
 def _prefers_product(rows: Any) -> bool:
-    """Whether to sum rows by a sparse product: a process that does so once shall not wait for scipy."""
+    """True if rows are to be summed by a sparse product: not for single sums, which would wait for the import of
+    scipy.
+    """
     global _elements_added
     if rows.size < _LARGE or rows.shape[1] == 1:
         return False
@@ -76,7 +81,7 @@ def _prefers_product(rows: Any) -> bool:
 
 
 def _ufunc_at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
-    """In place, on flat memory: that is what numpy's ``at`` has a fast path for."""
+    """Applies ``ufunc.at`` in place on flat memory, for which numpy has a fast path."""
     width = rows.shape[1]
     flat = ids.astype(np.int64)
     if width > 1:
@@ -85,7 +90,7 @@ def _ufunc_at(xp: Any, how: str, out: Any, ids: Any, rows: Any) -> None:
 
 
 def sum_rows(rows: Any, ids: Any, count: int) -> Any:
-    """Sums a large matrix's rows by id, as a product with the sparse matrix that says where rows go."""
+    """Sums the rows of a large matrix by id, as a product with a sparse matrix of ones."""
     sparse: Any = import_module("scipy.sparse")
     number = len(ids)
     chosen = sparse.csc_matrix(
@@ -95,7 +100,7 @@ def sum_rows(rows: Any, ids: Any, count: int) -> Any:
 
 
 def check_sorted(ids: Any) -> None:
-    """Raises INVALID_ARGUMENT for segment ids that are negative or fall."""
+    """Raises INVALID_ARGUMENT for segment ids that are negative or decrease."""
     if not ids.size:
         return
     falls = ids[1:] < ids[:-1]
@@ -110,7 +115,9 @@ def check_sorted(ids: Any) -> None:
 
 
 def combine_sorted(xp: Any, how: str, rows: Any, ids: Any, count: int, empty: Any) -> Any:
-    """As ``combine_unsorted``, for ids that never fall; segments without rows hold ``empty``."""
+    """Combines rows as ``combine_unsorted`` does, for ids that never decrease; segments without rows hold
+    ``empty``.
+    """
     wide = _combining_dtype(xp, rows.dtype)
     out = xp.full((count, rows.shape[1]), empty, wide)
     if not rows.size:

@@ -1,9 +1,10 @@
-"""The arithmetic of strided slices: masks, negative indices, ellipses, all without touching a tensor.
+"""Strided slices as TensorFlow defines them (strided_slice_op.cc): masks, negative indices, ellipses; no tensors
+are read.
 
-A slice is given as one (begin, end, stride) per written index and five bit masks over those indices. Bit i
-of ``begin`` or ``end`` means "from the start" or "to the end"; of ``ellipsis`` "as many whole axes as fit";
-of ``new_axis`` "an axis of size 1 here"; of ``shrink`` "one element, and the axis goes away". An ellipsis
-wins over a new axis, that over a shrunk one.
+A slice consists of one (begin, end, stride) per written index and five bit masks over these indices. Bit i of
+``begin`` or ``end`` means "from the start" or "to the end"; of ``ellipsis`` "as many whole axes as fit"; of
+``new_axis`` "an axis of size 1 here"; of ``shrink`` "a single element, and the axis is removed". An ellipsis takes
+precedence over a new axis, and that over a removed one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Masks:
 
 
 def masks_from_attrs(attrs: Mapping[str, Any]) -> Masks:
-    """The masks among a node's attributes."""
+    """Returns the masks among the attributes of a node."""
     return Masks(
         attrs["begin_mask"],
         attrs["end_mask"],
@@ -54,15 +55,15 @@ class StridedSlice:
     masks: Masks
 
 
-# What becomes of an input axis: it is kept whole, or it is sliced by the index at a place of the spec.
+# Marks an input axis that is kept whole; other axes are sliced by the index of that position.
 _WHOLE = -1
-# An output axis that no input axis belongs to.
+# Marks an output axis of size 1 that no input axis belongs to.
 _NEW = -2
 
 
 @lru_cache(maxsize=1024)
 def axis_layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
-    """For each axis of input and output in order: the place in the spec that slices it, _WHOLE or _NEW.
+    """Returns, for each axis of input and output in order, the index that slices it, or _WHOLE or _NEW.
 
     Raises INVALID_ARGUMENT for two ellipses and for more indices than axes.
     """
@@ -85,9 +86,9 @@ def axis_layout(masks: Masks, count: int, rank: int) -> tuple[int, ...]:
 
 
 def sliced_dims(spec: StridedSlice, dims: Sequence[Dim]) -> tuple[Dim, ...]:
-    """The dimensions of the slice of a tensor of these dimensions, as far as both are known.
+    """Returns the dimensions of a slice of a tensor of these dimensions, as far as both are known.
 
-    Raises INVALID_ARGUMENT for a slice that no such tensor has.
+    Raises INVALID_ARGUMENT where the slice is not within the tensor.
     """
     found: list[Dim] = []
     axis = 0
@@ -138,7 +139,7 @@ def _axis_size(spec: StridedSlice, place: int, axis: int, size: Dim) -> Dim:
         return size
     begin, end = spec.begin[place], spec.end[place]
     if size is None:
-        # Non-negative bounds cannot be told apart from those beyond the end, but an empty slice can.
+        # The size may cut off either bound, so nothing is known of the extent.
         return None
     if stride is None or (begin is None and not from_start) or (end is None and not to_end):
         return None
@@ -146,7 +147,7 @@ def _axis_size(spec: StridedSlice, place: int, axis: int, size: Dim) -> Dim:
 
 
 def _bounds(spec: StridedSlice, place: int, size: int) -> range:
-    """The positions that an index of a fully known spec picks along an axis."""
+    """Returns the positions that an index of a fully known slice selects along an axis."""
     stride = spec.strides[place]
     assert stride is not None
     low, high = (0, size) if stride > 0 else (-1, size - 1)
@@ -169,9 +170,9 @@ def _clamp(at: Dim, size: int, low: int, high: int) -> int:
 
 
 def numpy_index(spec: StridedSlice, dims: Sequence[int]) -> Index:
-    """The slice of a tensor of these dimensions as an index that numpy takes: slices, integers and None.
+    """Converts a slice of a tensor of these dimensions to an index for numpy: slices, integers and None.
 
-    Raises INVALID_ARGUMENT for a slice that the tensor does not have.
+    Raises INVALID_ARGUMENT where the slice is not within the tensor.
     """
     sliced_dims(spec, dims)
     items: list[Any] = []
@@ -199,14 +200,14 @@ def _axis_index(spec: StridedSlice, place: int, axis: int, size: int) -> slice |
 
 
 def slice_from_values(begin: Any, end: Any, strides: Any, masks: Masks) -> StridedSlice:
-    """The spec that three values state. Raises INVALID_ARGUMENT where they are not vectors of one size."""
+    """Returns the slice that three vectors state. Raises INVALID_ARGUMENT where they are not vectors of one size."""
     if not (begin.ndim == end.ndim == strides.ndim == 1 and begin.shape == end.shape == strides.shape):
         raise length_mismatch(begin.shape, end.shape, strides.shape)
     return StridedSlice(tuple(begin.tolist()), tuple(end.tolist()), tuple(strides.tolist()), masks)
 
 
 def length_mismatch(begin: object, end: object, strides: object) -> TfgError:
-    """The error for begin, end and strides that are not vectors of one size."""
+    """Returns the error for begin, end and strides that are not vectors of one size."""
     return invalid(
         "begin, end and strides must be vectors of equal size, "
         f"but are of shapes {begin}, {end} and {strides}"

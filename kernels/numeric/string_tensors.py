@@ -1,4 +1,4 @@
-"""What the operations on strings share: tensors of byte strings are object arrays of bytes."""
+"""Tensors of byte strings, which are object arrays of bytes: conversion, and functions applied to every element."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 def string_array(value: Any) -> Any:
-    """A tensor of strings as an array; a scalar may come as bare bytes."""
+    """Returns a tensor of strings as an array; a scalar may come as bare bytes."""
     return value if isinstance(value, np.ndarray) else np.asarray(value, object)
 
 
 def array_of(shape: tuple[int, ...], items: Iterable[Any], dtype: Any = object) -> Any:
-    """An array of that shape from its elements in row-major order."""
+    """Returns an array of that shape from its elements in row-major order."""
     array = np.empty(shape, dtype)
     array.reshape(-1)[:] = list(items)
     return array
 
 
 def map_strings(function: Callable[[bytes], Any], value: Any, dtype: Any = object) -> Any:
-    """The function of every string."""
+    """Applies a function to every string of a tensor, and returns an array of that dtype."""
     array = string_array(value)
     return array_of(array.shape, map(function, array.reshape(-1).tolist()), dtype)
 
 
 def decode(data: bytes) -> str:
-    """As text; bytes that are not UTF-8 survive ``encode``."""
+    """Decodes UTF-8; bytes that are not UTF-8 survive a round trip through ``encode``."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""Tensors in one line, as TensorFlow writes them in assertions and when it prints: ``[1 2 3...]``."""
+"""Tensors as one line of text, as TensorFlow's Tensor::SummarizeValue writes them in messages: ``[1 2 3...]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 39: "\\'", 92: "\\\\"}
 
 
 def summarize_value(value: Any, limit: int) -> str:
-    """The first ``limit`` elements, all if it is negative, every row of a matrix in brackets of its own."""
+    """Formats the first ``limit`` elements, all if it is negative, with every row of a matrix in brackets."""
     array = np.asarray(value, object if isinstance(value, bytes) else None)
     limit = array.size if limit < 0 else min(limit, array.size)
     shown = [format_element(x) for x in array.reshape(-1)[:limit]]
@@ -25,7 +25,7 @@ def summarize_value(value: Any, limit: int) -> str:
 
 
 def _nest(shape: tuple[int, ...], axis: int, shown: Any, left: list[int], parts: list[str]) -> None:
-    """Appends the elements along an axis, as far as any are left."""
+    """Appends the elements along an axis until ``left`` is used up."""
     if axis == len(shape) - 1:
         for position in range(shape[axis]):
             if not left[0]:
@@ -43,7 +43,7 @@ def _nest(shape: tuple[int, ...], axis: int, shown: Any, left: list[int], parts:
 
 
 def format_element(value: Any) -> str:
-    """One element as text."""
+    """Formats one element."""
     if isinstance(value, bytes):
         return _escaped(value)
     if isinstance(value, np.bool_):
@@ -59,13 +59,13 @@ def format_element(value: Any) -> str:
 
 
 def _shortest(value: float, digits: int, all_digits: int, kind: Any) -> str:
-    """With the digits that always fit, if they tell the number, else with as many as always do."""
+    """Formats with ``digits`` significant digits if that reproduces the value, else with ``all_digits``."""
     text = f"{value:.{digits}g}"
     return text if value != value or kind(text) == value else f"{value:.{all_digits}g}"
 
 
 def _escaped(text: bytes) -> str:
-    """Control characters in octal, quotes behind a backslash, anything beyond ASCII as it is."""
+    """Escapes control characters in octal and quotes by a backslash; characters beyond ASCII stay."""
     if text.isascii() and text.decode().isprintable() and not any(c in text for c in b"\"'\\"):
         return text.decode()
     decoded = text.decode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""Where the windows of convolutions and poolings lie: sizes, paddings, and which elements meet at a tap.
+"""Windows of convolutions and poolings: sizes, paddings, and the elements that each tap reads.
 
-A *tap* is a position within the window. For each tap, the outputs whose window has an element there form a
-box, and so do those elements: two strided slices of equal shape. Padding is thereby never materialised.
+A *tap* is a position within the window. For each tap, the outputs whose window has an element there form a box, and
+so do those elements: two strided slices of equal shape. Padding is thereby never materialised.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """Attributes of a windowed operation, reduced to the spatial axes. ``batch`` and ``depth`` are what the
-    lists (named by the operation: strides, dilations, ksize) say of the other two."""
+    """The attributes of a windowed operation, reduced to the spatial axes."""
 
     channels_last: bool
     strides: tuple[int, ...]
@@ -43,16 +42,16 @@ class WindowSpec:
 
     @property
     def spatial(self) -> slice:
-        """The spatial axes of a tensor."""
+        """The spatial axes of a tensor, as a slice of its dimensions."""
         return slice(1, self.rank - 1) if self.channels_last else slice(2, self.rank)
 
     def place(self, batch: Dim, spatial: Sequence[Dim], channels: Dim) -> tuple[Dim, ...]:
-        """Dimensions in the order of the data format."""
+        """Returns dimensions in the order of the data format."""
         return (batch, *spatial, channels) if self.channels_last else (batch, channels, *spatial)
 
 
 def split_spatial(values: Sequence[int], channels_last: bool) -> tuple[tuple[int, ...], int, int]:
-    """A list attribute's spatial elements, and those for batch and channels."""
+    """Splits a list attribute into the elements of spatial axes, of the batch and of channels."""
     if channels_last:
         return tuple(values[1:-1]), values[0], values[-1]
     return tuple(values[2:]), values[0], values[1]
@@ -67,7 +66,10 @@ def conv_spec(
     padding: str,
     explicit_paddings: tuple[int, ...] = (),
 ) -> WindowSpec:
-    """The attributes of a convolution of tensors of that rank. Raises INVALID_ARGUMENT or UNIMPLEMENTED."""
+    """Returns the window of a convolution of tensors of that rank.
+
+    Raises INVALID_ARGUMENT for lists of a wrong length or sign, UNIMPLEMENTED for strides over batch or channels.
+    """
     channels_last = data_format.endswith("C")
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != rank:
@@ -92,7 +94,7 @@ def conv_spec(
 def spatial_pads(
     rank: int, channels_last: bool, padding: str, explicit_paddings: Sequence[int]
 ) -> tuple[tuple[int, int], ...]:
-    """Explicit paddings of the spatial axes, none unless padding is EXPLICIT. Raises INVALID_ARGUMENT."""
+    """Returns (before, after) for each spatial axis, zeros unless padding is EXPLICIT. Raises INVALID_ARGUMENT."""
     if padding != "EXPLICIT":
         if explicit_paddings:
             raise invalid(f"explicit_paddings must be empty unless padding is EXPLICIT, which is {padding}")
@@ -123,7 +125,7 @@ class Window:
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether each output sees one element."""
+        """True if each output reads one element and there is no padding."""
         return all(k == 1 for k in self.size) and not any(map(any, self.pads))
 
     @property
@@ -131,7 +133,7 @@ class Window:
         return tuple(n + before + after for n, (before, after) in zip(self.inputs, self.pads))
 
     def taps_of(self, axis: int) -> Iterator[tuple[int, slice, slice]]:
-        """The taps along one axis that meet an element: each with slices of outputs and of elements."""
+        """Yields the taps along one axis that meet an element, each with slices of outputs and of elements."""
         size, out, stride = self.inputs[axis], self.outputs[axis], self.strides[axis]
         before, dilation = self.pads[axis][0], self.dilations[axis]
         first = max(0, -((before - (out - 1) * stride) // -dilation))
@@ -145,7 +147,7 @@ class Window:
                 yield tap, slice(low, high + 1), slice(start, start + (high - low) * stride + 1, stride)
 
     def taps(self) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
-        """All taps in row-major order, with slices for the spatial axes of outputs and inputs."""
+        """Yields all taps in row-major order, with slices for the spatial axes of outputs and inputs."""
         axes = [list(self.taps_of(axis)) for axis in range(len(self.size))]
         for combination in itertools.product(*axes):
             yield (
@@ -157,7 +159,7 @@ class Window:
 
 @lru_cache(1024)
 def fit_window(spec: WindowSpec, inputs: tuple[int, ...], size: tuple[int, ...]) -> Window:
-    """The window of that size over inputs of those sizes. Raises INVALID_ARGUMENT where none fits."""
+    """Fits a window of that size over inputs of those sizes. Raises INVALID_ARGUMENT where none fits."""
     outputs: list[int] = []
     pads: list[tuple[int, int]] = []
     for axis in range(len(inputs)):
@@ -168,7 +170,7 @@ def fit_window(spec: WindowSpec, inputs: tuple[int, ...], size: tuple[int, ...])
 
 
 def _fit_axis(spec: WindowSpec, axis: int, length: int, size: int) -> tuple[int, tuple[int, int]]:
-    """The number of windows along an axis, and the padding before and after."""
+    """Returns the number of windows along an axis, and the padding before and after."""
     stride = spec.strides[axis]
     reach = (size - 1) * spec.dilations[axis] + 1
     if spec.padding == "SAME":
@@ -177,7 +179,7 @@ def _fit_axis(spec: WindowSpec, axis: int, length: int, size: int) -> tuple[int,
         return out, (missing // 2, missing - missing // 2)
     before, after = spec.explicit[axis]
     room = length + before + after - reach + stride
-    # Rounded towards zero: a window that sticks out by less than its stride gives no output, not an error.
+    # Rounded towards zero: a window that exceeds the input by less than its stride gives no output, not an error.
     out = room // stride if room >= 0 else -(-room // stride)
     if out < 0:
         raise invalid(
@@ -188,7 +190,7 @@ def _fit_axis(spec: WindowSpec, axis: int, length: int, size: int) -> tuple[int,
 
 
 def output_dims(spec: WindowSpec, inputs: Sequence[Dim], size: Sequence[Dim]) -> list[Dim]:
-    """The outputs' spatial sizes as far as known.
+    """Returns the spatial sizes of outputs, None where unknown.
 
     Raises INVALID_ARGUMENT where no window fits, even where ``fit_window`` would give no outputs.
     """

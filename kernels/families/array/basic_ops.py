@@ -1,4 +1,4 @@
-"""Operations that compute nothing: constants, placeholders, identities and no-ops."""
+"""Constants, placeholders, identities, NoOp, and operations on gradients alone (StopGradient, PreventGradient)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ for _text in (
 
 
 def _placeholder_with_default_shape(c: ShapeContext) -> Shape:
-    """What is fed may differ from the default, so the default's value and shape say nothing."""
+    """The attribute ``shape``: a feed may differ from the default, whose value and shape therefore say nothing."""
     shape = _placeholder_shape(c)
     c.input(0).merge(shape)
     return shape
@@ -80,7 +80,7 @@ placeholder_with_default = op(
 
 
 def _input_facts(c: ShapeContext) -> Sequence[Fact]:
-    """The outputs are the inputs, references read."""
+    """The facts of the inputs, with references dereferenced."""
     return [fact._replace(dtype=dtype) for fact, dtype in zip(c.facts, c.bound.output_types)]
 
 
@@ -133,7 +133,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Any) -> Any:
 
 @identity_n.gradient
 def _(g: GraphBuilder, node: NodeView, *dys: Any) -> Any:
-    """An output that nothing depends on has a gradient of zeros, as if it were used for nothing."""
+    """Replaces the gradient of an output that nothing depends on by zeros."""
     return [
         g.zeros_like(x) if dy is None and x.dtype.is_differentiable else dy for x, dy in zip(node.inputs, dys)
     ]
@@ -153,7 +153,7 @@ op("ControlTrigger()", shape=shapes.no_outputs, role=Role.CONTROL_TRIGGER, is_fr
 
 
 def _like_input(c: ShapeContext) -> Fact:
-    """The shape of the input, and for lists the kind of its elements."""
+    """The shape of the input, and for tensor lists the dtype and shape of their elements."""
     return Fact(c.bound.output_types[0], c.input(0), handle=c.handle())
 
 

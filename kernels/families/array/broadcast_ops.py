@@ -1,4 +1,4 @@
-"""Tensors made by repeating: fills, broadcasts, and what the gradients of broadcasts need to know."""
+"""Fill, BroadcastTo, OnesLike, and the shapes and reduction axes of broadcasts as values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ op = family.op
 
 
 def all_axes(g: GraphBuilder, x: Tensor) -> Tensor:
-    """All axes of a tensor, for a reduction to a scalar."""
+    """Returns all axes of a tensor, for a reduction to a scalar."""
     if x.shape.rank is not None:
         return g.constant(np.arange(x.shape.rank, dtype=np.int32))
     return g.Range(0, g.Rank(x), 1)
@@ -38,7 +38,7 @@ def _fill_shape(c: ShapeContext) -> Shape:
 
 
 def _static_shape(c: ShapeContext, key: int) -> Shape:
-    """The shape that an input states outright: -1 stands for nothing here."""
+    """The shape that an input states, in which -1 is not allowed."""
     elements = c.elements(key)
     if elements is not None and -1 in elements and c.input(key).rank == 1:
         raise invalid(f"a dimension must not be negative, but the shape is {list(elements)}")
@@ -145,10 +145,10 @@ def _broadcast_dims(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
 
 
 def reduction_axes(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The axes along which two shapes are repeated when broadcast together, of the one and of the other.
+    """Returns, for each of two shapes, the axes along which it is repeated when they broadcast together.
 
-    An axis of size 1 in both counts for both, unless the shapes are equal. Raises INVALID_ARGUMENT where
-    the shapes do not fit.
+    An axis of size 1 in both is returned for both, unless the shapes are equal. Raises INVALID_ARGUMENT where the
+    shapes do not broadcast.
     """
     if list(a) == list(b):
         return [], []

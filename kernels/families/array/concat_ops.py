@@ -119,7 +119,7 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 
 
 def _concat_gradient(g: GraphBuilder, values: Sequence[Tensor], axis: Tensor, dy: Tensor) -> list[Tensor]:
-    """The pieces of dy that belong to each value."""
+    """Returns the parts of dy that belong to each value."""
     where = axis.fact.constant
     if where is not None:
         sizes = [v.shape[int(where.item())] for v in values]

@@ -1,4 +1,4 @@
-"""Reading rows, slices and elements by their indices."""
+"""Gather, GatherV2 and GatherNd: reading rows, slices and elements by their indices."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ def _take(params: Any, indices: Any, axis: int) -> Any:
     if not params.size:
         shape = (*params.shape[:axis], *indices.shape, *params.shape[axis + 1 :])
         if not prod(shape):
-            # Nothing is read, so no index is looked at.
+            # Nothing is read, so no index is checked.
             return params.reshape(shape)
     scatter.check_indices(indices, params.shape[axis])
     rows = params.take(indices, axis)
-    # One string of a vector would come as bare bytes.
+    # Indexing a vector of strings by a scalar would return bare bytes.
     return rows if hasattr(rows, "dtype") else np.asarray(rows, object)
 
 
 def _indexed_slices(g: GraphBuilder, params: Tensor, indices: Tensor, dy: Tensor) -> IndexedSlices:
-    """The rows of dy, each with the row of params that it was read from."""
+    """Returns dy as IndexedSlices: each of its rows with the row of params that it was read from."""
     shape = g.shape_of(params)
     flat = g.Reshape(indices, [-1])
     if params.shape.rank == 1:
@@ -93,7 +93,7 @@ def _gather_v2_shape(c: ShapeContext) -> Shape:
 
 
 def _normalize_batch_dims(batch_dims: int, rank: int) -> int:
-    """Counted from the front, where negative ones count from the end of the indices' axes."""
+    """Returns batch_dims counted from the front; negative values count from the end of the axes of indices."""
     if not -rank <= batch_dims <= rank:
         raise invalid(f"batch_dims {batch_dims} is not in [{-rank}, {rank}], the indices' rank being {rank}")
     return batch_dims + rank if batch_dims < 0 else batch_dims
@@ -179,10 +179,10 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Any, None, None]:
 def _dense_params_gradient(
     g: GraphBuilder, params: Tensor, indices: Tensor, axis: Tensor, batch_dims: int, dy: Tensor
 ) -> Tensor:
-    """The gradient of params as a whole.
+    """Returns the gradient of params as a dense tensor.
 
-    With axes made one, dy is [batch, outer, index, inner]; its slices along index are summed into a table of
-    [batch * rows, outer, inner], batch after batch.
+    With axes merged, dy is [batch, outer, index, inner]; its slices along index are summed into a table of shape
+    [batch * rows, outer, inner], one batch element after the other.
     """
     shape, indices_shape = g.Shape(params), g.Shape(indices)
     position = _normalized_axis(g, axis, params)
@@ -210,7 +210,7 @@ def _dense_params_gradient(
 
 
 def _normalized_axis(g: GraphBuilder, axis: Tensor, params: Tensor) -> Tensor:
-    """The axis counted from the front, as an int32 scalar."""
+    """Returns the axis counted from the front, as an int32 scalar."""
     axis = g.cast(axis, g.constant(0).dtype)
     return g.FloorMod(axis, g.Rank(params))
 
@@ -243,8 +243,10 @@ def _(xp: Any, params: Any, indices: Any, *, bad_indices_policy: str) -> Any:
 
 
 def gather_slices(xp: Any, params: Any, indices: Any, *, ignore: bool = False) -> Any:
-    """``params[tuple(indices[i…, :])]``: elements or slices. Indices out of bounds are INVALID_ARGUMENT, or
-    read zeros where they are to be ignored."""
+    """Returns ``params[tuple(indices[i…, :])]``: elements or slices.
+
+    Raises INVALID_ARGUMENT for indices out of bounds; where ``ignore``, they read zeros.
+    """
     params, indices = xp.asarray(params), xp.asarray(indices)
     depth = indices.shape[-1] if indices.ndim else -1
     if not 0 <= depth <= params.ndim or not params.ndim:

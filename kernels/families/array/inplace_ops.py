@@ -1,5 +1,8 @@
-"""Operations that were made to write into their input. Here they write into a copy: a kernel never touches
-what others may still read, and the runtime reuses memory where it can."""
+"""InplaceUpdate, InplaceAdd, InplaceSub, GuaranteeConst, Empty and others of TensorFlow's inplace_ops.cc.
+
+Updates are written into a copy of the input: a kernel never modifies a tensor that other nodes may read. The
+runtime reuses memory where nothing else reads it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ op = family.op
 
 
 def _check_rows(x: Any, rows: Any, values: Any) -> Any:
-    """Which rows are meant; numbers beyond the last row start again from the first."""
+    """Returns the rows that ``i`` names; numbers beyond the last row wrap around, as in TensorFlow."""
     if rows.ndim != 1:
         raise invalid(f"i must be a vector, but has shape {Shape(rows.shape)}")
     if x.ndim != values.ndim or not x.ndim or x.shape[1:] != values.shape[1:] or len(rows) != len(values):
@@ -88,7 +91,7 @@ empty = op(
 
 @empty.kernel
 def _(xp: Any, shape: Any, *, dtype: DType) -> Any:
-    """Zeros, also where ``init`` does not ask for them, so that runs repeat."""
+    """Returns zeros even where ``init`` is false, so that runs repeat."""
     if shape.ndim != 1:
         raise invalid(f"shape must be a vector, but has shape {Shape(shape.shape)}")
     dims = check_allocation(int_vector(shape, "shape"), dtype.numpy.itemsize)

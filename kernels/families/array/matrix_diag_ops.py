@@ -24,13 +24,15 @@ family = Family(__name__, host_inputs="k num_cols num_rows")
 op = family.op
 
 _ALIGN = "align: string in {'LEFT_RIGHT', 'RIGHT_LEFT', 'LEFT_LEFT', 'RIGHT_RIGHT'} = \"RIGHT_LEFT\""
-# How the second variants, which have no such attribute, align what is shorter.
+# The alignment of MatrixDiagV2 and its kin, which have no such attribute.
 _V2_ALIGN = "LEFT_LEFT"
 
 
 @lru_cache(maxsize=16)
 def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tuple[Any, Any, Any, Any]:
-    """Where the diagonals ``low`` to ``high`` lie: rows, columns, diagonals (highest first), places."""
+    """Returns the row, the column, the diagonal (highest first) and the packed position of each element of the
+    diagonals ``low`` to ``high``.
+    """
     upper, lower = align.split("_")
     width = _longest_diagonal(rows, columns, low, high)
     parts: list[tuple[Any, Any, Any, Any]] = []
@@ -70,7 +72,7 @@ def _matrix_dims(x: Any) -> tuple[int, int]:
 
 
 def _padding_scalar(value: Any) -> Any:
-    """The padding value, which may be a vector of one element too."""
+    """Returns the padding value, which may also be a vector of one element."""
     if value.size != 1:
         raise invalid(f"padding_value must be a scalar, but has shape {Shape(value.shape)}")
     return value.reshape(())[()]
@@ -95,7 +97,7 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
 
 
 def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
-    """Writes packed diagonals into a fresh stack of matrices."""
+    """Writes packed diagonals into a newly allocated stack of matrices."""
     rows, columns = _matrix_dims(matrix)
     low, high = limits
     at_rows, at_columns, which, places = map(xp.asarray, _positions(rows, columns, low, high, align))
@@ -104,9 +106,9 @@ def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align:
 
 
 def _matrix_size(width: int, low: int, high: int, rows: int, columns: int) -> tuple[int, int]:
-    """Rows and columns of the matrix with these diagonals; -1 stands for as few as possible.
+    """Returns rows and columns of the matrix with these diagonals; -1 asks for as few as possible.
 
-    Raises INVALID_ARGUMENT where the given ones do not fit.
+    Raises INVALID_ARGUMENT where the diagonals do not fit the sizes given.
     """
     least_rows, least_columns = width - min(high, 0), width + max(low, 0)
     if rows == -1 and columns == -1:
@@ -154,7 +156,7 @@ def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], alig
 
 
 def _known_limits(c: ShapeContext) -> tuple[int, int] | None:
-    """The diagonals that input ``k`` names, 0 for variants without it; None where not known."""
+    """The diagonals that input ``k`` names, 0 for variants without it; None where unknown."""
     if "k" not in {arg.name for arg in c.op.signature.inputs}:
         return 0, 0
     shape, k = c.input("k"), c.constant("k")
@@ -213,7 +215,7 @@ def _set_diag_shape(c: ShapeContext) -> Shape:
     return shape
 
 
-# The operations: from the variant without k over the aligned one to the deprecated aliases.
+# from the: The declarations: the variant without k, that with k, that with alignment, and the deprecated aliases.
 
 
 def _declare_diag() -> None:

@@ -1,4 +1,4 @@
-"""Elements in another order along an axis: reversed, rolled."""
+"""Reverse, ReverseSequence and Roll: elements in another order along axes."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def _unpack_shape(c: ShapeContext) -> Sequence[Shape | Fact]:
 
 
 def _scalar_fact(dtype: DType, element: Dim) -> Fact:
-    """One size out of a shape, which is of use to those that compute shapes with it."""
+    """The fact of one element of a shape; its value lets further shapes be computed statically."""
     if element is None:
         return Fact(dtype, SCALAR)
     return of_constant(np.array(element, dtype.numpy), dtype)
@@ -108,5 +108,5 @@ def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> Tensor:
 
 
 def gradients_or_zeros(g: GraphBuilder, node: NodeView, dys: Sequence[Tensor | None]) -> list[Tensor]:
-    """The gradients of all outputs, zeros for those that nothing depends on."""
+    """Returns the gradients of all outputs, zeros for outputs that nothing depends on."""
     return [g.zeros_like(out) if dy is None else dy for out, dy in zip(node.outputs, dys)]

@@ -1,4 +1,4 @@
-"""Borders put around tensors, and tensors laid side by side."""
+"""Pad, PadV2, MirrorPad and Tile, with their gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Pairs = Sequence[tuple[int, int]]
 
 
 def padding_pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tuple[int, int]]:
-    """How much before and after each axis. Raises INVALID_ARGUMENT for all but [rank, 2] natural numbers."""
+    """Returns (before, after) for each axis. Raises INVALID_ARGUMENT unless of shape [rank, 2] and not negative."""
     if paddings.shape != (rank, 2):
         raise invalid(f"{what} must be of shape [{rank},2], but are of shape {Shape(paddings.shape)}")
     found = [(before, after) for before, after in paddings.tolist()]
@@ -67,7 +67,7 @@ def _resize(size: Dim, by: int) -> Dim:
 
 
 def pad_with(xp: Any, x: Any, around: Pairs, value: Any) -> Any:
-    """x with a border of one value."""
+    """Returns x with a border of one value."""
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
     found = xp.full(check_allocation(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
     found[_interior(around, x.shape)] = x
@@ -118,15 +118,16 @@ def _first_column(g: GraphBuilder, paddings: Tensor) -> Tensor:
     return g.StridedSlice(paddings, [0, 0], [0, 1], [1, 1], begin_mask=1, end_mask=1, shrink_axis_mask=2)
 
 
-# Mirrored borders. Both directions go axis by axis, the gradient backwards.
+# Mirrored borders. They are written one axis after the other, and their gradients in the opposite order.
 
 
 def _mirror_slices(
     around: Pairs, dims: Sequence[int], mode: str
 ) -> Iterator[tuple[int, list[tuple[slice, slice]]]]:
-    """For each axis, which slices of the padded tensor mirror which. ``dims`` are the unpadded ones.
+    """Returns, for each axis, the pairs of slices of the padded tensor that mirror each other.
 
-    Raises INVALID_ARGUMENT where a border is wider than what it mirrors.
+    ``dims`` are the dimensions without padding. Raises INVALID_ARGUMENT where a border is wider than what it
+    mirrors.
     """
     skip = 1 if mode == "REFLECT" else 0
     for axis, ((before, after), size) in enumerate(zip(around, dims)):
@@ -257,7 +258,7 @@ def _(xp: Any, x: Any, multiples: Any) -> Any:
 
 
 def _interleaved(g: GraphBuilder, counts: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The shape ``[count, size, count, size …]`` and the axes of the counts."""
+    """Returns the shape ``[count, size, count, size …]`` and the axes of the counts."""
     rank = x.shape.rank
     known = counts.fact.constant
     if known is not None and x.shape.is_fully_known:

@@ -1,4 +1,4 @@
-"""Writing elements and slices of a tensor by their indices: into zeros, or into a copy."""
+"""ScatterNd and TensorScatterUpdate, Add, Sub, Min, Max: writing by indices into zeros, or into a copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ op = family.op
 
 
 def check_static(indices: Shape, updates: Shape, shape: Shape) -> Shape:
-    """The shape of what is written into, made more precise by that of the updates."""
+    """Returns the shape of the tensor written to, made more precise by the shape of the updates."""
     if indices.dims is None or updates.dims is None or shape.dims is None:
         return shape
     depth = indices.dims[-1]
@@ -151,7 +151,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor
 @minimum.gradient
 @maximum.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, Tensor]:
-    """An element's gradient is shared equally by all, of tensor and updates, that are the extremum."""
+    """Shares the gradient of an element equally among all elements, of tensor and updates, that equal the extreme."""
     tensor, indices, updates = node.inputs
     output = node.outputs[0]
     from_tensor = g.cast(g.Equal(tensor, output), dy.dtype)

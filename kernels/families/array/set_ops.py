@@ -1,4 +1,4 @@
-"""Distinct values, differences of sets, and the places of what is not zero."""
+"""Unique and its variants, ListDiff (difference of vectors) and Where (positions of nonzero elements)."""
 
 from __future__ import annotations
 
@@ -124,8 +124,9 @@ def _unique_axis(x: Any, axis: Any) -> int:
 
 
 def unique_keys(keys: Any) -> tuple[Any, Any, Any]:
-    """Where each distinct key is first, the number of each key by order of first occurrence, and how often
-    each occurs."""
+    """Returns the first position of each distinct key, the number of each key by order of first occurrence, and how
+    often each occurs.
+    """
     if keys.dtype == object:
         return _unique_objects(keys.tolist())
     if keys.dtype.kind in "iu" and keys.size:
@@ -142,10 +143,10 @@ def unique_keys(keys: Any) -> tuple[Any, Any, Any]:
 
 
 def _unique_in_range(keys: Any, low: int, span: int) -> tuple[Any, Any, Any]:
-    """By a table of all integers that there may be, for integers that lie close together."""
+    """Finds distinct integers by a table of their range, for integers that lie close together."""
     places = (keys - keys.dtype.type(low)).astype(np.int64)
     table = np.full(span, keys.size)
-    # The last write stays, which is the first occurrence.
+    # The last write, which is that of the first occurrence, stays.
     table[places[::-1]] = np.arange(keys.size - 1, -1, -1)
     first = np.sort(table[table < keys.size])
     table[places[first]] = np.arange(first.size)
@@ -163,7 +164,7 @@ def _unique_objects(keys: list[Any]) -> tuple[Any, Any, Any]:
 
 
 def _slice_keys(x: Any, axis: int) -> Any:
-    """One key per slice along the axis: keys are equal where slices are, and NaN equals nothing."""
+    """Returns one key per slice along the axis, equal where slices are equal; NaN equals nothing."""
     host = on_host(x)
     if host.dtype.kind == "V":
         host = host.astype(np.float32)
@@ -179,7 +180,7 @@ def _slice_keys(x: Any, axis: int) -> Any:
     if not rows.shape[1]:
         return np.zeros(len(rows), np.int8)
     if rows.dtype.kind in "fc":
-        # The bits decide below: one zero instead of two, and a number of its own for a row with NaN.
+        # Bits are compared below, so both zeros become one, and each row with NaN gets a number of its own.
         rows = rows.astype(np.float32) if rows.itemsize == 2 else rows
         nan = np.isnan(rows).any(axis=1)
         rows = np.column_stack([rows + 0, np.where(nan, np.arange(1, len(rows) + 1), 0).astype(rows.dtype)])

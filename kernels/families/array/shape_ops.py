@@ -1,4 +1,4 @@
-"""What shape a tensor has, and the same elements under another shape."""
+"""Shape, Rank and Size of tensors; Reshape, ExpandDims, Squeeze and EnsureShape."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ def _reshape_shape(c: ShapeContext) -> Shape:
 
 
 def _resolve_dims(wanted: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]:
-    """The wanted dimensions with their -1 worked out. Raises INVALID_ARGUMENT where they do not fit.
+    """Returns the requested dimensions with their -1 resolved. Raises INVALID_ARGUMENT where they do not fit.
 
-    With a zero among the wanted dimensions, zeros count on neither side, so that ``[0, 3]`` reshapes to
-    ``[0, -1]``.
+    With a zero among the requested dimensions, zeros count on neither side, so that ``[0, 3]`` reshapes to ``[0,
+    -1]``.
     """
     total = prod(dims)
     if -1 in wanted:
@@ -159,7 +159,7 @@ def _cannot_reshape(shape: Shape, wanted: Sequence[Dim]) -> TfgError:
 
 
 def _requested_dims(shape: Any) -> tuple[int, ...]:
-    """The wanted dimensions, -1 included. Raises INVALID_ARGUMENT for any other negative number."""
+    """Returns the requested dimensions, -1 included. Raises INVALID_ARGUMENT for other negative numbers."""
     wanted = int_vector(shape, "the shape to reshape to")
     if min(wanted, default=0) < -1:
         raise invalid(f"shape {list(wanted)} has a negative dimension other than -1")
@@ -253,7 +253,10 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _squeezed_axes(dims: Sequence[Dim], axes: Sequence[int]) -> set[int]:
-    """The axes to take away, all of size 1 if none are named. Raises INVALID_ARGUMENT for others."""
+    """Returns the axes to remove, all of size 1 if none are named.
+
+    Raises INVALID_ARGUMENT for axes of other sizes.
+    """
     if not axes:
         return {axis for axis, size in enumerate(dims) if size == 1}
     found = {normalize_axis(axis, len(dims), "squeeze_dims") for axis in axes}

@@ -1,4 +1,4 @@
-"""Strided slices written to: of variables of both kinds, and of a copy of a tensor."""
+"""StridedSliceAssign, ResourceStridedSliceAssign and TensorStridedSliceUpdate: writing to strided slices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ATTRS = f"T: type, Index: type in {INDEX}, {MASKS}"
 
 
 def _write(array: Any, index: Index, value: Any) -> None:
-    """Writes a value, repeated if need be, into a slice. Raises INVALID_ARGUMENT where it does not fit."""
+    """Writes a value, which broadcasts, into a slice. Raises INVALID_ARGUMENT where it does not fit."""
     part = array[(*index, ...)]
     if not part.size:
         return

@@ -1,4 +1,4 @@
-"""Slices of tensors: contiguous ones, strided ones, and their gradients."""
+"""Slice, StridedSlice and their gradients."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MASKS = (
     "shrink_axis_mask: int = 0"
 )
 
-# For so many sets of dimensions is the index of a constant slice kept.
+# The number of sets of dimensions for which the index of a constant slice is cached.
 _KEPT = 64
 
 # Slice
 
 
 def _slice_sizes(dims: Sequence[int], begin: Sequence[int], size: Sequence[int]) -> list[int]:
-    """How much is taken of each axis. Raises INVALID_ARGUMENT where that is not there."""
+    """Returns the sizes of a slice. Raises INVALID_ARGUMENT where it is not within the dimensions."""
     if len(begin) != len(dims) or len(size) != len(dims):
         raise invalid(
             f"begin {list(begin)} and size {list(size)} must have one element per axis of {list(dims)}"
@@ -134,7 +134,9 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None, None]:
 
 
 def _static_slice(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
-    """The slice that inputs ``first`` and on state, as far as known; None where even its length is not."""
+    """The slice that inputs ``first`` to ``first + 2`` state, as far as known; None where even its length is
+    unknown.
+    """
     shapes = [c.with_rank(key, 1) for key in range(first, first + 3)]
     merged = shapes[0].merge(shapes[1]).merge(shapes[2])
     parts = [_static_integers(c, key) for key in range(first, first + 3)]
@@ -152,14 +154,17 @@ def _static_integers(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
 
 
 def strided_dims(c: ShapeContext, first: int, shape: Shape) -> Shape:
-    """The shape of the slice that inputs ``first`` and on take of a tensor of a shape."""
+    """Returns the shape of the slice that inputs ``first`` to ``first + 2`` take of a tensor of a shape."""
     spec = _static_slice(c, first)
     return UNKNOWN if spec is None or shape.dims is None else Shape(slicing.sliced_dims(spec, shape.dims))
 
 
 def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.Index]:
-    """From the values of begin, end and strides (inputs ``first`` and on) and a tensor's dimensions to the
-    index. Where the three are constants, that is worked out once for each set of dimensions."""
+    """Makes a function from begin, end, strides and the dimensions of a tensor to an index for numpy.
+
+    Begin, end and strides are inputs ``first`` to ``first + 2``. Where they are constants, the index is computed
+    once for each set of dimensions.
+    """
     masks = slicing.masks_from_attrs(b.attrs)
     begin, end, strides = (b.inputs[i].constant for i in range(first, first + 3))
     if begin is None or end is None or strides is None:
@@ -193,7 +198,7 @@ def _(b: Binding) -> Callable[..., Any]:
     dims = b.inputs[0].shape.dims
     fixed = dims is not None and None not in dims and all(fact.constant is not None for fact in b.inputs[1:])
     if b.inputs[0].dtype.numpy.kind == "O":
-        # Without the ellipsis a single element would come out of its array.
+        # Without the ellipsis, a single element would be returned as a bare object.
         return _object_slicer(index)
     if fixed:
         return _fixed_slicer(itemgetter(index(None, None, None, dims)))
@@ -235,7 +240,7 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 
 
 def mask_attrs(node: NodeView) -> dict[str, int]:
-    """The masks of a strided slice as attributes for another."""
+    """Returns the masks of a strided slice as attributes for another."""
     names = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     return {name: node.attr(name) for name in names}
 

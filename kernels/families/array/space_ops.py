@@ -1,4 +1,4 @@
-"""Blocks of space moved into the batch or into the channels, and back."""
+"""SpaceToBatch, SpaceToDepth and their inverses: blocks of space moved into the batch or into the channels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 family = Family(__name__, host_inputs="block_shape crops paddings")
 op = family.op
 
-# Space and batch. What both know: the block's sizes, and what is padded or cropped, per axis of space.
+# Space and batch. Both directions take the sizes of blocks, and paddings or crops per spatial axis.
 
 
 def _check_block(values: Any) -> tuple[int, ...]:
@@ -32,7 +32,7 @@ def _check_block(values: Any) -> tuple[int, ...]:
 
 
 def _space_shape(c: ShapeContext, block: Sequence[int], key: int, to_batch: bool) -> Shape:
-    """The shape with space moved into the batch or back; borders are input ``key``."""
+    """The static shape with space moved into the batch or back; ``key`` is the input of paddings or crops."""
     dims, borders = c.input(0).dims, c.constant(key)
     if dims is None:
         return UNKNOWN
@@ -106,7 +106,7 @@ def _interleave(first: Sequence[int], second: Sequence[int]) -> list[int]:
 
 
 def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
-    """One of SpaceToBatch and BatchToSpace, and its variant for any number of axes."""
+    """Declares SpaceToBatch or BatchToSpace, and its variant for any number of axes."""
     move = _space_to_batch if to_batch else _batch_to_space
     kind = f"T{borders}"
 
@@ -167,11 +167,11 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
 _declare_batch("SpaceToBatch", "paddings", "BatchToSpace", True)
 _declare_batch("BatchToSpace", "crops", "SpaceToBatch", False)
 
-# Space and depth. NCHW_VECT_C keeps four channels together in a last axis.
+# Space and depth. Format NCHW_VECT_C holds four channels in the last axis.
 
 
 def _depth_axes(layout: str) -> tuple[int, int, int]:
-    """The axes of height, width and channels."""
+    """Returns the axes of height, width and channels."""
     return (1, 2, 3) if layout == "NHWC" else (2, 3, 1)
 
 
@@ -196,7 +196,7 @@ def _scaled(size: Dim, by: int, up: bool) -> Dim:
 
 
 def _space_to_depth(x: Any, size: int) -> Any:
-    """On [batch, height, width, channels …]."""
+    """Moves blocks into the channels, in the layout [batch, height, width, channels …]."""
     batch, height, width, *channels = x.shape
     high, wide = _quotient(height, size, "the height"), _quotient(width, size, "the width")
     apart = x.reshape([batch, high, size, wide, size, *channels])
@@ -205,7 +205,7 @@ def _space_to_depth(x: Any, size: int) -> Any:
 
 
 def _depth_to_space(x: Any, size: int) -> Any:
-    """On [batch, height, width, channels …]."""
+    """Moves channels into blocks, in the layout [batch, height, width, channels …]."""
     batch, height, width, *channels = x.shape
     left = _quotient(channels[0], size * size, "the depth")
     apart = x.reshape([batch, height, width, size, size, left, *channels[1:]])

@@ -100,7 +100,7 @@ def _split_v_shape(c: ShapeContext) -> list[Shape]:
 
 
 def _resolve_sizes(sizes: Sequence[int], total: int) -> list[int]:
-    """The sizes with a single -1 worked out. Raises INVALID_ARGUMENT where they do not add up."""
+    """Replaces a single -1 by the size that remains. Raises INVALID_ARGUMENT where sizes do not add up."""
     if min(sizes, default=0) < -1 or sizes.count(-1) > 1:
         raise invalid(f"size_splits {list(sizes)} may have a single -1, and no other negative number")
     rest = total - sum(size for size in sizes if size != -1)

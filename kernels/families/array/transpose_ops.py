@@ -1,4 +1,4 @@
-"""Axes put into another order."""
+"""Transpose, ConjugateTranspose and InvertPermutation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ op = family.op
 
 
 def _check_permutation(perm: Any, rank: int) -> tuple[int, ...]:
-    """The permutation, counted from the front. Raises INVALID_ARGUMENT where it is none of this rank."""
+    """Returns the permutation with axes counted from the front.
+
+    Raises INVALID_ARGUMENT unless it is one of this rank.
+    """
     order = int_vector(perm, "perm")
     found = tuple(axis + rank if axis < 0 else axis for axis in order)
     if sorted(found) != list(range(rank)):
@@ -56,7 +59,7 @@ def _inverse_permutation(g: GraphBuilder, perm: Tensor) -> Tensor:
 
 
 def _declare(name: str, finish: Callable[[Any, Any], Any] | None) -> Op:
-    """Transpose, or what also does something to every element."""
+    """Declares Transpose, or a variant that applies ``finish`` to every element."""
     transpose = op(
         f"{name}(x: T, perm: Tperm; T: type, Tperm: type in {INDEX} = int32) -> (y: T)",
         shape=_transpose_shape,

@@ -1,4 +1,4 @@
-"""Where along an axis the extremes are."""
+"""ArgMax and ArgMin: positions of the extremes along an axis."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _drop_axis_shape(c: ShapeContext) -> Shape:
 
 
 def _declare(name: str, axis_types: str, output_types: str, function: str, worst: float) -> Op:
-    """``function`` finds the first extreme; elements that are ``worst`` are never preferred."""
+    """Declares an operation; ``function`` finds the first extreme, and elements equal to ``worst`` never win."""
     declared = op(
         f"{name}(input: T, dimension: Tidx; T: type in {_TYPES}, Tidx: type in {axis_types} = int32, "
         f"output_type: type in {output_types} = int64) -> (output: output_type)",
@@ -65,10 +65,10 @@ def _declare(name: str, axis_types: str, output_types: str, function: str, worst
 
 
 def _first_extreme(xp: Any, x: Any, axis: int, function: str, worst: float) -> Any:
-    """NaN is passed over, unless there is nothing else: then the first element is taken."""
+    """Returns the position of the first extreme along an axis. NaN is passed over; among NaN alone it is 0."""
     if x.dtype.kind == "V":
         x = x.astype(np.float32)
-    # The sum is NaN if an element is; where only infinities made it so, passing over NaN changes nothing.
+    # The sum is NaN if an element is NaN; where infinities alone made it so, passing over NaN changes nothing.
     if x.dtype.kind == "f" and bool(xp.isnan(xp.add.reduce(x, axis=None) if xp is np else xp.sum(x))):
         x = xp.where(xp.isnan(x), x.dtype.type(worst), x)
     return getattr(xp, function)(x, axis=axis)

@@ -1,4 +1,4 @@
-"""Bits of integers."""
+"""Bitwise operations on integers: and, or, xor, inversion, shifts, population count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ right_shift = binary(family, "RightShift", types.INTEGERS, differentiable=False)
 
 
 def _clamp_shift(xp: Any, count: Any) -> Any:
-    """How far to shift: what lies outside the width of the type counts as its nearest end."""
+    """Clamps the distance of a shift to the width of its dtype, as TensorFlow does where C++ leaves it undefined."""
     kind = count.dtype.type
     return xp.minimum(xp.maximum(count, kind(0)), kind(8 * count.dtype.itemsize - 1))
 
@@ -57,7 +57,7 @@ def _(xp: Any, x: Any) -> Any:
 
 
 def _count_bits(xp: Any, x: Any) -> Any:
-    """Adds up neighbouring bits, then pairs, then nibbles, where there is no function for it."""
+    """Counts bits by adding up neighbours, then pairs, then nibbles, where the array module has no function for it."""
     for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
         x = (x & xp.uint64(mask)) + ((x >> xp.uint64(shift)) & xp.uint64(mask))
     return ((x * xp.uint64(0x0101010101010101)) >> xp.uint64(56)).astype(xp.uint8)

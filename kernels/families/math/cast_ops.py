@@ -1,4 +1,4 @@
-"""From one dtype to another: of the value, or of what its bytes are taken for."""
+"""Cast, which converts values, and Bitcast, which reinterprets bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ cast = op(
     "Cast(x: SrcT; SrcT: type, DstT: type, Truncate: bool = false) -> (y: DstT)", shape=shapes.like_input
 )
 
-# How many bits of the mantissa are lost, for the pairs of dtypes that can be truncated rather than rounded.
+# The number of mantissa bits that are lost, for the pairs of dtypes that Truncate can apply to.
 _LOST_BITS = {
     ("float", "bfloat16"): 16,
     ("float", "half"): 13,
@@ -50,7 +50,7 @@ def _identity(x: Any) -> Any:
 
 
 def _convert(target: DType, x: Any) -> Any:
-    """As the processor converts: what does not fit an integer is cut or becomes the smallest."""
+    """Converts as the processor does: values that do not fit an integer wrap or become the smallest one."""
     try:
         return x.astype(target.numpy)
     except TypeError:
@@ -62,7 +62,7 @@ def _convert_real_part(target: DType, x: Any) -> Any:
 
 
 def _truncate_mantissa(xp: Any, target: DType, lost: int, x: Any) -> Any:
-    """What is left when the lowest bits of the mantissa are cleared; NaN stays NaN."""
+    """Clears the lowest bits of the mantissa before the conversion; NaN stays NaN."""
     bits = xp.asarray(x).view(f"u{x.dtype.itemsize}")
     kept = bits & bits.dtype.type((1 << 8 * x.dtype.itemsize) - (1 << lost))
     return xp.where(xp.isnan(x), x, kept.view(x.dtype)).astype(target.numpy)

@@ -1,4 +1,4 @@
-"""Comparisons, what is said of them, and what kind of number a number is."""
+"""Comparisons, logical operations, and tests for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ for _name, _ufunc in (("IsNan", "isnan"), ("IsInf", "isinf"), ("IsFinite", "isfi
     )
 
 
-# Equality, of anything.
+# Equality, of every dtype.
 
 
 def _equality_shape(c: ShapeContext) -> Shape:
@@ -95,7 +95,7 @@ not_equal = op(
 
 
 def _compare(xp: Any, ufunc: Any, x: Any, y: Any, must_broadcast: bool) -> Any:
-    """Tensors that do not broadcast are unequal, where that is no error."""
+    """Compares elementwise. Shapes that do not broadcast count as unequal, unless they must broadcast."""
     if x.shape != y.shape and not _are_broadcastable(x.shape, y.shape):
         if must_broadcast:
             raise invalid(f"shapes {list(x.shape)} and {list(y.shape)} do not broadcast")

@@ -1,4 +1,4 @@
-"""Complex numbers and their parts."""
+"""Complex numbers: construction, conjugation, real and imaginary parts, magnitude and angle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ complex_ = op(
 def _declare_part(
     name: str, arguments: str = "input: T", output: str = "output", *, allocates_output: bool = True
 ) -> Op:
-    """A real number for every complex one."""
+    """Declares an operation that maps each complex number to a real one."""
     return op(
         f"{name}({arguments}; T: type in {{complex64, complex128}} = complex64, "
         f"Tout: type in {{float, double}} = float) -> ({output}: Tout)",
@@ -35,7 +35,7 @@ def _declare_part(
     )
 
 
-# The parts are views of the whole.
+# The results are views of the input.
 real = _declare_part("Real", allocates_output=False)
 imag = _declare_part("Imag", allocates_output=False)
 angle = _declare_part("Angle")
@@ -48,7 +48,7 @@ conj = op(
 
 @complex_.kernel
 def _(xp: Any, real: Any, imag: Any, *, Tout: DType) -> Any:
-    """Set part by part, because adding i times an infinity would make a NaN of the other part."""
+    """Writes the parts separately: adding i times an infinity would make the real part NaN."""
     if real.shape != imag.shape:
         real, imag = xp.broadcast_arrays(real, imag)
     whole = xp.empty(real.shape, Tout.numpy)

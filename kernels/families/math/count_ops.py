@@ -1,4 +1,4 @@
-"""Counting: how often each number occurs, and how many values lie in each interval."""
+"""Bincount and its variants, which count how often each value occurs, and HistogramFixedWidth."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def _static_size(c: ShapeContext, key: str) -> Dim:
 def count_values(
     xp: Any, rows: Any, height: int, values: Any, weights: Any, size: int, *, binary: bool = False
 ) -> Any:
-    """A (height, size) matrix: how often row i has value j, or the weights of those added up. Values from
-    ``size`` on are not counted. ``rows`` is None where there is one row.
+    """Counts, or sums the weights of, each value j in each row i, as a matrix of shape (height, size).
 
-    Raises INVALID_ARGUMENT for negative values and for weights that are neither empty nor one for each.
+    Values from ``size`` on are not counted. ``rows`` is None for a single row. Raises INVALID_ARGUMENT for negative
+    values and for weights that are neither empty nor one for each value.
     """
     if values.size and int(values.min()) < 0:
         raise invalid(f"values to count must not be negative, but one is {int(values.min())}")
@@ -191,7 +191,7 @@ histogram = op(
 
 @histogram.kernel
 def _(xp: Any, values: Any, value_range: Any, nbins: Any, *, output_types: Any) -> Any:
-    """Values outside the range count for the outer intervals."""
+    """Counts values outside the range in the first and the last interval."""
     x, pair, number = xp.asarray(values).reshape(-1), on_host(value_range), on_host(nbins)
     if pair.shape != (2,) or number.ndim or number <= 0:
         raise invalid(f"value_range must be two numbers and nbins positive, but are {pair} and {number}")

@@ -1,4 +1,4 @@
-"""Quotients and remainders. Integers refuse a divisor of zero."""
+"""Quotients and remainders. Integer divisors of zero are errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ floor_mod = binary(
 )
 
 
-# Quotients of dimensions: those of a divisor of zero stay unknown, so that the kernel refuses it.
+# In shape inference a quotient by zero stays unknown, so that the kernel refuses it.
 for _declared in (floor_div, div, truncate_div):
     _declared.elements(known_elements(lambda p, q: p // q if q > 0 and p >= 0 else None))
 floor_mod.elements(known_elements(lambda p, q: p % q if q else None))
@@ -49,13 +49,13 @@ def _is_integer(x: Any) -> bool:
 
 
 def _check_divisor(x: Any, y: Any, status: Status = Status.INVALID_ARGUMENT) -> None:
-    """Nothing is divided, and nothing refused, where the result is empty."""
+    """Raises an error for zeros in an integer divisor, unless the result is empty."""
     if not y.all() and x.size:
         raise TfgError(status, f"Integer division by zero, in a divisor of shape {list(y.shape)}")
 
 
 def _truncate_quotient(xp: Any, x: Any, y: Any) -> Any:
-    # Numpy's quotient rounds down: one too low where the signs differ and something is left over.
+    # Numpy's quotient rounds down: one too low where the signs differ and there is a remainder.
     down = x // y
     if x.dtype.kind == "u":
         return down
@@ -80,7 +80,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 
 @floor_div.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    """The quotient rounded down, also where numpy's floor_divide looks at the remainder instead."""
+    """Rounds the quotient of floats down. Numpy's floor_divide computes it from the remainder, which can differ by one."""
     if not _is_integer(x):
         return xp.floor(x / y)
     _check_divisor(x, y)
@@ -94,7 +94,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 
 @mod.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    """The remainder has the sign of x, as in C."""
+    """Returns the remainder with the sign of x, as in C."""
     if _is_integer(x):
         _check_divisor(x, y)
     return xp.fmod(x, y)
@@ -109,7 +109,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 
 @floor_mod.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    """The remainder has the sign of y."""
+    """Returns the remainder with the sign of y."""
     if _is_integer(x):
         _check_divisor(x, y)
         return xp.remainder(x, y)

@@ -1,4 +1,4 @@
-"""Exponentials and logarithms, powers, and the squashing functions made of them."""
+"""Exponentials, logarithms, powers, sigmoid and tanh, and Xlogy, Xlog1py and Xdivy, which are 0 where x is 0."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @sigmoid.kernel
 def _(xp: Any, x: Any) -> Any:
-    """Where exp overflows, the quotient is the 0 that it should be."""
+    """Computes 1 / (1 + exp(-x)); where exp overflows, the quotient is the correct 0."""
 
     def squashed(x: Any) -> Any:
         one = x.dtype.type(1)
@@ -97,7 +97,7 @@ def _(xp: Any, y: Any, dy: Any) -> Any:
 
 
 def _multiply_in_place(xp: Any, own: Any, factor: Any) -> Any:
-    """The product, in the memory of its first factor where that can be."""
+    """Returns the product, in the memory of its first factor where that is possible."""
     if own.ndim == 0 or own.shape != factor.shape:
         return own * factor
     return xp.multiply(own, factor, out=own)
@@ -132,7 +132,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 
 @power.bind
 def _(b: Binding) -> Any:
-    """Squares and cubes, which power would compute by way of logarithms."""
+    """Computes squares and cubes as products, which power would compute by logarithms."""
     exponent = b.inputs[1].constant
     if exponent is None or exponent.size != 1 or exponent.ndim > (b.inputs[0].shape.rank or 0):
         return None
@@ -163,7 +163,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return sum_to(g, dx, *node.inputs), sum_to(g, dy, *reversed(node.inputs))
 
 
-# Products and quotients that are 0 where x is, whatever y is.
+# Products and quotients that are 0 where x is 0, whatever y is.
 
 _BY_X = "{half, bfloat16, float, double, complex64, complex128}"
 xlogy = binary(family, "Xlogy", _BY_X)

@@ -1,4 +1,4 @@
-"""Fourier transforms over the last one, two or three dimensions."""
+"""Fourier transforms (FFT, RFFT and their inverses) over the last one, two or three axes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _check_rank(x: Any, rank: int) -> None:
         raise invalid(f"the input must be of rank {rank} or more, but has shape {Shape(x.shape)}")
 
 
-# From complex numbers to complex numbers.
+# Transforms of complex to complex numbers.
 
 
 def _complex_shape(rank: int) -> Callable[[ShapeContext], Shape]:
@@ -65,8 +65,8 @@ def _declare_complex(suffix: str, rank: int) -> None:
         return g.add_op(f"FFT{suffix}", dy) / _transform_size(g, dy, rank, dy.dtype)
 
 
-# Between real and complex numbers. Of a real signal's transform only the first half is kept, because the rest
-# mirrors it.
+# Transforms between real and complex numbers. Of a real signal's transform only the first half of the last axis is
+# stored, because the rest mirrors it.
 
 
 def _real_shape(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
@@ -139,7 +139,7 @@ def _declare_real(suffix: str, rank: int) -> None:
 def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> None:
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-        """The whole transform back, as if the half that is not kept were zero."""
+        """Transforms back as if the half that is not stored were zero."""
         x, lengths = node.inputs
         whole = _pad_last_axes(g, dy, lengths, rank)
         back = g.add_op(f"IFFT{suffix}", whole) * _transform_size(g, whole, rank, dy.dtype)
@@ -150,7 +150,9 @@ def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> Non
 
     @backward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-        """What is not kept counts a second time, but for the first and, of an even length, the middle."""
+        """Doubles the elements whose mirror images are not stored: all but the first and, for even lengths, the
+        middle.
+        """
         x, lengths = node.inputs
         half = g.add_op(f"RFFT{suffix}", dy, lengths, Tcomplex=x.dtype)
         one, two = g.constant(1, "int32"), g.constant(2, "int32")
@@ -163,17 +165,17 @@ def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> Non
 
 
 def _last_elements(g: GraphBuilder, vector: Tensor, count: int) -> Tensor:
-    """The last elements of a vector."""
+    """Returns the last ``count`` elements of a vector."""
     return g.StridedSlice(vector, [-count], [0], [1], end_mask=1, Index="int32")
 
 
 def _transform_size(g: GraphBuilder, x: Tensor, rank: int, dtype: DType) -> Tensor:
-    """How many numbers one transform covers."""
+    """Returns the number of elements that one transform covers."""
     return g.cast(g.Prod(_last_elements(g, g.Shape(x), rank), [0]), dtype)
 
 
 def _pad_last_axes(g: GraphBuilder, x: Tensor, lengths: Tensor, rank: int) -> Tensor:
-    """The last dimensions filled up with zeros to these lengths."""
+    """Pads the last axes with zeros to these lengths."""
     missing = lengths - _last_elements(g, g.Shape(x), rank)
     before = g.Fill(g.ExpandDims(g.Rank(x) - g.constant(rank, "int32"), 0), g.constant(0, "int32"))
     after = g.ConcatV2([before, missing], g.constant(0, "int32"))

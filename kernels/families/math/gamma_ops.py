@@ -1,4 +1,4 @@
-"""The gamma function's family: its logarithm and derivatives, the incomplete gamma and beta functions."""
+"""The gamma function's logarithm and derivatives, the zeta function, the incomplete gamma and beta functions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _(xp: Any, x: Any) -> Any:
 
 
 def _digamma(xp: Any, x: Any) -> Any:
-    """By reflection below 0, where scipy takes four hundred times as long; NaN at the poles."""
+    """Computes digamma by reflection below 0, where scipy takes four hundred times as long; NaN at the poles."""
     special = special_functions(xp)
     is_low = x <= 0
     if not is_low.any():
@@ -64,7 +64,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @polygamma.kernel
 def _(xp: Any, a: Any, x: Any) -> Any:
-    """NaN unless the order is a natural number; the order 0 is digamma."""
+    """Returns NaN unless the order is a non-negative integer; order 0 is digamma."""
     special = special_functions(xp)
     order = a.astype(xp.float64)
     sign = 1 - 2 * ((order + 1) % 2)
@@ -86,7 +86,10 @@ def _(xp: Any, x: Any, q: Any) -> Any:
 
 
 def _zeta(xp: Any, x: Any, q: Any) -> Any:
-    """At the poles infinite, if x is even, so that both sides agree; NaN otherwise."""
+    """Computes the Hurwitz zeta function.
+
+    At poles it is infinite for even x, where both limits agree, and NaN otherwise.
+    """
     found = special_functions(xp).zeta(x, q)
     is_pole = (q <= 0) & (q == xp.floor(q))
     two_sided = xp.where(x % 2 == 0, found.dtype.type("inf"), found.dtype.type("nan"))
@@ -146,8 +149,11 @@ def _(xp: Any, a: Any, x: Any) -> Any:
 
 
 def igamma_derivative(xp: Any, a: Any, x: Any) -> Any:
-    """dP(a, x)/da in double precision: by the power series of P where x is the smaller, by the continued
-    fraction of Q elsewhere, each with its derivative."""
+    """Returns dP(a, x)/da in double precision.
+
+    Uses the power series of P where x is the smaller, the continued fraction of Q elsewhere, each with its
+    derivative.
+    """
     a, x = xp.broadcast_arrays(xp.asarray(a), xp.asarray(x))
     result = xp.full(a.shape, xp.nan)
     result[x == 0] = 0
@@ -160,18 +166,20 @@ def igamma_derivative(xp: Any, a: Any, x: Any) -> Any:
     return result
 
 
-# The series and the fraction need about as many terms as x or a is large, up to here.
+# The series and the fraction need about as many terms as x or a is large, up to this number.
 _MOST_TERMS = 2000
 
 
 def _prefactor(xp: Any, a: Any, x: Any) -> tuple[Any, Any]:
-    """x^a exp(-x) / Gamma(a + 1), and the derivative of its logarithm with respect to a."""
+    """Returns x^a exp(-x) / Gamma(a + 1), and the derivative of its logarithm with respect to a."""
     special = special_functions(xp)
     return xp.exp(a * xp.log(x) - x - special.gammaln(a + 1)), xp.log(x) - special.digamma(a + 1)
 
 
 def _derivative_by_series(xp: Any, a: Any, x: Any) -> Any:
-    """P = front * sum of x^n / ((a + 1) … (a + n)); a term's logarithm changes by -sum of 1 / (a + k)."""
+    """Differentiates P = prefactor * sum of x^n / ((a + 1) … (a + n)); the derivative of the logarithm of a term is
+    -sum of 1 / (a + k).
+    """
     term, slope = xp.ones_like(a), xp.zeros_like(a)
     total, total_slope = term.copy(), slope.copy()
     for n in range(1, _MOST_TERMS):
@@ -186,8 +194,10 @@ def _derivative_by_series(xp: Any, a: Any, x: Any) -> Any:
 
 
 def _derivative_by_fraction(xp: Any, a: Any, x: Any) -> Any:
-    """Q = a * front / (x + 1 - a - 1(1 - a) / (x + 3 - a - …)), by the recurrence of numerators p and
-    denominators q, each beside its derivative."""
+    """Differentiates Q = a * prefactor / (x + 1 - a - 1(1 - a) / (x + 3 - a - …)).
+
+    Runs the recurrence of numerators p and denominators q, each together with its derivative.
+    """
     b = x + 1 - a
     p_old, q_old, p, q = xp.ones_like(a), xp.zeros_like(a), b.copy(), xp.ones_like(a)
     dp_old, dq_old, dp, dq = xp.zeros_like(a), xp.zeros_like(a), -xp.ones_like(a), xp.zeros_like(a)
@@ -211,7 +221,7 @@ def _derivative_by_fraction(xp: Any, a: Any, x: Any) -> Any:
     return front * (value + a * (front_slope * value + slope))
 
 
-# The incomplete beta function, whose inputs do not broadcast but that scalars fit any shape.
+# The incomplete beta function. Its inputs do not broadcast, except scalars.
 
 
 def _betainc_shape(c: ShapeContext) -> Shape:

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic: sums, differences, products."""
+"""Elementwise addition, subtraction and multiplication, AddN, and Cross."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ next_after = op(
 
 @add.bind
 def _(b: Binding) -> Any:
-    """Strings are put one after the other, which numpy leaves to bytes objects."""
+    """Concatenates strings; numpy leaves that to the bytes objects."""
     if b.input_types[0].name != "string":
         return None
 
@@ -80,7 +80,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
 
 @mul_no_nan.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    """0 where y is, even if x is infinite or NaN."""
+    """Computes x * y, but 0 where y is 0, even if x is infinite or NaN."""
     return zeros_where(xp, y == 0, x * y)
 
 
@@ -114,11 +114,11 @@ add_v2.elements(known_elements(lambda p, q: p + q))
 sub.elements(known_elements(lambda p, q: p - q))
 mul.elements(known_elements(lambda p, q: p * q))
 
-# Many of one shape.
+# Sums of many tensors of one shape.
 
 
 def _add_n_fact(c: ShapeContext) -> Fact:
-    """The shape of all inputs, and for lists the kind of their elements."""
+    """The merged shape of all inputs, and for tensor lists the dtype and shape of their elements."""
     handles = [fact.handle for fact in c.facts if fact.handle is not None]
     shape = reduce(Shape.merge, (handle.shape for handle in handles), UNKNOWN)
     if any(handle.dtype is not handles[0].dtype for handle in handles):

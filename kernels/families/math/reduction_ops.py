@@ -1,4 +1,4 @@
-"""Sums, means, products, extremes and norms over axes."""
+"""Sum, Mean, Prod, Max, Min, Any, All and EuclideanNorm over axes, with their gradients."""
 
 from __future__ import annotations
 
@@ -37,16 +37,18 @@ _ORDERED = (
     "quint8, qint32, qint16, quint16}"
 )
 
-# Up to so many elements, calls cost more than what they do.
+# Up to this many elements the overhead of calls exceeds the computation.
 _SIMPLE = 1 << 15
 
-# From (xp, x, axes) and keep_dims to the reduced array.
+# The signature of a reduction: (xp, x, axes, keep_dims) to the reduced array.
 Reduction = Callable[..., Any]
 
 
 def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> Op:
-    """A reduction of ``input`` over ``reduction_indices``; ``allowed`` are its dtypes, or bool alone. For
-    small inputs it is no more than that ufunc's own reduction, if one is given."""
+    """Declares a reduction of ``input`` over ``reduction_indices``.
+
+    ``allowed`` are its dtypes, or bool alone. Small inputs are reduced by the ``ufunc`` directly, if one is given.
+    """
     dtype, types = ("bool", "") if allowed == "bool" else ("T", f"T: type in {allowed}, ")
     declared = op(
         f"{name}(input: {dtype}, reduction_indices: Tidx; keep_dims: bool = false, {types}"
@@ -80,7 +82,7 @@ def _declare(name: str, allowed: str, reduction: Reduction, ufunc: str = "") -> 
 
 
 def _suits_plain_ufunc(fact: Fact, axes: tuple[int, ...]) -> bool:
-    """Whether neither rounding errors nor empty inputs nor halfs ask for more than numpy's own reduction."""
+    """True if numpy's own reduction suffices: no rounding error to bound, no empty input, no 16-bit floats."""
     shape = fact.shape
     if not shape.size or not shape.dims or not axes:
         return False
@@ -109,7 +111,7 @@ def _on_host(indices: Any) -> Any:
     return indices.get() if hasattr(indices, "get") else indices
 
 
-# What the reductions compute.
+# The reductions.
 
 
 def _sum(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
@@ -117,7 +119,9 @@ def _sum(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
 
 
 def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
-    """Integers are added up as 64-bit ones; their quotient is cut off towards zero, and 0 for no elements."""
+    """Returns the mean. Integers are summed in 64 bits, and their quotient is rounded towards zero; 0 for no
+    elements.
+    """
     count = 1
     for axis in axes:
         count *= x.shape[axis]
@@ -131,7 +135,7 @@ def _mean(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
 
 
 def _ufunc_reduction(ufunc: str) -> Reduction:
-    """The reduction that is one ufunc's. The extreme of no elements is what any element would replace."""
+    """Makes the reduction by one ufunc. The extreme of no elements is the identity of the ufunc."""
 
     def reduction(xp: Any, x: Any, axes: tuple[int, ...], *, keep_dims: bool) -> Any:
         if x.size or ufunc not in ("maximum", "minimum"):
@@ -166,7 +170,7 @@ all_ = _declare("All", "bool", _ufunc_reduction("logical_and"), "logical_and")
 any_ = _declare("Any", "bool", _ufunc_reduction("logical_or"), "logical_or")
 
 
-# Gradients. They spread what was gathered, so most of them start by putting back the reduced dimensions.
+# Gradients. They broadcast dy back to the input, so most of them start by restoring the reduced axes.
 
 
 def _static_axes(node: NodeView) -> tuple[int, ...] | None:
@@ -177,13 +181,13 @@ def _static_axes(node: NodeView) -> tuple[int, ...] | None:
 
 
 def _normalized_axes(g: GraphBuilder, axes: Tensor, rank: Tensor) -> Tensor:
-    """The axes counted from the front, as an int32 vector."""
+    """Returns the axes counted from the front, as an int32 vector."""
     flat = g.Reshape(g.cast(axes, dtypes.int32), [-1])
     return g.FloorMod(flat + rank, rank)
 
 
 def _with_kept_dims(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
-    """An output, or its gradient, so that it broadcasts against the input: as if keep_dims were true."""
+    """Reshapes an output, or its gradient, so that it broadcasts against the input, as if keep_dims were true."""
     if node.attr("keep_dims") or y.shape.rank == 0:
         return y
     axes = _static_axes(node)
@@ -220,7 +224,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _share_among_extremes(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """Elements that tie share the gradient equally."""
+    """Passes the gradient on to the extremes, in equal shares where several elements tie."""
     x, axes = node.inputs
     chosen = g.cast(g.Equal(_with_kept_dims(g, node, node.outputs[0]), x), dy.dtype)
     count = g.Sum(chosen, axes, keep_dims=True)
@@ -238,7 +242,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 @prod.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """The product of all others: of those before, times of those after, so that zeros do no harm."""
+    """Returns dy times the product of all other elements: those before times those after, so that zeros do no harm."""
     x = node.inputs[0]
     axes = _static_axes(node)
     others = (
@@ -256,7 +260,7 @@ def _product_of_others_along(g: GraphBuilder, x: Tensor, axis: int) -> Tensor:
 
 
 def _product_of_others(g: GraphBuilder, node: NodeView) -> Tensor:
-    """With several axes: these are brought to the front and made one."""
+    """Returns the product of all other elements. Several axes are transposed to the front and merged first."""
     x = node.inputs[0]
     shape = g.Shape(x)
     rank = g.Size(shape)

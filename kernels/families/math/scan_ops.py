@@ -1,4 +1,4 @@
-"""Running sums, products and log-sum-exps along an axis."""
+"""Cumsum, Cumprod and CumulativeLogsumexp: running sums, products and log-sum-exps along an axis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 family = Family(__name__, host_inputs="axis")
 op = family.op
 
-# From (xp, x, axis, out): writes the running values of x into out.
+# The signature of a scan: (xp, x, axis, out) writes the running values of x into out.
 Scan = Callable[[Any, Any, int, Any], None]
 
 
@@ -89,7 +89,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 @cumprod.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """Where an element is 0, so is its gradient, as in TensorFlow."""
+    """The gradient is 0 where an element is 0, as in TensorFlow."""
     exclusive, reverse = node.attr("exclusive"), node.attr("reverse")
     sums = g.Cumsum(node.outputs[0] * dy, node.inputs[1], exclusive=exclusive, reverse=not reverse)
     return g.DivNoNan(sums, node.inputs[0]), None
@@ -105,7 +105,7 @@ _LOWEST = {
 
 @cumulative_logsumexp.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """Gradients are summed as logarithms, too, positive and negative ones apart."""
+    """Sums gradients in logarithms, positive and negative ones separately."""
     x, axis = node.inputs
     y = node.outputs[0]
     exclusive, reverse = node.attr("exclusive"), node.attr("reverse")

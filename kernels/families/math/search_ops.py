@@ -1,4 +1,4 @@
-"""Places of values among sorted ones."""
+"""LowerBound, UpperBound, Bucketize: positions of values among sorted ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _declare_bound(name: str, side: str) -> Any:
         for row, (known, wanted) in enumerate(zip(table, values)):
             output[row] = _search(xp, known, wanted, side)
         if side == "left" and values.dtype.kind in "fcV":
-            # Nothing is less than NaN.
+            # Nothing compares less than NaN, so its lower bound is position 0.
             output[values != values] = 0
         return output
 
@@ -75,7 +75,7 @@ def _(b: Binding) -> Any:
     boundaries = np.array(b.attrs["boundaries"], np.float32)
     if (boundaries[1:] < boundaries[:-1]).any():
         raise invalid(f"boundaries must be in ascending order, but are {boundaries.tolist()}")
-    # Integers are compared as floats are.
+    # Integers are compared as floats, as in TensorFlow.
     wide = np.float64 if b.input_types[0].name == "double" else np.float32
     limits, xp = b.xp.asarray(boundaries.astype(wide)), b.xp
 

@@ -1,4 +1,4 @@
-"""Sums, means, products and extremes of the rows of each segment."""
+"""Sums, means, products and extremes of the rows of each segment, for sorted and unsorted segment ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ op = family.op
 
 
 def _unsorted_shape(c: ShapeContext) -> Shape:
-    """[num_segments] and what follows the dimensions of data that the ids cover."""
+    """The static shape: [num_segments] and the dimensions of data after those that the ids cover."""
     data, ids = c.input(0), c.input(1)
     if c.input(2).rank not in (None, 0):
         raise invalid(f"num_segments must be a scalar, but has shape {c.input(2)}")
@@ -109,7 +109,10 @@ def _declare_sorted(name: str, allowed: str, how: str, gpu: GpuSupport | None = 
 
 
 def _sorted_segments(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, int]:
-    """Data as a matrix, ids, number of segments. Raises INVALID_ARGUMENT where data and ids do not fit."""
+    """Returns data as a matrix, the ids, and the number of segments.
+
+    Raises INVALID_ARGUMENT where data and ids do not fit each other, or ids are not sorted.
+    """
     data, ids = xp.asarray(data), xp.asarray(segment_ids)
     if not data.ndim or ids.shape != data.shape[:1]:
         raise invalid(
@@ -122,7 +125,7 @@ def _sorted_segments(xp: Any, data: Any, segment_ids: Any) -> tuple[Any, Any, in
 
 
 def _segment_means(xp: Any, sums: Any, ids: Any, count: int) -> Any:
-    """Sums by the number of rows in each segment; integers are cut off towards zero."""
+    """Divides sums by the number of rows of each segment; integer quotients are rounded towards zero."""
     numbers = xp.maximum(xp.bincount(ids, minlength=count), 1).astype(sums.dtype)[:, None]
     if sums.dtype.kind not in "iu":
         return sums / numbers
@@ -136,7 +139,7 @@ sorted_max = _declare_sorted("SegmentMax", REAL_NUMBERS, "maximum")
 sorted_min = _declare_sorted("SegmentMin", REAL_NUMBERS, "minimum")
 
 
-# Gradients: what went into a segment receives what came out of it.
+# what went into: Gradients: each row receives the gradient of its segment.
 
 
 def _gather_rows(g: GraphBuilder, params: Tensor, ids: Tensor) -> Tensor:
@@ -146,7 +149,10 @@ def _gather_rows(g: GraphBuilder, params: Tensor, ids: Tensor) -> Tensor:
 def _gather_or_default(
     g: GraphBuilder, params: Tensor, ids: Tensor, instead: float = 0
 ) -> tuple[Tensor, Tensor]:
-    """The row of each id, ``instead`` where the id is negative; and where it is not, to the same shape."""
+    """Gathers the row of each id, ``instead`` where the id is negative.
+
+    Returns also a mask of the non-negative ids, of the same shape.
+    """
     rows = _gather_rows(g, params, g.Maximum(ids, g.zeros_like(ids)))
     kept = g.GreaterEqual(ids, g.zeros_like(ids))
     extra = g.Fill(g.Reshape(g.Size(g.Shape(rows)) - g.Size(g.Shape(kept)), [1]), 1)
@@ -162,7 +168,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
 
 
 def _unsorted_extreme(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    """Rows that tie share the gradient equally."""
+    """Passes the gradient on to the extremes, in equal shares where several rows tie."""
     data, ids, count = node.inputs
     outputs, kept = _gather_or_default(g, node.outputs[0], ids)
     chosen = g.LogicalAnd(g.Equal(data, outputs), kept)
@@ -177,7 +183,7 @@ unsorted_min.gradient(_unsorted_extreme)
 
 @unsorted_prod.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    """The product divided by the row itself, or where that is 0, the product of all other rows."""
+    """Divides the product by the row itself, or where that is 0 takes the product of all other rows."""
     data, ids, count = node.inputs
     is_zero = g.Equal(data, g.zeros_like(data))
     zeros = g.UnsortedSegmentSum(g.cast(is_zero, dtypes.int32), ids, count)
@@ -218,7 +224,7 @@ sorted_min.gradient(_sorted_extreme)
 
 @sorted_prod.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
-    """As that of UnsortedSegmentProd."""
+    """Computes the gradient as UnsortedSegmentProd does."""
     data, ids = node.inputs
     is_zero = g.Equal(data, g.zeros_like(data))
     zeros = g.SegmentSum(g.cast(is_zero, dtypes.int32), ids)

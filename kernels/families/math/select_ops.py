@@ -1,4 +1,4 @@
-"""The one or the other, element by element: selection by a condition, the larger, the smaller, clipping."""
+"""Select, SelectV2, Maximum, Minimum and ClipByValue: choices between two tensors, element by element."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 family = Family(__name__)
 op = family.op
 
-# Select: the condition may be a scalar or choose whole rows; nothing broadcasts otherwise.
+# the condition may: Select: the condition may be a scalar or choose whole rows; nothing else broadcasts.
 
 
 def _select_shape(c: ShapeContext) -> Shape:
@@ -81,7 +81,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     )
 
 
-# Extremes. NaN wins; where both are equal, the first gets the gradient.
+# Extremes. NaN takes precedence; where both inputs are equal, the first receives the gradient.
 
 _ORDERED = "{bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, int64, uint64}"
 maximum = binary(family, "Maximum", _ORDERED, "maximum")
@@ -125,7 +125,7 @@ clip = op(
 
 @clip.bind
 def _(b: Binding) -> Any:
-    """Constant bounds, as they mostly are, need no looking at."""
+    """Omits the checks of the bounds at run time where they are constants."""
     low, high = b.inputs[1].constant, b.inputs[2].constant
     if low is None or high is None or low.ndim or high.ndim or b.input_types[0].is_complex:
         return None
@@ -141,7 +141,7 @@ def _clip(xp: Any, t: Any, low: Any, high: Any) -> Any:
 
 @clip.kernel
 def _(xp: Any, t: Any, low: Any, high: Any) -> Any:
-    """The lower bound wins over the upper. A bound of NaN does not count, an element of NaN stays."""
+    """Clips; the lower bound takes precedence over the upper. Bounds of NaN have no effect, elements of NaN stay."""
     for bound in (low, high):
         if bound.ndim and bound.shape != t.shape:
             raise invalid(
@@ -161,7 +161,7 @@ def _nan_as_unbounded(xp: Any, bound: Any, unbounded: str) -> Any:
 
 
 def _clip_parts(xp: Any, t: Any, low: Any, high: Any) -> Any:
-    """Real and imaginary parts count as so many numbers of their own."""
+    """Clips real and imaginary parts separately."""
     clipped = xp.empty(t.shape, t.dtype)
     clipped.real = xp.maximum(xp.minimum(t.real, high.real), low.real)
     clipped.imag = xp.maximum(xp.minimum(t.imag, high.imag), low.imag)

@@ -1,4 +1,4 @@
-"""Vectors of evenly spaced numbers."""
+"""Range and LinSpace: vectors of evenly spaced numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ op = family.op
 
 
 def range_size(start: Any, limit: Any, delta: Any) -> int:
-    """How many numbers a range has. Raises INVALID_ARGUMENT where it would never end."""
+    """Returns the number of elements of a range. Raises INVALID_ARGUMENT for ranges that would never end."""
     if delta == 0:
         raise invalid("the delta of a range must not be 0")
     if (delta > 0 and start > limit) or (delta < 0 and start < limit):

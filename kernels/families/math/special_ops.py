@@ -1,4 +1,4 @@
-"""Special functions of one variable, after scipy.special."""
+"""Special functions of one variable: error functions, Bessel functions, and others of scipy.special."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _declare_special(
 def _with_value_below_zero(
     function: Callable[[Any, Any, Any], Any], otherwise: float
 ) -> Callable[[Any, Any, Any], Any]:
-    """The function, and one value for all negative numbers."""
+    """Wraps a function so that it returns ``otherwise`` for all negative numbers."""
     return lambda xp, s, x: xp.where(x < 0, x.dtype.type(otherwise), function(xp, s, x))
 
 
@@ -65,8 +65,8 @@ spence = _declare_special("Spence", lambda xp, s, x: s.spence(x), gpu=GpuSupport
 
 erf = unary(family, "Erf", types.FLOATS)
 
-# erf(x) / x as a quotient of polynomials in x², fitted by least squares to a relative error of 2e-8 for |x|
-# up to _ERF_ONE, from where on erf is 1 in 32 bits.
+# erf(x) / x as a quotient of polynomials in x², fitted by least squares to a relative error of 2e-8 for |x| up to
+# _ERF_ONE, above which erf is 1 in 32 bits.
 _ERF_ONE = 3.925
 _ERF_ABOVE = (
     2.0460186e-06,
@@ -84,9 +84,9 @@ _ERF_BELOW = (
     5.0224316e-01,
     1.0,
 )
-# So many elements at a time, because several passes over them should find them in the nearest cache.
+# The number of elements in one block, so that several passes find them in the first-level cache.
 _BLOCK = 16384
-# Fewer elements are sooner done by scipy than the passes are begun.
+# Below this number of elements scipy is faster.
 _WORTHWHILE = 2048
 
 
@@ -112,7 +112,7 @@ def _erf32(xp: Any, x: Any) -> Any:
 
 
 def _polynomial(xp: Any, coefficients: tuple[float, ...], x: Any) -> Any:
-    """By Horner's rule, the highest power first."""
+    """Evaluates a polynomial by Horner's rule; coefficients start with that of the highest power."""
     total = x * xp.float32(coefficients[0])
     for coefficient in coefficients[1:-1]:
         xp.add(total, xp.float32(coefficient), out=total)
@@ -121,7 +121,9 @@ def _polynomial(xp: Any, coefficients: tuple[float, ...], x: Any) -> Any:
 
 
 def _erfinv(xp: Any, s: Any, x: Any) -> Any:
-    """scipy takes four hundred times as long for what lies outside, so it is not asked."""
+    """Computes the inverse error function, without calling scipy outside [-1, 1], where it takes four hundred times
+    as long.
+    """
     is_inside = xp.abs(x) < 1
     if is_inside.all():
         return s.erfinv(x)
@@ -154,7 +156,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return dy * (g.constant(math.sqrt(2 * math.pi), y.dtype) * density)
 
 
-# Bessel functions: their derivatives are the neighbours of other order.
+# their: Bessel functions. Their derivatives are those of neighbouring order.
 
 
 @bessel_i0.gradient
@@ -171,7 +173,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 def _with_limit_at_zero(
     g: GraphBuilder, x: Tensor, at_zero: float, elsewhere: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """A slope whose formula divides by x: at 0 it is what it tends to."""
+    """Replaces a slope whose formula divides by x, at 0, by its limit."""
     is_zero = g.Equal(x, g.constant(0, x.dtype))
     safe = g.SelectV2(is_zero, g.constant(1, x.dtype), x)
     return g.SelectV2(is_zero, g.constant(at_zero, x.dtype), elsewhere(safe))
@@ -179,7 +181,7 @@ def _with_limit_at_zero(
 
 @bessel_i1.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    """At 0 it is TensorFlow's 1, although the limit is a half."""
+    """The slope at 0 is 1 as in TensorFlow, although the limit is 1/2."""
     y = node.outputs[0]
     return dy * _with_limit_at_zero(g, node.inputs[0], 1, lambda x: g.BesselI0(x) - y / x)
 

@@ -1,7 +1,7 @@
-"""The largest elements of rows, and the n-th.
+"""TopK, NthElement and InTopK: the largest elements of rows.
 
-Elements are compared as unsigned integers that sort as the elements do. With a number's position in the low
-half of the integer, a plain partition keeps ties in order; NaN counts as larger than every number.
+Elements are mapped to unsigned integers of the same order. With an element's position in the low half of a 64-bit
+integer, a plain partition keeps ties in order; NaN counts as larger than every number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ op = family.op
 
 
 def ascending_keys(xp: Any, x: Any) -> Any:
-    """Unsigned integers of the elements' width that sort as the elements do, NaN last."""
+    """Maps elements to unsigned integers of the same width and order, NaN last."""
     kind, bits = x.dtype.kind, 8 * x.itemsize
     if kind == "u":
         return x
@@ -33,7 +33,7 @@ def ascending_keys(xp: Any, x: Any) -> Any:
     top = np.dtype(unsigned).type(1 << (bits - 1))
     if kind == "i":
         return x.view(unsigned) ^ top
-    # There is but one zero and one NaN; negative numbers sort the other way round.
+    # Both zeros and all NaNs get one key each; negative numbers sort the other way round.
     x = xp.where(x == x, x + x.dtype.type(0), xp.asarray(np.nan, x.dtype))
     key = x.view(unsigned) & ~top
     return xp.where(x < 0, ~key & ~top, key | top)
@@ -44,7 +44,7 @@ def _descending_keys(xp: Any, x: Any) -> Any:
 
 
 def top_k(xp: Any, x: Any, k: int) -> tuple[Any, Any]:
-    """The k largest of the last axis and their positions, largest first, the first of equals first."""
+    """Returns the k largest elements of the last axis and their positions, in descending order, ties by position."""
     if not x.ndim:
         raise invalid("the input must be of rank 1 or more, not a scalar")
     size = x.shape[-1]
@@ -62,12 +62,14 @@ def top_k(xp: Any, x: Any, k: int) -> tuple[Any, Any]:
 
 
 def _select_by_threshold(xp: Any, x: Any, k: int) -> Any:
-    """Finds the k-th largest of each row, then looks only at what is not less. Where more than k are not
-    less, because of ties, the row is sorted in full."""
+    """Finds the k-th largest of each row, then sorts only the elements that are not less.
+
+    Rows in which more than k elements are not less, because of ties, are sorted in full.
+    """
     size = x.shape[-1]
     rows = x.reshape(-1, size)
     least = xp.partition(rows, size - k, axis=-1)[:, size - k : size - k + 1]
-    # NaN is not less than anything.
+    # NaN is not less than anything, so it is selected.
     chosen = ~(rows < least)
     exact = chosen.sum(axis=1) == k
     index = xp.empty((len(rows), k), np.int64)
@@ -82,14 +84,14 @@ def _select_by_threshold(xp: Any, x: Any, k: int) -> Any:
 
 
 def _order_candidates(xp: Any, rows: Any, chosen: Any, index: Any) -> None:
-    """Writes the columns chosen in each row into ``index``, the largest element's first."""
+    """Writes the columns chosen in each row into ``index``, in descending order of their elements."""
     columns = (xp.flatnonzero(chosen) % rows.shape[1]).reshape(index.shape)
     order = _sort_positions(xp, xp.take_along_axis(rows, columns, 1), index.shape[1])
     index[...] = xp.take_along_axis(columns, order, 1)
 
 
 def _sort_positions(xp: Any, x: Any, k: int) -> Any:
-    """The positions of the k largest of each row, in order."""
+    """Returns the positions of the k largest elements of each row, in descending order."""
     if x.itemsize < 8 and x.shape[-1] < 2**32:
         return _sort_packed_keys(xp, x, k)
     return xp.argsort(_descending_keys(xp, x), axis=-1, kind="stable")[..., :k]
@@ -164,7 +166,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> tuple[Tenso
 
 
 def _scatter_gradient(g: GraphBuilder, node: NodeView, dy: Tensor | None) -> Tensor | None:
-    """Each element of dy where the input's element came from, zero elsewhere."""
+    """Scatters dy to the elements of the input that it belongs to, zeros elsewhere."""
     if dy is None:
         return None
     x, index = node.inputs[0], g.Cast(node.outputs[1], DstT="int64")
@@ -218,7 +220,7 @@ def _(xp: Any, x: Any, n: Any, *, reverse: bool) -> Any:
 
 @nth_element.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
-    """Shared equally by all elements that are equal to the n-th."""
+    """Passes the gradient on in equal shares to all elements that equal the n-th."""
     x = node.inputs[0]
     chosen = g.cast(g.Equal(g.ExpandDims(node.outputs[0], -1), x), dy.dtype)
     count = g.ExpandDims(g.Sum(chosen, g.constant(-1)), -1)
@@ -256,8 +258,10 @@ def _(xp: Any, predictions: Any, targets: Any, k: Any) -> Any:
 
 
 def _is_in_top_k(xp: Any, predictions: Any, targets: Any, k: int) -> Any:
-    """Whether fewer than k classes of a row beat its target. Never so where the target is no class or a
-    prediction is not finite."""
+    """True where fewer than k classes of a row have a larger prediction than its target.
+
+    False where the target is no class or a prediction is not finite.
+    """
     if predictions.ndim != 2 or targets.ndim != 1 or len(predictions) != len(targets):
         raise invalid(
             "predictions must be a matrix with one row for each of the targets, which must be a vector, but "

@@ -86,8 +86,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
     return g.ReciprocalGrad(node.outputs[0], dy)
 
 
-# Gradients in terms of the output y, whose conjugate counts where it is complex. Where dy is 0, so are they:
-# the infinite slope of a root at 0 must not make a NaN of an element that the loss does not depend on.
+# Gradients in terms of the output y, which is conjugated where it is complex. Where dy is 0 they are 0: the
+# infinite slope of a root at 0 must not make NaN of an element that the loss does not depend on.
 
 
 def _masked_slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any:
@@ -129,7 +129,7 @@ def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return conj(g, dz) * dy * y * g.constant(-2, dz.dtype), g.ReciprocalGrad(y, dz)
 
 
-# Rounding. All of it has a gradient of none, rather than of zeros.
+# Rounding. Its gradient is None rather than zeros.
 
 ceil = unary(family, "Ceil", types.FLOATS, "ceil")
 floor = unary(family, "Floor", types.FLOATS, "floor")
@@ -139,7 +139,7 @@ rounding = unary(family, "Round", types.SIGNED)
 
 @rounding.kernel
 def _(xp: Any, x: Any) -> Any:
-    """Halves go to the even neighbour."""
+    """Rounds halves to the even neighbour."""
     return x.copy() if x.dtype.kind in "iu" else xp.rint(x)
 
 
