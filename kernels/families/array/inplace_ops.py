@@ -1,4 +1,4 @@
-"""InplaceUpdate, InplaceAdd, InplaceSub, GuaranteeConst, Empty and others of TensorFlow's inplace_ops.cc.
+"""InplaceUpdate, InplaceAdd, InplaceSub, GuaranteeConst and Empty.
 
 Updates are written into a copy of the input: a kernel never modifies a tensor that other nodes may read. The
 runtime reuses memory where nothing else reads it.

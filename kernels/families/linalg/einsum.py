@@ -1,4 +1,4 @@
-"""Sums of products by Einstein's convention: equations, their sizes, and how they become matrix products."""
+"""Einsum: equations by Einstein's convention, sizes of labels, and evaluation as stacks of matrix products."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 ELLIPSIS = "..."
 
-# A label is a character of the equation, or how far from the right an axis stands that the ellipsis covers.
+# A label is a character of the equation, or, for an axis covered by the ellipsis, its position counted from the
+# right.
 Label = str | int
 
 
 @dataclass(frozen=True)
 class Equation:
-    """The labels of each input and of the output, the ellipsis being one of them."""
+    """An equation: the labels of each input and of the output, in which the ellipsis is a label of its own."""
 
     text: str
     inputs: tuple[tuple[str, ...], ...]
@@ -32,8 +33,11 @@ class Equation:
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Equation:
-    """An equation such as ``bij,jk->bik``. Raises INVALID_ARGUMENT unless it has one arrow, one or two
-    inputs, at most one ellipsis each, and an output made of the inputs' labels."""
+    """Parses an equation such as ``bij,jk->bik``.
+
+    Raises INVALID_ARGUMENT unless it has one arrow, one or two inputs, at most one ellipsis each, and an output
+    made of labels of the inputs.
+    """
     sides = text.split("->")
     if len(sides) != 2:
         raise invalid(f"einsum equation {text!r} must have exactly one '->'")
@@ -55,7 +59,10 @@ def _labels(text: str, part: str) -> tuple[str, ...]:
 
 
 def expand(labels: Sequence[str], rank: int, text: str) -> list[Label]:
-    """The labels of each axis of an input of that rank. Raises INVALID_ARGUMENT where it does not fit."""
+    """Returns the labels of each axis of an input of that rank.
+
+    Raises INVALID_ARGUMENT where the rank does not fit.
+    """
     covered = rank - len(labels)
     if ELLIPSIS not in labels:
         if covered:
@@ -68,8 +75,10 @@ def expand(labels: Sequence[str], rank: int, text: str) -> list[Label]:
 
 
 def expand_output(equation: Equation, inputs: Sequence[Sequence[Label]]) -> list[Label]:
-    """The labels of each axis of the output. Raises INVALID_ARGUMENT where axes that an ellipsis covers
-    would be lost."""
+    """Returns the labels of each axis of the output.
+
+    Raises INVALID_ARGUMENT where axes covered by an ellipsis are missing in the output.
+    """
     covered = max(sum(isinstance(label, int) for label in labels) for labels in inputs)
     if ELLIPSIS not in equation.output:
         if covered:
@@ -84,7 +93,7 @@ def expand_output(equation: Equation, inputs: Sequence[Sequence[Label]]) -> list
 def label_sizes(
     equation: Equation, labels: Sequence[Sequence[Label]], shapes: Sequence[Sequence[int]]
 ) -> dict[Label, int]:
-    """The size of each label; covered axes broadcast. Raises INVALID_ARGUMENT where inputs disagree."""
+    """Returns the size of each label; covered axes broadcast. Raises INVALID_ARGUMENT where inputs disagree."""
     sizes: dict[Label, int] = {}
     for axes, shape in zip(labels, shapes):
         for label, size in zip(axes, shape):
@@ -101,7 +110,7 @@ def label_sizes(
 
 
 def einsum(xp: Any, equation: Equation, inputs: Sequence[Any]) -> Any:
-    """What the equation says. May return a view of an only input."""
+    """Evaluates an equation. May return a view of a single input."""
     if len(inputs) != len(equation.inputs):
         raise invalid(
             f"einsum equation {equation.text!r} is for {len(equation.inputs)} inputs, not {len(inputs)}"
@@ -121,7 +130,7 @@ def einsum(xp: Any, equation: Equation, inputs: Sequence[Any]) -> Any:
 
 
 def _reduce_input(xp: Any, x: Any, labels: Sequence[Label], kept: set[Label]) -> tuple[Any, list[Label]]:
-    """Takes diagonals along labels that come twice, and sums over those that are not kept."""
+    """Takes diagonals along labels that occur twice, and sums over those that are not in ``kept``."""
     unique = list(dict.fromkeys(labels))
     if len(unique) < len(labels):
         x = _diagonal(xp, x, labels, unique)
@@ -132,7 +141,7 @@ def _reduce_input(xp: Any, x: Any, labels: Sequence[Label], kept: set[Label]) ->
 
 
 def _diagonal(xp: Any, x: Any, labels: Sequence[Label], unique: Sequence[Label]) -> Any:
-    """A view of x whose axes are ``unique``: a step along one steps along every axis of that label."""
+    """Returns a view of x with axes ``unique``: a step along one is a step along every axis with that label."""
     shape = [x.shape[labels.index(label)] for label in unique]
     strides = [sum(s for s, other in zip(x.strides, labels) if other == label) for label in unique]
     return xp.lib.stride_tricks.as_strided(x, shape, strides)
@@ -141,7 +150,7 @@ def _diagonal(xp: Any, x: Any, labels: Sequence[Label], unique: Sequence[Label])
 def _inflate(
     xp: Any, x: Any, unique: Sequence[Label], output: Sequence[Label], sizes: Mapping[Label, int]
 ) -> Any:
-    """Zeros with x on the diagonal of labels that the output has twice."""
+    """Returns zeros with x on the diagonal of labels that the output has twice."""
     out = xp.zeros([sizes[label] for label in output], x.dtype)
     _diagonal(xp, out, output, unique)[...] = x
     return out
@@ -150,7 +159,10 @@ def _inflate(
 def _contract(
     xp: Any, inputs: Sequence[Any], labels: Sequence[Sequence[Label]], output: Sequence[Label]
 ) -> tuple[Any, list[Label]]:
-    """A stack of matrix products: the stack's axes are those that both inputs and the output have."""
+    """Evaluates an equation of two inputs as a stack of matrix products.
+
+    The axes of the stack are those that both inputs and the output have.
+    """
     a, in_a = _reduce_input(xp, inputs[0], labels[0], {*output, *labels[1]})
     b, in_b = _reduce_input(xp, inputs[1], labels[1], {*output, *labels[0]})
     shared = [label for label in in_a if label in in_b]
@@ -178,8 +190,11 @@ def _contract(
 def _to_matrices(
     xp: Any, x: Any, labels: list[Label], stack: list[Label], rows: list[Label], columns: list[Label]
 ) -> Any:
-    """x as a stack of matrices. Where the columns come first in memory, it is turned afterwards: BLAS reads
-    either way, and a copy is saved."""
+    """Returns x as a stack of matrices.
+
+    Where the columns come first in memory, matrices are transposed as views afterwards: BLAS reads either order,
+    and a copy is saved.
+    """
     first, last = rows, columns
     turned = bool(rows and columns) and labels.index(columns[0]) < labels.index(rows[0])
     if turned:

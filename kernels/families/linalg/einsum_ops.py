@@ -1,4 +1,4 @@
-"""Einsum."""
+"""Einsum and its gradient, which consists of Einsum nodes."""
 
 from __future__ import annotations
 
@@ -70,12 +70,14 @@ def _(b: Binding) -> Any:
 
 @einsum_op.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
-    """Each input's gradient is the einsum of dy with the other input; what was summed away, broadcast or
-    taken from a diagonal is then put back."""
+    """Computes each input's gradient as the einsum of dy with the other input.
+
+    Axes that were summed are then broadcast, and diagonals put back in place.
+    """
     equation = parse(node.attr("equation"))
     parts = [*equation.inputs, equation.output]
     if ELLIPSIS not in equation.output:
-        # Then no ellipsis covers anything.
+        # Then the ellipsis covers no axes.
         parts = [tuple(label for label in part if label != ELLIPSIS) for part in parts]
     *inputs, output = parts
     others = [(conj(g, x), part) for x, part in zip(node.inputs, inputs)]
@@ -87,7 +89,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor]:
     ]
 
 
-# A tensor with the labels of its axes.
+# A tensor, and the labels of its axes.
 Labelled = tuple[Tensor, tuple[str, ...]]
 
 
@@ -120,7 +122,7 @@ def _gradient(g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Seq
 def _sum_over_repeats(
     g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Sequence[Labelled], found: tuple[str, ...]
 ) -> Tensor:
-    """The gradient with the covered axes in front, summed along those where x was repeated."""
+    """Sums the gradient, whose covered axes come first, along those where x was broadcast."""
     dx = _einsum(g, operands, (ELLIPSIS, *found))
     if len(operands) == 1:
         return dx
@@ -131,7 +133,7 @@ def _sum_over_repeats(
 
 
 def _ellipsis_sizes(g: GraphBuilder, x: Tensor, labels: tuple[str, ...]) -> Tensor:
-    """The sizes of the axes that x's ellipsis covers: none where it has none."""
+    """Returns the sizes of the axes covered by the ellipsis of x, an empty vector if it has none."""
     if ELLIPSIS not in labels:
         return g.constant([], "int32")
     start = labels.index(ELLIPSIS)
@@ -141,7 +143,7 @@ def _ellipsis_sizes(g: GraphBuilder, x: Tensor, labels: tuple[str, ...]) -> Tens
 
 
 def _size_along(g: GraphBuilder, x: Tensor, labels: tuple[str, ...], label: str) -> Tensor:
-    """The size of x along a label, as a vector of one element."""
+    """Returns the size of x along a label, as a vector of one element."""
     place = labels.index(label)
     if ELLIPSIS in labels[:place]:
         place -= len(labels)

@@ -36,7 +36,7 @@ cholesky = op(f"Cholesky(input: T; {_TYPES}) -> (output: T)", shape=square_shape
 
 @cholesky.kernel
 def _(xp: Any, input: Any) -> Any:
-    """NaN for matrices that are not positive definite. Only lower triangles are read."""
+    """Reads lower triangles only. Matrices that are not positive definite give NaN."""
     check_square("Cholesky", input)
     wide = to_lapack_dtype(input)
     try:
@@ -53,7 +53,7 @@ def _(xp: Any, input: Any) -> Any:
 
 @cholesky.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    """L⁻ᴴ Φ(Lᴴ dL) L⁻¹, made symmetric; Φ takes the lower triangle with half the diagonal."""
+    """Computes L⁻ᴴ Φ(Lᴴ dL) L⁻¹, made symmetric; Φ takes the lower triangle with half the diagonal."""
     factor = node.outputs[0]
     middle = lower_with_half_diagonal(g, matmul(g, factor, dy, adj_a=True))
     left = g.MatrixTriangularSolve(factor, middle, adjoint=True)
@@ -132,13 +132,13 @@ def _(g: GraphBuilder, node: NodeView, dq: Tensor | None, dr: Tensor | None) -> 
 
 
 def _columns(g: GraphBuilder, x: Tensor, start: int, stop: int) -> Tensor:
-    """The columns of every matrix from one to the one before another."""
+    """Returns columns ``start`` to ``stop - 1`` of every matrix."""
     # The ellipsis stands for the other axes.
     return g.StridedSlice(x, [0, start], [0, stop], [1, 1], ellipsis_mask=1, Index="int32")
 
 
 def _qr_gradient(g: GraphBuilder, q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) -> Tensor:
-    """Where there are at least as many rows as columns."""
+    """Returns the gradient for matrices with at least as many rows as columns."""
 
     def by_inverse(x: Tensor) -> Tensor:
         return adjoint_node(g, g.MatrixTriangularSolve(r, adjoint_node(g, x), lower=False))
@@ -151,7 +151,7 @@ def _qr_gradient(g: GraphBuilder, q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) 
     both = outer - adjoint_node(g, inner)
     diagonal = g.MatrixBandPart(both, g.constant(0, "int64"), g.constant(0, "int64"))
     half = g.constant(0.5, q.dtype)
-    # What is imaginary on the diagonal.
+    # The imaginary part of the diagonal.
     correction = (diagonal - adjoint_node(g, diagonal)) * half
     return found + by_inverse(matmul(g, q, adjoint_node(g, correction)))
 
@@ -175,7 +175,7 @@ lu = op(
 
 @lu.kernel
 def _(xp: Any, input: Any, *, output_types: Any) -> tuple[Any, Any]:
-    """Both factors in one matrix; ``p`` says which row of the input stands where."""
+    """Returns both factors in one matrix, and in ``p`` the row of the input that each row comes from."""
     check_square("Lu", input)
     wide = to_lapack_dtype(input)
     both = np.empty(wide.shape, wide.dtype)
@@ -191,7 +191,7 @@ def _(xp: Any, input: Any, *, output_types: Any) -> tuple[Any, Any]:
 
 
 def _permutation(pivots: Any) -> Any:
-    """The order of rows that exchanging row i with row ``pivots[i]``, in turn, leads to."""
+    """Returns the order of rows after exchanging row i with row ``pivots[i]``, for each i in turn."""
     order = np.arange(len(pivots))
     for position, pivot in enumerate(pivots.tolist()):
         order[[position, pivot]] = order[[pivot, position]]

@@ -1,4 +1,4 @@
-"""Inverses, determinants, and solutions of linear equations."""
+"""Inverses, determinants, and solutions of linear equations and of least squares."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _(xp: Any, input: Any) -> tuple[Any, Any]:
 
 @log_determinant.gradient
 def _(g: GraphBuilder, node: NodeView, dsign: Tensor | None, dlog: Tensor | None) -> Tensor | None:
-    """The sign is constant almost everywhere."""
+    """Ignores the gradient of the sign, which is constant almost everywhere."""
     if dlog is None:
         return g.zeros_like(node.inputs[0])
     return as_column_matrices(g, as_column_matrices(g, dlog)) * g.MatrixInverse(node.inputs[0], adjoint=True)
@@ -141,7 +141,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _matrix_gradient(g: GraphBuilder, node: NodeView, db: Tensor) -> Tensor:
-    """The gradient of the matrix from that of the right hand side."""
+    """Returns the gradient of the matrix, given that of the right-hand side."""
     y = node.outputs[0]
     return -(matmul(g, y, db, adj_b=True) if node.attr("adjoint") else matmul(g, db, y, adj_b=True))
 
@@ -202,7 +202,7 @@ least_squares = op(
 
 @least_squares.kernel
 def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any:
-    """Fast solutions solve the normal equations; the others ignore the regularizer, as in TensorFlow."""
+    """Solves the normal equations if ``fast``; otherwise ignores the regularizer, as TensorFlow does."""
     check_solvable("MatrixSolveLs", matrix, rhs)
     if l2_regularizer < 0:
         raise invalid(f"l2_regularizer must not be negative, but is {l2_regularizer}")
@@ -231,7 +231,7 @@ def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any
 
 @least_squares.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor, None]:
-    """Of the normal equations: which ones, the static shape must tell."""
+    """Differentiates the normal equations, of which the static shape selects one form."""
     a, b, regularizer = node.inputs
     x = node.outputs[0]
     rows, columns = a.shape[-2], a.shape[-1]

@@ -1,4 +1,4 @@
-"""Matrix products: of two matrices, and of stacks of them."""
+"""MatMul, SparseMatMul, and BatchMatMul in three versions: products of matrices and of stacks of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _BLAS = frozenset({"float", "double", "complex64", "complex128"})
 
 @matmul.bind
 def _(b: Binding) -> Any:
-    """Matrices whose ranks are known go straight to BLAS."""
+    """Calls BLAS without checks of ranks where these are known."""
     known = b.inputs[0].shape.rank == b.inputs[1].shape.rank == 2
     if not known or b.input_types[0].name not in _BLAS:
         return None
@@ -94,7 +94,7 @@ sparse_matmul = op(
 
 @sparse_matmul.kernel
 def _(xp: Any, a: Any, b: Any, *, transpose_a: bool, transpose_b: bool) -> Any:
-    """That a matrix is called sparse is a hint, which changes nothing here."""
+    """Multiplies dense matrices; a_is_sparse and b_is_sparse are hints that have no effect here."""
     wide_a, wide_b = (x.astype(xp.float32, copy=False) for x in (a, b))
     return _matrices(xp, wide_a, wide_b, transpose_a, transpose_b)
 
@@ -116,7 +116,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _batch_matmul_shape(c: ShapeContext) -> Shape:
-    """Two stacks of matrices, which broadcast, except those of BatchMatMul, which must be equally many."""
+    """The static shape. Stacks broadcast, except those of BatchMatMul, which must have equal shapes."""
     x, y = c.with_rank_at_least(0, 2), c.with_rank_at_least(1, 2)
     broadcasts = c.op.name != "BatchMatMul"
     if x.dims is None or y.dims is None:
@@ -164,7 +164,7 @@ def _declare(name: str, types: str, output: str = "T") -> Op:
 
     @declared.bind
     def _(b: Binding) -> Any:
-        """Stacks whose shapes are known to fit go straight to BLAS."""
+        """Calls BLAS without checks where static shapes are known to fit."""
         x, y = (fact.shape for fact in b.inputs)
         turned = b.attrs["adj_x"] or b.attrs["adj_y"]
         types = {*b.input_types, *b.output_types}

@@ -37,7 +37,7 @@ def check_solvable(name: str, a: Any, b: Any, *, broadcasts: bool = False) -> No
 
 
 def to_lapack_dtype(x: Any) -> Any:
-    """x in a dtype that LAPACK knows."""
+    """Returns x in a dtype that LAPACK supports: float32 for 16-bit floats."""
     return x.astype(accumulator_dtype(x.dtype), copy=False)
 
 
@@ -46,13 +46,16 @@ def not_invertible(name: str) -> TfgError:
 
 
 def adjoint(x: Any) -> Any:
+    """Returns the conjugate transpose of every matrix."""
     turned = x.swapaxes(-1, -2)
     return turned.conj() if x.dtype.kind == "c" else turned
 
 
 def solve_triangular(xp: Any, a: Any, b: Any, *, lower: bool, turned: bool) -> Any:
-    """a⁻¹ b, or a⁻ᴴ b if ``turned``, reading one triangle of a. Divides by zeros on the diagonal without
-    complaint, as TensorFlow does."""
+    """Returns a⁻¹ b, or a⁻ᴴ b if ``turned``, reading one triangle of a.
+
+    Zeros on the diagonal are divided by without error, as in TensorFlow.
+    """
     if xp is not np:
         triangle = xp.tril(a) if lower else xp.triu(a)
         return xp.linalg.solve(adjoint(triangle) if turned else triangle, b)
@@ -72,7 +75,7 @@ def solve_triangular(xp: Any, a: Any, b: Any, *, lower: bool, turned: bool) -> A
 
 
 def square_shape(c: ShapeContext, key: int = 0) -> Shape:
-    """The first input's shape, which must be of square matrices."""
+    """Returns the shape of an input, which must be of square matrices."""
     shape = c.with_rank_at_least(key, 2)
     if shape.dims is None:
         return UNKNOWN
@@ -81,6 +84,6 @@ def square_shape(c: ShapeContext, key: int = 0) -> Shape:
 
 
 def scalar_per_matrix_shape(c: ShapeContext) -> Shape:
-    """One number for each square matrix."""
+    """Returns the shape of one number for each square matrix."""
     shape = square_shape(c)
     return UNKNOWN if shape.dims is None else Shape(shape.dims[:-2])

@@ -1,4 +1,4 @@
-"""Square roots and logarithms of matrices, and equations of banded triangular matrices."""
+"""Square roots and logarithms of matrices, and equations with banded triangular matrices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
 
 def _map_matrices(function: Callable[[Any], Any], x: Any) -> Any:
-    """The function of every matrix; real matrices whose image is complex give NaN."""
+    """Applies a function to every matrix. Real matrices whose image is complex give NaN."""
     out = np.empty_like(x)
     for place in np.ndindex(x.shape[:-2]):
         found = function(x[place]) if x[place].size else x[place]
@@ -52,13 +52,13 @@ def _(xp: Any, input: Any) -> Any:
 
 @square_root.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    """With A = YY, dA solves Yᴴ dA + dA Yᴴ = dY: a linear equation for the elements of dA."""
+    """Solves Yᴴ dA + dA Yᴴ = dY, where A = YY, as a linear equation for the elements of dA."""
     y = node.outputs[0]
     identity = g.MatrixBandPart(
         g.Fill(g.shape_of(y), g.constant(1, y.dtype)), g.constant(0, "int64"), g.constant(0, "int64")
     )
     turned = adjoint_node(g, y)
-    # The Kronecker products Yᴴ ⊗ I and I ⊗ conj(Y), for elements in rows.
+    # The Kronecker products Yᴴ ⊗ I and I ⊗ conj(Y), for elements in row-major order.
     left = g.Einsum([turned, identity], equation="...ij,...kl->...ikjl")
     right = g.Einsum([identity, turned], equation="...ij,...lk->...ikjl")
     stack = stack_shape(g, y)
@@ -79,7 +79,7 @@ logarithm = op(
 @logarithm.kernel
 def _(xp: Any, input: Any) -> Any:
     check_square("MatrixLogarithm", input)
-    # scipy warns of single precision.
+    # scipy warns of the loss of precision in single precision.
     wide = input.astype(np.complex128, copy=False)
     return _map_matrices(import_module("scipy.linalg").logm, wide).astype(input.dtype, copy=False)
 
@@ -103,11 +103,14 @@ banded_solve = op(
 
 @banded_solve.kernel
 def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
-    """A row of ``matrix`` is a diagonal: of a lower triangle the main one comes first, of an upper one last,
-    and every element stands in the column whose number is that of its row."""
+    """Solves equations of a band matrix given by its diagonals.
+
+    Each row of ``matrix`` is a diagonal: the main one comes first for lower triangles, last for upper ones, and
+    every element is in the column numbered as its row in the full matrix.
+    """
     if matrix.ndim < 2 or rhs.ndim < 2 or matrix.shape[-1] != rhs.shape[-2] or not matrix.size:
         raise invalid(f"BandedTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not fit")
-    # The main diagonal first.
+    # From here on the main diagonal is the first row.
     bands = to_lapack_dtype(matrix if lower else matrix[..., ::-1, :])[..., : matrix.shape[-1], :]
     if not bool(bands[..., 0, :].all()):
         raise not_invertible("BandedTriangularSolve")
@@ -131,8 +134,10 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
 
 
 def _to_lapack_bands(bands: Any, below: bool, *, moves: bool) -> Any:
-    """LAPACK's layout: elements stand in the column of their number, the uppermost diagonal first.
-    ``moves`` says that they stand by the number of their row as yet."""
+    """Converts to LAPACK's band layout: columns numbered as in the full matrix, the uppermost diagonal first.
+
+    ``moves`` says that columns are still numbered as the rows of the full matrix.
+    """
     count, size = bands.shape[-2:]
     layout = np.zeros_like(bands)
     for offset in range(count):

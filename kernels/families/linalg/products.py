@@ -1,4 +1,4 @@
-"""Matrix products of any dtype, and their gradients: what MatMul and its batched relatives share."""
+"""Matrix products of any dtype and their gradients, for MatMul and its batched relatives."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from ...builder.graph_builder import Tensor
 from ...numeric.reductions import accumulator_dtype
 
-# From two tensors and whether each is to be transposed to their product.
+# A function from two tensors, and whether each is to be transposed, to their product.
 Product = Callable[[Tensor, Tensor, bool, bool], Tensor]
 
 
 def multiply(xp: Any, a: Any, b: Any) -> Any:
-    """The product of two (stacks of) matrices of one dtype: halfs are added up as floats, integers wrap."""
+    """Multiplies (stacks of) matrices of one dtype. 16-bit floats accumulate in float32, integers wrap."""
     dtype = a.dtype
     wide = accumulator_dtype(dtype)
     if wide is not dtype and xp is np:
@@ -26,7 +26,7 @@ def multiply(xp: Any, a: Any, b: Any) -> Any:
 
 
 def _multiply_stack(xp: Any, a: Any, b: Any) -> Any:
-    """A stack times one matrix is one large product rather than many small ones."""
+    """Multiplies; a stack times a single matrix is one large product rather than many small ones."""
     if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:
         product = xp.matmul(a.reshape(-1, a.shape[-1]), b)
         return product.reshape(*a.shape[:-1], b.shape[-1])
@@ -36,8 +36,10 @@ def _multiply_stack(xp: Any, a: Any, b: Any) -> Any:
 def matmul_gradients(
     product: Product, a: Tensor, b: Tensor, dy: Tensor, *, turned_a: bool, turned_b: bool
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of op(a) @ op(b), op being a transposition (or adjoint) where ``turned`` says so. Where
-    it is a transposition, complex a and b come conjugated."""
+    """Returns the gradients of op(a) @ op(b), where op is a transposition (or adjoint) if ``turned``.
+
+    Where it is a transposition, complex a and b must be passed conjugated.
+    """
     da = product(b, dy, turned_b, True) if turned_a else product(dy, b, False, not turned_b)
     db = product(dy, a, True, turned_a) if turned_b else product(a, dy, not turned_a, False)
     return da, db

@@ -58,7 +58,7 @@ def _(xp: Any, input: Any, *, compute_v: bool) -> tuple[Any, Any]:
 
 @symmetric_eigen.gradient
 def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
-    """The operation reads the lower triangle alone, so the gradient stands there."""
+    """Returns a gradient in the lower triangle alone, which is all that the operation reads."""
     a, (e, v) = node.inputs[0], node.outputs
     if not node.attr("compute_v"):
         e, v = g.SelfAdjointEigV2(a, compute_v=True)
@@ -96,7 +96,7 @@ def _(xp: Any, input: Any, *, compute_v: bool, output_types: Any) -> tuple[Any, 
 
 @eigen.gradient
 def _(g: GraphBuilder, node: NodeView, de: Tensor | None, dv: Tensor | None) -> Tensor:
-    """For eigenvectors of length 1 whose phases do not matter."""
+    """Assumes eigenvectors of length 1 and a loss that does not depend on their phases."""
     a, (e, v) = node.inputs[0], node.outputs
     if not node.attr("compute_v"):
         e, v = g.Eig(a, Tout=e.dtype)
@@ -180,7 +180,7 @@ def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv:
 def _svd_gradient(
     g: GraphBuilder, s: Tensor, u: Tensor, v: Tensor, ds: Tensor, du: Tensor, dv: Tensor, *, wide: bool
 ) -> Tensor:
-    """Of matrices that have no more rows than columns."""
+    """Returns the gradient for matrices with at most as many rows as columns."""
     squares = g.Square(s)
     gaps = safe_reciprocal(g, as_row_matrices(g, squares) - as_column_matrices(g, squares))
     left, right = gaps * matmul(g, u, du, adj_a=True), gaps * matmul(g, v, dv, adj_a=True)

@@ -80,7 +80,7 @@ def _(xp: Any, x: Any, y: Any) -> Any:
 
 @floor_div.kernel
 def _(xp: Any, x: Any, y: Any) -> Any:
-    """Rounds the quotient of floats down. Numpy's floor_divide computes it from the remainder, which can differ by one."""
+    """Rounds quotients of floats down. Numpy's floor_divide uses the remainder, which can differ by one."""
     if not _is_integer(x):
         return xp.floor(x / y)
     _check_divisor(x, y)

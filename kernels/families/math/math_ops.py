@@ -1,4 +1,4 @@
-"""Elementwise addition, subtraction and multiplication, AddN, and Cross."""
+"""Elementwise sums, differences and products, AddN, NextAfter and Cross."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 family = Family(__name__)
 op = family.op
 
-# Klambauer et al., "Self-Normalizing Neural Networks".
+# Klambauer et al., "Self-Normalizing Neural Networks", 2017.
 _SELU_SCALE = 1.0507009873554805
 _SELU_SCALE_ALPHA = 1.7580993408473766
 
 
 def _grad_op(text: str) -> Callable[[Callable[..., Any]], Op]:
-    """Declares a gradient operation, of two inputs that must be of one shape, by its kernel."""
+    """Declares a gradient operation of two inputs, which must be of one shape, and decorates its kernel."""
 
     def declare(kernel: Callable[..., Any]) -> Op:
         declared = op(text, shape=shapes.like_all_inputs, allocates_output=True)
@@ -85,7 +85,7 @@ relu6 = op(
 @relu6.kernel
 def _(xp: Any, x: Any) -> Any:
     number = x.dtype.type
-    # bfloat16 has no clip of its own.
+    # numpy has no clip for bfloat16.
     if x.dtype.itemsize == 2:
         return xp.minimum(xp.maximum(x, number(0)), number(6))
     return xp.clip(x, number(0), number(6))
@@ -160,7 +160,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 @_grad_op(f"EluGrad(gradients: T, outputs: T; T: type in {HALF_FIRST_FLOATS}) -> (backprops: T)")
 def elu_grad(xp: Any, dy: Any, y: Any) -> Any:
-    # A NaN output counts as positive.
+    # An output of NaN counts as positive.
     return (xp.fmin(y, y.dtype.type(0)) + y.dtype.type(1)) * dy
 
 
@@ -190,7 +190,7 @@ def selu_grad(xp: Any, dy: Any, y: Any) -> Any:
 
 
 def _exponential_grad_gradient(op_name: str) -> Callable[..., Any]:
-    """Of a gradient operation that, below zero, is its gradients times (outputs + a constant)."""
+    """Makes the gradient of a gradient operation that, below zero, is gradients * (outputs + constant)."""
 
     def gradient(g: GraphBuilder, node: NodeView, ddy: Tensor) -> tuple[Tensor, Tensor]:
         dy, y = node.inputs

@@ -40,7 +40,7 @@ _TYPES_V2 = "T: type in {half, bfloat16, float}, U: type in {float}"
 
 
 def _x_shape(c: ShapeContext, key: int) -> tuple[Shape, int]:
-    """The shape of what is normalized, of as many axes as its format has letters, and its channel axis."""
+    """The shape of the tensor to normalize, with one axis per letter of the data format, and its channel axis."""
     data_format = c.attr("data_format")
     x = c.with_rank(key, len(data_format))
     return x, channel_axis(len(data_format), data_format)
@@ -69,7 +69,7 @@ def _backward_shape(c: ShapeContext) -> list[Shape]:
 
 
 def _train(xp: Any, x: Any, scale: Any, offset: Any, epsilon: float, axis: int) -> tuple[Any, Any, Any, int]:
-    """The normalized tensor, its mean and its variance, and how many rows there were."""
+    """Returns the normalized tensor, its mean and population variance, and the number of rows."""
     rows = to_channel_matrix(xp, x, axis)
     count = rows.matrix.shape[0]
     share = np.float32(1) / np.float32(count)
@@ -91,7 +91,7 @@ def _forward(
     xp: Any, x: Any, scale: Any, offset: Any, mean: Any, variance: Any,
     epsilon: float, factor: float, data_format: str, is_training: bool,
 ) -> list[Any]:  # fmt: skip
-    """Outputs of the first two versions; the statistics kept for the gradient come last."""
+    """Returns the outputs of FusedBatchNorm and V2; the last two are the statistics that the gradient needs."""
     axis = check_per_channel(x, data_format, {"scale": scale, "offset": offset})
     running = {"mean": mean, "variance": variance}
     if not is_training or factor != 1:
@@ -175,7 +175,7 @@ def _declare_forward(text: str) -> Op:
         outputs = _forward(
             xp, x, scale, offset, mean, variance, epsilon, exponential_avg_factor, data_format, is_training
         )
-        # The third reserve is of use to cuDNN alone.
+        # The third reserve space has a meaning for cuDNN alone.
         return [*outputs, xp.zeros(0, mean.dtype)] if "reserve_space_3" in text else outputs
 
     return declared
@@ -260,10 +260,10 @@ def _backward_gradient(
     d_offset: Tensor | None,
     *unused: Any,
 ) -> list[Any]:
-    """Gradients of the gradient, where mean and variance are functions of x (in training) or given.
+    """Returns the gradients of the gradient, where mean and variance depend on x (in training) or are inputs.
 
-    With r = 1 / sqrt(variance + epsilon) and h = (x - mean) * r, the operation computes scale * r * P(dy),
-    sum(dy * h) and sum(dy), where P(u) = u - mean(u) - h * mean(u * h).
+    With r = 1 / sqrt(variance + epsilon) and h = (x - mean) * r, the operation computes scale * r * P(dy), sum(dy *
+    h) and sum(dy), where P(u) = u - mean(u) - h * mean(u * h).
     """
     data_format: str = node.attr("data_format")
     axes = [0, *((2, 3, 4) if data_format.startswith("NC") else (1, 2, 3))][: len(data_format) - 1]

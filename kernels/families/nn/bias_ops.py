@@ -1,4 +1,4 @@
-"""Adding one number per channel."""
+"""BiasAdd, BiasAddV1 and BiasAddGrad: adding one number per channel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMAT = "data_format: string in {'NHWC', 'NCHW'} = \"NHWC\""
 
 
 def _channel_axis(rank: int, data_format: str) -> int:
-    """Where the channels are, counted from the end: the second axis for NCHW (of any rank), else the last."""
+    """Returns the axis of channels, counted from the end: the second axis for NCHW (of any rank), else the last."""
     return 1 - rank if data_format == "NCHW" else -1
 
 
@@ -61,7 +61,7 @@ def _plain_add(value: Any, bias: Any) -> Any:
 
 
 def _bind_add(b: Binding) -> Any:
-    """The ordinary case needs one look at the shapes."""
+    """Returns a function that checks only the sizes, for the common case of channels last."""
     value, bias = b.inputs[0].shape, b.inputs[1].shape
     ranks_fit = value.rank is not None and value.rank >= 2 and bias.rank == 1
     return _plain_add if ranks_fit and b.attrs.get("data_format") != "NCHW" else None
@@ -123,7 +123,7 @@ def _(xp: Any, dy: Any, *, data_format: str) -> Any:
 
 
 def _sum_rows(xp: Any, rows: Any) -> Any:
-    """The sum of a matrix's rows. BLAS is several times as fast as numpy's sum over the first axis."""
+    """Sums the rows of a matrix by BLAS, which is several times as fast as numpy's sum over the first axis."""
     kind, size = rows.dtype.kind, rows.dtype.itemsize
     if kind == "f" and size > 2 and rows.shape[0]:
         return xp.ones(rows.shape[0], rows.dtype) @ rows

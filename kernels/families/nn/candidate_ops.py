@@ -1,4 +1,6 @@
-"""Candidate sampling: classes drawn to stand for all that are not true."""
+"""Candidate sampling (candidate_sampler_ops.cc): classes drawn to stand for all that are not true, for sampled
+losses.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ op = family.op
 _OUTPUTS = "(sampled_candidates: int64, true_expected_count: float, sampled_expected_count: float)"
 _SAMPLING = "num_true: int >= 1, num_sampled: int >= 1, unique: bool"
 _SEEDS = "seed: int = 0, seed2: int = 0"
-# 32-bit words kept for every class that is drawn.
+# The number of 32-bit random words reserved for every class that is drawn.
 _WORDS_PER_SAMPLE = 2048
 
 
@@ -58,7 +60,7 @@ def _sample_candidates(
     generator = reserve_node_stream(ctx, *node, _WORDS_PER_SAMPLE * num_sampled // 4)
     sampled, expected = draw_candidates(sampler, generator, num_sampled, unique)
     counts = [expected(true_classes), expected(sampled)]
-    sampler.seen(true_classes.reshape(-1))
+    sampler.update(true_classes.reshape(-1))
     return [sampled, *(count.astype(np.float32) for count in counts)]
 
 
@@ -133,7 +135,7 @@ def _(
 
 
 def _read_weights(path: str) -> list[float]:
-    """The last column of a file of comma-separated values."""
+    """Reads the last column of a file of comma-separated values."""
     try:
         lines = Path(path).read_text().splitlines()
     except FileNotFoundError:
@@ -159,7 +161,10 @@ accidental_hits = op(
 
 @accidental_hits.kernel
 def _(xp: Any, true_classes: Any, sampled: Any, *, num_true: int) -> list[Any]:
-    """A true class among those drawn gets the lowest weight; of a class drawn twice, the last counts."""
+    """Gives the lowest weight to true classes among those drawn.
+
+    For a class drawn twice, the last position counts.
+    """
     if true_classes.ndim != 2 or true_classes.shape[1] != num_true:
         raise invalid(f"true_classes must have {num_true} columns, but have shape {list(true_classes.shape)}")
     if sampled.ndim != 1:

@@ -1,4 +1,7 @@
-"""Drawing classes out of a range, with how often each is expected: what sampled losses compare with."""
+"""Distributions of candidate samplers: drawing classes of a range, and how often each is expected to be drawn.
+
+Follows TensorFlow's range_sampler.cc, so that seeded graphs draw the same classes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _MAX_WEIGHT = 2**31 - 1
 
 
 class WordStream:
-    """A stream word by word."""
+    """Random words read one by one from a Philox stream."""
 
     def __init__(self, generator: Philox) -> None:
         self._words = self._all(generator)
@@ -34,11 +37,11 @@ class WordStream:
             size = min(2 * size, 4096)
 
     def take(self, count: int) -> Array:
-        """The next words as an array."""
+        """Returns the next words as an array."""
         return np.array([next(self._words) for _ in range(count)], np.uint32)
 
     def below(self, limit: int, bits: int) -> int:
-        """A whole number under ``limit`` out of so many bits, each as likely as the other."""
+        """Returns an integer uniform in [0, limit), made of 32 or 64 random bits, without bias."""
         while True:
             drawn = next(self._words)
             if bits == 64:
@@ -50,25 +53,25 @@ class WordStream:
 
 
 class Sampler(Protocol):
-    """A distribution over [0, range)."""
+    """A distribution over the classes [0, range)."""
 
     range: int
 
     def sample(self, words: WordStream) -> int:
-        """One class."""
+        """Draws one class."""
         ...
 
     def probability(self, values: Array) -> Array:
-        """The probabilities of classes, as float."""
+        """Returns the probabilities of classes, as float32."""
         ...
 
-    def seen(self, values: Array) -> None:
-        """Learns from the true classes of a step."""
+    def update(self, values: Array) -> None:
+        """Updates the distribution with the true classes of a step."""
         ...
 
 
 class UniformSampler:
-    """Every class is as likely as the other."""
+    """Draws all classes with equal probability."""
 
     def __init__(self, size: int) -> None:
         self.range = size
@@ -79,12 +82,12 @@ class UniformSampler:
     def probability(self, values: Array) -> Array:
         return np.full(values.shape, 1.0 / self.range, np.float32)
 
-    def seen(self, values: Array) -> None:
+    def update(self, values: Array) -> None:
         pass
 
 
 class LogUniformSampler:
-    """Zipf's law, nearly: class k has the probability log((k + 2) / (k + 1)) / log(range + 1)."""
+    """Draws class k with probability log((k + 2) / (k + 1)) / log(range + 1), nearly Zipf's law."""
 
     def __init__(self, size: int) -> None:
         self.range = size
@@ -97,12 +100,12 @@ class LogUniformSampler:
     def probability(self, values: Array) -> Array:
         return (np.log((values + 2.0) / (values + 1.0)) / self._log_range).astype(np.float32)
 
-    def seen(self, values: Array) -> None:
+    def update(self, values: Array) -> None:
         pass
 
 
 class LearnedUnigramSampler:
-    """By how often a class has been seen, and once more."""
+    """Draws classes in proportion to one plus the number of times each was a true class."""
 
     kind = "LearnedUnigram"
 
@@ -122,7 +125,7 @@ class LearnedUnigramSampler:
     def probability(self, values: Array) -> Array:
         return self._weights[values].astype(np.float32) / np.float32(self._totals[-1])
 
-    def seen(self, values: Array) -> None:
+    def update(self, values: Array) -> None:
         with self._lock:
             weights = self._weights.copy()
             np.add.at(weights, values[: _MAX_WEIGHT - int(self._totals[-1])], 1)
@@ -136,13 +139,16 @@ class LearnedUnigramSampler:
 
 
 class FixedUnigramSampler:
-    """By given weights, raised to the power ``distortion``; Walker's alias method: Knuth, vol. 2, 3.4.1."""
+    """Draws classes in proportion to given weights raised to the power ``distortion``.
+
+    By the alias method of Walker: Knuth, The Art of Computer Programming, vol. 2, 3.4.1.
+    """
 
     def __init__(
         self, weights: Sequence[float], distortion: float, reserved: int, shards: int, shard: int
     ) -> None:
         given = np.asarray(weights, np.float32)
-        # Given words are numbered from the reserved ones of this shard on, not from all.
+        # As in TensorFlow, weights are numbered from the reserved ids of this shard on, not from all reserved ids.
         ahead = sum(word % shards == shard for word in range(reserved))
         mine = np.arange(ahead, ahead + given.size) % shards == shard
         kept = np.power(given[mine].astype(np.float64), distortion).astype(np.float32)
@@ -159,12 +165,12 @@ class FixedUnigramSampler:
     def probability(self, values: Array) -> Array:
         return self._weights[values] / self._total
 
-    def seen(self, values: Array) -> None:
+    def update(self, values: Array) -> None:
         pass
 
 
 def _alias_table(weights: Array) -> tuple[Array, Array]:
-    """For every place the probability of staying there, and where to go otherwise."""
+    """Returns, for each position, the probability of staying there, and the position to go to otherwise."""
     share = (weights * np.float32(weights.size)).astype(np.float64) / float(np.sum(weights, dtype=np.float64))
     alias = np.arange(weights.size)
     low = np.flatnonzero(share < 1).tolist()
@@ -183,9 +189,10 @@ def _alias_table(weights: Array) -> tuple[Array, Array]:
 def draw_candidates(
     sampler: Sampler, generator: Philox, count: int, unique: bool
 ) -> tuple[Array, Callable[[Array], Array]]:
-    """So many classes, and the function from classes to how often each was to be expected among them.
+    """Draws ``count`` classes.
 
-    Raises INVALID_ARGUMENT where there are not so many different ones.
+    Returns them, and a function from classes to the number of times each was expected. Raises INVALID_ARGUMENT
+    where ``count`` unique classes do not exist.
     """
     words = WordStream(generator)
     if not unique:

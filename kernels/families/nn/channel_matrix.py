@@ -19,15 +19,21 @@ _CACHED_ELEMENTS = 1 << 17
 
 
 def channel_axis(rank: int, data_format: str) -> int:
+    """Returns the axis of channels of a tensor of that rank."""
     return 1 if data_format.startswith("NC") else rank - 1
 
 
 def with_channels(x: Shape, axis: int, channels: Any) -> Shape:
+    """Returns the shape x with another size along the channel axis."""
     assert x.dims is not None
     return Shape((*x.dims[:axis], channels, *x.dims[axis + 1 :]))
 
 
 def check_per_channel(x: Any, data_format: str, vectors: dict[str, Any]) -> int:
+    """Returns the channel axis of x.
+
+    Raises INVALID_ARGUMENT where x has a wrong rank, or one of the vectors not one element per channel.
+    """
     rank = len(data_format)
     if x.ndim not in (rank, 4, 5):
         raise invalid(f"what is normalized must be of rank {rank}, but has shape {x.shape}")
@@ -42,13 +48,14 @@ def check_per_channel(x: Any, data_format: str, vectors: dict[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ChannelMatrix:
-    """A tensor as a matrix of float with one column per channel, and the way back."""
+    """A tensor as a float32 matrix with one column per channel, and the layout to restore."""
 
     matrix: Any
     axis: int
     moved: tuple[int, ...]
 
     def restore(self, xp: Any, matrix: Any, dtype: Any) -> Any:
+        """Returns a matrix of the same shape as a tensor in the original layout."""
         value = matrix.reshape(self.moved)
         if self.axis != len(self.moved) - 1:
             value = xp.ascontiguousarray(xp.moveaxis(value, -1, self.axis))
@@ -56,6 +63,7 @@ class ChannelMatrix:
 
 
 def to_channel_matrix(xp: Any, x: Any, axis: int) -> ChannelMatrix:
+    """Returns the tensor as a float32 matrix with one column per channel."""
     last = x if axis == x.ndim - 1 else xp.moveaxis(x, axis, -1)
     return ChannelMatrix(
         last.reshape(math.prod(last.shape[:-1]), last.shape[-1]).astype(np.float32, copy=False),
@@ -65,7 +73,7 @@ def to_channel_matrix(xp: Any, x: Any, axis: int) -> ChannelMatrix:
 
 
 def row_blocks(xp: Any, *matrices: Any) -> Iterator[tuple[Any, ...]]:
-    """The same few rows of each matrix at a time, so that they stay in the cache; all of them on a GPU."""
+    """Yields the same few rows of each matrix at a time, so that they stay in the cache; all of them on a GPU."""
     rows, columns = matrices[0].shape
     step = rows if xp is not np else max(1, _CACHED_ELEMENTS // max(1, columns))
     for first in range(0, rows, max(step, 1)):
@@ -73,5 +81,5 @@ def row_blocks(xp: Any, *matrices: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def column_sums(xp: Any, block: Any) -> Any:
-    """BLAS adds up rows several times as fast as numpy does."""
+    """Sums the rows of a block by BLAS, which is several times as fast as numpy's sum."""
     return xp.ones(block.shape[0], block.dtype) @ block

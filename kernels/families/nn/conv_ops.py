@@ -1,4 +1,4 @@
-"""Convolutions with their gradients, in two and three spatial dimensions."""
+"""Convolutions in two and three spatial dimensions, and their gradients."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _static_spec(c: ShapeContext, rank: int) -> WindowSpec:
 
 @lru_cache(1024)
 def _fit_filter(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
-    """The window of a filter over an input, whose shapes must fit. Raises INVALID_ARGUMENT."""
+    """Returns the window of a filter over an input. Raises INVALID_ARGUMENT where their shapes do not fit."""
     rank = spec.rank
     if len(x) != rank or len(w) != rank:
         raise invalid(f"input and filter must be of rank {rank}, but have shapes {x} and {w}")
@@ -66,7 +66,7 @@ def _fit_filter(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Win
 
 
 def check_depths(channels: Dim, filter_channels: Dim, outs: Dim) -> None:
-    """Raises INVALID_ARGUMENT where a filter does not fit an input, whole or in groups of channels."""
+    """Raises INVALID_ARGUMENT where a filter fits an input neither as a whole nor in groups of channels."""
     if filter_channels == 0:
         raise invalid("filter depth must not be 0")
     if channels is None or filter_channels is None:
@@ -90,7 +90,7 @@ def _conv_shape(rank: int) -> Callable[[ShapeContext], Shape]:
 
 
 def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
-    """The convolution, in the data format. Raises INVALID_ARGUMENT where shapes do not fit."""
+    """Returns the convolution in the data format of ``spec``. Raises INVALID_ARGUMENT where shapes do not fit."""
     win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
     return from_channels_last(xp, convolution.forward(xp, to_channels_last(xp, x, spec), w, win), spec)
@@ -158,13 +158,13 @@ def _filter_gradient_shape(rank: int) -> Callable[[ShapeContext], Shape]:
 
 
 def _same_attrs(node: NodeView) -> dict[str, Any]:
-    """The attributes that a convolution's gradients share with it."""
+    """Returns the attributes that a convolution shares with its gradients."""
     names = ("strides", "padding", "explicit_paddings", "data_format", "dilations", "use_cudnn_on_gpu")
     return {name: node.attr(name) for name in names if node.attr(name) is not None}
 
 
 def _gradients(forward: Op, of_input: Op, of_filter: Op) -> None:
-    """The three operations are each other's gradients: the product is linear in both factors."""
+    """Registers the three operations as each other's gradients: the product is linear in both factors."""
 
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
@@ -295,7 +295,7 @@ def _(
 _gradients(conv3d, conv3d_backprop_input, conv3d_backprop_filter)
 
 
-# The first versions take a tensor of the wanted shape where the second take its sizes.
+# The first versions take a tensor of the wanted shape where the second versions take its sizes.
 
 conv3d_backprop_input_v1 = op(
     f"Conv3DBackpropInput(input: T, filter: T, out_backprop: T; T: type in {{half, float, double}}, "

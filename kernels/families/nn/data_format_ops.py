@@ -1,4 +1,4 @@
-"""From the axes of one data format, such as NHWC, to those of another."""
+"""DataFormatDimMap and DataFormatVecPermute: axes and per-axis values of one data format in the order of another."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _(xp: Any, x: Any, *, src_format: str, dst_format: str) -> Any:
 
 
 def _permutation(src: str, dst: str, length: int) -> list[int]:
-    """For each place of dst, the place in src; of spatial letters alone where the vector has only those."""
+    """Returns, for each letter of dst, its position in src; spatial letters alone where the vector has only those."""
     _check_formats(src, dst)
     if length == len(src) - 2:
         src, dst = (text.translate({ord("N"): None, ord("C"): None}) for text in (src, dst))

@@ -1,6 +1,6 @@
-"""Depthwise convolutions: each channel has filters of its own, so there is no matrix product to be had.
+"""Depthwise convolutions: each channel has filters of its own, so they are not matrix products.
 
-Windows are gone through tap by tap, each a multiply-add over all images, rows and channels.
+Windows are computed tap by tap, each a multiply-add over all images, rows and channels.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tup
 
 
 def _images(xp: Any, x: Any, multiplier: int) -> range:
-    """The first image of each block that fits the cache."""
+    """Yields the first image of each block that fits the cache."""
     size = x[:1].nbytes * max(1, multiplier)
     step = max(1, x.shape[0] if xp is not np else _CACHED_BYTES // max(1, size))
     return range(0, x.shape[0], step)
@@ -142,7 +142,7 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 
 def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
-    """One filter per channel, side by side: whole rows of pixels and channels are multiplied at once."""
+    """Multiplies whole rows of pixels and channels at once, for one filter per channel."""
     channels, wide = w.shape[2], accumulator_dtype(x.dtype)
     height, width = win.outputs
     result = xp.empty((x.shape[0], height, width * channels), wide)
@@ -162,7 +162,7 @@ def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 
 def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, product: Any) -> None:
-    """Adds up, into ``target``, a row of filters times each of the rows of pixels that it meets."""
+    """Adds to ``target`` the products of a row of filters with the rows of pixels that it meets."""
     channels = filters.shape[2] // win.outputs[1]
     span = (target.shape[1] - 1) * win.strides[0] + 1
     into = target
@@ -206,7 +206,7 @@ def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) 
         block, given = x_wide[first : first + starts.step], by_channel[first : first + starts.step]
         for tap, outs, ins in win.taps():
             products = (block[:, *ins, :, None] * given[:, *outs]).reshape(-1, channels * multiplier)
-            # BLAS adds up rows faster than numpy does.
+            # BLAS sums rows faster than numpy.
             result[tap] += (xp.ones(len(products), wide) @ products).reshape(channels, multiplier)
     return result.astype(x.dtype, copy=False)
 

@@ -1,4 +1,4 @@
-"""Grey-scale dilation: the maximum, over a window, of the image plus a filter."""
+"""Dilation2D: grey-scale dilation, the maximum over a window of the image plus a filter, and its gradients."""
 
 from __future__ import annotations
 
@@ -79,8 +79,10 @@ def _(xp: Any, x: Any, w: Any, *, strides: Any, rates: Any, padding: str) -> Any
 
 
 def _gradient_per_tap(xp: Any, x: Any, w: Any, dy: Any, spec: WindowSpec) -> Any:
-    """For each tap: its slices, and the gradients of the outputs that it gave the maximum of, others zero.
-    The first of several equal ones counts."""
+    """Yields, for each tap, its slices and the gradients of the outputs whose maximum it is, zeros elsewhere.
+
+    Of several equal taps the first counts.
+    """
     win = _fit_filter(spec, x, w)
     if dy.shape != (x.shape[0], *win.outputs, x.shape[3]):
         raise invalid(f"out_backprop has shape {dy.shape}, which does not fit outputs {win.outputs}")

@@ -1,4 +1,4 @@
-"""Convolutions of any rank, and convolutions of an image that is resized or padded first."""
+"""FusedPadConv2D and FusedResizeAndPadConv2D, and Conv, the convolution of any rank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local response normalization: each element over a power of the squares of its neighbours in depth."""
+"""LRN, local response normalization: each element over a power of the sum of squares of its neighbours in depth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ATTRS = (
 
 
 def _window_sums(xp: Any, x: Any, radius: int) -> Any:
-    """For each element, the sum over those at most ``radius`` away in the last axis."""
+    """Returns, for each element, the sum over elements at most ``radius`` away along the last axis."""
     depth = x.shape[-1]
     total = x.copy()
     for step in range(1, min(radius, depth - 1) + 1):

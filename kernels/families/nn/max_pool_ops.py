@@ -234,7 +234,7 @@ def _(xp: Any, x: Any, y: Any, ddx: Any, *, ksize: Any, strides: Any, padding: s
 
 
 def _max_gradients(forward: Op, grad: Op, grad_grad: Op) -> None:
-    """Of a maximum, its gradient and its gradient's gradient. Ksize and strides may be inputs too."""
+    """Registers the gradients of a maximum and of its gradient. Ksize and strides may be inputs."""
 
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Any]:
@@ -267,7 +267,7 @@ _grad_grad_gradient(max_pool_grad_grad, max_pool_grad)
 _grad_grad_gradient(max_pool_3d_grad_grad, max_pool_3d_grad)
 
 
-# Maxima and where they are.
+# Maxima and their positions.
 
 
 def _argmax_shape(c: ShapeContext) -> tuple[Shape, Shape]:

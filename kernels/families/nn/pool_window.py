@@ -37,7 +37,7 @@ ATTRS_3D = (
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """A pooling operation's attributes: the window over spatial axes, and the one over channels."""
+    """The attributes of a pooling operation: the window over spatial axes, and that over channels."""
 
     spec: WindowSpec
     size: tuple[int, ...]
@@ -54,6 +54,7 @@ def pool_spec(
     padding: str,
     explicit_paddings: tuple[int, ...] = (),
 ) -> PoolSpec:
+    """Returns the checked attributes of pooling tensors of that rank. Raises INVALID_ARGUMENT or UNIMPLEMENTED."""
     if data_format == "NCHW_VECT_C":
         raise unimplemented("pooling is not implemented for data format NCHW_VECT_C")
     channels_last = data_format.endswith("C")
@@ -90,6 +91,7 @@ def spec_from_inputs(ksize: Any, strides: Any, data_format: str, padding: str) -
 
 
 def output_shape(pool: PoolSpec, x: Shape) -> Shape:
+    """Returns the static shape of outputs for inputs of shape x."""
     assert x.dims is not None
     spec = pool.spec
     channels = x[spec.channel_axis]
@@ -103,6 +105,7 @@ def output_shape(pool: PoolSpec, x: Shape) -> Shape:
 
 
 def infer_output_shape(c: ShapeContext, rank: int, at: int = 0) -> Shape:
+    """Returns the static shape of outputs, for input ``at`` of the node."""
     pool = spec_from_attrs(c.attrs, rank)
     return output_shape(pool, c.with_rank(at, rank))
 
@@ -118,12 +121,14 @@ def static_spec_from_inputs(c: ShapeContext, first: int) -> PoolSpec | None:
 
 
 def fit_pool_window(pool: PoolSpec, x: tuple[int, ...], what: str = "input") -> Window:
+    """Fits the spatial window over an input of shape x. Raises INVALID_ARGUMENT."""
     if len(x) != pool.spec.rank:
         raise invalid(f"{what} must be of rank {pool.spec.rank}, but has shape {x}")
     return fit_window(pool.spec, x[pool.spec.spatial], pool.size)
 
 
 def fit_spatial_window(pool: PoolSpec, x: tuple[int, ...]) -> Window:
+    """Fits the window as ``fit_pool_window`` does. Raises UNIMPLEMENTED for windows over channels."""
     if pool.depth != 1 or pool.depth_stride != 1:
         raise unimplemented(f"pooling over {pool.depth} channels is not implemented here")
     return fit_pool_window(pool, x)
@@ -132,11 +137,13 @@ def fit_spatial_window(pool: PoolSpec, x: tuple[int, ...]) -> Window:
 def check_output_shape(
     pool: PoolSpec, win: Window, x: tuple[int, ...], y: tuple[int, ...], what: str
 ) -> None:
+    """Raises INVALID_ARGUMENT where y is not the shape of outputs for inputs of shape x."""
     expected = pool.spec.place(x[0], win.outputs, x[pool.spec.channel_axis])
     if y != expected:
         raise invalid(f"{what} has shape {y}, but should have shape {expected}")
 
 
 def shared_attrs(node: NodeView, *left_out: str) -> dict[str, Any]:
+    """Returns the attributes that a pooling operation shares with its gradients."""
     names = {"ksize", "strides", "padding", "explicit_paddings", "data_format"} - set(left_out)
     return {name: node.attr(name) for name in sorted(names) if node.attr(name) is not None}

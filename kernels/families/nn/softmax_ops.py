@@ -1,5 +1,7 @@
-"""Softmax and the cross-entropies that start from logits. Each row is shifted by its maximum, so that nothing
-overflows; half-size floats are computed as float."""
+"""Softmax, LogSoftmax, and the cross-entropies of logits with dense and sparse labels.
+
+Each row is shifted by its maximum, so that nothing overflows; 16-bit floats are computed in float32.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def _cast_back(x: Any, like: Any) -> Any:
 
 
 def _subtract_max(xp: Any, x: Any) -> Any:
-    """Rows minus their maximum, as a new array."""
+    """Returns rows minus their maximum, as a new array."""
     return x - x.max(axis=-1, keepdims=True)
 
 
@@ -135,7 +137,7 @@ def _(xp: Any, logits: Any, labels: Any) -> tuple[Any, Any]:
 def _gradient_of_logits(
     g: GraphBuilder, node: NodeView, dloss: Tensor | None, dback: Tensor | None
 ) -> Tensor:
-    """From the loss, and from the loss's own gradient where that is used as well."""
+    """Returns the gradient of logits from that of the loss, and from that of the backprop output where it is used."""
     logits, backprop = node.inputs[0], node.outputs[1]
     parts: list[Tensor] = []
     if dloss is not None:

@@ -1,4 +1,8 @@
-"""Rounding to what few bits can tell apart, for training with quantised inference in mind."""
+"""FakeQuantWithMinMaxArgs, Vars and VarsPerChannel: rounding to 2^num_bits steps, with straight-through gradients.
+
+Simulates quantized inference during training: Jacob et al., "Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference", 2018.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ _float = np.float32
 
 
 class _NudgedRange(NamedTuple):
-    """The range moved a little, so that zero is one of its steps."""
+    """A range shifted so that zero is one of its steps."""
 
     low: Any
     high: Any
@@ -45,7 +49,7 @@ def _nudge_range(xp: Any, low: Any, high: Any, num_bits: int, narrow_range: bool
 
 
 def _is_empty(xp: Any, low: Any, high: Any) -> Any:
-    """Where a range is [0, 0], which stands for none yet."""
+    """True where a range is [0, 0], that is, not yet known."""
     return (low == 0) & (high == 0)
 
 
@@ -59,7 +63,7 @@ def _fake_quantize(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_r
 
 
 def _masks(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bool) -> tuple[Any, Any]:
-    """Which elements lie below and above the range."""
+    """Returns masks of the elements below and above the range."""
     limits = _nudge_range(xp, low, high, num_bits, narrow_range)
     known = ~_is_empty(xp, low, high)
     return (x < limits.low) & known, (x > limits.high) & known
@@ -70,7 +74,7 @@ def _check_same_shape(dy: Any, x: Any) -> None:
         raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to inputs of {Shape(x.shape)}")
 
 
-# With the range as attributes
+# The range as attributes.
 
 
 def _range_arrays(low: float, high: float) -> tuple[Any, Any]:
@@ -113,7 +117,7 @@ def _(xp: Any, dy: Any, x: Any, *, min: float, max: float, num_bits: int, narrow
     return xp.where(below | above, _float(0), dy)
 
 
-# With the range as inputs: one for all, or one per channel
+# The range as inputs: one for all elements, or one per channel.
 
 
 def _vars_shape(c: ShapeContext) -> Shape:

@@ -1,4 +1,4 @@
-"""Values rounded to those that an integer of few bits could stand for, and handed on as they were typed."""
+"""QuantizeAndDequantize in four versions: values rounded to multiples of a scale, in their own dtype."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ op = family.op
 
 
 def _integer_range(num_bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    """The least and the greatest integer. Raises INVALID_ARGUMENT for widths that there are none of."""
+    """Returns the least and the greatest integer of so many bits. Raises INVALID_ARGUMENT for impossible widths."""
     most = 62 if signed else 63
     if not 0 < num_bits <= most:
         raise invalid(f"num_bits must be between 1 and {most}, but is {num_bits}")
@@ -36,7 +36,7 @@ def _round(xp: Any, x: Any, mode: str) -> Any:
 
 
 def _fit_scale(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
-    """Scale, its inverse, and the range widened so that the integers' range covers it exactly."""
+    """Returns the scale, its inverse, and the range widened so that the integers' range covers it exactly."""
     dtype = low.dtype.type
     first, last = dtype(ends[0]), dtype(ends[1])
     most = _any_finite_scale(low.dtype)
@@ -49,7 +49,7 @@ def _fit_scale(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any
 
 
 def _any_finite_scale(dtype: Any) -> Any:
-    """A scale for a range that has none: any finite one will do, since what it multiplies is zero."""
+    """Returns a finite scale for a range without extent, whose values are multiplied to zero."""
     return np.finfo(dtype).max if dtype.kind == "f" else dtype.type(3e38)
 
 
@@ -83,7 +83,7 @@ def _check_range(x: Any, low: Any, high: Any, axis: int, given: bool) -> None:
 
 
 def _shape(c: ShapeContext) -> Shape:
-    """The input's; the range is a scalar, or a vector along the axis."""
+    """The shape of the input; the range must be a scalar, or a vector along the axis."""
     axis = c.attr("axis")
     if axis < -1:
         raise invalid(f"axis must be -1 or count from the front, but is {axis}")
@@ -185,7 +185,7 @@ def _(
 @second.gradient
 @third.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
-    """As if nothing were rounded: the steps have no slope of their own."""
+    """Passes the gradient straight through, as if values were not rounded."""
     return [dy, *[None] * (len(node.inputs) - 1)]
 
 
@@ -225,7 +225,7 @@ def _(xp: Any, dy: Any, x: Any, low: Any, high: Any, *, axis: int) -> Any:
 def _(
     g: GraphBuilder, node: NodeView, dx: Tensor | None, dlow: Tensor | None, dhigh: Tensor | None
 ) -> list[Tensor | None]:
-    """Linear in the gradients; the range gets none, as it gets none in the first place."""
+    """Differentiates the gradient, which is linear in dy; the range has no gradient."""
     _, *where = node.inputs
     if dx is None:
         return [None] * 4

@@ -1,4 +1,4 @@
-"""Floating numbers as small integers with a range, and back."""
+"""QuantizeV2 and Dequantize: floats as small integers with a range, and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _float = np.float32
 
 
 def _range_shape(c: ShapeContext, axis: int) -> tuple[Shape, Shape]:
-    """The shape of the values, and that of both ends of their range: one, or one per place along the axis."""
+    """Returns the static shapes of the values and of both ends of their range: scalars, or vectors along the axis."""
     if axis < -1:
         raise invalid(f"axis must be -1 or count from the front, but is {axis}")
     shape = c.input(0) if axis < 0 else c.with_rank_at_least(0, axis + 1)
@@ -34,7 +34,7 @@ def _range_shape(c: ShapeContext, axis: int) -> tuple[Shape, Shape]:
 
 
 def _check_range(x: Any, low: Any, high: Any, axis: int) -> list[int]:
-    """The shape that lays the range along its axis."""
+    """Returns the shape that broadcasts the range along its axis."""
     if axis >= x.ndim:
         raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
     wanted = () if axis < 0 else (x.shape[axis],)
@@ -52,13 +52,13 @@ def _integer_range(dtype: DType, narrow: bool = False) -> tuple[int, int]:
 
 
 def _round_half_away(xp: Any, x: Any) -> Any:
-    """Rounded, halves away from zero."""
+    """Rounds to the nearest integer, halves away from zero."""
     return xp.copysign(xp.floor(xp.abs(x) + x.dtype.type(0.5)), x)
 
 
 def _cast(xp: Any, x: Any, dtype: DType) -> Any:
     first, last = _integer_range(dtype)
-    # In double, because a float cannot hold the greatest int32.
+    # Clipped in double, because a float cannot represent the greatest int32.
     return xp.clip(x.astype(np.float64), first, last).astype(dtype.numpy)
 
 

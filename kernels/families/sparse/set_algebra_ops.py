@@ -1,4 +1,4 @@
-"""Unions, intersections and differences of the sets in the last dimension."""
+"""Union, intersection and difference of sets, which are the rows of the last dimension of dense or sparse tensors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class _GroupedSets:
-    """Values, the number of the group (the row) that each belongs to, and the shape of the groups."""
+    """Members of sets: values, the number of the group (row) that each belongs to, and the shape of the groups."""
 
     def __init__(self, groups: Any, values: Any, shape: tuple[int, ...]) -> None:
         self.groups = groups
@@ -69,7 +69,7 @@ def _from_sparse(indices: Any, values: Any, shape: Any, validate: bool) -> _Grou
 
 
 def _combine(a: _GroupedSets, b: _GroupedSets, operation: str) -> tuple[Any, Any, Any]:
-    """The sets of every group, sorted, as a sparse tensor."""
+    """Returns the combined sets of all groups, sorted, as a sparse tensor."""
     function = _OPERATIONS.get(operation.lower())
     if function is None:
         raise invalid(f"set_operation must be one of {', '.join(_OPERATIONS)}, but is {operation!r}")
@@ -86,7 +86,7 @@ def _combine(a: _GroupedSets, b: _GroupedSets, operation: str) -> tuple[Any, Any
 
 
 def _positions_in_group(groups: Any) -> tuple[Any, int]:
-    """The place of each member in its group, and the size of the largest."""
+    """Returns the position of each member in its group, and the size of the largest group."""
     _, first, counts = np.unique(groups, return_index=True, return_counts=True)
     places = np.arange(len(groups)) - np.repeat(first, counts)
     return places, int(counts.max(initial=0))
@@ -119,7 +119,7 @@ def _(xp: Any, set1: Any, set2: Any, *, set_operation: str) -> Any:
 
 
 def _sparse_rank(c: ShapeContext, prefix: str) -> int | None:
-    """The rank that the parts of a sparse tensor agree on."""
+    """Returns the rank on which the components of a sparse tensor agree."""
     shape = c.with_rank(f"{prefix}_shape", 1)
     indices = c.with_rank(f"{prefix}_indices", 2)
     c.with_rank(f"{prefix}_values", 1)

@@ -1,4 +1,4 @@
-"""Sparse matrices given as indices, values and shape."""
+"""SparseToDense, SparseReorder and SparseTensorDenseMatMul: sparse tensors given as indices, values and shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Segment sums of chosen rows: what looking up several embeddings at once, and adding them up, comes to."""
+"""SparseSegmentSum, Mean and SqrtN: segment reductions of selected rows, as embedding lookups need them, and
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 family = Family(__name__, host_inputs="dense_output_dim0 num_segments output_dim0")
 op = family.op
 
-# What each segment's sum is multiplied by, from the number of its rows; None for sums.
+# The factor of each segment's sum as a function of its number of rows; None for sums.
 Weigh = Callable[[Any], Any] | None
 
 _WEIGHTS: dict[str, Weigh] = {
@@ -47,7 +49,7 @@ def _shape_without_count(c: ShapeContext) -> Shape:
 
 
 def _shape_with_count(c: ShapeContext) -> Shape:
-    """As many rows as the last input says."""
+    """The static shape with as many rows as the last input says."""
     if c.input(3).rank not in (None, 0):
         raise invalid(f"{c.op.signature.inputs[3].name} must be a scalar, but has shape {c.input(3)}")
     constant = c.constant(3)
@@ -76,7 +78,7 @@ def _scale(xp: Any, ids: Any, count: int, weigh: Weigh, dtype: Any) -> Any:
 
 
 def _combine_rows(xp: Any, data: Any, indices: Any, ids: Any, count: int | None, weigh: Weigh) -> Any:
-    """Sums ``data[indices[i]]`` into row ``ids[i]``, and weighs the sums."""
+    """Adds ``data[indices[i]]`` to row ``ids[i]``, and scales the sums."""
     _check(data, indices, ids)
     check_sorted(ids)
     if count is None:
@@ -94,7 +96,7 @@ def _combine_rows(xp: Any, data: Any, indices: Any, ids: Any, count: int | None,
 
 
 def _distribute_gradient(xp: Any, grad: Any, indices: Any, ids: Any, count: int, weigh: Weigh) -> Any:
-    """The gradient of ``_combine_rows``: row ``ids[i]`` of ``grad``, weighed, is added to row ``indices[i]``."""
+    """Computes the gradient of ``_combine_rows``: adds row ``ids[i]`` of ``grad``, scaled, to row ``indices[i]``."""
     _check(grad, indices, ids)
     check_indices(ids, grad.shape[0], "segment_ids")
     check_indices(indices, count)
