@@ -165,9 +165,9 @@ def uniform_int(dtype: DType, low: Any, high: Any) -> Distribution:
     span, offset = unsigned(high - low), unsigned(low % 2 ** (8 * target.itemsize))
 
     def convert(words: Array) -> Array:
-        found = words.view(unsigned) % span
-        found += offset
-        return found.view(target)
+        offsets = words.view(unsigned) % span
+        offsets += offset
+        return offsets.view(target)
 
     return Distribution(target, 16 // target.itemsize, convert)
 
@@ -189,9 +189,9 @@ def truncated_normals(dtype: DType, generator: Philox, shape: Sequence[int]) -> 
     groups = -(-flat.size // width)
     for start in range(0, groups, BLOCK):
         offsets = np.arange(start, min(groups, start + BLOCK), dtype=np.uint64) * np.uint64(64 * width)
-        found = _first_within(generator, offsets, width, draw).reshape(-1)
+        numbers = _first_within(generator, offsets, width, draw).reshape(-1)
         part = flat[start * width :]
-        part[: found.size] = found[: part.size]
+        part[: numbers.size] = numbers[: part.size]
     return out
 
 

@@ -23,8 +23,8 @@ def int_vector(values: Any, what: str) -> tuple[int, ...]:
     """Returns the elements of a vector or scalar of integers. Raises INVALID_ARGUMENT for higher ranks."""
     if values.ndim > 1:
         raise invalid(f"{what} must be a vector, but has shape {Shape(values.shape)}")
-    found = values.tolist()
-    return tuple(found) if values.ndim else (found,)
+    elements = values.tolist()
+    return tuple(elements) if values.ndim else (elements,)
 
 
 def int_scalar(value: Any, what: str) -> int:
@@ -112,13 +112,13 @@ def check_allocation(dims: Sequence[int], itemsize: int, what: str = "shape") ->
     Raises INVALID_ARGUMENT for impossible dimensions, and RESOURCE_EXHAUSTED for more bytes than the computer has
     memory.
     """
-    found = check_dims(dims, what)
-    size = prod(found) * itemsize
+    checked = check_dims(dims, what)
+    size = prod(checked) * itemsize
     if size > _SMALL and size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise TfgError(
-            Status.RESOURCE_EXHAUSTED, f"no memory for a tensor of shape {list(found)}: {size} bytes"
+            Status.RESOURCE_EXHAUSTED, f"no memory for a tensor of shape {list(checked)}: {size} bytes"
         )
-    return found
+    return checked
 
 
 def static_elements(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
@@ -126,9 +126,9 @@ def static_elements(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
 
     Returns None where even their number is unknown.
     """
-    found = c.elements(key)
-    if found is not None:
-        return found
+    elements = c.elements(key)
+    if elements is not None:
+        return elements
     shape = c.input(key)
     if shape.dims is None or len(shape.dims) > 1 or None in shape.dims:
         return None

@@ -100,8 +100,10 @@ def merge_shapes(items: Sequence[Any], shape: Shape) -> Shape:
     """
     for item in items:
         if item is not None and shape.dims != item.shape:
-            found = Shape(tuple(item.shape))
-            if not shape.is_compatible(found):
-                raise invalid(f"elements must be of one shape, but one of shape {found} is not of {shape}")
-            shape = found
+            item_shape = Shape(tuple(item.shape))
+            if not shape.is_compatible(item_shape):
+                raise invalid(
+                    f"elements must be of one shape, but one of shape {item_shape} is not of {shape}"
+                )
+            shape = item_shape
     return shape

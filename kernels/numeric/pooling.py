@@ -156,18 +156,18 @@ def _argmax_taps(xp: Any, x: Any, win: Window) -> Any:
     small = np.uint8 if largest < 256 else np.int32
     places, numbers = _first_taps(win)
     best = x[(slice(None), *(xp.asarray(p) for p in places))]
-    found = xp.empty(best.shape, small)
-    found[...] = xp.asarray(numbers.astype(small))
+    winners = xp.empty(best.shape, small)
+    winners[...] = xp.asarray(numbers.astype(small))
     floating = x.dtype.kind not in "iu"
     if floating:
         best[xp.isnan(best)] = np.inf
     greater = xp.fmax if floating else xp.maximum
     for number, outs, ins in taps:
-        candidates, current, at = x[:, *ins], best[:, *outs], found[:, *outs]
+        candidates, current, at = x[:, *ins], best[:, *outs], winners[:, *outs]
         wins = (candidates > current).view(np.uint8)
         xp.maximum(at, wins * small(number), out=at)
         greater(current, candidates, out=current)
-    return found
+    return winners
 
 
 def _select(xp: Any, mask: Any, values: Any) -> Any:
@@ -185,9 +185,9 @@ def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
     if not dy.size:
         return dx
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
-        found, given, target = _argmax_taps(xp, x[images], win), dy[images], dx[images]
+        winners, upstream, target = _argmax_taps(xp, x[images], win), dy[images], dx[images]
         for number, outs, ins in _numbered_taps(win):
-            target[:, *ins] += _select(xp, found[:, *outs] == number, given[:, *outs])
+            target[:, *ins] += _select(xp, winners[:, *outs] == number, upstream[:, *outs])
     return dx
 
 
@@ -197,9 +197,9 @@ def max_pool_grad_grad(xp: Any, x: Any, ddx: Any, win: Window) -> Any:
     if not result.size:
         return result
     for images in _blocks(xp, x.shape[0], x[:1].nbytes):
-        found, given, target = _argmax_taps(xp, x[images], win), ddx[images], result[images]
+        winners, upstream, target = _argmax_taps(xp, x[images], win), ddx[images], result[images]
         for number, outs, ins in _numbered_taps(win):
-            target[:, *outs] += _select(xp, found[:, *outs] == number, given[:, *ins])
+            target[:, *outs] += _select(xp, winners[:, *outs] == number, upstream[:, *ins])
     return result
 
 
@@ -208,7 +208,7 @@ def max_pool_with_argmax(xp: Any, x: Any, win: Window, with_batch: bool, index_t
     shape = (x.shape[0], *win.outputs, x.shape[-1])
     if not math.prod(shape):
         return xp.empty(shape, x.dtype), xp.empty(shape, index_type)
-    found = _argmax_taps(xp, x, win)
+    winners = _argmax_taps(xp, x, win)
     channels = x.shape[-1]
     image = (*win.inputs, channels)
     where = np.arange(channels, dtype=np.int64)
@@ -219,7 +219,7 @@ def max_pool_with_argmax(xp: Any, x: Any, win: Window, with_batch: bool, index_t
         start = np.arange(win.outputs[axis]) * win.strides[axis] - win.pads[axis][0]
         where = where + (start * step).reshape(-1, *after)
         jump = jump + (np.arange(win.size[axis]) * step).reshape(-1, *after[1:])
-    index = xp.asarray(where) + xp.asarray(jump.reshape(-1))[found]
+    index = xp.asarray(where) + xp.asarray(jump.reshape(-1))[winners]
     flat = x.reshape(-1)
     in_batch = index + (xp.arange(x.shape[0]) * math.prod(image)).reshape(-1, *(1,) * (x.ndim - 1))
     return flat[in_batch], (in_batch if with_batch else index).astype(index_type)

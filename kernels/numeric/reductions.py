@@ -32,13 +32,13 @@ def normalize_axes(indices: Any, rank: int) -> tuple[int, ...]:
 
     Raises INVALID_ARGUMENT for axes out of range, named twice, or given as a matrix.
     """
-    given = np.asarray(indices)
-    if given.ndim > 1:
-        raise invalid(f"reduction indices must be a scalar or a vector, but have shape {list(given.shape)}")
-    axes = sorted(axis_of(axis, rank, "reduction dimension") for axis in given.reshape(-1).tolist())
+    named = np.asarray(indices)
+    if named.ndim > 1:
+        raise invalid(f"reduction indices must be a scalar or a vector, but have shape {list(named.shape)}")
+    axes = sorted(axis_of(axis, rank, "reduction dimension") for axis in named.reshape(-1).tolist())
     for axis, following in pairwise(axes):
         if axis == following:
-            raise invalid(f"reduction indices {given.tolist()} name dimension {axis} twice")
+            raise invalid(f"reduction indices {named.tolist()} name dimension {axis} twice")
     return tuple(axes)
 
 
@@ -97,9 +97,9 @@ def reduce_over(
     reducer = getattr(np, ufunc)
     if _is_best_done_by_numpy(x, axes):
         return reducer.reduce(x, axis=axes, dtype=dtype, keepdims=keep_dims)
-    found = _reduce_runs(reducer, np.ascontiguousarray(x), axes, dtype)
+    reduced = _reduce_runs(reducer, np.ascontiguousarray(x), axes, dtype)
     shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keep_dims or i not in axes]
-    return found.reshape(shape)
+    return reduced.reshape(shape)
 
 
 def _is_best_done_by_numpy(x: Any, axes: tuple[int, ...]) -> bool:
@@ -179,10 +179,10 @@ def _reduce_rows(ufunc: Any, x: Any, dtype: Any) -> Any:
     blocks = rows // CHAIN
     whole = blocks * CHAIN
     partial = ufunc.reduce(x[:, :whole].reshape(outer, blocks, CHAIN, columns), axis=2, dtype=dtype)
-    found = _reduce_rows(ufunc, partial, dtype)
+    reduced = _reduce_rows(ufunc, partial, dtype)
     if whole < rows:
-        found = ufunc(found, ufunc.reduce(x[:, whole:], axis=1, dtype=dtype))
-    return found
+        reduced = ufunc(reduced, ufunc.reduce(x[:, whole:], axis=1, dtype=dtype))
+    return reduced
 
 
 def _reduce_folded(ufunc: Any, x: Any, fold: int, dtype: Any) -> Any:
@@ -190,10 +190,10 @@ def _reduce_folded(ufunc: Any, x: Any, fold: int, dtype: Any) -> Any:
     outer, rows, columns = x.shape
     whole = rows // fold * fold
     long = x[:, :whole].reshape(outer, rows // fold, fold * columns)
-    found = _reduce_rows(ufunc, long, dtype)
+    reduced = _reduce_rows(ufunc, long, dtype)
     while fold > 1:
         fold //= 2
-        found = ufunc(found[:, : fold * columns], found[:, fold * columns :])
+        reduced = ufunc(reduced[:, : fold * columns], reduced[:, fold * columns :])
     if whole < rows:
-        found = ufunc(found, _reduce_rows(ufunc, np.ascontiguousarray(x[:, whole:]), dtype))
-    return found
+        reduced = ufunc(reduced, _reduce_rows(ufunc, np.ascontiguousarray(x[:, whole:]), dtype))
+    return reduced

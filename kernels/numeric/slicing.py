@@ -90,21 +90,21 @@ def sliced_dims(spec: StridedSlice, dims: Sequence[Dim]) -> tuple[Dim, ...]:
 
     Raises INVALID_ARGUMENT where the slice is not within the tensor.
     """
-    found: list[Dim] = []
+    sizes: list[Dim] = []
     axis = 0
     for place in axis_layout(spec.masks, len(spec.strides), len(dims)):
         if place == _NEW:
-            found.append(1)
+            sizes.append(1)
             continue
         size = dims[axis]
         if place == _WHOLE:
-            found.append(size)
+            sizes.append(size)
         elif spec.masks.shrink >> place & 1:
             _check_single(spec, place, axis, size)
         else:
-            found.append(_axis_size(spec, place, axis, size))
+            sizes.append(_axis_size(spec, place, axis, size))
         axis += 1
-    return tuple(found)
+    return tuple(sizes)
 
 
 def _check_single(spec: StridedSlice, place: int, axis: int, size: Dim) -> None:
@@ -118,10 +118,10 @@ def _check_single(spec: StridedSlice, place: int, axis: int, size: Dim) -> None:
 
 
 def _wrap_index(at: int, axis: int, size: int) -> int:
-    found = at + size if at < 0 else at
-    if not 0 <= found < size:
+    position = at + size if at < 0 else at
+    if not 0 <= position < size:
         raise invalid(f"slice index {at} of dimension {axis} out of bounds: its size is {size}")
-    return found
+    return position
 
 
 def _check_stride(stride: int, place: int) -> None:

@@ -194,17 +194,17 @@ def output_dims(spec: WindowSpec, inputs: Sequence[Dim], size: Sequence[Dim]) ->
 
     Raises INVALID_ARGUMENT where no window fits, even where ``fit_window`` would give no outputs.
     """
-    found: list[Dim] = []
+    sizes: list[Dim] = []
     for axis, (length, k) in enumerate(zip(inputs, size)):
         if length is None or (k is None and spec.padding != "SAME"):
-            found.append(None)
+            sizes.append(None)
             continue
         k = 1 if k is None else k
         reach, padded = (k - 1) * spec.dilations[axis] + 1, length + sum(spec.explicit[axis])
         if spec.padding != "SAME" and reach > padded:
             raise invalid(f"a window of {reach} elements does not fit {padded} elements")
-        found.append(_fit_axis(spec, axis, length, k)[0])
-    return found
+        sizes.append(_fit_axis(spec, axis, length, k)[0])
+    return sizes
 
 
 def to_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:

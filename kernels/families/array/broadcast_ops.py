@@ -140,8 +140,8 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _broadcast_dims(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
-    found = broadcast(Shape(tuple(a)), Shape(tuple(b)))
-    return found.known()
+    shape = broadcast(Shape(tuple(a)), Shape(tuple(b)))
+    return shape.known()
 
 
 def reduction_axes(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -166,10 +166,10 @@ def _gradient_args_facts(c: ShapeContext) -> list[Shape | Fact]:
     if a is None or b is None or None in a or None in b:
         return [vector(None), vector(None)]
     try:
-        found = reduction_axes([d for d in a if d is not None], [d for d in b if d is not None])
+        both_axes = reduction_axes([d for d in a if d is not None], [d for d in b if d is not None])
     except TfgError:
         return [vector(None), vector(None)]
-    return [of_constant(np.array(axes, dtype.numpy), dtype) for axes in found]
+    return [of_constant(np.array(axes, dtype.numpy), dtype) for axes in both_axes]
 
 
 broadcast_gradient_args = op(

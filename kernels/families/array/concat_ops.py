@@ -87,13 +87,13 @@ def _concatenate_bound(xp: Any, axis: int, *values: Any) -> Any:
 
 
 def _concat_elements(c: ShapeContext, places: range) -> tuple[Dim, ...] | None:
-    found: list[Dim] = []
+    elements: list[Dim] = []
     for place in places:
         part = static_elements(c, place)
         if part is None or c.input(place).rank == 0:
             return None
-        found.extend(part)
-    return tuple(found)
+        elements.extend(part)
+    return tuple(elements)
 
 
 @concat_v2.elements
@@ -211,7 +211,7 @@ parallel_concat = op(
 
 @parallel_concat.kernel
 def _(xp: Any, values: Sequence[Any], *, shape: Shape) -> Any:
-    found = _concatenate(xp, values, 0)
-    if found.shape != shape.dims:
+    output = _concatenate(xp, values, 0)
+    if output.shape != shape.dims:
         raise _mismatch(values, 0)
-    return found
+    return output

@@ -33,9 +33,9 @@ diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_diag_shape, 
 def _(xp: Any, x: Any) -> Any:
     if x.ndim == 0:
         raise invalid("a scalar is no diagonal")
-    found = xp.zeros(check_allocation((x.size, x.size), x.dtype.itemsize), x.dtype)
-    found.reshape(-1)[:: x.size + 1] = x.reshape(-1)
-    return found.reshape(x.shape * 2)
+    matrix = xp.zeros(check_allocation((x.size, x.size), x.dtype.itemsize), x.dtype)
+    matrix.reshape(-1)[:: x.size + 1] = x.reshape(-1)
+    return matrix.reshape(x.shape * 2)
 
 
 @diag.gradient

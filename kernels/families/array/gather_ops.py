@@ -262,9 +262,9 @@ def gather_slices(xp: Any, params: Any, indices: Any, *, ignore: bool = False) -
     flat = params.reshape(prod(params.shape[:depth]), *inner)
     if good is None:
         return flat[rows].reshape(wanted) if rows.size and params.size else xp.empty(wanted, params.dtype)
-    found = scatter.zeros(xp, (rows.size, *inner), params.dtype)
-    found[good] = flat[rows[good]]
-    return found.reshape(wanted)
+    output = scatter.zeros(xp, (rows.size, *inner), params.dtype)
+    output[good] = flat[rows[good]]
+    return output.reshape(wanted)
 
 
 @gather_nd.gradient

@@ -47,13 +47,13 @@ def _declare(name: str, ufunc: str) -> None:
     @declared.kernel
     def _(xp: Any, x: Any, i: Any, v: Any) -> Any:
         rows = _check_rows(x, i, v)
-        found = xp.array(x)
+        copy = xp.array(x)
         if ufunc:
-            getattr(xp, ufunc).at(found, rows, v)
+            getattr(xp, ufunc).at(copy, rows, v)
         else:
             for row, value in zip(rows.tolist(), v):
-                found[row] = value
-        return found
+                copy[row] = value
+        return copy
 
 
 _declare("InplaceAdd", "add")

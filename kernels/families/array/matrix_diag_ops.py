@@ -51,12 +51,12 @@ def _longest_diagonal(rows: int, columns: int, low: int, high: int) -> int:
 
 
 def _band_limits(k: Any) -> tuple[int, int]:
-    found = int_vector(k, "k")
-    if len(found) not in (1, 2):
-        raise invalid(f"k must be one number or two, but is {list(found)}")
-    if found[0] > found[-1]:
-        raise invalid(f"the lower diagonal {found[0]} must not be above the upper one {found[-1]}")
-    return found[0], found[-1]
+    limits = int_vector(k, "k")
+    if len(limits) not in (1, 2):
+        raise invalid(f"k must be one number or two, but is {list(limits)}")
+    if limits[0] > limits[-1]:
+        raise invalid(f"the lower diagonal {limits[0]} must not be above the upper one {limits[-1]}")
+    return limits[0], limits[-1]
 
 
 def _check_limits(rows: int, columns: int, low: int, high: int) -> None:
@@ -91,9 +91,9 @@ def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, alig
         return x[..., at_rows, at_columns]
     width = _longest_diagonal(rows, columns, low, high)
     dims = (*x.shape[:-2], high - low + 1, width)
-    found = xp.full(check_allocation(dims, x.dtype.itemsize), padding, x.dtype)
-    found[..., which, places] = x[..., at_rows, at_columns]
-    return found
+    packed = xp.full(check_allocation(dims, x.dtype.itemsize), padding, x.dtype)
+    packed[..., which, places] = x[..., at_rows, at_columns]
+    return packed
 
 
 def _put_diagonals(xp: Any, matrix: Any, x: Any, limits: tuple[int, int], align: str) -> Any:
@@ -134,8 +134,8 @@ def _make_matrix(
             raise invalid(f"a tensor of shape {Shape(x.shape)} cannot hold diagonals {low} to {high}")
         outer = x.shape[:-2]
     rows, columns = _matrix_size(x.shape[-1], low, high, *size)
-    found = xp.full(check_allocation((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
-    return _put_diagonals(xp, found, x, limits, align)
+    matrix = xp.full(check_allocation((*outer, rows, columns), x.dtype.itemsize), padding, x.dtype)
+    return _put_diagonals(xp, matrix, x, limits, align)
 
 
 def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], align: str) -> Any:
@@ -295,8 +295,8 @@ def _part_gradient(declared: Op, into: str) -> None:
     @declared.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
         x, *rest = node.inputs
-        found = g.add_op(into, g.zeros_like(x), dy, *rest[:1], **_align_attr(node))
-        return [found, *[None] * len(rest)]
+        dx = g.add_op(into, g.zeros_like(x), dy, *rest[:1], **_align_attr(node))
+        return [dx, *[None] * len(rest)]
 
 
 def _declare_set() -> None:

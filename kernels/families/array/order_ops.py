@@ -60,13 +60,13 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, None]:
 
 
 def _check_axes(values: Sequence[int], rank: int) -> set[int]:
-    found: set[int] = set()
+    seen: set[int] = set()
     for axis in values:
         at = normalize_axis(axis, rank)
-        if at in found:
+        if at in seen:
             raise invalid(f"axis {axis} is given twice in {list(values)}")
-        found.add(at)
-    return found
+        seen.add(at)
+    return seen
 
 
 def _reverse_v2_shape(c: ShapeContext) -> Shape:
@@ -138,8 +138,8 @@ def _(xp: Any, x: Any, seq_lengths: Any, *, seq_dim: int, batch_dim: int) -> Any
     time = xp.arange(steps)
     mirrored = seq_lengths[:, None] - 1 - time
     source = xp.where(mirrored >= 0, mirrored, time)
-    found = moved[xp.arange(moved.shape[0])[:, None], source]
-    return xp.ascontiguousarray(xp.moveaxis(found, (0, 1), (batch_dim, seq_dim)))
+    reversed_rows = moved[xp.arange(moved.shape[0])[:, None], source]
+    return xp.ascontiguousarray(xp.moveaxis(reversed_rows, (0, 1), (batch_dim, seq_dim)))
 
 
 @reverse_sequence.gradient

@@ -56,10 +56,10 @@ def _(xp: Any, values: Sequence[Any], *, axis: int) -> Any:
 
 @pack.elements
 def _(c: ShapeContext) -> tuple[Dim, ...] | None:
-    found = [c.elements(place) for place in range(len(c.facts))]
+    parts = [c.elements(place) for place in range(len(c.facts))]
     if any(shape.rank != 0 for shape in c.inputs()):
         return None
-    return tuple(None if part is None else part[0] for part in found)
+    return tuple(None if part is None else part[0] for part in parts)
 
 
 @pack.gradient

@@ -29,10 +29,10 @@ def padding_pairs(paddings: Any, rank: int, what: str = "paddings") -> list[tupl
     """Returns (before, after) for each axis. Raises INVALID_ARGUMENT unless of shape [rank, 2] and not negative."""
     if paddings.shape != (rank, 2):
         raise invalid(f"{what} must be of shape [{rank},2], but are of shape {Shape(paddings.shape)}")
-    found = [(before, after) for before, after in paddings.tolist()]
-    if any(before < 0 or after < 0 for before, after in found):
-        raise invalid(f"{what} must not be negative, but are {found}")
-    return found
+    pairs = [(before, after) for before, after in paddings.tolist()]
+    if any(before < 0 or after < 0 for before, after in pairs):
+        raise invalid(f"{what} must not be negative, but are {pairs}")
+    return pairs
 
 
 def _pad_shape(c: ShapeContext) -> Shape:
@@ -56,8 +56,8 @@ def _resized_shape(c: ShapeContext, sign: int) -> Shape:
         if rows not in (None, len(shape.dims)):
             raise invalid(f"paddings must have {len(shape.dims)} rows, but are of shape {c.input(1)}")
         return Shape((None,) * len(shape.dims))
-    found = padding_pairs(paddings, len(shape.dims))
-    return Shape(tuple(_resize(size, sign * sum(pair)) for size, pair in zip(shape.dims, found)))
+    pairs = padding_pairs(paddings, len(shape.dims))
+    return Shape(tuple(_resize(size, sign * sum(pair)) for size, pair in zip(shape.dims, pairs)))
 
 
 def _resize(size: Dim, by: int) -> Dim:
@@ -69,9 +69,9 @@ def _resize(size: Dim, by: int) -> Dim:
 def pad_with(xp: Any, x: Any, around: Pairs, value: Any) -> Any:
     """Returns x with a border of one value."""
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
-    found = xp.full(check_allocation(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
-    found[_interior(around, x.shape)] = x
-    return found
+    output = xp.full(check_allocation(dims, x.dtype.itemsize, "padded shape"), value, x.dtype)
+    output[_interior(around, x.shape)] = x
+    return output
 
 
 def _interior(around: Pairs, dims: Sequence[int]) -> tuple[slice, ...]:
@@ -159,14 +159,14 @@ def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
     around = padding_pairs(paddings, x.ndim)
     dims = [before + size + after for size, (before, after) in zip(x.shape, around)]
     steps = list(_mirror_slices(around, x.shape, mode))
-    found = xp.empty(check_allocation(dims, x.dtype.itemsize, "padded shape"), x.dtype)
+    output = xp.empty(check_allocation(dims, x.dtype.itemsize, "padded shape"), x.dtype)
     middle = _interior(around, x.shape)
-    found[middle] = x
+    output[middle] = x
     for axis, mirrored in steps:
         done = (slice(None),) * axis
         for to, source in mirrored:
-            found[(*done, to, *middle[axis + 1 :])] = found[(*done, source, *middle[axis + 1 :])]
-    return found
+            output[(*done, to, *middle[axis + 1 :])] = output[(*done, source, *middle[axis + 1 :])]
+    return output
 
 
 @mirror_pad.gradient
@@ -188,14 +188,12 @@ def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
     if min(dims, default=0) < 0:
         raise invalid(f"a tensor of shape {Shape(x.shape)} has no borders {around}")
     middle = _interior(around, dims)
-    found = xp.array(x)
+    copy = xp.array(x)
     for axis, mirrored in reversed(list(_mirror_slices(around, dims, mode))):
         open_axes = (slice(None),) * axis
         for border, source in mirrored:
-            found[(*open_axes, source, *middle[axis + 1 :])] += found[
-                (*open_axes, border, *middle[axis + 1 :])
-            ]
-    return xp.ascontiguousarray(found[middle]) if x.ndim else found
+            copy[(*open_axes, source, *middle[axis + 1 :])] += copy[(*open_axes, border, *middle[axis + 1 :])]
+    return xp.ascontiguousarray(copy[middle]) if x.ndim else copy
 
 
 @mirror_pad_grad.gradient
@@ -237,12 +235,12 @@ tile = op(
 
 
 def _check_multiples(multiples: Any, rank: int) -> tuple[int, ...]:
-    found = int_vector(multiples, "multiples")
-    if multiples.ndim != 1 or len(found) != rank:
-        raise invalid(f"multiples {list(found)} must have one element per axis of a tensor of rank {rank}")
-    if min(found, default=0) < 0:
-        raise invalid(f"multiples must not be negative, but are {list(found)}")
-    return found
+    counts = int_vector(multiples, "multiples")
+    if multiples.ndim != 1 or len(counts) != rank:
+        raise invalid(f"multiples {list(counts)} must have one element per axis of a tensor of rank {rank}")
+    if min(counts, default=0) < 0:
+        raise invalid(f"multiples must not be negative, but are {list(counts)}")
+    return counts
 
 
 @tile.kernel
@@ -251,10 +249,10 @@ def _(xp: Any, x: Any, multiples: Any) -> Any:
     dims = check_allocation(
         [size * count for size, count in zip(x.shape, counts)], x.dtype.itemsize, "tiled shape"
     )
-    found = xp.empty(dims, x.dtype)
-    wide = found.reshape([d for size, count in zip(x.shape, counts) for d in (count, size)])
+    output = xp.empty(dims, x.dtype)
+    wide = output.reshape([d for size, count in zip(x.shape, counts) for d in (count, size)])
     wide[...] = x.reshape([d for size in x.shape for d in (1, size)])
-    return found
+    return output
 
 
 def _interleaved(g: GraphBuilder, counts: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

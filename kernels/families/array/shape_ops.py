@@ -145,12 +145,12 @@ def _resolve_dims(wanted: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]
     if -1 in wanted:
         whole = prod(size for size in dims if size) if 0 in wanted else total
         rest = whole // prod(size for size in wanted if size > 0)
-        found = tuple(rest if size == -1 else size for size in wanted)
+        resolved = tuple(rest if size == -1 else size for size in wanted)
     else:
-        found = tuple(wanted)
-    if prod(found) != total:
+        resolved = tuple(wanted)
+    if prod(resolved) != total:
         raise _cannot_reshape(Shape(tuple(dims)), wanted)
-    return found
+    return resolved
 
 
 def _cannot_reshape(shape: Shape, wanted: Sequence[Dim]) -> TfgError:
@@ -259,21 +259,21 @@ def _squeezed_axes(dims: Sequence[Dim], axes: Sequence[int]) -> set[int]:
     """
     if not axes:
         return {axis for axis, size in enumerate(dims) if size == 1}
-    found = {normalize_axis(axis, len(dims), "squeeze_dims") for axis in axes}
-    for axis in found:
+    normalized = {normalize_axis(axis, len(dims), "squeeze_dims") for axis in axes}
+    for axis in normalized:
         if dims[axis] not in (1, None):
             raise invalid(
                 f"only an axis of size 1 can be squeezed, but axis {axis} of {Shape(tuple(dims))} is not"
             )
-    return found
+    return normalized
 
 
 def _squeeze_shape(c: ShapeContext) -> Shape:
     dims, axes = c.input(0).dims, c.attr("squeeze_dims")
     if dims is None or (not axes and None in dims):
         return UNKNOWN
-    gone = _squeezed_axes(dims, axes)
-    return Shape(tuple(size for axis, size in enumerate(dims) if axis not in gone))
+    squeezed = _squeezed_axes(dims, axes)
+    return Shape(tuple(size for axis, size in enumerate(dims) if axis not in squeezed))
 
 
 squeeze = op(
@@ -285,8 +285,8 @@ squeeze = op(
 
 @squeeze.kernel
 def _(xp: Any, x: Any, *, squeeze_dims: Sequence[int]) -> Any:
-    gone = _squeezed_axes(x.shape, squeeze_dims)
-    return x.reshape([size for axis, size in enumerate(x.shape) if axis not in gone])
+    squeezed = _squeezed_axes(x.shape, squeeze_dims)
+    return x.reshape([size for axis, size in enumerate(x.shape) if axis not in squeezed])
 
 
 @squeeze.elements

@@ -108,9 +108,9 @@ def _(b: Binding) -> Callable[..., Any]:
     xp, index = b.xp, indexer(b, 1)
 
     def write(x: Any, begin: Any, end: Any, strides: Any, value: Any) -> Any:
-        found = xp.array(x)
-        _write(found, index(begin, end, strides, found.shape), value)
-        return found
+        copy = xp.array(x)
+        _write(copy, index(begin, end, strides, copy.shape), value)
+        return copy
 
     return write
 

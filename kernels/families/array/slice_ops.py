@@ -42,13 +42,13 @@ def _slice_sizes(dims: Sequence[int], begin: Sequence[int], size: Sequence[int])
         raise invalid(
             f"begin {list(begin)} and size {list(size)} must have one element per axis of {list(dims)}"
         )
-    found: list[int] = []
+    taken_sizes: list[int] = []
     for axis, (full, start, count) in enumerate(zip(dims, begin, size)):
         taken = full - start if count == -1 else count
         if not 0 <= start <= full or not 0 <= taken <= full - start:
             raise invalid(f"a slice from {start} of size {count} is not within axis {axis} of size {full}")
-        found.append(taken)
-    return found
+        taken_sizes.append(taken)
+    return taken_sizes
 
 
 def _slice_shape(c: ShapeContext) -> Shape:
@@ -175,12 +175,12 @@ def indexer(b: Binding, first: int) -> Callable[[Any, Any, Any, Any], slicing.In
     known: dict[Any, slicing.Index] = {}
 
     def index(_begin: Any, _end: Any, _strides: Any, dims: Any) -> slicing.Index:
-        found = known.get(dims)
-        if found is None:
+        cached = known.get(dims)
+        if cached is None:
             if len(known) > _KEPT:
                 known.clear()
-            found = known[dims] = slicing.numpy_index(spec, dims)
-        return found
+            cached = known[dims] = slicing.numpy_index(spec, dims)
+        return cached
 
     return index
 
@@ -268,12 +268,12 @@ def _(b: Binding) -> Callable[..., Any]:
 
     def scatter(shape: Any, begin: Any, end: Any, strides: Any, dy: Any) -> Any:
         dims = check_allocation(int_vector(shape, "shape"), dy.dtype.itemsize)
-        found = xp.full(dims, b"", dy.dtype) if dy.dtype.kind == "O" else xp.zeros(dims, dy.dtype)
-        part = found[(*index(begin, end, strides, dims), ...)]
+        output = xp.full(dims, b"", dy.dtype) if dy.dtype.kind == "O" else xp.zeros(dims, dy.dtype)
+        part = output[(*index(begin, end, strides, dims), ...)]
         if part.shape != dy.shape:
             raise invalid(f"dy has shape {Shape(dy.shape)}, but the slice has shape {Shape(part.shape)}")
         part[...] = dy
-        return found
+        return output
 
     return scatter
 

@@ -25,10 +25,10 @@ op = family.op
 
 
 def _check_block(values: Any) -> tuple[int, ...]:
-    found = int_vector(values, "block_shape")
-    if min(found, default=1) < 1:
-        raise invalid(f"block_shape must be positive, but is {list(found)}")
-    return found
+    sizes = int_vector(values, "block_shape")
+    if min(sizes, default=1) < 1:
+        raise invalid(f"block_shape must be positive, but is {list(sizes)}")
+    return sizes
 
 
 def _space_shape(c: ShapeContext, block: Sequence[int], key: int, to_batch: bool) -> Shape:

@@ -59,12 +59,12 @@ def _split_axis(split_dim: Any) -> int:
 
 def _slice_parts(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
     before = (slice(None),) * at
-    found: list[Any] = []
+    parts: list[Any] = []
     start = 0
     for size in sizes:
-        found.append(value[(*before, slice(start, start + size))])
+        parts.append(value[(*before, slice(start, start + size))])
         start += size
-    return found
+    return parts
 
 
 @split.gradient

@@ -30,10 +30,10 @@ def _check_permutation(perm: Any, rank: int) -> tuple[int, ...]:
     Raises INVALID_ARGUMENT unless it is one of this rank.
     """
     order = int_vector(perm, "perm")
-    found = tuple(axis + rank if axis < 0 else axis for axis in order)
-    if sorted(found) != list(range(rank)):
+    normalized = tuple(axis + rank if axis < 0 else axis for axis in order)
+    if sorted(normalized) != list(range(rank)):
         raise invalid(f"{list(order)} is not a permutation of the {rank} axes of the tensor")
-    return found
+    return normalized
 
 
 def _transpose_shape(c: ShapeContext) -> Shape:

@@ -102,34 +102,38 @@ def _einsum(g: GraphBuilder, operands: Sequence[Labelled], output: Sequence[str]
 def _gradient(g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Sequence[Labelled]) -> Tensor:
     available = {label for _, part in operands for label in part}
     plain = dict.fromkeys(label for label in labels if label != ELLIPSIS)
-    found = tuple(label for label in plain if label in available)
+    present = tuple(label for label in plain if label in available)
     lost = tuple(label for label in plain if label not in available)
     if ELLIPSIS in operands[0][1]:
-        dx = _sum_over_repeats(g, x, labels, operands, found)
+        dx = _sum_over_repeats(g, x, labels, operands, present)
         if ELLIPSIS in labels:
-            found = (ELLIPSIS, *found)
+            present = (ELLIPSIS, *present)
     else:
-        dx = _einsum(g, operands, found)
-    if found == labels:
+        dx = _einsum(g, operands, present)
+    if present == labels:
         return dx
     if not lost:
-        return _einsum(g, [(dx, found)], labels)
+        return _einsum(g, [(dx, present)], labels)
     sizes = [_size_along(g, x, labels, label) for label in lost]
     shape = g.ConcatV2(sizes, 0) if len(sizes) > 1 else sizes[0]
-    return _einsum(g, [(dx, found), (g.Fill(shape, g.constant(1, x.dtype)), lost)], labels)
+    return _einsum(g, [(dx, present), (g.Fill(shape, g.constant(1, x.dtype)), lost)], labels)
 
 
 def _sum_over_repeats(
-    g: GraphBuilder, x: Tensor, labels: tuple[str, ...], operands: Sequence[Labelled], found: tuple[str, ...]
+    g: GraphBuilder,
+    x: Tensor,
+    labels: tuple[str, ...],
+    operands: Sequence[Labelled],
+    present: tuple[str, ...],
 ) -> Tensor:
     """Sums the gradient, whose covered axes come first, along those where x was broadcast."""
-    dx = _einsum(g, operands, (ELLIPSIS, *found))
+    dx = _einsum(g, operands, (ELLIPSIS, *present))
     if len(operands) == 1:
         return dx
     mine = _ellipsis_sizes(g, x, labels)
     axes, _ = g.BroadcastGradientArgs(mine, _ellipsis_sizes(g, *operands[1]))
-    tail = g.StridedSlice(g.shape_of(dx), [-len(found)], [0], [1], end_mask=1, Index="int32")
-    return g.Reshape(g.Sum(dx, axes), g.ConcatV2([mine, tail], 0) if found else mine)
+    tail = g.StridedSlice(g.shape_of(dx), [-len(present)], [0], [1], end_mask=1, Index="int32")
+    return g.Reshape(g.Sum(dx, axes), g.ConcatV2([mine, tail], 0) if present else mine)
 
 
 def _ellipsis_sizes(g: GraphBuilder, x: Tensor, labels: tuple[str, ...]) -> Tensor:

@@ -40,15 +40,15 @@ def _(xp: Any, input: Any) -> Any:
     check_square("Cholesky", input)
     wide = to_lapack_dtype(input)
     try:
-        found = xp.linalg.cholesky(wide)
+        factor = xp.linalg.cholesky(wide)
     except np.linalg.LinAlgError:
-        found = np.zeros_like(wide)
+        factor = np.zeros_like(wide)
         for place in np.ndindex(wide.shape[:-2]):
             try:
-                found[place] = np.linalg.cholesky(wide[place])
+                factor[place] = np.linalg.cholesky(wide[place])
             except np.linalg.LinAlgError:
-                found[place] = np.tril(np.full_like(wide[place], np.nan))
-    return found.astype(input.dtype, copy=False)
+                factor[place] = np.tril(np.full_like(wide[place], np.nan))
+    return factor.astype(input.dtype, copy=False)
 
 
 @cholesky.gradient
@@ -145,15 +145,15 @@ def _qr_gradient(g: GraphBuilder, q: Tensor, r: Tensor, dq: Tensor, dr: Tensor) 
 
     inner, outer = matmul(g, q, dq, adj_a=True), matmul(g, r, dr, adj_b=True)
     skew = (inner - adjoint_node(g, inner)) + (outer - adjoint_node(g, outer))
-    found = matmul(g, q, dr + by_inverse(triangular_part(g, skew))) + by_inverse(dq - matmul(g, q, inner))
+    gradient = matmul(g, q, dr + by_inverse(triangular_part(g, skew))) + by_inverse(dq - matmul(g, q, inner))
     if not q.dtype.is_complex:
-        return found
+        return gradient
     both = outer - adjoint_node(g, inner)
     diagonal = g.MatrixBandPart(both, g.constant(0, "int64"), g.constant(0, "int64"))
     half = g.constant(0.5, q.dtype)
     # The imaginary part of the diagonal.
     correction = (diagonal - adjoint_node(g, diagonal)) * half
-    return found + by_inverse(matmul(g, q, adjoint_node(g, correction)))
+    return gradient + by_inverse(matmul(g, q, adjoint_node(g, correction)))
 
 
 # LU.

@@ -43,10 +43,10 @@ def _(xp: Any, input: Any, *, adjoint: bool) -> Any:
     check_square("MatrixInverse", input)
     wide = to_lapack_dtype(input)
     try:
-        found = xp.linalg.inv(_adjoint_if(wide, adjoint))
+        result = xp.linalg.inv(_adjoint_if(wide, adjoint))
     except np.linalg.LinAlgError:
         raise not_invertible("MatrixInverse") from None
-    return found.astype(input.dtype, copy=False)
+    return result.astype(input.dtype, copy=False)
 
 
 def _adjoint_if(x: Any, turned: bool) -> Any:
@@ -127,10 +127,10 @@ def _(xp: Any, matrix: Any, rhs: Any, *, adjoint: bool) -> Any:
     check_square("MatrixSolve", matrix)
     check_solvable("MatrixSolve", matrix, rhs)
     try:
-        found = xp.linalg.solve(_adjoint_if(to_lapack_dtype(matrix), adjoint), to_lapack_dtype(rhs))
+        solution = xp.linalg.solve(_adjoint_if(to_lapack_dtype(matrix), adjoint), to_lapack_dtype(rhs))
     except np.linalg.LinAlgError:
         raise not_invertible("MatrixSolve") from None
-    return found.astype(rhs.dtype, copy=False)
+    return solution.astype(rhs.dtype, copy=False)
 
 
 @solve.gradient
@@ -160,14 +160,14 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     check_square("MatrixTriangularSolve", matrix)
     check_solvable("MatrixTriangularSolve", matrix, rhs, broadcasts=True)
     try:
-        found = solve_triangular(
+        solution = solve_triangular(
             xp, to_lapack_dtype(matrix), to_lapack_dtype(rhs), lower=lower, turned=adjoint
         )
     except ValueError:
         raise invalid(
             f"MatrixTriangularSolve: {list(matrix.shape)} and {list(rhs.shape)} do not broadcast"
         ) from None
-    return found.astype(rhs.dtype, copy=False)
+    return solution.astype(rhs.dtype, copy=False)
 
 
 @triangular_solve.gradient
@@ -218,15 +218,15 @@ def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any
     try:
         xp.linalg.cholesky(gramian)
         if tall:
-            found = xp.linalg.solve(gramian, xp.matmul(turned, b))
+            solution = xp.linalg.solve(gramian, xp.matmul(turned, b))
         else:
-            found = xp.matmul(turned, xp.linalg.solve(gramian, b))
+            solution = xp.matmul(turned, xp.linalg.solve(gramian, b))
     except np.linalg.LinAlgError:
         raise invalid(
             "MatrixSolveLs: the matrix is rank deficient or ill-conditioned",
             hint="set fast to false, or l2_regularizer to a larger number",
         ) from None
-    return found.astype(rhs.dtype, copy=False)
+    return solution.astype(rhs.dtype, copy=False)
 
 
 @least_squares.gradient

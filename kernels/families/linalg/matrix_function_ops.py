@@ -30,11 +30,11 @@ def _map_matrices(function: Callable[[Any], Any], x: Any) -> Any:
     """Applies a function to every matrix. Real matrices whose image is complex give NaN."""
     out = np.empty_like(x)
     for place in np.ndindex(x.shape[:-2]):
-        found = function(x[place]) if x[place].size else x[place]
-        if x.dtype.kind != "c" and np.iscomplexobj(found):
+        image = function(x[place]) if x[place].size else x[place]
+        if x.dtype.kind != "c" and np.iscomplexobj(image):
             out[place] = np.nan
         else:
-            out[place] = found
+            out[place] = image
     return out
 
 

@@ -149,11 +149,11 @@ svd = op(
 def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
     check_matrices("Svd", input)
     try:
-        found = xp.linalg.svd(to_lapack_dtype(input), full_matrices=full_matrices, compute_uv=compute_uv)
+        factors = xp.linalg.svd(to_lapack_dtype(input), full_matrices=full_matrices, compute_uv=compute_uv)
     except np.linalg.LinAlgError as error:
         raise invalid(f"Svd: {error}") from None
     none = xp.zeros(0, input.dtype)
-    parts = (found[1], found[0], adjoint(found[2])) if compute_uv else (found, none, none)
+    parts = (factors[1], factors[0], adjoint(factors[2])) if compute_uv else (factors, none, none)
     return [part.astype(input.dtype, copy=False) for part in parts]
 
 
@@ -187,11 +187,11 @@ def _svd_gradient(
     middle = (left + adjoint_node(g, left)) * as_row_matrices(g, s) + as_column_matrices(g, s) * (
         right + adjoint_node(g, right)
     )
-    found = matmul(g, u, matmul(g, middle, v, adj_b=True)) + matmul(
+    gradient = matmul(g, u, matmul(g, middle, v, adj_b=True)) + matmul(
         g, u * as_row_matrices(g, ds), v, adj_b=True
     )
     if not wide:
-        return found
+        return gradient
     turned = adjoint_node(g, dv)
     outside = turned - matmul(g, matmul(g, turned, v), v, adj_b=True)
-    return found + matmul(g, u * as_row_matrices(g, safe_reciprocal(g, s)), outside)
+    return gradient + matmul(g, u * as_row_matrices(g, safe_reciprocal(g, s)), outside)

@@ -92,12 +92,12 @@ def _check_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tupl
     for place, length in enumerate(lengths):
         if length < 0:
             raise invalid(f"fft_length must not be negative, but is {list(lengths)}")
-        given = x.shape[place - rank]
+        size = x.shape[place - rank]
         needed = length // 2 + 1 if not forward and place == rank - 1 else length
-        if 0 < given < needed:
+        if 0 < size < needed:
             raise invalid(
                 f"dimension {x.ndim - rank + place} of the input must be {needed} or more for fft_length "
-                f"{list(lengths)}, but is {given}"
+                f"{list(lengths)}, but is {size}"
             )
     return lengths
 

@@ -52,8 +52,8 @@ def _digamma(xp: Any, x: Any) -> Any:
     wide = x.astype(xp.float64)
     offset = wide - xp.rint(wide)
     reflected = xp.where(offset == 0, xp.nan, xp.pi / xp.tan(xp.pi * offset))
-    found = special.digamma(xp.where(is_low, 1 - wide, wide))
-    return xp.where(is_low, found - reflected, found).astype(x.dtype)
+    value = special.digamma(xp.where(is_low, 1 - wide, wide))
+    return xp.where(is_low, value - reflected, value).astype(x.dtype)
 
 
 @digamma.gradient
@@ -70,8 +70,8 @@ def _(xp: Any, a: Any, x: Any) -> Any:
     sign = 1 - 2 * ((order + 1) % 2)
     higher = sign * special.gamma(order + 1) * _zeta(xp, order + 1, x.astype(xp.float64))
     is_natural = (a >= 0) & (a == xp.floor(a))
-    found = xp.where(is_natural, higher, xp.nan).astype(a.dtype)
-    return xp.where(a == 0, _digamma(xp, x), found)
+    value = xp.where(is_natural, higher, xp.nan).astype(a.dtype)
+    return xp.where(a == 0, _digamma(xp, x), value)
 
 
 @polygamma.gradient
@@ -90,10 +90,10 @@ def _zeta(xp: Any, x: Any, q: Any) -> Any:
 
     At poles it is infinite for even x, where both limits agree, and NaN otherwise.
     """
-    found = special_functions(xp).zeta(x, q)
+    value = special_functions(xp).zeta(x, q)
     is_pole = (q <= 0) & (q == xp.floor(q))
-    two_sided = xp.where(x % 2 == 0, found.dtype.type("inf"), found.dtype.type("nan"))
-    return xp.where(is_pole & (x > 1), two_sided, found)
+    two_sided = xp.where(x % 2 == 0, value.dtype.type("inf"), value.dtype.type("nan"))
+    return xp.where(is_pole & (x > 1), two_sided, value)
 
 
 @zeta.gradient
@@ -111,8 +111,8 @@ def _(xp: Any, a: Any, x: Any) -> Any:
     special = special_functions(xp)
 
     def lower(a: Any, x: Any) -> Any:
-        found = xp.where((a <= 0) | (x < 0), x.dtype.type("nan"), special.gammainc(a, x))
-        return xp.where(x == 0, x.dtype.type(0), found)
+        result = xp.where((a <= 0) | (x < 0), x.dtype.type("nan"), special.gammainc(a, x))
+        return xp.where(x == 0, x.dtype.type(0), result)
 
     return in_float(xp, lower, a, x)
 
@@ -226,11 +226,11 @@ def _derivative_by_fraction(xp: Any, a: Any, x: Any) -> Any:
 
 def _betainc_shape(c: ShapeContext) -> Shape:
     shape: Shape | None = None
-    for given in c.inputs():
-        if given.rank is None:
-            return given
-        if given.rank:
-            shape = given if shape is None else shape.merge(given)
+    for input_shape in c.inputs():
+        if input_shape.rank is None:
+            return input_shape
+        if input_shape.rank:
+            shape = input_shape if shape is None else shape.merge(input_shape)
     return Shape(()) if shape is None else shape
 
 

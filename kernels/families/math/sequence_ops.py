@@ -94,6 +94,6 @@ def _(xp: Any, start: Any, stop: Any, num: Any) -> Any:
     if count == 1:
         return xp.full(1, start, start.dtype)
     step = (stop - start) / start.dtype.type(count - 1)
-    found = start + step * xp.arange(count).astype(start.dtype)
-    found[-1] = stop
-    return found
+    values = start + step * xp.arange(count).astype(start.dtype)
+    values[-1] = stop
+    return values

@@ -140,11 +140,11 @@ def _backward(
         channels = x.shape[axis]
         zeros = xp.zeros(channels, scale.dtype)
         return [xp.empty(x.shape, x.dtype), zeros, zeros.copy(), none, none.copy()]
-    rows, given = to_channel_matrix(xp, x, axis), to_channel_matrix(xp, dy, axis).matrix
+    rows, dy_rows = to_channel_matrix(xp, x, axis), to_channel_matrix(xp, dy, axis).matrix
     deviation = 1 / xp.sqrt(variance + np.float32(epsilon))
     d_offset: Any = 0
     along: Any = 0
-    for block, part in row_blocks(xp, rows.matrix, given):
+    for block, part in row_blocks(xp, rows.matrix, dy_rows):
         d_offset = d_offset + column_sums(xp, part)
         along = along + column_sums(xp, part * (block - mean))
     d_scale = along * deviation
@@ -152,7 +152,7 @@ def _backward(
     lean, common = d_scale * deviation * -share, d_offset * share
     factor = scale * deviation
     result = xp.empty_like(rows.matrix)
-    for block, part, out in row_blocks(xp, rows.matrix, given, result):
+    for block, part, out in row_blocks(xp, rows.matrix, dy_rows, result):
         if is_training:
             xp.subtract(block, mean, out=out)
             out *= lean
@@ -278,7 +278,7 @@ def _backward_gradient(
 
     dy, x = (g.cast(value, dtypes.float32) for value in node.inputs[:2])
     scale = spread(node.inputs[2])
-    given = g.cast(dx, dtypes.float32) if dx is not None else g.zeros_like(x)
+    upstream = g.cast(dx, dtypes.float32) if dx is not None else g.zeros_like(x)
     a = spread(d_scale) if d_scale is not None else g.zeros_like(scale)
     b = spread(d_offset) if d_offset is not None else g.zeros_like(scale)
     training = node.attr("is_training")
@@ -291,15 +291,15 @@ def _backward_gradient(
         return u - mean_of(u) - h * mean_of(u * h) if training else u
 
     projected = project(dy)
-    to_dy = scale * r * project(given) + a * h + b
-    to_scale = g.Sum(given * r * projected, axes)
+    to_dy = scale * r * project(upstream) + a * h + b
+    to_scale = g.Sum(upstream * r * projected, axes)
     to_x = a * dy * r
     if training:
-        inner = a * dy - scale * r * (given * mean_of(dy * h) + dy * mean_of(given * h))
-        to_x = r * project(inner) - scale * g.Square(r) * h * mean_of(given * projected)
+        inner = a * dy - scale * r * (upstream * mean_of(dy * h) + dy * mean_of(upstream * h))
+        to_x = r * project(inner) - scale * g.Square(r) * h * mean_of(upstream * projected)
     dtype = node.inputs[1].dtype
-    found = [g.cast(to_dy, dtype), g.cast(to_x, dtype), to_scale]
-    return found + [None] * (len(node.inputs) - 3)
+    gradients = [g.cast(to_dy, dtype), g.cast(to_x, dtype), to_scale]
+    return gradients + [None] * (len(node.inputs) - 3)
 
 
 for _declared in _BACKWARD.values():

@@ -147,11 +147,11 @@ class FixedUnigramSampler:
     def __init__(
         self, weights: Sequence[float], distortion: float, reserved: int, shards: int, shard: int
     ) -> None:
-        given = np.asarray(weights, np.float32)
+        all_weights = np.asarray(weights, np.float32)
         # As in TensorFlow, weights are numbered from the reserved ids of this shard on, not from all reserved ids.
         ahead = sum(word % shards == shard for word in range(reserved))
-        mine = np.arange(ahead, ahead + given.size) % shards == shard
-        kept = np.power(given[mine].astype(np.float64), distortion).astype(np.float32)
+        mine = np.arange(ahead, ahead + all_weights.size) % shards == shard
+        kept = np.power(all_weights[mine].astype(np.float64), distortion).astype(np.float32)
         self._weights = np.concatenate([np.zeros(ahead, np.float32), kept])
         self._total = np.cumsum(kept)[-1] if kept.size else np.float32(0)
         self.range = self._weights.size
@@ -196,8 +196,8 @@ def draw_candidates(
     """
     words = WordStream(generator)
     if not unique:
-        found = [sampler.sample(words) for _ in range(count)]
-        return np.array(found, np.int64), lambda values: sampler.probability(values) * np.float32(count)
+        drawn = [sampler.sample(words) for _ in range(count)]
+        return np.array(drawn, np.int64), lambda values: sampler.probability(values) * np.float32(count)
     if count > sampler.range:
         raise invalid(f"there are not {count} different classes in a range of {sampler.range}")
     tries = 0

@@ -203,9 +203,9 @@ def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) 
     result = xp.zeros(w, wide)
     starts = _images(xp, x_wide, multiplier)
     for first in starts:
-        block, given = x_wide[first : first + starts.step], by_channel[first : first + starts.step]
+        block, dy_block = x_wide[first : first + starts.step], by_channel[first : first + starts.step]
         for tap, outs, ins in win.taps():
-            products = (block[:, *ins, :, None] * given[:, *outs]).reshape(-1, channels * multiplier)
+            products = (block[:, *ins, :, None] * dy_block[:, *outs]).reshape(-1, channels * multiplier)
             # BLAS sums rows faster than numpy.
             result[tap] += (xp.ones(len(products), wide) @ products).reshape(channels, multiplier)
     return result.astype(x.dtype, copy=False)

@@ -86,10 +86,10 @@ def _(xp: Any, dy: Any, x: Any, y: Any, *, depth_radius: int, bias: float, alpha
     if not dy.shape == x.shape == y.shape:
         raise invalid(f"shapes must be equal, but are {dy.shape}, {x.shape} and {y.shape}")
     wide = accumulator_dtype(x.dtype)
-    given, image, result = (v.astype(wide, copy=False) for v in (dy, x, y))
+    upstream, image, result = (v.astype(wide, copy=False) for v in (dy, x, y))
     norms = _norms(xp, image, depth_radius, bias, alpha)
-    shares = _window_sums(xp, given * result / norms, depth_radius)
+    shares = _window_sums(xp, upstream * result / norms, depth_radius)
     shares *= image
     shares *= wide.type(-2 * alpha * beta)
-    shares += given * norms ** wide.type(-beta)
+    shares += upstream * norms ** wide.type(-beta)
     return shares.astype(x.dtype, copy=False)

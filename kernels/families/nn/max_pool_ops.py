@@ -249,8 +249,8 @@ def _max_gradients(forward: Op, grad: Op, grad_grad: Op) -> None:
         x, y, _, *sizes = node.inputs
         if node.attr("padding") == "EXPLICIT":
             raise unimplemented("the second gradient of MaxPool is not defined for explicit padding")
-        found = g.add_op(grad_grad.name, x, y, ddx, *sizes, **shared_attrs(node, "explicit_paddings"))
-        return [g.zeros_like(x), g.zeros_like(y), found, *(None for _ in sizes)]
+        ddy = g.add_op(grad_grad.name, x, y, ddx, *sizes, **shared_attrs(node, "explicit_paddings"))
+        return [g.zeros_like(x), g.zeros_like(y), ddy, *(None for _ in sizes)]
 
 
 def _grad_grad_gradient(grad_grad: Op, grad: Op) -> None:

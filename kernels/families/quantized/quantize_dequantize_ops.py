@@ -54,17 +54,17 @@ def _any_finite_scale(dtype: Any) -> Any:
 
 
 def _quantize_dequantize(
-    xp: Any, x: Any, given: tuple[Any, Any] | None, ends: tuple[int, int], mode: str, axis: int
+    xp: Any, x: Any, given_range: tuple[Any, Any] | None, ends: tuple[int, int], mode: str, axis: int
 ) -> Any:
     if axis < -1 or axis >= x.ndim:
         raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
-    low, high = _value_range(xp, x, axis) if given is None else given
-    _check_range(x, low, high, axis, given is not None)
+    low, high = _value_range(xp, x, axis) if given_range is None else given_range
+    _check_range(x, low, high, axis, given_range is not None)
     scale, inverse, low, high = _fit_scale(xp, low, high, ends)
     if axis >= 0:
         spread = [-1 if i == axis else 1 for i in range(x.ndim)]
         scale, inverse, low, high = (v.reshape(spread) for v in (scale, inverse, low, high))
-    inside = x if given is None else xp.maximum(xp.minimum(x, high), low)
+    inside = x if given_range is None else xp.maximum(xp.minimum(x, high), low)
     return (_round(xp, inside * scale, mode) * inverse).astype(x.dtype)
 
 
@@ -116,9 +116,9 @@ def _(
     input_min: float,
     input_max: float,
 ) -> Any:
-    given = (xp.asarray(input_min, x.dtype), xp.asarray(input_max, x.dtype)) if range_given else None
+    given_range = (xp.asarray(input_min, x.dtype), xp.asarray(input_max, x.dtype)) if range_given else None
     return _quantize_dequantize(
-        xp, x, given, _integer_range(num_bits, signed_input, False), "HALF_TO_EVEN", -1
+        xp, x, given_range, _integer_range(num_bits, signed_input, False), "HALF_TO_EVEN", -1
     )
 
 

@@ -174,14 +174,14 @@ def _(
     first, last = _integer_range(T, narrow_range and mode == "SCALED")
     if mode == "SCALED":
         by_low = low / _float(first) if first else _float(0)
-        found = x.astype(_float) * xp.maximum(by_low, high / _float(last))
+        values = x.astype(_float) * xp.maximum(by_low, high / _float(last))
     elif mode == "MIN_FIRST":
         _check_scalar_range(mode, axis)
         steps = float(last - first + 1)
         scale = ((high - low).astype(np.float64) * (steps / (steps - 1))).astype(_float) / _float(steps)
         start = xp.where(low == high, low, _round_half_away(xp, low / scale) * scale)
-        found = start + (x.astype(np.float64) - first) * scale
+        values = start + (x.astype(np.float64) - first) * scale
     else:
         half = _float((last - first + 1) / 2 if first < 0 else 0)
-        found = (x.astype(_float) + half) * ((high - low) / _float(last - first)) + low
-    return found.reshape(x.shape).astype(dtype.numpy)
+        values = (x.astype(_float) + half) * ((high - low) / _float(last - first)) + low
+    return values.reshape(x.shape).astype(dtype.numpy)

@@ -112,10 +112,10 @@ def _distribute_gradient(xp: Any, grad: Any, indices: Any, ids: Any, count: int,
 def _declare(suffix: str, weigh: Weigh) -> None:
     allowed = REAL_NUMBERS if suffix == "Sum" else FLOATS
     name = f"SparseSegment{suffix}"
-    given = "data: T, indices: Tidx, segment_ids: Tsegmentids"
+    arguments = "data: T, indices: Tidx, segment_ids: Tsegmentids"
 
     plain = op(
-        f"{name}({given}; T: type in {allowed}, {_INDICES}{_SEGMENTS}, "
+        f"{name}({arguments}; T: type in {allowed}, {_INDICES}{_SEGMENTS}, "
         "sparse_gradient: bool = false) -> (output: T)",
         shape=_shape_without_count,
         allocates_output=True,
@@ -126,7 +126,7 @@ def _declare(suffix: str, weigh: Weigh) -> None:
         return _combine_rows(xp, data, indices, segment_ids, None, weigh)
 
     numbered = op(
-        f"{name}WithNumSegments({given}, num_segments: Tnumsegments; T: type in {allowed}, {_INDICES}"
+        f"{name}WithNumSegments({arguments}, num_segments: Tnumsegments; T: type in {allowed}, {_INDICES}"
         f"Tnumsegments: type in {{int32, int64}} = int32, {_SEGMENTS}, "
         "sparse_gradient: bool = false) -> (output: T)",
         shape=_shape_with_count,
@@ -154,10 +154,10 @@ def _declare(suffix: str, weigh: Weigh) -> None:
 
 
 def _declare_gradients(name: str, weigh: Weigh) -> None:
-    given = "grad: T, indices: Tidx, segment_ids: Tsegmentids"
+    arguments = "grad: T, indices: Tidx, segment_ids: Tsegmentids"
     types = f"T: type in {FLOATS}, {_INDICES}{_SEGMENTS}"
     dense = op(
-        f"{name}Grad({given}, output_dim0: int32; {types}) -> (output: T)",
+        f"{name}Grad({arguments}, output_dim0: int32; {types}) -> (output: T)",
         shape=_shape_with_count,
         allocates_output=True,
     )
@@ -169,7 +169,7 @@ def _declare_gradients(name: str, weigh: Weigh) -> None:
         )
 
     sparse = op(
-        f"{name}GradV2({given}, dense_output_dim0: int32; {types}) -> "
+        f"{name}GradV2({arguments}, dense_output_dim0: int32; {types}) -> "
         "(output: T, sorted_unique_indices: Tidx)",
         shape=_with_indices,
         allocates_output=True,

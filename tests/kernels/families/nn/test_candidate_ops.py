@@ -82,6 +82,6 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
 
 def test_what_is_learnt_is_kept() -> None:
     first, second = LearnedUnigramSampler(4), LearnedUnigramSampler(4)
-    first.seen(i64([1, 1, 3]))
+    first.update(i64([1, 1, 3]))
     second.load(first.save())
     assert second.probability(i64([0, 1, 2, 3])).tolist() == pytest.approx([1 / 7, 3 / 7, 1 / 7, 2 / 7])
