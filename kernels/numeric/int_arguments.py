@@ -66,7 +66,7 @@ def partial_shape(value: Any) -> Shape:
     """
     if value.ndim == 0:
         if value.item() != -1:
-            raise invalid(f"as a shape, a scalar must be -1, for an unknown rank, not {value.item()}")
+            raise invalid(f"a scalar shape must be -1 (unknown rank), but is {value.item()}")
         return UNKNOWN
     if value.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {Shape(tuple(value.shape))}")

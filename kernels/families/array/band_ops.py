@@ -20,7 +20,7 @@ op = family.op
 
 def _matrix_dims(x: Any) -> tuple[int, int]:
     if x.ndim < 2:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} is no matrix")
+        raise invalid(f"the input must be of rank 2 or more, but has shape {Shape(x.shape)}")
     return x.shape[-2], x.shape[-1]
 
 
@@ -38,7 +38,9 @@ def _declare_band(text: str) -> None:
         rows, columns = _matrix_dims(x)
         lower, upper = int_scalar(num_lower, "num_lower"), int_scalar(num_upper, "num_upper")
         if lower > rows or upper > columns:
-            raise invalid(f"a matrix of {rows} by {columns} has no band of {lower} below and {upper} above")
+            raise invalid(
+                f"a band of {lower} below and {upper} above the diagonal exceeds a matrix of {rows} by {columns}"
+            )
         apart = xp.arange(columns) - xp.arange(rows)[:, None]
         inside = (apart >= -lower if lower >= 0 else True) & (
             apart <= upper if upper >= 0 else apart == apart

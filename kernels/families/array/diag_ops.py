@@ -32,7 +32,7 @@ diag = op(f"Diag(diagonal: T; {_DIAGONALS}) -> (output: T)", shape=_diag_shape, 
 @diag.kernel
 def _(xp: Any, x: Any) -> Any:
     if x.ndim == 0:
-        raise invalid("a scalar is no diagonal")
+        raise invalid("the diagonal must be of rank 1 or more, not a scalar")
     matrix = xp.zeros(check_allocation((x.size, x.size), x.dtype.itemsize), x.dtype)
     matrix.reshape(-1)[:: x.size + 1] = x.reshape(-1)
     return matrix.reshape(x.shape * 2)
@@ -63,7 +63,9 @@ def _(xp: Any, x: Any) -> Any:
     half = x.ndim // 2
     dims = x.shape[:half]
     if not half or dims * 2 != x.shape:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} has no diagonal: its axes must come twice")
+        raise invalid(
+            f"a tensor of shape {Shape(x.shape)} has no diagonal: its shape must be two equal halves"
+        )
     size = int(np.prod(dims))
     return x.reshape(-1)[:: size + 1].reshape(dims).copy()
 

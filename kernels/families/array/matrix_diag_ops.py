@@ -67,7 +67,7 @@ def _check_limits(rows: int, columns: int, low: int, high: int) -> None:
 
 def _matrix_dims(x: Any) -> tuple[int, int]:
     if x.ndim < 2:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} is no matrix")
+        raise invalid(f"the input must be of rank 2 or more, but has shape {Shape(x.shape)}")
     return x.shape[-2], x.shape[-1]
 
 

@@ -124,7 +124,7 @@ reverse_sequence = op(
 def _(xp: Any, x: Any, seq_lengths: Any, *, seq_dim: int, batch_dim: int) -> Any:
     for axis in (seq_dim, batch_dim):
         if not 0 <= axis < x.ndim:
-            raise invalid(f"{axis} is no axis of a tensor of shape {Shape(x.shape)}")
+            raise invalid(f"axis {axis} is out of range for a tensor of shape {Shape(x.shape)}")
     if seq_dim == batch_dim:
         raise invalid(f"seq_dim and batch_dim must differ, but both are {seq_dim}")
     if seq_lengths.shape != (x.shape[batch_dim],):

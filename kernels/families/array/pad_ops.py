@@ -62,7 +62,7 @@ def _resized_shape(c: ShapeContext, sign: int) -> Shape:
 
 def _resize(size: Dim, by: int) -> Dim:
     if size is not None and size + by < 0:
-        raise invalid(f"an axis of size {size} cannot be less by {-by}")
+        raise invalid(f"paddings of {-by} cannot be removed from an axis of size {size}")
     return None if size is None else size + by
 
 
@@ -186,7 +186,7 @@ def _(xp: Any, x: Any, paddings: Any, *, mode: str) -> Any:
     around = padding_pairs(paddings, x.ndim)
     dims = [size - before - after for size, (before, after) in zip(x.shape, around)]
     if min(dims, default=0) < 0:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} has no borders {around}")
+        raise invalid(f"paddings {around} cannot be removed from a tensor of shape {Shape(x.shape)}")
     middle = _interior(around, dims)
     copy = xp.array(x)
     for axis, mirrored in reversed(list(_mirror_slices(around, dims, mode))):
@@ -289,6 +289,6 @@ tile_grad = op("TileGrad(input: T, multiples: int32; T: type) -> (output: T)", s
 def _(xp: Any, x: Any, multiples: Any) -> Any:
     counts = _check_multiples(multiples, x.ndim)
     if any(count == 0 or size % count for size, count in zip(x.shape, counts)):
-        raise invalid(f"a tensor of shape {Shape(x.shape)} is no tiling by {list(counts)}")
+        raise invalid(f"shape {Shape(x.shape)} is not divisible by multiples {list(counts)}")
     wide = x.reshape([d for size, count in zip(x.shape, counts) for d in (count, size // count)])
     return wide.sum(axis=tuple(range(0, 2 * x.ndim, 2)), dtype=x.dtype)

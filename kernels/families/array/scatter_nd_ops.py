@@ -59,7 +59,7 @@ def _(xp: Any, indices: Any, updates: Any, shape: Any, *, bad_indices_policy: st
         raise invalid(f"shape must be a vector, but has shape {Shape(shape.shape)}")
     dims: tuple[int, ...] = tuple(scatter.on_host(shape).tolist())
     if any(d < 0 for d in dims) or prod(dims) > MAX_ELEMENTS:
-        raise invalid(f"{list(dims)} is not the shape of a tensor")
+        raise invalid(f"shape {list(dims)} has a negative dimension or too many elements")
     if not prod(dims) and (indices.size or updates.size):
         raise invalid(
             f"indices of shape {Shape(indices.shape)} and updates of shape {Shape(updates.shape)} are given "

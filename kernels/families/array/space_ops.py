@@ -38,7 +38,9 @@ def _space_shape(c: ShapeContext, block: Sequence[int], key: int, to_batch: bool
         return UNKNOWN
     count = len(block)
     if len(dims) < count + 1:
-        raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
+        raise invalid(
+            f"the input must be of rank {count + 1} or more for {count} block sizes, but has shape {c.input(0)}"
+        )
     around = None if borders is None else padding_pairs(borders, count)
     batch, whole = dims[0], prod(block)
     if batch is not None:
@@ -69,7 +71,9 @@ def _quotient(size: int, by: int, what: str) -> int:
 def _space_to_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     count = len(block)
     if x.ndim < count + 1:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} has no {count} axes of space")
+        raise invalid(
+            f"the input must be of rank {count + 1} or more for {count} block sizes, but has {Shape(x.shape)}"
+        )
     padded = pad_with(
         xp, x, [(0, 0), *around, *[(0, 0)] * (x.ndim - count - 1)], b"" if x.dtype.kind == "O" else 0
     )
@@ -83,7 +87,9 @@ def _space_to_batch(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any
 def _batch_to_space(xp: Any, x: Any, block: Sequence[int], around: Pairs) -> Any:
     count = len(block)
     if x.ndim < count + 1:
-        raise invalid(f"a tensor of shape {Shape(x.shape)} has no {count} axes of space")
+        raise invalid(
+            f"the input must be of rank {count + 1} or more for {count} block sizes, but has {Shape(x.shape)}"
+        )
     batch = _quotient(x.shape[0], prod(block), "the batch")
     space, rest = x.shape[1 : count + 1], x.shape[count + 1 :]
     apart = x.reshape([*block, batch, *space, *rest])
@@ -138,7 +144,9 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
     def shape(c: ShapeContext) -> Shape:
         count = merge_dim(c.with_rank(1, 1)[0], c.with_rank(2, 2)[0])
         if count is not None and c.input(0).rank is not None and (c.input(0).rank or 0) < count + 1:
-            raise invalid(f"a tensor of shape {c.input(0)} has no {count} axes of space")
+            raise invalid(
+                f"the input must be of rank {count + 1} or more for {count} block sizes, but has shape {c.input(0)}"
+            )
         block, dims = c.constant(1), c.input(0).dims
         if block is not None:
             return _space_shape(c, _check_block(block), 2, to_batch)

@@ -31,7 +31,7 @@ def _drop_axis_shape(c: ShapeContext) -> Shape:
     if shape.dims is None:
         return UNKNOWN
     if not shape.dims:
-        raise invalid("the input is a scalar, which has no dimension to search along")
+        raise invalid("the input must be of rank 1 or more, not a scalar")
     if axis is None:
         return unknown_of_rank(len(shape.dims) - 1)
     along = axis_of(int(axis), len(shape.dims), "dimension")

@@ -95,8 +95,8 @@ def _bitcast_shape(c: ShapeContext) -> Shape:
         return Shape((*shape.dims, old // new))
     if not shape.dims or shape.dims[-1] not in (None, new // old):
         raise invalid(
-            f"a tensor of shape {shape} and {c.dtype(0)} cannot be taken for {c.bound.output_types[0]}: "
-            f"its last dimension must be {new // old}"
+            f"Bitcast from {c.dtype(0)} to {c.bound.output_types[0]}: the last dimension must be {new // old}, "
+            f"but the shape is {shape}"
         )
     return Shape(shape.dims[:-1])
 
@@ -115,8 +115,8 @@ def _(xp: Any, x: Any, *, type: DType) -> Any:
     ratio = target.itemsize // x.dtype.itemsize
     if ratio > 1 and x.shape[-1:] != (ratio,):
         raise invalid(
-            f"a tensor of shape {list(x.shape)} and {x.dtype} cannot be taken for {type}: "
-            f"its last dimension must be {ratio}"
+            f"Bitcast from {x.dtype} to {type}: the last dimension must be {ratio}, "
+            f"but the shape is {list(x.shape)}"
         )
     x = xp.ascontiguousarray(x).reshape(x.shape)
     if ratio > 1:

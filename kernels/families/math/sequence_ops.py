@@ -23,7 +23,7 @@ def range_size(start: Any, limit: Any, delta: Any) -> int:
     if delta == 0:
         raise invalid("the delta of a range must not be 0")
     if (delta > 0 and start > limit) or (delta < 0 and start < limit):
-        raise invalid(f"a range from {start} to {limit} cannot have the delta {delta}")
+        raise invalid(f"start {start} and limit {limit} with delta {delta}: the range would not end")
     if isinstance(start, int):
         return -(-abs(limit - start) // abs(delta))
     count = abs((limit - start) / delta)

@@ -45,18 +45,22 @@ def _add(xp: Any, value: Any, bias: Any, *, data_format: str = "NHWC") -> Any:
     least = _min_rank(data_format)
     if value.ndim < least or bias.ndim != 1:
         raise invalid(
-            f"a bias is a vector for a tensor of rank {least} or more, but shapes are {value.shape} "
+            f"bias must be a vector and value of rank {least} or more, but shapes are {value.shape} of value "
             f"and {bias.shape}"
         )
     axis = _channel_axis(value.ndim, data_format)
     if value.shape[axis] != bias.shape[0]:
-        raise invalid(f"{bias.shape[0]} biases do not fit the channels of shape {value.shape}")
+        raise invalid(
+            f"bias has {bias.shape[0]} elements, but value of shape {value.shape} has {value.shape[axis]} channels"
+        )
     return value + (bias if axis == -1 else bias.reshape((-1,) + (1,) * (-axis - 1)))
 
 
 def _plain_add(value: Any, bias: Any) -> Any:
     if value.shape[-1] != bias.shape[0]:
-        raise invalid(f"{bias.shape[0]} biases do not fit the channels of shape {value.shape}")
+        raise invalid(
+            f"bias has {bias.shape[0]} elements, but value of shape {value.shape} has {value.shape[-1]} channels"
+        )
     return value + bias
 
 
@@ -111,9 +115,7 @@ bias_add_grad = op(
 def _(xp: Any, dy: Any, *, data_format: str) -> Any:
     least = _min_rank(data_format)
     if dy.ndim < least:
-        raise invalid(
-            f"a bias belongs to a tensor of rank {least} or more, but the gradient has shape {dy.shape}"
-        )
+        raise invalid(f"out_backprop must be of rank {least} or more, but has shape {dy.shape}")
     axis = _channel_axis(dy.ndim, data_format)
     if axis == -1:
         return _sum_rows(xp, dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1]))

@@ -55,7 +55,9 @@ def _sample_candidates(
 ) -> list[Any]:
     num_true, num_sampled, unique = attrs
     if unique and num_sampled > sampler.range:
-        raise invalid(f"there are not {num_sampled} different classes in a range of {sampler.range}")
+        raise invalid(
+            f"num_sampled is {num_sampled}, but there are only {sampler.range} classes to draw without repetition"
+        )
     _check_true_classes(true_classes, num_true, sampler.range)
     generator = reserve_node_stream(ctx, *node, _WORDS_PER_SAMPLE * num_sampled // 4)
     sampled, expected = draw_candidates(sampler, generator, num_sampled, unique)
@@ -124,7 +126,7 @@ def _(
     num_reserved_ids: int, num_shards: int, shard: int, unigrams: tuple[float, ...],
 ) -> list[Any]:  # fmt: skip
     if bool(vocab_file) == bool(unigrams):
-        raise invalid("one of vocab_file and unigrams must be given, and only one")
+        raise invalid("exactly one of vocab_file and unigrams must be set")
     weights = unigrams or _read_weights(vocab_file)
     sampler = FixedUnigramSampler(weights, distortion, num_reserved_ids, num_shards, shard)
     if sampler.range != range_max:
@@ -139,7 +141,7 @@ def _read_weights(path: str) -> list[float]:
     try:
         lines = Path(path).read_text().splitlines()
     except FileNotFoundError:
-        raise TfgError(Status.NOT_FOUND, f"there is no vocabulary {path!r}") from None
+        raise TfgError(Status.NOT_FOUND, f"vocab_file {path!r} does not exist") from None
     try:
         return [float(line.rpartition(",")[2]) for line in lines]
     except ValueError as error:

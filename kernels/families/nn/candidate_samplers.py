@@ -199,7 +199,7 @@ def draw_candidates(
         drawn = [sampler.sample(words) for _ in range(count)]
         return np.array(drawn, np.int64), lambda values: sampler.probability(values) * np.float32(count)
     if count > sampler.range:
-        raise invalid(f"there are not {count} different classes in a range of {sampler.range}")
+        raise invalid(f"{count} unique classes cannot be drawn from a range of {sampler.range}")
     tries = 0
     kept: dict[int, None] = {}
     while len(kept) < count:

@@ -36,7 +36,7 @@ def check_per_channel(x: Any, data_format: str, vectors: dict[str, Any]) -> int:
     """
     rank = len(data_format)
     if x.ndim not in (rank, 4, 5):
-        raise invalid(f"what is normalized must be of rank {rank}, but has shape {x.shape}")
+        raise invalid(f"x must be of rank {rank} for data format {data_format}, but has shape {x.shape}")
     axis = channel_axis(x.ndim, data_format)
     for name, value in vectors.items():
         if value.shape != (x.shape[axis],):

@@ -239,7 +239,7 @@ input_gradient = op(
 
 def _check_sizes(sizes: Any) -> tuple[int, ...]:
     if sizes.shape != (4,) or min(sizes.tolist()) < 0:
-        raise invalid(f"sizes must be four sizes, but are {sizes.tolist()}")
+        raise invalid(f"sizes must be a vector of 4 non-negative numbers, but are {sizes.tolist()}")
     return tuple(sizes.tolist())
 
 

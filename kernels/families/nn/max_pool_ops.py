@@ -325,6 +325,8 @@ def _(
     if not include_batch_in_index:
         index = index + (xp.arange(x.shape[0]) * per_image).reshape(-1, 1, 1, 1)
     if index.size and (int(index.min()) < 0 or int(index.max()) >= x.size):
-        raise invalid(f"argmax names elements outside of an input of shape {x.shape}")
+        raise invalid(
+            f"argmax must be in [0, {x.size}), but lies in [{int(index.min())}, {int(index.max())}]"
+        )
     xp.add.at(dx, index.reshape(-1), dy.reshape(-1))
     return dx.reshape(x.shape)

@@ -42,7 +42,7 @@ def _at_least_vector(c: ShapeContext) -> Shape:
 
 def _check_rank(logits: Any) -> None:
     if not logits.ndim:
-        raise invalid(f"logits must be a vector or more, but are the scalar {logits}")
+        raise invalid("logits must be of rank 1 or more, not a scalar")
 
 
 softmax = op(
@@ -96,7 +96,7 @@ def _dense_shape(c: ShapeContext) -> tuple[Shape, Shape]:
     if both.dims is None:
         return vector(None), Shape((None, None))
     if len(both.dims) != 2:
-        raise invalid(f"logits and labels must be matrices, but their shapes give {both}")
+        raise invalid(f"logits and labels must broadcast to a matrix, but broadcast to {both}")
     return vector(both[0]), both
 
 

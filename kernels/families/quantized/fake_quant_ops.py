@@ -71,7 +71,7 @@ def _masks(xp: Any, x: Any, low: Any, high: Any, num_bits: int, narrow_range: bo
 
 def _check_same_shape(dy: Any, x: Any) -> None:
     if dy.shape != x.shape:
-        raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to inputs of {Shape(x.shape)}")
+        raise invalid(f"gradients must have the shape {Shape(x.shape)} of inputs, but have {Shape(dy.shape)}")
 
 
 # The range as attributes.

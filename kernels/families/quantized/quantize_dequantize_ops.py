@@ -57,7 +57,7 @@ def _quantize_dequantize(
     xp: Any, x: Any, given_range: tuple[Any, Any] | None, ends: tuple[int, int], mode: str, axis: int
 ) -> Any:
     if axis < -1 or axis >= x.ndim:
-        raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
+        raise invalid(f"axis {axis} is out of range for a tensor of shape {Shape(x.shape)}")
     low, high = _value_range(xp, x, axis) if given_range is None else given_range
     _check_range(x, low, high, axis, given_range is not None)
     scale, inverse, low, high = _fit_scale(xp, low, high, ends)
@@ -212,9 +212,11 @@ fourth_gradient = op(
 @fourth_gradient.kernel
 def _(xp: Any, dy: Any, x: Any, low: Any, high: Any, *, axis: int) -> Any:
     if dy.shape != x.shape:
-        raise invalid(f"gradients of shape {Shape(dy.shape)} do not belong to an input of {Shape(x.shape)}")
+        raise invalid(
+            f"gradients must have the shape {Shape(x.shape)} of the input, but have {Shape(dy.shape)}"
+        )
     if axis >= x.ndim:
-        raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
+        raise invalid(f"axis {axis} is out of range for a tensor of shape {Shape(x.shape)}")
     _check_range(x, low, high, axis, given=False)
     spread = [-1 if i == axis else 1 for i in range(x.ndim)]
     outside = (x < low.reshape(spread)) | (x > high.reshape(spread))

@@ -36,7 +36,7 @@ def _range_shape(c: ShapeContext, axis: int) -> tuple[Shape, Shape]:
 def _check_range(x: Any, low: Any, high: Any, axis: int) -> list[int]:
     """Returns the shape that broadcasts the range along its axis."""
     if axis >= x.ndim:
-        raise invalid(f"axis {axis} is none of a tensor of shape {Shape(x.shape)}")
+        raise invalid(f"axis {axis} is out of range for a tensor of shape {Shape(x.shape)}")
     wanted = () if axis < 0 else (x.shape[axis],)
     if low.size != high.size or (low.shape != wanted and not (axis < 0 and low.size == 1)):
         raise invalid(

@@ -74,7 +74,9 @@ def _combine(a: _GroupedSets, b: _GroupedSets, operation: str) -> tuple[Any, Any
     if function is None:
         raise invalid(f"set_operation must be one of {', '.join(_OPERATIONS)}, but is {operation!r}")
     if a.shape != b.shape:
-        raise invalid(f"sets in groups of shape {list(a.shape)} and {list(b.shape)} cannot be combined")
+        raise invalid(
+            f"sets must be in groups of one shape, but are in groups of {list(a.shape)} and {list(b.shape)}"
+        )
     known, codes = np.unique(np.concatenate([a.values, b.values]), return_inverse=True)
     size = max(len(known), 1)
     pairs = np.concatenate([a.groups, b.groups]) * size + codes

@@ -68,7 +68,7 @@ def _check_dense_shape(shape: Any) -> tuple[int, ...]:
         raise invalid(f"a shape must be a vector, but has shape {Shape(shape.shape)}")
     dims: tuple[int, ...] = tuple(scatter.on_host(shape).tolist())
     if any(d < 0 for d in dims) or prod(dims) > MAX_ELEMENTS:
-        raise invalid(f"{list(dims)} is not the shape of a tensor")
+        raise invalid(f"shape {list(dims)} has a negative dimension or too many elements")
     return dims
 
 

@@ -64,7 +64,7 @@ def _with_indices(c: ShapeContext) -> list[Shape]:
 
 def _check(data: Any, indices: Any, ids: Any) -> None:
     if not data.ndim:
-        raise invalid("the rows of a scalar cannot be chosen")
+        raise invalid("data must be of rank 1 or more, not a scalar")
     if indices.ndim != 1 or indices.shape != ids.shape:
         raise invalid(
             f"segment_ids of shape {list(ids.shape)} and indices of shape {list(indices.shape)} must be "

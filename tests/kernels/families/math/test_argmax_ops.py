@@ -35,7 +35,7 @@ CASES = [
         for name in BOTH
         for shape, axis in (((0, 2), 0), ((2, 0), 1))
     ),
-    *(case(name, f32(1), i32(0), error="INVALID_ARGUMENT: search along") for name in BOTH),
+    *(case(name, f32(1), i32(0), error="INVALID_ARGUMENT: of rank 1 or more") for name in BOTH),
     *(
         case(name, rand(2, 3), i32(bad), error=f"INVALID_ARGUMENT: {words}")
         for name in BOTH

@@ -23,7 +23,7 @@ CASES = [
     *(case(f"{name}CandidateSampler", TRUE, num_true=2, num_sampled=n, unique=n != 30, range_max=size, seed=3,
            seed2=8) for name in SAMPLERS for n, size in ((5, 10), (10, 10), (30, 10), (6, 1024), (40, 1000))),
     *(case(f"{name}CandidateSampler", TRUE, num_true=2, num_sampled=11, unique=True, range_max=10, seed=3,
-         error="INVALID_ARGUMENT: different classes")
+         error="INVALID_ARGUMENT: without repetition")
       for name in SAMPLERS),
     *(case(f"{name}CandidateSampler", TRUE, num_true=2, num_sampled=3, unique=False, range_max=9, seed=3,
          error="INVALID_ARGUMENT: true class")

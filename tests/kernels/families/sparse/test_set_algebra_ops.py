@@ -42,7 +42,7 @@ CASES: list[Case] = [
     case("SparseToSparseSetOperation", INDICES[::-1], i32([2, 7, 4]), i64([3, 3]), OTHERS,
          i32([7, 7, 4, 1]), i64([3, 4]), set_operation="union", error="INVALID_ARGUMENT: sets are repeated"),
     case("SparseToSparseSetOperation", INDICES, i32([2, 7, 4]), i64([4, 3]), OTHERS, i32([7, 7, 4, 1]),
-         i64([3, 4]), set_operation="union", error="INVALID_ARGUMENT: cannot be combined"),
+         i64([3, 4]), set_operation="union", error="INVALID_ARGUMENT: groups of one shape"),
     case("SetSize", INDICES, i32([2, 2, 4]), i64([3, 3])),
     case("SetSize", INDICES, np.array(["x", "y", "y"]), i64([4, 3])),
     case("SetSize", INDICES[:0], i32([]), i64([2, 3])),
