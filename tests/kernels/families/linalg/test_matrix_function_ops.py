@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...harness import case, rand, table_tests
-from .test_decomposition_ops import positive
+from .test_factorization_ops import positive
 from .test_linear_solve_ops import complex_sides
 
 BANDS = rand(2, 4, dtype="double", low=1, high=2)

@@ -1,4 +1,4 @@
-"""Batch normalization."""
+"""Fused batch normalization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 from ...harness import Case, case, f32, rand, run_tfg, table_tests
 
 _NAMES = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+
+
 _SCALE, _OFFSET, _MEAN, _VARIANCE = (rand(3, seed=i, low=0.5) for i in range(4))
+
+
 _NONE = f32([])
 
 
@@ -111,22 +115,3 @@ def test_empty_batch_has_no_mean() -> None:
     y, mean, variance, *_ = run_tfg(_norm("FusedBatchNormV3", rand(0, 2, 2, 3)))
     assert y.shape == (0, 2, 2, 3)
     assert np.isnan(mean).all() and np.isnan(variance).all()
-
-
-def test_with_global_normalization() -> None:
-    """TensorFlow refuses these in graphs of today; the formula is what it documents."""
-    x, dy = rand(2, 2, 2, 3, dtype="double"), rand(2, 2, 2, 3, seed=4, dtype="double")
-    mean, variance, beta, gamma = (v.astype(np.float64) for v in (_MEAN, _VARIANCE, _OFFSET, _SCALE))
-    for after in (True, False):
-        attrs = {"variance_epsilon": 0.5, "scale_after_normalization": after}
-        (y,) = run_tfg(case("BatchNormWithGlobalNormalization", x, mean, variance, beta, gamma, **attrs))
-        factor = (gamma if after else 1) / np.sqrt(variance + 0.5)
-        np.testing.assert_allclose(y, (x - mean) * factor + beta)
-        found = run_tfg(case("BatchNormWithGlobalNormalizationGrad", x, mean, variance, gamma, dy, **attrs))
-        step = 1e-6
-        shifted = (x - mean) * (gamma if after else 1) / np.sqrt(variance + 0.5 + step)
-        expected_dv = (dy * (shifted - (x - mean) * factor)).sum(axis=(0, 1, 2)) / step
-        np.testing.assert_allclose(found[0], dy * factor)
-        np.testing.assert_allclose(found[1], -(dy * factor).sum(axis=(0, 1, 2)))
-        np.testing.assert_allclose(found[2], expected_dv, rtol=1e-4)
-        np.testing.assert_allclose(found[3], dy.sum(axis=(0, 1, 2)))
