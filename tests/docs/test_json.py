@@ -256,6 +256,19 @@ def test_the_manifest_has_the_fields_of_its_section() -> None:
     seen.check("manifest.json")
 
 
+def test_traces_have_the_fields_of_their_section() -> None:
+    seen = Seen(Page("Trace files"))
+    options = ["--devices", "cpu:2", "--trace", "t.json"]
+    for line in (
+        "run placed.pbtxt --feed any=1 --feed row=[1] --fetch out0 --fetch out1",
+        "place placed.pbtxt",
+    ):
+        outcome = run_tfg(*line.split(), *options)
+        assert outcome.status == 0, outcome.err
+        seen.add(strict_json(Path("t.json").read_text()))
+    seen.check("Trace files")
+
+
 def test_show_and_list_say_the_same_of_a_checkpoint() -> None:
     shown, listed = (run_tfg(*line.split(), "a.h5", "--json").json for line in ("show", "checkpoint list"))
     assert shown == {"version": 1, **listed["files"][0]}
