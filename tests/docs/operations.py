@@ -26,14 +26,13 @@ LIST = ROOT / "tests" / "data" / "op-signatures.txt"
 _HEAD = """\
 # Operations
 
-Written by `make operations`; do not edit. Every operation of TensorFlow 2.21 that a graph of training, inference or
-input may hold, {total} in all: {here} are here, {absent} are not. `tfg ops NAME` prints the inputs, attributes and
+Written by `make operations`; do not edit. Of the {total} operations in TensorFlow's list
+(`tests/data/op-signatures.txt`), {here} are here and {absent} are not. `tfg ops NAME` prints the inputs, attributes and
 outputs of one.
 
-- **dtypes**: for each type attribute those that a kernel computes; *number* stands for all real and complex types
-  below, *real*, *float*, *int* and *complex* for their parts.
-- **gradient**: *yes*; *zero*, nothing flows back, as through a comparison; *no*, asking for it is an error.
-- **devices**: those that have a kernel. What a GPU has no kernel for runs on the CPU.
+- **dtypes**: for each type attribute, those that the kernels support. The table below names sets of them.
+- **gradient**: *yes*; *zero*, no gradient flows back, as through a comparison; *no*, asking for it is an error.
+- **devices**: those that have a kernel. Operations without a GPU kernel run on the CPU.
 
 | set | dtypes |
 |---|---|
