@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ...graphfmt.names import did_you_mean
+from ...graphfmt.traversal import reachable_from
 from ...kernels.core.op_sets import PLACEHOLDERS
 from .ref_reads import reread_updated_references
 
@@ -104,29 +105,24 @@ def _stand_in(graph: Graph, source: Endpoint) -> str:
 def _ancestors(graph: Graph, ends: Iterable[str], stand_ins: Mapping[Endpoint, str]) -> dict[str, None]:
     """Returns the names of the nodes that the ends depend on, including placeholders of feeds."""
     fed_placeholders = {name for name in stand_ins.values() if name in graph}
-    needed: dict[str, None] = {}
-    stack = list(ends)
-    while stack:
-        name = stack.pop()
-        if name in needed:
-            continue
-        needed[name] = None
+
+    def producers(name: str) -> list[str]:
         node = graph.index.get(name)
         if node is None or name in fed_placeholders:
-            continue
-        for text in node.inputs:
-            source = endpoint(text)
-            stack.append(stand_ins.get(source, source.node))
+            return []
+        sources = [(text, endpoint(text)) for text in node.inputs]
+        for text, source in sources:
             if source.node not in graph:
-                raise graph.error_at(
-                    invalid(
-                        f"node {name!r} has the unknown input {text!r}",
-                        hint=did_you_mean(source.node, graph.index),
-                    ),
-                    name,
-                    input=node.inputs.index(text),
-                )
-    return needed
+                raise _unknown_input(graph, node, text)
+        return [stand_ins.get(source, source.node) for _, source in sources]
+
+    return reachable_from(ends, producers)
+
+
+def _unknown_input(graph: Graph, node: Node, text: str) -> TfgError:
+    hint = did_you_mean(endpoint(text).node, graph.index)
+    error = invalid(f"node {node.name!r} has the unknown input {text!r}", hint=hint)
+    return graph.error_at(error, node.name, input=node.inputs.index(text))
 
 
 def _rewired(node: Node, stand_ins: Mapping[Endpoint, str]) -> Node:

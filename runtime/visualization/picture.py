@@ -100,6 +100,6 @@ def _facts(simulation: Simulation, critical: CriticalPath) -> list[str]:
     return [
         f"Critical path (outlined): {counted(len(critical.ops), 'operation')}, {human_seconds(computing)}, and "
         f"{counted(len(critical.transfers), 'transfer')}, {human_seconds(max(0.0, moving))}",
-        "Boxes are darker the longer they take. Orange is what goes between devices, once to each: thin lines lead "
-        "on to others that read the copy. Dashed is order without data",
+        "Boxes are darker the longer they take. Orange lines are transfers, one per device; thin lines lead to "
+        "further readers of the copy. Dashed lines carry order without data",
     ]

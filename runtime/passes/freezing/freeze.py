@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from ....graphfmt.errors import Status, TfgError
 from ....graphfmt.graph import Graph, Node, endpoint
 from ....graphfmt.names import counted
+from ....graphfmt.traversal import ancestors, descendants, readers
 from ....kernels.core.op_sets import INPUTS, VARIABLES
-from . import node_rules as frozen_nodes
-from .rewrite import Freezer, FrozenBody, ancestors, variable_name
+from . import node_rules
+from .rewrite import Freezer
+from .variable_constants import variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ....graphfmt.tensors import Array
+    from .body import FrozenBody
 
 # The number of names shown in a message.
 _SHOWN = 5
@@ -46,16 +49,16 @@ def freeze(
         needed = ancestors(graph, ends)
         graph = graph.with_nodes(node for node in graph.nodes if node.name in needed)
     freezer = Freezer(graph, values)
-    body = freezer.look(graph, {})
-    gone = _dependents(graph, body.blocked)
-    if gone.intersection(ends):
+    body = freezer.propagate_values(graph, {})
+    removed = descendants(graph.nodes, body.blocked)
+    if any(name in removed for name in ends):
         raise _in_the_way(graph, body, ends)
-    stays = ancestors(graph, ends or _ends(graph, freezer, body, gone))
+    stays = ancestors(graph, ends or _ends(graph, removed))
     if not stays:
         raise _in_the_way(graph, body, [])
     kept = [node for node in graph.nodes if node.name in stays]
     try:
-        nodes = [_without_lost_class(node, stays) for node in freezer.rewritten(body, kept)]
+        nodes = [_without_lost_class(node, stays) for node in freezer.replaced_nodes(body, kept)]
     except TfgError as error:
         raise graph.error_at(error, error.node) if error.node else error from None
     functions = freezer.functions(nodes)
@@ -66,52 +69,33 @@ def freeze(
     return replace(graph, nodes=tuple(nodes), functions=functions, gradients=gradients)
 
 
-def _dependents(graph: Graph, names: Iterable[str]) -> set[str]:
-    """Returns the named nodes and all that depend on them."""
-    readers: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        for text in node.inputs:
-            readers.setdefault(endpoint(text).node, []).append(node.name)
-    found: set[str] = set()
-    stack = list(names)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack += readers.get(name, ())
-    return found
-
-
-def _ends(graph: Graph, freezer: Freezer, body: FrozenBody, gone: set[str]) -> list[str]:
+def _ends(graph: Graph, removed: Collection[str]) -> list[str]:
     """Returns the outputs of a graph among the nodes that can stay: nodes without readers, and nodes that read
     inputs or variables and have lost their readers. Plain reads of variables count only if there is nothing
     else."""
-    readers: dict[str, set[str]] = {}
-    for node in graph.nodes:
-        for text in node.inputs:
-            readers.setdefault(endpoint(text).node, set()).add(node.name)
+    readers_of = readers(graph.nodes)
     sources = [node.name for node in graph.nodes if node.op in INPUTS or node.op in VARIABLES]
-    fed = _dependents(graph, sources)
+    fed = descendants(graph.nodes, sources)
     sinks = [
         node
         for node in graph.nodes
-        if node.name not in gone
+        if node.name not in removed
         and node.op not in VARIABLES
-        and readers.get(node.name, set()) <= gone
-        and (node.name not in readers or (node.name in fed and node.op not in INPUTS))
+        and all(reader in removed for reader in readers_of.get(node.name, ()))
+        and (node.name not in readers_of or (node.name in fed and node.op not in INPUTS))
     ]
     found = [node.name for node in sinks if not _only_reads(node, graph)]
-    return found or [node.name for node in sinks if not frozen_nodes.is_initialization_check(node)]
+    return found or [node.name for node in sinks if not node_rules.is_initialization_check(node)]
 
 
 def _only_reads(node: Node, graph: Graph) -> bool:
     """Returns True if a node only reads a variable, or asks whether it is initialised."""
-    if node.op not in ("Identity", "RefIdentity") and not frozen_nodes.is_variable_read(node):
+    if node.op not in ("Identity", "RefIdentity") and not node_rules.is_variable_read(node):
         return False
     return graph[endpoint(node.inputs[0]).node].op in VARIABLES
 
 
-def _without_lost_class(node: Node, names: set[str]) -> Node:
+def _without_lost_class(node: Node, names: Collection[str]) -> Node:
     """Removes colocation requests (``loc:@name``) for nodes that are gone."""
     wanted = node.attrs.get("_class")
     if not isinstance(wanted, tuple):
@@ -123,7 +107,7 @@ def _without_lost_class(node: Node, names: set[str]) -> Node:
     return replace(node, attrs={**attrs, "_class": left} if left else attrs)
 
 
-def _is_lost(item: object, names: set[str]) -> bool:
+def _is_lost(item: object, names: Collection[str]) -> bool:
     return isinstance(item, bytes) and item.startswith(b"loc:@") and item[5:].decode() not in names
 
 
@@ -143,11 +127,11 @@ def _in_the_way(graph: Graph, body: FrozenBody, ends: Sequence[str]) -> TfgError
     """Returns the error for a node that must stay but cannot."""
     name, why = next(iter(body.blocked.items())) if body.blocked else ("", "")
     if not name:
-        return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph is left when it is frozen")
-    dependents = _dependents(graph, [name]) - {name}
-    lost = [end for end in dict.fromkeys(ends) if end in dependents]
+        return TfgError(Status.FAILED_PRECONDITION, "nothing of the graph remains after freezing")
+    dependents = descendants(graph.nodes, [name])
+    lost = [end for end in dict.fromkeys(ends) if end != name and end in dependents]
     others = [other for other in body.blocked if other != name]
-    more = f"; in the way are also {_listed(others)}" if others else ""
+    more = f"; also blocked: {_listed(others)}" if others else ""
     needing = f", and {_listed(lost)} {'needs' if len(lost) == 1 else 'need'} it" if lost else ""
     error = TfgError(
         Status.FAILED_PRECONDITION,

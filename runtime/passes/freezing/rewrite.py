@@ -1,28 +1,28 @@
-"""Variables become values throughout a graph and the functions it calls.
+"""Rewriting of bodies (a graph, or a function's): variables become values.
 
-In a body (the graph, or a function's), a handle or reference is followed from the variable to all that it
-reaches: nodes that hand it on hand on the value, nodes that read it read the value, a function that is given
-it gets a copy whose argument is the value. What would write it is *blocked*; whether that matters is for
-``freezing`` to say.
+Handles and references are followed from each variable: nodes that forward one forward the value, nodes that
+read it read the value, and a function that takes one gets a copy whose argument is the value. Nodes that would
+write the variable are *blocked*; ``freeze`` decides whether that matters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt import dtypes
-from ....graphfmt.dtypes import DType
-from ....graphfmt.errors import TfgError, invalid
+from ....graphfmt.errors import TfgError
 from ....graphfmt.graph import Endpoint, FunctionDef, Graph, Node, endpoint
 from ....graphfmt.shapes import Shape
+from ....graphfmt.traversal import ancestors
 from ....kernels.builder import function_builder
 from ....kernels.core import registry
 from ....kernels.core.op_sets import CHECKPOINT_OPS, ENTERS, MERGES, VARIABLES
 from ....kernels.functions.library import Library, key_of_attrs
-from . import function_calls as frozen_calls
-from . import node_rules as frozen_nodes
+from . import function_calls, node_rules
+from .body import FrozenBody, FunctionCopy
 from .node_rules import InputValues, VariableValue
+from .variable_constants import variable_constant, variable_dtype, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,40 +32,11 @@ if TYPE_CHECKING:
     from .function_calls import CallForm
 
 
-@dataclass
-class FrozenBody:
-    """A graph while its variables become values.
-
-    ``values`` are the tensors that were handles or references; ``blocked`` says of nodes that cannot stay
-    why; ``calls`` are the functions that nodes are to call instead, by node.
-    """
-
-    graph: Graph
-    values: dict[Endpoint, VariableValue] = field(default_factory=dict[Endpoint, VariableValue])
-    blocked: dict[str, str] = field(default_factory=dict[str, str])
-    calls: dict[str, list[FunctionCopy]] = field(default_factory=dict[str, "list[FunctionCopy]"])
-
-    def given(self, node: Node) -> InputValues:
-        """The inputs of a node that are values now."""
-        found = ((i, self.values.get(source)) for i, source in enumerate(node.data_inputs))
-        return {i: value for i, value in found if value is not None}
-
-
-@dataclass
-class FunctionCopy:
-    """A function's copy: its name, which results were handles, and why it cannot be called, if so. The copy
-    has the name of the function itself where nothing of it changed."""
-
-    name: str
-    results: InputValues = field(default_factory=InputValues)
-    blocked: str = ""
-
-
 class Freezer:
-    """Freezes bodies against one set of values.
+    """Freezes bodies with one set of values.
 
     Args:
-        graph: whose library the bodies call.
+        graph: provides the library of functions that the bodies call.
         values: the variables that become constants, by name.
     """
 
@@ -75,13 +46,15 @@ class Freezer:
         self._values = values
         self._made: dict[Any, FunctionCopy] = {}
 
-    def look(self, graph: Graph, given: Mapping[Endpoint, VariableValue]) -> FrozenBody:
-        """Follows the variables of a body and what it is given."""
+    def propagate_values(self, graph: Graph, given: Mapping[Endpoint, VariableValue]) -> FrozenBody:
+        """Propagates the values of variables and of ``given`` endpoints through a body."""
         body = FrozenBody(graph, dict(given))
         readers = _readers(graph)
-        plain = [node for node in graph.nodes if node.op in CHECKPOINT_OPS or self.value_of(node) is not None]
-        # A function is looked into when all is known that reaches its call by other ways.
-        calls = {n.name: n for n in graph.nodes if frozen_calls.call_form(n, self.library) is not None}
+        plain = [
+            node for node in graph.nodes if node.op in CHECKPOINT_OPS or self.variable_value(node) is not None
+        ]
+        # A call is visited after the nodes that provide its values by other paths.
+        calls = {n.name: n for n in graph.nodes if function_calls.call_form(n, self.library) is not None}
         waiting = dict(calls)
         _wait(waiting, calls, plain, (r for source in given for r in readers.get(source, ())))
         while plain or waiting:
@@ -94,33 +67,33 @@ class Freezer:
         self._check_mixed(body)
         return body
 
-    def value_of(self, node: Node) -> Array | None:
-        """The value that a variable node takes; None for one that stays, and for any other node."""
+    def variable_value(self, node: Node) -> Array | None:
+        """Returns the value that replaces a variable node; None for a variable that stays, and for any other node."""
         return self._values.get(variable_name(node)) if node.op in VARIABLES else None
 
     def _outputs(self, body: FrozenBody, node: Node) -> InputValues:
-        """Which outputs of a node are values now; finds out whether it is blocked."""
-        found = self.value_of(node)
+        """Returns the outputs of a node that are values now; records the node as blocked if it cannot stay."""
+        found = self.variable_value(node)
         if found is not None:
-            return {0: VariableValue(_dtype_of(node), Shape(tuple(found.shape)))}
+            return {0: VariableValue(variable_dtype(node), Shape(tuple(found.shape)))}
         if node.op in CHECKPOINT_OPS:
             body.blocked[node.name] = "reads or writes checkpoints"
             return {}
-        given = body.given(node)
-        form = frozen_calls.call_form(node, self.library)
+        given = body.input_values(node)
+        form = function_calls.call_form(node, self.library)
         if form is not None:
             return self._called(body, node, form, given)
         if not given:
             return {}
-        outputs = frozen_nodes.forwarded_values(node, given)
+        outputs = node_rules.forwarded_values(node, given)
         if outputs is not None:
             return outputs
-        if not frozen_nodes.is_variable_read(node) and self._needs_variable(node, given):
+        if not node_rules.is_variable_read(node) and self._needs_variable(node, given):
             body.blocked[node.name] = f"needs the variable ({node.op})"
         return {}
 
     def _needs_variable(self, node: Node, given: InputValues) -> bool:
-        """Whether a node takes one of these inputs as a reference or a handle, not as a value."""
+        """Returns True if a node takes one of these inputs as a reference or a handle."""
         try:
             bound = registry.get(node.op, self.library).signature.bind(node)
         except TfgError:
@@ -134,19 +107,19 @@ class Freezer:
         arguments = {i - form.first + form.shift: value for i, value in given.items()}
         body.blocked.pop(node.name, None)
         try:
-            made = [self._function(f, node, arguments) for f in frozen_calls.called_functions(node, form)]
+            made = [self._function(f, node, arguments) for f in function_calls.called_functions(node, form)]
         except TfgError as error:
-            # What nobody can look into stays as it is, unless it is given a variable.
+            # A function with a fault stays as it is, unless it takes a variable.
             if given:
-                body.blocked[node.name] = f"calls a function that does not hold: {error.message}"
+                body.blocked[node.name] = f"calls a function with a fault: {error.message}"
             return {}
         body.calls[node.name] = made
         faults = [m.blocked for m in made if m.blocked]
         results = [m.results for m in (made[-1:] if form.repeats else made)]
         if form.repeats and {i - form.first for i in given} - set(results[0]):
-            faults.append("changes which variable it means in a loop")
+            faults.append("refers to different variables in different iterations")
         if any(set(r) != set(results[0]) for r in results):
-            faults.append("gives a variable in one branch and something else in another")
+            faults.append("returns a variable in one branch and another tensor in another")
         if faults:
             body.blocked[node.name] = faults[0]
         return {} if faults else dict(results[0])
@@ -155,27 +128,27 @@ class Freezer:
         for node in body.graph.nodes:
             if node.op not in MERGES and node.op != "IdentityN":
                 continue
-            given = body.given(node)
+            given = body.input_values(node)
             if node.op in MERGES and given and len(given) < len(node.data_inputs):
-                body.blocked[node.name] = "may be this variable or one that stays"
+                body.blocked[node.name] = "may forward this variable or one that stays"
 
     # Functions.
 
     def _function(self, function: Function, node: Node, arguments: InputValues) -> FunctionCopy:
-        """The copy of a function for such arguments, made when it is first asked for."""
+        """Returns the copy of a function for these arguments, cached."""
         assert self.library is not None
         instance = self.library.instance(function)
         always = instance.always(node)
         key = (function.name, key_of_attrs(function.attrs), tuple(sorted(arguments.items())), always)
         if key in self._made:
             return self._made[key]
-        # Until it is known better, for a function that calls itself.
+        # Registered before the body is visited, for recursive functions.
         made = self._made[key] = FunctionCopy(self._unique(f"{function.name}_frozen"))
         original = self.library.definition(function.name)
         self.library.definitions[made.name] = replace(original, name=made.name)
         graph = _needed(instance.graph, [*map(_node_of, instance.results), *always], instance.args)
         given = {Endpoint(instance.args[i], 0): value for i, value in arguments.items()}
-        body = self.look(graph, given)
+        body = self.propagate_values(graph, given)
         if body.blocked:
             name, why = next(iter(body.blocked.items()))
             made.blocked = f"{why} at {function.name}/{name}"
@@ -191,12 +164,12 @@ class Freezer:
         return made
 
     def _is_changed(self, body: FrozenBody, node: Node) -> bool:
-        """Whether a node is to call other functions than it does."""
+        """Returns True if the node's functions are replaced by copies."""
         made = body.calls.get(node.name)
-        form = frozen_calls.call_form(node, self.library)
+        form = function_calls.call_form(node, self.library)
         if made is None or form is None:
             return False
-        return [m.name for m in made] != [f.name for f in frozen_calls.called_functions(node, form)]
+        return [m.name for m in made] != [f.name for f in function_calls.called_functions(node, form)]
 
     def _unique(self, name: str) -> str:
         assert self.library is not None
@@ -210,7 +183,7 @@ class Freezer:
     def _define(self, name: str, original: FunctionDef, instance: Any, body: FrozenBody) -> None:
         library = self.library
         assert library is not None
-        nodes = self.rewritten(body, body.graph.nodes)
+        nodes = self.replaced_nodes(body, body.graph.nodes)
         types = {
             **dict(zip(instance.args, instance.arg_types)),
             **{source.node: value.dtype for source, value in body.values.items() if source.port == 0},
@@ -239,8 +212,8 @@ class Freezer:
 
     # Rewriting.
 
-    def rewritten(self, body: FrozenBody, nodes: Sequence[Node]) -> list[Node]:
-        """Some nodes of a body, for values in place of variables."""
+    def replaced_nodes(self, body: FrozenBody, nodes: Sequence[Node]) -> list[Node]:
+        """Returns nodes of a body with values in place of variables."""
         names = {node.name for node in body.graph.nodes}
         in_loop = any(node.op in ENTERS for node in nodes)
         first: dict[str, str] = {}
@@ -253,22 +226,22 @@ class Freezer:
 
         found: list[Node] = []
         for node in nodes:
-            value = self.value_of(node)
+            value = self.variable_value(node)
             if value is not None:
-                found.append(_constant(node, value, first))
+                found.append(variable_constant(node, value, first))
                 continue
-            given = body.given(node)
-            form = frozen_calls.call_form(node, self.library)
+            given = body.input_values(node)
+            form = function_calls.call_form(node, self.library)
             if form is not None and (given or self._is_changed(body, node)):
                 found.append(_calling(body, node, form, given))
             elif form is None and given:
-                found += frozen_nodes.replacement_nodes(node, given, unique, in_loop=in_loop)
+                found += node_rules.replacement_nodes(node, given, unique, in_loop=in_loop)
             else:
                 found.append(node)
         return found
 
     def functions(self, nodes: Sequence[Node]) -> tuple[FunctionDef, ...]:
-        """The functions that nodes call in the end, in the library's order."""
+        """Returns the functions that nodes call after freezing, in the order of the library."""
         library = self.library
         if library is None:
             return ()
@@ -277,7 +250,7 @@ class Freezer:
 
 
 def _with_names(made: FunctionDef, original: FunctionDef) -> FunctionDef:
-    """A copy whose results have the names that the original has for them, where it has one for each."""
+    """Returns the copy with the original's result names, if each result has one."""
     if len(made.outputs) != len(original.outputs):
         return made
     names = {output.name: old.name for output, old in zip(made.outputs, original.outputs)}
@@ -288,38 +261,6 @@ def _with_names(made: FunctionDef, original: FunctionDef) -> FunctionDef:
     )
 
 
-def variable_name(node: Node) -> str:
-    """What a session calls the variable of a node."""
-    shared = node.attrs.get("shared_name")
-    return shared.decode("utf-8", "surrogateescape") if isinstance(shared, bytes) and shared else node.name
-
-
-def _dtype_of(node: Node) -> DType:
-    dtype = node.attrs.get("dtype")
-    if not isinstance(dtype, DType):
-        raise invalid(f"variable {node.name!r} has no dtype", node=node.name)
-    return dtype
-
-
-def _constant(node: Node, value: Array, first: dict[str, str]) -> Node:
-    """A variable node as a constant; another node of the same variable is that constant by another name."""
-    dtype = _dtype_of(node)
-    shape = node.attrs.get("shape")
-    if value.dtype != dtype.numpy:
-        held = dtypes.of_numpy(value.dtype)
-        raise invalid(f"variable {node.name!r} is {dtype}, but its value is {held}", node=node.name)
-    is_declared = isinstance(shape, Shape) and (node.op != "Variable" or shape.rank)
-    if is_declared and not shape.is_compatible(Shape(tuple(value.shape))):  # type: ignore[union-attr]
-        raise invalid(
-            f"variable {node.name!r} has shape {shape}, but its value has {Shape(tuple(value.shape))}",
-            node=node.name,
-        )
-    original = first.setdefault(variable_name(node), node.name)
-    if original == node.name:
-        return frozen_nodes.constant_node(node, value, dtype)
-    return replace(node, op="Identity", inputs=(original, *node.inputs), attrs={"T": dtype})
-
-
 def _calling(body: FrozenBody, node: Node, form: CallForm, given: InputValues) -> Node:
     made = body.calls[node.name]
     results = {
@@ -327,13 +268,13 @@ def _calling(body: FrozenBody, node: Node, form: CallForm, given: InputValues) -
         for port in (made[-1].results if made else {})
         if Endpoint(node.name, port) in body.values
     }
-    return frozen_calls.with_functions(node, form, [m.name for m in made], given, results)
+    return function_calls.with_functions(node, form, [m.name for m in made], given, results)
 
 
 def _wait(
     waiting: dict[str, Node], calls: Mapping[str, Node], plain: list[Node], nodes: Iterable[Node]
 ) -> None:
-    """Puts nodes among those to be looked at: calls, and others."""
+    """Adds nodes to the queue of calls or of other nodes."""
     for node in nodes:
         if node.name in calls:
             waiting[node.name] = node
@@ -354,18 +295,6 @@ def _node_of(text: str) -> str:
 
 
 def _needed(graph: Graph, ends: Iterable[str], kept: Sequence[str]) -> Graph:
-    """What some nodes of a body depend on, and its arguments."""
-    needed = ancestors(graph, ends) | set(kept)
+    """Returns the subgraph that some nodes depend on, including the arguments."""
+    needed = {*ancestors(graph, ends), *kept}
     return graph.with_nodes(node for node in graph.nodes if node.name in needed)
-
-
-def ancestors(graph: Graph, ends: Iterable[str]) -> set[str]:
-    """Some nodes, and all that they depend on."""
-    found: set[str] = set()
-    stack = list(ends)
-    while stack:
-        name = stack.pop()
-        if name not in found and name in graph:
-            found.add(name)
-            stack += [endpoint(text).node for text in graph[name].inputs]
-    return found

@@ -63,19 +63,6 @@ def _follows_from_graph(graph: Graph, name: str, known: dict[str, bool]) -> bool
     return known[name]
 
 
-def behind(graph: Graph, names: Sequence[str]) -> set[str]:
-    """These nodes and all that run before them."""
-    seen = set(names)
-    stack = list(names)
-    while stack:
-        node = graph.index.get(stack.pop())
-        for source in [*(e.node for e in node.data_inputs), *node.control_inputs] if node else []:
-            if source not in seen:
-                seen.add(source)
-                stack.append(source)
-    return seen
-
-
 def uninitialised_variables(
     variables: Sequence[str], assignments: Mapping[str, Node], done: set[str]
 ) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.names import did_you_mean, nothing_called
+from ....graphfmt.names import nothing_called
+from ....graphfmt.traversal import ancestors
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
 from ....kernels.core import registry
 from ....kernels.families.state.fused_updates import GRADIENTS
 from ..gradients.backpropagation import Gradient, add_gradients, variables_behind
-from .initializers import behind, initial_assignments, uninitialised_variables
-from .methods import METHODS, Method
+from .initializers import initial_assignments, uninitialised_variables
+from .optimizer import Optimizer, parse_optimizer
 from .variables import VariableNodes, add_variable, unused_name, variable_nodes
 
 if TYPE_CHECKING:
@@ -21,65 +22,6 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
     from ....graphfmt.graph import Graph
-
-# Accepted abbreviations.
-_ALIASES = {"lr": "learning_rate", "nesterov": "use_nesterov", "eps": "epsilon"}
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """An optimizer with the values of all its hyperparameters."""
-
-    name: str
-    values: Mapping[str, float | bool]
-
-    @property
-    def method(self) -> Method:
-        return METHODS[self.name].variant(self.values)
-
-
-def parse_optimizer(text: str, **more: Any) -> Optimizer:
-    """Parses ``adam`` or ``adam:learning_rate=1e-3,beta1=0.9``; ``more`` are further hyperparameters.
-
-    Raises:
-        TfgError: INVALID_ARGUMENT for an unknown optimizer or hyperparameter, with the nearest name as a hint.
-    """
-    name, _, rest = text.partition(":")
-    name = name.strip().lower()
-    if name not in METHODS:
-        hint = did_you_mean(name, METHODS) or f"there are {', '.join(METHODS)}"
-        raise invalid(f"no optimizer is called {name!r}", hint=hint)
-    defaults = METHODS[name].defaults
-    values: dict[str, float | bool] = dict(defaults)
-    for part in filter(None, (p.strip() for p in rest.split(","))):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise invalid(f"{part!r} is not of the form NAME=VALUE", hint=f"write {name}:learning_rate=0.1")
-        key = _hyperparameter(name, key.strip(), defaults)
-        values[key] = _number(key, value.strip(), defaults[key])
-    for key, value in more.items():
-        key = _hyperparameter(name, key, defaults)
-        values[key] = _number(key, str(value), defaults[key])
-    return Optimizer(name, values)
-
-
-def _hyperparameter(optimizer: str, name: str, defaults: Mapping[str, Any]) -> str:
-    full = name if name in defaults else _ALIASES.get(name, name)
-    if full not in defaults:
-        hint = did_you_mean(name, defaults) or f"there are {', '.join(defaults)}"
-        raise invalid(f"optimizer {optimizer} has no hyperparameter {name!r}", hint=hint)
-    return full
-
-
-def _number(name: str, text: str, default: float | bool) -> float | bool:
-    if isinstance(default, bool):
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise invalid(f"{name} is {text!r}, but must be true or false")
-        return text.lower() in ("true", "1")
-    try:
-        return float(text)
-    except ValueError:
-        raise invalid(f"{name} is {text!r}, which is not a number") from None
 
 
 def minimize(
@@ -165,7 +107,7 @@ class _Training:
             raise self.before.error_at(
                 invalid(f"the graph has a node 'init' already, a {own.op}", hint="rename it"), "init"
             )
-        done = behind(self.before, ["init"]) if own is not None else set[str]()
+        done = set(ancestors(self.before, ["init"])) if own is not None else set[str]()
         missing = uninitialised_variables(names, self.initial, done)
         if missing:
             raise self.before.error_at(
@@ -316,7 +258,7 @@ class _Training:
     # The initialiser.
 
     def with_initialiser(self) -> Graph:
-        done = behind(self.before, ["init"]) if "init" in self.before else set[str]()
+        done = set(ancestors(self.before, ["init"])) if "init" in self.before else set[str]()
         missing = [node.name for node in self.initial.values() if node.name not in done]
         names = [*missing, *(a.node if isinstance(a, Tensor) else a for a in self.assigned)]
         if "init" not in self.before:

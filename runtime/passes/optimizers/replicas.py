@@ -15,12 +15,11 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....graphfmt.shapes import Shape
+from ....graphfmt.traversal import ancestors, descendants
 from ....kernels.builder.graph_builder import GraphBuilder
 from ....kernels.core import registry
 from ....kernels.core.op_sets import INPUTS, VARIABLES
 from ....kernels.core.traits import StateAccess
-from ..gradients.backpropagation import reached
-from .initializers import behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +61,7 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
     y = GraphBuilder(graph).tensor(loss)
     if y.shape.rank not in (0, None):
         raise graph.error_at(invalid(f"the loss {loss!r} must be a scalar, but has shape {y.shape}"), y.node)
-    needed = behind(graph, [y.node])
+    needed = set(ancestors(graph, [y.node]))
     batch = [node.name for node in graph.nodes if node.name in needed and _is_batch(node)]
     if not batch:
         raise graph.error_at(
@@ -85,7 +84,7 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
 
 def _copied(graph: Graph, needed: set[str], batch: Sequence[str]) -> set[str]:
     """Returns the nodes that depend on the batch, and the constants that they read."""
-    found = {name for name in _ahead(graph, batch) & needed if graph[name].op not in INPUTS}
+    found = {n for n in descendants(graph.nodes, batch) if n in needed and graph[n].op not in INPUTS}
     for name in found:
         _check(graph, graph[name])
     read = {endpoint(text).node for name in found for text in graph[name].inputs}
@@ -183,11 +182,3 @@ def _is_batch(node: Node) -> bool:
     if node.op not in INPUTS or not isinstance(shape, Shape):
         return False
     return bool(shape.dims) and shape[0] is None
-
-
-def _ahead(graph: Graph, starts: Sequence[str]) -> set[str]:
-    readers: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        for text in node.inputs:
-            readers.setdefault(endpoint(text).node, []).append(node.name)
-    return reached(set(starts), readers)

@@ -119,6 +119,6 @@ def is_variable(node: Node) -> bool:
 
 
 def is_floating(node: Node) -> bool:
-    """Whether a variable holds what gradients flow to."""
+    """Returns True if gradients flow to the dtype of a variable."""
     dtype = node.attrs.get("dtype", dtypes.INVALID)
     return isinstance(dtype, DType) and dtype.is_differentiable

@@ -90,15 +90,15 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir() or folder.is_symlink():
-        raise _kept(folder, "it is no folder")
+        raise _kept(folder, "it is not a folder")
     present = {path.name for path in folder.iterdir()}
     if present and not is_folder_of_parts(folder):
-        raise _kept(folder, f"it has other files in it, such as {min(present)!r}")
+        raise _kept(folder, f"it contains other files, such as {min(present)!r}")
     if present:
         known = {entry.file for entry in manifest.parse_manifest(*read_file(folder / MANIFEST))}
         others = present - known - {MANIFEST}
         if others:
-            raise _kept(folder, f"it has other files in it, such as {min(others)!r}")
+            raise _kept(folder, f"it contains other files, such as {min(others)!r}")
 
 
 def _kept(folder: Path, why: str) -> TfgError:

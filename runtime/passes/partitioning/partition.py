@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt import dtypes
 from ....graphfmt.attributes import Function
 from ....graphfmt.graph import Graph, Node
+from ....graphfmt.traversal import reachable_from
 from ....kernels.core.inference import topological_order
 from ....kernels.families.control_flow.sendrecv_ops import SHAPES_ATTR
 from .control_flow_colocation import colocate_control_flow
@@ -212,14 +213,15 @@ def _with_needed_functions(graph: Graph) -> Graph:
     if not graph.functions:
         return graph
     known = {function.name: function for function in graph.functions}
-    needed: set[str] = set()
-    stack = [name for node in graph.nodes for name in _called(node)]
-    while stack:
-        name = stack.pop()
-        if name in known and name not in needed:
-            needed.add(name)
-            stack += [name for node in known[name].body for name in _called(node)]
-            stack += [gradient for of, gradient in graph.gradients.items() if of == name]
+
+    def callees(name: str) -> list[str]:
+        if name not in known:
+            return []
+        names = [callee for node in known[name].body for callee in _called(node)]
+        return [*names, graph.gradients[name]] if name in graph.gradients else names
+
+    called = reachable_from((name for node in graph.nodes for name in _called(node)), callees)
+    needed = {name for name in called if name in known}
     return Graph(
         graph.nodes,
         tuple(f for f in graph.functions if f.name in needed),

@@ -187,7 +187,7 @@ def _origins(parts: Parts) -> dict[str, str]:
         text = pair.send.inputs[0]
         while (earlier := pairs.get(endpoint(text).node)) is not None:
             if earlier.receive.name in passed:
-                message = f"{name!r} waits for itself: what it receives is passed on from part to part, and never made"
+                message = f"{name!r} waits for itself: the parts forward its tensor in a cycle, and none computes it"
                 raise _at(parts, pair.ends.target, pair.receive, invalid(message))
             passed.add(earlier.receive.name)
             text = earlier.send.inputs[0]

@@ -26,7 +26,7 @@ def wire_dtype(dtype: DType, wire: str | None) -> DType:
     if wire is None:
         return dtype
     if wire not in WIRES:
-        raise invalid(f"there is no wire {wire!r}", hint=f"the wires are: {', '.join(WIRES)}")
+        raise invalid(f"unknown compression {wire!r}", hint=f"one of: {', '.join(WIRES)}")
     return WIRES[wire].get(dtype, dtype)
 
 

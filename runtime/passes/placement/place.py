@@ -105,19 +105,18 @@ def place(
     soft: bool = False,
     least_gain: float = 1.0,
 ) -> Placement:
-    """Gives every node a device.
+    """Assigns a device to every node.
 
     Args:
-        graph: devices that nodes have already are requests; see ``constrain``.
-        algorithm: one of ``ALGORITHMS``; ``best`` runs them all and takes the best.
-        costs: measured seconds by node (``measured.read_measurements``); estimates, if not given.
-        batch: what open dimensions are taken to be.
-        step: fetches and targets of the step that is to be fast. Nodes that it does not need are placed as their
-            groups are. If empty, all nodes count as one step.
-        budget: how long to search. If None, or a fixed amount of work rather than of time, the same graph is
-            always placed alike, in whatever order its nodes are in the file.
-        soft: whether requests that cannot be met are passed over.
-        least_gain: how many times as fast as on one device a step must be for several to be taken.
+        graph: devices of its nodes are requests; see ``constrain``.
+        algorithm: one of ``ALGORITHMS``; ``best`` runs all of them and keeps the best result.
+        costs: measured seconds by node (``measured_costs.read_measurements``); estimates by default.
+        batch: replaces open dimensions.
+        step: fetches and targets of the step to be fast; other nodes follow their groups. If empty, all nodes count.
+        budget: limit of the search. With None or a number of simulations the placement is deterministic, whatever the
+            order of nodes in the file.
+        soft: ignores requests that cannot be met.
+        least_gain: minimum speedup over a single device for several devices to be used.
 
     Raises:
         TfgError: INVALID_ARGUMENT for an unknown algorithm, a faulty graph or requests that cannot be met;

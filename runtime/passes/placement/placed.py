@@ -39,7 +39,7 @@ def _device(node: Node, machine: Machine) -> str:
         return fitting[0]
     there_are = f"the devices are {device_list(machine)}"
     if not fitting:
-        message = f"node {node.name!r} is placed on {node.device}, which there is not; {there_are}"
+        message = f"node {node.name!r} is placed on {node.device}, which does not exist; {there_are}"
         raise invalid(message, hint="place the graph on this machine with tfg place")
     given = f"the device {node.device} fits several" if node.device else "no device is given"
     raise invalid(f"node {node.name!r} is not placed: {given}; {there_are}", hint="run tfg place first")

@@ -168,9 +168,7 @@ class _Constrainer:
         whole = self._agreed(asked, wishes, kept)
         if not all(name.matches(whole) for name in asked):
             first = by[0].name
-            self._notes.append(
-                f"those who must be with {first!r} ask for different devices; '{whole}' is kept"
-            )
+            self._notes.append(f"nodes colocated with {first!r} request different devices; '{whole}' is kept")
         return _DeviceRequest(kept, whole, by)
 
     def _merged(self, names: Sequence[DeviceName], wishes: Sequence[_DeviceRequest]) -> DeviceName:

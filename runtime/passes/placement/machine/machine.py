@@ -148,7 +148,7 @@ def _counted(item: str, spec: str) -> tuple[str, int]:
         raise _refused(spec, message, did_you_mean(match[1].lower(), types))
     text = "1" if match[2] is None else match[2].strip()
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_DEVICES:
-        raise _refused(spec, f"{_cut(text)!r} is no number of devices from 1 to {MAX_DEVICES}")
+        raise _refused(spec, f"{_cut(text)!r} is not a number of devices from 1 to {MAX_DEVICES}")
     return kind, int(text)
 
 

@@ -186,7 +186,7 @@ def _reader(
         sign = "-" if text.strip().startswith("-") else ""
         match = _QUANTITY.fullmatch(text.strip().removeprefix("-"))
         if match is None or match[2] not in units:
-            raise TokenError(f"{what} {token} is no number with a unit", f'write for example "{example}"')
+            raise TokenError(f"{what} {token} is not a number with a unit", f'write for example "{example}"')
         value = float(match[1]) * units[match[2]]
         if sign or not (value > 0 or (zero and value == 0)):
             raise ValueError(f"{what} {token} must {'not be negative' if zero else 'be greater than 0'}")

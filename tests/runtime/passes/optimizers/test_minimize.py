@@ -11,7 +11,8 @@ from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.passes.optimizers.methods import METHODS
-from tfg.runtime.passes.optimizers.minimize import minimize, parse_optimizer
+from tfg.runtime.passes.optimizers.minimize import minimize
+from tfg.runtime.passes.optimizers.optimizer import parse_optimizer
 
 from tests import reference
 

@@ -74,12 +74,12 @@ def test_older_parts_are_replaced_and_nothing_else_is(tmp_path: Path) -> None:
     write(folder)
     write(folder)
     (folder / "mine.txt").write_text("keep")
-    with pytest.raises(tfg.TfgError, match=r"it has other files in it, such as 'mine\.txt'") as caught:
+    with pytest.raises(tfg.TfgError, match=r"it contains other files, such as 'mine\.txt'") as caught:
         write(folder)
     assert caught.value.status == "FAILED_PRECONDITION" and (folder / "mine.txt").read_text() == "keep"
     file = tmp_path / "file"
     file.write_text("keep")
-    with pytest.raises(tfg.TfgError, match="it is no folder"):
+    with pytest.raises(tfg.TfgError, match="it is not a folder"):
         write(file)
     assert names(tmp_path) == ["file", "parts"]
 

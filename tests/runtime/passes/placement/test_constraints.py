@@ -272,7 +272,7 @@ def test_the_devices_of_a_placed_graph() -> None:
     [
         (
             "/device:GPU:0",
-            "node 'a' is placed on /device:GPU:0, which there is not; the devices are /job:localhost",
+            "node 'a' is placed on /device:GPU:0, which does not exist; the devices are /job:localhost",
         ),
         ("", "node 'a' is not placed: no device is given"),
         ("/device:CPU:*", "the device /device:CPU:* fits several"),
