@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
-from tfg.runtime.passes.placement.place import place
+from tfg.runtime.passes.placement.place import PlacementOptions, place
 
 from .models import bert, resnet50
 
@@ -38,10 +38,11 @@ def machine(devices: int, memory: int | None = None) -> Machine:
 
 def compare(name: str, graph: Graph) -> None:
     """Prints a line of the table for each number of devices; brackets mark placements that exceed the memory."""
-    alone = place(graph, machine(1), "greedy", step=["train"])
+    step = PlacementOptions(step=["train"])
+    alone = place(graph, machine(1), "greedy", step)
     needed = alone.best.schedule.peak[0]
     for devices, share in LIMITS:
-        placement = place(graph, machine(devices, int(share * needed)), step=["train"])
+        placement = place(graph, machine(devices, int(share * needed)), options=step)
         cells = [
             f"{1e3 * t.schedule.makespan:.0f} ms"
             if placement.fits(t)

@@ -26,7 +26,7 @@ from tfg.runtime.passes.optimizers.replicas import replicate
 from tfg.runtime.passes.placement.constraints.pins import parse_pin, pin
 from tfg.runtime.passes.placement.costs.prediction import predict
 from tfg.runtime.passes.placement.machine.machine import parse_devices
-from tfg.runtime.passes.placement.place import place
+from tfg.runtime.passes.placement.place import PlacementOptions, place
 
 from .__main__ import restart_without_harmful_settings
 
@@ -67,7 +67,7 @@ def samples() -> Iterator[Sample]:
 def row(sample: Sample) -> tuple[str, ...]:
     """Returns a line of the table: times in milliseconds, and the errors of the simulation."""
     machine = parse_devices("cpu:2")
-    graph = place(sample.graph, machine, batch=sample.batch, step=["train"]).graph
+    graph = place(sample.graph, machine, options=PlacementOptions(batch=sample.batch, step=["train"])).graph
     trace, plain = StepTrace(), list[float]()
     with Session(graph, devices=machine) as session:
         session.run(targets=["init"])

@@ -127,7 +127,7 @@ def _placement(graph: Graph, given: _Options) -> Placement:
     from ..runtime.passes.placement.costs.measured_costs import read_measurements
     from ..runtime.passes.placement.costs.observed_steps import with_hand_over
     from ..runtime.passes.placement.machine.machine import parse_devices
-    from ..runtime.passes.placement.place import place
+    from ..runtime.passes.placement.place import PlacementOptions, place
 
     machine = parse_devices(given.devices)
     measured = read_measurements(given.costs) if given.costs else None
@@ -135,11 +135,13 @@ def _placement(graph: Graph, given: _Options) -> Placement:
         graph,
         with_hand_over(machine, measured.hand_over) if measured else machine,
         "best" if given.algorithm == "all" else given.algorithm,
-        costs=measured.costs if measured else None,
-        batch=given.batch,
-        step=(*given.fetches, *given.targets),
-        budget=Budget(parse_duration(given.budget) if given.budget else None),
-        soft=given.soft,
+        PlacementOptions(
+            costs=measured.costs if measured else None,
+            batch=given.batch,
+            step=(*given.fetches, *given.targets),
+            budget=Budget(parse_duration(given.budget) if given.budget else None),
+            soft=given.soft,
+        ),
     )
 
 

@@ -106,10 +106,11 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     if all(node.device in machine.index for node in graph.nodes):
         return graph
     from ..passes.placement.algorithms.annealing import Budget
-    from ..passes.placement.place import BEST, QUICK, place
+    from ..passes.placement.place import BEST, QUICK, PlacementOptions, place
 
     algorithm = BEST if len(graph.nodes) <= _MANY_NODES else QUICK
-    return place(graph, machine, algorithm, budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN).graph
+    options = PlacementOptions(budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN)
+    return place(graph, machine, algorithm, options).graph
 
 
 def _limits(graph: Graph, machine: Machine) -> dict[str, MemoryLimit]:

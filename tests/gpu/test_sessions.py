@@ -16,7 +16,7 @@ from tfg.runtime.execution.gpu import GpuOptions
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.optimizers.minimize import minimize
 from tfg.runtime.passes.placement.machine.machine import parse_devices
-from tfg.runtime.passes.placement.place import place
+from tfg.runtime.passes.placement.place import PlacementOptions, place
 
 from ..runtime.multi_device.test_random_graphs import outcome
 from ..runtime.passes.partitioning.placing import placed
@@ -35,7 +35,7 @@ def session_on(graph: Graph, xp: Any, *, limit: str | int | None = None, compile
 def on_gpu(graph: Graph) -> Graph:
     """The graph with everything on the GPU that can be there."""
     asked = graph.with_nodes(replace(node, device="/device:GPU:0") for node in graph.nodes)
-    return place(asked, PAIR, "heft", soft=True).graph
+    return place(asked, PAIR, "heft", PlacementOptions(soft=True)).graph
 
 
 def synchronisations(xp: Any) -> int:
@@ -96,7 +96,7 @@ def test_random_programs_with_parts_on_a_gpu(start: int, xp: Any) -> None:
         expected = outcome(Session(program.graph), fetches, feeds)
         whole = placed(program.graph, seed)
         moved = whole.with_nodes(replace(n, device=n.device.replace("CPU:2", "GPU:0")) for n in whole.nodes)
-        graph = place(moved, MACHINE, "heft", soft=True).graph
+        graph = place(moved, MACHINE, "heft", PlacementOptions(soft=True)).graph
         used += any("GPU" in node.device for node in graph.nodes)
         with session_on(graph, xp, compiled=bool(seed % 2)) as session:
             assert outcome(session, fetches, feeds) == expected, f"seed {seed}"

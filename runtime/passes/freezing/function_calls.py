@@ -76,7 +76,7 @@ def called_functions(node: Node, form: CallForm) -> list[Function]:
 
 
 def with_functions(
-    node: Node, form: CallForm, names: Sequence[str], given: InputValues, results: InputValues
+    node: Node, form: CallForm, names: Sequence[str], values: InputValues, results: InputValues
 ) -> Node:
     """Returns the node calling other functions, with dtypes changed for arguments and results that were handles."""
     if form is NAMED_CALL:
@@ -89,11 +89,11 @@ def with_functions(
         attrs[name] = (
             tuple(_renamed(*next(left)) for _ in value) if isinstance(value, tuple) else _renamed(*next(left))
         )
-    _retype(attrs, form.types, {i - form.first: v for i, v in given.items() if i >= form.first})
+    _retype(attrs, form.types, {i - form.first: v for i, v in values.items() if i >= form.first})
     if form.results != form.types:
         _retype(attrs, form.results, results)
     _reshape(attrs, results)
-    _forget_handles(attrs, given)
+    _forget_handles(attrs, values)
     return replace(node, attrs=attrs)
 
 
@@ -115,8 +115,8 @@ def _reshape(attrs: dict[str, AttrValue], results: InputValues) -> None:
         attrs["output_shapes"] = tuple(UNKNOWN if i in results else s for i, s in enumerate(shapes))
 
 
-def _forget_handles(attrs: dict[str, AttrValue], given: InputValues) -> None:
+def _forget_handles(attrs: dict[str, AttrValue], values: InputValues) -> None:
     """Removes inputs that are no longer resources from the list of read-only resource inputs."""
     listed = attrs.get("_read_only_resource_inputs")
     if isinstance(listed, tuple):
-        attrs["_read_only_resource_inputs"] = tuple(i for i in listed if i not in given)
+        attrs["_read_only_resource_inputs"] = tuple(i for i in listed if i not in values)

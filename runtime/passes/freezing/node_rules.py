@@ -42,18 +42,18 @@ _HANDED_ON = {
 }
 
 
-def forwarded_values(node: Node, given: InputValues) -> InputValues | None:
+def forwarded_values(node: Node, values: InputValues) -> InputValues | None:
     """Returns the outputs of a node that forward frozen variables, or None if the operation forwards none.
 
     An operation on values, rather than references or handles, reads a reference instead of forwarding it.
     """
     if node.op == "IdentityN":
         types = node.attrs.get("T")
-        return {i: v for i, v in given.items() if isinstance(types, tuple) and types[i] is dtypes.resource}
+        return {i: v for i, v in values.items() if isinstance(types, tuple) and types[i] is dtypes.resource}
     outputs = _HANDED_ON.get(node.op.removeprefix("Ref"))
     if outputs is None or not (node.op.startswith("Ref") or node.attrs.get("T") is dtypes.resource):
         return None
-    return dict.fromkeys(range(outputs), next(iter(given.values())))
+    return dict.fromkeys(range(outputs), next(iter(values.values())))
 
 
 def is_variable_read(node: Node) -> bool:
@@ -73,7 +73,7 @@ def constant_node(node: Node, value: Array, dtype: DType) -> Node:
 
 
 def replacement_nodes(
-    node: Node, given: InputValues, unique: Callable[[str], str], *, in_loop: bool
+    node: Node, values: InputValues, unique: Callable[[str], str], *, in_loop: bool
 ) -> list[Node]:
     """Returns the nodes that replace one which forwards or reads a frozen variable.
 
@@ -86,19 +86,19 @@ def replacement_nodes(
         attrs: dict[str, AttrValue] = {"dtype": dtypes.bool_, "value": from_array(np.array(True))}
         return [replace(node, op="Const", inputs=(*ties, *_controls(node)), attrs=attrs)]
     if node.op in _READS:
-        return _READS[node.op](node, given[0], unique, in_loop)
-    if forwarded_values(node, given) is None:
+        return _READS[node.op](node, values[0], unique, in_loop)
+    if forwarded_values(node, values) is None:
         return [node]
-    return [replace(node, op=node.op.removeprefix("Ref"), attrs=_of_value(node, given))]
+    return [replace(node, op=node.op.removeprefix("Ref"), attrs=_of_value(node, values))]
 
 
-def _of_value(node: Node, given: InputValues) -> dict[str, AttrValue]:
+def _of_value(node: Node, values: InputValues) -> dict[str, AttrValue]:
     """Returns the attributes with the dtype of the value, without shapes of the handle."""
     types = node.attrs.get("T")
     if isinstance(types, tuple):
-        found: AttrValue = tuple(given[i].dtype if i in given else t for i, t in enumerate(types))
+        found: AttrValue = tuple(values[i].dtype if i in values else t for i, t in enumerate(types))
     else:
-        found = given[0].dtype if 0 in given else next(iter(given.values())).dtype
+        found = values[0].dtype if 0 in values else next(iter(values.values())).dtype
     return {**_without_shapes(node), "T": found}
 
 

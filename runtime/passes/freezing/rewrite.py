@@ -44,11 +44,11 @@ class Freezer:
         definitions = {f.name: f for f in graph.functions}
         self.library = Library(dict(definitions), graph.gradients, graph.source) if definitions else None
         self._values = values
-        self._made: dict[Any, FunctionCopy] = {}
+        self._copies: dict[Any, FunctionCopy] = {}
 
-    def propagate_values(self, graph: Graph, given: Mapping[Endpoint, VariableValue]) -> FrozenBody:
-        """Propagates the values of variables and of ``given`` endpoints through a body."""
-        body = FrozenBody(graph, dict(given))
+    def propagate_values(self, graph: Graph, values: Mapping[Endpoint, VariableValue]) -> FrozenBody:
+        """Propagates the values of variables, and given values of endpoints, through a body."""
+        body = FrozenBody(graph, dict(values))
         readers = _readers(graph)
         plain = [
             node for node in graph.nodes if node.op in CHECKPOINT_OPS or self.variable_value(node) is not None
@@ -56,7 +56,7 @@ class Freezer:
         # A call is visited after the nodes that provide its values by other paths.
         calls = {n.name: n for n in graph.nodes if function_calls.call_form(n, self.library) is not None}
         waiting = dict(calls)
-        _wait(waiting, calls, plain, (r for source in given for r in readers.get(source, ())))
+        _wait(waiting, calls, plain, (r for source in values for r in readers.get(source, ())))
         while plain or waiting:
             node = plain.pop() if plain else waiting.pop(next(iter(waiting)))
             for port, value in self._outputs(body, node).items():
@@ -79,44 +79,44 @@ class Freezer:
         if node.op in CHECKPOINT_OPS:
             body.blocked[node.name] = "reads or writes checkpoints"
             return {}
-        given = body.input_values(node)
+        values = body.input_values(node)
         form = function_calls.call_form(node, self.library)
         if form is not None:
-            return self._called(body, node, form, given)
-        if not given:
+            return self._called(body, node, form, values)
+        if not values:
             return {}
-        outputs = node_rules.forwarded_values(node, given)
+        outputs = node_rules.forwarded_values(node, values)
         if outputs is not None:
             return outputs
-        if not node_rules.is_variable_read(node) and self._needs_variable(node, given):
+        if not node_rules.is_variable_read(node) and self._needs_variable(node, values):
             body.blocked[node.name] = f"needs the variable ({node.op})"
         return {}
 
-    def _needs_variable(self, node: Node, given: InputValues) -> bool:
+    def _needs_variable(self, node: Node, values: InputValues) -> bool:
         """Returns True if a node takes one of these inputs as a reference or a handle."""
         try:
             bound = registry.get(node.op, self.library).signature.bind(node)
         except TfgError:
             return True
-        return any(bound.input_types[i].is_ref or bound.input_types[i] is dtypes.resource for i in given)
+        return any(bound.input_types[i].is_ref or bound.input_types[i] is dtypes.resource for i in values)
 
-    def _called(self, body: FrozenBody, node: Node, form: CallForm, given: InputValues) -> InputValues:
-        if any(i < form.first for i in given):
+    def _called(self, body: FrozenBody, node: Node, form: CallForm, values: InputValues) -> InputValues:
+        if any(i < form.first for i in values):
             body.blocked[node.name] = f"needs the variable ({node.op})"
             return {}
-        arguments = {i - form.first + form.shift: value for i, value in given.items()}
+        arguments = {i - form.first + form.shift: value for i, value in values.items()}
         body.blocked.pop(node.name, None)
         try:
-            made = [self._function(f, node, arguments) for f in function_calls.called_functions(node, form)]
+            copies = [self._function(f, node, arguments) for f in function_calls.called_functions(node, form)]
         except TfgError as error:
             # A function with a fault stays as it is, unless it takes a variable.
-            if given:
+            if values:
                 body.blocked[node.name] = f"calls a function with a fault: {error.message}"
             return {}
-        body.calls[node.name] = made
-        faults = [m.blocked for m in made if m.blocked]
-        results = [m.results for m in (made[-1:] if form.repeats else made)]
-        if form.repeats and {i - form.first for i in given} - set(results[0]):
+        body.calls[node.name] = copies
+        faults = [m.blocked for m in copies if m.blocked]
+        results = [m.results for m in (copies[-1:] if form.repeats else copies)]
+        if form.repeats and {i - form.first for i in values} - set(results[0]):
             faults.append("refers to different variables in different iterations")
         if any(set(r) != set(results[0]) for r in results):
             faults.append("returns a variable in one branch and another tensor in another")
@@ -128,8 +128,8 @@ class Freezer:
         for node in body.graph.nodes:
             if node.op not in MERGES and node.op != "IdentityN":
                 continue
-            given = body.input_values(node)
-            if node.op in MERGES and given and len(given) < len(node.data_inputs):
+            values = body.input_values(node)
+            if node.op in MERGES and values and len(values) < len(node.data_inputs):
                 body.blocked[node.name] = "may forward this variable or one that stays"
 
     # Functions.
@@ -140,45 +140,45 @@ class Freezer:
         instance = self.library.instance(function)
         always = instance.always(node)
         key = (function.name, key_of_attrs(function.attrs), tuple(sorted(arguments.items())), always)
-        if key in self._made:
-            return self._made[key]
+        if key in self._copies:
+            return self._copies[key]
         # Registered before the body is visited, for recursive functions.
-        made = self._made[key] = FunctionCopy(self._unique(f"{function.name}_frozen"))
+        copy = self._copies[key] = FunctionCopy(self._unique(f"{function.name}_frozen"))
         original = self.library.definition(function.name)
-        self.library.definitions[made.name] = replace(original, name=made.name)
+        self.library.definitions[copy.name] = replace(original, name=copy.name)
         graph = _needed(instance.graph, [*map(_node_of, instance.results), *always], instance.args)
-        given = {Endpoint(instance.args[i], 0): value for i, value in arguments.items()}
-        body = self.propagate_values(graph, given)
+        values = {Endpoint(instance.args[i], 0): value for i, value in arguments.items()}
+        body = self.propagate_values(graph, values)
         if body.blocked:
             name, why = next(iter(body.blocked.items()))
-            made.blocked = f"{why} at {function.name}/{name}"
-            del self.library.definitions[made.name]
-            return made
+            copy.blocked = f"{why} at {function.name}/{name}"
+            del self.library.definitions[copy.name]
+            return copy
         results = [endpoint(text) for text in instance.results]
-        made.results = {i: body.values[r] for i, r in enumerate(results) if r in body.values}
+        copy.results = {i: body.values[r] for i, r in enumerate(results) if r in body.values}
         if not body.values and not any(self._is_changed(body, n) for n in graph.nodes):
-            del self.library.definitions[made.name]
-            made.name = function.name
-            return made
-        self._define(made.name, original, instance, body)
-        return made
+            del self.library.definitions[copy.name]
+            copy.name = function.name
+            return copy
+        self._define(copy.name, original, instance, body)
+        return copy
 
     def _is_changed(self, body: FrozenBody, node: Node) -> bool:
         """Returns True if the node's functions are replaced by copies."""
-        made = body.calls.get(node.name)
+        copies = body.calls.get(node.name)
         form = function_calls.call_form(node, self.library)
-        if made is None or form is None:
+        if copies is None or form is None:
             return False
-        return [m.name for m in made] != [f.name for f in function_calls.called_functions(node, form)]
+        return [m.name for m in copies] != [f.name for f in function_calls.called_functions(node, form)]
 
     def _unique(self, name: str) -> str:
         assert self.library is not None
-        taken = {*self.library.definitions, *(m.name for m in self._made.values())}
-        found, number = name, 0
-        while found in taken:
+        taken = {*self.library.definitions, *(m.name for m in self._copies.values())}
+        candidate, number = name, 0
+        while candidate in taken:
             number += 1
-            found = f"{name}_{number}"
-        return found
+            candidate = f"{name}_{number}"
+        return candidate
 
     def _define(self, name: str, original: FunctionDef, instance: Any, body: FrozenBody) -> None:
         library = self.library
@@ -193,7 +193,7 @@ class Freezer:
             for text, dtype in zip(instance.results, instance.result_types)
         ]
         present = {node.name for node in nodes}
-        made = function_builder.definition(
+        definition = function_builder.definition(
             name,
             nodes,
             [(arg, types[arg]) for arg in instance.args],
@@ -203,7 +203,7 @@ class Freezer:
             is_stateful=any(registry.get(node.op, library).stateful for node in nodes),
         )
         attrs = {k: v for k, v in original.attrs.items() if k not in ("_input_shapes", "_output_shapes")}
-        library.definitions[name] = replace(_with_names(made, original), attrs=attrs)
+        library.definitions[name] = replace(_with_names(definition, original), attrs=attrs)
 
     def _output_names(self, node: Node) -> list[str]:
         signature = registry.get(node.op, self.library).signature
@@ -230,12 +230,12 @@ class Freezer:
             if value is not None:
                 found.append(variable_constant(node, value, first))
                 continue
-            given = body.input_values(node)
+            values = body.input_values(node)
             form = function_calls.call_form(node, self.library)
-            if form is not None and (given or self._is_changed(body, node)):
-                found.append(_calling(body, node, form, given))
-            elif form is None and given:
-                found += node_rules.replacement_nodes(node, given, unique, in_loop=in_loop)
+            if form is not None and (values or self._is_changed(body, node)):
+                found.append(_calling(body, node, form, values))
+            elif form is None and values:
+                found += node_rules.replacement_nodes(node, values, unique, in_loop=in_loop)
             else:
                 found.append(node)
         return found
@@ -249,26 +249,26 @@ class Freezer:
         return tuple(f for name, f in library.definitions.items() if name in called)
 
 
-def _with_names(made: FunctionDef, original: FunctionDef) -> FunctionDef:
+def _with_names(definition: FunctionDef, original: FunctionDef) -> FunctionDef:
     """Returns the copy with the original's result names, if each result has one."""
-    if len(made.outputs) != len(original.outputs):
-        return made
-    names = {output.name: old.name for output, old in zip(made.outputs, original.outputs)}
+    if len(definition.outputs) != len(original.outputs):
+        return definition
+    names = {output.name: old.name for output, old in zip(definition.outputs, original.outputs)}
     return replace(
-        made,
-        outputs=tuple(output._replace(name=names[output.name]) for output in made.outputs),
-        returns={names[name]: text for name, text in made.returns.items()},
+        definition,
+        outputs=tuple(output._replace(name=names[output.name]) for output in definition.outputs),
+        returns={names[name]: text for name, text in definition.returns.items()},
     )
 
 
-def _calling(body: FrozenBody, node: Node, form: CallForm, given: InputValues) -> Node:
-    made = body.calls[node.name]
+def _calling(body: FrozenBody, node: Node, form: CallForm, values: InputValues) -> Node:
+    copies = body.calls[node.name]
     results = {
         port: body.values[Endpoint(node.name, port)]
-        for port in (made[-1].results if made else {})
+        for port in (copies[-1].results if copies else {})
         if Endpoint(node.name, port) in body.values
     }
-    return function_calls.with_functions(node, form, [m.name for m in made], given, results)
+    return function_calls.with_functions(node, form, [m.name for m in copies], values, results)
 
 
 def _wait(

@@ -55,9 +55,9 @@ class Method:
     sums_rows: bool = True
     composed: Callable[..., Any] | None = None
 
-    def variant(self, given: Mapping[str, float | bool]) -> Method:
+    def variant(self, values: Mapping[str, float | bool]) -> Method:
         """Returns the method for these hyperparameter values."""
-        return next((method for name, method in self.variants.items() if given[name]), self)
+        return next((method for name, method in self.variants.items() if values[name]), self)
 
 
 def _descend_rows(

@@ -6,7 +6,7 @@ the search starts from the best assignment of the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,30 +93,36 @@ class Placement:
         return sum(traffic(self.problem, trial.schedule).values())
 
 
+@dataclass(frozen=True)
+class PlacementOptions:
+    """Settings of the placement pass.
+
+    ``costs`` are measured seconds by node (``measured_costs.read_measurements``); None for estimates. ``batch``
+    replaces open dimensions. ``step`` are fetches and targets of the step to be fast, while other nodes follow their
+    groups; if empty, all nodes count. ``budget`` limits the search: unless it is a time, the placement is
+    deterministic, whatever the order of nodes in the file. ``soft`` ignores requests that cannot be met.
+    ``least_gain`` is the minimum speedup over a single device for several devices to be used.
+    """
+
+    costs: Mapping[str, float] | None = None
+    batch: int = 1
+    step: Sequence[str] = ()
+    budget: Budget = field(default_factory=Budget)
+    soft: bool = False
+    least_gain: float = 1.0
+
+
+_DEFAULT_OPTIONS = PlacementOptions()
+
+
 def place(
-    graph: Graph,
-    machine: Machine,
-    algorithm: str = BEST,
-    *,
-    costs: Mapping[str, float] | None = None,
-    batch: int = 1,
-    step: Sequence[str] = (),
-    budget: Budget | None = None,
-    soft: bool = False,
-    least_gain: float = 1.0,
+    graph: Graph, machine: Machine, algorithm: str = BEST, options: PlacementOptions = _DEFAULT_OPTIONS
 ) -> Placement:
     """Assigns a device to every node.
 
     Args:
         graph: devices of its nodes are requests; see ``constrain``.
         algorithm: one of ``ALGORITHMS``; ``best`` runs all of them and keeps the best result.
-        costs: measured seconds by node (``measured_costs.read_measurements``); estimates by default.
-        batch: replaces open dimensions.
-        step: fetches and targets of the step to be fast; other nodes follow their groups. If empty, all nodes count.
-        budget: limit of the search. With None or a number of simulations the placement is deterministic, whatever the
-            order of nodes in the file.
-        soft: ignores requests that cannot be met.
-        least_gain: minimum speedup over a single device for several devices to be used.
 
     Raises:
         TfgError: INVALID_ARGUMENT for an unknown algorithm, a faulty graph or requests that cannot be met;
@@ -125,11 +131,13 @@ def place(
     if algorithm not in ALGORITHMS:
         hint = did_you_mean(algorithm, ALGORITHMS) or f"one of {', '.join(ALGORITHMS)}"
         raise invalid(f"there is no placement algorithm {algorithm!r}", hint=hint)
-    constraints = constrain(graph, machine, soft=soft)
-    needed = prune(graph, StepSignature((), (), tuple(step))).graph.index.keys() if step else None
-    formulation = formulate(graph, machine, constraints, estimate_work(graph, batch=batch), costs, needed)
-    trials = _trials(formulation.problem, algorithm, budget or Budget())
-    best = _best(formulation.problem, trials, least_gain)
+    constraints = constrain(graph, machine, soft=options.soft)
+    step = tuple(options.step)
+    needed = prune(graph, StepSignature((), (), step)).graph.index.keys() if step else None
+    work = estimate_work(graph, batch=options.batch)
+    formulation = formulate(graph, machine, constraints, work, options.costs, needed)
+    trials = _trials(formulation.problem, algorithm, options.budget)
+    best = _best(formulation.problem, trials, options.least_gain)
     _check_memory(formulation, machine, best)
     placed = _placed(graph, machine, formulation, best)
     return Placement(placed, machine, constraints, formulation, trials, best)

@@ -41,5 +41,5 @@ def _device(node: Node, machine: Machine) -> str:
     if not fitting:
         message = f"node {node.name!r} is placed on {node.device}, which does not exist; {there_are}"
         raise invalid(message, hint="place the graph on this machine with tfg place")
-    given = f"the device {node.device} fits several" if node.device else "no device is given"
-    raise invalid(f"node {node.name!r} is not placed: {given}; {there_are}", hint="run tfg place first")
+    reason = f"the device {node.device} fits several" if node.device else "no device is given"
+    raise invalid(f"node {node.name!r} is not placed: {reason}; {there_are}", hint="run tfg place first")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.graph import Graph
 from tfg.runtime.passes.placement.machine.machine import parse_devices
-from tfg.runtime.passes.placement.place import place
+from tfg.runtime.passes.placement.place import PlacementOptions, place
 from tfg.runtime.passes.placement.simulation.simulated_step import Simulation, simulation_of_placement
 from tfg.runtime.visualization.blocks import MOST, blocks
 from tfg.runtime.visualization.layers import BOX, lay_out
@@ -41,7 +41,7 @@ def towers(layers: int, *, scope: str = "tower{tower}/layer{layer}/", count: int
 
 
 def simulated(graph: Graph, spec: str = "cpu:2", step: tuple[str, ...] = ()) -> Simulation:
-    return simulation_of_placement(place(graph, parse_devices(spec), "etf", step=step))
+    return simulation_of_placement(place(graph, parse_devices(spec), "etf", PlacementOptions(step=step)))
 
 
 def texts(drawn: str) -> list[str]:

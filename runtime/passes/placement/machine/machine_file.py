@@ -165,11 +165,11 @@ def _read_pattern(token: str) -> DeviceName:
 
 def _read_name(token: str) -> DeviceName:
     """Parses the full name of one device; missing components default to the local task."""
-    given = _read_pattern(token)
-    name = given._replace(
-        job=given.job or LOCAL_TASK.job,
-        replica=given.replica or 0,
-        task=given.task or 0,
+    pattern = _read_pattern(token)
+    name = pattern._replace(
+        job=pattern.job or LOCAL_TASK.job,
+        replica=pattern.replica or 0,
+        task=pattern.task or 0,
     )
     if not name.is_full:
         raise TokenError(f"{token} does not name one device", "give type and number, as in /device:CPU:0")

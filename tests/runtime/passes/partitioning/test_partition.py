@@ -225,5 +225,5 @@ def test_a_wire_cuts_off_what_it_cannot_carry_between_devices_and_never_within_o
 
 
 def test_there_is_no_other_wire() -> None:
-    with pytest.raises(tfg.TfgError, match="no wire 'fp8'"):
+    with pytest.raises(tfg.TfgError, match="unknown compression 'fp8'"):
         partition(two_devices(), wire="fp8")

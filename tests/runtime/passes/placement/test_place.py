@@ -14,7 +14,7 @@ from tfg.graphfmt.graph import Graph
 from tfg.runtime.passes.optimizers.minimize import minimize
 from tfg.runtime.passes.placement.explain import explain, node_times
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
-from tfg.runtime.passes.placement.place import ALGORITHMS, place
+from tfg.runtime.passes.placement.place import ALGORITHMS, PlacementOptions, place
 from tfg.runtime.passes.placement.simulation.simulator import simulate
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:"
@@ -56,7 +56,7 @@ def required_devices(graph: Graph) -> dict[str, str]:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_node_gets_a_full_name_and_nothing_else_changes(algorithm: str) -> None:
     graph, machine = training(), parse_devices("cpu:3")
-    placement = place(graph, machine, algorithm, batch=64)
+    placement = place(graph, machine, algorithm, PlacementOptions(batch=64))
     assert {node.device for node in placement.graph.nodes} <= set(machine.names)
     assert placement.graph.with_nodes(replace(node, device="") for node in placement.graph.nodes) == graph
     for group in placement.constraints.groups:
@@ -71,7 +71,7 @@ def test_one_device_has_all(algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_is_reported_is_what_the_simulator_says(algorithm: str) -> None:
-    placement = place(training(), parse_devices("cpu:2"), algorithm, batch=64)
+    placement = place(training(), parse_devices("cpu:2"), algorithm, PlacementOptions(batch=64))
     for trial in placement.trials:
         assert simulate(placement.problem, trial.assignment) == trial.schedule
     assert placement.makespan == min(trial.schedule.makespan for trial in placement.trials)
@@ -93,7 +93,10 @@ def test_the_order_in_the_file_does_not_matter(shuffler: random.Random) -> None:
     shuffler.shuffle(nodes)
     machine = parse_devices("cpu:2")
     costs = {node.name: 1e-5 * len(node.name) for node in nodes[:20]}
-    placed, again = (place(g, machine, costs=costs).graph for g in (graph, graph.with_nodes(nodes)))
+    placed, again = (
+        place(g, machine, options=PlacementOptions(costs=costs)).graph
+        for g in (graph, graph.with_nodes(nodes))
+    )
     assert required_devices(placed) == required_devices(again)
 
 
@@ -111,7 +114,7 @@ def test_a_request_that_cannot_be_met_is_an_error_or_a_wish() -> None:
     asking = graph.with_nodes(replace(node, device="/device:CPU:7") for node in graph.nodes)
     with pytest.raises(tfg.TfgError, match="Cannot assign a device for operation"):
         place(asking, parse_devices("cpu:2"))
-    assert place(asking, parse_devices("cpu:2"), soft=True).graph
+    assert place(asking, parse_devices("cpu:2"), options=PlacementOptions(soft=True)).graph
 
 
 def test_memory_limits_are_kept_where_that_can_be() -> None:
@@ -137,7 +140,7 @@ def test_memory_limits_are_kept_where_that_can_be() -> None:
 def test_measured_costs_decide() -> None:
     graph = branches(3)
     costs = {f"b{branch}/{layer}": 1e-3 if branch else 1.0 for branch in range(3) for layer in range(3)}
-    placement = place(graph, parse_devices("cpu:2"), costs=costs)
+    placement = place(graph, parse_devices("cpu:2"), options=PlacementOptions(costs=costs))
     found = required_devices(placement.graph)
     assert found["b1/1"] == found["b2/1"] != found["b0/1"]
     assert placement.makespan == pytest.approx(3, rel=0.1)
@@ -146,11 +149,14 @@ def test_measured_costs_decide() -> None:
 def test_only_the_step_counts() -> None:
     graph = training()
     machine = parse_devices("cpu:2")
-    whole, step = place(graph, machine, "greedy"), place(graph, machine, "greedy", step=["train"])
+    whole, step = (
+        place(graph, machine, "greedy"),
+        place(graph, machine, "greedy", PlacementOptions(step=["train"])),
+    )
     assert step.makespan < whole.makespan
     assert sum(step.problem.persistent) == sum(whole.problem.persistent)
     with pytest.raises(tfg.TfgError, match="'trian'"):
-        place(graph, machine, step=["trian"])
+        place(graph, machine, options=PlacementOptions(step=["trian"]))
 
 
 def test_a_loop_is_placed_as_one_iteration() -> None:
