@@ -90,10 +90,10 @@ def restored_state(graph: Graph, path: str | Path) -> SavedState:
     with read_checkpoint(path) as checkpoint:
         rest = checkpoint.rest
         wanted = [variable for variable in graph_variables(graph) if variable.key not in rest.resources]
-        found = match_tensors(wanted, checkpoint.reader)
+        matched = match_tensors(wanted, checkpoint.reader)
         values: dict[Key, dict[str, Array]] = {
             variable.key: {VALUE: source.read(checkpoint.reader, variable.dtype)}
-            for variable, source in found.taken.items()
+            for variable, source in matched.taken.items()
         }
         step = checkpoint.step
         notes = rest.notes if step is None else {"step": step, **rest.notes}
@@ -109,14 +109,14 @@ def checkpoint_of_state(state: SavedState, name: str) -> Checkpoint:
 
 def _rest(reader: StateReader) -> SavedState:
     """Returns the state without the variables that have a value."""
-    found: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
+    resources: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
     for dataset in reader.datasets:
         container, kind, name, field, _ = dataset.origin
         if dataset.origin.is_variable:
-            found.pop((container, kind, name), None)
+            resources.pop((container, kind, name), None)
         else:
-            found.setdefault((container, kind, name), {})[field] = reader.array(dataset)
-    return SavedState(found, reader.notes)
+            resources.setdefault((container, kind, name), {})[field] = reader.array(dataset)
+    return SavedState(resources, reader.notes)
 
 
 def verify(path: str | Path) -> tuple[int | None, list[TfgError]]:

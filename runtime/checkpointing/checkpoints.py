@@ -94,8 +94,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def newest_first(paths: Iterable[Path]) -> list[Path]:
     """Sorts files by modification time, then by the number in their name, newest first."""
-    found = [(path.stat().st_mtime_ns, _number(path), path) for path in paths if path.is_file()]
-    return [path for _, _, path in sorted(found, reverse=True)]
+    keyed = [(path.stat().st_mtime_ns, _number(path), path) for path in paths if path.is_file()]
+    return [path for _, _, path in sorted(keyed, reverse=True)]
 
 
 def _step_of(path: Path) -> Any:

@@ -75,9 +75,9 @@ def _values(
     worst: ValueDifference | None = None
     of_a, of_b = slice_reader(a, name), slice_reader(b, name)
     for part in chunk_slices(entry.shape):
-        found = compare(of_a(part), of_b(part), tolerance)
-        if found is not None:
-            worst = _worse(worst, found._replace(at=_absolute(part, found.at)))
+        difference = compare(of_a(part), of_b(part), tolerance)
+        if difference is not None:
+            worst = _worse(worst, difference._replace(at=_absolute(part, difference.at)))
     return worst
 
 

@@ -67,11 +67,11 @@ def best_interval(cost: float, mtbf: float) -> float:
     time.
     """
     if cost >= 2 * mtbf:
-        found = mtbf
+        interval = mtbf
     else:
         ratio = cost / (2 * mtbf)
-        found = math.sqrt(2 * cost * mtbf) * (1 + math.sqrt(ratio) / 3 + ratio / 9) - cost
-    return max(found, cost / LARGEST_SHARE)
+        interval = math.sqrt(2 * cost * mtbf) * (1 + math.sqrt(ratio) / 3 + ratio / 9) - cost
+    return max(interval, cost / LARGEST_SHARE)
 
 
 def expected_mtbf(uptime: float, failures: int) -> float:

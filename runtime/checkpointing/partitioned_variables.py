@@ -19,14 +19,14 @@ _PART = re.compile(r"(.+)/part_(0|[1-9][0-9]{0,8})(/.+)?", re.DOTALL)
 
 def part_groups(names: Iterable[str]) -> dict[str, list[str]]:
     """Returns the parts of each partitioned variable in order; incomplete sequences of parts are left out."""
-    found: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    groups: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for name in names:
         match = _PART.fullmatch(name)
         if match is not None:
-            found[match[1] + (match[3] or "")][int(match[2])] = name
+            groups[match[1] + (match[3] or "")][int(match[2])] = name
     return {
         whole: [parts[number] for number in sorted(parts)]
-        for whole, parts in found.items()
+        for whole, parts in groups.items()
         if max(parts) == len(parts) - 1
     }
 

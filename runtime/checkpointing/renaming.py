@@ -33,19 +33,19 @@ def renamed_names(names: Collection[str], rules: Iterable[Rule]) -> dict[str, st
 
     Raises NOT_FOUND for a rule without a match, INVALID_ARGUMENT if two names become one.
     """
-    found: dict[str, str] = {}
+    new_names: dict[str, str] = {}
     for old, new in rules:
         fitting = {name: _replaced(match, new) for name in names if (match := _pattern(old).fullmatch(name))}
         if not fitting:
             raise _nothing_to_rename(old, new, names)
         for name, renamed_to in fitting.items():
-            found.setdefault(name, renamed_to)
+            new_names.setdefault(name, renamed_to)
     sources: dict[str, str] = {}
-    for name, new in found.items():
+    for name, new in new_names.items():
         other = sources.setdefault(new, name)
         if other != name:
             raise invalid(f"{other!r} and {name!r} would both be renamed to {new!r}")
-    return found
+    return new_names
 
 
 def _pattern(old: str) -> re.Pattern[str]:

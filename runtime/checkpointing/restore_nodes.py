@@ -42,7 +42,7 @@ def stored_tensors(graph: Graph) -> dict[str, StoredLocation]:
     """
     if not graph.functions and not any(node.op.startswith("Restore") for node in graph.nodes):
         return {}
-    found = _assigned(graph.index)
+    locations = _assigned(graph.index)
     bodies = {f.name: f for f in graph.functions if any(node.op == "RestoreV2" for node in f.body)}
     for node in graph.nodes:
         function = bodies.get(_callee(node))
@@ -51,8 +51,8 @@ def stored_tensors(graph: Graph) -> dict[str, StoredLocation]:
         restored = _assigned({n.name: n for n in function.body})
         for argument, text in zip(function.inputs, node.inputs):
             if argument.name in restored:
-                found[_origin(graph.index, text)[0]] = restored[argument.name]
-    return {name: stored for name, stored in found.items() if _is_variable(graph, name)}
+                locations[_origin(graph.index, text)[0]] = restored[argument.name]
+    return {name: stored for name, stored in locations.items() if _is_variable(graph, name)}
 
 
 def _is_variable(graph: Graph, name: str) -> bool:
@@ -66,15 +66,15 @@ def _callee(node: Node) -> str:
 
 def _assigned(index: Mapping[str, Node]) -> dict[str, StoredLocation]:
     """Returns the location that each variable, or function argument for one, is assigned from."""
-    found: dict[str, StoredLocation] = {}
+    locations: dict[str, StoredLocation] = {}
     for node in index.values():
         if node.op not in _ASSIGNMENTS or len(node.inputs) < 2:
             continue
         source, port = _origin(index, node.inputs[1])
         stored = _restored(index, index[source], port) if source in index else None
         if stored is not None:
-            found[_origin(index, node.inputs[0])[0]] = stored
-    return found
+            locations[_origin(index, node.inputs[0])[0]] = stored
+    return locations
 
 
 def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:

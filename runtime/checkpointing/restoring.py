@@ -135,8 +135,8 @@ class _TensorFinder:
         if variable.name in self._renamed:
             return self._whole(variable.name)
         ways = (self._named, self._stored) if self._names_first else (self._stored, self._named)
-        found = (find(variable) for find in (*ways, self._part, self._joined))
-        return next((source for source in found if source is not None), None)
+        sources = (find(variable) for find in (*ways, self._part, self._joined))
+        return next((source for source in sources if source is not None), None)
 
     def _named(self, variable: GraphVariable) -> TensorSource | None:
         names = (variable.full_name, variable.name, variable.node)
@@ -178,21 +178,21 @@ class _TensorFinder:
     def _joined(self, variable: GraphVariable) -> TensorSource | None:
         """Returns a whole tensor joined from its parts."""
         tensors = [self.known[name] for name in self._in_checkpoint.get(variable.name, ())]
-        found = [self._entries[name] for name in tensors]
-        shapes = [entry.shape for entry in found]
+        entries = [self._entries[name] for name in tensors]
+        shapes = [entry.shape for entry in entries]
         axis = partitioned_variables.partition_axis(shapes, variable.shape)
         shape = None if axis is None else partitioned_variables.joined_shape(shapes, axis)
-        if axis is None or shape is None or len({entry.dtype for entry in found}) > 1:
+        if axis is None or shape is None or len({entry.dtype for entry in entries}) > 1:
             return None
-        return TensorSource(found[0].dtype, shape, tuple(tensors), axis=axis)
+        return TensorSource(entries[0].dtype, shape, tuple(tensors), axis=axis)
 
 
 def _fits(variable: GraphVariable, source: TensorSource) -> bool:
     return _dtype_fits(variable.dtype, source.dtype) and variable.shape.is_compatible(Shape(source.shape))
 
 
-def _dtype_fits(wanted: DType | None, found: DType) -> bool:
-    return wanted in (None, found) or (wanted in _WIDE and found in _HALVES)
+def _dtype_fits(wanted: DType | None, stored: DType) -> bool:
+    return wanted in (None, stored) or (wanted in _WIDE and stored in _HALVES)
 
 
 def _refused(
@@ -216,8 +216,8 @@ def _refused(
 
 
 def _unfit(variable: GraphVariable, source: TensorSource) -> str:
-    found = f"{source.dtype}{Shape(source.shape)}"
-    return f"{found} for {variable}, which is {variable.dtype or found.partition('[')[0]}{variable.shape}"
+    stored = f"{source.dtype}{Shape(source.shape)}"
+    return f"{stored} for {variable}, which is {variable.dtype or stored.partition('[')[0]}{variable.shape}"
 
 
 def _rename_hint(name: str, known: Collection[str]) -> str | None:

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 _LARGE = 1 << 20
 
 
-def variable_values(found: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
+def variable_values(matched: Match, reader: CheckpointReader) -> dict[Key, dict[str, Any]]:
     """Returns the values of variables for a state to be written; large tensors are read lazily, one at a time."""
     one = _OneAtATime(reader)
-    return {variable.key: {VALUE: one.value(variable, source)} for variable, source in found.taken.items()}
+    return {variable.key: {VALUE: one.value(variable, source)} for variable, source in matched.taken.items()}
 
 
 class _OneAtATime:
@@ -66,7 +66,7 @@ class _OneAtATime:
 
 def write_variables(
     path: str,
-    found: Match,
+    matched: Match,
     reader: CheckpointReader,
     rest: SavedState,
     *,
@@ -85,14 +85,14 @@ def write_variables(
     Raises what reading and writing raise.
     """
     if path.endswith(HDF5_SUFFIX):
-        state = SavedState({**rest.resources, **variable_values(found, reader)}, rest.notes)
+        state = SavedState({**rest.resources, **variable_values(matched, reader)}, rest.notes)
         state_file.write(Path(path), state, compress=compress, as_dtype=as_dtype)
     else:
-        write_checkpoint(path, _tensors(found, reader, as_dtype))
+        write_checkpoint(path, _tensors(matched, reader, as_dtype))
 
 
-def _tensors(found: Match, reader: CheckpointReader, as_dtype: str | None) -> Iterator[StoredTensor]:
-    for variable, source in found.taken.items():
+def _tensors(matched: Match, reader: CheckpointReader, as_dtype: str | None) -> Iterator[StoredTensor]:
+    for variable, source in matched.taken.items():
         value = _narrowed(variable.name, source.read(reader, variable.dtype), as_dtype)
         stored = variable.stored
         if stored is None or stored.part is None:

@@ -57,11 +57,11 @@ class GraphVariable:
 def graph_variables(graph: Graph) -> list[GraphVariable]:
     """Returns the variables of a graph and its functions, each once, in file order."""
     stored = restore_nodes.stored_tensors(graph)
-    found: dict[Key, GraphVariable] = {}
+    variables: dict[Key, GraphVariable] = {}
     for scope, node in _declarations(graph):
-        made = replace(_variable(graph, scope, node), stored=None if scope else stored.get(node.name))
-        found.setdefault(made.key, made)
-    return list(found.values())
+        variable = replace(_variable(graph, scope, node), stored=None if scope else stored.get(node.name))
+        variables.setdefault(variable.key, variable)
+    return list(variables.values())
 
 
 def _declarations(graph: Graph) -> Iterator[tuple[str, Node]]:
@@ -105,10 +105,10 @@ def matching_variables(variables: Sequence[GraphVariable], only: Iterable[str]) 
     if not patterns:
         return list(variables)
     names = [v.name for v in variables]
-    found: set[str] = set()
+    matched: set[str] = set()
     for pattern in patterns:
         matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
         if not matching:
             raise nothing_called("variable", pattern, names)
-        found.update(matching)
-    return [v for v in variables if v.name in found]
+        matched.update(matching)
+    return [v for v in variables if v.name in matched]

@@ -73,26 +73,26 @@ def prune(graph: Graph, asked: StepSignature) -> PrunedGraph:
 
 
 def _feeds(graph: Graph, names: Iterable[str]) -> list[Endpoint]:
-    found: list[Endpoint] = []
+    feeds: list[Endpoint] = []
     for name in names:
         source = _known(graph, name, "feed")
-        if source in found:
+        if source in feeds:
             raise invalid(f"{name!r} is fed more than once")
-        found.append(source)
-    return found
+        feeds.append(source)
+    return feeds
 
 
 def _known(graph: Graph, name: str, role: str) -> Endpoint:
     try:
-        found = endpoint(name)
+        output = endpoint(name)
     except TfgError as error:
         raise invalid(f"the {role} {error.message}") from None
-    if found.node not in graph:
-        hint = did_you_mean(found.node, graph.index)
+    if output.node not in graph:
+        hint = did_you_mean(output.node, graph.index)
         raise TfgError(Status.NOT_FOUND, f"the {role} {name!r} is not in the graph", hint=hint)
-    if found.is_control and role != "target":
+    if output.is_control and role != "target":
         raise invalid(f"the {role} {name!r} is a control output, which has no value")
-    return found
+    return output
 
 
 def _stand_in(graph: Graph, source: Endpoint) -> str:

@@ -53,15 +53,15 @@ def _updates_behind(graph: Graph, bits: Mapping[str, int]) -> dict[str, int]:
     variable = dict(bits)
     behind: dict[str, int] = {}
     for node in topological_order(graph):
-        found = 0
+        updates = 0
         for name in _sources(node):
-            found |= behind.get(name, 0)
+            updates |= behind.get(name, 0)
         updated = variable.get(endpoint(node.inputs[0]).node, 0) if node.inputs else 0
         if updated and _takes_reference(node):
             variable[node.name] = updated
-            found |= updated
-        if found:
-            behind[node.name] = found
+            updates |= updated
+        if updates:
+            behind[node.name] = updates
     return behind
 
 

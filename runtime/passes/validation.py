@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 def faults(graph: Graph) -> list[TfgError]:
     """Returns all faults of a graph and its functions, ordered by source location where they have one."""
-    found = list(structure_faults(graph))
+    errors = list(structure_faults(graph))
     library = _library(graph)
-    found += _Checker(graph, library).run()
+    errors += _Checker(graph, library).run()
     if library is not None:
         for name in library.definitions:
-            found += _function_faults(library, name)
-    return sorted(found, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
+            errors += _function_faults(library, name)
+    return sorted(errors, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
 
 
 def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
@@ -55,15 +55,15 @@ def _library(graph: Graph) -> Library | None:
 
 def _function_faults(library: Library, name: str) -> list[TfgError]:
     """Returns the faults of a function's body; node names get the function's name as a prefix."""
-    found, broken, instance = library.faults(name)
+    errors, broken, instance = library.faults(name)
     if instance is None:
-        return found
+        return errors
     body = [*structure_faults(instance.graph), *_Checker(instance.graph, library).run()]
     for error in body:
         if error.node not in broken:
             error.node = f"{name}/{error.node}" if error.node else name
-            found.append(error)
-    return found
+            errors.append(error)
+    return errors
 
 
 @dataclass

@@ -75,7 +75,7 @@ def blocks(simulation: Simulation, most: int = MOST) -> Blocks:
             of[op] = number
     for op, reader in hidden.items():
         of[op] = of[reader] if reader >= 0 else -1
-    made = [
+    drawn_blocks = [
         Block(
             schedule.place[ops[0]],
             label,
@@ -84,7 +84,7 @@ def blocks(simulation: Simulation, most: int = MOST) -> Blocks:
         )
         for label, ops in groups
     ]
-    return Blocks(made, _flows(simulation, of), of, notes)
+    return Blocks(drawn_blocks, _flows(simulation, of), of, notes)
 
 
 def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
@@ -94,13 +94,13 @@ def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
     reader.
     """
     formulation, schedule = simulation.formulation, simulation.schedule
-    problem, found = formulation.problem, dict[int, int]()
+    problem, box_of = formulation.problem, dict[int, int]()
     idle = held = 0
     # In reverse order, so that a variable follows its only read.
     for op in reversed(range(len(formulation.nodes))):
         name = formulation.nodes[op]
         if formulation.step is not None and name not in formulation.step:
-            found[op] = -1
+            box_of[op] = -1
             idle += 1
             continue
         kind = simulation.graph.index[name].op
@@ -108,7 +108,7 @@ def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
         is_local = readers and all(schedule.place[reader] == schedule.place[op] for reader in readers)
         if is_local and (kind == "Const" or (len(readers) == 1 and kind in _HELD)):
             reader = min(readers, key=lambda reader: (schedule.start[reader], reader))
-            found[op] = found.get(reader, reader)
+            box_of[op] = box_of.get(reader, reader)
             held += 1
     notes: list[str] = []
     if held:
@@ -117,7 +117,7 @@ def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
         )
     if idle:
         notes.append(f"{idle:,} nodes that the step does not need are left out")
-    return found, notes
+    return box_of, notes
 
 
 # Operations that hold a value or read one.
@@ -175,14 +175,14 @@ class _Scopes:
             for op in self.members[scope]:
                 apart[scope, self.place[op]].append(op)
         total = sum(map(len, apart.values()))
-        found: list[tuple[str, list[int]]] = []
+        groups: list[tuple[str, list[int]]] = []
         for (scope, _), ops in apart.items():
             runs = min(1 + spare * len(ops) // max(1, total), len(ops)) if len(ops) * 8 >= total else 1
             for run in range(runs):
                 some = ops[len(ops) * run // runs : len(ops) * (run + 1) // runs]
                 label = scope or f"{self.names[some[0]]} …"
-                found.append((label if runs == 1 or not scope else f"{label} {run + 1}/{runs}", some))
-        return found
+                groups.append((label if runs == 1 or not scope else f"{label} {run + 1}/{runs}", some))
+        return groups
 
 
 class _FlowTotal:
@@ -228,5 +228,5 @@ def _flows(simulation: Simulation, of: Sequence[int]) -> list[FlowEdge]:
     return sorted(kept[:MOST_FLOWS])
 
 
-def _only_copies(found: _FlowTotal) -> bool:
-    return 0 < found.copies >= found.tensors
+def _only_copies(total: _FlowTotal) -> bool:
+    return 0 < total.copies >= total.tensors

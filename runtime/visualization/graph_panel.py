@@ -193,11 +193,11 @@ class _GraphDrawing:
         )
 
     def about_transfer(self, flow: FlowEdge) -> str:
-        found = self.simulation.formulation
+        formulation = self.simulation.formulation
         moved = [self.simulation.schedule.transfers[transfer] for transfer in flow.transfers]
         names = self.simulation.machine.names
         lines = [f"{short(names[moved[0].source])} → {short(names[moved[0].target])}"]
-        for t in sorted(moved, key=lambda t: -found.problem.tensors[t.tensor].size)[:8]:
+        for t in sorted(moved, key=lambda t: -formulation.problem.tensors[t.tensor].size)[:8]:
             lines.append(about_transfer(self.simulation, t))
         if len(moved) > 8:
             lines.append(f"and {len(moved) - 8:,} more")
@@ -224,9 +224,9 @@ class _GraphDrawing:
 
 def about_transfer(simulation: Simulation, transfer: SimulatedTransfer) -> str:
     """Describes a transfer in a line: tensor, bytes, times."""
-    tensor, found = transfer.tensor, simulation.formulation
+    tensor, formulation = transfer.tensor, simulation.formulation
     when = f"{human_seconds(transfer.start)} to {human_seconds(transfer.finish)}"
-    return f"{found.endpoints[tensor]}  {human_bytes(found.problem.tensors[tensor].size)}  {when}"
+    return f"{formulation.endpoints[tensor]}  {human_bytes(formulation.problem.tensors[tensor].size)}  {when}"
 
 
 def short(name: str) -> str:

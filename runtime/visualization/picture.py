@@ -39,16 +39,16 @@ _ARROW = svg.element(
 def draw_simulation(simulation: Simulation, title: str, facts: Sequence[str] = ()) -> str:
     """Returns a complete SVG document, deterministic for a simulation; ``facts`` follow the summary below the
     title."""
-    found = blocks(simulation)
+    boxes = blocks(simulation)
     critical = critical_path(simulation.formulation.problem, simulation.schedule)
-    graph = graph_panel(simulation, found, critical)
+    graph = graph_panel(simulation, boxes, critical)
     inner = max(LEAST_WIDTH, graph.width)
-    schedule = schedule_panel(simulation, found, critical, inner)
-    notes = [*_facts(simulation, critical), *found.notes]
+    schedule = schedule_panel(simulation, boxes, critical, inner)
+    notes = [*_facts(simulation, critical), *boxes.notes]
     under = MARGIN + HEAD + graph.height + 34
     foot = under + schedule.height + 30
     width, height = inner + 2 * MARGIN, foot + LINE * len(notes) + MARGIN - 8
-    about = "  ·  ".join([*_summary(simulation), *facts])
+    subtitle = "  ·  ".join([*_summary(simulation), *facts])
     return svg.element(
         "svg",
         svg.element("title", svg.plain(title)),
@@ -58,7 +58,7 @@ def draw_simulation(simulation: Simulation, title: str, facts: Sequence[str] = (
         svg.element(
             "g",
             svg.text(MARGIN, MARGIN + 14, title, class_="head"),
-            svg.text(MARGIN, MARGIN + 36, about, class_="muted"),
+            svg.text(MARGIN, MARGIN + 36, subtitle, class_="muted"),
             svg.element(
                 "g", graph.content, transform=_moved(MARGIN + (inner - graph.width) / 2, MARGIN + HEAD)
             ),

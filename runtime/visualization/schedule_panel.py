@@ -64,22 +64,22 @@ class _ScheduleDrawing:
 
     def axis(self) -> str:
         """Draws the time axis. Comes first in the document, beneath the rows, but needs their height."""
-        made: list[str] = []
+        elements: list[str] = []
         for tick in ticks(self.schedule.makespan, max(2, int(self.room / 90))):
             x = self.x(tick)
-            made.append(svg.element("line", class_="grid", x1=x, x2=x, y1=AXIS - 6, y2=self.y))
+            elements.append(svg.element("line", class_="grid", x1=x, x2=x, y1=AXIS - 6, y2=self.y))
             if self.x(self.schedule.makespan) - x > 70 or not tick:
-                made.append(
+                elements.append(
                     svg.text(x, AXIS - 11, human_seconds(tick), class_="small muted", text_anchor="middle")
                 )
         end = self.x(self.schedule.makespan)
-        made.append(svg.element("line", class_="end", x1=end, x2=end, y1=AXIS - 6, y2=self.y))
-        made.append(
+        elements.append(svg.element("line", class_="end", x1=end, x2=end, y1=AXIS - 6, y2=self.y))
+        elements.append(
             svg.text(
                 end, AXIS - 11, human_seconds(self.schedule.makespan), text_anchor="middle", class_="small"
             )
         )
-        return "".join(made)
+        return "".join(elements)
 
     def device(self, device: int) -> Iterator[str]:
         spans = [
@@ -131,12 +131,14 @@ class _ScheduleDrawing:
 
     def memory(self, device: int, top: int) -> Iterator[str]:
         schedule, problem = self.schedule, self.problem
-        found = memory_residence(problem, schedule.place, schedule.start, schedule.finish, schedule.transfers)
-        mine = found.device == device
+        resident = memory_residence(
+            problem, schedule.place, schedule.start, schedule.finish, schedule.transfers
+        )
+        mine = resident.device == device
         always = sum(problem.persistent[op] for op, where in enumerate(schedule.place) if where == device)
         pixels = max(1, int(self.room / 2))
         heights = memory_levels(
-            found.start[mine], found.finish[mine], found.bytes[mine], schedule.makespan, pixels
+            resident.start[mine], resident.finish[mine], resident.bytes[mine], schedule.makespan, pixels
         )
         limit = problem.limits[device]
         # A limit far above the peak would flatten the curve.
@@ -151,9 +153,9 @@ class _ScheduleDrawing:
             data.append(f"L{svg.number(left)} {high}H{svg.number(right)}")
         data.append(f"V{svg.number(foot)}Z")
         peak = human_bytes(schedule.peak[device])
-        about = f"at most {peak}, of which {human_bytes(always)} are variables and constants"
+        tooltip = f"at most {peak}, of which {human_bytes(always)} are variables and constants"
         yield svg.element(
-            "path", svg.title(about), d="".join(data), fill=style.hue(device), fill_opacity="0.4"
+            "path", svg.title(tooltip), d="".join(data), fill=style.hue(device), fill_opacity="0.4"
         )
         if always:
             line = foot - always * scale
@@ -195,11 +197,11 @@ class _ScheduleDrawing:
     def moved(self, bar: Bar) -> str:
         x, width = self.x(bar.start), max(0.7, self.x(bar.finish) - self.x(bar.start))
         transfers = bar.what
-        about = [
+        tooltip = [
             about_transfer(self.simulation, self.schedule.transfers[transfer]) for transfer in transfers[:8]
         ]
         if len(transfers) > 8:
-            about.append(f"and {len(transfers) - 8:,} more")
+            tooltip.append(f"and {len(transfers) - 8:,} more")
         first = self.schedule.transfers[transfers[0]]
         links = (
             {"data_block": str(self.blocks.of[self.problem.tensors[first.tensor].producer])}
@@ -208,7 +210,7 @@ class _ScheduleDrawing:
         )
         opacity = 0.25 + 0.5 * min(1.0, bar.busy / (bar.finish - bar.start))
         parts = [
-            svg.title("\n".join(about)),
+            svg.title("\n".join(tooltip)),
             svg.element(
                 "rect", x=x, y=self.y + 1, width=width, height=LINK - 2, class_="moved",
                 fill_opacity=f"{opacity:.2f}",

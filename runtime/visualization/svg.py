@@ -47,18 +47,18 @@ def _value(value: str | float) -> str:
 def path(points: list[tuple[float, float]], *, bow: float = 0.5) -> str:
     """Returns path data that leaves and enters every point vertically."""
     (x, y), *others = points
-    made = [f"M{number(x)} {number(y)}"]
+    data = [f"M{number(x)} {number(y)}"]
     for to_x, to_y in others:
         if abs(to_x - x) < 0.05:
-            made.append(f"V{number(to_y)}")
+            data.append(f"V{number(to_y)}")
         else:
             bend = (to_y - y) * bow
-            made.append(
+            data.append(
                 f"C{number(x)} {number(y + bend)} {number(to_x)} {number(to_y - bend)} "
                 f"{number(to_x)} {number(to_y)}"
             )
         x, y = to_x, to_y
-    return "".join(made)
+    return "".join(data)
 
 
 def shortened(content: str, width: float, size: float) -> str:

@@ -84,8 +84,8 @@ def _ends(graph: Graph, removed: Collection[str]) -> list[str]:
         and all(reader in removed for reader in readers_of.get(node.name, ()))
         and (node.name not in readers_of or (node.name in fed and node.op not in INPUTS))
     ]
-    found = [node.name for node in sinks if not _only_reads(node, graph)]
-    return found or [node.name for node in sinks if not node_rules.is_initialization_check(node)]
+    outputs = [node.name for node in sinks if not _only_reads(node, graph)]
+    return outputs or [node.name for node in sinks if not node_rules.is_initialization_check(node)]
 
 
 def _only_reads(node: Node, graph: Graph) -> bool:

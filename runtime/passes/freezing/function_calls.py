@@ -68,11 +68,11 @@ def called_functions(node: Node, form: CallForm) -> list[Function]:
     """Returns the functions that a node calls, in the order of the form."""
     if form is NAMED_CALL:
         return [Function(node.op, {k: v for k, v in node.attrs.items() if not k.startswith("_")})]
-    found: list[Function] = []
+    functions: list[Function] = []
     for name in form.functions:
         value = node.attrs.get(name)
-        found += [f for f in (value if isinstance(value, tuple) else (value,)) if isinstance(f, Function)]
-    return found
+        functions += [f for f in (value if isinstance(value, tuple) else (value,)) if isinstance(f, Function)]
+    return functions
 
 
 def with_functions(

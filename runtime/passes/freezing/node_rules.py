@@ -96,10 +96,10 @@ def _of_value(node: Node, values: InputValues) -> dict[str, AttrValue]:
     """Returns the attributes with the dtype of the value, without shapes of the handle."""
     types = node.attrs.get("T")
     if isinstance(types, tuple):
-        found: AttrValue = tuple(values[i].dtype if i in values else t for i, t in enumerate(types))
+        dtype: AttrValue = tuple(values[i].dtype if i in values else t for i, t in enumerate(types))
     else:
-        found = values[0].dtype if 0 in values else next(iter(values.values())).dtype
-    return {**_without_shapes(node), "T": found}
+        dtype = values[0].dtype if 0 in values else next(iter(values.values())).dtype
+    return {**_without_shapes(node), "T": dtype}
 
 
 def _without_shapes(node: Node) -> dict[str, AttrValue]:

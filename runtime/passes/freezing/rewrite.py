@@ -73,9 +73,9 @@ class Freezer:
 
     def _outputs(self, body: FrozenBody, node: Node) -> InputValues:
         """Returns the outputs of a node that are values now; records the node as blocked if it cannot stay."""
-        found = self.variable_value(node)
-        if found is not None:
-            return {0: VariableValue(variable_dtype(node), Shape(tuple(found.shape)))}
+        constant = self.variable_value(node)
+        if constant is not None:
+            return {0: VariableValue(variable_dtype(node), Shape(tuple(constant.shape)))}
         if node.op in CHECKPOINT_OPS:
             body.blocked[node.name] = "reads or writes checkpoints"
             return {}
@@ -224,21 +224,21 @@ class Freezer:
             names.add(name)
             return name
 
-        found: list[Node] = []
+        replaced: list[Node] = []
         for node in nodes:
             value = self.variable_value(node)
             if value is not None:
-                found.append(variable_constant(node, value, first))
+                replaced.append(variable_constant(node, value, first))
                 continue
             values = body.input_values(node)
             form = function_calls.call_form(node, self.library)
             if form is not None and (values or self._is_changed(body, node)):
-                found.append(_calling(body, node, form, values))
+                replaced.append(_calling(body, node, form, values))
             elif form is None and values:
-                found += node_rules.replacement_nodes(node, values, unique, in_loop=in_loop)
+                replaced += node_rules.replacement_nodes(node, values, unique, in_loop=in_loop)
             else:
-                found.append(node)
-        return found
+                replaced.append(node)
+        return replaced
 
     def functions(self, nodes: Sequence[Node]) -> tuple[FunctionDef, ...]:
         """Returns the functions that nodes call after freezing, in the order of the library."""
@@ -283,11 +283,11 @@ def _wait(
 
 
 def _readers(graph: Graph) -> dict[Endpoint, list[Node]]:
-    found: dict[Endpoint, list[Node]] = {}
+    readers: dict[Endpoint, list[Node]] = {}
     for node in graph.nodes:
         for source in node.data_inputs:
-            found.setdefault(source, []).append(node)
-    return found
+            readers.setdefault(source, []).append(node)
+    return readers
 
 
 def _node_of(text: str) -> str:

@@ -18,16 +18,16 @@ def initial_assignments(graph: Graph) -> dict[str, Node]:
     """Returns by variable the first assignment, in file order, of a value that depends on the graph alone: on no
     variable, feed or checkpoint."""
     free: dict[str, bool] = {}
-    found: dict[str, Node] = {}
+    assignments: dict[str, Node] = {}
     for node in graph.nodes:
         if node.op not in _ASSIGNS or len(node.data_inputs) != 2:
             continue
         variable = _assigned(graph, node)
-        if variable is None or variable.name in found:
+        if variable is None or variable.name in assignments:
             continue
         if _follows_from_graph(graph, node.data_inputs[1].node, free):
-            found[variable.name] = node
-    return found
+            assignments[variable.name] = node
+    return assignments
 
 
 def _assigned(graph: Graph, node: Node) -> Node | None:

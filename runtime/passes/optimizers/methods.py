@@ -80,10 +80,10 @@ def _moments(
 
     def moved(slot: VariableNodes, beta: Tensor, new: Tensor) -> Tensor:
         if not isinstance(gradient, IndexedSlices):
-            return slot.after(slot.assign(slot.read() * beta + new * (1 - beta)))
+            return slot.read_after(slot.assign(slot.read() * beta + new * (1 - beta)))
         with g.control_dependencies([slot.assign(slot.read() * beta)]):
             added = slot.scatter("Add", gradient.indices, new * (1 - beta))
-        return slot.after(added)
+        return slot.read_after(added)
 
     values = gradient.values if isinstance(gradient, IndexedSlices) else gradient
     return moved(slots["m"], hyper["beta1"], values), moved(slots["v"], hyper["beta2"], values * values)
@@ -100,7 +100,7 @@ def _adam(
     m, v = _moments(g, slots, hyper, gradient)
     if "vhat" in slots:
         vhat = slots["vhat"]
-        v = vhat.after(vhat.assign(g.Maximum(vhat.read(), v)))
+        v = vhat.read_after(vhat.assign(g.Maximum(vhat.read(), v)))
     rate = hyper["learning_rate"] * g.Sqrt(1 - hyper["beta2_power"]) / (1 - hyper["beta1_power"])
     return var.subtract(rate * m / (g.Sqrt(v) + hyper["epsilon"]))
 

@@ -60,7 +60,7 @@ def minimize_each(
 
     The steps share the slots, and each is a complete step: asynchronous training.
     """
-    made = optimizer if isinstance(optimizer, Optimizer) else parse_optimizer(optimizer, **hyper)
+    chosen = optimizer if isinstance(optimizer, Optimizer) else parse_optimizer(optimizer, **hyper)
     if isinstance(optimizer, Optimizer) and hyper:
         raise invalid("hyperparameters belong into the Optimizer that is given")
     for name in losses:
@@ -68,7 +68,7 @@ def minimize_each(
             raise graph.error_at(
                 invalid(f"the graph has a node {name!r} already", hint="it seems to have an optimizer"), name
             )
-    return _Training(graph, losses, made, wrt).graph()
+    return _Training(graph, losses, chosen, wrt).graph()
 
 
 class _Training:
@@ -94,8 +94,8 @@ class _Training:
         y = self.g.tensor(loss)
         names = _chosen(self.before, y.node, wrt)
         self.check_initialised(names)
-        found = add_gradients(self.g, [y], [self.g.tensor(name) for name in names])
-        pairs = [(variable_nodes(self.g, n), dy) for n, dy in zip(names, found) if dy is not None]
+        gradients = add_gradients(self.g, [y], [self.g.tensor(name) for name in names])
+        pairs = [(variable_nodes(self.g, n), dy) for n, dy in zip(names, gradients) if dy is not None]
         if not pairs:
             raise self.before.error_at(invalid(f"no gradient of {loss!r} reaches a variable"), y.node)
         return pairs
@@ -124,8 +124,8 @@ class _Training:
         self.add_powers(min(self.variables.values(), key=lambda var: var.node.name))
         with self.g.name_scope(self.method.scope):
             self.add_constants()
-            made = {name: self.add_updates(pairs, slots) for name, pairs in self.steps.items()}
-        for name, updates in made.items():
+            updates_of_step = {name: self.add_updates(pairs, slots) for name, pairs in self.steps.items()}
+        for name, updates in updates_of_step.items():
             self.g.group(*updates, name=name)
         return self.with_initialiser()
 
@@ -138,7 +138,7 @@ class _Training:
         updates: list[Tensor | str] = []
         for var, dy in pairs:
             name = var.node.name
-            with self.g.name_scope("update_" + name.replace("/", "_")), var.beside():
+            with self.g.name_scope("update_" + name.replace("/", "_")), var.colocated():
                 updates.append(self.update(var, slots[name], dy))
         return updates + self.raise_powers(updates)
 
@@ -146,15 +146,15 @@ class _Training:
 
     def add_slots(self, var: VariableNodes) -> dict[str, VariableNodes]:
         """Adds a variable's slots; returns them by the operation's input names."""
-        made: dict[str, VariableNodes] = {}
+        slots: dict[str, VariableNodes] = {}
         for slot in self.method.slots:
             start = self.optimizer.values[slot.initial] if isinstance(slot.initial, str) else slot.initial
             name = unused_name(self.g, f"{var.node.name}/{self.method.scope}")
-            with var.beside(), self.g.name_scope(f"{name}/Initializer"):
+            with var.colocated(), self.g.name_scope(f"{name}/Initializer"):
                 initial = self.filled(var, float(start))
-            made[slot.input], assigned = add_variable(self.g, var, name, initial)
+            slots[slot.input], assigned = add_variable(self.g, var, name, initial)
             self.assigned.append(assigned)
-        return made
+        return slots
 
     def filled(self, var: VariableNodes, start: float) -> Tensor:
         """Adds a tensor of the variable's shape, filled with ``start``."""
@@ -171,7 +171,7 @@ class _Training:
     def add_powers(self, first: VariableNodes) -> None:
         for name, base in self.method.powers.items():
             free = unused_name(self.g, name)
-            with first.beside():
+            with first.colocated():
                 start = float(self.optimizer.values[base])
                 initial = self.g.constant(start, "float", name=f"{free}/initial_value")
             self.powers[name], assigned = add_variable(self.g, first, free, initial)
@@ -182,7 +182,7 @@ class _Training:
         raised: list[Tensor | str] = []
         with self.g.control_dependencies(list(updates)):
             for name, power in self.powers.items():
-                with power.beside():
+                with power.colocated():
                     base = self.constant(self.method.powers[name], power.dtype)
                     raised.append(power.assign(power.read() * base))
         return raised
@@ -202,15 +202,15 @@ class _Training:
 
     def constant(self, name: str, dtype: DType) -> Tensor:
         """Returns a hyperparameter as a constant of the optimizer."""
-        found = self.constants.get((name, dtype))
-        if found is None:
-            found = self.g.constant(float(self.optimizer.values[name]), dtype, name=name)
-            self.constants[name, dtype] = found
-        return found
+        constant = self.constants.get((name, dtype))
+        if constant is None:
+            constant = self.g.constant(float(self.optimizer.values[name]), dtype, name=name)
+            self.constants[name, dtype] = constant
+        return constant
 
     def hyperparameter(self, name: str, dtype: DType) -> Tensor:
         if name in self.powers:
-            with self.powers[name].beside():
+            with self.powers[name].colocated():
                 value = self.powers[name].read()
             return self.g.cast(value, dtype)
         return self.constant(self.method.inputs.get(name, name), dtype)

@@ -72,23 +72,23 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
             y.node,
         )
     copied = _copied(graph, needed, batch)
-    made = graph.with_nodes(_at_home(node, needed, devices[0]) for node in graph.nodes)
+    replicated = graph.with_nodes(_at_home(node, needed, devices[0]) for node in graph.nodes)
     if split:
-        made = _with_rows(made, batch, devices)
+        replicated = _with_rows(replicated, batch, devices)
     for number, device in enumerate(devices):
         rows = {name: f"{SCOPE}{number}/{name}" for name in batch} if split else {}
-        made = _with_copy(made, copied, rows, number, device)
+        replicated = _with_copy(replicated, copied, rows, number, device)
     losses = [str(Endpoint(f"{SCOPE}{number}/{y.node}", y.port)) for number in range(len(devices))]
-    return _averaged(made, losses, devices) if split else Replicas(made, None, losses)
+    return _averaged(replicated, losses, devices) if split else Replicas(replicated, None, losses)
 
 
 def _copied(graph: Graph, needed: set[str], batch: Sequence[str]) -> set[str]:
     """Returns the nodes that depend on the batch, and the constants that they read."""
-    found = {n for n in descendants(graph.nodes, batch) if n in needed and graph[n].op not in INPUTS}
-    for name in found:
+    dependents = {n for n in descendants(graph.nodes, batch) if n in needed and graph[n].op not in INPUTS}
+    for name in dependents:
         _check(graph, graph[name])
-    read = {endpoint(text).node for name in found for text in graph[name].inputs}
-    return found | {name for name in read if graph[name].op == "Const"}
+    read = {endpoint(text).node for name in dependents for text in graph[name].inputs}
+    return dependents | {name for name in read if graph[name].op == "Const"}
 
 
 def _check(graph: Graph, node: Node) -> None:
@@ -140,7 +140,7 @@ def _with_copy(graph: Graph, copied: set[str], rows: Mapping[str, str], number: 
         name = scope + source.node if source.node in copied else rows.get(source.node, source.node)
         return str(source._replace(node=name))
 
-    made: list[Node] = []
+    copies: list[Node] = []
     for node in graph.nodes:
         if node.name in copied:
             if scope + node.name in graph:
@@ -148,10 +148,10 @@ def _with_copy(graph: Graph, copied: set[str], rows: Mapping[str, str], number: 
                 raise graph.error_at(error, scope + node.name)
             inputs = tuple(map(rewired, node.inputs))
             attrs = {key: value for key, value in _reseeded(node, number).items() if key != "_class"}
-            made.append(
+            copies.append(
                 replace(node, name=scope + node.name, inputs=inputs, attrs=attrs, device=device, offset=-1)
             )
-    return graph.with_nodes([*graph.nodes, *made])
+    return graph.with_nodes([*graph.nodes, *copies])
 
 
 def _reseeded(node: Node, number: int) -> Mapping[str, AttrValue]:

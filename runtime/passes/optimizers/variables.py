@@ -34,9 +34,9 @@ class VariableNodes:
 
     @property
     def dtype(self) -> DType:
-        found = self.node.attrs["dtype"]
-        assert isinstance(found, DType)
-        return found
+        dtype = self.node.attrs["dtype"]
+        assert isinstance(dtype, DType)
+        return dtype
 
     @property
     def shape(self) -> Shape:
@@ -47,7 +47,7 @@ class VariableNodes:
         return handle.shape
 
     @contextmanager
-    def beside(self) -> Generator[None]:
+    def colocated(self) -> Generator[None]:
         """Colocates nodes that are added within the context with the variable."""
         place: dict[str, AttrValue] = {"_class": (f"loc:@{self.node.name}".encode(),)}
         with self.builder.device(self.node.device), self.builder.attributes(**place):
@@ -84,7 +84,7 @@ class VariableNodes:
             return self.builder.ResourceGather(self.tensor, indices, dtype=self.dtype)
         return self.builder.GatherV2(self.tensor, indices, self.builder.constant(0))
 
-    def after(self, *changes: Tensor | str) -> Tensor:
+    def read_after(self, *changes: Tensor | str) -> Tensor:
         """Adds a read of the value after these changes."""
         with self.builder.control_dependencies(list(changes)):
             return self.read()
@@ -105,13 +105,13 @@ def add_variable(
 ) -> tuple[VariableNodes, Tensor | str]:
     """Adds a variable of the same kind and device as another, and returns it with its initial assignment."""
     dtype, shape = initial.dtype, initial.shape
-    with like.beside():
+    with like.colocated():
         if like.by_handle:
             tensor = g.VarHandleOp(dtype=dtype, shape=shape, shared_name=name, name=name)
         else:
             tensor = g.VariableV2(dtype=dtype, shape=shape, name=name)
-        made = VariableNodes(g, g.view(name).node, tensor)
-        return made, made.assign(initial, name=f"{name}/Assign")
+        variable = VariableNodes(g, g.view(name).node, tensor)
+        return variable, variable.assign(initial, name=f"{name}/Assign")
 
 
 def is_variable(node: Node) -> bool:

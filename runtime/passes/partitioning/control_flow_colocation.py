@@ -80,13 +80,13 @@ def _copies(graph: Graph, order: list[Node], devices: dict[str, str]) -> dict[st
 
 def _readers_of_next_iterations(graph: Graph, devices: Mapping[str, str]) -> dict[str, set[str]]:
     """Returns the devices of the Merges that each NextIteration feeds; they precede it in topological order."""
-    found: dict[str, set[str]] = {}
+    devices_of: dict[str, set[str]] = {}
     for node in graph.nodes:
         for text in node.inputs:
             source = endpoint(text).node
             if graph.index[source].op == "NextIteration":
-                found.setdefault(source, set()).add(devices[node.name])
-    return found
+                devices_of.setdefault(source, set()).add(devices[node.name])
+    return devices_of
 
 
 def _free(stem: str, taken: set[str]) -> str:

@@ -45,13 +45,13 @@ class ControlLoops(NamedTuple):
     frames: Mapping[str, Frame]
     runs: LoopIterations
 
-    def trigger(self, crossing: CrossDeviceEdge) -> tuple[str, ...]:
+    def trigger(self, edge: CrossDeviceEdge) -> tuple[str, ...]:
         """Returns the control inputs of the receive of an edge."""
-        inside = self.frames.get(crossing.source, ())
+        inside = self.frames.get(edge.source, ())
         if not inside:
             return ()
-        begins = _BEGINS[self.runs.nodes.get(crossing.source, Iterations.EVERY)]
-        return (f"^{self.stems[inside, crossing.target]}/{begins}",)
+        begins = _BEGINS[self.runs.nodes.get(edge.source, Iterations.EVERY)]
+        return (f"^{self.stems[inside, edge.target]}/{begins}",)
 
 
 # The node of a control loop that runs in exactly these iterations.
@@ -63,7 +63,7 @@ _BEGINS = {
 }
 
 
-def add_control_loops(graph: Graph, crossings: Iterable[CrossDeviceEdge]) -> ControlLoops:
+def add_control_loops(graph: Graph, edges: Iterable[CrossDeviceEdge]) -> ControlLoops:
     """Adds a control loop for each loop and device that receives values within the loop.
 
     Raises:
@@ -71,13 +71,13 @@ def add_control_loops(graph: Graph, crossings: Iterable[CrossDeviceEdge]) -> Con
     """
     if not any(node.op in ENTERS for node in graph.nodes):
         return ControlLoops(graph, {}, {}, LoopIterations({}, {}))
-    found = frames(graph)
-    runs = infer_iterations(graph, found)
-    adder = _Adder(graph, dict(found), runs)
-    for crossing in crossings:
-        inside = adder.frames[crossing.source]
+    frame_of = frames(graph)
+    runs = infer_iterations(graph, frame_of)
+    adder = _Adder(graph, dict(frame_of), runs)
+    for edge in edges:
+        inside = adder.frames[edge.source]
         if inside:
-            adder.stem(inside, crossing.target)
+            adder.stem(inside, edge.target)
     return ControlLoops(graph.with_nodes([*graph.nodes, *adder.nodes]), adder.stems, adder.frames, runs)
 
 
@@ -98,10 +98,10 @@ class _Adder:
 
     def stem(self, frame: Frame, device: str) -> str:
         """Returns the name prefix of a loop's control loop on a device; adds the loop on first use."""
-        found = self.stems.get((frame, device))
-        if found is None:
-            found = self.stems[frame, device] = self._add_loop(frame, device)
-        return found
+        stem = self.stems.get((frame, device))
+        if stem is None:
+            stem = self.stems[frame, device] = self._add_loop(frame, device)
+        return stem
 
     def _add_loop(self, frame: Frame, device: str) -> str:
         condition = self._conditions.get(frame)

@@ -90,7 +90,7 @@ class PlacedGraph:
     def is_reference(self, source: Endpoint) -> bool:
         return not source.is_control and self.facts[source.node][source.port].dtype.is_ref
 
-    def crossing(self, node: Node, position: int, source: Endpoint) -> CrossDeviceEdge | None:
+    def required_edge(self, node: Node, position: int, source: Endpoint) -> CrossDeviceEdge | None:
         """Returns the transfer that a node's input needs, or None."""
         there = self.graph.index[source.node].device
         on_host = self._needed_on_host(node, position, source)
@@ -128,13 +128,13 @@ class PlacedGraph:
             input=position,
         )
 
-    def read_after(self, crossing: CrossDeviceEdge) -> list[str]:
+    def read_after(self, edge: CrossDeviceEdge) -> list[str]:
         """Returns the nodes that must finish before a reference is read for a transfer: the inputs of its reader
         that follow a write of the variable."""
-        reader = self.graph.index.get(crossing.reader)
+        reader = self.graph.index.get(edge.reader)
         if reader is None or reader.op in MERGES:
             return []
-        return self._writers.before(reader, crossing.output)
+        return self._writers.before(reader, edge.output)
 
 
 def check_devices(graph: Graph) -> None:
@@ -195,17 +195,17 @@ class _Writers:
 
 def cross_device_edges(placed: PlacedGraph) -> dict[CrossDeviceEdge, str]:
     """Returns all edges that need a transfer, ordered by name, each with the name of one reader."""
-    found: defaultdict[CrossDeviceEdge, list[str]] = defaultdict(list)
+    readers: defaultdict[CrossDeviceEdge, list[str]] = defaultdict(list)
     waits: list[CrossDeviceEdge] = []
     for node in placed.graph.nodes:
         for position, source in placed.inputs(node):
-            crossing = placed.crossing(node, position, source)
-            if crossing is not None:
-                found[crossing].append(node.name)
-                waits += [crossing] if crossing.reader else []
-    for crossing in waits:
-        home = placed.graph.index[crossing.source].device
-        for name in placed.read_after(crossing):
+            edge = placed.required_edge(node, position, source)
+            if edge is not None:
+                readers[edge].append(node.name)
+                waits += [edge] if edge.reader else []
+    for edge in waits:
+        home = placed.graph.index[edge.source].device
+        for name in placed.read_after(edge):
             if placed.graph.index[name].device != home:
-                found[CrossDeviceEdge(name, CONTROL, home)].append(crossing.source)
-    return {crossing: min(found[crossing]) for crossing in sorted(found)}
+                readers[CrossDeviceEdge(name, CONTROL, home)].append(edge.source)
+    return {edge: min(readers[edge]) for edge in sorted(readers)}

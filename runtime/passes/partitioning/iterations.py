@@ -41,15 +41,15 @@ def infer_iterations(graph: Graph, frames: Mapping[str, Frame]) -> LoopIteration
     loops: dict[Frame, Iterations] = {}
     for node in topological_order(graph):
         frame = frames[node.name]
-        found = _of_inputs(node, nodes)
+        when = _of_inputs(node, nodes)
         if node.op in ENTERS:
-            loops[frame] = loops.get(frame, Iterations.EVERY) & found
-            found = Iterations.EVERY if node.attrs.get("is_constant") is True else Iterations.FIRST
+            loops[frame] = loops.get(frame, Iterations.EVERY) & when
+            when = Iterations.EVERY if node.attrs.get("is_constant") is True else Iterations.FIRST
         elif node.op in NEXT_ITERATIONS:
-            found = Iterations.LATER
+            when = Iterations.LATER
         elif node.op in EXITS:
-            found = loops.get(frames[endpoint(node.inputs[0]).node], Iterations.EVERY)
-        nodes[node.name] = found
+            when = loops.get(frames[endpoint(node.inputs[0]).node], Iterations.EVERY)
+        nodes[node.name] = when
     return LoopIterations(nodes, loops)
 
 
@@ -58,12 +58,12 @@ def _of_inputs(node: Node, nodes: Mapping[str, Iterations]) -> Iterations:
 
     An input that comes later in topological order is the back edge of a Merge.
     """
-    found = Iterations.EVERY
+    every = Iterations.EVERY
     either = Iterations(0)
     for source in map(endpoint, node.inputs):
         when = nodes.get(source.node, Iterations.LATER)
         if node.op in MERGES and not source.is_control:
             either |= when
         else:
-            found &= when
-    return found & either if node.op in MERGES else found
+            every &= when
+    return every & either if node.op in MERGES else every

@@ -136,12 +136,12 @@ def _entries(document: Any) -> list[PartEntry]:
     listed = document.get("parts")
     if not isinstance(listed, list) or not listed:
         raise invalid("this manifest lists no parts")
-    found = [_entry(item) for item in listed]
-    for what, values in (("device", [e.device for e in found]), ("file", [e.file for e in found])):
+    entries = [_entry(item) for item in listed]
+    for what, values in (("device", [e.device for e in entries]), ("file", [e.file for e in entries])):
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise invalid(f"this manifest has the {what} {twice!r} twice")
-    return found
+    return entries
 
 
 def _entry(item: Any) -> PartEntry:

@@ -60,13 +60,13 @@ def partition(
     check_devices(graph)
     wire_dtype(dtypes.float32, wire)
     placed = PlacedGraph(colocate_control_flow(_by_name(graph)), memory)
-    found = cross_device_edges(placed)
-    loops = add_control_loops(placed.graph, found)
+    edges = cross_device_edges(placed)
+    loops = add_control_loops(placed.graph, edges)
     if loops.stems:
         # The predicates of control loops need transfers, too.
         placed = PlacedGraph(loops.graph, memory)
-        found = cross_device_edges(placed)
-    return _Partitioner(placed, loops, wire, incarnations).parts(found)
+        edges = cross_device_edges(placed)
+    return _Partitioner(placed, loops, wire, incarnations).parts(edges)
 
 
 def _by_name(graph: Graph) -> Graph:
@@ -92,12 +92,12 @@ class _Partitioner:
     def __post_init__(self) -> None:
         self._taken = set(self.placed.graph.index)
 
-    def parts(self, found: Mapping[CrossDeviceEdge, str]) -> Parts:
+    def parts(self, edges: Mapping[CrossDeviceEdge, str]) -> Parts:
         for device in sorted({node.device for node in self.placed.graph.nodes}):
             self.made[device] = []
         # Reads of references may wait for other transfers, so their edges come last.
-        for number, crossing in sorted(enumerate(found), key=lambda pair: bool(pair[1].reader)):
-            self._carry(crossing, number, found[crossing])
+        for number, edge in sorted(enumerate(edges), key=lambda pair: bool(pair[1].reader)):
+            self._carry(edge, number, edges[edge])
         for node in self.placed.graph.nodes:
             self._add(self._rewired(node))
         graphs = {device: self._part(nodes) for device, nodes in self.made.items()}
@@ -114,44 +114,44 @@ class _Partitioner:
     def _rewired(self, node: Node) -> Node:
         inputs = list(node.inputs)
         for position, source in self.placed.inputs(node):
-            crossing = self.placed.crossing(node, position, source)
-            if crossing is not None:
-                inputs[position] = ("^" if source.is_control else "") + self.arrivals[crossing]
+            edge = self.placed.required_edge(node, position, source)
+            if edge is not None:
+                inputs[position] = ("^" if source.is_control else "") + self.arrivals[edge]
         return Node(node.name, node.op, tuple(inputs), node.attrs, node.device, node.offset, node.debug)
 
-    def _carry(self, crossing: CrossDeviceEdge, number: int, reader: str) -> None:
+    def _carry(self, edge: CrossDeviceEdge, number: int, reader: str) -> None:
         """Adds the nodes of a transfer."""
-        home = self.placed.graph[crossing.source].device
-        stem = crossing.source.lstrip("_")
-        dtype = self._type(crossing)
-        wide = dtype if home == crossing.target or crossing.is_control else wire_dtype(dtype, self.wire)
-        attrs = self._attrs(crossing, number, home, reader)
-        waits = tuple(self._waits(crossing, home))
-        value = str(crossing.output)
-        if crossing.is_control:
-            value = self._add(_signal(self._name(f"{stem}/ctrl/_{number}"), home, f"^{crossing.source}"))
+        home = self.placed.graph[edge.source].device
+        stem = edge.source.lstrip("_")
+        dtype = self._type(edge)
+        wide = dtype if home == edge.target or edge.is_control else wire_dtype(dtype, self.wire)
+        attrs = self._attrs(edge, number, home, reader)
+        waits = tuple(self._waits(edge, home))
+        value = str(edge.output)
+        if edge.is_control:
+            value = self._add(_signal(self._name(f"{stem}/ctrl/_{number}"), home, f"^{edge.source}"))
         if wide is not dtype:
             name = self._name(f"{stem}/_narrow_{number}")
             value, waits = self._add(cast_node(name, home, (value, *waits), dtype, wide)), ()
-        send = "_HostSend" if self.placed.sent_from_host(crossing.output) else "_Send"
+        send = "_HostSend" if self.placed.sent_from_host(edge.output) else "_Send"
         self._add(
             Node(self._name(f"{stem}/_send_{number}"), send, (value, *waits), {"T": wide, **attrs}, home)
         )
-        self.arrivals[crossing] = self._arrive(crossing, number, wide, attrs)
+        self.arrivals[edge] = self._arrive(edge, number, wide, attrs)
 
     def _arrive(
-        self, crossing: CrossDeviceEdge, number: int, dtype: DType, attrs: Mapping[str, AttrValue]
+        self, edge: CrossDeviceEdge, number: int, dtype: DType, attrs: Mapping[str, AttrValue]
     ) -> str:
         """Adds the receiving nodes; returns the name of the node that readers read or wait for."""
-        stem, target = crossing.source.lstrip("_"), crossing.target
-        kind = "_HostRecv" if crossing.on_host else "_Recv"
-        attrs = {"tensor_type": dtype, **attrs, **self._shape(crossing)}
-        trigger = self.loops.trigger(crossing)
+        stem, target = edge.source.lstrip("_"), edge.target
+        kind = "_HostRecv" if edge.on_host else "_Recv"
+        attrs = {"tensor_type": dtype, **attrs, **self._shape(edge)}
+        trigger = self.loops.trigger(edge)
         received = self._add(Node(self._name(f"{stem}/_recv_{number}"), kind, trigger, attrs, target))
-        wanted = self._type(crossing)
-        if wanted is dtype and not crossing.is_control:
-            self.received[received] = (self._fact(crossing)._replace(dtype=dtype),)
-        if crossing.is_control:
+        wanted = self._type(edge)
+        if wanted is dtype and not edge.is_control:
+            self.received[received] = (self._fact(edge)._replace(dtype=dtype),)
+        if edge.is_control:
             name = self._name(f"{stem}/_after_{number}")
             return self._add(Node(name, "Identity", (received,), {"T": dtype}, target))
         if wanted is not dtype:
@@ -160,43 +160,43 @@ class _Partitioner:
             )
         return received
 
-    def _waits(self, crossing: CrossDeviceEdge, home: str) -> Iterator[str]:
+    def _waits(self, edge: CrossDeviceEdge, home: str) -> Iterator[str]:
         """Yields the control inputs that a read of a reference waits for."""
-        for name in self.placed.read_after(crossing) if crossing.reader else ():
+        for name in self.placed.read_after(edge) if edge.reader else ():
             here = self.placed.graph[name].device == home
             yield f"^{name}" if here else f"^{self.arrivals[CrossDeviceEdge(name, CONTROL, home)]}"
 
-    def _type(self, crossing: CrossDeviceEdge) -> DType:
-        return dtypes.float32 if crossing.is_control else self._fact(crossing).dtype.base
+    def _type(self, edge: CrossDeviceEdge) -> DType:
+        return dtypes.float32 if edge.is_control else self._fact(edge).dtype.base
 
-    def _fact(self, crossing: CrossDeviceEdge) -> Fact:
-        return self.placed.facts[crossing.source][crossing.port]
+    def _fact(self, edge: CrossDeviceEdge) -> Fact:
+        return self.placed.facts[edge.source][edge.port]
 
-    def _shape(self, crossing: CrossDeviceEdge) -> dict[str, AttrValue]:
-        if crossing.is_control:
+    def _shape(self, edge: CrossDeviceEdge) -> dict[str, AttrValue]:
+        if edge.is_control:
             return {SHAPES_ATTR: (NOTHING.shape,)}
-        shape = self._fact(crossing).shape
+        shape = self._fact(edge).shape
         return {} if shape.dims is None else {SHAPES_ATTR: (shape,)}
 
-    def _attrs(self, crossing: CrossDeviceEdge, number: int, home: str, reader: str) -> dict[str, AttrValue]:
+    def _attrs(self, edge: CrossDeviceEdge, number: int, home: str, reader: str) -> dict[str, AttrValue]:
         return {
-            "tensor_name": _key_part(f"edge_{number}_{crossing.source}"),
+            "tensor_name": _key_part(f"edge_{number}_{edge.source}"),
             "send_device": home.encode(),
             "send_device_incarnation": self.incarnations.get(home, 1),
-            "recv_device": crossing.target.encode(),
+            "recv_device": edge.target.encode(),
             "client_terminated": False,
-            "_src": crossing.source.encode(),
-            "_dst": (crossing.reader or reader).encode(),
+            "_src": edge.source.encode(),
+            "_dst": (edge.reader or reader).encode(),
         }
 
     def _name(self, wanted: str) -> str:
         """Returns an unused name: the wanted one, or with a number appended."""
-        found, number = wanted, 0
-        while found in self._taken:
+        name, number = wanted, 0
+        while name in self._taken:
             number += 1
-            found = f"{wanted}_{number}"
-        self._taken.add(found)
-        return found
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
 
 
 def _key_part(text: str) -> bytes:

@@ -77,9 +77,9 @@ def part_faults(parts: Parts) -> Iterator[TfgError]:
     sends: dict[TransferKey, Node] = {}
     receives: dict[TransferKey, Node] = {}
     for device, node in parts.nodes:
-        found = sends if _is_send(node) else receives if _is_receive(node) else None
-        if found is not None:
-            yield from _end_faults(parts, device, node, found)
+        ends_of_kind = sends if _is_send(node) else receives if _is_receive(node) else None
+        if ends_of_kind is not None:
+            yield from _end_faults(parts, device, node, ends_of_kind)
     for ends, node in receives.items():
         if ends not in sends:
             message = f"{node.name!r} receives {ends}, which no part sends"
@@ -106,7 +106,9 @@ def _homeless(parts: Parts) -> Iterator[TfgError]:
             yield _at(parts, device, node, invalid(message))
 
 
-def _end_faults(parts: Parts, device: str, node: Node, found: dict[TransferKey, Node]) -> Iterator[TfgError]:
+def _end_faults(
+    parts: Parts, device: str, node: Node, ends_of_kind: dict[TransferKey, Node]
+) -> Iterator[TfgError]:
     """Yields the faults of a single send or receive; records it in ``found`` if it has none."""
     try:
         ends = transfer_key(node)
@@ -119,11 +121,11 @@ def _end_faults(parts: Parts, device: str, node: Node, found: dict[TransferKey, 
         yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but it is on {device}"))
     elif _is_send(node) and not node.data_inputs:
         yield _at(parts, device, node, invalid(f"{node.name!r} {what} {ends}, but has no input"))
-    elif ends in found:
-        message = f"{node.name!r} {what} {ends}, and so does {found[ends].name!r}"
+    elif ends in ends_of_kind:
+        message = f"{node.name!r} {what} {ends}, and so does {ends_of_kind[ends].name!r}"
         yield _at(parts, device, node, invalid(message))
     else:
-        found[ends] = node
+        ends_of_kind[ends] = node
 
 
 def _disagreements(parts: Parts, ends: TransferKey, send: Node, receive: Node) -> Iterator[TfgError]:
@@ -181,7 +183,7 @@ def join_parts(parts: Parts) -> Graph:
 def _origins(parts: Parts) -> dict[str, str]:
     """Returns the input that each receive stands for: the original one, if parts forward it."""
     pairs = {pair.receive.name: pair for pair in cross_device_transfers(parts)}
-    found: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for name, pair in pairs.items():
         passed = {name}
         text = pair.send.inputs[0]
@@ -191,21 +193,21 @@ def _origins(parts: Parts) -> dict[str, str]:
                 raise _at(parts, pair.ends.target, pair.receive, invalid(message))
             passed.add(earlier.receive.name)
             text = earlier.send.inputs[0]
-        found[name] = text
-    return found
+        origins[name] = text
+    return origins
 
 
 def _reading_what_is_sent(node: Node, sent: Mapping[str, str]) -> Node:
     inputs: list[str] = []
     for text in node.inputs:
         source = endpoint(text)
-        made = sent.get(source.node)
-        if made is None:
+        origin = sent.get(source.node)
+        if origin is None:
             inputs.append(text)
         elif source.is_control:
-            inputs.append(str(Endpoint(endpoint(made).node, -1)))
+            inputs.append(str(Endpoint(endpoint(origin).node, -1)))
         else:
-            inputs.append(made)
+            inputs.append(origin)
     return node if tuple(inputs) == node.inputs else replace(node, inputs=tuple(inputs))
 
 
@@ -215,11 +217,11 @@ def union_graph(parts: Parts) -> Graph:
     functions = {f.name: f for graph in graphs for f in graph.functions}
     gradients = {name: gradient for graph in graphs for name, gradient in graph.gradients.items()}
     nodes = [node for _, node in parts.nodes]
-    made = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
-    if all(graph.source is made.source for graph in graphs):
-        return made
+    whole = replace(graphs[0], nodes=tuple(nodes), functions=tuple(functions.values()), gradients=gradients)
+    if all(graph.source is whole.source for graph in graphs):
+        return whole
     # One source text cannot locate nodes of several files.
-    return replace(made, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
+    return replace(whole, nodes=tuple(replace(node, offset=-1) for node in nodes), source=None)
 
 
 def with_received_facts(parts: Parts) -> Parts:

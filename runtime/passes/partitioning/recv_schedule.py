@@ -91,8 +91,8 @@ class _StartTimes:
 
     def _sources(self, node: Node) -> list[str]:
         """Returns the inputs of a node, without back edges."""
-        found = dict.fromkeys(endpoint(text).node for text in node.inputs)
-        return [name for name in found if name in self.earliest]
+        sources = dict.fromkeys(endpoint(text).node for text in node.inputs)
+        return [name for name in sources if name in self.earliest]
 
     def later(self) -> dict[str, str]:
         """Returns, for each receive that can be delayed, the node to wait for."""
@@ -103,7 +103,7 @@ class _StartTimes:
         bits = {name: 1 << place for place, (_, name) in enumerate(ends)}
         before = self._ancestors(bits)
         here = self._masks(bits, reliable)
-        found: dict[str, str] = {}
+        delays: dict[str, str] = {}
         for node in self.order:
             if node.op not in RECVS or loops[node.name] or not self.readers[node.name]:
                 continue
@@ -112,37 +112,37 @@ class _StartTimes:
                 common &= before[reader]
             # Bits are ordered by latest end, so the highest bit is the node that ends last.
             if common and self._ends_after(name := ends[common.bit_length() - 1][1], node):
-                found[node.name] = name
-        return found
+                delays[node.name] = name
+        return delays
 
     def _ends_after(self, name: str, receive: Node) -> bool:
         """Returns True if a node may end after the receive could start, so that waiting for it delays the receive."""
         return self.earliest[name] + self.costs[name] > self.earliest[receive.name]
 
     def _ancestors(self, bits: Mapping[str, int]) -> dict[str, int]:
-        found: dict[str, int] = {}
+        ancestors: dict[str, int] = {}
         for node in self.order:
             mine = 0
             for text in node.inputs:
                 name = endpoint(text).node
-                mine |= found.get(name, 0) | (bits[name] if name in found else 0)
-            found[node.name] = mine
-        return found
+                mine |= ancestors.get(name, 0) | (bits[name] if name in ancestors else 0)
+            ancestors[node.name] = mine
+        return ancestors
 
     def _masks(self, bits: Mapping[str, int], reliable: set[str]) -> dict[str, int]:
         """Returns, by device, the nodes that a receive may wait for."""
-        found: dict[str, int] = {}
+        masks: dict[str, int] = {}
         for node in self.order:
-            found[node.device] = found.get(node.device, 0) | (bits[node.name] if node.name in reliable else 0)
-        return found
+            masks[node.device] = masks.get(node.device, 0) | (bits[node.name] if node.name in reliable else 0)
+        return masks
 
     def _reliable(self) -> set[str]:
         """Returns the nodes that run in every step, independent of branches, loops and other steps."""
         library = of_graph(self.graph)
-        found: set[str] = set()
+        reliable: set[str] = set()
         for node in self.order:
             waits = registry.get(node.op, library).asynchronous and node.op not in RECVS
             steers = node.op in SWITCHES or registry.get(node.op, library).is_control_flow
-            if not (waits or steers) and all(endpoint(text).node in found for text in node.inputs):
-                found.add(node.name)
-        return found
+            if not (waits or steers) and all(endpoint(text).node in reliable for text in node.inputs):
+                reliable.add(node.name)
+        return reliable

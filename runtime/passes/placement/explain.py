@@ -64,17 +64,18 @@ def explain(placement: Placement, node: str) -> Explanation:
     """Explains the placement of one node. Raises NOT_FOUND, with the nearest name, for an unknown one."""
     name = placement.graph[node].name
     op = list(placement.formulation.nodes).index(name)
-    found = _Explainer(placement)
+    explainer = _Explainer(placement)
     group = placement.constraints.groups[placement.problem.group[op]]
     alternatives = [
-        found.alternative(op, device) for device in placement.problem.feasible[placement.problem.group[op]]
+        explainer.alternative(op, device)
+        for device in placement.problem.feasible[placement.problem.group[op]]
     ]
     return Explanation(name, group.nodes, str(group.requested), alternatives)
 
 
 def node_times(placement: Placement) -> list[NodeTimes]:
     """Returns the times of every node, ordered by start."""
-    found, problem, schedule = _Explainer(placement), placement.problem, placement.best.schedule
+    explainer, problem, schedule = _Explainer(placement), placement.problem, placement.best.schedule
     names = placement.machine.names
     rows = [
         NodeTimes(
@@ -82,7 +83,7 @@ def node_times(placement: Placement) -> list[NodeTimes]:
             names[schedule.place[op]],
             schedule.start[op],
             schedule.finish[op],
-            [(names[d], found.finish(op, d)) for d in problem.feasible[problem.group[op]]],
+            [(names[d], explainer.finish(op, d)) for d in problem.feasible[problem.group[op]]],
         )
         for op, node in enumerate(placement.formulation.nodes)
     ]
@@ -137,20 +138,20 @@ class _Explainer:
 
     def waits(self, op: int, device: int) -> list[InputArrival]:
         """Returns the inputs of a node from other devices, the last to arrive first."""
-        names, found = self.placement.machine.names, list[InputArrival]()
+        names, arrivals = self.placement.machine.names, list[InputArrival]()
         for number in self.problem.inputs[op]:
             source = self.schedule.place[self.problem.tensors[number].producer]
             if source != device:
                 endpoint = self.placement.formulation.endpoints[number]
-                found.append(InputArrival(endpoint, names[source], self.arrival(number, device)))
-        return sorted(found, key=lambda wait: (-wait.arrival, wait.tensor))
+                arrivals.append(InputArrival(endpoint, names[source], self.arrival(number, device)))
+        return sorted(arrivals, key=lambda wait: (-wait.arrival, wait.tensor))
 
     def arrival(self, number: int, device: int) -> float:
         """Returns the time when a tensor is on a device, or would be if sent as soon as it is computed."""
         tensor = self.problem.tensors[number]
         source = self.schedule.place[tensor.producer]
-        made = self.schedule.finish[tensor.producer]
+        computed = self.schedule.finish[tensor.producer]
         if source == device:
-            return made
+            return computed
         known = self.arrived.get((number, device))
-        return known if known is not None else made + self.problem.transfer(tensor.size, source, device)
+        return known if known is not None else computed + self.problem.transfer(tensor.size, source, device)

@@ -84,7 +84,9 @@ def _interpreters(machine: Machine) -> list[SharedInterpreter]:
         if device.type == "CPU":
             devices.setdefault(device.parsed._replace(type=None, id=None), set()).add(number)
     return [
-        SharedInterpreter(frozenset(found), CALL, HAND_OVER) for found in devices.values() if len(found) > 1
+        SharedInterpreter(frozenset(numbers), CALL, HAND_OVER)
+        for numbers in devices.values()
+        if len(numbers) > 1
     ]
 
 
@@ -101,15 +103,15 @@ def _numbered(graph: Graph) -> list[Node]:
             readers.setdefault(source, []).append(node.name)
     ready = [name for name, count in waiting.items() if not count]
     heapify(ready)
-    found: list[Node] = []
+    numbered: list[Node] = []
     while ready:
         name = heappop(ready)
-        found.append(graph.index[name])
+        numbered.append(graph.index[name])
         for reader in readers.get(name, ()):
             waiting[reader] -= 1
             if not waiting[reader]:
                 heappush(ready, reader)
-    return found
+    return numbered
 
 
 def _sources(graph: Graph, node: Node) -> set[str]:
@@ -132,19 +134,19 @@ def _tensors(
                 # Producers of back edges are numbered later.
                 if number[source.node] < op:
                     readers.setdefault(str(source), []).append(op)
-    found: dict[str, ProblemTensor] = {}
+    tensors: dict[str, ProblemTensor] = {}
     for op, node in enumerate(nodes):
         if node.name not in step:
             continue
-        made = work[node.name]
-        for port, size in enumerate(made.outputs):
+        node_work = work[node.name]
+        for port, size in enumerate(node_work.outputs):
             name = str(Endpoint(node.name, port))
-            held = 0 if made.is_view else size
-            found[name] = ProblemTensor(op, size, held, tuple(readers.get(name, ())))
+            held = 0 if node_work.is_view else size
+            tensors[name] = ProblemTensor(op, size, held, tuple(readers.get(name, ())))
         control = str(Endpoint(node.name, -1))
         if control in readers:
-            found[control] = ProblemTensor(op, 0, 0, tuple(readers[control]))
-    return found
+            tensors[control] = ProblemTensor(op, 0, 0, tuple(readers[control]))
+    return tensors
 
 
 def _seconds(

@@ -156,8 +156,8 @@ def _trials(problem: Problem, algorithm: str, budget: Budget) -> list[Trial]:
     trials = [_trial(problem, name, repair(problem, PLACERS[name](problem))) for name in names]
     if algorithm in PLACERS or algorithm == QUICK:
         return trials
-    found = _trial(problem, SEARCH, search(problem, [trial.assignment for trial in trials], budget))
-    return [found] if algorithm == SEARCH else [*trials, found]
+    searched = _trial(problem, SEARCH, search(problem, [trial.assignment for trial in trials], budget))
+    return [searched] if algorithm == SEARCH else [*trials, searched]
 
 
 def _trial(problem: Problem, name: str, assignment: Assignment) -> Trial:

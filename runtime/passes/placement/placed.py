@@ -20,7 +20,7 @@ def resolve_devices(graph: Graph, machine: Machine) -> dict[str, str]:
     Raises INVALID_ARGUMENT for the first node without a device, or with one that the machine does not have.
     """
     known: dict[str, str] = {}
-    found: dict[str, str] = {}
+    devices: dict[str, str] = {}
     for node in graph.nodes:
         device = known.get(node.device)
         if device is None:
@@ -28,8 +28,8 @@ def resolve_devices(graph: Graph, machine: Machine) -> dict[str, str]:
                 device = known[node.device] = _device(node, machine)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from None
-        found[node.name] = device
-    return found
+        devices[node.name] = device
+    return devices
 
 
 def _device(node: Node, machine: Machine) -> str:

@@ -91,19 +91,19 @@ class Problem:
     @cached_property
     def inputs(self) -> list[list[int]]:
         """Returns the tensors that each operation reads."""
-        found: list[list[int]] = [[] for _ in self.group]
+        inputs: list[list[int]] = [[] for _ in self.group]
         for number, tensor in enumerate(self.tensors):
             for reader in tensor.readers:
-                found[reader].append(number)
-        return found
+                inputs[reader].append(number)
+        return inputs
 
     @cached_property
     def outputs(self) -> list[list[int]]:
         """Returns the tensors that each operation produces."""
-        found: list[list[int]] = [[] for _ in self.group]
+        outputs: list[list[int]] = [[] for _ in self.group]
         for number, tensor in enumerate(self.tensors):
-            found[tensor.producer].append(number)
-        return found
+            outputs[tensor.producer].append(number)
+        return outputs
 
     @cached_property
     def active(self) -> list[bool]:
@@ -121,10 +121,10 @@ class Problem:
     @cached_property
     def members(self) -> list[list[int]]:
         """Returns the operations of each group, in order."""
-        found: list[list[int]] = [[] for _ in self.feasible]
+        members: list[list[int]] = [[] for _ in self.feasible]
         for op, group in enumerate(self.group):
-            found[group].append(op)
-        return found
+            members[group].append(op)
+        return members
 
     @cached_property
     def tensor_table(self) -> TensorTable:

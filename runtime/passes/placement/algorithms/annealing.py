@@ -54,16 +54,16 @@ def search(
 ) -> Assignment:
     """Returns the best assignment found from the starting ones; never worse than the best of them."""
     began = time.monotonic()
-    found = min(starts, key=lambda a: score(problem, simulate(problem, a)))
+    best = min(starts, key=lambda a: score(problem, simulate(problem, a)))
     if problem.devices == 1 or not any(problem.active):
-        return found
+        return best
     random = Random(seed)
     if len(problem.group) > 2 * COARSE_OPERATIONS:
         deadline = None if budget.seconds is None else began + _COARSE_SHARE * budget.seconds
         rough = _search_coarse(problem, starts, budget, deadline, random)
-        found = min((found, rough), key=lambda a: score(problem, simulate(problem, a)))
+        best = min((best, rough), key=lambda a: score(problem, simulate(problem, a)))
     deadline = None if budget.seconds is None else began + budget.seconds
-    return _Annealer(problem, random).run(found, budget.rounds(problem, 1 - _COARSE_SHARE), deadline)
+    return _Annealer(problem, random).run(best, budget.rounds(problem, 1 - _COARSE_SHARE), deadline)
 
 
 def _search_coarse(
@@ -117,9 +117,9 @@ class _Annealer:
             warmth = _WARMTH * (1 - done) ** 2
             if new <= energy or random.random() < math.exp((energy - new) / max(warmth * energy, 1e-300)):
                 current, schedule, energy = trial, outcome, new
-                found = score(problem, outcome)
-                if found < best_score:
-                    best, best_score = trial, found
+                outcome_score = score(problem, outcome)
+                if outcome_score < best_score:
+                    best, best_score = trial, outcome_score
         return best
 
     def _energy(self, schedule: SimulatedSchedule) -> float:
@@ -218,7 +218,7 @@ def critical_transfers(problem: Problem, schedule: SimulatedSchedule) -> list[in
     }
     arrived = {(t.tensor, t.target): i for i, t in enumerate(schedule.transfers)}
     op = max(range(len(schedule.finish)), key=lambda op: schedule.finish[op])
-    found: list[int] = []
+    critical: list[int] = []
     for _ in range(len(schedule.finish)):
         begin, device = schedule.start[op], schedule.place[op]
         if begin <= 0:
@@ -231,7 +231,7 @@ def critical_transfers(problem: Problem, schedule: SimulatedSchedule) -> list[in
                 if schedule.finish[producer] == begin:
                     cause = producer
             elif transfer is not None and schedule.transfers[transfer].finish == begin:
-                found.append(transfer)
+                critical.append(transfer)
                 cause = producer
                 break
         if cause < 0:
@@ -239,4 +239,4 @@ def critical_transfers(problem: Problem, schedule: SimulatedSchedule) -> list[in
         if cause < 0 or cause == op:
             break
         op = cause
-    return found
+    return critical

@@ -95,12 +95,12 @@ def _links(problem: Problem, ops: DisjointSets) -> list[tuple[int, int]]:
                 size[u, v] = size.get((u, v), 0) + tensor.size
     single = [(u, v) for u, v in size if len(before[v]) == 1 or len(after[u]) == 1]
     taken: set[int] = set()
-    found: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     for u, v in sorted(single, key=lambda pair: (-size[pair], pair)):
         if u not in taken and v not in taken:
             taken |= {u, v}
-            found.append((u, v))
-    return found
+            pairs.append((u, v))
+    return pairs
 
 
 def _built(problem: Problem, ops: DisjointSets, groups: DisjointSets) -> CoarseProblem:

@@ -63,9 +63,9 @@ def _relieved(problem: Problem, assignment: Assignment) -> Assignment:
     current = list(assignment)
     for _ in range(ROUNDS):
         schedule = simulate(problem, current)
-        found = score(problem, schedule)
-        if best_score is None or found < best_score:
-            best, best_score = list(current), found
+        current_score = score(problem, schedule)
+        if best_score is None or current_score < best_score:
+            best, best_score = list(current), current_score
         if not excess(problem, schedule) or not _relieve(problem, current, schedule):
             break
     return best

@@ -66,7 +66,7 @@ def handle_edges(graph: Graph) -> list[HandleEdge]:
     """
     numbers = {node.name: number for number, node in enumerate(graph.nodes)}
     library = of_graph(graph)
-    found: list[HandleEdge] = []
+    edges: list[HandleEdge] = []
     for consumer, node in enumerate(graph.nodes):
         for position in handle_inputs(graph, node, library):
             source = endpoint(node.inputs[position]).node
@@ -74,8 +74,8 @@ def handle_edges(graph: Graph) -> list[HandleEdge]:
                 hint = did_you_mean(source, graph.index)
                 message = f"Node {node.name!r}: Unknown input node {node.inputs[position]!r}"
                 raise graph.error_at(invalid(message, hint=hint), node.name, input=position)
-            found.append(HandleEdge(numbers[source], consumer))
-    return found
+            edges.append(HandleEdge(numbers[source], consumer))
+    return edges
 
 
 def handle_inputs(graph: Graph, node: Node, library: Library | None) -> Sequence[int]:

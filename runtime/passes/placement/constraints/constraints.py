@@ -125,15 +125,15 @@ class _Constrainer:
         for number, node in enumerate(self._nodes):
             if node.device and self._request(node) != ANY:
                 asking[self._sets.find(number)].append(number)
-        found: dict[int, _DeviceRequest] = {}
+        requests: dict[int, _DeviceRequest] = {}
         for first, numbers in asking.items():
             makers = [self._nodes[n] for n in numbers if n not in users]
             takers = [self._nodes[n] for n in numbers if n in users]
             wish = self._together(
                 [_DeviceRequest(ANY, self._request(node), (node,)) for node in makers], soft=False
             )
-            found[first] = self._with_takers(wish, takers) if first in sharing else wish
-        return found
+            requests[first] = self._with_takers(wish, takers) if first in sharing else wish
+        return requests
 
     def _with_takers(self, wish: _DeviceRequest, takers: Sequence[Node]) -> _DeviceRequest:
         """Adds the requests of the users of a reference or resource to that of its producers."""

@@ -40,15 +40,15 @@ class FeasibleDevices:
         Raises INVALID_ARGUMENT where there are none.
         """
         types = self._types(nodes)
-        found = self._matching(asked, types)
-        if not found and self._soft:
-            found = self._matching(asked._replace(type=hard.type, id=hard.id), types)
-            found = found or self._matching(asked._replace(type=None, id=None), types)
-            if found:
-                self._note(nodes, asked, found)
-        if not found:
+        feasible = self._matching(asked, types)
+        if not feasible and self._soft:
+            feasible = self._matching(asked._replace(type=hard.type, id=hard.id), types)
+            feasible = feasible or self._matching(asked._replace(type=None, id=None), types)
+            if feasible:
+                self._note(nodes, asked, feasible)
+        if not feasible:
             raise self._error(nodes, asked, types, by)
-        return found
+        return feasible
 
     def _types(self, nodes: Sequence[Node]) -> tuple[str, ...]:
         """Returns the device types with a kernel for each of the nodes."""
@@ -58,16 +58,16 @@ class FeasibleDevices:
 
     def _matching(self, asked: DeviceName, types: tuple[str, ...]) -> tuple[str, ...]:
         key = (asked, types)
-        found = self._known.get(key)
-        if found is None:
+        matching = self._known.get(key)
+        if matching is None:
             fitting = (d for d in self._machine.devices if d.type in types and asked.matches(d.parsed))
-            found = self._known[key] = tuple([device.name for device in fitting])
-        return found
+            matching = self._known[key] = tuple([device.name for device in fitting])
+        return matching
 
-    def _note(self, nodes: Sequence[Node], asked: DeviceName, found: tuple[str, ...]) -> None:
+    def _note(self, nodes: Sequence[Node], asked: DeviceName, feasible: tuple[str, ...]) -> None:
         others = f" and {counted(len(nodes) - 1, 'node')} with it" if len(nodes) > 1 else ""
         self.notes.append(
-            f"{nodes[0].name!r}{others} cannot be on '{asked}', and may be on {', '.join(found[:4])}"
+            f"{nodes[0].name!r}{others} cannot be on '{asked}', and may be on {', '.join(feasible[:4])}"
         )
 
     def _error(
@@ -104,14 +104,14 @@ class FeasibleDevices:
 
     def _without_kernel(self, nodes: Sequence[Node], types: Sequence[str] = ()) -> str:
         """Describes, for each device type, a node for which it has no kernel."""
-        found: list[str] = []
+        lacking: list[str] = []
         for kind in dict.fromkeys(types or self._machine.device_types):
             node = next((n for n in nodes if not self._supports(n, kind)), None)
             if node is not None:
-                found.append(
+                lacking.append(
                     f"{kind} has none for {node.name!r}, {node.op}{location_suffix(self._graph, node)}"
                 )
-        return " and ".join(found)
+        return " and ".join(lacking)
 
 
 def location_suffix(graph: Graph, node: Node) -> str:

@@ -84,13 +84,13 @@ def _facts(graph: Graph, batch: int) -> Mapping[str, Sequence[Fact]]:
 
 def _work(node: Node, op: Op, facts: Mapping[str, Sequence[Fact]], batch: int) -> NodeWork:
     read = [facts[source.node][source.port] for source in node.data_inputs]
-    made = facts[node.name]
-    outputs = tuple(_bytes(fact, batch) for fact in made)
+    written = facts[node.name]
+    outputs = tuple(_bytes(fact, batch) for fact in written)
     persistent = _persistent(node, outputs, batch)
-    is_view = node.op in _VIEWS or _is_reference(made) or (node.op == "Identity" and _is_reference(read))
+    is_view = node.op in _VIEWS or _is_reference(written) or (node.op == "Identity" and _is_reference(read))
     if op.is_free:
         return NodeWork(0.0, 0, outputs, persistent, is_view, is_free=True)
-    count = flops(node, [_dims(fact, batch) for fact in read], [_dims(fact, batch) for fact in made])
+    count = flops(node, [_dims(fact, batch) for fact in read], [_dims(fact, batch) for fact in written])
     moved = sum(_bytes(fact, batch) for fact in read) + sum(outputs)
     return NodeWork(count, moved, outputs, persistent, is_view, is_free=False)
 

@@ -137,5 +137,5 @@ class _Observer:
 
 def _waits(op: str) -> bool:
     """Returns True if an operation may wait for more than its inputs."""
-    found = registry.find(op)
-    return found is not None and found.asynchronous
+    operation = registry.find(op)
+    return operation is not None and operation.asynchronous

@@ -53,8 +53,8 @@ def predict(trace: StepTrace, graph: Graph, machine: Machine, *, batch: int = 1)
         batch: replaces open dimensions.
     """
     steps = observe_steps(trace.events)
-    found = summarize_steps(steps)
-    costs = dict.fromkeys(graph.index, 0.0) | dict(found.costs)
-    simulation = simulate_placed_graph(graph, with_hand_over(machine, found.hand_over), costs, batch=batch)
-    shown = min(steps, key=lambda step: abs(step.seconds - found.seconds))
-    return Prediction(simulation, found.seconds, shown.start)
+    measured = summarize_steps(steps)
+    costs = dict.fromkeys(graph.index, 0.0) | dict(measured.costs)
+    simulation = simulate_placed_graph(graph, with_hand_over(machine, measured.hand_over), costs, batch=batch)
+    shown = min(steps, key=lambda step: abs(step.seconds - measured.seconds))
+    return Prediction(simulation, measured.seconds, shown.start)

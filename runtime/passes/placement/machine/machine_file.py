@@ -72,26 +72,26 @@ class _Reader:
             raise self._error(0, "the file describes no device")
         if len(trees) > MAX_DEVICES:
             raise self._error(trees[MAX_DEVICES][""], f"there are more than {MAX_DEVICES} devices")
-        found: dict[DeviceName, Device] = {}
+        devices: dict[DeviceName, Device] = {}
         for tree in trees:
             self._require(tree, "device", ("name", "speed", "bandwidth"))
             name: DeviceName = tree["name"]
-            if name in found:
+            if name in devices:
                 raise self._error(tree[""], f"device {str(name)!r} is described twice")
             memory = ceil(tree["memory"]) if "memory" in tree else None
             self._places[str(name)] = tree[""]
-            found[name] = Device(str(name), name.type or "", memory, tree["speed"], tree["bandwidth"])
-        return found
+            devices[name] = Device(str(name), name.type or "", memory, tree["speed"], tree["bandwidth"])
+        return devices
 
     def links(self, trees: list[Tree], devices: Mapping[DeviceName, Device]) -> list[Link]:
-        found: dict[tuple[str, str], Link] = {}
+        links: dict[tuple[str, str], Link] = {}
         for tree in trees:
             self._require(tree, "link", ("source", "target", "bandwidth", "latency"))
             for source, target in self._pairs(tree, devices):
-                found[source, target] = Link(source, target, tree["bandwidth"], tree["latency"])
+                links[source, target] = Link(source, target, tree["bandwidth"], tree["latency"])
                 if not tree.get("one_way"):
-                    found[target, source] = Link(target, source, tree["bandwidth"], tree["latency"])
-        return list(self._complete(found, devices))
+                    links[target, source] = Link(target, source, tree["bandwidth"], tree["latency"])
+        return list(self._complete(links, devices))
 
     def _pairs(self, tree: Tree, devices: Mapping[DeviceName, Device]) -> list[tuple[str, str]]:
         sources, targets = self._ends(tree, "source", devices), self._ends(tree, "target", devices)
@@ -102,22 +102,22 @@ class _Reader:
 
     def _ends(self, tree: Tree, end: str, devices: Mapping[DeviceName, Device]) -> list[str]:
         pattern: DeviceName = tree[end]
-        found = [device.name for name, device in devices.items() if pattern.matches(name)]
-        if not found:
+        matching = [device.name for name, device in devices.items() if pattern.matches(name)]
+        if not matching:
             known = ", ".join([device.name for device in devices.values()][:8])
             message = f"the {end} of the link, {str(pattern)!r}, is none of the devices described: {known}"
             raise self._error(tree[""], message)
-        return found
+        return matching
 
     def _complete(
-        self, found: Mapping[tuple[str, str], Link], devices: Mapping[DeviceName, Device]
+        self, links: Mapping[tuple[str, str], Link], devices: Mapping[DeviceName, Device]
     ) -> Iterator[Link]:
         """Yields a link from each device to each other; raises where one is missing."""
         for a in devices.values():
             for b in devices.values():
                 if a is b:
                     continue
-                link = found.get((a.name, b.name))
+                link = links.get((a.name, b.name))
                 if link is None:
                     missing = f"there is no link from {a.name!r} to {b.name!r}"
                     raise self._error(self._places[b.name], missing, hint=_example(a.name, b.name))

@@ -21,7 +21,7 @@ def critical_path(problem: Problem, schedule: SimulatedSchedule) -> CriticalPath
     device or link. Where several ended at that time, the input takes precedence."""
     if not schedule.place:
         return CriticalPath(frozenset(), frozenset())
-    found = _Search(problem, schedule)
+    causes = _Search(problem, schedule)
     ops: set[int] = set()
     moved: set[int] = set()
     op: int | None = max(range(len(schedule.place)), key=lambda o: (schedule.finish[o], -o))
@@ -29,10 +29,10 @@ def critical_path(problem: Problem, schedule: SimulatedSchedule) -> CriticalPath
     while op is not None or transfer is not None:
         if op is not None:
             ops.add(op)
-            op, transfer = found.before_op(op)
+            op, transfer = causes.before_op(op)
         elif transfer is not None:
             moved.add(transfer)
-            op, transfer = found.before_transfer(transfer)
+            op, transfer = causes.before_transfer(transfer)
     return CriticalPath(frozenset(ops), frozenset(moved))
 
 

@@ -149,7 +149,7 @@ def memory_residence(
     transfers: Sequence[SimulatedTransfer],
 ) -> MemoryResidence:
     """Returns the memory residence of every tensor and copy, without empty ones."""
-    made, read = problem.tensor_table, problem.reader_table
+    produced, read = problem.tensor_table, problem.reader_table
     devices, count = problem.devices, len(problem.tensors)
     where = np.asarray(place, np.intp)
     ends = np.asarray(finish, np.float64)
@@ -157,14 +157,16 @@ def memory_residence(
     moved = np.array([(t.tensor, t.source, t.target) for t in transfers], np.intp).reshape(-1, 3)
     times = np.array([(t.start, t.finish) for t in transfers], np.float64).reshape(-1, 2)
     tensor = np.concatenate([np.arange(count), moved[:, 0]])
-    device = np.concatenate([where[made.producer], moved[:, 2]])
-    begin = np.concatenate([np.asarray(start, np.float64)[made.producer], times[:, 0]])
-    held = np.concatenate([made.held, made.size[moved[:, 0]]])
+    device = np.concatenate([where[produced.producer], moved[:, 2]])
+    begin = np.concatenate([np.asarray(start, np.float64)[produced.producer], times[:, 0]])
+    held = np.concatenate([produced.held, produced.size[moved[:, 0]]])
     # The last reader of each tensor on each device, then the last departure.
     last = np.zeros(count * devices)
     np.maximum.at(last, read.tensor * devices + where[read.reader], ends[read.reader])
     np.maximum.at(last, moved[:, 0] * devices + moved[:, 1], times[:, 1])
-    until = np.maximum(last[tensor * devices + device], np.concatenate([ends[made.producer], times[:, 1]]))
+    until = np.maximum(
+        last[tensor * devices + device], np.concatenate([ends[produced.producer], times[:, 1]])
+    )
     kept = held > 0
     return MemoryResidence(tensor[kept], device[kept], begin[kept], until[kept], held[kept])
 

@@ -29,7 +29,7 @@ def timeline(simulation: Simulation, at: float = 0.0) -> list[dict[str, Any]]:
 
 
 def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
-    schedule, found, names = simulation.schedule, simulation.formulation, simulation.machine.names
+    schedule, formulation, names = simulation.schedule, simulation.formulation, simulation.machine.names
     yield process(SIMULATED, "simulated")
     devices = {device: number for number, device in enumerate(sorted(set(schedule.place)), 1)}
     lanes = _lanes(schedule.transfers)
@@ -38,7 +38,7 @@ def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
         yield _track(track, names[device])
     for (source, target, lane), track in tracks.items():
         yield _track(track, f"{names[source]} → {names[target]}" + (f" ({lane + 1})" if lane else ""))
-    for op, node in enumerate(found.nodes):
+    for op, node in enumerate(formulation.nodes):
         if schedule.finish[op] > schedule.start[op]:
             kind = simulation.graph.index[node].op
             when = _span(at, schedule.start[op], schedule.finish[op])
@@ -50,23 +50,23 @@ def _events(simulation: Simulation, at: float) -> Iterator[dict[str, Any]]:
                 "args": {"op": kind},
             }
     for t, lane in zip(schedule.transfers, lanes):
-        args = {"bytes": found.problem.tensors[t.tensor].size}
+        args = {"bytes": formulation.problem.tensors[t.tensor].size}
         track = tracks[lane]
         when = _span(at, t.start, t.finish)
-        yield {"name": found.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
+        yield {"name": formulation.endpoints[t.tensor], "cat": "transfer", **when, "tid": track, "args": args}
 
 
 def _lanes(transfers: Sequence[SimulatedTransfer]) -> list[tuple[int, int, int]]:
     """Returns source, target and lane of each transfer; transfers in a lane do not overlap, since viewers would
     drop them."""
     until: dict[tuple[int, int], list[float]] = defaultdict(list)
-    found = [(0, 0, 0)] * len(transfers)
+    lane_of = [(0, 0, 0)] * len(transfers)
     for number, t in sorted(enumerate(transfers), key=lambda item: item[1].start):
         lanes = until[t.source, t.target]
         lane = next((i for i, end in enumerate(lanes) if end <= t.start), len(lanes))
         lanes[lane : lane + 1] = [t.finish]
-        found[number] = (t.source, t.target, lane)
-    return found
+        lane_of[number] = (t.source, t.target, lane)
+    return lane_of
 
 
 def process(number: int, name: str) -> dict[str, Any]:
