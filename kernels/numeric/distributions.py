@@ -61,6 +61,7 @@ def allocate(shape: Sequence[int], dtype: Any) -> Array:
 
 
 def uniform_float(words: Array) -> Array:
+    """Makes floats in [0, 1) of the low 23 bits of each word."""
     bits = words & np.uint32(0x7FFFFF)
     bits |= np.uint32(127 << 23)
     out = bits.view(np.float32)
@@ -121,6 +122,7 @@ def normal_float(words: Array) -> Array:
 
 
 def normal_double(words: Array) -> Array:
+    """Makes pairs of standard normal doubles, of two uniform doubles each."""
     numbers = uniform_double(words)
     radius = np.sqrt(-2.0 * np.log(np.maximum(numbers[0::2], _SMALLEST)))
     angle = 2 * math.pi * numbers[1::2]

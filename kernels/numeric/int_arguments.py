@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Dim, Shape
-from .scatter import on_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +35,12 @@ def int_scalar(value: Any, what: str) -> int:
 
 def nonnegative_scalar(value: Any, what: str) -> int:
     """Returns a scalar that states a size. Raises INVALID_ARGUMENT for other ranks and negative values."""
-    array = on_host(value)
-    if array.ndim:
-        raise invalid(f"{what} must be a scalar, but has shape {list(array.shape)}")
-    if array < 0:
-        raise invalid(f"{what} must not be negative, but is {array}")
-    return int(array)
+    if value.ndim:
+        raise invalid(f"{what} must be a scalar, but has shape {list(value.shape)}")
+    size = int(value)
+    if size < 0:
+        raise invalid(f"{what} must not be negative, but is {size}")
+    return size
 
 
 def known_shape(value: Any) -> tuple[int, ...]:

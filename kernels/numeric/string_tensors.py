@@ -34,4 +34,5 @@ def decode(data: bytes) -> str:
 
 
 def encode(text: str) -> bytes:
+    """Encodes text as UTF-8, with the bytes that ``decode`` escaped."""
     return text.encode("utf-8", "surrogateescape")

@@ -218,4 +218,5 @@ def from_channels_last(xp: Any, x: Any, spec: WindowSpec) -> Any:
 
 
 def unimplemented(message: str) -> TfgError:
+    """Returns an error of status UNIMPLEMENTED."""
     return TfgError(Status.UNIMPLEMENTED, message)

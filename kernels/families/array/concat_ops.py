@@ -26,6 +26,7 @@ op = family.op
 
 
 def _concat_shape(inputs: Sequence[Shape], axis: int | None) -> Shape:
+    """Returns the static shape of a concatenation. Raises INVALID_ARGUMENT where other axes differ."""
     known = [s.dims for s in inputs if s.dims is not None]
     if not known:
         return UNKNOWN
@@ -47,10 +48,12 @@ def _concat_shape(inputs: Sequence[Shape], axis: int | None) -> Shape:
 
 
 def with_size(dims: Sequence[Dim], axis: int, size: Dim) -> Shape:
+    """Returns the shape of these dimensions with another size along an axis."""
     return Shape(tuple(size if i == axis else d for i, d in enumerate(dims)))
 
 
 def _mismatch(values: Sequence[Any], axis: int) -> TfgError:
+    """Returns the error for tensors that cannot be concatenated."""
     shown = ", ".join(str(Shape(v.shape)) for v in values[:8])
     return invalid(f"tensors of shapes {shown} cannot be concatenated along axis {axis}")
 
@@ -87,6 +90,7 @@ def _concatenate_bound(xp: Any, axis: int, *values: Any) -> Any:
 
 
 def _concat_elements(c: ShapeContext, places: range) -> tuple[Dim, ...] | None:
+    """Returns the elements of a concatenation of vectors of sizes, None where unknown."""
     elements: list[Dim] = []
     for place in places:
         part = static_elements(c, place)
@@ -185,6 +189,7 @@ def _(xp: Any, concat_dim: Any, extents: Sequence[Any]) -> list[Any]:
 
 
 def _check_other_axes(extents: Sequence[Any], at: int) -> None:
+    """Raises INVALID_ARGUMENT where shapes differ in another axis than ``at``."""
     others = np.delete(np.stack(extents), at, axis=1)
     if (others != others[0]).any():
         shown = [extent.tolist() for extent in extents[:8]]

@@ -47,10 +47,12 @@ def _positions(rows: int, columns: int, low: int, high: int, align: str) -> tupl
 
 
 def _longest_diagonal(rows: int, columns: int, low: int, high: int) -> int:
+    """Returns the length of the longest of the diagonals ``low`` to ``high``."""
     return min(rows + min(high, 0), columns - max(low, 0))
 
 
 def _band_limits(k: Any) -> tuple[int, int]:
+    """Returns the lowest and the highest diagonal that ``k`` names. Raises INVALID_ARGUMENT."""
     limits = int_vector(k, "k")
     if len(limits) not in (1, 2):
         raise invalid(f"k must be one number or two, but is {list(limits)}")
@@ -60,12 +62,14 @@ def _band_limits(k: Any) -> tuple[int, int]:
 
 
 def _check_limits(rows: int, columns: int, low: int, high: int) -> None:
+    """Raises INVALID_ARGUMENT for diagonals outside of the matrix."""
     for k in (low, high):
         if not (-rows < k < columns or k == 0):
             raise invalid(f"diagonal {k} is not within a matrix of {rows} rows and {columns} columns")
 
 
 def _matrix_dims(x: Any) -> tuple[int, int]:
+    """Returns the numbers of rows and columns. Raises INVALID_ARGUMENT for ranks below 2."""
     if x.ndim < 2:
         raise invalid(f"the input must be of rank 2 or more, but has shape {Shape(x.shape)}")
     return x.shape[-2], x.shape[-1]
@@ -79,10 +83,12 @@ def _padding_scalar(value: Any) -> Any:
 
 
 def _zero_of(x: Any) -> Any:
+    """Returns the zero of a dtype: for strings the empty one."""
     return b"" if x.dtype.kind == "O" else 0
 
 
 def _take_diagonals(xp: Any, x: Any, limits: tuple[int, int], padding: Any, align: str) -> Any:
+    """Returns the diagonals of every matrix, packed."""
     rows, columns = _matrix_dims(x)
     low, high = limits
     _check_limits(rows, columns, low, high)
@@ -125,6 +131,7 @@ def _matrix_size(width: int, low: int, high: int, rows: int, columns: int) -> tu
 def _make_matrix(
     xp: Any, x: Any, limits: tuple[int, int], size: tuple[int, int], padding: Any, align: str
 ) -> Any:
+    """Returns matrices with the packed diagonals, and padding elsewhere."""
     low, high = limits
     if x.ndim < (1 if low == high else 2):
         raise invalid(f"a tensor of shape {Shape(x.shape)} cannot hold diagonals {low} to {high}")
@@ -139,6 +146,7 @@ def _make_matrix(
 
 
 def _set_diagonals(xp: Any, x: Any, diagonal: Any, limits: tuple[int, int], align: str) -> Any:
+    """Returns a copy of the matrices with other diagonals."""
     rows, columns = _matrix_dims(x)
     low, high = limits
     _check_limits(rows, columns, low, high)

@@ -58,6 +58,7 @@ def _split_axis(split_dim: Any) -> int:
 
 
 def _slice_parts(value: Any, at: int, sizes: Sequence[int]) -> list[Any]:
+    """Returns views of consecutive parts of these sizes along an axis."""
     before = (slice(None),) * at
     parts: list[Any] = []
     start = 0
@@ -73,6 +74,7 @@ def _(g: GraphBuilder, node: NodeView, *dys: Tensor | None) -> tuple[None, Tenso
 
 
 def _concat_parts(g: GraphBuilder, parts: Sequence[Tensor], axis: Tensor) -> Tensor:
+    """Concatenates gradients along the axis of the split."""
     return parts[0] if len(parts) == 1 else g.ConcatV2(list(parts), axis)
 
 

@@ -45,6 +45,7 @@ def _matrices(xp: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> 
 
 
 def _mismatch(left: Any, right: Any) -> Exception:
+    """Returns the error for matrices whose inner dimensions differ."""
     return invalid(
         f"Matrix size-incompatible: {list(left.shape)} times {list(right.shape)}, after transposition if any"
     )
@@ -134,6 +135,7 @@ def _batch_matmul_shape(c: ShapeContext) -> Shape:
 
 
 def _declare(name: str, types: str, output: str = "T") -> Op:
+    """Declares one version of BatchMatMul."""
     separate = output == "Tout"
     x, y = ("Ta", "Tb") if separate else ("T", "T")
     declared = op(

@@ -42,6 +42,7 @@ def to_lapack_dtype(x: Any) -> Any:
 
 
 def not_invertible(name: str) -> TfgError:
+    """Returns the error for a singular matrix."""
     return invalid(f"{name}: the input matrix is not invertible")
 
 

@@ -46,6 +46,7 @@ def _(b: Binding) -> Any:
 
 
 def _identity(x: Any) -> Any:
+    """Returns x, whose dtype is the target already."""
     return x
 
 
@@ -58,6 +59,7 @@ def _convert(target: DType, x: Any) -> Any:
 
 
 def _convert_real_part(target: DType, x: Any) -> Any:
+    """Converts the real part of complex numbers."""
     return _convert(target, x.real)
 
 
@@ -86,6 +88,7 @@ _BITS = (
 
 
 def _bitcast_shape(c: ShapeContext) -> Shape:
+    """Returns the static shape: wider dtypes take up the last axis, narrower ones add one."""
     shape, old, new = c.input(0), c.dtype(0).size, c.bound.output_types[0].size
     if shape.dims is None:
         return UNKNOWN

@@ -24,6 +24,7 @@ _REAL = "Treal: type in {float, double} = float"
 
 
 def _check_rank(x: Any, rank: int) -> None:
+    """Raises INVALID_ARGUMENT for tensors of a lower rank than the transform."""
     if x.ndim < rank:
         raise invalid(f"the input must be of rank {rank} or more, but has shape {Shape(x.shape)}")
 
@@ -36,6 +37,7 @@ def _complex_shape(rank: int) -> Callable[[ShapeContext], Shape]:
 
 
 def _declare_complex(suffix: str, rank: int) -> None:
+    """Declares FFT and IFFT over the last ``rank`` axes."""
     axes = tuple(range(-rank, 0))
     forward, backward = (
         op(
@@ -70,6 +72,7 @@ def _declare_complex(suffix: str, rank: int) -> None:
 
 
 def _real_shape(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
+    """Returns the static shape of a transform between real and complex numbers."""
     shape = c.with_rank_at_least(0, rank)
     c.with_rank("fft_length", 1).merge(Shape((rank,)))
     if shape.dims is None:
@@ -85,6 +88,7 @@ def _real_shape(c: ShapeContext, rank: int, *, forward: bool) -> Shape:
 
 
 def _check_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tuple[int, ...]:
+    """Returns the lengths of a transform. Raises INVALID_ARGUMENT where they do not fit the input."""
     _check_rank(x, rank)
     if fft_length.shape != (rank,):
         raise invalid(f"fft_length must have shape [{rank}], but has {Shape(fft_length.shape)}")
@@ -103,6 +107,7 @@ def _check_lengths(x: Any, fft_length: Any, rank: int, *, forward: bool) -> tupl
 
 
 def _declare_real(suffix: str, rank: int) -> None:
+    """Declares RFFT and IRFFT over the last ``rank`` axes."""
     forward = op(
         f"RFFT{suffix}(input: Treal, fft_length: int32; {_REAL}, {_COMPLEX}) -> (output: Tcomplex)",
         shape=lambda c: _real_shape(c, rank, forward=True),
@@ -137,6 +142,8 @@ def _declare_real(suffix: str, rank: int) -> None:
 
 
 def _declare_gradients(forward: Op, backward: Op, suffix: str, rank: int) -> None:
+    """Registers the gradients of RFFT and IRFFT."""
+
     @forward.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Any:
         """Transforms back as if the half that is not stored were zero."""

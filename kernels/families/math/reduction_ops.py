@@ -147,6 +147,7 @@ def _ufunc_reduction(ufunc: str) -> Reduction:
 
 
 def _extreme_value(dtype: Any, *, lowest: bool) -> Any:
+    """Returns the least or the greatest value of a dtype, infinite for floats."""
     if dtype.kind in "iu":
         return np.iinfo(dtype).min if lowest else np.iinfo(dtype).max
     return -np.inf if lowest else np.inf
@@ -204,6 +205,7 @@ def _with_kept_dims(g: GraphBuilder, node: NodeView, y: Tensor) -> Tensor:
 
 
 def _broadcast_back(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
+    """Broadcasts the gradient of an output to the shape of the input."""
     return g.BroadcastTo(_with_kept_dims(g, node, dy), g.shape_of(node.inputs[0]))
 
 

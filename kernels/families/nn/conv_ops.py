@@ -97,18 +97,21 @@ def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
 
 
 def _check_sizes(sizes: Any, rank: int, what: str) -> tuple[int, ...]:
+    """Returns the sizes that a vector states. Raises INVALID_ARGUMENT."""
     if sizes.ndim != 1 or any(n < 0 for n in sizes.tolist()):
         raise invalid(f"{what} must be a vector of sizes, but are {sizes.tolist()}")
     return tuple(sizes.tolist())
 
 
 def _check_outputs(spec: WindowSpec, win: Window, batch: int, outs: int, dy: tuple[int, ...]) -> None:
+    """Raises INVALID_ARGUMENT where gradients do not have the shape of outputs."""
     expected = spec.place(batch, win.outputs, outs)
     if dy != expected:
         raise invalid(f"out_backprop has shape {dy}, but should have shape {expected}")
 
 
 def _input_gradient(xp: Any, spec: WindowSpec, sizes: Any, w: Any, dy: Any) -> Any:
+    """Returns the gradient of the input, given that of the outputs, in the data format."""
     rank = spec.rank
     x = _check_sizes(sizes, rank, "input_sizes")
     if dy.ndim != rank or w.ndim != rank:
@@ -125,6 +128,7 @@ def _input_gradient(xp: Any, spec: WindowSpec, sizes: Any, w: Any, dy: Any) -> A
 
 
 def _filter_gradient(xp: Any, spec: WindowSpec, x: Any, sizes: Any, dy: Any) -> Any:
+    """Returns the gradient of the filter, given that of the outputs."""
     w = _check_sizes(sizes, spec.rank, "filter_sizes")
     win = _fit_filter(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], w[-1], dy.shape)

@@ -53,6 +53,7 @@ def _depthwise_spec(
     padding: str,
     explicit_paddings: tuple[int, ...],
 ) -> WindowSpec:
+    """Returns the checked attributes as a window. Raises INVALID_ARGUMENT or UNIMPLEMENTED."""
     channels_last = data_format == "NHWC"
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != 4:
@@ -106,6 +107,7 @@ def _stated_shape(c: ShapeContext, key: int) -> Shape:
 
 @lru_cache(1024)
 def _fit_filter(spec: WindowSpec, x: tuple[int, ...], w: tuple[int, ...]) -> Window:
+    """Returns the window of a filter over an input. Raises INVALID_ARGUMENT where their shapes do not fit."""
     if len(x) != 4 or len(w) != 4:
         raise invalid(f"input and filter must be of rank 4, but have shapes {x} and {w}")
     if x[spec.channel_axis] != w[2]:
@@ -127,6 +129,7 @@ def _images(xp: Any, x: Any, multiplier: int) -> range:
 
 
 def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
+    """Convolves x [batch, *in, c] with a filter [height, width, c, multiplier]."""
     if w.shape[3] == 1 and win.strides[1] == 1 and is_padding_cheap(win):
         return _forward_by_rows(xp, x, w, win)
     channels, multiplier = w.shape[2:]
@@ -177,6 +180,7 @@ def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, 
 
 
 def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
+    """Returns the gradient of the input, given that of the outputs."""
     if w.shape[3] == 1:
         other_way = mirrored_window(win)
         if other_way is not None:
@@ -196,6 +200,7 @@ def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
 
 
 def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) -> Any:
+    """Returns the gradient of the filter, given that of the outputs."""
     channels, multiplier = w[2:]
     wide = accumulator_dtype(x.dtype)
     x_wide = x.astype(wide, copy=False)

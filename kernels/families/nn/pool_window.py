@@ -76,6 +76,7 @@ def pool_spec(
 
 
 def spec_from_attrs(attrs: Any, rank: int) -> PoolSpec:
+    """Returns the window that the attributes of a node state."""
     return pool_spec(
         rank, attrs.get("data_format", "NHWC"), attrs["ksize"], attrs["strides"], attrs["padding"],
         attrs.get("explicit_paddings", ()),
@@ -83,6 +84,7 @@ def spec_from_attrs(attrs: Any, rank: int) -> PoolSpec:
 
 
 def spec_from_inputs(ksize: Any, strides: Any, data_format: str, padding: str) -> PoolSpec:
+    """Returns the window that the values of the inputs ksize and strides state. Raises INVALID_ARGUMENT."""
     if ksize.shape != (4,) or strides.shape != (4,):
         raise invalid(
             f"ksize and strides must have 4 elements, but have shapes {ksize.shape} and {strides.shape}"
@@ -111,6 +113,7 @@ def infer_output_shape(c: ShapeContext, rank: int, at: int = 0) -> Shape:
 
 
 def static_spec_from_inputs(c: ShapeContext, first: int) -> PoolSpec | None:
+    """Returns the window that inputs ``first`` and ``first + 1`` state, None where they are unknown."""
     ksize, strides = c.elements(first), c.elements(first + 1)
     for key in (first, first + 1):
         if c.with_rank(key, 1)[0] not in (None, 4):
