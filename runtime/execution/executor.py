@@ -43,7 +43,7 @@ def execute(
     """Runs all tasks of a step; ``values`` are those of the feeds and constants.
 
     Raises what a kernel raises (naming the node, if it is a task of its own), INVALID_ARGUMENT for a fetch that
-    turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives wait for what nobody sends.
+    turns out dead, CANCELLED or DEADLINE_EXCEEDED, INTERNAL where receives wait for values that no part sends.
     """
     reports: SimpleQueue[Report] = SimpleQueue()
     execution = Execution(task_graph, step, values, reports.put)

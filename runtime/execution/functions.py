@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from ...graphfmt.attributes import Function
     from ...graphfmt.dtypes import DType
-    from ..plan.plan import SegmentPlan
     from ..plan.scheduled_plan import ScheduledPlan
+    from ..plan.segment_plan import SegmentPlan
 
 # The greatest depth of nested calls in a step. Each call takes about eight of Python's frames.
 MAX_DEPTH = 600

@@ -14,7 +14,7 @@ from ..passes.partitioning.parts import Parts, cross_device_transfers
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, PartOptions, build_part
 from ..plan.feeds import unread_feed
-from ..plan.plan import PlanFields
+from ..plan.segment_plan import PlanFields
 from .multi_device_executor import MultiDeviceExecutor
 from .rendezvous import InProcessRendezvous
 
@@ -71,7 +71,7 @@ class MultiDevicePlan(PlanFields):
 
 
 class PartSettings(NamedTuple):
-    """What a session knows of its devices: their incarnations, the limits of those whose memory has one, and those
+    """The devices of a session: their incarnations, the limits of those whose memory has one, and those
     that are GPUs."""
 
     incarnations: Mapping[str, int]

@@ -134,7 +134,7 @@ def _on_local_devices(parts: Parts) -> Graph:
 
 
 def _difference(one: Array | None, other: Array | None) -> str:
-    """How two arrays differ; the empty string if they do not."""
+    """The difference of two arrays in words; the empty string if they do not."""
     if one is None or other is None:
         return "it is missing in the parts" if other is None else "only the parts have it"
     if one.dtype != other.dtype or one.shape != other.shape:

@@ -19,7 +19,7 @@ from .codegen import generate_segment
 from .feeds import feed_of_fact, unread_feed
 from .instruction_order import needed_instructions, sends_first
 from .ir import Alias, Constant, KernelCall, is_asynchronous, is_control_flow, lower_node
-from .plan import SegmentPlan
+from .segment_plan import SegmentPlan
 from .state_access import step_access
 from .typed_graph import type_graph
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from ..execution.functions import Functions
     from ..execution.gpu import Gpu
     from ..passes.prune import PrunedGraph, StepSignature
-    from .ir import Instruction
+    from .instruction import Instruction
     from .scheduled_plan import ScheduledPlan
     from .typed_graph import TypedNode
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BuildOptions:
-    """How plans are built.
+    """Options for building plans.
 
     Attributes:
         traced: every node's time is recorded.
@@ -58,7 +58,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PartOptions:
-    """How the plan of one device's part of a graph is built. ``maybe_dead`` are the names of its sends and receives
+    """Options for the plan of one device's part of a graph. ``maybe_dead`` are the names of its sends and receives
     whose values may be dead; ``counts_memory`` has it count the memory in use; ``gpu`` is the device that computes,
     None for the host."""
 

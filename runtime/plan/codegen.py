@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...kernels.core.facts import Fact
-    from .ir import Computation, Instruction
+    from .instruction import Computation, Instruction
     from .liveness import Liveness
     from .typed_graph import TypedNode
 

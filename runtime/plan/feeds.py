@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Feed(NamedTuple):
-    """A fed output: its name as the caller wrote it, and what a value for it must be."""
+    """A fed output: its name as the caller wrote it, and the dtype and shape of its values."""
 
     name: str
     dtype: DType
@@ -72,7 +72,7 @@ def _is_numeric(array: Any) -> bool:
 
 
 def _described(array: Any) -> str:
-    """What a value is that does not fit: the element itself where there is but one."""
+    """A description of a value that does not fit: the element itself if there is only one."""
     if array.dtype.kind in "OSU":
         kinds = {type(item) for item in array.reshape(-1).tolist()}
         return "text" if kinds & {str, bytes} else "a number of more than 64 bits"
@@ -84,7 +84,7 @@ def _described(array: Any) -> str:
 
 
 def _fits(array: Any, dtype: DType) -> bool:
-    """Whether values may be fed as another dtype: Python numbers as any real type that holds them, but
+    """True if values may be fed as another dtype: Python numbers as any real type that holds them, but
     never floats as integers."""
     if array.dtype == dtype.numpy:
         return True

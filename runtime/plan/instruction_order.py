@@ -10,7 +10,7 @@ from .ir import Constant, is_send
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from .ir import Instruction
+    from .instruction import Instruction
 
 
 def needed_instructions(

@@ -8,7 +8,7 @@ A list of instructions is in order: each comes after those whose outputs it read
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.graph import Endpoint, Node
 from ...kernels.core.binding import PASS_ON
@@ -18,45 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...kernels.core.facts import Fact
+    from .instruction import Instruction
     from .typed_graph import TypedNode
-
-
-class Instruction(Protocol):
-    """What all instructions have in common. ``inputs`` are the values read, ``dependencies`` everything that must
-    have been computed before."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def inputs(self) -> Sequence[Endpoint]: ...
-
-    @property
-    def dependencies(self) -> Sequence[Endpoint]: ...
-
-    @property
-    def output_facts(self) -> Sequence[Fact]: ...
-
-
-class Computation(Instruction, Protocol):
-    """An instruction that becomes a statement.
-
-    ``node`` names it in errors and traces. ``allocates_output`` tells that no output shares memory with an input;
-    ``returns_one`` that the result is the only output, not a sequence of outputs.
-    """
-
-    @property
-    def node(self) -> Node: ...
-
-    @property
-    def allocates_output(self) -> bool: ...
-
-    @property
-    def returns_one(self) -> bool: ...
-
-    def reads_reference(self, position: int) -> bool:
-        """True if an input is a reference of which the value is wanted."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)

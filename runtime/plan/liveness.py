@@ -15,7 +15,7 @@ from .ir import Alias, Constant, aliases
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .ir import Computation, Instruction
+    from .instruction import Computation, Instruction
 
 
 @dataclass(frozen=True)

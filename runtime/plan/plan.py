@@ -4,21 +4,19 @@ kernels alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ...graphfmt.graph import Endpoint, Graph, Node
     from ..execution.state_lock import Access
     from ..execution.step import Step
     from .feeds import Feed
-    from .segment import Segment
 
 
 class Plan(Protocol):
-    """How a step of one signature runs. ``graph`` has the nodes that it needs; ``changes_state`` tells whether it
+    """A plan for the steps of one signature. ``graph`` has the nodes that it needs; ``changes_state`` tells whether it
     changes the session's state, ``access`` which other steps may run meanwhile."""
 
     @property
@@ -44,32 +42,3 @@ class Plan(Protocol):
     def node_of(self, error: BaseException) -> Node | None:
         """The node at which a step failed, where the exception's traceback tells."""
         ...
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PlanFields:
-    """The fields of every plan; see ``Plan``."""
-
-    graph: Graph
-    feeds: tuple[Feed, ...]
-    fetches: tuple[Endpoint, ...]
-    changes_state: bool
-    access: Access
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SegmentPlan(PlanFields):
-    """A step that is one generated function of the step and the values of the feeds."""
-
-    segment: Segment
-
-    @property
-    def function(self) -> Callable[..., Sequence[Any]]:
-        """A function of the step and one value per feed, which returns the fetched values."""
-        return self.segment.function
-
-    def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
-        return self.segment.function(step, *values)
-
-    def node_of(self, error: BaseException) -> Node | None:
-        return self.segment.node_of(error)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..execution.executor import execute
-from .plan import PlanFields
+from .segment_plan import PlanFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ...kernels.core.facts import Fact
     from ..execution.gpu import Gpu
-    from .ir import Instruction
+    from .instruction import Instruction
     from .segment import Segment
 
 # How the scheduler runs the operations that are tasks of their own because of their role.

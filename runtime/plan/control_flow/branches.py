@@ -18,7 +18,7 @@ from .regions import Branch, Side
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ..ir import Instruction
+    from ..instruction import Instruction
     from .region_rewriter import RegionRewriter
 
 

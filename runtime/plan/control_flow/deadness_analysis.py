@@ -16,7 +16,7 @@ from ..ir import aliases, role
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ..ir import Instruction
+    from ..instruction import Instruction
 
 
 class Guard(NamedTuple):

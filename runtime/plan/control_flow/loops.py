@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ....kernels.core.facts import Fact
-    from ..ir import Instruction
+    from ..instruction import Instruction
     from .frames import Frame
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ....graphfmt.graph import Endpoint
     from ....kernels.core.facts import Fact
-    from ..ir import Computation
+    from ..instruction import Computation
     from ..segment import Segment
     from .regions import Side
 

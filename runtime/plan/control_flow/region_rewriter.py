@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ....kernels.core.facts import Fact
-    from ..ir import Instruction
+    from ..instruction import Instruction
     from .regions import Region
 
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ....kernels.core.facts import Fact
-    from ..ir import Instruction
+    from ..instruction import Instruction
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Region:
-    """What loops and branches have in common: they read ``inputs``, wait for ``controls``, and give a sequence of
+    """The fields of loops and branches: they read ``inputs``, wait for ``controls``, and give a sequence of
     outputs. ``references`` tells which inputs are references to be read; ``origin`` is the node that errors of the
     region itself name."""
 

@@ -75,7 +75,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
     assert value_of(session.snapshot(), "a")[0] == kept[0] + 3
 
 
-def test_nobody_is_beside_whoever_is_alone() -> None:
+def test_no_step_runs_beside_an_exclusive_one() -> None:
     gate, inside = StateLock(), [0]
 
     def never() -> None:
@@ -102,11 +102,11 @@ def test_who_waits_at_the_gate_may_give_up() -> None:
     gate.enter(Access.CHANGE, give_up)
     with pytest.raises(TfgError, match="enough"), gate.exclusive(give_up):
         pass
-    # Those who wanted to be alone and gave up keep nobody waiting.
+    # A step that gave up waiting to be alone keeps no other waiting.
     gate.enter(Access.CHANGE, give_up)
 
 
-def test_looking_at_the_state_waits_for_nobody() -> None:
+def test_a_step_that_reads_the_state_does_not_wait() -> None:
     gate = StateLock()
     with gate.exclusive(lambda: None):
         gate.enter(Access.READ, lambda: None)

@@ -20,7 +20,7 @@ from tfg.runtime.multi_device import devices
 from tfg.runtime.multi_device.multi_device_plan import MultiDevicePlan
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
 from tfg.runtime.passes.placement.machine.machine_file import machine_from_text
-from tfg.runtime.plan.plan import SegmentPlan
+from tfg.runtime.plan.segment_plan import SegmentPlan
 
 from tests.runtime import programs
 from tests.runtime.plan.control_flow.test_control_flow import doubling_loop
@@ -128,7 +128,7 @@ def test_variables_stay_where_they_are_and_random_numbers_are_the_same(seed: int
 
 
 def in_threads(count: int, work: Any) -> list[Any]:
-    """What each of some threads finds, each given its number."""
+    """The result of each of some threads, each called with its number."""
     found: list[Any] = [None] * count
 
     def keep(number: int) -> None:

@@ -38,14 +38,14 @@ def _(xp: Any, x: Any, *, node_name: str) -> Any:
 
 
 class NoThreads(ThreadPool):
-    """Nobody ever comes."""
+    """A pool without threads."""
 
     def call(self, work: Work) -> None:
         pass
 
 
 class LateThreads(ThreadPool):
-    """They come when the test asks for them."""
+    """A pool whose threads start when the test asks for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def test_values_go_back_and_forth(pool: ThreadPool) -> None:
     assert run(graph("a:0", "b:1 a", "c:0 b", "d:1 c"), {0: "c", 1: "d"}, pool) == [20, 19]
 
 
-def test_the_thread_that_called_does_all_if_nobody_comes() -> None:
+def test_the_thread_that_called_runs_all_parts_without_a_pool() -> None:
     threads: set[int] = set()
 
     def note(x: Any) -> Any:
@@ -217,8 +217,8 @@ def test_helpers_are_used_again() -> None:
     assert len(threads) <= 3
 
 
-def test_nobody_is_called_for_a_value_that_goes_back_and_forth() -> None:
-    """Whoever sends it has nothing else to do, and goes after it."""
+def test_no_thread_is_called_for_a_value_that_goes_back_and_forth() -> None:
+    """The sender has nothing else to do, and runs the receiving part itself."""
     CALLED.update(b=lambda x: x + 1, c=lambda x: x * 10, d=lambda x: x - 1)
     pool = LateThreads()
     assert run(graph("a:0", "b:0 a", "c:1 b", "d:0 c"), {0: "d"}, pool) == [19]

@@ -1,4 +1,4 @@
-"""Sends and receives meet under their keys, whoever comes first."""
+"""Sends and receives meet under their keys, in either order."""
 
 from __future__ import annotations
 

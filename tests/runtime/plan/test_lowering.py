@@ -289,7 +289,7 @@ def bits(value: Any) -> tuple[Any, ...]:
 
 
 def results(step: Asked, graph: Graph) -> list[list[tuple[Any, ...]]]:
-    """What a session of the graph fetches, step after step."""
+    """The values that a session of the graph fetches, step after step."""
     session = Session(graph)
     session.run(targets=["init"])
     fed = {name: np.array(value) for name, value in step.feeds.items()}

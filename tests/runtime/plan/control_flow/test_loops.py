@@ -14,7 +14,7 @@ from tfg.graphfmt.shapes import UNKNOWN
 from tfg.graphfmt.tensors import from_array
 from tfg.runtime.execution.session import Session
 from tfg.runtime.execution.trace import StepTrace
-from tfg.runtime.plan.plan import SegmentPlan
+from tfg.runtime.plan.segment_plan import SegmentPlan
 
 from ... import programs
 from ...ways import WAYS, going
@@ -23,7 +23,7 @@ from .test_control_flow import FLOAT, branch, doubling_loop, enter, op, placehol
 
 
 def outcome(program: programs.Program, feeds: dict[str, Any], way: str) -> tuple[list[bytes], Counter[str]]:
-    """What a program gives, and what it calls how often."""
+    """The fetched values of a program, and the number of calls of each node."""
     programs.CALLS.clear()
     with going(way):
         values = Session(program.graph).run(program.fetches, feeds)
@@ -47,7 +47,7 @@ def without(nodes: list[Node], *names: str) -> list[Node]:
 
 
 def is_straight(nodes: list[Node], *fetches: str) -> bool:
-    """Whether a plan needs no scheduler."""
+    """True if a plan needs no scheduler."""
     return isinstance(Session(Graph(tuple(nodes))).plan(fetches, ["x", "limit"]), SegmentPlan)
 
 
