@@ -1,1 +1,1 @@
-"""What a person types and sees: one file per command. Only this package prints."""
+"""The command line: one file per command. Only this package prints."""

@@ -1,66 +1,67 @@
-"""``tfg checkpoint``: writes a checkpoint of a state; ``list``, ``verify`` and ``diff`` look at existing ones."""
+"""``tfg checkpoint``: writes a checkpoint of a state; ``list``, ``verify`` and ``diff`` inspect checkpoints."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from ..graphfmt.load import load
 from . import checkpoint_files
-from .common.checkpoint_summary import tell
+from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
-from .common.options import common, feed_options, once
-from .common.output_paths import check_apart, check_place
+from .common.options import FeedOptions, common_options, feed_options, single_value
+from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
 
-_LOOKING = {
+_SUBCOMMANDS = {
     "list": checkpoint_files.list_command,
     "verify": checkpoint_files.verify_command,
     "diff": checkpoint_files.diff_command,
 }
 
 
-class _Checkpoint(click.Command):
-    """A command whose first argument may be the name of another one."""
+class _CheckpointCommand(click.Command):
+    """A command whose first argument may be the name of a subcommand."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        looking = _LOOKING.get(args[0]) if args else None
-        if looking is None:
+        subcommand = _SUBCOMMANDS.get(args[0]) if args else None
+        if subcommand is None:
             return super().make_context(info_name, args, parent, **extra)
-        return looking.make_context(f"{info_name} {args.pop(0)}", args, parent, **extra)
+        return subcommand.make_context(f"{info_name} {args.pop(0)}", args, parent, **extra)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         with formatter.section("Commands"):
-            formatter.write_dl([(name, looking.get_short_help_str(60)) for name, looking in _LOOKING.items()])
+            formatter.write_dl([(name, sub.get_short_help_str(60)) for name, sub in _SUBCOMMANDS.items()])
 
 
 def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = [CompletionItem(name) for name in _LOOKING if name.startswith(incomplete)]
+    names = [CompletionItem(name) for name in _SUBCOMMANDS if name.startswith(incomplete)]
     return [*names, CompletionItem(incomplete, type="file")]
 
 
-@click.command("checkpoint", cls=_Checkpoint)
+@click.command("checkpoint", cls=_CheckpointCommand)
 @click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True), shell_complete=_graph_or_command)
 @click.option(
     "--state",
     metavar="FILE.h5",
     type=click.Path(dir_okay=False),
-    help="The state to write; any checkpoint will do.",
+    help="The state to read; a checkpoint of any format.",
 )
 @click.option(
     "--run",
     "targets",
     metavar="NODE",
     multiple=True,
-    help="Instead of --state: run this node first, from nothing; repeatable.",
+    help="Instead of --state: run this node in a new session; repeatable.",
 )
 @feed_options
 @click.option(
@@ -68,28 +69,30 @@ def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: st
     "--output",
     metavar="CKPT",
     multiple=True,
-    callback=once,
+    callback=single_value,
     required=True,
-    help="HDF5 where the name ends in .h5, TensorFlow's format under this prefix otherwise.",
+    help="Output: HDF5 if the name ends in .h5, else the prefix of a checkpoint in TensorFlow's format.",
 )
 @click.option(
     "--only",
     metavar="GLOB",
     multiple=True,
-    help="Only these variables, and nothing else of the state; repeatable.",
+    help="Write only matching variables and no other state; repeatable.",
 )
-@click.option("--allow-missing", is_flag=True, help="Leave out variables of the graph that have no value.")
-@click.option("--compress", is_flag=True, help="Compress; only .h5.")
+@click.option(
+    "--allow-missing", is_flag=True, help="Omit variables of the graph without a value in the state."
+)
+@click.option("--compress", is_flag=True, help="Compress; .h5 only.")
 @click.option(
     "--as",
     "as_dtype",
     metavar="DTYPE",
     type=click.Choice(["bfloat16", "half"]),
-    help="Keep floats in 16 bits: bfloat16 or half.",
+    help="Store floats in 16 bits: bfloat16 or half.",
 )
-@common
+@common_options
 def command(**options: Any) -> None:
-    """Write a checkpoint of a state of GRAPH, or of a part of it.
+    """Write a checkpoint of the state of GRAPH.
 
     \b
     tfg checkpoint train.pbtxt --state run.h5 -o digits.h5
@@ -98,29 +101,28 @@ def command(**options: Any) -> None:
     tfg checkpoint verify *.h5
     tfg checkpoint diff digits.h5 exported/model --rtol 1e-6
 
-    Every variable of the graph must have a value in the state. What the state has besides is left out, except
-    that a .h5 file also keeps the random counters and the other resources, the step's number and the position in the
-    feeds, so that a run can go on from it. A graph that is called `list` is given as ./list.
+    Every variable of the graph must have a value in the state. A .h5 file also holds random counters, other
+    resources, the step number and the position in the feeds, so that a run can resume from it. Write ./list for a
+    graph file named list.
     """
-    given = _Options(**options)
-    _check(given)
-    graph = load(given.graph)
-    if given.state is not None:
+    parsed = _WriteOptions(**options)
+    _check(parsed)
+    graph = load(parsed.graph)
+    if parsed.state is not None:
         from ..runtime.checkpointing.checkpoint_files import read_checkpoint
 
-        with read_checkpoint(given.state) as checkpoint:
-            _write(graph, checkpoint, given)
+        with read_checkpoint(parsed.state) as checkpoint:
+            _write(graph, checkpoint, parsed)
     else:
-        _write(graph, _initial(graph, given), given)
+        _write(graph, _run_targets(graph, parsed), parsed)
 
 
-class _Options(NamedTuple):
+@dataclass(frozen=True)
+class _WriteOptions:
     graph: str
     state: str | None
     targets: tuple[str, ...]
-    feeds: tuple[str, ...]
-    archives: tuple[str, ...]
-    seed: int
+    feed: FeedOptions
     output: str
     only: tuple[str, ...]
     allow_missing: bool
@@ -134,46 +136,51 @@ class _Options(NamedTuple):
         return self.output.endswith(".h5")
 
 
-def _check(given: _Options) -> None:
-    """Refuses, before anything runs, what could only fail at the end."""
-    if (given.state is None) == (not given.targets):
-        raise UsageError("a checkpoint is written either of a --state or of what --run leaves behind")
-    if (given.feeds or given.archives) and not given.targets:
-        raise UsageError("feeds are for --run")
-    if given.compress and not given.is_hdf5:
-        raise UsageError("only .h5 files can be compressed", hint=f"-o {given.output}.h5")
-    check_place(given.output)
-    check_apart(given.output, [given.graph, given.state])
+def _check(options: _WriteOptions) -> None:
+    """Raises before anything runs for contradictory options and for an output that cannot be written."""
+    if (options.state is None) == (not options.targets):
+        raise UsageError("give either --state or --run")
+    if (options.feed.feeds or options.feed.archives) and not options.targets:
+        raise UsageError("--feed and --feeds need --run")
+    if options.compress and not options.is_hdf5:
+        raise UsageError("--compress needs a .h5 file", hint=f"-o {options.output}.h5")
+    check_output_path(options.output)
+    check_not_input(options.output, [options.graph, options.state])
 
 
-def _initial(graph: Graph, given: _Options) -> Checkpoint:
-    """What nodes leave behind that run from nothing."""
+def _run_targets(graph: Graph, options: _WriteOptions) -> Checkpoint:
+    """Runs the ``--run`` nodes in a new session, and returns its state."""
     from ..runtime.checkpointing.checkpoint_files import checkpoint_of_state
     from ..runtime.execution.session import Session
     from .common import values
 
     session = Session(graph, log=note)
-    feeds = values.parse_feeds(given.feeds, given.archives)
-    wanted = session.plan((), tuple(feeds), given.targets).feeds
-    found, _ = values.resolve(feeds, wanted, values.Randomness(given.seed))
-    session.run(targets=given.targets, feeds=found)
-    return checkpoint_of_state(session.snapshot(), f"the state after {', '.join(given.targets)}")
+    feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
+    fed = session.plan((), tuple(feeds), options.targets).feeds
+    arrays, _ = values.resolve(feeds, fed, values.Randomness(options.feed.seed))
+    session.run(targets=options.targets, feeds=arrays)
+    return checkpoint_of_state(session.snapshot(), f"the state after {', '.join(options.targets)}")
 
 
-def _write(graph: Graph, checkpoint: Checkpoint, given: _Options) -> None:
+def _write(graph: Graph, checkpoint: Checkpoint, options: _WriteOptions) -> None:
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..runtime.checkpointing.restoring import match_tensors
     from ..runtime.checkpointing.saving import write_variables
     from ..runtime.checkpointing.variables import graph_variables
 
-    found = match_tensors(
-        graph_variables(graph), checkpoint.reader, only=given.only, allow_missing=given.allow_missing
+    matched = match_tensors(
+        graph_variables(graph), checkpoint.reader, only=options.only, allow_missing=options.allow_missing
     )
-    rest = SavedState(notes=checkpoint.rest.notes) if given.only else checkpoint.rest
+    other_state = SavedState(notes=checkpoint.rest.notes) if options.only else checkpoint.rest
     write_variables(
-        given.output, found, checkpoint.reader, rest, compress=given.compress, as_dtype=given.as_dtype
+        options.output,
+        matched,
+        checkpoint.reader,
+        other_state,
+        compress=options.compress,
+        as_dtype=options.as_dtype,
     )
-    step = checkpoint.step if given.is_hdf5 else None
-    tell(given.output, checkpoint, found, step=step, as_json=given.as_json)
-    if not given.is_hdf5 and not given.only and (checkpoint.others or checkpoint.rest.notes):
-        note("TensorFlow's format has no place for a step's number and random counters; a .h5 file has")
+    step = checkpoint.step if options.is_hdf5 else None
+    print_summary(options.output, checkpoint, matched, step=step, as_json=options.as_json)
+    if not options.is_hdf5 and not options.only and (checkpoint.others or checkpoint.rest.notes):
+        note("TensorFlow's format does not hold the step number and random counters; a .h5 file does")

@@ -1,11 +1,11 @@
-"""``tfg completion``: prints the script that makes a shell complete tfg's command line."""
+"""``tfg completion``: prints the script for command-line completion in a shell."""
 
 from __future__ import annotations
 
 import click
 from click.shell_completion import get_completion_class
 
-from .common.options import common
+from .common.options import common_options
 
 _HOW = {
     "bash": 'eval "$(tfg completion bash)"   # in ~/.bashrc',
@@ -16,7 +16,7 @@ _HOW = {
 
 @click.command("completion")
 @click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(list(_HOW)))
-@common
+@common_options
 def command(shell: str, as_json: bool, verbose: int) -> None:
     """Print the completion script of a shell.
 

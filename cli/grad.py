@@ -1,4 +1,4 @@
-"""``tfg grad``: adds gradients to a graph, and an optimizer's update."""
+"""``tfg grad``: adds gradients, and an optimizer's update, to a graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from ..graphfmt.load import load, save
 from .common.console import UsageError, note, plain, print_json
-from .common.options import common, graph_argument, output_option, pin_option, pinned
+from .common.options import common_options, graph_argument, output_option, pin_nodes, pin_option
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 @click.command("grad")
 @graph_argument
-@click.option("--loss", metavar="NAME", required=True, help="The value to differentiate, or to minimise.")
+@click.option("--loss", metavar="NAME", required=True, help="The value to differentiate or minimize.")
 @click.option(
     "--wrt",
     metavar="GLOB",
     multiple=True,
-    help="Only for these; repeatable. All variables that the loss depends on, if not given.",
+    help="Differentiate by these; repeatable. Default: all variables that the loss depends on.",
 )
 @click.option(
     "--optimizer",
     metavar="SPEC",
-    help="NAME or NAME:KEY=VALUE,...; NAME is sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, "
+    help="NAME or NAME:KEY=VALUE,...; NAME: sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, "
     "adamax or ftrl.",
 )
 @click.option(
     "--replicas",
     metavar="SPEC",
-    help="Compute the loss once per device (cpu:2), each on its share of the batch; with --optimizer.",
+    help="With --optimizer: compute the loss on each of these devices (cpu:2), each for its share of the batch.",
 )
 @click.option(
     "--asynchronous",
     is_flag=True,
-    help="Give each replica a training step of its own, replica_0/train and so on, on the whole batch.",
+    help="With --replicas: one training step per replica (replica_0/train, ...), each for the whole batch.",
 )
 @pin_option
 @output_option
-@common
+@common_options
 def command(
     graph: str,
     loss: str,
@@ -60,24 +60,24 @@ def command(
     tfg grad mlp.pbtxt --loss loss --optimizer adam:learning_rate=1e-3 -o train.pbtxt
     tfg grad f.pbtxt --loss y --wrt x -o - | tfg run - --feed x=3 --fetch grad/x
 
-    The gradient of NAME is called grad/NAME; that of a table that is gathered from has grad/NAME/values and
-    grad/NAME/indices. With an optimizer there are also its slots, the target `train`, and the target `init`.
+    The gradient of NAME is grad/NAME; a sparse gradient (of a gathered table) is grad/NAME/values and
+    grad/NAME/indices. With an optimizer, its slots and the targets `train` and `init` are added.
     """
-    loaded = pinned(load(graph), pins)
+    loaded = pin_nodes(load(graph), pins)
     if replicas is None:
         if asynchronous:
-            raise UsageError("--asynchronous is about replicas, so it needs --replicas")
-        made = _differentiated(loaded, loss, wrt, optimizer)
+            raise UsageError("--asynchronous needs --replicas")
+        result = _differentiate(loaded, loss, wrt, optimizer)
     elif optimizer is None:
-        raise UsageError("--replicas train together, so they need --optimizer")
+        raise UsageError("--replicas needs --optimizer")
     else:
-        made = _replicated(loaded, loss, wrt, optimizer, replicas, asynchronous)
-    save(made, output)
+        result = _replicate(loaded, loss, wrt, optimizer, replicas, asynchronous)
+    save(result, output)
     if output != "-":
-        _tell(loaded, made, output, as_json)
+        _print_summary(loaded, result, output, as_json)
 
 
-def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str | None) -> Graph:
+def _differentiate(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str | None) -> Graph:
     if optimizer is None:
         from ..runtime.passes.gradients.backpropagation import differentiate
 
@@ -87,7 +87,7 @@ def _differentiated(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: st
     return minimize(graph, loss, optimizer, wrt or None)
 
 
-def _replicated(
+def _replicate(
     graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str, spec: str, asynchronous: bool
 ) -> Graph:
     from ..runtime.passes.optimizers.minimize import minimize, minimize_each
@@ -95,20 +95,20 @@ def _replicated(
     from ..runtime.passes.placement.machine.machine import parse_devices
 
     devices = [device.name for device in parse_devices(spec).devices]
-    made = replicate(graph, loss, devices, split=not asynchronous)
-    if made.loss is not None:
-        return minimize(made.graph, made.loss, optimizer, wrt or None)
-    steps = {f"replica_{number}/train": loss for number, loss in enumerate(made.losses)}
-    return minimize_each(made.graph, steps, optimizer, wrt or None)
+    replicated = replicate(graph, loss, devices, split=not asynchronous)
+    if replicated.loss is not None:
+        return minimize(replicated.graph, replicated.loss, optimizer, wrt or None)
+    steps = {f"replica_{number}/train": loss for number, loss in enumerate(replicated.losses)}
+    return minimize_each(replicated.graph, steps, optimizer, wrt or None)
 
 
-def _tell(before: Graph, after: Graph, output: str, as_json: bool) -> None:
+def _print_summary(before: Graph, after: Graph, output: str, as_json: bool) -> None:
     added = [node.name for node in after.nodes if node.name not in before]
     results = [n for n in added if n.startswith("grad/")] or [n for n in added if _is_target(n)]
     if as_json:
         print_json({"file": output, "nodes": len(after.nodes), "added": len(added), "results": results})
     else:
-        note(f"{plain(output)}: {len(added)} nodes added, with {', '.join(results)}")
+        note(f"{plain(output)}: {len(added)} nodes added, including {', '.join(results)}")
 
 
 def _is_target(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command ``tfg``: finds the sub-command, and turns every failure into one diagnostic."""
+"""The command ``tfg``: dispatches to the subcommand, and reports every failure as one diagnostic."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import click
 from ..graphfmt.errors import Status, TfgError
 from .common import console
 
-# One file per command; a command is imported when it is called.
+# One module per command, imported when the command is called.
 COMMANDS = {
     "run": "Run steps of a graph.",
-    "validate": "Report every fault of every file.",
-    "show": "What is inside a graph.",
-    "ops": "The operations this build knows.",
+    "validate": "Check graphs, and report every fault.",
+    "show": "Summarize a graph or a checkpoint.",
+    "ops": "List the registered operations.",
     "grad": "Add gradients, and an optimizer's update.",
-    "checkpoint": "Write a checkpoint of a state; list, verify and diff look at some.",
-    "restore": "Put a checkpoint back into a state, or into the graph.",
-    "place": "Give every node a device.",
-    "partition": "One runnable graph per device.",
-    "completion": "Completion for bash, zsh or fish.",
+    "checkpoint": "Write, list, verify and compare checkpoints.",
+    "restore": "Restore a checkpoint into a state, or into the graph.",
+    "place": "Assign a device to every node.",
+    "partition": "Split a graph into one graph per device.",
+    "completion": "Print the completion script of a shell.",
 }
 
 
-# Set by a completion script: what the shell asks for.
+# Set by the completion script of a shell.
 _COMPLETION = "_TFG_COMPLETE"
 
 
@@ -62,24 +62,24 @@ def tfg() -> None:
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits: 0 it holds or ran, 1 it does not, 2 a wrong command line, 130
+    """Runs the command line and exits: 0 success, 1 failure or a difference found, 2 a wrong command line, 130
     interrupted."""
     if _COMPLETION in os.environ:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(tfg, {}, "tfg", _COMPLETION, os.environ[_COMPLETION]))
     arguments = sys.argv[1:]
-    console.print_anything()
+    console.escape_unencodable()
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
     try:
-        # Not by click's main, which has its own mind about pipes, interruptions and statuses.
+        # click's own main handles pipes, interrupts and exit statuses differently.
         with tfg.make_context("tfg", list(arguments)) as context:
             tfg.invoke(context)
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stdout.flush()
         status = 0
-    except click.exceptions.Exit as leaving:
-        status = leaving.exit_code
+    except click.exceptions.Exit as exiting:
+        status = exiting.exit_code
     except TfgError as error:
         console.print_error(error, as_json=as_json, verbose=verbose)
         status = 1
@@ -87,21 +87,21 @@ def main() -> NoReturn:
         console.note(error.format_message())
         status = 2
     except click.ClickException as error:
-        console.print_error(_usage(error), as_json=as_json, verbose=verbose)
+        console.print_error(_usage_error(error), as_json=as_json, verbose=verbose)
         status = 2
     except (click.Abort, KeyboardInterrupt):
         console.note("interrupted")
         status = 130
     except BrokenPipeError:
-        status = _without_reader()
+        status = _discard_output()
     except OSError as error:
-        console.print_error(_refused(error), as_json=as_json, verbose=verbose)
-        status = _without_reader(1)
+        console.print_error(_system_error(error), as_json=as_json, verbose=verbose)
+        status = _discard_output(1)
     except MemoryError as error:
         console.print_error(TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory: {error}"), as_json=as_json)
         status = 1
     except Exception as error:
-        console.print_error(_bug(error), as_json=as_json, verbose=verbose)
+        console.print_error(_internal_error(error), as_json=as_json, verbose=verbose)
         status = 1
     sys.exit(status)
 
@@ -110,8 +110,8 @@ def _verbosity(arguments: list[str]) -> int:
     return sum(a.count("v") for a in arguments if a in ("-v", "-vv", "-vvv")) + arguments.count("--verbose")
 
 
-def _usage(error: click.ClickException) -> TfgError:
-    """A wrong command line, as a diagnostic like any other."""
+def _usage_error(error: click.ClickException) -> TfgError:
+    """Returns the diagnostic of a wrong command line."""
     context = getattr(error, "ctx", None)
     hint = getattr(error, "hint", None) or (f"{context.command_path} --help" if context else None)
     message = " ".join(error.format_message().split())
@@ -121,23 +121,23 @@ def _usage(error: click.ClickException) -> TfgError:
     return TfgError(Status.INVALID_ARGUMENT, message[:1].lower() + message[1:].rstrip("."), hint=hint)
 
 
-def _bug(error: Exception) -> TfgError:
-    made = TfgError(
+def _internal_error(error: Exception) -> TfgError:
+    internal = TfgError(
         Status.INTERNAL,
         f"{type(error).__name__}: {error}",
-        hint="this is a fault of tfg's; -vv shows where it happened",
+        hint="this is a bug in tfg; -vv prints a traceback",
     )
-    made.__cause__ = error
-    return made
+    internal.__cause__ = error
+    return internal
 
 
-def _refused(error: OSError) -> TfgError:
-    """What the system refuses where nobody expects it, such as standard output on a full disk."""
+def _system_error(error: OSError) -> TfgError:
+    """Returns the diagnostic of an unexpected system error, such as standard output on a full disk."""
     named = f" {error.filename!r}" if error.filename else ""
-    return TfgError(Status.UNKNOWN, f"the system refuses{named}: {error.strerror or error}")
+    return TfgError(Status.UNKNOWN, f"system error{named}: {error.strerror or error}")
 
 
-def _without_reader(status: int = 0) -> int:
-    """Nobody reads standard output any more: we go, without a word, as other filters do."""
+def _discard_output(status: int = 0) -> int:
+    """Discards further standard output after its reader has closed the pipe, and returns the exit status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status

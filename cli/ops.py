@@ -1,4 +1,4 @@
-"""``tfg ops``: the operations this build knows."""
+"""``tfg ops``: lists the registered operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
 from ..kernels.core import device_support, registry
 from .common.console import print_json
-from .common.options import common
+from .common.options import common_options
 
 if TYPE_CHECKING:
     from ..kernels.core.registry import Op
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 
 @click.command("ops")
 @click.argument("name", required=False)
-@common
+@common_options
 def command(name: str | None, as_json: bool, verbose: int) -> None:
-    """List the operations this build knows, or tell about NAME (or about all that match a pattern such as
-    'Conv*'): its signature, its devices, and whether it has a gradient."""
+    """List the registered operations; with NAME or a pattern such as 'Conv*', show signature, devices and gradient."""
     known = {op.name: op for op in registry.all_ops()}
-    chosen = [known[n] for n in fnmatch.filter(known, name)] if name else list(known.values())
-    if not chosen:
+    selected = [known[n] for n in fnmatch.filter(known, name)] if name else list(known.values())
+    if not selected:
         assert name is not None
         hint = did_you_mean(name, known)
-        raise TfgError(Status.NOT_FOUND, f"this build knows no operation {name!r}", hint=hint)
+        raise TfgError(Status.NOT_FOUND, f"operation {name!r} is not registered", hint=hint)
     if as_json:
-        print_json({"ops": [_fields(op) for op in chosen]})
-    elif name and len(chosen) == 1:
-        _print_one(chosen[0])
+        print_json({"ops": [_fields(op) for op in selected]})
+    elif name and len(selected) == 1:
+        _print_op(selected[0])
     else:
-        for op in chosen:
+        for op in selected:
             click.echo(op.name)
 
 
@@ -68,11 +67,11 @@ def gradient(op: Op) -> str:
 
 
 def _wrapped(line: str) -> str:
-    """A line of the table, continued under its second column where a terminal is too narrow for it."""
+    """Wraps a line of the table at 79 characters, continued under its second column."""
     return textwrap.fill(line, 79, subsequent_indent=" " * 15, break_long_words=False)
 
 
-def _print_one(op: Op) -> None:
+def _print_op(op: Op) -> None:
     signature = op.signature
     rows = [("inputs", signature.inputs), ("attrs", signature.attrs), ("outputs", signature.outputs)]
     click.echo(op.name)

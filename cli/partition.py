@@ -1,9 +1,10 @@
-"""``tfg partition``: one runnable graph per device."""
+"""``tfg partition``: splits a graph into one runnable graph per device."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +18,15 @@ from ..runtime.passes.partitioning.recv_schedule import schedule_receives
 from ..runtime.passes.partitioning.transfer_compression import WIRES
 from .common import values
 from .common.console import UsageError, note, plain, print_json
-from .common.options import common, feed_options, graph_argument, init_option, work_options
+from .common.options import (
+    FeedOptions,
+    FetchOptions,
+    common_options,
+    feed_options,
+    fetch_options,
+    graph_argument,
+    init_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,97 +38,105 @@ if TYPE_CHECKING:
 
 @click.command("partition")
 @graph_argument
-@click.option("--devices", metavar="SPEC", help="Place the graph first: cpu:2, cpu:4,gpu:1, or a file.")
-@click.option("-o", "--output", metavar="DIR", required=True, help="The folder that the parts go to.")
 @click.option(
-    "--wire", type=click.Choice(list(WIRES)), help="Send float32 between devices as this; loses precision."
+    "--devices",
+    metavar="SPEC",
+    help="Place the graph first: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
+)
+@click.option("-o", "--output", metavar="DIR", required=True, help="Output folder.")
+@click.option(
+    "--wire",
+    type=click.Choice(list(WIRES)),
+    help="Send float32 between devices in this format, which has lower precision.",
 )
 @click.option(
-    "--eager-receives", is_flag=True, help="Let receives begin with the step, not when they are needed."
+    "--eager-receives", is_flag=True, help="Start receives with the step instead of when they are needed."
 )
-@click.option("--prove", is_flag=True, help="Run the whole and the parts, and compare them bit by bit.")
-@work_options
+@click.option(
+    "--prove", is_flag=True, help="Run the graph and its parts, and compare the results bit by bit."
+)
+@fetch_options
 @feed_options
 @init_option
-@common
+@common_options
 def command(graph: str, **options: Any) -> None:
-    """Cut GRAPH, whose nodes have devices, into one graph per device, joined by _Send and _Recv.
+    """Split GRAPH, whose nodes have devices, into one graph per device, connected by _Send and _Recv.
 
     \b
     tfg place train.pbtxt --devices cpu:2 -o - | tfg partition - -o parts/ --prove
     tfg run parts/ --init init --target train --feed x=@x.npy
 
-    The folder has a graph per device and manifest.json; `tfg run DIR` runs them together. --prove runs what
-    --init, --fetch, --target and the feeds say, as `tfg run` would. Where it is not told, it makes up feeds,
-    gives variables their first values, and fetches all that no node reads.
+    The folder has one graph per device and manifest.json; `tfg run DIR` runs them together. --prove runs the steps
+    that --init, --fetch, --target and the feeds describe, as `tfg run` would. By default it generates feeds,
+    initializes the variables, and fetches all outputs that no node reads.
     """
-    _Partition(graph, _Options(**options)).execute()
+    _PartitionRun(graph, _PartitionOptions(**options)).execute()
 
 
-class _Options(NamedTuple):
+@dataclass(frozen=True)
+class _PartitionOptions:
     devices: str | None
     output: str
     wire: str | None
     eager_receives: bool
     prove: bool
-    fetches: tuple[str, ...]
-    targets: tuple[str, ...]
-    feeds: tuple[str, ...]
-    archives: tuple[str, ...]
-    seed: int
+    fetch: FetchOptions
+    feed: FeedOptions
     init: tuple[str, ...]
     as_json: bool
     verbose: int
 
 
-class _Partition:
+class _PartitionRun:
     """One call of the command."""
 
-    def __init__(self, path: str, options: _Options) -> None:
+    def __init__(self, path: str, options: _PartitionOptions) -> None:
         self.path = path
         self.options = options
 
     def execute(self) -> None:
         options = self.options
         self._check()
-        graph = _placed(load(self.path), options.devices)
+        graph = _place(load(self.path), options.devices)
         parts = partition(graph, wire=options.wire)
         if not options.eager_receives:
             parts = schedule_receives(parts)
         files = write_parts(parts, options.output, graph, name=self.path, wire=options.wire)
         proof = self._prove(graph) if options.prove else None
-        self._tell(parts, files, proof)
+        self._print_summary(parts, files, proof)
         if proof is not None and proof.differences:
             raise click.exceptions.Exit(1)
 
     def _check(self) -> None:
         options = self.options
         if options.output == STANDARD:
-            raise UsageError("the parts are several files, which cannot go to standard output")
-        if not options.prove and (options.fetches or options.targets or options.feeds or options.archives):
-            raise UsageError("--fetch, --target and feeds say what --prove runs, so they need --prove")
+            raise UsageError("-o is a folder; the parts cannot go to standard output")
+        fetch, feed = options.fetch, options.feed
+        if not options.prove and (fetch.fetches or fetch.targets or feed.feeds or feed.archives):
+            raise UsageError("--fetch, --target, --feed and --feeds need --prove")
 
     def _prove(self, graph: Graph) -> Proof:
-        """Runs the parts as they are in their files beside the whole."""
+        """Runs the graph and the parts, as read from their files, and compares the results."""
         from ..runtime.multi_device.proof import Proof, StepRequest, everything, initialisers
 
         options = self.options
         proof = Proof(graph, read_parts(options.output))
-        given = _Feeds(options)
-        steps = [StepRequest(options.fetches, options.targets)] if options.fetches or options.targets else []
+        feeds = _ProofFeeds(options.feed)
+        fetch = options.fetch
+        steps = [StepRequest(fetch.fetches, fetch.targets)] if fetch.fetches or fetch.targets else []
         first = options.init or initialisers(graph)
-        for asked in [
+        for request in [
             *(StepRequest((), (name,)) for name in first),
-            *(steps or everything(graph, given.names)),
+            *(steps or everything(graph, feeds.names)),
         ]:
-            proof.step(asked, given.values(graph, proof, asked))
+            proof.step(request, feeds.values(graph, proof, request))
         proof.compare_state()
         return proof
 
-    def _tell(self, parts: Parts, files: Sequence[Path], proof: Proof | None) -> None:
+    def _print_summary(self, parts: Parts, files: Sequence[Path], proof: Proof | None) -> None:
         count = len(cross_device_transfers(parts))
         if self.options.as_json:
-            print_json({"folder": self.options.output, **_described(parts, files, count, proof)})
+            print_json({"folder": self.options.output, **_json_fields(parts, files, count, proof)})
             return
         note(
             f"{plain(self.options.output)}: {counted(len(parts.graphs), 'part')}, {counted(count, 'transfer')}"
@@ -128,11 +145,10 @@ class _Partition:
             return
         for difference in proof.differences:
             click.echo(plain(f"differs: {difference}"))
-        what = "values and states" if proof.compared != 1 else "value or state"
-        note(f"{proof.compared} {what} compared, {len(proof.differences)} of them differ")
+        note(f"compared: {counted(proof.compared, 'value')}; different: {len(proof.differences)}")
 
 
-def _placed(graph: Graph, devices: str | None) -> Graph:
+def _place(graph: Graph, devices: str | None) -> Graph:
     if devices is None:
         return graph
     from ..runtime.passes.placement.machine.machine import parse_devices
@@ -141,8 +157,8 @@ def _placed(graph: Graph, devices: str | None) -> Graph:
     return place(graph, parse_devices(devices)).graph
 
 
-def _described(parts: Parts, files: Sequence[Path], count: int, proof: Proof | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _json_fields(parts: Parts, files: Sequence[Path], count: int, proof: Proof | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
         "parts": [
             {"file": str(file), "device": device, "nodes": len(part.nodes)}
             for file, (device, part) in zip(files, parts.graphs.items())
@@ -151,26 +167,28 @@ def _described(parts: Parts, files: Sequence[Path], count: int, proof: Proof | N
     }
     if proof is not None:
         differences = [difference._asdict() for difference in proof.differences]
-        found["proof"] = {"compared": proof.compared, "differences": differences}
-    return found
+        document["proof"] = {"compared": proof.compared, "differences": differences}
+    return document
 
 
-class _Feeds:
-    """The values to feed: those given, and made-up ones for what is not. Each is read or made once."""
+class _ProofFeeds:
+    """The feeds of ``--prove``: those given, and random ones for other placeholders. Each is read once."""
 
-    def __init__(self, options: _Options) -> None:
-        self._given = values.parse_feeds(options.feeds, options.archives)
+    def __init__(self, options: FeedOptions) -> None:
+        self._feeds = values.parse_feeds(options.feeds, options.archives)
         self._random = values.Randomness(options.seed)
-        self._known: dict[str, Any] = {}
+        self._arrays: dict[str, Any] = {}
 
     @property
     def names(self) -> Collection[str]:
-        return {name.removesuffix(":0") for name in self._given}
+        """The names of the fed nodes."""
+        return {name.removesuffix(":0") for name in self._feeds}
 
-    def values(self, graph: Graph, proof: Proof, asked: StepRequest) -> Mapping[str, Any]:
-        for name in asked.placeholders(graph, list(self._given)):
-            self._given[name] = values.parse_feed(f"{name}=random")
-        for feed in proof.feeds(asked, list(self._given)):
-            if feed.name not in self._known:
-                self._known[feed.name] = self._given[feed.name].read(feed, self._random)
-        return dict(self._known)
+    def values(self, graph: Graph, proof: Proof, request: StepRequest) -> Mapping[str, Any]:
+        """Returns all feeds that are known after adding those that a step needs."""
+        for name in request.placeholders(graph, list(self._feeds)):
+            self._feeds[name] = values.parse_feed(f"{name}=random")
+        for feed in proof.feeds(request, list(self._feeds)):
+            if feed.name not in self._arrays:
+                self._arrays[feed.name] = self._feeds[feed.name].read(feed, self._random)
+        return dict(self._arrays)

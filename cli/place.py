@@ -1,37 +1,38 @@
-"""``tfg place``: gives every node of a graph a device."""
+"""``tfg place``: assigns a device to every node of a graph."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..graphfmt.graph import endpoint
 from ..graphfmt.load import load, save
 from ..graphfmt.names import counted
-from ..runtime.summary import human_bytes, human_seconds
+from ..graphfmt.units import human_bytes, human_seconds
 from .common.columns import print_rows
 from .common.console import UsageError, note, plain, print_json
-from .common.drawings import Drawings, drawing_options
+from .common.drawings import DrawingOptions, drawing_options
 from .common.options import (
-    common,
+    FetchOptions,
+    common_options,
     devices_option,
+    fetch_options,
     graph_argument,
+    pin_nodes,
     pin_option,
-    pinned,
     soft_option,
-    work_options,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from ..graphfmt.graph import Graph
     from ..runtime.passes.placement.explain import Explanation
     from ..runtime.passes.placement.place import Placement, Trial
 
-# ``all`` is ``best`` with the table of what each algorithm found.
+# ``all`` is ``best``, and prints a table of the algorithms.
 _ALGORITHMS = ("best", "greedy", "heft", "etf", "pipeline", "single", "search", "quick", "all")
 _EVERY_NODE = "*"
 
@@ -39,27 +40,28 @@ _EVERY_NODE = "*"
 @click.command("place")
 @graph_argument
 @devices_option
-@click.option("-o", "--output", metavar="FILE", help="Where the placed graph goes; - is standard output.")
+@click.option("-o", "--output", metavar="FILE", help="Output graph; - is standard output.")
 @click.option(
     "--algorithm",
     type=click.Choice(_ALGORITHMS),
     default="best",
     show_default=True,
-    help="Which one places; quick is the better of heft and single; all runs them all, as best does, and prints "
-    "what each found.",
+    help="Placement algorithm. quick: the better of heft and single. best: the best of all. all: like best, with a "
+    "table of the results.",
 )
-@click.option("--costs", metavar="TRACE.json", help="What nodes took in an earlier tfg run --trace.")
+@click.option("--costs", metavar="TRACE.json", help="Measured costs: a trace written by tfg run --trace.")
 @click.option(
-    "--budget", metavar="TIME", help="How long to search (10s, 2m); a fixed amount of work if not given."
+    "--budget", metavar="TIME", help="Time limit of the search (10s, 2m). Default: a fixed amount of work."
 )
 @click.option(
     "--batch",
     metavar="N",
     type=click.IntRange(min=1),
     default=1,
-    help="What open dimensions are taken to be.",
+    show_default=True,
+    help="Size of unknown dimensions.",
 )
-@work_options
+@fetch_options
 @pin_option
 @soft_option
 @click.option(
@@ -67,12 +69,12 @@ _EVERY_NODE = "*"
     metavar="[NODE]",
     is_flag=False,
     flag_value=_EVERY_NODE,
-    help="When NODE would be done on each device, and why it is where it is; all nodes in short without NODE.",
+    help="Explain the device of NODE, with its finish time on every device; without NODE, list all nodes.",
 )
 @drawing_options
-@common
+@common_options
 def command(graph: str, **options: Any) -> None:
-    """Give every node of GRAPH a device, so that a step is done soon in simulation and the devices' memory holds.
+    """Assign a device to every node of GRAPH: minimize the simulated step time within the devices' memory.
 
     \b
     tfg place train.pbtxt --devices cpu:2 -o placed.pbtxt
@@ -80,79 +82,76 @@ def command(graph: str, **options: Any) -> None:
     tfg place train.pbtxt --devices cpu:2 --costs trace.json --explain loss -o placed.pbtxt
     tfg place train.pbtxt --devices cpu:2 --target train --batch 64 --html placed.html
 
-    Devices that nodes have already are requests. With --fetch and --target, the step that these ask for is the one
-    that is to be fast; otherwise all nodes count as one step.
+    Devices that nodes already have are requests. With --fetch and --target, the time of the step that they describe
+    is minimized, otherwise that of a step of all nodes.
     """
-    given = _Options(**options)
-    if given.output == "-" and given.as_json:
-        raise UsageError("-o - and --json both ask for standard output")
-    drawings = Drawings(given.svg, given.html, given.trace)
-    drawings.check(given.output)
-    placement = _placement(pinned(load(graph), given.pins), given)
-    explained = _explained(placement, given.explain)
-    if given.output is not None:
-        save(placement.graph, given.output)
-    drawings.write(placement, graph)
-    if given.as_json:
-        print_json({"file": given.output, **_fields(placement), **explained})
+    parsed = _PlaceOptions(**options)
+    if parsed.output == "-" and parsed.as_json:
+        raise UsageError("-o - and --json both write to standard output")
+    parsed.drawing.check(parsed.output)
+    placement = _place(pin_nodes(load(graph), parsed.pins), parsed)
+    explanation = _explain(placement, parsed.explain)
+    if parsed.output is not None:
+        save(placement.graph, parsed.output)
+    parsed.drawing.write(placement, graph)
+    if parsed.as_json:
+        print_json({"file": parsed.output, **_json_fields(placement), **explanation})
         return
     for text in placement.constraints.notes:
         note(f"note: {plain(text)}")
-    report = _Report(placement, err=given.output == "-")
-    report.print(given.output, table=given.algorithm == "all", explained=explained)
+    report = _PlacementReport(placement, err=parsed.output == "-")
+    report.print(parsed.output, table=parsed.algorithm == "all", explanation=explanation)
 
 
-class _Options(NamedTuple):
+@dataclass(frozen=True)
+class _PlaceOptions:
     devices: str
     output: str | None
     algorithm: str
     costs: str | None
     budget: str | None
     batch: int
-    fetches: tuple[str, ...]
-    targets: tuple[str, ...]
+    fetch: FetchOptions
     pins: tuple[str, ...]
     soft: bool
     explain: str | None
-    svg: Path | None
-    html: Path | None
-    trace: Path | None
+    drawing: DrawingOptions
     as_json: bool
     verbose: int
 
 
-def _placement(graph: Graph, given: _Options) -> Placement:
-    from ..runtime.checkpointing.intervals import parse_duration
+def _place(graph: Graph, options: _PlaceOptions) -> Placement:
+    from ..graphfmt.units import parse_duration
     from ..runtime.passes.placement.algorithms.annealing import Budget
     from ..runtime.passes.placement.costs.measured_costs import read_measurements
     from ..runtime.passes.placement.costs.observed_steps import with_hand_over
     from ..runtime.passes.placement.machine.machine import parse_devices
     from ..runtime.passes.placement.place import PlacementOptions, place
 
-    machine = parse_devices(given.devices)
-    measured = read_measurements(given.costs) if given.costs else None
+    machine = parse_devices(options.devices)
+    measured = read_measurements(options.costs) if options.costs else None
     return place(
         graph,
         with_hand_over(machine, measured.hand_over) if measured else machine,
-        "best" if given.algorithm == "all" else given.algorithm,
+        "best" if options.algorithm == "all" else options.algorithm,
         PlacementOptions(
             costs=measured.costs if measured else None,
-            batch=given.batch,
-            step=(*given.fetches, *given.targets),
-            budget=Budget(parse_duration(given.budget) if given.budget else None),
-            soft=given.soft,
+            batch=options.batch,
+            step=(*options.fetch.fetches, *options.fetch.targets),
+            budget=Budget(parse_duration(options.budget) if options.budget else None),
+            soft=options.soft,
         ),
     )
 
 
-def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
-    """What ``--explain`` asks for, as ``--json`` shows it."""
-    if asked is None:
+def _explain(placement: Placement, name: str | None) -> dict[str, Any]:
+    """Returns the fields of ``--explain`` in ``--json``: ``explanation`` of one node, or ``nodes``."""
+    if name is None:
         return {}
     from ..runtime.passes.placement.explain import explain, node_times
 
-    if asked != _EVERY_NODE:
-        return {"explanation": _explanation_fields(explain(placement, endpoint(asked).node))}
+    if name != _EVERY_NODE:
+        return {"explanation": _explanation_fields(explain(placement, endpoint(name).node))}
     return {
         "nodes": [
             {
@@ -167,20 +166,20 @@ def _explained(placement: Placement, asked: str | None) -> dict[str, Any]:
     }
 
 
-def _explanation_fields(found: Explanation) -> dict[str, Any]:
+def _explanation_fields(explanation: Explanation) -> dict[str, Any]:
     return {
-        "node": found.node,
-        "together": list(found.together),
-        "requested": found.requested,
+        "node": explanation.node,
+        "together": list(explanation.together),
+        "requested": explanation.requested,
         "devices": [
             {**a._asdict(), "waits": [wait._asdict() for wait in a.waits], "excess": int(a.excess)}
-            for a in found.alternatives
+            for a in explanation.alternatives
         ],
     }
 
 
-def _fields(placement: Placement) -> dict[str, Any]:
-    """The placement as ``--json`` shows it; seconds and bytes."""
+def _json_fields(placement: Placement) -> dict[str, Any]:
+    """Returns the placement's fields in ``--json``, in seconds and bytes."""
     names = placement.machine.names
     return {
         "algorithm": placement.best.algorithm,
@@ -208,14 +207,14 @@ def _fields(placement: Placement) -> dict[str, Any]:
     }
 
 
-class _Report:
-    """What a person reads, on standard error if the graph goes to standard output."""
+class _PlacementReport:
+    """Prints a placement as text; on standard error if the graph goes to standard output."""
 
     def __init__(self, placement: Placement, *, err: bool) -> None:
         self.placement = placement
         self.err = err
 
-    def print(self, output: str | None, *, table: bool, explained: dict[str, Any]) -> None:
+    def print(self, output: str | None, *, table: bool, explanation: dict[str, Any]) -> None:
         placement, best = self.placement, self.placement.best
         if table:
             print_rows(list(self.table()), err=self.err)
@@ -224,13 +223,13 @@ class _Report:
         bound = placement.bounds.best
         self.line(
             f"{plain(output) if output and output != '-' else 'placed'}: "
-            f"{counted(len(placement.graph.nodes), 'node')} on {devices} by {best.algorithm}; a step takes "
-            f"{human_seconds(placement.makespan)} in simulation, and at least {human_seconds(bound)} anywhere"
+            f"{counted(len(placement.graph.nodes), 'node')} on {devices} by {best.algorithm}; simulated step "
+            f"{human_seconds(placement.makespan)}, lower bound {human_seconds(bound)}"
         )
-        if "explanation" in explained:
-            self.explanation(explained["explanation"])
-        if "nodes" in explained:
-            self.nodes(explained["nodes"])
+        if "explanation" in explanation:
+            self.print_explanation(explanation["explanation"])
+        if "nodes" in explanation:
+            self.print_nodes(explanation["nodes"])
 
     def table(self) -> Iterable[Sequence[str]]:
         short = [_short(name) for name in self.placement.machine.names]
@@ -252,20 +251,22 @@ class _Report:
     def remark(self, trial: Trial) -> str:
         if not self.placement.fits(trial):
             return "does not fit"
-        return "taken" if trial is self.placement.best else ""
+        return "chosen" if trial is self.placement.best else ""
 
-    def explanation(self, found: dict[str, Any]) -> None:
+    def print_explanation(self, fields: dict[str, Any]) -> None:
         self.line("")
-        self.line(f"{found['node']}:")
-        others = len(found["together"]) - 1
+        self.line(f"{fields['node']}:")
+        others = len(fields["together"]) - 1
         if others:
-            some = ", ".join(name for name in found["together"][:6] if name != found["node"])
-            self.line(f"  must be with {counted(others, 'other node')}: {some}{', …' if others > 5 else ''}")
-        if found["requested"]:
-            self.line(f"  asks for {found['requested']}")
+            some = ", ".join(name for name in fields["together"][:6] if name != fields["node"])
+            self.line(
+                f"  colocated with {counted(others, 'other node')}: {some}{', …' if others > 5 else ''}"
+            )
+        if fields["requested"]:
+            self.line(f"  requests {fields['requested']}")
         rows = [("device", "start", "finish", "step", "waits for", "")]
-        chosen = next(a for a in found["devices"] if a["chosen"])
-        for a in found["devices"]:
+        chosen = next(a for a in fields["devices"] if a["chosen"])
+        for a in fields["devices"]:
             waits = [f"{w['tensor']} from {_short(w['source'])}" for w in a["waits"][:2]]
             rows.append(
                 (
@@ -279,10 +280,10 @@ class _Report:
             )
         print_rows(rows, err=self.err)
 
-    def nodes(self, found: list[dict[str, Any]]) -> None:
+    def print_nodes(self, fields: list[dict[str, Any]]) -> None:
         self.line("")
         rows = [("node", "device", "start", "finish", "finish elsewhere")]
-        for row in found:
+        for row in fields:
             elsewhere = [
                 f"{_short(device)} {human_seconds(finish)}"
                 for device, finish in row["finish_on"].items()
@@ -294,7 +295,7 @@ class _Report:
                     _short(row["device"]),
                     human_seconds(row["start"]),
                     human_seconds(row["finish"]),
-                    ", ".join(elsewhere) or "nowhere else feasible",
+                    ", ".join(elsewhere) or "no other device is feasible",
                 )
             )
         print_rows(rows, err=self.err)
@@ -303,22 +304,18 @@ class _Report:
         click.echo(plain(text), err=self.err)
 
 
-def _verdict(found: dict[str, Any], chosen: dict[str, Any]) -> str:
-    """Why a device was taken or lost."""
-    if found["chosen"]:
-        return "taken"
-    if found["excess"]:
-        return f"{human_bytes(found['excess'])} more than its memory"
-    slower = found["makespan"] - chosen["makespan"]
+def _verdict(device: dict[str, Any], chosen: dict[str, Any]) -> str:
+    """Returns the reason why a device was chosen or not."""
+    if device["chosen"]:
+        return "chosen"
+    if device["excess"]:
+        return f"exceeds its memory by {human_bytes(device['excess'])}"
+    slower = device["makespan"] - chosen["makespan"]
     if slower > 0:
-        return f"the step would take {human_seconds(slower)} longer"
-    return (
-        "the step would take no longer"
-        if slower == 0
-        else f"the step would be {human_seconds(-slower)} faster"
-    )
+        return f"step {human_seconds(slower)} longer"
+    return "same step time" if slower == 0 else f"step {human_seconds(-slower)} shorter"
 
 
 def _short(name: str) -> str:
-    """``CPU:0`` for a device of this computer's own task, the full name for others."""
+    """Returns ``CPU:0`` for a device of the local task, the full name for others."""
     return name.removeprefix("/job:localhost/replica:0/task:0/device:")

@@ -1,18 +1,19 @@
-"""``tfg restore``: puts a checkpoint back into a state, or into the graph itself as constants."""
+"""``tfg restore``: restores a checkpoint into a state, or into the graph as constants."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..graphfmt.load import is_saved_model, load, save
-from .common.checkpoint_summary import tell
+from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
-from .common.options import common, graph_argument, once
-from .common.output_paths import check_apart, check_place
+from .common.options import common_options, graph_argument, single_value
+from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,54 +31,52 @@ if TYPE_CHECKING:
     "--state",
     metavar="FILE.h5",
     multiple=True,
-    callback=once,
-    help="The state to write, for tfg run --state.",
+    callback=single_value,
+    help="Output: a state for tfg run --state.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FROZEN",
     multiple=True,
-    callback=once,
-    help="Instead: the graph with constants for variables; text, or binary for .pb; - is standard output.",
+    callback=single_value,
+    help="Output: the graph with constants for variables; text, or binary if FROZEN ends in .pb; - is standard output.",
 )
 @click.option(
     "--only",
     metavar="GLOB",
     multiple=True,
-    help="Only these variables, and nothing else of the checkpoint; repeatable.",
+    help="Restore only matching variables and no other state; repeatable.",
 )
 @click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="What the checkpoint calls OLD is NEW in the graph; repeatable. A * in OLD is any text, and the * in NEW "
-    "the same.",
+    help="Restore the checkpoint's tensor OLD into the variable NEW; repeatable. A * in OLD matches any text, and * in "
+    "NEW stands for it.",
 )
 @click.option(
     "--allow-missing",
     is_flag=True,
-    help="Variables that the checkpoint does not have keep the value they have.",
+    help="Variables missing in the checkpoint keep their values.",
 )
 @click.option(
     "--init",
     metavar="NODE",
     multiple=True,
-    help="With --state: run this node first, so that what is not restored has a value; repeatable.",
+    help="With --state: run this node first, to initialize what is not restored; repeatable.",
 )
 @click.option(
     "--fetch",
     "fetches",
     metavar="NAME",
     multiple=True,
-    help="With -o: what the frozen graph is for; what none of these needs goes. Repeatable.",
+    help="With -o: keep only what these outputs need; repeatable.",
 )
-@click.option(
-    "--signature", metavar="NAME", help="With -o: the frozen graph is for this signature's outputs."
-)
-@common
+@click.option("--signature", metavar="NAME", help="With -o: keep only what this signature's outputs need.")
+@common_options
 def command(**options: Any) -> None:
-    """Check the checkpoint CKPT against GRAPH, and put it back.
+    """Check the checkpoint CKPT against GRAPH, and restore it.
 
     \b
     tfg restore train.pbtxt digits.h5 --state run.h5
@@ -85,61 +84,65 @@ def command(**options: Any) -> None:
     tfg restore mlp.pbtxt other/model.ckpt-1000 --rename 'net/*=*' --state run.h5
     tfg restore exported_model/ --signature serving_default -o model.pb
 
-    CKPT is a .h5 file, or a checkpoint of TensorFlow's by its prefix, or a folder of them; a SavedModel has its
-    own. Every variable of the graph must have a tensor of its dtype and shape, on whatever device either was.
-    A step's number, the position in the feeds, random counters and all else that a .h5 file keeps come back too.
+    CKPT is a .h5 file, the prefix of a checkpoint in TensorFlow's format, or a folder with checkpoints; a SavedModel
+    contains its own. Every variable of the graph must have a tensor of its dtype and shape; devices do not matter.
+    The step number, the position in the feeds, random counters and all other state in a .h5 file are restored too.
 
-    A state that is there already is replaced; with --only or --allow-missing it keeps what is not restored.
+    An existing state is replaced; with --only or --allow-missing, what is not restored stays in it.
     """
-    given = _Options(**options)
-    _check(given)
+    parsed = _RestoreOptions(**options)
+    _check(parsed)
     from ..runtime.checkpointing.renaming import parse_rule
     from ..runtime.checkpointing.restoring import match_tensors
     from ..runtime.checkpointing.variables import graph_variables
 
-    rules = [parse_rule(text) for text in given.rename]
-    graph = load(given.graph)
-    source = _source(given)
+    rules = [parse_rule(text) for text in parsed.rename]
+    graph = load(parsed.graph)
+    source = _open_source(parsed)
     with source.checkpoint as checkpoint:
-        found = match_tensors(
+        matched = match_tensors(
             graph_variables(graph),
             checkpoint.reader,
-            only=given.only,
+            only=parsed.only,
             rename=rules,
-            allow_missing=not source.is_whole,
+            allow_missing=not source.is_complete,
         )
-        if given.state is not None:
-            _into_state(graph, checkpoint, found, given)
+        if parsed.state is not None:
+            _write_state(graph, checkpoint, matched, parsed)
         else:
-            _into_graph(graph, checkpoint, found, given)
-        step = None if given.only else checkpoint.step
-        tell(given.target, checkpoint, found, step=step, as_json=given.as_json)
+            _write_graph(graph, checkpoint, matched, parsed)
+        step = None if parsed.only else checkpoint.step
+        print_summary(parsed.target, checkpoint, matched, step=step, as_json=parsed.as_json)
 
 
-class _Source(NamedTuple):
-    """Where the values come from. ``is_whole`` says that there must be one for every variable; a SavedModel may
-    have some that it never uses."""
+@dataclass(frozen=True)
+class _CheckpointSource:
+    """The checkpoint to restore. ``is_complete``: it must have a value for every variable.
+
+    A SavedModel may have variables that it never uses.
+    """
 
     checkpoint: AbstractContextManager[Checkpoint]
-    is_whole: bool
+    is_complete: bool
 
 
-def _source(given: _Options) -> _Source:
-    """The checkpoint, or what a SavedModel's own restore operation makes of its variables."""
+def _open_source(options: _RestoreOptions) -> _CheckpointSource:
+    """Opens the checkpoint, or runs the restore operation of a SavedModel for its variables."""
     from ..runtime.checkpointing.checkpoint_files import checkpoint_of_state, read_checkpoint
 
-    if given.ckpt is not None:
-        return _Source(read_checkpoint(given.ckpt), not given.allow_missing)
+    if options.ckpt is not None:
+        return _CheckpointSource(read_checkpoint(options.ckpt), not options.allow_missing)
     from ..runtime.saved_models.initialization import open_model, restored_state
 
-    model = open_model(given.graph)
+    model = open_model(options.graph)
     assert model is not None
     if model.meta.saver is None:
-        return _Source(read_checkpoint(model.folder or given.graph), not given.allow_missing)
-    return _Source(nullcontext(checkpoint_of_state(restored_state(model), given.graph)), False)
+        return _CheckpointSource(read_checkpoint(model.folder or options.graph), not options.allow_missing)
+    return _CheckpointSource(nullcontext(checkpoint_of_state(restored_state(model), options.graph)), False)
 
 
-class _Options(NamedTuple):
+@dataclass(frozen=True)
+class _RestoreOptions:
     graph: str
     ckpt: str | None
     state: str | None
@@ -155,79 +158,79 @@ class _Options(NamedTuple):
 
     @property
     def target(self) -> str:
+        """The output file, state or graph."""
         return self.state or self.output or ""
 
 
-def _check(given: _Options) -> None:
-    """Refuses, before anything is read, what could only fail at the end."""
-    if (given.state is None) == (given.output is None):
-        raise UsageError("a checkpoint is restored either into a --state or, with -o, into the graph")
-    if given.init and given.state is None:
-        raise UsageError("--init is for --state: a frozen graph has no state")
-    if (given.fetches or given.signature) and given.output is None:
-        raise UsageError("--fetch and --signature are for -o: a state is for all of the graph")
-    if given.ckpt is None and not is_saved_model(given.graph):
+def _check(options: _RestoreOptions) -> None:
+    """Raises before anything is read for contradictory options and for an output that cannot be written."""
+    if (options.state is None) == (options.output is None):
+        raise UsageError("give either --state or -o")
+    if options.init and options.state is None:
+        raise UsageError("--init needs --state")
+    if (options.fetches or options.signature) and options.output is None:
+        raise UsageError("--fetch and --signature need -o")
+    if options.ckpt is None and not is_saved_model(options.graph):
         raise UsageError(
-            "which checkpoint? Only a SavedModel's folder has its own", "tfg restore GRAPH CKPT ..."
+            "CKPT is missing; only a SavedModel contains a checkpoint", "tfg restore GRAPH CKPT ..."
         )
-    if given.target != "-":
-        check_place(given.target)
-        check_apart(given.target, [given.graph, given.ckpt])
+    if options.target != "-":
+        check_output_path(options.target)
+        check_not_input(options.target, [options.graph, options.ckpt])
 
 
-def _into_state(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
+def _write_state(graph: Graph, checkpoint: Checkpoint, matched: Match, options: _RestoreOptions) -> None:
     from ..graphfmt.checkpoints.hdf5 import state_file
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..runtime.checkpointing.saving import variable_values
 
-    path = Path(given.target)
+    path = Path(options.target)
     state_file.check_replaceable(path)
-    base = _base(graph, path, given)
-    notes = dict(base.notes if given.only else checkpoint.rest.notes)
-    if checkpoint.step is not None and not given.only:
+    base = _base_state(graph, path, options)
+    notes = dict(base.notes if options.only else checkpoint.rest.notes)
+    if checkpoint.step is not None and not options.only:
         notes.setdefault("step", checkpoint.step)
-    rest = {} if given.only else checkpoint.rest.resources
+    others = {} if options.only else checkpoint.rest.resources
     state_file.write(
-        path, SavedState({**rest, **base.resources, **variable_values(found, checkpoint.reader)}, notes)
+        path, SavedState({**others, **base.resources, **variable_values(matched, checkpoint.reader)}, notes)
     )
 
 
-def _base(graph: Graph, path: Path, given: _Options) -> SavedState:
-    """The state that what is restored goes into."""
+def _base_state(graph: Graph, path: Path, options: _RestoreOptions) -> SavedState:
+    """Returns the state whose variables the restored ones replace."""
     from ..graphfmt.checkpoints.hdf5 import state_file
 
-    if given.init:
+    if options.init:
         from ..runtime.execution.session import Session
 
         session = Session(graph, log=note)
-        session.run(targets=given.init)
+        session.run(targets=options.init)
         return session.snapshot()
-    if (given.only or given.allow_missing) and path.exists():
+    if (options.only or options.allow_missing) and path.exists():
         return state_file.read(path)
     return state_file.SavedState()
 
 
-def _into_graph(graph: Graph, checkpoint: Checkpoint, found: Match, given: _Options) -> None:
+def _write_graph(graph: Graph, checkpoint: Checkpoint, matched: Match, options: _RestoreOptions) -> None:
     from ..runtime.passes.freezing.freeze import freeze
 
-    keep = _keep(graph, given)
-    variable_values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in found.taken.items()}
-    save(
-        freeze(graph, variable_values, keep=keep, partly=bool(given.only) or given.allow_missing),
-        given.target,
-    )
+    keep = _kept_names(graph, options)
+    values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in matched.taken.items()}
+    save(freeze(graph, values, keep=keep, partly=bool(options.only) or options.allow_missing), options.target)
 
 
-def _keep(graph: Graph, given: _Options) -> list[str]:
-    """What the frozen graph is for, by the graph's names."""
-    if given.signature is None:
-        return list(given.fetches)
+def _kept_names(graph: Graph, options: _RestoreOptions) -> list[str]:
+    """Returns the outputs, and the inputs of a signature, that the frozen graph keeps."""
+    if options.signature is None:
+        return list(options.fetches)
     from ..runtime.saved_models import signatures
     from ..runtime.saved_models.initialization import open_model
 
-    model = open_model(given.graph)
+    model = open_model(options.graph)
     if model is None:
-        raise UsageError(f"--signature is for SavedModels, and {given.graph!r} is only a graph")
-    call = signatures.find(model.meta, given.signature)
-    outputs = [call.fetch(graph, name) for name in given.fetches or call.outputs]
+        raise UsageError(
+            f"--signature needs a SavedModel or MetaGraph, and {options.graph!r} is a plain graph"
+        )
+    call = signatures.find(model.meta, options.signature)
+    outputs = [call.fetch(graph, name) for name in options.fetches or call.outputs]
     return [*outputs, *(call.feed(graph, name) for name in call.inputs)]

@@ -1,109 +1,58 @@
-"""``tfg run``: steps of a graph."""
+"""``tfg run``: runs steps of a graph."""
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from ..graphfmt import arrays
-from ..graphfmt.files import write_file
 from ..graphfmt.load import is_saved_model
-from ..runtime.execution import batches, runner
-from ..runtime.execution.runner import Progress, StepLoop, StepResult
 from .common import console, values
 from .common.interruption import Interruption
-from .common.options import (
+from .common.options import common_options, feed_options, fetch_options, graph_argument
+from .common.output_paths import check_distinct, check_output_path
+from .running.options import (
+    RunOptions,
     checkpoint_options,
-    common,
-    feed_options,
-    graph_argument,
-    init_option,
-    state_option,
-    work_options,
+    result_options,
+    resume_options,
+    session_options,
+    signature_option,
+    step_options,
 )
-from .common.output_paths import check_place
-from .common.progress import Meter
-from .common.report import print_step, print_steps_json
-from .running.resume import Beginning, begin
-from .running.sessions import holds_parts, open_session, session_options
-from .running.signature_option import signature_option
+from .running.results import Results, write_trace
+from .running.resume import begin
+from .running.sessions import holds_parts, open_session
+from .running.step_loop import make_step_loop, run_steps
+from .running.step_request import RunRequest, map_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ..runtime.execution.session import Observer, Session
+    from ..runtime.execution.runner import Progress
+    from ..runtime.execution.session import Session
     from ..runtime.execution.trace import StepTrace
     from ..runtime.saved_models.initialization import Model
-    from .running.checkpoint_loop import Keeper
+    from .running.checkpoint_loop import CheckpointPlan
+    from .running.resume import RunStart
 
 
 @click.command("run")
 @graph_argument
-@work_options
+@fetch_options
 @feed_options
 @signature_option
-@click.option(
-    "--batch",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Feed N rows a step of every feed from a file, epoch after epoch.",
-)
-@click.option("--shuffle", is_flag=True, help="Shuffle the rows anew in every epoch; see --seed.")
-@click.option(
-    "--steps",
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="How many steps; 1, or an epoch with --batch, if not given.",
-)
-@click.option(
-    "--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches."
-)
-@click.option(
-    "--until-step",
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="Stop when N steps are done in all, counting those before a restore.",
-)
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Run N steps at a time; {worker} in a --target or --fetch is the worker's number, from 0.",
-)
-@click.option("--until-exhausted", is_flag=True, help="Go on until a step runs out of input (OUT_OF_RANGE).")
-@init_option
-@state_option
+@step_options
+@resume_options
 @checkpoint_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Save the fetches: .npz, .npy, .json or .h5.",
-)
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Stop a step that takes longer.",
-)
-@click.option(
-    "--trace",
-    metavar="OUT.json",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what every node took, for Chrome's or Perfetto's viewer.",
-)
-@click.option("--profile", is_flag=True, help="Print what every kind of operation took.")
+@result_options
 @session_options
-@common
+@common_options
 def command(graph: str, **options: Any) -> None:
     """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.
 
@@ -112,51 +61,17 @@ def command(graph: str, **options: Any) -> None:
     tfg run train.pbtxt --state run.h5 --init init --target train --steps 2000 \\
         --feed x=@digits.npz[x_train] --feed y=@digits.npz[y_train] --batch 64 --fetch loss
 
-    With several steps the fetches of the last are printed, and those of all are saved, stacked along a new
-    first axis; with --json every step is a line.
+    After several steps, the fetches of the last are printed; -o saves those of all steps, stacked along a new first
+    axis; --json prints one line per step.
     """
-    given = _Options(**options)
-    if given.max_restarts is not None:
+    parsed = RunOptions(**options)
+    restarts = parsed.checkpoint.max_restarts
+    if restarts is not None:
         from .running import supervision
 
-        if supervision.attempt() is None:
-            supervision.supervise(graph, given.feeds, given.checkpoint, given.max_restarts)
-    _Run(graph, given).execute()
-
-
-class _Options(NamedTuple):
-    fetches: tuple[str, ...]
-    targets: tuple[str, ...]
-    feeds: tuple[str, ...]
-    archives: tuple[str, ...]
-    batch: int | None
-    shuffle: bool
-    seed: int
-    signature: str | None
-    steps: int | None
-    epochs: int | None
-    until_step: int | None
-    workers: int
-    until_exhausted: bool
-    init: tuple[str, ...]
-    state: Path | None
-    restore: str | None
-    checkpoint: Path | None
-    every: str | None
-    keep: int | None
-    mtbf: str | None
-    max_restarts: int | None
-    output: Path | None
-    timeout: float | None
-    trace: Path | None
-    profile: bool
-    devices: str | None
-    threads_per_device: int | None
-    wire: str | None
-    gpu_memory_limit: str | None
-    no_compile_loops: bool
-    as_json: bool
-    verbose: int
+        if supervision.current_attempt() is None:
+            supervision.supervise(graph, parsed.feed.feeds, parsed.checkpoint.checkpoint, restarts)
+    _Run(graph, parsed).execute()
 
 
 @dataclass
@@ -164,60 +79,62 @@ class _Run:
     """One call of the command."""
 
     path: str
-    options: _Options
-    # The fetches by the names that they were asked for.
-    labels: tuple[str, ...] = ()
-    fed: tuple[str, ...] = ()
-    saved: list[list[Any]] = field(default_factory=list[list[Any]])
+    options: RunOptions
     interruption: Interruption = field(default_factory=Interruption)
 
     def execute(self) -> None:
-        self._check()
-        model = self._model()
-        given = self._called(model, values.parse_feeds(self.options.feeds, self.options.archives))
         options = self.options
-        session = open_session(self.path, model.meta.graph if model is not None else None, options)
-        work = self._work(session, given)
-        self._check_state(session)
-        keeper = self._keeper()
-        source = keeper.written_before_crash() if keeper is not None else None
-        start = begin(session, options, work, source, model)
-        work = start.work
-        trace = _trace() if options.trace or options.profile else None
-        last, now = None, start.progress
-        watched = self.interruption.watched(at_once=work.total == 1)
-        with watched, self._checkpoints(keeper, session, start) as after:
-            for result in self._steps(session, work, start.progress, trace):
-                last, now = result, result.progress
-                after(now)
-        self._keep(session, work, now)
-        self._report(last, work)
+        _check_options(options)
+        model = self._open_model()
+        request = self._request(model)
+        session = open_session(self.path, model.meta.graph if model is not None else None, options.session)
+        loop = make_step_loop(session, request, options)
+        self._check_state(session, request)
+        checkpoints = self._plan_checkpoints()
+        crashed = checkpoints.written_before_crash() if checkpoints is not None else None
+        start = begin(session, options, loop, crashed, model)
+        trace = _new_trace() if options.result.trace or options.result.profile else None
+        results = Results(options, request, start.loop)
+        progress = self._run_steps(session, request, start, checkpoints, results, trace)
+        self._save_state(session, request, start, progress)
+        results.report()
         if trace is not None:
-            self._write_trace(trace, session, work)
+            write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
 
-    def _check(self) -> None:
-        """Refuses, before anything runs, what could only fail at the end."""
-        options = self.options
-        if options.shuffle and options.batch is None:
-            raise console.UsageError("--shuffle shuffles batches, so it needs --batch")
-        if options.epochs is not None and options.batch is None:
-            raise console.UsageError("--epochs counts passes over batches, so it needs --batch")
-        if options.output is not None and not options.signature:
-            if not options.fetches:
-                raise console.UsageError("-o saves what is fetched", hint="add --fetch NAME")
-            arrays.check_output(options.output, set(options.fetches))
-        if options.until_step is not None and (options.steps, options.epochs) != (None, None):
-            raise console.UsageError("--until-step says when to stop already; leave out --steps and --epochs")
-        results = (options.output, options.state, options.checkpoint, options.trace)
-        written = [path.absolute() for path in results if path]
-        if len(set(written)) < len(written):
-            raise console.UsageError("two results are to be written to one file")
-        for path in written:
-            check_place(path)
+    def _run_steps(
+        self,
+        session: Session,
+        request: RunRequest,
+        start: RunStart,
+        checkpoints: CheckpointPlan | None,
+        results: Results,
+        trace: StepTrace | None,
+    ) -> Progress:
+        """Runs all steps, and returns the progress after the last."""
+        progress = start.progress
+        watched = self.interruption.watched(at_once=start.loop.total == 1)
+        with watched, _checkpointing(checkpoints, session, start) as after_step:
+            steps = run_steps(
+                session,
+                start.loop,
+                request,
+                progress,
+                workers=self.options.step.workers,
+                stop=lambda: self.interruption.signal is not None,
+                observer=trace.observe if trace is not None else None,
+            )
+            try:
+                for result in steps:
+                    results.add(result)
+                    progress = result.progress
+                    after_step(progress)
+            finally:
+                results.close_progress()
+        return progress
 
-    def _model(self) -> Model | None:
-        """The model, where the graph comes with more than itself."""
+    def _open_model(self) -> Model | None:
+        """Opens a SavedModel or MetaGraph; None for a plain graph or a folder of parts."""
         if not is_saved_model(self.path) and Path(self.path).suffix != ".meta":
             return None
         if holds_parts(self.path):
@@ -226,158 +143,81 @@ class _Run:
 
         return open_model(self.path)
 
-    def _called(self, model: Model | None, given: dict[str, values.FeedValue]) -> dict[str, values.FeedValue]:
-        """Takes the names of the signature for those of the graph; gives the feeds."""
+    def _request(self, model: Model | None) -> RunRequest:
         options = self.options
-        self.labels = options.fetches
+        feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
+        fetches = options.fetch.fetches
+        request = RunRequest(fetches, fetches, options.fetch.targets, feeds)
         if options.signature is None:
-            return given
-        from .running.signature_option import by_signature
+            return request
+        request = map_signature(options.signature, self.path, model, request)
+        if options.result.output is not None:
+            arrays.check_output(options.result.output, set(request.labels))
+        return request
 
-        called = by_signature(options.signature, self.path, model, options.fetches, given, options.targets)
-        self.labels = called.labels
-        self.options = options._replace(fetches=called.fetches)
-        if options.output is not None:
-            arrays.check_output(options.output, set(called.labels))
-        return called.feeds
-
-    def _keeper(self) -> Keeper | None:
-        # Few runs write checkpoints; the others start without the machinery.
-        if not any((self.options.checkpoint, self.options.every, self.options.keep, self.options.mtbf)):
+    def _plan_checkpoints(self) -> CheckpointPlan | None:
+        # Few runs write checkpoints; the others start faster without the import.
+        if not any(
+            getattr(self.options.checkpoint, name) for name in ("checkpoint", "every", "keep", "mtbf")
+        ):
             return None
-        from .running.checkpoint_loop import keeper_of
+        from .running.checkpoint_loop import plan_checkpoints
 
-        return keeper_of(self.options)
+        return plan_checkpoints(self.options.checkpoint)
 
-    def _checkpoints(
-        self, keeper: Keeper | None, session: Session, start: Beginning
-    ) -> AbstractContextManager[Callable[[Progress], None]]:
-        if keeper is None:
-            return nullcontext(lambda progress: None)
-        from .running.checkpoint_loop import kept
-
-        return kept(keeper, session, start)
-
-    def _check_state(self, session: Session) -> None:
-        """Refuses a state that could be read, but not written after all the steps."""
-        state = self.options.state
-        if state is not None and self._changes_state(session):
+    def _check_state(self, session: Session, request: RunRequest) -> None:
+        """Raises for a state file that could not be replaced after the steps."""
+        state = self.options.resume.state
+        if state is not None and self._changes_state(session, request):
             from ..graphfmt.checkpoints.hdf5 import state_file
 
             state_file.check_replaceable(state)
 
-    def _changes_state(self, session: Session) -> bool:
-        options = self.options
-        assert options.state is not None
-        plan = session.plan(_of_worker(options.fetches, 0), self.fed, _of_worker(options.targets, 0))
-        return plan.changes_state or not options.state.exists()
+    def _save_state(self, session: Session, request: RunRequest, start: RunStart, progress: Progress) -> None:
+        """Writes the state, unless the steps only read it: then the file keeps its step number."""
+        state = self.options.resume.state
+        if state is not None and self._changes_state(session, request):
+            session.save(state, progress.notes(start.loop.batches))
 
-    def _work(self, session: Session, given: dict[str, values.FeedValue]) -> StepLoop:
-        options = self.options
-        self.fed = tuple(given)
-        fetches, targets = _of_worker(options.fetches, 0), _of_worker(options.targets, 0)
-        wanted = session.plan(fetches, self.fed, targets).feeds
-        found, data = values.resolve(given, wanted, values.Randomness(options.seed))
-        cut = None
-        if options.batch is not None:
-            rows = {n: v for n, v in found.items() if n in data and np.ndim(v) > 0}
-            fixed = any(f.shape.dims and f.shape[0] is not None for f in wanted if f.name in rows)
-            cut = batches.make_batches(
-                rows, options.batch, shuffle=options.shuffle, seed=options.seed, only_whole=fixed
-            )
-            found = {n: v for n, v in found.items() if n not in rows}
-        # A feed is written where the plan was asked for it, so that all steps share that plan.
-        return StepLoop(
-            fetches, targets, found, cut, options.steps, options.epochs,
-            options.until_exhausted, options.timeout,
-        )  # fmt: skip
-
-    def _steps(
-        self, session: Session, work: StepLoop, start: Progress, trace: StepTrace | None
-    ) -> Iterator[StepResult]:
-        meter = Meter(work) if console.on_terminal() and (work.total or 2) > 1 else None
-        observer = trace.observe if trace is not None else None
-        steps = self._running(session, work, start, observer)
-        try:
-            for result in steps:
-                if self.options.output is not None:
-                    self.saved.append(result.values)
-                if self.options.as_json:
-                    names = _of_worker(self.labels, result.worker)
-                    print_steps_json(result.progress.step, names, result.values)
-                if meter is not None:
-                    meter.update(result)
-                yield result
-        finally:
-            if meter is not None:
-                meter.close()
-
-    def _running(
-        self, session: Session, work: StepLoop, start: Progress, observer: Observer | None
-    ) -> Iterator[StepResult]:
-        def stop() -> bool:
-            return self.interruption.given is not None
-
-        if self.options.workers == 1:
-            return runner.run(session, work, start, stop=stop, observer=observer)
-        from ..runtime.execution.workers import run_concurrently
-
-        works = [
-            work._replace(
-                fetches=_of_worker(self.options.fetches, number),
-                targets=_of_worker(self.options.targets, number),
-            )
-            for number in range(self.options.workers)
-        ]
-        return run_concurrently(session, works, start, stop=stop, observer=observer)
-
-    def _keep(self, session: Session, work: StepLoop, now: Progress) -> None:
-        """Writes the state. Steps that only look at it leave the file, and its step number, as they were."""
-        state = self.options.state
-        if state is not None and self._changes_state(session):
-            session.save(state, now.notes(work.batches))
-
-    def _report(self, last: StepResult | None, work: StepLoop) -> None:
-        options = self.options
-        if options.output is not None and self.saved:
-            arrays.save(options.output, _stacked(self.labels, self.saved))
-        elif last is not None and not options.as_json:
-            print_step(_of_worker(self.labels, last.worker), last.values)
-
-    def _write_trace(self, trace: StepTrace, session: Session, work: StepLoop) -> None:
-        if self.options.trace is not None:
-            document = trace.chrome()
-            if session.machine is not None and self.options.workers == 1:
-                from .running.simulated_trace import simulated_beside
-
-                document["traceEvents"] += simulated_beside(trace, session, work, self.fed)
-            write_file(self.options.trace, json.dumps(document).encode())
-        if self.options.profile:
-            from .common.report import print_profile
-
-            print_profile(trace.costs())
+    def _changes_state(self, session: Session, request: RunRequest) -> bool:
+        state = self.options.resume.state
+        assert state is not None
+        first = request.for_worker(0)
+        plan = session.plan(first.fetches, first.fed, first.targets)
+        return plan.changes_state or not state.exists()
 
 
-def _trace() -> StepTrace:
+def _check_options(options: RunOptions) -> None:
+    """Raises before anything runs for options that contradict each other, and for outputs that cannot be written."""
+    step, result = options.step, options.result
+    if step.shuffle and step.batch is None:
+        raise console.UsageError("--shuffle needs --batch")
+    if step.epochs is not None and step.batch is None:
+        raise console.UsageError("--epochs needs --batch")
+    if step.until_step is not None and (step.steps, step.epochs) != (None, None):
+        raise console.UsageError("--until-step excludes --steps and --epochs")
+    if result.output is not None and not options.signature:
+        if not options.fetch.fetches:
+            raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
+        arrays.check_output(result.output, set(options.fetch.fetches))
+    outputs = (result.output, options.resume.state, options.checkpoint.checkpoint, result.trace)
+    written = [path for path in outputs if path]
+    check_distinct(written)
+    for path in written:
+        check_output_path(path.absolute())
+
+
+def _checkpointing(
+    checkpoints: CheckpointPlan | None, session: Session, start: RunStart
+) -> AbstractContextManager[Callable[[Progress], None]]:
+    if checkpoints is None:
+        return nullcontext(lambda progress: None)
+    from .running.checkpoint_loop import checkpointing
+
+    return checkpointing(checkpoints, session, start)
+
+
+def _new_trace() -> StepTrace:
     from ..runtime.execution.trace import StepTrace
 
     return StepTrace()
-
-
-def _of_worker(names: tuple[str, ...], number: int) -> tuple[str, ...]:
-    """Names as one of several workers means them."""
-    return tuple(name.replace("{worker}", str(number)) for name in names)
-
-
-def _stacked(names: tuple[str, ...], steps: list[list[Any]]) -> dict[str, Any]:
-    """The fetches of all steps: as they are for a single step, stacked for several. Where shapes differ from
-    step to step (a last, smaller batch), each step's value is kept under ``name/step``."""
-    if len(steps) == 1:
-        return dict(zip(names, steps[0]))
-    found: dict[str, Any] = {}
-    for name, series in zip(names, zip(*steps)):
-        if len({value.shape for value in series}) == 1:
-            found[name] = np.stack(series)
-        else:
-            found.update({f"{name}/{i + 1}": value for i, value in enumerate(series)})
-    return found

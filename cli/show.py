@@ -1,4 +1,4 @@
-"""``tfg show``: what is inside a graph."""
+"""``tfg show``: summarizes a graph or a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import click
 from ..graphfmt.checkpoints.format_detection import is_checkpoint
 from ..graphfmt.load import is_saved_model, load
 from ..graphfmt.names import counted
-from ..runtime.summary import NodeSummary, Summary, human_bytes, summarize
+from ..graphfmt.units import human_bytes
+from ..runtime.summary import NodeSummary, Summary, summarize
 from .common.console import UsageError, plain, print_json
-from .common.options import common
+from .common.options import common_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("graph", metavar="GRAPH|CKPT", type=click.Path(allow_dash=True))
-@click.option("--signature", metavar="NAME", help="Only this signature of a SavedModel or MetaGraph.")
-@common
+@click.option("--signature", metavar="NAME", help="Show only this signature of a SavedModel or MetaGraph.")
+@common_options
 def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> None:
-    """Tell what is inside GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of
-    parameters, and a line that runs it. Of a checkpoint CKPT: its tensors, as `tfg checkpoint list` does."""
+    """Summarize GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of parameters, and a
+    command line that runs it. For a checkpoint CKPT, list its tensors as `tfg checkpoint list` does."""
     if is_checkpoint(graph):
-        from .checkpoint_files import show
+        from .checkpoint_files import show_checkpoint
 
-        show(graph, as_json=as_json)
+        show_checkpoint(graph, as_json=as_json)
         return
-    loaded, calls = _loaded(graph, signature)
+    loaded, calls = _load(graph, signature)
     summary = summarize(loaded)
     if as_json:
         print_json(_fields(graph, loaded, summary, calls))
@@ -40,17 +41,19 @@ def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> N
         _print(graph, loaded, summary, calls)
 
 
-def _loaded(path: str, signature: str | None) -> tuple[Graph, Sequence[SignatureCall]]:
-    """The graph, and its signatures."""
+def _load(path: str, signature: str | None) -> tuple[Graph, Sequence[SignatureCall]]:
+    """Returns the graph and its signatures."""
     if not is_saved_model(path) and not path.endswith(".meta"):
         if signature is not None:
-            raise UsageError(f"{plain(path)} is only a graph, which has no signatures")
+            raise UsageError(
+                f"--signature needs a SavedModel or MetaGraph, and {plain(path)} is a plain graph"
+            )
         return load(path), ()
     from ..graphfmt.load import load_metagraph
-    from .common.signature_lines import chosen
+    from .common.signature_lines import select_signatures
 
     meta = load_metagraph(path)
-    return meta.graph, chosen(meta, signature)
+    return meta.graph, select_signatures(meta, signature)
 
 
 def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureCall]) -> dict[str, Any]:
@@ -73,9 +76,9 @@ def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[Signature
 def _signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
     if not calls:
         return {}
-    from .common.signature_lines import fields
+    from .common.signature_lines import signature_fields
 
-    return fields(path, calls)
+    return signature_fields(path, calls)
 
 
 def _entry_fields(entry: NodeSummary) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureC
         return
     line = run_line(path, summary)
     if line is not None:
-        click.echo(f"\nrun it:\n  {plain(line)}")
+        click.echo(f"\nto run it:\n  {plain(line)}")
 
 
 def _typed(entry: NodeSummary) -> str:
@@ -123,8 +126,7 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def run_line(path: str, summary: Summary) -> str | None:
-    """A command that runs the graph, made-up values fed where it needs some; None where there is nothing to
-    ask for."""
+    """Returns a command line that runs the graph with generated feeds; None for a graph without outputs."""
     if not summary.outputs and not summary.targets:
         return None
     parts = ["tfg run", _quoted(path)]
@@ -133,8 +135,8 @@ def run_line(path: str, summary: Summary) -> str | None:
     for entry in summary.inputs:
         if entry.op == "PlaceholderWithDefault":
             continue
-        made_up = "random" if entry.shape.dims is not None else "random:1"
-        parts.append(f"--feed {_quoted(f'{entry.name}={made_up}')}")
+        value = "random" if entry.shape.dims is not None else "random:1"
+        parts.append(f"--feed {_quoted(f'{entry.name}={value}')}")
     parts += [f"--fetch {_quoted(e.name)}" for e in list(summary.outputs)[:3]]
     if not summary.outputs:
         parts += [f"--target {_quoted(name)}" for name in list(summary.targets)[:1]]

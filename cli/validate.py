@@ -1,4 +1,4 @@
-"""``tfg validate``: every fault of every file."""
+"""``tfg validate``: reports every fault of graphs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..graphfmt.load import load
 from ..graphfmt.names import counted
 from ..runtime.passes import validation
 from .common.console import error_fields, note, plain, print_error, print_json
-from .common.options import common
+from .common.options import common_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("validate")
 @click.argument("graphs", metavar="GRAPH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--shapes", is_flag=True, help="Print the inferred dtype and shape of every output.")
-@common
+@common_options
 def command(graphs: tuple[str, ...], shapes: bool, as_json: bool, verbose: int) -> None:
     """Report every fault of every GRAPH in one pass, with file, line and column.
 

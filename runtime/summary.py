@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -118,31 +117,3 @@ def _variable(node: Node) -> NodeSummary:
         dtype if isinstance(dtype, DType) else None,
         shape if isinstance(shape, Shape) else Shape(None),
     )
-
-
-def human_bytes(count: int | None) -> str:
-    """``3.4 MB``; a question mark for an unknown count."""
-    if count is None:
-        return "?"
-    if count < 1000:
-        return f"{count} B"
-    power = min(int(math.log(count, 1000)), 4)
-    return f"{count / 1000**power:.1f} {'kMGT'[power - 1]}B"
-
-
-def human_seconds(seconds: float) -> str:
-    """``1.25 ms``, ``41 s``, ``24 h``: three digits and a unit."""
-    for unit, scale, least in _DURATIONS:
-        if seconds >= least:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.0f} ns" if seconds else "0 s"
-
-
-# Units with their seconds, and from how many seconds on each is used.
-_DURATIONS = (
-    ("h", 3600.0, 7200.0),
-    ("min", 60.0, 120.0),
-    ("s", 1.0, 1.0),
-    ("ms", 1e-3, 1e-3),
-    ("µs", 1e-6, 1e-6),
-)

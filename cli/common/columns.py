@@ -1,4 +1,4 @@
-"""Rows of text under one another, for a person and for ``grep``."""
+"""Tables as aligned plain text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 def print_rows(
     rows: Sequence[Sequence[str]], *, right: Collection[int] = (), indent: str = "  ", err: bool = False
 ) -> None:
-    """Rows in columns as wide as their widest cell; the columns in ``right`` are numbers, and end in line. With
-    ``err`` they go to standard error."""
+    """Prints rows in columns as wide as their widest cells; the columns in ``right`` are aligned to the right.
+
+    With ``err``, prints to standard error.
+    """
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     for row in cells:

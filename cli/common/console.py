@@ -1,4 +1,4 @@
-"""What goes to the terminal besides results: errors, notes and progress, all on standard error."""
+"""Console output besides results: errors, notes and the progress line on standard error, and JSON documents."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ JSON_VERSION = 1
 
 
 class UsageError(click.UsageError):
-    """A wrong command line, with a hint of its own."""
+    """A wrong command line, with a hint."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
 
 
-def print_anything() -> None:
-    """Lets standard output show, escaped, what its encoding has no character for."""
+def escape_unencodable() -> None:
+    """Makes standard output escape the characters that its encoding lacks, instead of raising."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def plain(text: str) -> str:
-    """A text on one line, with nothing in it that a terminal would obey: names in a file may be anything."""
-    return text if text.isprintable() else "".join(map(_visible, " ".join(text.splitlines())))
+    """Returns a text on one line with control characters escaped: names in a file may contain anything."""
+    return text if text.isprintable() else "".join(map(_escape, " ".join(text.splitlines())))
 
 
-def _visible(char: str) -> str:
+def _escape(char: str) -> str:
     return char if char.isprintable() else repr(char)[1:-1]
 
 
 def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> None:
-    """One diagnostic: status and sentence, place and node, hint. With ``--json`` also as a document on
-    standard output; with ``-vv`` the traceback as well."""
+    """Prints a diagnostic: status and message, location and node, hint.
+
+    With ``as_json`` also as a document on standard output; with ``verbose`` 2 or more also the traceback.
+    """
     if as_json:
-        # Standard output may be what the error is about.
+        # The error may be that standard output cannot be written.
         with suppress(OSError):
             print_json({"error": error_fields(error)})
     click.echo(
         click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {plain(error.message)}",
         err=True,
     )
-    where = place_of(error)
+    where = location_text(error)
     if where:
         click.echo(f"  {click.style('-->', fg='blue', bold=True)} {where}", err=True)
     if error.hint:
@@ -61,14 +63,14 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
         click.echo("".join(traceback.format_exception(error)), err=True)
 
 
-def place_of(error: TfgError) -> str:
-    """``mlp.pbtxt:41:3  node "hidden/MatMul"``, as far as it is known."""
+def location_text(error: TfgError) -> str:
+    """Returns ``mlp.pbtxt:41:3  node "hidden/MatMul"``, or the part of it that is known."""
     parts = [str(error.location) if error.location else "", f'node "{error.node}"' if error.node else ""]
     return plain("  ".join(part for part in parts if part))
 
 
 def error_fields(error: TfgError) -> dict[str, Any]:
-    """An error as ``--json`` shows it."""
+    """Returns an error's fields in ``--json``."""
     place = error.location
     return {
         "status": str(error.status),
@@ -82,48 +84,48 @@ def error_fields(error: TfgError) -> dict[str, Any]:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """A JSON document on a line of its own, with the version of its format."""
-    click.echo(json.dumps({"version": JSON_VERSION, **document}, default=_plain, allow_nan=False))
+    """Prints a JSON document on one line, with the version of its format."""
+    click.echo(json.dumps({"version": JSON_VERSION, **document}, default=_json_text, allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def _json_text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return str(value)
 
 
 class _Progress:
-    """``is_shown`` is whether the cursor stands behind a progress line, which other text must not be put after."""
+    """``is_shown`` is True while the cursor stands after a progress line, which other text must replace."""
 
     is_shown = False
 
 
 def note(text: str) -> None:
-    """Something to read for the person at the terminal, in the place of the progress line, which comes again."""
+    """Prints a note on standard error, in place of the progress line, which its next update shows again."""
     if _Progress.is_shown:
-        sys.stderr.write(_BEGIN)
+        sys.stderr.write(_CLEAR_LINE)
         _Progress.is_shown = False
     click.echo(text, err=True)
 
 
-# To the beginning of the line, and the rest of it away.
-_BEGIN = "\r\x1b[K"
+# Moves to the start of the line, and clears it.
+_CLEAR_LINE = "\r\x1b[K"
 
 
 def rewrite(text: str) -> None:
     """Replaces the progress line."""
-    sys.stderr.write(f"{_BEGIN}{text}")
+    sys.stderr.write(f"{_CLEAR_LINE}{text}")
     sys.stderr.flush()
     _Progress.is_shown = True
 
 
 def end_line() -> None:
-    """Ends the progress line, if there is one, so that what follows has a line of its own."""
+    """Ends the progress line, if there is one."""
     if _Progress.is_shown:
         sys.stderr.write("\n")
         _Progress.is_shown = False
 
 
-def on_terminal() -> bool:
-    """Whether a person watches standard error."""
+def is_terminal() -> bool:
+    """Returns True if standard error is a terminal."""
     return sys.stderr.isatty()

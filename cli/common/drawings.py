@@ -1,61 +1,42 @@
-"""What ``tfg place`` writes for the eye: drawings of the placed graph, and the simulated step as a trace."""
+"""Drawings of a placed graph (SVG, HTML), and the simulated step as a trace."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from ...graphfmt.files import STANDARD, write_file
 from . import console
-from .options import group
+from .options import option_group
+from .output_paths import check_distinct
 
 if TYPE_CHECKING:
     from ...runtime.passes.placement.place import Placement
     from ...runtime.passes.placement.simulation.simulated_step import Simulation
 
 
-drawing_options = group(
-    click.option(
-        "--svg",
-        metavar="OUT.svg",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Draw the graph by device with what goes between devices, and the simulated step in time.",
-    ),
-    click.option(
-        "--html",
-        metavar="OUT.html",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="The same as a page in which to zoom and to follow what a node sends.",
-    ),
-    click.option(
-        "--trace",
-        metavar="OUT.json",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write the simulated step for Chrome's or Perfetto's viewer.",
-    ),
-)
-
-
-class Drawings(NamedTuple):
-    """The files asked for."""
+@dataclass(frozen=True)
+class DrawingOptions:
+    """The drawings and the trace to write; None for those not asked for."""
 
     svg: Path | None
     html: Path | None
     trace: Path | None
 
     def check(self, output: str | None) -> None:
-        """Raises UsageError where two results would be written to one file."""
-        asked = [str(path) for path in (output, *self) if path is not None]
-        if any(name == STANDARD for name in asked[1 if output is not None else 0 :]):
-            raise console.UsageError("drawings and traces go to files, not to standard output")
-        if len({Path(name).absolute() for name in asked}) < len(asked):
-            raise console.UsageError("two results are to be written to one file")
+        """Raises UsageError for standard output, and for two outputs with one file name."""
+        paths = [str(path) for path in (self.svg, self.html, self.trace) if path is not None]
+        if STANDARD in paths:
+            raise console.UsageError("drawings and traces cannot go to standard output")
+        check_distinct(paths if output is None else [output, *paths])
 
     def write(self, placement: Placement, graph: str) -> None:
-        if not any(self):
+        """Writes the files; ``graph`` is the path that gives the drawing its title."""
+        if (self.svg, self.html, self.trace) == (None, None, None):
             return
         from ...runtime.passes.placement.simulation.simulated_step import simulation_of_placement
 
@@ -71,7 +52,7 @@ class Drawings(NamedTuple):
             )
 
     def _draw(self, simulation: Simulation, placement: Placement, title: str) -> None:
-        from ...runtime.summary import human_seconds
+        from ...graphfmt.units import human_seconds
         from ...runtime.visualization.page import html_page
         from ...runtime.visualization.picture import draw_simulation
 
@@ -84,3 +65,27 @@ class Drawings(NamedTuple):
             write_file(self.svg, drawn.encode())
         if self.html is not None:
             write_file(self.html, html_page(drawn, title).encode())
+
+
+drawing_options = option_group(
+    "drawing",
+    DrawingOptions,
+    click.option(
+        "--svg",
+        metavar="OUT.svg",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Draw the graph by device with the transfers between devices, and the simulated step over time.",
+    ),
+    click.option(
+        "--html",
+        metavar="OUT.html",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The same drawing as an HTML page with zoom and highlighting of a node's outputs.",
+    ),
+    click.option(
+        "--trace",
+        metavar="OUT.json",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the simulated step as a trace for Chrome or Perfetto.",
+    ),
+)

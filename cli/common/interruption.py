@@ -1,4 +1,4 @@
-"""Being told to stop while steps run: the step that runs is finished, and what is to be kept is written."""
+"""SIGINT and SIGTERM during a run: the current step is finished, then the state and the checkpoint are written."""
 
 from __future__ import annotations
 
@@ -13,41 +13,43 @@ from . import console
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Ctrl-C, and what a system sends that wants its machine back.
+# Ctrl-C, and the request of a system that needs the machine.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MESSAGES = {
-    signal.SIGINT: "the step that runs is being finished; Ctrl-C again stops it at once",
-    signal.SIGTERM: "told to end: the step that runs is being finished",
+    signal.SIGINT: "interrupted: finishing the current step; Ctrl-C again stops at once",
+    signal.SIGTERM: "terminated: finishing the current step",
 }
 
 
 class Interruption:
-    """``given`` is the signal that came, None as long as none has."""
+    """``signal`` is the signal received during ``watched``, or None."""
 
     def __init__(self) -> None:
-        self.given: signal.Signals | None = None
+        self.signal: signal.Signals | None = None
 
     @contextmanager
     def watched(self, *, at_once: bool) -> Generator[None]:
-        """The time during which the first signal ends the run after the step that runs, and the second at once;
-        so does the first where there is but one step."""
+        """Records the first signal, so that the run can end after the current step; the second ends it at once.
+
+        With ``at_once`` (a run of a single step), the first signal ends it at once.
+        """
 
         def on_signal(number: int, frame: Any) -> None:
-            is_first, self.given = self.given is None, signal.Signals(number)
+            is_first, self.signal = self.signal is None, signal.Signals(number)
             if at_once or not is_first:
                 self.leave()
-            console.note(_MESSAGES[self.given])
+            console.note(_MESSAGES[self.signal])
 
-        before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+        handlers = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def leave(self) -> None:
-        """Ends the command as the signal would have; does nothing where none came."""
-        if self.given is signal.SIGINT:
+        """Ends the command as the received signal would; does nothing without one."""
+        if self.signal is signal.SIGINT:
             raise KeyboardInterrupt
-        if self.given is not None:
-            raise click.exceptions.Exit(128 + self.given)
+        if self.signal is not None:
+            raise click.exceptions.Exit(128 + self.signal)

@@ -1,9 +1,14 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share.
+
+Options that belong together are a frozen dataclass with a decorator beside it: ``option_group`` collects their
+values into one object, which the command takes as one parameter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,15 +19,31 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def group(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Several options as one decorator, in the order in which ``--help`` shows them."""
+def option_group(parameter: str, group: type[Any], *options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Returns a decorator that adds options to a command, in the order in which ``--help`` shows them.
+
+    The command receives their values as ``parameter``, an object of the dataclass ``group``, whose fields are the
+    options' names.
+    """
+    names = [field.name for field in fields(group)]
 
     def decorate(command: F) -> F:
+        @wraps(command)
+        def collect(*args: Any, **values: Any) -> Any:
+            values[parameter] = group(**{name: values.pop(name) for name in names})
+            return command(*args, **values)
+
         for option in reversed(options):
-            command = option(command)
-        return command
+            collect = option(collect)
+        return collect  # pyright: ignore[reportReturnType]
 
     return decorate
+
+
+def common_options(command: F) -> F:
+    """Adds ``--json`` and ``-v``, which every command has."""
+    command = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(command)
+    return click.option("-v", "--verbose", count=True, help="Print more; -vv adds tracebacks.")(command)
 
 
 graph_argument = click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True))
@@ -32,66 +53,28 @@ output_option = click.option(
     "--output",
     required=True,
     metavar="FILE",
-    help="Where the graph goes: text, or binary for .pb; - is standard output.",
+    help="Output graph: text, or binary if FILE ends in .pb; - is standard output.",
 )
 
 devices_option = click.option(
     "--devices",
     required=True,
     metavar="SPEC",
-    help="cpu:2; cpu:4,gpu:1; or a file that describes devices and links.",
+    help="Devices: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
 )
 
 soft_option = click.option(
     "--soft/--hard",
     default=False,
     show_default=True,
-    help="Whether device types and numbers that cannot be had are wishes or errors.",
+    help="Ignore, or report as errors, requests for device types and numbers that do not exist.",
 )
 
 init_option = click.option(
-    "--init", metavar="NODE", multiple=True, help="Run this node once first, unless there is a state already."
-)
-
-work_options = group(
-    click.option(
-        "--fetch", "fetches", metavar="NAME", multiple=True, help="Print or save this value; repeatable."
-    ),
-    click.option(
-        "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
-    ),
-)
-
-feed_options = group(
-    click.option(
-        "--feed",
-        "feeds",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="A JSON literal, @FILE, @FILE[KEY], @-, zeros, ones, random, random:SHAPE.",
-    ),
-    click.option(
-        "--feeds",
-        "archives",
-        metavar="FILE.npz",
-        multiple=True,
-        help="Feed every array of an archive under its own name.",
-    ),
-    click.option(
-        "--seed",
-        metavar="N",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Fixes random feeds and the order of --shuffle.",
-    ),
-)
-
-state_option = click.option(
-    "--state",
-    metavar="FILE.h5",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep variables and all other state here between commands.",
+    "--init",
+    metavar="NODE",
+    multiple=True,
+    help="Run this node once before the first step, unless a state is restored; repeatable.",
 )
 
 pin_option = click.option(
@@ -99,48 +82,67 @@ pin_option = click.option(
     "pins",
     metavar="GLOB=DEVICE",
     multiple=True,
-    help="Nodes of these names ask for this device ('hidden/*=/device:CPU:1'); repeatable, the last one counts.",
+    help="Request a device for nodes whose names match ('hidden/*=/device:CPU:1'); repeatable, the last match wins.",
 )
 
-checkpoint_options = group(
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """The values to fetch and the nodes to run for their effects."""
+
+    fetches: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+fetch_options = option_group(
+    "fetch",
+    FetchOptions,
+    click.option("--fetch", "fetches", metavar="NAME", multiple=True, help="Fetch this value; repeatable."),
     click.option(
-        "--restore",
-        metavar="FILE",
-        help="Begin with this checkpoint; latest:FOLDER takes the newest in a folder that verifies.",
+        "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
+    ),
+)
+
+
+@dataclass(frozen=True)
+class FeedOptions:
+    """Feeds as written, archives of feeds, and the seed of random feeds and of shuffling."""
+
+    feeds: tuple[str, ...]
+    archives: tuple[str, ...]
+    seed: int
+
+
+feed_options = option_group(
+    "feed",
+    FeedOptions,
+    click.option(
+        "--feed",
+        "feeds",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="VALUE: JSON, @FILE, @FILE[KEY], @-, zeros, ones, random or random:SHAPE; repeatable.",
     ),
     click.option(
-        "--checkpoint",
-        metavar="FILE.h5",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write checkpoints here while steps run, and at the end.",
+        "--feeds",
+        "archives",
+        metavar="FILE.npz",
+        multiple=True,
+        help="Feed every array of an archive under its own name; repeatable.",
     ),
     click.option(
-        "--every",
-        metavar="WHEN",
-        help="A number of steps (100), a time (30s, 5m), or auto, the default: what loses least.",
-    ),
-    click.option(
-        "--keep",
-        metavar="N",
-        type=click.IntRange(min=1),
-        help="Keep the last N checkpoints as well, under the numbers of their steps.",
-    ),
-    click.option(
-        "--mtbf",
-        metavar="TIME",
-        help="The mean time between failures that auto expects (6h); one day, corrected by the failures seen.",
-    ),
-    click.option(
-        "--max-restarts",
+        "--seed",
         metavar="N",
         type=click.IntRange(min=0),
-        help="When the run crashes, go on from the newest checkpoint that verifies, at most N times.",
+        default=0,
+        show_default=True,
+        help="Seed of random feeds and of --shuffle.",
     ),
 )
 
 
-def pinned(graph: Graph, pins: tuple[str, ...]) -> Graph:
-    """A graph with what ``--pin`` says."""
+def pin_nodes(graph: Graph, pins: tuple[str, ...]) -> Graph:
+    """Returns the graph with the device requests of ``--pin``."""
     if not pins:
         return graph
     from ...runtime.passes.placement.constraints.pins import parse_pin, pin
@@ -148,15 +150,11 @@ def pinned(graph: Graph, pins: tuple[str, ...]) -> Graph:
     return pin(graph, map(parse_pin, pins))
 
 
-def once(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
-    """For an option declared as one of several values: the only one. Given twice it is a slip, and whichever
-    was taken might be the wrong one."""
+def single_value(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """A click callback for an option declared ``multiple``: returns its only value, and refuses a second one.
+
+    click would silently take the last of several values.
+    """
     if len(values) > 1:
         raise click.UsageError(f"{option.opts[0]} is given twice: {values[0]!r} and {values[1]!r}", context)
     return values[0] if values else None
-
-
-def common(command: F) -> F:
-    """``--json`` and ``-v``, which every command has."""
-    command = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")(command)
-    return click.option("-v", "--verbose", count=True, help="Say more; -vv adds tracebacks.")(command)

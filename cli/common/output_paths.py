@@ -1,4 +1,4 @@
-"""Files that a command is to write, looked at before it does anything."""
+"""Checks of output files before a command does any work."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from ...graphfmt.errors import Location, Status, TfgError
 from .console import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
-def check_place(path: str | Path) -> None:
-    """Raises NOT_FOUND where there is no folder for the file, INVALID_ARGUMENT for what is no name."""
-    place = Path(path)
+def check_output_path(path: str | Path) -> None:
+    """Raises NOT_FOUND for a file in a missing folder, INVALID_ARGUMENT for an impossible file name."""
+    target = Path(path)
     try:
-        found = place.parent.is_dir() and (place.exists() or True)
+        # exists() raises for a name that the file system cannot hold.
+        has_folder = target.parent.is_dir() and (target.exists() or True)
     except (OSError, ValueError) as error:
-        raise TfgError(Status.INVALID_ARGUMENT, f"{str(path)!r} is no name for a file: {error}") from None
-    if not found:
+        raise TfgError(Status.INVALID_ARGUMENT, f"{str(path)!r} is not a file name: {error}") from None
+    if not has_folder:
         raise TfgError(
-            Status.NOT_FOUND, f"there is no folder {str(place.parent)!r}", location=Location(str(path))
+            Status.NOT_FOUND, f"there is no folder {str(target.parent)!r}", location=Location(str(path))
         )
 
 
-def check_apart(written: str | Path, read: Iterable[str | Path | None]) -> None:
-    """Raises for a file that would be written over one of those that it is made of."""
-    for path in read:
-        if path is not None and os.path.realpath(path) == os.path.realpath(written):
-            raise UsageError(f"{str(written)!r} is to be both read and written")
+def check_distinct(outputs: Sequence[str | Path]) -> None:
+    """Raises UsageError for two outputs with one file name."""
+    if len({Path(path).absolute() for path in outputs}) < len(outputs):
+        raise UsageError("two outputs have the same file name")
+
+
+def check_not_input(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
+    """Raises UsageError for an output that would overwrite an input."""
+    for path in inputs:
+        if path is not None and os.path.realpath(path) == os.path.realpath(output):
+            raise UsageError(f"{str(output)!r} is both an input and the output")

@@ -1,4 +1,4 @@
-"""Values and tables as a person or a script reads them."""
+"""Fetched values and profiles, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from ...runtime.execution.trace import Cost
 
-# Arrays with more elements are printed in part.
-_WHOLE = 1000
+# Arrays with more elements are abbreviated.
+_MAX_PRINTED = 1000
 
 
 def print_step(names: Sequence[str], values: Sequence[Any]) -> None:
-    """``loss = 0.25`` for a scalar; dtype and shape, then the elements, for an array."""
+    """Prints ``loss = 0.25`` for a scalar; dtype, shape and elements for an array."""
     for name, value in zip(names, values):
         if value.ndim == 0:
             click.echo(f"{name} = {_scalar(value)}")
         else:
             click.echo(f"{name} = {dtypes.of_numpy(value.dtype)}{Shape(value.shape)}")
-            click.echo(np.array2string(value, threshold=_WHOLE, max_line_width=79))
+            click.echo(np.array2string(value, threshold=_MAX_PRINTED, max_line_width=79))
 
 
 def _scalar(value: Any) -> str:
@@ -36,8 +36,8 @@ def _scalar(value: Any) -> str:
     return repr(item) if isinstance(item, bytes) else str(item)
 
 
-def print_steps_json(step: int, names: Sequence[str], values: Sequence[Any]) -> None:
-    """One step as a JSON document: ``{"version", "step", "values": {name: {"dtype", "shape", "value"}}}``."""
+def print_step_json(step: int, names: Sequence[str], values: Sequence[Any]) -> None:
+    """Prints a step as a JSON document: ``{"version", "step", "values": {name: {"dtype", "shape", "value"}}}``."""
     console.print_json({"step": step, "values": {name: _field(value) for name, value in zip(names, values)}})
 
 
@@ -50,20 +50,20 @@ def _field(value: Any) -> dict[str, Any]:
 
 
 def print_profile(costs: Sequence[Cost]) -> None:
-    """A table of what each kind of operation took, on standard error."""
+    """Prints the execution time by operation type as a table on standard error."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in ("operation", "calls", "total ms", "µs a call", "share"):
+    for title in ("operation", "calls", "total ms", "µs per call", "share"):
         table.add_column(title, justify="left" if title == "operation" else "right")
-    whole = sum(cost.total for cost in costs) or 1
+    total = sum(cost.total for cost in costs) or 1
     for cost in costs:
         table.add_row(
             cost.op,
             str(cost.calls),
             f"{cost.total / 1e6:.3f}",
             f"{cost.total / cost.calls / 1e3:.2f}",
-            f"{cost.total / whole:.1%}",
+            f"{cost.total / total:.1%}",
         )
     Console(stderr=True).print(table)

@@ -1,4 +1,4 @@
-"""What ``tfg show`` says of signatures: their inputs and outputs, and the line that calls each."""
+"""Signatures in ``tfg show``: inputs, outputs, and a command line that runs each."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from ...runtime.saved_models.signatures import SignatureCall, SignatureTensor
 
 
-def chosen(meta: MetaGraph, name: str | None) -> list[SignatureCall]:
-    """The signatures to tell of: all, or the one of that name. Raises NOT_FOUND."""
+def select_signatures(meta: MetaGraph, name: str | None) -> list[SignatureCall]:
+    """Returns all signatures, or the named one. Raises NOT_FOUND."""
     return signatures.calls(meta) if name is None else [signatures.find(meta, name)]
 
 
-def fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
-    """As JSON: by name, ``method``, ``inputs`` and ``outputs`` (by key: ``tensor``, ``dtype``, ``shape``) and
-    ``run``, a line that calls it."""
+def signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
+    """Returns the signatures' fields in ``--json``, by name.
+
+    Each has ``method``, ``inputs`` and ``outputs`` (by key: ``tensor``, ``dtype``, ``shape``) and ``run``, a command
+    line that runs it.
+    """
     return {
         call.name: {
             "method": call.method,
@@ -46,26 +49,27 @@ def _tensor_fields(tensor: SignatureTensor) -> dict[str, Any]:
 
 
 def print_signatures(path: str, calls: Sequence[SignatureCall]) -> None:
+    """Prints each signature: its inputs, its outputs, and a command line that runs it."""
     for call in calls:
         click.echo(f"\nsignature {plain(call.name)}:")
         rows = [("in", tensor) for tensor in call.inputs.values()]
         rows += [("out", tensor) for tensor in call.outputs.values()]
-        widest = max((len(plain(tensor.key)) for _, tensor in rows), default=0)
-        typed = [f"{tensor.info.dtype.name}{tensor.info.shape}" for _, tensor in rows]
-        broadest = max(map(len, typed), default=0)
-        for (way, tensor), what in zip(rows, typed):
-            key = plain(tensor.key).ljust(widest)
-            click.echo(f"  {way:3}  {key}  {what.ljust(broadest)}  {plain(tensor.name)}".rstrip())
+        key_width = max((len(plain(tensor.key)) for _, tensor in rows), default=0)
+        types = [f"{tensor.info.dtype.name}{tensor.info.shape}" for _, tensor in rows]
+        type_width = max(map(len, types), default=0)
+        for (direction, tensor), kind in zip(rows, types):
+            key = plain(tensor.key).ljust(key_width)
+            click.echo(f"  {direction:3}  {key}  {kind.ljust(type_width)}  {plain(tensor.name)}".rstrip())
         click.echo(f"  {plain(run_line(path, call))}")
 
 
 def run_line(path: str, call: SignatureCall) -> str:
-    """A command that calls a signature, with made-up values."""
-    feeds = [f"--feed {shlex.quote(f'{t.key}={_made_up(t)}')}" for t in call.inputs.values()]
+    """Returns a command line that runs a signature with generated feeds."""
+    feeds = [f"--feed {shlex.quote(f'{t.key}={_generated_feed(t)}')}" for t in call.inputs.values()]
     return " ".join(["tfg run", shlex.quote(path), "--signature", shlex.quote(call.name), *feeds])
 
 
-def _made_up(tensor: SignatureTensor) -> str:
+def _generated_feed(tensor: SignatureTensor) -> str:
     rank = tensor.info.shape.rank
     if tensor.info.dtype.name == "string":
         return "[" * (rank or 0) + '"text"' + "]" * (rank or 0)

@@ -1,4 +1,4 @@
-"""Values for feeds, as a person writes them: JSON literals, files, or made-up numbers. Never code."""
+"""Feeds on the command line: JSON literals, files, or generated values. Nothing is evaluated as code."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from ...runtime.plan.feeds import Feed
 
 _FILE = re.compile(r"@(?P<path>.*?)(?:\[(?P<key>[^\[\]]+)\])?")
-_MADE_UP = re.compile(r"(zeros|ones|random)(?::((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?))?")
-# numpy takes up to 64, and before version 2 up to 32.
-_MOST_DIMENSIONS = 32
+_GENERATED = re.compile(r"(zeros|ones|random)(?::((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?))?")
+# numpy supports 64 dimensions, before version 2 only 32.
+_MAX_DIMENSIONS = 32
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
 class Randomness:
-    """Where ``random`` values come from, the same for the same seed. Made when first asked for, because
-    numpy's random module takes as long to import as a small graph takes to run."""
+    """The seeded generator of ``random`` feeds.
+
+    Created on first use, because importing numpy's random module takes as long as running a small graph.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -43,8 +45,11 @@ class Randomness:
 
 @dataclass(frozen=True)
 class FeedValue:
-    """A feed from the command line. ``read`` gives the value for what the graph wants there;
-    ``is_data`` says that it came from a file and may be cut into batches."""
+    """A feed from the command line.
+
+    ``read`` returns the value for a fed tensor of the plan. ``is_data`` marks a value from a file, which may be cut
+    into batches.
+    """
 
     name: str
     read: Callable[[Feed, Randomness], Any]
@@ -52,32 +57,32 @@ class FeedValue:
 
 
 def parse_feeds(options: Sequence[str], archives: Sequence[str]) -> dict[str, FeedValue]:
-    """The values of ``--feed NAME=VALUE`` and ``--feeds FILE.npz``, by name.
+    """Parses ``--feed NAME=VALUE`` and ``--feeds FILE.npz``; returns the feeds by name.
 
-    Raises INVALID_ARGUMENT for a name fed twice, UsageError for what is not NAME=VALUE.
+    Raises INVALID_ARGUMENT for a name fed twice, UsageError for a feed that is not of the form NAME=VALUE.
     """
     values = [parse_feed(option) for option in options]
     for path in archives:
         values += [_from_archive(path, name) for name in npz_names(Path(path))]
-    found: dict[str, FeedValue] = {}
+    feeds: dict[str, FeedValue] = {}
     for value in values:
         key = value.name.removesuffix(":0")
-        if key in found:
+        if key in feeds:
             raise invalid(f"{value.name!r} is fed more than once")
-        found[key] = value
-    return {value.name: value for value in found.values()}
+        feeds[key] = value
+    return {value.name: value for value in feeds.values()}
 
 
 def parse_feed(option: str) -> FeedValue:
-    """One NAME=VALUE."""
+    """Parses one NAME=VALUE. Raises UsageError."""
     name, equals, text = option.partition("=")
     if not equals or not name:
         raise UsageError(f"--feed {shortened(option)} is not of the form NAME=VALUE")
     if text.startswith("@"):
         return FeedValue(name, _reader(text), True)
-    made_up = _MADE_UP.fullmatch(text)
-    if made_up:
-        return FeedValue(name, _maker(made_up[1], made_up[2]), False)
+    generated = _GENERATED.fullmatch(text)
+    if generated:
+        return FeedValue(name, _generator(generated[1], generated[2]), False)
     literal = _literal(name, text)
     return FeedValue(name, lambda feed, random: literal, False)
 
@@ -87,8 +92,8 @@ def _literal(name: str, text: str) -> Any:
         return _rectangular(json.loads(text))
     except json.JSONDecodeError:
         raise UsageError(
-            f"the value {shortened(text)} for {name!r} is neither JSON, nor a file, nor made up",
-            hint="a text needs quotes of its own: '\"text\"'; a file begins with @; or zeros, ones, random",
+            f"the value {shortened(text)} for {name!r} is neither JSON, nor a file, nor zeros, ones or random",
+            hint="a string needs double quotes inside single quotes: '\"text\"'; a file needs a leading @",
         ) from None
     except (ValueError, RecursionError) as error:
         reason = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -96,14 +101,14 @@ def _literal(name: str, text: str) -> Any:
 
 
 def _rectangular(value: Any) -> Any:
-    """A literal that is the same in every row. Raises ValueError."""
+    """Returns a literal as an array or scalar. Raises ValueError for objects, nulls and ragged lists."""
     if isinstance(value, dict):
-        raise ValueError("is an object, which no tensor holds")
+        raise ValueError("is an object, which is not a tensor value")
     if value is None:
-        raise ValueError("is null, which is no number")
+        raise ValueError("is null, which is not a tensor value")
     if not isinstance(value, list):
         return value
-    if _depth(value) > _MOST_DIMENSIONS:
+    if _depth(value) > _MAX_DIMENSIONS:
         raise ValueError("is nested too deeply")
     try:
         array = np.array(value)
@@ -112,7 +117,7 @@ def _rectangular(value: Any) -> Any:
     if array.dtype.kind == "O":
         kinds = {type(item).__name__ for item in array.reshape(-1).tolist()}
         if kinds & {"dict", "NoneType", "list"}:
-            raise ValueError("has elements that are no numbers, booleans or texts")
+            raise ValueError("has elements that are not numbers, booleans or strings")
     if array.size == 0:
         return value
     return np.array(value, object) if array.dtype.kind in "OSU" else array
@@ -126,19 +131,20 @@ def _depth(value: Any) -> int:
 
 
 def shortened(text: str) -> str:
+    """Returns a text in quotes, abbreviated to 60 characters."""
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 def _reader(text: str) -> Callable[[Feed, Randomness], Any]:
     match = _FILE.fullmatch(text)
     if match is None or not match["path"]:
-        raise UsageError(f"{text!r} names no file")
+        raise UsageError(f"{text!r} does not name a file")
     path, key = Path(match["path"]), match["key"]
     if str(path) == "-":
         return lambda feed, random: npy_bytes(sys.stdin.buffer.read(), "<stdin>")
     suffix = path.suffix.lower()
     if key is not None and suffix not in (".npz", ".h5", ".hdf5"):
-        raise UsageError(f"{text!r}: only .npz and .h5 files hold several arrays to choose from")
+        raise UsageError(f"{text!r}: [KEY] needs a .npz or .h5 file")
     if suffix == ".npy":
         return lambda feed, random: npy_array(path)
     if suffix == ".npz":
@@ -161,12 +167,14 @@ def _bytes(path: Path) -> Any:
 
 
 def _image(path: Path) -> Any:
-    """An image as uint8 height × width × channels."""
+    """Reads an image as uint8 [height, width, channels]. Raises FAILED_PRECONDITION without pillow."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise TfgError(
-            Status.FAILED_PRECONDITION, "images need the package pillow", hint="pip install 'tfg[images]'"
+            Status.FAILED_PRECONDITION,
+            "reading an image needs the package pillow",
+            hint="pip install 'tfg[images]'",
         ) from None
     data, _ = read_file(path)
     try:
@@ -176,41 +184,41 @@ def _image(path: Path) -> Any:
             mode = image.mode if image.mode in ("L", "RGB", "RGBA") else "RGB"
             pixels = np.asarray(image.convert(mode), np.uint8)
     except UnidentifiedImageError:
-        raise _no_image(path, "it is of no kind that pillow knows") from None
+        raise _image_error(path, "pillow does not know its format") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _no_image(path, str(error)) from None
+        raise _image_error(path, str(error)) from None
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _no_image(path: Path, why: str) -> TfgError:
+def _image_error(path: Path, why: str) -> TfgError:
     return invalid(f"cannot read an image: {why}").at(None, Location(str(path)))
 
 
-def _maker(kind: str, dims: str | None) -> Callable[[Feed, Randomness], Any]:
-    wanted = None if dims is None else tuple(int(d) for d in dims.split(",")) if dims else ()
+def _generator(kind: str, dims: str | None) -> Callable[[Feed, Randomness], Any]:
+    fixed = None if dims is None else tuple(int(d) for d in dims.split(",")) if dims else ()
 
     def make(feed: Feed, random: Randomness) -> Any:
-        shape = wanted if wanted is not None else _shape_for(feed, kind)
-        return _made_up(kind, shape, feed, random)
+        shape = fixed if fixed is not None else _default_shape(feed, kind)
+        return _generate(kind, shape, feed, random)
 
     return make
 
 
-def _shape_for(feed: Feed, kind: str) -> tuple[int, ...]:
-    """The placeholder's shape, 1 for a dimension that is not known."""
+def _default_shape(feed: Feed, kind: str) -> tuple[int, ...]:
+    """Returns the shape of the fed tensor, with 1 for unknown dimensions."""
     if feed.shape.dims is None:
         raise invalid(
-            f"nothing is known of the shape of {feed.name!r}", hint=f"say it: --feed {feed.name}={kind}:2,3"
+            f"the shape of {feed.name!r} is unknown", hint=f"give one: --feed {feed.name}={kind}:2,3"
         )
     return tuple(1 if d is None else d for d in feed.shape.dims)
 
 
-def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: Randomness) -> Any:
+def _generate(kind: str, shape: tuple[int, ...], feed: Feed, random: Randomness) -> Any:
     dtype = feed.dtype
     size = np.prod(shape, dtype=object)
     if size * max(dtype.size, 1) > 1 << 36:
         raise TfgError(
-            Status.RESOURCE_EXHAUSTED, f"{feed.name!r} of shape {list(shape)} would take {size} elements"
+            Status.RESOURCE_EXHAUSTED, f"{feed.name!r} of shape {list(shape)} would have {size} elements"
         )
     if dtype.is_opaque:
         return np.full(shape, b"", object)
@@ -227,6 +235,6 @@ def _made_up(kind: str, shape: tuple[int, ...], feed: Feed, random: Randomness) 
 def resolve(
     values: Mapping[str, FeedValue], feeds: Sequence[Feed], random: Randomness
 ) -> tuple[dict[str, Any], set[str]]:
-    """The arrays to feed, and the names of those that may be cut into batches."""
+    """Returns the arrays to feed, and the names of those that may be cut into batches."""
     arrays = {feed.name: values[feed.name].read(feed, random) for feed in feeds}
     return arrays, {name for name, value in values.items() if value.is_data}

@@ -1,1 +1,1 @@
-"""Parts of ``tfg run``: resuming, checkpoints while it runs, supervision, the session it makes."""
+"""Parts of ``tfg run``: options, session, steps, resuming, checkpoints, supervision, results."""

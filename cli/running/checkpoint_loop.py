@@ -1,19 +1,19 @@
-"""``tfg run --checkpoint``: checkpoints while the steps run, and a last one at the end."""
+"""``tfg run --checkpoint``: checkpoints during the steps and after the last one."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.checkpoints.hdf5 import state_file
+from ...graphfmt.units import parse_duration
 from ...runtime.checkpointing.checkpoints import JOB, Checkpointer, CheckpointSeries
 from ...runtime.checkpointing.intervals import (
     AUTO,
     CheckpointInterval,
     CheckpointSchedule,
     expected_mtbf,
-    parse_duration,
     parse_interval,
 )
 from ..common import console
@@ -25,26 +25,13 @@ if TYPE_CHECKING:
 
     from ...runtime.execution.runner import Progress
     from ...runtime.execution.session import Session
-    from .resume import Beginning
+    from .options import CheckpointOptions
+    from .resume import RunStart
     from .supervision import Attempt
 
 
-class Options(Protocol):
-    """What ``tfg run`` was told about it."""
-
-    @property
-    def checkpoint(self) -> Path | None: ...
-    @property
-    def every(self) -> str | None: ...
-    @property
-    def keep(self) -> int | None: ...
-    @property
-    def mtbf(self) -> str | None: ...
-
-
-class Keeper(NamedTuple):
-    """Which checkpoints are to be written, and when. ``attempt`` is set where the run is started anew when it
-    crashes."""
+class CheckpointPlan(NamedTuple):
+    """The checkpoints to write, and how often. ``mtbf`` in seconds; ``attempt`` is set for a supervised run."""
 
     series: CheckpointSeries
     every: CheckpointInterval
@@ -52,55 +39,58 @@ class Keeper(NamedTuple):
     attempt: Attempt | None
 
     def written_before_crash(self) -> Path | None:
-        """What to go on from: the newest checkpoint of an earlier attempt, if that has failed and left one."""
+        """Returns the newest valid checkpoint of an earlier attempt at this job; None for a first attempt."""
         if self.attempt is None or self.attempt.number == 0:
             return None
         return self.series.newest(self.attempt.job, console.note)
 
 
-def keeper_of(options: Options) -> Keeper | None:
-    """None where no checkpoints are asked for. Raises what would only come to light at the first one."""
+def plan_checkpoints(options: CheckpointOptions) -> CheckpointPlan | None:
+    """Returns the plan; None without ``--checkpoint``. Raises for a file that could not be written later."""
     if options.checkpoint is None:
         for flag, value in (("--every", options.every), ("--keep", options.keep), ("--mtbf", options.mtbf)):
             if value is not None:
-                raise console.UsageError(f"{flag} is about checkpoints, so it needs --checkpoint")
+                raise console.UsageError(f"{flag} needs --checkpoint")
         return None
     if options.checkpoint.suffix != ".h5":
         raise console.UsageError(
             f"a checkpoint is a .h5 file, not {options.checkpoint.name!r}",
-            hint="tfg checkpoint writes TensorFlow's format from one",
+            hint="tfg checkpoint converts one to TensorFlow's format",
         )
     state_file.check_replaceable(options.checkpoint)
-    attempt = supervision.attempt()
-    given = None if options.mtbf is None else parse_duration(options.mtbf)
-    seen = expected_mtbf(attempt.uptime, attempt.number) if attempt else expected_mtbf(0, 0)
-    return Keeper(
+    attempt = supervision.current_attempt()
+    mtbf = expected_mtbf(attempt.uptime, attempt.number) if attempt else expected_mtbf(0, 0)
+    return CheckpointPlan(
         CheckpointSeries(options.checkpoint, options.keep),
         AUTO if options.every is None else parse_interval(options.every),
-        seen if given is None else given,
+        mtbf if options.mtbf is None else parse_duration(options.mtbf),
         attempt,
     )
 
 
 @contextmanager
-def kept(keeper: Keeper, session: Session, beginning: Beginning) -> Generator[Callable[[Progress], None]]:
-    """The time during which steps run; what it gives is to be told of each. The last checkpoint is written in
-    the end, unless a step failed."""
-    first = now = beginning.progress
-    schedule = CheckpointSchedule(keeper.every, keeper.mtbf, time.monotonic, console.note)
-    checkpointer = Checkpointer(session, keeper.series, schedule, first.step)
+def checkpointing(
+    plan: CheckpointPlan, session: Session, start: RunStart
+) -> Generator[Callable[[Progress], None]]:
+    """Writes checkpoints while the steps run, and a last one at the end unless a step failed.
+
+    Yields the function to call after each step.
+    """
+    progress = start.progress
+    schedule = CheckpointSchedule(plan.every, plan.mtbf, time.monotonic, console.note)
+    checkpointer = Checkpointer(session, plan.series, schedule, progress.step)
 
     def notes() -> dict[str, Any]:
-        found = now.notes(beginning.work.batches)
-        return {**found, "until": beginning.goal, JOB: keeper.attempt.job} if keeper.attempt else found
+        run_notes = progress.notes(start.loop.batches)
+        return {**run_notes, "until": start.goal, JOB: plan.attempt.job} if plan.attempt else run_notes
 
-    def after_step(progress: Progress) -> None:
-        nonlocal now
-        now = progress
+    def after_step(now: Progress) -> None:
+        nonlocal progress
+        progress = now
         checkpointer.after_step(now.step, notes)
 
     try:
         yield after_step
-        checkpointer.finish(now.step, notes)
+        checkpointer.finish(progress.step, notes)
     finally:
         checkpointer.close()

@@ -1,69 +1,25 @@
-"""The session that ``tfg run`` runs its steps in: on which devices, and with how many threads."""
+"""The session of ``tfg run``: its graph, devices, threads and GPU memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-import click
+from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import invalid
 from ...graphfmt.load import load
 from ...runtime.execution.session import Session
 from ..common import console
-from ..common.options import group
 
 if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...runtime.execution.gpu import GpuOptions
-
-session_options = group(
-    click.option(
-        "--devices",
-        metavar="SPEC",
-        help="Place the graph on these devices and run it there: cpu:2; cpu:2,gpu:1; or a file that describes them.",
-    ),
-    click.option(
-        "--threads-per-device",
-        metavar="N",
-        type=click.IntRange(min=1),
-        help="Threads for one matrix product; as many as there are cores for each device, if not given.",
-    ),
-    click.option(
-        "--wire",
-        type=click.Choice(["bf16"]),
-        help="Send float32 from device to device as bfloat16, at half the bytes and with fewer digits.",
-    ),
-    click.option(
-        "--gpu-memory-limit",
-        metavar="SIZE",
-        help="The most of each GPU's memory to take, as it is needed: 80%, 8GiB, or a number of bytes.",
-    ),
-    click.option(
-        "--no-compile-loops",
-        is_flag=True,
-        help="Run loops and branches node by node: the same results, more slowly.",
-    ),
-)
-
-
-class SessionOptions(Protocol):
-    """What ``session_options`` read."""
-
-    @property
-    def devices(self) -> str | None: ...
-    @property
-    def threads_per_device(self) -> int | None: ...
-    @property
-    def wire(self) -> str | None: ...
-    @property
-    def gpu_memory_limit(self) -> str | None: ...
-    @property
-    def no_compile_loops(self) -> bool: ...
+    from .options import SessionOptions
 
 
 def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Session:
-    """The session for a graph; read from ``path``, unless that has been done. A folder of parts runs on the devices
-    that these are for."""
+    """Opens a session for a graph, which is read from ``path`` unless given.
+
+    A folder of parts is joined, and runs on the devices of its parts unless ``--devices`` names others.
+    """
     devices = options.devices
     if graph is None and holds_parts(path):
         from ...runtime.multi_device.devices import required_devices
@@ -87,16 +43,15 @@ def _gpu_options(options: SessionOptions) -> GpuOptions | None:
     if options.gpu_memory_limit is None:
         return None
     if options.devices is None:
-        hint = "say which devices: --devices cpu:1,gpu:1"
-        raise invalid("--gpu-memory-limit is for a run with a GPU", hint=hint)
+        raise invalid("--gpu-memory-limit needs --devices with a GPU", hint="add --devices cpu:1,gpu:1")
     from ...runtime.execution.gpu import GpuOptions
 
     return GpuOptions(options.gpu_memory_limit)
 
 
 def holds_parts(path: str) -> bool:
-    """Whether a path is a folder that ``tfg partition`` has written."""
-    # A plain run must not wait for the machinery of partitioning to be imported.
+    """Returns True for a folder that ``tfg partition`` wrote."""
+    # A plain run does not import the partitioning passes.
     from pathlib import Path
 
     if not Path(path).is_dir():

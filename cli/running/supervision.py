@@ -1,7 +1,7 @@
-"""``tfg run --max-restarts``: a process that watches another one run, and starts it anew when it crashes.
+"""``tfg run --max-restarts``: a supervisor process that runs the command as a child and restarts it after a crash.
 
-The run is a process of its own, because what ends a process (a signal, the system out of memory) leaves nobody
-in it to start anything. It is told by its environment which attempt it is.
+The run is a process of its own because a signal or the out-of-memory killer ends a whole process. An environment
+variable tells the child which attempt it is.
 """
 
 from __future__ import annotations
@@ -18,75 +18,78 @@ from typing import Any, NamedTuple, NoReturn
 from ..common import console
 
 _VARIABLE = "_TFG_ATTEMPT"
-# The exit status of who is told to end, as shells have it.
+# The exit status after SIGTERM, by the convention of shells.
 _TERMINATED = 128 + signal.SIGTERM
-# Exit statuses after which there is nothing to start anew: done, a wrong command line, interrupted, told to end.
+# Exit statuses that are not retried: success, a wrong command line, interrupted, terminated.
 _FINAL = (0, 2, 130, _TERMINATED)
 
 
 class Attempt(NamedTuple):
-    """Which attempt at which job this process is, and how long the earlier ones ran until they failed, in
-    seconds. No two jobs have one name, so that none goes on from what another has left behind."""
+    """An attempt at a job: its number from 0, and the seconds that earlier attempts ran before they failed.
+
+    The job's name is random, so that a run never resumes from another run's checkpoints.
+    """
 
     job: str
     number: int = 0
     uptime: float = 0.0
 
 
-def attempt() -> Attempt | None:
-    """The attempt that this process is; None where nobody watches it."""
+def current_attempt() -> Attempt | None:
+    """Returns the attempt that this process is; None for an unsupervised process."""
     text = os.environ.get(_VARIABLE)
     return Attempt(*json.loads(text)) if text else None
 
 
 def supervise(graph: str, feeds: tuple[str, ...], checkpoint: Path | None, restarts: int) -> NoReturn:
-    """Runs this very command in a process of its own, again while it crashes and may be started anew; then
-    exits as it did."""
+    """Runs this command as a child, restarts it after a crash at most ``restarts`` times, and exits as it did."""
     if checkpoint is None:
-        raise console.UsageError("--max-restarts goes on from checkpoints, so it needs --checkpoint")
+        raise console.UsageError("--max-restarts resumes from checkpoints, so it needs --checkpoint")
     if graph == "-" or any(feed.endswith("=@-") for feed in feeds):
-        raise console.UsageError("standard input cannot be read again after a restart")
-    now = Attempt(os.urandom(8).hex())
+        raise console.UsageError("--max-restarts excludes standard input, which cannot be read again")
+    attempt = Attempt(os.urandom(8).hex())
     while True:
-        began, written = time.monotonic(), _written(checkpoint)
-        status = _run(now)
+        began, written = time.monotonic(), _modification_time(checkpoint)
+        status = _run(attempt)
         if status in _FINAL:
             sys.exit(status)
-        # A failure with status 1 before any checkpoint would come again.
-        is_hopeless = status == 1 and _written(checkpoint) == written
-        if is_hopeless or now.number == restarts:
+        # A failure with status 1 before any checkpoint would recur.
+        is_permanent = status == 1 and _modification_time(checkpoint) == written
+        if is_permanent or attempt.number == restarts:
             sys.exit(status if status > 0 else 128 - status)
-        now = Attempt(now.job, now.number + 1, now.uptime + time.monotonic() - began)
-        console.note(f"restart {now.number} of {restarts}: the run {_how(status)}")
+        attempt = Attempt(attempt.job, attempt.number + 1, attempt.uptime + time.monotonic() - began)
+        console.note(f"restart {attempt.number} of {restarts}: the run {_describe_exit(status)}")
 
 
-def _run(now: Attempt) -> int:
-    """The exit status of an attempt, negative for a signal that came to it alone. Ctrl-C reaches both
-    processes, and the one that runs knows what to do; what tells this one to end is passed on."""
-    environment = {**os.environ, _VARIABLE: json.dumps(now)}
-    is_told_to_end = False
+def _run(attempt: Attempt) -> int:
+    """Runs the child; returns its exit status, negative for a signal that killed it.
+
+    Ctrl-C reaches both processes and is left to the child. SIGTERM is passed on to the child.
+    """
+    environment = {**os.environ, _VARIABLE: json.dumps(attempt)}
+    is_terminated = False
 
     def terminate(number: int, frame: Any) -> None:
-        nonlocal is_told_to_end
-        is_told_to_end = True
+        nonlocal is_terminated
+        is_terminated = True
         process.terminate()
 
     with subprocess.Popen([sys.executable, "-m", "tfg", *sys.argv[1:]], env=environment) as process:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        terminated = signal.signal(signal.SIGTERM, terminate)
+        on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        on_terminate = signal.signal(signal.SIGTERM, terminate)
         try:
             status = process.wait()
-            return _TERMINATED if is_told_to_end else status
+            return _TERMINATED if is_terminated else status
         finally:
-            signal.signal(signal.SIGINT, before)
-            signal.signal(signal.SIGTERM, terminated)
+            signal.signal(signal.SIGINT, on_interrupt)
+            signal.signal(signal.SIGTERM, on_terminate)
 
 
-def _written(checkpoint: Path) -> int | None:
-    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+def _modification_time(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
-def _how(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status > 0:
         return f"failed with status {status}"
     try:

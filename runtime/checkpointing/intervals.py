@@ -7,18 +7,13 @@ the interval that minimises the total, from the cost of a checkpoint and the mea
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...graphfmt.errors import invalid
-from ..summary import human_seconds
+from ...graphfmt.units import human_seconds, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d)")
 
 # Default MTBF in seconds, without observed failures.
 ASSUMED_MTBF = 86400.0
@@ -46,17 +41,8 @@ def parse_interval(text: str) -> CheckpointInterval:
         return AUTO
     if text.isdecimal() and text.isascii() and int(text):
         return CheckpointInterval(steps=int(text))
-    seconds = parse_duration(text, what="an interval is a number of steps (100), a time (30s, 5m) or auto")
+    seconds = parse_duration(text, "an interval is a number of steps (100), a time (30s, 5m) or auto")
     return CheckpointInterval(seconds=seconds)
-
-
-def parse_duration(text: str, what: str = "a time is written 30s, 5m, 2h or 1d") -> float:
-    """Seconds. Raises INVALID_ARGUMENT."""
-    match = _DURATION.fullmatch(text)
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if not 0 < seconds < math.inf:
-        raise invalid(f"{what}, not {text!r}")
-    return seconds
 
 
 def best_interval(cost: float, mtbf: float) -> float:

@@ -6,7 +6,7 @@ from math import log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.names import counted
-from ..summary import human_bytes, human_seconds
+from ...graphfmt.units import human_bytes, human_seconds
 from . import style, svg
 from .layers import BOX, lay_out
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphfmt.names import counted
+from ...graphfmt.units import human_bytes, human_seconds
 from ..passes.placement.simulation.critical_path import critical_path
 from ..passes.placement.simulation.simulator import traffic
-from ..summary import human_bytes, human_seconds
 from . import style, svg
 from .blocks import blocks
 from .graph_panel import graph_panel

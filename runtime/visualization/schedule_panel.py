@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ...graphfmt.names import counted
+from ...graphfmt.units import human_bytes, human_seconds
 from ..passes.placement.simulation.simulator import memory_residence, traffic
-from ..summary import human_bytes, human_seconds
 from . import style, svg
 from .bars import Bar, Span, memory_levels, merge_spans, ticks
 from .graph_panel import Panel, about_transfer, short

@@ -85,7 +85,7 @@ def test_other_names_are_prefixes_of_bundles(state: str) -> None:
     outcome = written("--state", state, "-o", "model.ckpt")
     assert outcome.err.splitlines() == [
         "model.ckpt: 2 tensors, 16 B",
-        "TensorFlow's format has no place for a step's number and random counters; a .h5 file has",
+        "TensorFlow's format does not hold the step number and random counters; a .h5 file does",
     ]
     assert Path("model.ckpt.index").exists()
     with open_checkpoint("model.ckpt") as reader:
@@ -142,8 +142,8 @@ def test_the_state_of_another_graph(state: str) -> None:
     assert not Path("a.h5").exists()
     outcome = checkpoint("other.pbtxt", "--state", state, "-o", "a.h5", "--allow-missing")
     assert outcome.err.splitlines()[1:] == [
-        "without a value: new",
-        "not in the graph, and left out: count of run.h5",
+        "variables without a value: new",
+        "tensors of run.h5 that the graph does not use: count",
     ]
 
 
@@ -151,14 +151,14 @@ def test_the_state_of_another_graph(state: str) -> None:
     ("args", "status", "parts"),
     [
         ([], 2, ["INVALID_ARGUMENT", "Missing option '-o'".lower()]),
-        (["-o", "a.h5"], 2, ["either of a --state or of what --run leaves behind"]),
-        (["-o", "a.h5", "--state", "run.h5", "--run", "init"], 2, ["either of a --state or"]),
+        (["-o", "a.h5"], 2, ["give either --state or --run"]),
+        (["-o", "a.h5", "--state", "run.h5", "--run", "init"], 2, ["give either --state or --run"]),
         (["-o", "a.h5", "-o", "b.h5", "--state", "run.h5"], 2, ["-o is given twice: 'a.h5' and 'b.h5'"]),
-        (["-o", "a.h5", "--state", "run.h5", "--feed", "x=1"], 2, ["feeds are for --run"]),
-        (["-o", "a", "--state", "run.h5", "--compress"], 2, ["only .h5 files", "-o a.h5"]),
+        (["-o", "a.h5", "--state", "run.h5", "--feed", "x=1"], 2, ["--feed and --feeds need --run"]),
+        (["-o", "a", "--state", "run.h5", "--compress"], 2, ["--compress needs a .h5 file", "-o a.h5"]),
         (["-o", "a.h5", "--state", "run.h5", "--as", "int8"], 2, ["int8"]),
-        (["-o", "run.h5", "--state", "run.h5"], 2, ["'run.h5' is to be both read and written"]),
-        (["-o", "train.pbtxt", "--state", "run.h5"], 2, ["'train.pbtxt' is to be both read and written"]),
+        (["-o", "run.h5", "--state", "run.h5"], 2, ["'run.h5' is both an input and the output"]),
+        (["-o", "train.pbtxt", "--state", "run.h5"], 2, ["'train.pbtxt' is both an input and the output"]),
         (["-o", "no/a.h5", "--state", "run.h5"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["-o", "no/a", "--state", "run.h5"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["-o", "a.h5", "--state", "none.h5"], 1, ["NOT_FOUND", "none.h5"]),
@@ -305,7 +305,7 @@ def test_another_programs_file() -> None:
 
 def test_nothing_differs(known: str) -> None:
     outcome = checkpoint("diff", known, known)
-    assert (outcome.status, outcome.out, outcome.err) == (0, "", "nothing differs in 5 tensors\n")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "no difference in 5 tensors\n")
 
 
 def changed(known: str) -> str:

@@ -95,7 +95,7 @@ def test_a_run_whose_process_is_killed_is_started_anew(train: Path, tmp_path: Pa
     os.kill(victims[-1], signal.SIGKILL)
     _, err = watcher.communicate(timeout=60)
     assert watcher.returncode == 0, err
-    assert "restart 1 of 2: the run was killed by SIGKILL\ngoing on from" in err
+    assert "restart 1 of 2: the run was killed by SIGKILL\nresuming from" in err
     run(train, "--steps", "4000", "--checkpoint", tmp_path / "whole.h5", "--every", "10000")
     assert_equal(made, tmp_path / "whole.h5")
 
@@ -116,12 +116,12 @@ def test_a_run_that_is_told_to_end_is_not_started_anew(train: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--every", "3"], "--every is about checkpoints, so it needs --checkpoint"),
-        (["--keep", "3"], "--keep is about checkpoints, so it needs --checkpoint"),
-        (["--mtbf", "3h"], "--mtbf is about checkpoints, so it needs --checkpoint"),
-        (["--max-restarts", "3"], "--max-restarts goes on from checkpoints, so it needs --checkpoint"),
+        (["--every", "3"], "--every needs --checkpoint"),
+        (["--keep", "3"], "--keep needs --checkpoint"),
+        (["--mtbf", "3h"], "--mtbf needs --checkpoint"),
+        (["--max-restarts", "3"], "--max-restarts resumes from checkpoints, so it needs --checkpoint"),
         (["--checkpoint", "m.ckpt"], "a checkpoint is a .h5 file, not 'm.ckpt'"),
-        (["--steps", "3", "--until-step", "3"], "--until-step says when to stop already"),
+        (["--steps", "3", "--until-step", "3"], "--until-step excludes --steps and --epochs"),
     ],
 )
 def test_a_wrong_command_line(train: Path, options: list[str], message: str) -> None:
@@ -140,7 +140,7 @@ def test_a_state_is_not_replaced_by_a_restore(train: Path, tmp_path: Path) -> No
     run(train, "--steps", "1", "--state", tmp_path / "s.h5")
     outcome = run_tfg("run", train, *TRAINING, "--state", tmp_path / "s.h5", "--restore", tmp_path / "s.h5")
     assert outcome.status == 2
-    assert "there is a state already" in outcome.err
+    assert "--restore would replace the existing state" in outcome.err
 
 
 def test_nothing_to_restore(train: Path, tmp_path: Path) -> None:
@@ -179,5 +179,5 @@ def test_a_run_that_is_told_to_end_keeps_what_it_has_done(train: Path, tmp_path:
     running.terminate()
     _, err = running.communicate(timeout=60)
     assert running.returncode == 143, err
-    assert "told to end" in err
+    assert "terminated: finishing the current step" in err
     assert_equal(made, state)

@@ -35,7 +35,7 @@ def test_variables_are_the_default_and_either_format_will_do(name: str) -> None:
     outcome = run_tfg("grad", "g.pbtxt", "--loss", "y", "-o", name)
     assert outcome.status == 0
     assert outcome.out == ""
-    assert "nodes added, with grad/w" in outcome.err
+    assert "nodes added, including grad/w" in outcome.err
     assert (
         run_tfg("run", name, "--feed", "x=3", "--init", "assign", "--fetch", "grad/w").out == "grad/w = 9.0\n"
     )

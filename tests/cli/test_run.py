@@ -199,8 +199,8 @@ def test_shuffled_batches_follow_the_seed(training: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "why"),
     [
-        (["--shuffle"], 2, "--shuffle shuffles batches, so it needs --batch"),
-        (["--epochs", "2"], 2, "--epochs counts passes over batches, so it needs --batch"),
+        (["--shuffle"], 2, "--shuffle needs --batch"),
+        (["--epochs", "2"], 2, "--epochs needs --batch"),
         (["--batch", "0"], 2, "--batch"),
         (["--batch", "x"], 2, "--batch"),
         (["--steps", "-1"], 2, "--steps"),
@@ -214,8 +214,8 @@ def test_shuffled_batches_follow_the_seed(training: Path) -> None:
         (["-o", "two.npy", "--fetch", "noise"], 1, "a .npy file holds one array, not 2"),
         (["--state", "none/s.h5"], 1, "there is no folder"),
         (["--trace", "none/t.json"], 1, "there is no folder"),
-        (["--state", "x" * 300], 1, "is no name for a file"),
-        (["--state", "s.h5", "-o", "./s.h5"], 2, "two results are to be written to one file"),
+        (["--state", "x" * 300], 1, "is not a file name"),
+        (["--state", "s.h5", "-o", "./s.h5"], 2, "two outputs have the same file name"),
     ],
 )
 def test_what_is_refused_before_anything_runs(

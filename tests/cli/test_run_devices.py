@@ -84,7 +84,7 @@ def test_a_trace_names_the_devices(graph: Path, tmp_path: Path) -> None:
 def test_the_simulated_step_stands_beneath_the_measured_one(graph: Path, tmp_path: Path) -> None:
     trace = tmp_path / "t.json"
     outcome = run_tfg("run", graph, "--fetch", "b", "--devices", "cpu:2", "--trace", trace, "--steps", "3")
-    assert re.fullmatch(r"note: a step took \S+ .?s, and \S+ .?s in simulation \([+-]\d+%\)\n", outcome.err)
+    assert re.fullmatch(r"note: measured step \S+ .?s, simulated step \S+ .?s \([+-]\d+%\)\n", outcome.err)
     links = ["CPU:0 → CPU:1", "CPU:1 → CPU:0"]
     assert tracks(trace, 2) == ["simulated", "CPU:0", "CPU:1", *links]
     events = json.loads(trace.read_text())["traceEvents"]

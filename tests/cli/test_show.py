@@ -43,7 +43,7 @@ def test_the_line_it_shows_runs(training: Path) -> None:
 
 def test_a_graph_with_nothing_to_run_shows_no_line(tmp_path: Path) -> None:
     graph = write(tmp_path, "g.pbtxt", node("a", "Neg", "a", T=FLOAT))
-    assert "run it" not in run_tfg("show", graph).out
+    assert "to run it" not in run_tfg("show", graph).out
     assert run_tfg("show", graph, "--json").json["run"] is None
     empty = write(tmp_path, "e.pbtxt", "")
     assert run_tfg("show", empty).out == f"{empty}: 0 nodes, producer 0\n"

@@ -60,7 +60,7 @@ def test_a_state_goes_before_the_models_variables() -> None:
         (["--fetch", "outt", "--feed", X], "NOT_FOUND", "did you mean 'out'?"),
         (["--feed", "inn=3"], "NOT_FOUND", "did you mean 'in'?"),
         ([], "INVALID_ARGUMENT", "needs the input 'in' (float[?,2])"),
-        (["--feed", X, "--feed", "x=3"], "INVALID_ARGUMENT", "more than once"),
+        (["--feed", X, "--feed", "x=3"], "INVALID_ARGUMENT", "is fed twice"),
         (["--feed", X, "--signature", "scales"], "NOT_FOUND", "did you mean 'scale'?"),
     ],
 )
@@ -72,7 +72,7 @@ def test_only_a_graph() -> None:
     Path("g.pbtxt").write_text("node { name: 'a' op: 'NoOp' }")
     for command in ("run", "show"):
         assert is_diagnostic(
-            run_tfg(command, "g.pbtxt", "--signature", "s"), "INVALID_ARGUMENT", "only a graph"
+            run_tfg(command, "g.pbtxt", "--signature", "s"), "INVALID_ARGUMENT", "plain graph"
         )
     assert is_diagnostic(run_tfg("run", "nothing", "--signature", "s"), "NOT_FOUND", "nothing")
 

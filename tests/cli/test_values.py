@@ -96,8 +96,8 @@ def test_values_of_another_dtype_or_shape(feed: Feed, fetch: str, option: str, w
     [
         ("i", "--feed 'i' is not of the form NAME=VALUE"),
         ("=3", "is not of the form NAME=VALUE"),
-        ("i=", "is neither JSON, nor a file, nor made up"),
-        ("i=hello", "a text needs quotes of its own"),
+        ("i=", "is neither JSON, nor a file, nor zeros, ones or random"),
+        ("i=hello", "a string needs double quotes"),
         ('i=__import__("os").system("id")', "is neither JSON"),
         ("i=[1,2", "is neither JSON"),
         ("i=os.environ", "is neither JSON"),
@@ -105,16 +105,16 @@ def test_values_of_another_dtype_or_shape(feed: Feed, fetch: str, option: str, w
         ("i=0x10", "is neither JSON"),
         ("i=zeros:2,,3", "is neither JSON"),
         ("i=zeros:-1", "is neither JSON"),
-        ('i={"a":1}', "is an object, which no tensor holds"),
-        ("i=null", "is null, which is no number"),
-        ("i=[1,null]", "has elements that are no numbers"),
-        ('i=[{"a":1}]', "has elements that are no numbers"),
+        ('i={"a":1}', "is an object, which is not a tensor value"),
+        ("i=null", "is null, which is not a tensor value"),
+        ("i=[1,null]", "has elements that are not numbers"),
+        ('i=[{"a":1}]', "has elements that are not numbers"),
         ("i=[[1,2],[3]]", "has rows of different lengths"),
         ("i=[[1,2],3]", "has rows of different lengths"),
         ("i=" + "[" * 100_000, "is nested too deeply"),
         ("i=" + "[" * 40 + "]" * 40, "is nested too deeply"),
-        ("i=@", "names no file"),
-        ("i=@g.npy[key]", "only .npz and .h5 files hold several arrays"),
+        ("i=@", "does not name a file"),
+        ("i=@g.npy[key]", "[KEY] needs a .npz or .h5 file"),
     ],
 )
 def test_no_value_at_all_is_a_wrong_command_line(feed: Feed, option: str, why: str) -> None:
@@ -149,9 +149,9 @@ def test_random_is_the_same_for_the_same_seed(feeds_graph: Path) -> None:
 
 
 def test_made_up_values_need_a_shape_and_memory(feed: Feed) -> None:
-    assert is_diagnostic(feed("j", "i=zeros"), "INVALID_ARGUMENT", "nothing is known", "--feed i=zeros:2,3")
+    assert is_diagnostic(feed("j", "i=zeros"), "INVALID_ARGUMENT", "is unknown", "--feed i=zeros:2,3")
     huge = feed("j", "i=ones:999999999999,999999999999")
-    assert is_diagnostic(huge, "RESOURCE_EXHAUSTED", "would take")
+    assert is_diagnostic(huge, "RESOURCE_EXHAUSTED", "would have")
 
 
 def test_a_tensor_is_fed_once_and_not_fetched_as_well(feed: Feed) -> None:
@@ -416,4 +416,6 @@ def test_without_pillow_an_image_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"")
     with patch.dict(sys.modules, {"PIL": None}):
         outcome = image_shape(tmp_path, tmp_path / "x.png")
-    assert is_diagnostic(outcome, "FAILED_PRECONDITION", "images need the package pillow", "tfg[images]")
+    assert is_diagnostic(
+        outcome, "FAILED_PRECONDITION", "reading an image needs the package pillow", "tfg[images]"
+    )

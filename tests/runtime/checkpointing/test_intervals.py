@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.errors import TfgError
+from tfg.graphfmt.units import human_seconds
 from tfg.runtime.checkpointing.intervals import (
     AUTO,
     LARGEST_SHARE,
@@ -18,7 +19,6 @@ from tfg.runtime.checkpointing.intervals import (
     expected_mtbf,
     parse_interval,
 )
-from tfg.runtime.summary import human_seconds
 
 DAY = 86400.0
 

@@ -1,0 +1,235 @@
+"""The options of ``tfg run``, in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..common.options import init_option, option_group
+
+if TYPE_CHECKING:
+    from ..common.options import FeedOptions, FetchOptions
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+signature_option = click.option(
+    "--signature",
+    metavar="NAME",
+    help="Feed and fetch by the names of this signature of a SavedModel; without --fetch, fetch all its outputs.",
+)
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """The number of steps and the batches that they take; ``timeout`` in seconds."""
+
+    batch: int | None
+    shuffle: bool
+    steps: int | None
+    epochs: int | None
+    until_step: int | None
+    workers: int
+    until_exhausted: bool
+    timeout: float | None
+
+
+step_options = option_group(
+    "step",
+    StepOptions,
+    click.option(
+        "--batch",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Feed N rows per step of every feed from a file, for one epoch or as many as --steps need.",
+    ),
+    click.option("--shuffle", is_flag=True, help="Shuffle the rows in every epoch; see --seed."),
+    click.option(
+        "--steps",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Number of steps. Default: 1, or one epoch with --batch.",
+    ),
+    click.option(
+        "--epochs", metavar="N", type=click.IntRange(min=0), help="Stop after N passes over the batches."
+    ),
+    click.option(
+        "--until-step",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Stop after step N, counting steps before a restore.",
+    ),
+    click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=1,
+        help="Run N steps concurrently; {worker} in a --target or --fetch is replaced by the worker's number, from 0.",
+    ),
+    click.option("--until-exhausted", is_flag=True, help="Run until a step ends with OUT_OF_RANGE."),
+    click.option(
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Cancel a step that takes longer.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """The initial state of a run: initializers, a state file, or a checkpoint to restore."""
+
+    init: tuple[str, ...]
+    state: Path | None
+    restore: str | None
+
+
+resume_options = option_group(
+    "resume",
+    ResumeOptions,
+    init_option,
+    click.option(
+        "--state",
+        metavar="FILE.h5",
+        type=_FILE,
+        help="Load variables and all other state from this file if it exists, and save them there at the end.",
+    ),
+    click.option(
+        "--restore",
+        metavar="FILE",
+        help="Start from this checkpoint; latest:FOLDER is the newest valid one in a folder.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """Checkpoints written during a run, and restarts from them."""
+
+    checkpoint: Path | None
+    every: str | None
+    keep: int | None
+    mtbf: str | None
+    max_restarts: int | None
+
+
+checkpoint_options = option_group(
+    "checkpoint",
+    CheckpointOptions,
+    click.option(
+        "--checkpoint",
+        metavar="FILE.h5",
+        type=_FILE,
+        help="Write checkpoints to this file during the run and at its end.",
+    ),
+    click.option(
+        "--every",
+        metavar="WHEN",
+        help="Checkpoint interval: steps (100), a time (30s, 5m), or auto, the default: the interval that minimizes "
+        "the expected time lost.",
+    ),
+    click.option(
+        "--keep",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Also keep the last N checkpoints, named by their step numbers.",
+    ),
+    click.option(
+        "--mtbf",
+        metavar="TIME",
+        help="Mean time between failures for --every auto (6h). Default: one day, adjusted by observed failures.",
+    ),
+    click.option(
+        "--max-restarts",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="After a crash, resume from the newest valid checkpoint, at most N times.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ResultOptions:
+    """Files for the fetched values and the trace; ``profile`` prints times by operation."""
+
+    output: Path | None
+    trace: Path | None
+    profile: bool
+
+
+result_options = option_group(
+    "result",
+    ResultOptions,
+    click.option(
+        "-o", "--output", metavar="FILE", type=_FILE, help="Save the fetches: .npz, .npy, .json or .h5."
+    ),
+    click.option(
+        "--trace",
+        metavar="OUT.json",
+        type=_FILE,
+        help="Write the execution times of all nodes as a trace for Chrome or Perfetto.",
+    ),
+    click.option("--profile", is_flag=True, help="Print the execution time by operation type."),
+)
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """The devices that a session runs on, and how it uses them."""
+
+    devices: str | None
+    threads_per_device: int | None
+    wire: str | None
+    gpu_memory_limit: str | None
+    no_compile_loops: bool
+
+
+session_options = option_group(
+    "session",
+    SessionOptions,
+    click.option(
+        "--devices",
+        metavar="SPEC",
+        help="Place the graph on these devices and run it there: cpu:2, cpu:2,gpu:1, or a file that describes them.",
+    ),
+    click.option(
+        "--threads-per-device",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Threads for one matrix product. Default: the cores, divided among the devices.",
+    ),
+    click.option(
+        "--wire",
+        type=click.Choice(["bf16"]),
+        help="Send float32 between devices as bfloat16: half the bytes, lower precision.",
+    ),
+    click.option(
+        "--gpu-memory-limit",
+        metavar="SIZE",
+        help="Limit of the memory taken of each GPU: 80%, 8GiB, or a number of bytes.",
+    ),
+    click.option(
+        "--no-compile-loops",
+        is_flag=True,
+        help="Run loops and branches node by node: the same results, slower.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """All options of ``tfg run``."""
+
+    fetch: FetchOptions
+    feed: FeedOptions
+    signature: str | None
+    step: StepOptions
+    resume: ResumeOptions
+    checkpoint: CheckpointOptions
+    result: ResultOptions
+    session: SessionOptions
+    as_json: bool
+    verbose: int
