@@ -172,7 +172,8 @@ def _check(options: _RestoreOptions) -> None:
         raise UsageError("--fetch and --signature need -o")
     if options.ckpt is None and not is_saved_model(options.graph):
         raise UsageError(
-            "CKPT is missing; only a SavedModel contains a checkpoint", "tfg restore GRAPH CKPT ..."
+            "the argument CKPT is missing; only a SavedModel contains a checkpoint",
+            "tfg restore GRAPH CKPT ...",
         )
     if options.target != "-":
         check_output_path(options.target)
