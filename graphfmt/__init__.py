@@ -1,1 +1,1 @@
-"""The file formats, and what a graph is. Nothing in this package runs a graph."""
+"""Graphs and their file formats. Nothing in this package runs a graph."""

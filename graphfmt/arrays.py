@@ -1,4 +1,4 @@
-"""Arrays in files: .npy, .npz and HDF5. A header is never believed: what it claims must be there."""
+"""Arrays in files: .npy, .npz, HDF5 and JSON. Headers are checked against the size of the data before allocation."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ if TYPE_CHECKING:
 
     from .tensors import Array
 
-# Of what a compressed member claims, more than this many bytes per stored byte is taken for a bomb, unless
-# it is small anyway.
-_LARGEST_RATIO = 300
-_HARMLESS = 64 << 20
+# The limit of decompressed bytes per stored byte; arrays up to _UNLIMITED_SIZE bytes have none.
+_MAX_RATIO = 300
+_UNLIMITED_SIZE = 64 << 20
 
-# numpy takes up to 64, and before version 2 up to 32.
-_MOST_DIMENSIONS = 32
+# numpy supports 64 dimensions, before version 2 only 32.
+_MAX_DIMENSIONS = 32
 
 
 def npy_array(path: Path) -> Array:
-    """The array of a ``.npy`` file. Raises INVALID_ARGUMENT for pickles and for files cut short."""
+    """Reads a ``.npy`` file. Raises INVALID_ARGUMENT for pickles and truncated files."""
     return npy_bytes(read_file(path)[0], str(path))
 
 
 def npy_bytes(data: bytes, name: str) -> Array:
-    """The array of a ``.npy`` file's bytes; it shares their memory."""
+    """Returns the array in the bytes of a ``.npy`` file, whose memory it shares."""
     try:
         stream = io.BytesIO(data)
         version = npy_format.read_magic(stream)
@@ -45,48 +44,48 @@ def npy_bytes(data: bytes, name: str) -> Array:
         )
         shape, fortran, dtype = read_header(stream)
     except Exception as error:
-        # numpy reads the header as Python, and lets through whatever its tokenizer and parser raise.
-        raise _bad(name, f"is not a .npy file: {str(error).partition(chr(10))[0]}") from None
+        # numpy parses the header as Python, and does not catch the errors of the tokenizer and parser.
+        raise _array_error(name, f"is not a .npy file: {str(error).partition(chr(10))[0]}") from None
     _check_header(name, shape, dtype)
     count = math.prod(shape)
     start = stream.tell()
     if len(data) - start != count * dtype.itemsize:
-        raise _bad(name, f"claims {count} elements of {dtype}, but holds {len(data) - start} bytes")
+        raise _array_error(name, f"claims {count} elements of {dtype}, but holds {len(data) - start} bytes")
     flat = np.frombuffer(data, dtype, count, start)
     return _native(flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape))
 
 
 def _check_header(name: str, shape: tuple[Any, ...], dtype: np.dtype[Any]) -> None:
     if dtype.hasobject:
-        raise _bad(name, "holds Python objects, which are never unpickled")
+        raise _array_error(name, "holds Python objects, which tfg does not unpickle")
     if any(type(dim) is not int or not 0 <= dim < 1 << 63 for dim in shape):
-        raise _bad(name, f"claims the impossible shape {shape}")
-    if len(shape) > _MOST_DIMENSIONS or dtype.itemsize == 0 or not _is_plain(dtype):
-        raise _bad(name, f"holds elements of type {dtype}, which no tensor has")
+        raise _array_error(name, f"claims the impossible shape {shape}")
+    if len(shape) > _MAX_DIMENSIONS or dtype.itemsize == 0 or not _is_plain(dtype):
+        raise _array_error(name, f"holds elements of type {dtype}, which no tensor has")
 
 
 def _is_plain(dtype: np.dtype[Any]) -> bool:
-    """Numbers, texts, and the two void bytes that ml_dtypes writes for a bfloat16."""
+    """Returns True for numbers, strings, and the two-byte void type that ml_dtypes writes for bfloat16."""
     return dtype.kind in "biufcSU" or (dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None)
 
 
 def _native(array: Array) -> Array:
-    """The array in this machine's byte order; void bytes of two are bfloat16, as ml_dtypes writes them."""
+    """Returns the array in native byte order; the two-byte void type is bfloat16."""
     if array.dtype.kind == "V":
         return array.view(dtypes.bfloat16.numpy)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def npz_names(path: Path) -> list[str]:
-    """The names of the arrays in a ``.npz`` file."""
+    """Returns the names of the arrays in a ``.npz`` file."""
     with _zip(path) as archive:
         return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
 
 
 def npz_array(path: Path, key: str | None) -> Array:
-    """One array of a ``.npz`` file; the key may be left out where there is only one."""
+    """Reads an array of a ``.npz`` file; the key may be None if the file has only one."""
     names = npz_names(path)
-    key = _chosen(path, key, names)
+    key = _select_key(path, key, names)
     with _zip(path) as archive:
         member = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
         check_claim(path, key, member.file_size, member.compress_size)
@@ -95,13 +94,13 @@ def npz_array(path: Path, key: str | None) -> Array:
         except TfgError:
             raise
         except Exception as error:
-            # zipfile lets through whatever its decompressors raise.
-            raise _bad(str(path), f"cannot be read: {error}") from None
+            # zipfile does not catch the errors of its decompressors.
+            raise _array_error(str(path), f"cannot be read: {error}") from None
 
 
 def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
-    """Raises RESOURCE_EXHAUSTED for an array that takes far more memory than the file has bytes for it."""
-    if claimed > _HARMLESS and claimed > _LARGEST_RATIO * max(stored, 1):
+    """Raises RESOURCE_EXHAUSTED for an array far larger in memory than in the file."""
+    if claimed > _UNLIMITED_SIZE and claimed > _MAX_RATIO * max(stored, 1):
         raise TfgError(
             Status.RESOURCE_EXHAUSTED,
             f"array {key!r} claims {claimed} bytes out of {stored}",
@@ -109,7 +108,7 @@ def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
         )
 
 
-def _chosen(path: Path, key: str | None, names: list[str]) -> str:
+def _select_key(path: Path, key: str | None, names: list[str]) -> str:
     if key is None and len(names) == 1:
         return names[0]
     if key is None:
@@ -128,25 +127,25 @@ def _chosen(path: Path, key: str | None, names: list[str]) -> str:
 
 
 def h5_array(path: Path, key: str | None) -> Array:
-    """One dataset of an HDF5 file; links out of the file are not followed."""
+    """Reads a dataset of an HDF5 file; links to other files are not followed."""
     import h5py
 
     from .checkpoints.hdf5.structure import reason
 
     if not path.exists():
-        raise _missing(path)
+        raise _no_file(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
-            name = _chosen(path, key.strip("/") if key else None, _datasets(file, h5py))
+            name = _select_key(path, key.strip("/") if key else None, _datasets(file, h5py))
             dataset: Any = file[name]
             if dataset.external or dataset.is_virtual:
-                raise _bad(str(path), f"dataset {name!r} has its data elsewhere")
+                raise _array_error(str(path), f"dataset {name!r} has its data in other files")
             if dataset.shape is None or dataset.dtype.kind not in "biufcOSU":
-                raise _bad(str(path), f"dataset {name!r} is no tensor")
+                raise _array_error(str(path), f"dataset {name!r} is not a tensor")
             check_claim(path, name, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
             return _from_h5(dataset[()])
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise _bad(str(path), f"cannot be read as HDF5: {reason(error)}") from None
+        raise _array_error(str(path), f"cannot be read as HDF5: {reason(error)}") from None
 
 
 def _datasets(file: Any, h5py: Any) -> list[str]:
@@ -167,14 +166,16 @@ def _from_h5(value: Any) -> Array:
 
 
 def save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes arrays under their names: ``.npz``, ``.h5``, or ``.npy`` for a single one. The file appears
-    whole or not at all."""
+    """Writes arrays under their names to a ``.npz``, ``.h5`` or ``.json`` file, or one array to a ``.npy`` file.
+
+    The file is replaced atomically.
+    """
     with atomic_write(path) as temporary:
         _WRITERS[path.suffix.lower()](temporary, arrays)
 
 
 def check_output(path: Path, names: Collection[str]) -> None:
-    """Raises INVALID_ARGUMENT, before anything runs, for a file that ``save`` could not write."""
+    """Raises, before anything runs, what ``save`` would raise for the file and the names of the arrays."""
     count = len(names)
     if path.suffix.lower() not in _WRITERS:
         raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
@@ -189,7 +190,7 @@ def check_output(path: Path, names: Collection[str]) -> None:
 
 
 def _check_groups(names: Collection[str]) -> None:
-    """HDF5 reads a slash as TensorFlow means it, as a folder, and a folder is no dataset as well."""
+    """Raises for a name that is also the prefix of another: HDF5 has a dataset or a group of one name, not both."""
     for name in names:
         inner = next((other for other in names if other.startswith(f"{name}/")), None)
         if inner is not None:
@@ -213,7 +214,7 @@ def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
 def _write_h5(path: Path, arrays: Mapping[str, Array]) -> None:
     import h5py
 
-    # The empty file is locked by its maker already.
+    # atomic_write has locked the file.
     with h5py.File(path, "w", locking=False) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=_without_objects(array))
@@ -226,8 +227,10 @@ def _write_json(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def jsonable(array: Array) -> Any:
-    """An array as nested lists. JSON has no NaN and no infinities: they are the strings "NaN", "Infinity"
-    and "-Infinity"; complex numbers are pairs, bytes are text."""
+    """Returns an array as nested lists for JSON.
+
+    NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"; complex numbers are pairs, bytes are strings.
+    """
     if array.dtype.kind in "biu":
         return array.tolist()
     if array.dtype.kind == "V":
@@ -248,7 +251,7 @@ def _jsonable_item(item: Any) -> Any:
 
 
 def _without_objects(array: Array) -> Array:
-    """Strings as fixed-width bytes, which need no pickle; the types numpy cannot name as float32."""
+    """Converts strings to fixed-width bytes, which need no pickle, and ml_dtypes types to float32."""
     if array.dtype == object:
         return array.astype("S")
     return array.astype(np.float32) if array.dtype.kind == "V" else array
@@ -263,14 +266,14 @@ def _zip(path: Path) -> ZipFile:
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise _no_file(path) from None
     except (OSError, zipfile.BadZipFile) as error:
-        raise _bad(str(path), f"is not a .npz file: {error}") from None
+        raise _array_error(str(path), f"is not a .npz file: {error}") from None
 
 
-def _missing(path: Path) -> TfgError:
+def _no_file(path: Path) -> TfgError:
     return TfgError(Status.NOT_FOUND, f"there is no file {str(path)!r}")
 
 
-def _bad(name: str, why: str) -> TfgError:
+def _array_error(name: str, why: str) -> TfgError:
     return TfgError(Status.INVALID_ARGUMENT, f"{name!r} {why}")

@@ -1,4 +1,4 @@
-"""Attribute values. Python's own types say which kind an AttrValue is:
+"""Attribute values. The Python type of a value determines the field of its AttrValue:
 
 =============  =====================  ==========================
 AttrValue      Python                 signature's kind
@@ -15,7 +15,7 @@ AttrValue      Python                 signature's kind
 ``list``       tuple of one of these  ``list(…)``
 =============  =====================  ==========================
 
-None stands for an AttrValue in which nothing is set.
+None is an AttrValue without a value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the library by name, with the attributes it is called with (NameAttrList)."""
+    """A NameAttrList: a function of the library by name, with the attributes of the call."""
 
     name: str
     attrs: Mapping[str, AttrValue] = field(default_factory=dict[str, "AttrValue"])
@@ -41,7 +41,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """The name of a function's attribute, to be replaced by its value where the function is called."""
+    """The name of an attribute of a function, replaced by its value at each call."""
 
     name: str
 
@@ -51,11 +51,11 @@ AttrValue = Scalar | tuple[Scalar, ...] | None
 
 
 def kind_of(value: AttrValue) -> str:
-    """The name of a value's kind as signatures write it: ``int``, ``list(shape)``, ``empty`` and so on."""
+    """Returns the kind of a value as in signatures: ``int``, ``list(shape)``; ``empty`` for None."""
     if value is None:
         return "empty"
     if isinstance(value, tuple):
-        # A list of several kinds is no list that an operation takes, but a file may hold one.
+        # No operation takes a list of several kinds, but a file may contain one.
         return f"list({'|'.join(dict.fromkeys(map(kind_of, value)))})"
     return _KINDS[type(value)]
 

@@ -1,7 +1,7 @@
 """TensorFlow's data types: number, name, numpy type, and the reference variants (number + 100).
 
-bfloat16, the 8-bit floats and the 4-bit integers are ml_dtypes types; that package is imported when one
-of them is first asked for, because a graph of floats must not wait for it.
+bfloat16, the 8-bit floats and the 4-bit integers are types of ml_dtypes, which is imported on first use, so that
+graphs without them start faster.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _OPAQUE = frozenset({"string", "resource", "variant"})
 
 @dataclass(frozen=True, eq=False)
 class DType:
-    """One of TensorFlow's types. There is one object per type: compare with ``is`` or ``==``."""
+    """A TensorFlow data type. There is one object per type; compare with ``is`` or ``==``."""
 
     name: str
     number: int
@@ -89,7 +89,7 @@ class DType:
 
     @cached_property
     def base(self) -> DType:
-        """The type a reference refers to; any other type is its own base."""
+        """The type that a reference type refers to; any other type is its own base."""
         return BY_NUMBER[self.number - REF_OFFSET] if self.is_ref else self
 
     @cached_property
@@ -162,7 +162,7 @@ complex128 = BY_NAME["complex128"]
 resource = BY_NAME["resource"]
 variant = BY_NAME["variant"]
 
-# The plain type of a numpy type: qint8 and int8 share one, and int8 is meant.
+# The dtype of each numpy type; for those of quantized types too, the plain one (int8, not qint8).
 _FROM_NUMPY: dict[str, DType] = {
     t.numpy_name.removeprefix("ml:"): t
     for t in reversed(DTYPES)
@@ -171,31 +171,34 @@ _FROM_NUMPY: dict[str, DType] = {
 
 
 def of_numpy(numpy_type: Any) -> DType:
-    """The dtype of a numpy type; object and bytes arrays are strings. Raises INVALID_ARGUMENT."""
-    dtype = np.dtype(numpy_type)
-    found = _FROM_NUMPY.get(dtype.name)
-    if found is not None:
-        return found
-    if dtype.kind in "OSU":
+    """Returns the dtype of a numpy type; object and bytes arrays are strings. Raises INVALID_ARGUMENT."""
+    kind = np.dtype(numpy_type)
+    dtype = _FROM_NUMPY.get(kind.name)
+    if dtype is not None:
+        return dtype
+    if kind.kind in "OSU":
         return string
-    raise invalid(f"no TensorFlow dtype for numpy type {dtype}")
+    raise invalid(f"no TensorFlow dtype for numpy type {kind}")
 
 
 def parse(name: str) -> DType:
-    """A dtype by short name (``float``), enum name (``DT_FLOAT``) or numpy name (``float32``)."""
-    found = BY_NAME.get(name) or BY_ENUM_NAME.get(name) or _FROM_NUMPY.get(name)
-    if found is None:
+    """Returns a dtype by short name (``float``), enum name (``DT_FLOAT``) or numpy name (``float32``).
+
+    Raises INVALID_ARGUMENT.
+    """
+    dtype = BY_NAME.get(name) or BY_ENUM_NAME.get(name) or _FROM_NUMPY.get(name)
+    if dtype is None:
         raise invalid(f"unknown dtype {name!r}")
-    return found
+    return dtype
 
 
-# DT_INVALID: what a message that states no type means. No tensor and no operation has it.
+# DT_INVALID: the type in a message that sets none. No tensor and no operation has it.
 INVALID = DType("invalid", 0, "void")
 
 
 def of_number(number: int) -> DType:
-    """The dtype of a number in the DataType enum, INVALID for 0. Raises INVALID_ARGUMENT."""
-    found = BY_NUMBER.get(number)
-    if found is None and number:
+    """Returns the dtype of a number in the DataType enum, INVALID for 0. Raises INVALID_ARGUMENT."""
+    dtype = BY_NUMBER.get(number)
+    if dtype is None and number:
         raise invalid(f"{number} is not a DataType")
-    return found or INVALID
+    return dtype or INVALID

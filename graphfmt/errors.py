@@ -1,4 +1,4 @@
-"""The one exception of the project: a TensorFlow status, a sentence, and the place it speaks of."""
+"""The exception of the project: a TensorFlow status, a message, and the location that it refers to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
 
 class Location(NamedTuple):
-    """A place in a file; line and column count from 1, and 0 means the file as a whole."""
+    """A location in a file; line and column count from 1, 0 stands for the file as a whole."""
 
     file: str
     line: int = 0
@@ -38,10 +38,10 @@ class Location(NamedTuple):
 
 
 class TfgError(Exception):
-    """Every failure that a user can cause.
+    """A failure that a user can cause.
 
-    ``status`` is TensorFlow's canonical name, ``node`` the node it happened at, ``location`` where that
-    node (or its input, or its attribute) stands in a file, ``hint`` what might mend it.
+    ``status`` is TensorFlow's canonical status, ``node`` the name of the failed node, ``location`` the place of that
+    node (or of its input or attribute) in a file, ``hint`` a suggestion.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class TfgError(Exception):
         return f"{self.status}: {self.message}{where}"
 
     def at(self, node: str | None, location: Location | None) -> TfgError:
-        """This error with a node and a place, unless it names its own already."""
+        """Sets the node and the location unless the error has its own; returns the error."""
         self.node = self.node if self.node is not None else node
         self.location = self.location if self.location is not None else location
         return self
 
 
 def invalid(message: str, *, node: str | None = None, hint: str | None = None) -> TfgError:
-    """An INVALID_ARGUMENT error, by far the commonest."""
+    """Returns an INVALID_ARGUMENT error, the most common one."""
     return TfgError(Status.INVALID_ARGUMENT, message, node=node, hint=hint)

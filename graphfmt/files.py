@@ -1,4 +1,4 @@
-"""Whole files: what the system refuses becomes a TfgError, and nobody ever sees half a file."""
+"""Reading and atomic writing of files. System errors are raised as TfgError; no reader ever sees a partial file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TEMPORARY = re.compile(r"[0-9a-f]{12}\.tmp")
 
 
 def read_file(path: str | Path) -> tuple[bytes, str]:
-    """A file's bytes and its name for messages; ``-`` is standard input.
+    """Reads a file; returns its bytes and its name for error messages. ``-`` is standard input.
 
-    Raises NOT_FOUND, PERMISSION_DENIED, or FAILED_PRECONDITION for what is no readable file.
+    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION; INVALID_ARGUMENT for empty
+    standard input.
     """
     if str(path) == STANDARD:
         data = sys.stdin.buffer.read()
@@ -34,7 +35,7 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
 
 
 def write_file(path: str | Path, data: bytes) -> None:
-    """Writes a file as a whole or not at all; ``-`` is standard output.
+    """Writes a file atomically; ``-`` is standard output.
 
     Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION.
     """
@@ -48,32 +49,31 @@ def write_file(path: str | Path, data: bytes) -> None:
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_bytes(data)  # a pipe or a device
         else:
-            _replace(target, data)
+            _replace_file(target, data)
     except (OSError, ValueError) as error:
         raise file_error(error, "written", str(path)) from error
 
 
-def _replace(target: Path, data: bytes) -> None:
-    with _beside(target) as temporary:
+def _replace_file(target: Path, data: bytes) -> None:
+    with _replacement(target) as temporary:
         temporary.write_bytes(data)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
-    """A new, empty file to be written within; what is in it takes the place of ``path`` in the end, or of
-    nothing where writing fails.
+    """Yields a new, empty file, which replaces ``path`` at the end; if the body raises, ``path`` is unchanged.
 
     Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION.
     """
     try:
-        with _beside(Path(os.path.realpath(path))) as temporary:
+        with _replacement(Path(os.path.realpath(path))) as temporary:
             yield temporary
     except (OSError, ValueError) as error:
         raise file_error(error, "written", str(path)) from error
 
 
 @contextmanager
-def _beside(target: Path) -> Generator[Path]:
+def _replacement(target: Path) -> Generator[Path]:
     check_writable(target)
     with reserved(target) as (temporary, descriptor):
         yield temporary
@@ -87,10 +87,12 @@ def _beside(target: Path) -> Generator[Path]:
 
 @contextmanager
 def reserved(target: Path) -> Generator[tuple[Path, int]]:
-    """A new, empty file in the folder of ``target``, as a path and a descriptor. It is gone in the end unless
-    it was renamed. Raises OSError."""
-    sweep(target)
-    temporary, descriptor = _locked_beside(target)
+    """Yields a new, empty file in the folder of ``target``, as a path and a descriptor; unless renamed, it is deleted.
+
+    Raises OSError.
+    """
+    _remove_abandoned(target)
+    temporary, descriptor = _create_locked(target)
     try:
         yield temporary, descriptor
     finally:
@@ -98,24 +100,24 @@ def reserved(target: Path) -> Generator[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def _locked_beside(target: Path) -> tuple[Path, int]:
-    """A new file that is locked until it has its name, so that others see that it is being written."""
+def _create_locked(target: Path) -> tuple[Path, int]:
+    """Creates a temporary file, locked so that other writers of ``target`` do not take it for an abandoned one."""
     import fcntl
 
     while True:
-        # The name is cut, for a long one plus the suffix may be longer than a file system takes.
+        # A long name plus the suffix may exceed the limit of the file system.
         temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Before it was locked, another writer may have taken it for one that was left behind.
+        # Before the lock, another writer may have removed it as abandoned.
         if temporary.exists():
             return temporary, descriptor
         os.close(descriptor)
 
 
 def unlock(descriptor: int) -> None:
-    """Lets go of a file before it is closed."""
+    """Releases the lock of a file before it is closed."""
     import fcntl
 
     with suppress(OSError):
@@ -123,23 +125,23 @@ def unlock(descriptor: int) -> None:
 
 
 def check_writable(target: Path) -> None:
-    """Raises OSError for what is no file, or may not be written."""
+    """Raises OSError for a folder and for a file that may not be written."""
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"{target} is read-only")
 
 
-def sweep(target: Path) -> None:
-    """Removes what writers of this file left behind that were killed; nobody holds those files."""
+def _remove_abandoned(target: Path) -> None:
+    """Removes the temporary files of killed writers of this file; those hold no lock."""
     head = f".{target.name[:100]}."
     for path in target.parent.iterdir():
         if path.name.startswith(head) and _TEMPORARY.fullmatch(path.name, len(head)):
             with suppress(OSError):
-                _remove_unless_held(path)
+                _remove_unless_locked(path)
 
 
-def _remove_unless_held(path: Path) -> None:
+def _remove_unless_locked(path: Path) -> None:
     import fcntl
 
     descriptor = os.open(path, os.O_RDWR)
@@ -151,7 +153,7 @@ def _remove_unless_held(path: Path) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Makes the names in a folder last, as fsync does a file's bytes. Raises OSError."""
+    """Makes renames in a folder durable, as fsync does the bytes of a file. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -159,23 +161,24 @@ def flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def file_error(error: Exception, what: str, name: str) -> TfgError:
+def file_error(error: Exception, action: str, name: str) -> TfgError:
+    """Returns the TfgError for a system error; ``action`` is ``read`` or ``written``."""
     location = Location(name)
     if isinstance(error, FileNotFoundError):
-        missing = "there is no such file" if what == "read" else "there is no such folder"
-        return TfgError(Status.NOT_FOUND, f"{name} cannot be {what}: {missing}", location=location)
+        missing = "there is no such file" if action == "read" else "there is no such folder"
+        return TfgError(Status.NOT_FOUND, f"{name} cannot be {action}: {missing}", location=location)
     if isinstance(error, PermissionError):
         return TfgError(
-            Status.PERMISSION_DENIED, f"{name} cannot be {what}: no permission", location=location
+            Status.PERMISSION_DENIED, f"{name} cannot be {action}: no permission", location=location
         )
     if isinstance(error, IsADirectoryError):
         return TfgError(
-            Status.FAILED_PRECONDITION, f"{name} cannot be {what}: it is a folder", location=location
+            Status.FAILED_PRECONDITION, f"{name} cannot be {action}: it is a folder", location=location
         )
     reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
     full = isinstance(error, MemoryError) or getattr(error, "errno", None) in _FULL
     status = Status.RESOURCE_EXHAUSTED if full else Status.FAILED_PRECONDITION
-    return TfgError(status, f"{name!r} cannot be {what}: {reason}", location=location)
+    return TfgError(status, f"{name!r} cannot be {action}: {reason}", location=location)
 
 
 def _full_codes() -> frozenset[int]:

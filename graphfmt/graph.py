@@ -1,4 +1,4 @@
-"""What a graph is: nodes that name their inputs. All of it is immutable; a pass makes a new graph."""
+"""Graphs: nodes that name their inputs. All objects are immutable; a pass returns a new graph."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .text.source import SourceText
 
 
-# What graphs written here claim as their producer; TensorFlow has accepted it since 2.0.
+# The producer version of graphs written by tfg; TensorFlow has accepted it since 2.0.
 PRODUCER = 1087
 
 
 class Endpoint(NamedTuple):
-    """One output of a node: ``name:port``. Port -1 is the control output, ``^name``."""
+    """An output of a node: ``name:port``. Port -1 is the control output, ``^name``."""
 
     node: str
     port: int
@@ -41,7 +41,7 @@ _ENDPOINT = re.compile(r"(\^?)([^:^]+)(?::(0|[1-9][0-9]{0,8}))?")
 
 @lru_cache(maxsize=1 << 19)
 def endpoint(text: str) -> Endpoint:
-    """Reads ``node``, ``node:1`` or ``^node``. Raises INVALID_ARGUMENT for anything else."""
+    """Parses ``node``, ``node:1`` or ``^node``. Raises INVALID_ARGUMENT for anything else."""
     match = _ENDPOINT.fullmatch(text)
     if match is None or (match[1] and match[3]):
         raise invalid(f"{text!r} is not of the form node, node:port or ^node")
@@ -50,11 +50,11 @@ def endpoint(text: str) -> Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A NodeDef. ``inputs`` are written as in the file; data inputs come first, control inputs last.
+    """A NodeDef. ``inputs`` are in the file's notation, data inputs first, control inputs last.
 
-    ``offset`` is where the node begins in the text that the graph was read from, -1 for a node that a pass
-    or a builder made. ``debug`` holds the fields that mean nothing here but must survive
-    (``experimental_debug_info``, ``experimental_type``), serialised.
+    ``offset`` is the position of the node in the text that the graph was read from, -1 for a node that a pass or a
+    builder created. ``debug`` holds the serialized fields that tfg does not interpret (``experimental_debug_info``,
+    ``experimental_type``); they are written back unchanged.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Node:
 
 
 class Versions(NamedTuple):
-    """VersionDef: who wrote the graph, and who must not read it."""
+    """A VersionDef: the version of the writer, and the versions that must not read the graph."""
 
     producer: int = 0
     min_consumer: int = 0
@@ -86,7 +86,7 @@ NO_VERSIONS = Versions()
 
 
 class Argument(NamedTuple):
-    """OpDef.ArgDef of a function's signature; ``type_attr`` and the others as in op_def.proto."""
+    """An OpDef.ArgDef of a function's signature; the fields are those of op_def.proto."""
 
     name: str
     type: int = 0
@@ -100,9 +100,9 @@ class Argument(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FunctionDef:
-    """A function of the library: signature, body nodes, and what each output returns.
+    """A function of the library: signature, body nodes, and the value that each output returns.
 
-    ``body`` inputs are written as FunctionDefs do: ``arg``, ``node:output_name:index`` or ``^node``.
+    Inputs of ``body`` nodes are in FunctionDef notation: ``arg``, ``node:output_name:index`` or ``^node``.
     ``unknown_fields`` and ``signature_unknown_fields`` are the serialised fields of the FunctionDef and of its
     OpDef that tfg does not interpret (documentation, attributes of arguments, resource ids); they are written
     back unchanged.
@@ -122,7 +122,7 @@ class FunctionDef:
 
 @dataclass(frozen=True)
 class Graph:
-    """A GraphDef: nodes in file order, the function library, versions, and the text they came from.
+    """A GraphDef: nodes in file order, the function library, versions, and the source text.
 
     ``unknown_fields`` are the serialised fields that tfg does not interpret (debug information, gradients
     registered by name); they are written back unchanged.
@@ -143,7 +143,7 @@ class Graph:
         return name in self.index
 
     def __getitem__(self, name: str) -> Node:
-        """The node of that name. Raises NOT_FOUND with the nearest name there is."""
+        """Returns the node of that name. Raises NOT_FOUND, with the most similar name as a hint."""
         node = self.index.get(name)
         if node is None:
             from .names import nothing_called
@@ -152,22 +152,25 @@ class Graph:
         return node
 
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
-        """The same library, versions and source around other nodes."""
+        """Returns a graph with other nodes and the same library, versions and source."""
         return replace(self, nodes=tuple(nodes))
 
     def locate(
         self, node: Node | str, *, input: int | None = None, attr: str | None = None
     ) -> Location | None:
-        """Where a node, or one of its inputs or attributes, stands in the file; None for made nodes."""
-        found = self.index.get(node) if isinstance(node, str) else node
+        """Returns the location of a node, or of one of its inputs or attributes.
+
+        None for a graph without a source; the file alone for a node that is not in it.
+        """
+        located = self.index.get(node) if isinstance(node, str) else node
         if self.source is None:
             return None
-        if found is None or found.offset < 0:
+        if located is None or located.offset < 0:
             return Location(self.source.name)
-        return self.source.locate(found.offset, input=input, attr=attr)
+        return self.source.locate(located.offset, input=input, attr=attr)
 
     def error_at(
         self, error: TfgError, node: str, *, input: int | None = None, attr: str | None = None
     ) -> TfgError:
-        """The error, placed at a node of this graph."""
+        """Returns the error with a node of this graph and its location."""
         return error.at(node, self.locate(node, input=input, attr=attr))

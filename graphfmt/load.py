@@ -1,7 +1,7 @@
-"""Graphs from files and back, whatever their format.
+"""Loads and saves graphs in all formats.
 
-A name decides where it can: ``.pbtxt`` and ``.txt`` are text, ``.pb`` is binary, ``.meta`` is a MetaGraphDef,
-a folder is a SavedModel. Of anything else, and of standard input, the content decides.
+The suffix decides: ``.pbtxt`` and ``.txt`` are text, ``.pb`` is binary, ``.meta`` is a MetaGraphDef, a folder is a
+SavedModel. For other names, and for standard input, the content decides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .graph import Graph
     from .metagraph import MetaGraph
 
-# The tags and lengths of binary fields are such bytes; text has none of them.
+# Bytes of binary tags and lengths, which text does not contain.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _SNIFFED = 1 << 16
 _FIRST_FIELD = re.compile(r"(?:\s++|#[^\n]*+)*+(\w+)")
@@ -31,7 +31,7 @@ _SERVE = "serve"
 
 
 def load(path: str | Path) -> Graph:
-    """The graph in a file, a SavedModel folder, or (``-``) standard input.
+    """Loads a graph from a file, a SavedModel folder, or standard input (``-``).
 
     Raises NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (with line and column in a text) or DATA_LOSS.
     """
@@ -62,7 +62,7 @@ def load(path: str | Path) -> Graph:
 
 
 def load_metagraph(path: str | Path) -> MetaGraph:
-    """The MetaGraphDef in a file, or of a SavedModel folder the one that is for serving."""
+    """Loads a MetaGraphDef: a file, or the serving one of a SavedModel folder. Raises as ``load``."""
     from . import metagraph
 
     if is_saved_model(path):
@@ -74,7 +74,7 @@ def load_metagraph(path: str | Path) -> MetaGraph:
 
 
 def load_saved_model(path: str | Path) -> list[MetaGraph]:
-    """All MetaGraphs of a SavedModel: its folder, or the saved_model file in it."""
+    """Loads all MetaGraphs of a SavedModel, from its folder or its saved_model file. Raises as ``load``."""
     from . import metagraph
 
     file = _model_file(Path(path)) if Path(path).is_dir() else Path(path)
@@ -85,9 +85,9 @@ def load_saved_model(path: str | Path) -> list[MetaGraph]:
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """Writes a graph: text, or binary if the name ends in ``.pb``; ``-`` is standard output.
+    """Writes a graph atomically: text, or binary if the name ends in ``.pb``; ``-`` is standard output.
 
-    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION, with the file as before.
+    Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED or FAILED_PRECONDITION; the file is then unchanged.
     """
     if Path(path).suffix == ".pb":
         from .proto.binary import graph_to_bytes
@@ -100,7 +100,7 @@ def save(graph: Graph, path: str | Path) -> None:
 
 
 def is_saved_model(path: str | Path) -> bool:
-    """Whether a path is a SavedModel's folder, or the file in it."""
+    """Returns True for a folder, and for a file named saved_model.pb or saved_model.pbtxt."""
     if str(path) == STANDARD:
         return False
     try:
@@ -115,15 +115,15 @@ def _model_file(folder: Path) -> Path:
             return folder / name
     raise TfgError(
         Status.NOT_FOUND,
-        f"{folder} is no SavedModel: the folder has neither saved_model.pb nor saved_model.pbtxt",
+        f"{folder} is not a SavedModel: the folder has neither saved_model.pb nor saved_model.pbtxt",
         location=Location(str(folder)),
     )
 
 
 def _serving(graphs: list[MetaGraph], path: str | Path) -> MetaGraph:
-    """The graph tagged for serving, or the first."""
+    """Returns the MetaGraph tagged for serving, or else the first."""
     if not graphs:
-        raise invalid(f"{path} has no graph in it").at(None, Location(str(path)))
+        raise invalid(f"{path} contains no graph").at(None, Location(str(path)))
     return next((meta for meta in graphs if _SERVE in meta.tags), graphs[0])
 
 
@@ -140,7 +140,7 @@ def _looks_binary(data: bytes) -> bool:
 
 
 def _kind_of_text(text: str) -> str | None:
-    """The message that a text is, by its first field; None for a GraphDef."""
+    """Returns the message type of a text, by its first field; None for a GraphDef."""
     first = _FIRST_FIELD.match(text)
     if first is None:
         return None
@@ -148,13 +148,13 @@ def _kind_of_text(text: str) -> str | None:
 
 
 def decode(data: bytes, name: str) -> str:
-    """A text file's characters. Raises INVALID_ARGUMENT where it is not UTF-8."""
+    """Decodes a text file. Raises INVALID_ARGUMENT, with the location, for a byte that is not UTF-8."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        found = invalid(f"byte {data[error.start]:#04x} is not UTF-8", hint=_hint(data))
-        raise found.at(None, SourceText(name, before).position(len(before))) from None
+        fault = invalid(f"byte {data[error.start]:#04x} is not UTF-8", hint=_hint(data))
+        raise fault.at(None, SourceText(name, before).position(len(before))) from None
 
 
 def _hint(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""MetaGraphDefs: a graph with what a training or serving program needs to know about it."""
+"""MetaGraphDefs: graphs with signatures, saver, collections and assets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import dtypes
 from .errors import Location, TfgError
 from .graph import Graph
 from .proto import from_proto, meta_graph_pb2
-from .proto.binary import decoded
+from .proto.binary import parse_message
 from .proto.unknown_fields import fill_message
 from .shapes import UNKNOWN, Shape
 from .text.reader import parse_text
@@ -26,8 +26,10 @@ Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor that a signature names. A sparse one has no name but those of its three ``parts``: values,
-    indices, dense shape; a composite one those of its components."""
+    """A tensor of a signature. A sparse or composite tensor has ``parts`` instead of a name.
+
+    The parts of a sparse tensor are values, indices and dense shape; those of a composite one its components.
+    """
 
     name: str
     dtype: DType = dtypes.INVALID
@@ -37,7 +39,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class SignatureDef:
-    """A way to call a graph: keys of inputs and outputs, and the tensors they stand for."""
+    """A SignatureDef: the tensors of a graph by the keys of inputs and outputs."""
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
@@ -46,7 +48,7 @@ class SignatureDef:
 
 @dataclass(frozen=True, slots=True)
 class Saver:
-    """SaverDef: the nodes that save and restore variables."""
+    """A SaverDef: the nodes that save and restore variables."""
 
     filename_tensor: str
     save_tensor: str
@@ -58,8 +60,7 @@ class Saver:
 
 @dataclass(frozen=True)
 class MetaGraph:
-    """A MetaGraphDef. ``collections`` hold names, serialised messages or numbers; ``assets`` map the name of
-    a tensor to the file whose path it takes."""
+    """A MetaGraphDef. ``collections`` hold names, serialized messages or numbers; ``assets`` map tensors to files."""
 
     graph: Graph
     tags: tuple[str, ...] = ()
@@ -71,37 +72,37 @@ class MetaGraph:
 
 
 def metagraph_from_bytes(data: bytes, name: str) -> MetaGraph:
-    """The MetaGraph in a serialised MetaGraphDef. Raises DATA_LOSS or INVALID_ARGUMENT."""
-    return _of_message(decoded(meta_graph_pb2.MetaGraphDef(), data, name), None, name)
+    """Returns the MetaGraph in a serialized MetaGraphDef. Raises DATA_LOSS or INVALID_ARGUMENT."""
+    return _from_message(parse_message(meta_graph_pb2.MetaGraphDef(), data, name), None, name)
 
 
 def metagraph_from_text(text: str, name: str) -> MetaGraph:
-    """The MetaGraph in a MetaGraphDef's text. Raises INVALID_ARGUMENT with the place of the first fault."""
+    """Returns the MetaGraph in a text. Raises INVALID_ARGUMENT with the location of the first fault."""
     tree, source = parse_text("MetaGraphDef", text, name)
-    return _of_tree(tree, source, name)
+    return _from_tree(tree, source, name)
 
 
 def saved_model_from_bytes(data: bytes, name: str) -> list[MetaGraph]:
-    """The MetaGraphs of a serialised SavedModel. Raises DATA_LOSS or INVALID_ARGUMENT."""
-    model = decoded(meta_graph_pb2.SavedModel(), data, name)
-    return [_of_message(meta, None, name) for meta in model.meta_graphs]
+    """Returns the MetaGraphs of a serialized SavedModel. Raises DATA_LOSS or INVALID_ARGUMENT."""
+    model = parse_message(meta_graph_pb2.SavedModel(), data, name)
+    return [_from_message(meta, None, name) for meta in model.meta_graphs]
 
 
 def saved_model_from_text(text: str, name: str) -> list[MetaGraph]:
-    """The MetaGraphs of a SavedModel's text. Raises INVALID_ARGUMENT with the place of the first fault."""
+    """Returns the MetaGraphs in a SavedModel's text. Raises INVALID_ARGUMENT with the location of the first fault."""
     tree, source = parse_text("SavedModel", text, name)
-    return [_of_tree(meta, source, name) for meta in tree.get("meta_graphs", ())]
+    return [_from_tree(meta, source, name) for meta in tree.get("meta_graphs", ())]
 
 
-def _of_tree(tree: Tree, source: SourceText, name: str) -> MetaGraph:
+def _from_tree(tree: Tree, source: SourceText, name: str) -> MetaGraph:
     graph = tree.pop("graph_def", Graph())
     tree.pop("object_graph_def", None)
     message = meta_graph_pb2.MetaGraphDef()
     fill_message(message, tree)
-    return _of_message(message, replace(graph, source=source), name)
+    return _from_message(message, replace(graph, source=source), name)
 
 
-def _of_message(meta: meta_graph_pb2.MetaGraphDef, graph: Graph | None, name: str) -> MetaGraph:
+def _from_message(meta: meta_graph_pb2.MetaGraphDef, graph: Graph | None, name: str) -> MetaGraph:
     try:
         return MetaGraph(
             from_proto.graph_of(meta.graph_def) if graph is None else graph,

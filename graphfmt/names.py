@@ -1,4 +1,4 @@
-"""Names of nodes, and what to say when there is none by that name."""
+"""Syntax of names, and hints for unknown ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .errors import Status, TfgError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Names that begin with an underscore are for operations the runtime itself adds.
+# Names with a leading underscore are reserved for nodes that the runtime adds.
 NODE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*")
 INTERNAL_NODE_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
 ATTR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that is most like a name, or None if none is like it."""
+    """Returns the candidate most similar to a name; None if none is similar."""
     import difflib
 
     pool = list(candidates)
@@ -32,14 +32,13 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """A hint for an error about a name nobody knows."""
-    found = nearest(name, candidates)
-    return f"did you mean {found!r}?" if found else None
+    """Returns the hint for an unknown name, if a candidate is similar."""
+    candidate = nearest(name, candidates)
+    return f"did you mean {candidate!r}?" if candidate else None
 
 
 class Hints:
-    """Hints for many errors. Looking for what a name may have meant takes longer than all else, so a file
-    full of unknown names gets hints for the first of them only."""
+    """Hints for many errors: only the first ``most`` get one, because the search for a similar name is slow."""
 
     def __init__(self, most: int = 20) -> None:
         self._left = most
@@ -50,12 +49,12 @@ class Hints:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
+    """Returns a count with its noun: ``1 node``, ``2 nodes``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def nothing_called(what: str, name: str, candidates: Iterable[str]) -> TfgError:
-    """A NOT_FOUND error with the nearest name as its hint."""
+    """Returns the NOT_FOUND error for a name in a graph, with the most similar name as a hint."""
     return TfgError(
         Status.NOT_FOUND, f"the graph has no {what} called {name!r}", hint=did_you_mean(name, candidates)
     )

@@ -1,4 +1,4 @@
-"""Static shapes: what is known of a tensor's dimensions before anything runs."""
+"""Static shapes: the dimensions of a tensor as far as they are known before the graph runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_ELEMENTS = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``dims`` is None where not even the rank is known; a dimension is None where its size is not.
+    """A static shape. ``dims`` is None for an unknown rank; a dimension is None for an unknown size.
 
-    ``names`` are the dimension names that a TensorShapeProto may carry; they mean nothing, but survive.
+    ``names`` are the dimension names of a TensorShapeProto, which are only read and written.
     """
 
     dims: tuple[Dim, ...] | None = None
@@ -31,7 +31,7 @@ class Shape:
 
     @property
     def size(self) -> int | None:
-        """How many elements; None unless every dimension is known."""
+        """The number of elements; None unless every dimension is known."""
         if self.dims is None:
             return None
         total = 1
@@ -42,13 +42,13 @@ class Shape:
         return total
 
     def known(self) -> tuple[int, ...]:
-        """The dimensions of a fully known shape."""
+        """Returns the dimensions of a fully known shape. Raises ValueError for others."""
         if self.dims is None or None in self.dims:
             raise ValueError(f"shape {self} is not fully known")
         return tuple(d for d in self.dims if d is not None)
 
     def __getitem__(self, axis: int) -> Dim:
-        """The size along an axis (negative counts from the end); None where unknown."""
+        """Returns the size along an axis (a negative one counts from the end); None if unknown."""
         return None if self.dims is None else self.dims[axis]
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Shape:
         return f"Shape({self})"
 
     def is_compatible(self, other: Shape) -> bool:
-        """Whether some concrete shape could be both."""
+        """Returns True if a fully known shape could match both."""
         if self.dims is None or other.dims is None:
             return True
         return len(self.dims) == len(other.dims) and all(
@@ -68,7 +68,7 @@ class Shape:
         )
 
     def merge(self, other: Shape) -> Shape:
-        """What is known when both hold. Raises INVALID_ARGUMENT where they contradict."""
+        """Returns the shape that satisfies both. Raises INVALID_ARGUMENT if they contradict."""
         if self.dims is None:
             return other
         if other.dims is None:
@@ -95,7 +95,7 @@ def unknown_of_rank(rank: int | None) -> Shape:
 
 
 def merge_dim(a: Dim, b: Dim) -> Dim:
-    """The size that both allow. Raises INVALID_ARGUMENT where they differ."""
+    """Returns the size that satisfies both. Raises INVALID_ARGUMENT if they differ."""
     if a is None or a == b:
         return b
     if b is None:
@@ -104,10 +104,10 @@ def merge_dim(a: Dim, b: Dim) -> Dim:
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
-    """The shape of an elementwise operation on both, by numpy's rules (so do TensorFlow's go).
+    """Returns the broadcast shape of two shapes, by numpy's and TensorFlow's rules.
 
-    An unknown dimension against a known one other than 1 must turn out to be that one or 1, so the result
-    is known. Raises INVALID_ARGUMENT where two sizes differ and neither is 1.
+    An unknown dimension against a known size other than 1 gives that size, because only that size and 1 are valid.
+    Raises INVALID_ARGUMENT for two different sizes, neither of them 1.
     """
     if a.dims is None or b.dims is None:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Operation signatures: the one line that says what an operation takes, is told, and gives.
+"""Operation signatures: inputs, attributes and outputs of an operation in one line.
 
 ``MatMul(a: T, b: T; transpose_a: bool = false, T: type in {float, half}) -> (product: T)``
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Missing:
-    """The default of an attribute that has none."""
+    """The default of an attribute without one."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -40,13 +40,15 @@ class Missing:
 MISSING: Final = Missing()
 
 
-# A list of more tensors is refused, because a number in a file must not claim memory.
+# The limit of a list of tensors: a number in a file must not allocate memory.
 MAX_LIST = 1 << 20
 
 
 class Arg(NamedTuple):
-    """An input or output. Exactly one of ``dtype``, ``type_attr`` and ``list_attr`` says its type;
-    ``number_attr`` makes it a list of that many tensors."""
+    """An input or output. Exactly one of ``dtype``, ``type_attr`` and ``list_attr`` determines its type.
+
+    ``number_attr`` makes it a list of that many tensors.
+    """
 
     name: str
     dtype: DType | None = None
@@ -60,7 +62,7 @@ class Arg(NamedTuple):
         return bool(self.list_attr or self.number_attr)
 
     def types(self, attrs: Mapping[str, AttrValue]) -> tuple[DType, ...]:
-        """The dtypes of its tensors, given the node's attributes."""
+        """Returns the dtypes of its tensors for the attributes of a node."""
         if self.list_attr:
             return tuple(self._ref(t) for t in _types(attrs[self.list_attr]))
         one = self._ref(self.dtype or _types(attrs[self.type_attr])[0])
@@ -87,7 +89,7 @@ def _types(value: AttrValue) -> tuple[DType, ...]:
 
 
 class Attr(NamedTuple):
-    """An attribute: ``kind`` as in ``kind_of``, the values it may take, its minimum and its default."""
+    """An attribute: its ``kind`` (as in ``kind_of``), allowed values, minimum and default."""
 
     name: str
     kind: str
@@ -96,7 +98,7 @@ class Attr(NamedTuple):
     default: AttrValue | Missing = MISSING
 
     def check(self, value: AttrValue) -> None:
-        """Raises INVALID_ARGUMENT unless a node may give this value."""
+        """Raises INVALID_ARGUMENT for a value that the attribute may not have."""
         self._check_kind(value)
         items = value if isinstance(value, tuple) else (value,)
         if self.allowed:
@@ -145,8 +147,10 @@ def _show(value: AttrValue | tuple[AttrValue, ...]) -> str:
 
 @dataclass(frozen=True)
 class Bound:
-    """A node held against its signature: attributes with defaults filled in, and the dtypes of its edges.
-    Nodes of one operation with the same attributes share one."""
+    """A node bound to its signature: attributes with defaults, and the dtypes of inputs and outputs.
+
+    Nodes of one operation with equal attributes share one object.
+    """
 
     attrs: Mapping[str, AttrValue]
     input_types: tuple[DType, ...]
@@ -154,7 +158,7 @@ class Bound:
 
     @cached_property
     def plain_attrs(self) -> Mapping[str, Any]:
-        """Attributes as kernels take them: strings are str, lists are tuples, all else as in the graph."""
+        """The attributes as kernels take them: strings as str, lists as tuples, all else as in the graph."""
         return {name: _plain(value) for name, value in self.attrs.items()}
 
 
@@ -164,13 +168,13 @@ def _plain(value: AttrValue) -> Any:
     return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
 
 
-# Kinds of values that are the same when they are equal: 0.0 equals -0.0, and (1,) equals (True,).
+# Types whose equal values are interchangeable; not float (0.0 == -0.0) or tuple ((1,) == (True,)).
 _HASHED = frozenset({DType, Shape, bytes, int, bool})
 
 
 @dataclass(frozen=True)
 class OpSignature:
-    """What an operation takes, is told, and gives."""
+    """The signature of an operation: inputs, attributes and outputs."""
 
     name: str
     inputs: tuple[Arg, ...]
@@ -187,56 +191,56 @@ class OpSignature:
 
     @cached_property
     def inferred_attrs(self) -> frozenset[str]:
-        """Attributes that follow from the inputs, so that an author need not give them."""
+        """The attributes that a graph builder infers from the inputs."""
         names = {n for arg in self.inputs for n in (arg.type_attr, arg.list_attr, arg.number_attr)}
         return frozenset(names - {""})
 
     @cached_property
     def function_attrs(self) -> tuple[str, ...]:
-        """Attributes that name functions of the library."""
+        """The attributes that name functions of the library."""
         return tuple(attr.name for attr in self.attrs if attr.kind in ("func", "list(func)"))
 
     def faults(self, node: Node) -> list[tuple[str | None, TfgError]]:
-        """All that is wrong with a node's attributes, each with the attribute it is about, if it is there."""
-        found: list[tuple[str | None, TfgError]] = []
+        """Returns the faults of a node's attributes, each with the attribute's name, None for a missing one."""
+        faults: list[tuple[str | None, TfgError]] = []
         for name, value in node.attrs.items():
             spec = self.attr_index.get(name)
             if spec is None:
                 if not name.startswith("_"):
                     hint = did_you_mean(name, self.attr_index)
-                    found.append((name, invalid(f"operation {self.name} has no attr {name!r}", hint=hint)))
+                    faults.append((name, invalid(f"operation {self.name} has no attr {name!r}", hint=hint)))
                 continue
             try:
                 spec.check(value)
             except TfgError as error:
-                found.append((name, error))
+                faults.append((name, error))
         for attr in self.attrs:
             if attr.name not in node.attrs and isinstance(attr.default, Missing):
-                found.append((None, invalid(f"operation {self.name} needs attr {attr.name!r}")))
-        return found
+                faults.append((None, invalid(f"operation {self.name} needs attr {attr.name!r}")))
+        return faults
 
     def bind(self, node: Node) -> Bound:
-        """Fills in defaults and works out the dtypes of all inputs and outputs.
+        """Adds the defaults, and determines the dtypes of all inputs and outputs.
 
-        Raises INVALID_ARGUMENT (the first of ``faults``) or for the wrong number of inputs.
+        Raises INVALID_ARGUMENT for the first of ``faults``, and for a wrong number of inputs.
         """
         bound = self._bound(node)
-        given = len(node.inputs)
-        while given and node.inputs[given - 1][:1] == "^":
-            given -= 1
-        if given != len(bound.input_types):
-            raise invalid(f"operation {self.name} takes {len(bound.input_types)} inputs, not {given}")
+        count = len(node.inputs)
+        while count and node.inputs[count - 1][:1] == "^":
+            count -= 1
+        if count != len(bound.input_types):
+            raise invalid(f"operation {self.name} takes {len(bound.input_types)} inputs, not {count}")
         return bound
 
     def _bound(self, node: Node) -> Bound:
-        """The attributes' part of ``bind``, kept for the next node that has the same."""
+        """Returns the binding for a node's attributes, cached for nodes with equal attributes."""
         key = tuple([(name, type(value), value) for name, value in node.attrs.items()])
         if not _HASHED.issuperset([kind for _, kind, _ in key]):
             return self._new_bound(node)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._new_bound(node)
-        return found
+        bound = self._known.get(key)
+        if bound is None:
+            bound = self._known[key] = self._new_bound(node)
+        return bound
 
     def _new_bound(self, node: Node) -> Bound:
         faults = self.faults(node)
@@ -264,7 +268,7 @@ _ATTR = re.compile(
 
 
 def parse(text: str) -> OpSignature:
-    """Reads a signature. Raises ValueError, because only the project's own code writes them."""
+    """Parses a signature. Raises ValueError: only the project's own code writes signatures."""
     inside, outputs = _split_arrow(text)
     head = re.fullmatch(r"\s*(\w+)\((.*)\)\s*", inside, re.DOTALL)
     if head is None:
@@ -288,7 +292,7 @@ def _split_arrow(text: str) -> tuple[str, str]:
 
 
 def _split(text: str) -> Sequence[str]:
-    """Splits at the commas that stand outside brackets and quotes."""
+    """Splits at the commas outside brackets and quotes."""
     parts: list[str] = []
     depth, start, quote = 0, 0, ""
     for position, char in enumerate(text):

@@ -1,8 +1,8 @@
-"""Tensors as graph files hold them (TensorProto), and their way to and from numpy.
+"""Tensors in graph files (TensorProto), and their conversion to and from numpy.
 
-A TensorProto states its elements as raw bytes (``tensor_content``) or in a typed field, where a last value
-repeats for as long as the shape needs. The encoding is kept as it was read, so that what is written equals
-it, and turned into an array only when somebody asks for the values: a header alone never claims memory.
+A TensorProto has its elements as raw bytes (``tensor_content``) or in a typed field, whose last value is repeated to
+fill the shape. The encoding is kept as read, so that it is written back unchanged; it is converted to an array only on
+demand, so that a shape alone never allocates memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-# Which typed field holds the elements of a dtype (tensor.proto).
+# The typed field for the elements of each dtype (tensor.proto).
 FIELD_OF: Mapping[str, str] = {
     "float": "float_val",
     "double": "double_val",
@@ -60,15 +60,17 @@ FIELD_OF: Mapping[str, str] = {
     "variant": "variant_val",
 }
 
-# Bytes up to which several values are filled up with the last one. Nothing that writes graphs comes near, but
-# a few bytes of a file must not be able to claim all memory.
-_MOST_REPEATED = 1 << 30
+# The limit, in bytes, of a tensor that repeats the last of several values: a few bytes of a file must not allocate
+# all memory.
+_MAX_REPEATED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class TensorValue:
-    """A TensorProto. ``values`` maps each typed field in use to its elements as the file states them
-    (bit patterns in ``half_val``, pairs in ``scomplex_val``, one bytes object in ``float8_val``)."""
+    """A TensorProto. ``values`` maps each typed field in use to its elements as in the file.
+
+    ``half_val`` has bit patterns, ``scomplex_val`` real and imaginary parts in turn, ``float8_val`` one bytes object.
+    """
 
     dtype: DType
     shape: Shape
@@ -77,9 +79,9 @@ class TensorValue:
     version: int = 0
 
     def array(self) -> Array:
-        """The elements as a read-only array. One value for a large shape takes the memory of one value.
+        """Returns the elements as a read-only array; a single value is broadcast without copying.
 
-        Raises INVALID_ARGUMENT where dtype, shape and data do not fit each other.
+        Raises INVALID_ARGUMENT if dtype, shape and data do not match, RESOURCE_EXHAUSTED for too many repetitions.
         """
         shape = self._concrete_shape()
         count = 1
@@ -131,7 +133,7 @@ class TensorValue:
             elements = np.array([_zero(self.dtype)], self.dtype.numpy)
         if elements.size == 1:
             return np.broadcast_to(elements.reshape(()), shape)
-        if count * self.dtype.size > _MOST_REPEATED:
+        if count * self.dtype.size > _MAX_REPEATED_BYTES:
             raise TfgError(
                 Status.RESOURCE_EXHAUSTED,
                 f"a tensor of shape {self.shape} states only {elements.size} values",
@@ -143,8 +145,11 @@ class TensorValue:
 
 
 def from_array(array: Array, dtype: DType | None = None) -> TensorValue:
-    """The TensorValue of an array, encoded as TensorFlow does: bytes, except for strings, and a single
-    typed value for a scalar or an array whose elements are all the same."""
+    """Returns the TensorValue of an array, encoded as TensorFlow does.
+
+    The elements are raw bytes, except for strings, and for a scalar or an array of equal elements, which have one
+    typed value.
+    """
     dtype = dtypes.of_numpy(array.dtype) if dtype is None else dtype
     shape = Shape(tuple(array.shape))
     if dtype is dtypes.string:
@@ -174,14 +179,14 @@ def _encode_one(dtype: DType, value: Any) -> tuple[Any, ...]:
 
 
 def _split_strings(content: bytes, count: int) -> Array:
-    """The strings in tensor_content: all their lengths as varints, then all their bytes."""
+    """Returns the strings in tensor_content, which has all lengths as varints, then all bytes."""
     lengths: list[int] = []
     position = 0
     for _ in range(min(count, len(content) + 1)):
         length, position = _varint(content, position)
         lengths.append(length)
     if len(lengths) != count or position + sum(lengths) != len(content):
-        raise invalid(f"tensor_content has {len(content)} bytes, which are not {count} strings")
+        raise invalid(f"tensor_content has {len(content)} bytes, not {count} strings")
     vector = np.empty(count, object)
     for place, length in enumerate(lengths):
         vector[place] = content[position : position + length]
@@ -198,7 +203,7 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
-    raise invalid(f"tensor_content has {len(content)} bytes, which end within the length of a string")
+    raise invalid(f"tensor_content has {len(content)} bytes, and ends within the length of a string")
 
 
 def _zero(dtype: DType) -> Any:
@@ -206,7 +211,7 @@ def _zero(dtype: DType) -> Any:
 
 
 def _elements(dtype: DType, values: tuple[Any, ...]) -> Array:
-    """The values of a typed field as a vector of the dtype."""
+    """Returns the values of a typed field as a vector of the dtype."""
     name = FIELD_OF[dtype.name]
     if name == "float8_val":
         return np.frombuffer(b"".join(values), dtype.numpy)
@@ -222,7 +227,7 @@ def _elements(dtype: DType, values: tuple[Any, ...]) -> Array:
         vector[:] = values
         return vector
     if dtype.is_integer or dtype.is_quantized:
-        # TensorFlow casts int_val silently, so 300 in a uint8 tensor is 44 there too.
+        # As in TensorFlow, which casts int_val without a check: 300 in a uint8 tensor is 44.
         wide = np.uint64 if dtype is dtypes.uint64 else np.int64
         return np.array(values, wide).astype(dtype.numpy)
     return np.array(values, dtype.numpy)

@@ -1,4 +1,4 @@
-"""Graphs as protobuf's binary messages."""
+"""Reads and writes graphs as binary GraphDefs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, EncodeError
 
 from ..errors import Location, Status, TfgError, invalid
-from ..gc_pause import no_collection
+from ..gc_pause import paused_gc
 from . import from_proto, graph_pb2, to_proto
 
 if TYPE_CHECKING:
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 def graph_from_bytes(data: bytes, name: str) -> Graph:
-    """The graph in a serialised GraphDef; ``name`` is the file's, for messages.
+    """Returns the graph in a serialized GraphDef; ``name`` is the file's, for error messages.
 
-    Raises DATA_LOSS for bytes that are none, INVALID_ARGUMENT for what no graph can hold.
+    Raises DATA_LOSS for malformed bytes, INVALID_ARGUMENT for values that no graph can represent.
     """
-    message = decoded(graph_pb2.GraphDef(), data, name)
+    message = parse_message(graph_pb2.GraphDef(), data, name)
     try:
-        with no_collection():
+        with paused_gc():
             return from_proto.graph_of(message)
     except TfgError as error:
         raise error.at(None, Location(name)) from None
 
 
 def graph_to_bytes(graph: Graph) -> bytes:
-    """A graph as a serialised GraphDef; equal graphs give equal bytes.
+    """Returns a graph as a serialized GraphDef; equal graphs give equal bytes.
 
-    Raises RESOURCE_EXHAUSTED for a graph beyond the 2 GiB that a message can have.
+    Raises RESOURCE_EXHAUSTED for a graph above the 2 GiB limit of a message.
     """
     message = graph_pb2.GraphDef()
     try:
-        with no_collection():
+        with paused_gc():
             to_proto.fill_graph(message, graph)
         return message.SerializeToString(deterministic=True)
     except EncodeError as error:
@@ -43,19 +43,19 @@ def graph_to_bytes(graph: Graph) -> bytes:
         raise invalid(f"the graph cannot be written: {error}") from error
 
 
-def decoded(message: Any, data: bytes, name: str) -> Any:
-    """A message with the fields that bytes hold. Raises DATA_LOSS."""
+def parse_message(message: Any, data: bytes, name: str) -> Any:
+    """Parses bytes into an empty message, and returns it. Raises DATA_LOSS."""
     try:
         message.MergeFromString(data)
     except (DecodeError, RecursionError) as error:
-        what = f"no {message.DESCRIPTOR.name}: the file is damaged, or of another kind"
-        raise TfgError(Status.DATA_LOSS, f"{name} holds {what}", location=Location(name)) from error
+        why = f"{name} is not a {message.DESCRIPTOR.name}: it is damaged or of another format"
+        raise TfgError(Status.DATA_LOSS, why, location=Location(name)) from error
     return message
 
 
 def _too_large() -> TfgError:
     return TfgError(
         Status.RESOURCE_EXHAUSTED,
-        "the graph is larger than the 2 GiB that a binary file can have",
-        hint="text files have no limit",
+        "the graph is larger than 2 GiB, the limit of binary files",
+        hint="text files have no size limit",
     )

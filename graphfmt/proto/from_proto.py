@@ -1,4 +1,4 @@
-"""From protobuf messages to graphs."""
+"""Converts protobuf messages to graphs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import builders, graph_pb2, tensor_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-# Attribute values already made, by the serialised message.
+# Attribute values by their serialized messages.
 Memo = dict[bytes, AttrValue]
 
 
 def graph_of(message: graph_pb2.GraphDef) -> Graph:
-    """The graph in a message. Raises INVALID_ARGUMENT for what no graph can hold."""
+    """Converts a GraphDef. Raises INVALID_ARGUMENT for values that no graph can represent."""
     memo: Memo = {}
     library = message.library
     return Graph(
@@ -49,10 +49,10 @@ def node_of(message: graph_pb2.NodeDef, memo: Memo) -> Node:
     attrs: dict[str, AttrValue] = {}
     for key, value in message.attr.items():
         data = value.SerializeToString()
-        found = memo.get(data, memo)
-        if found is memo:
-            found = memo[data] = attr_of(value)
-        attrs[key] = found  # pyright: ignore[reportArgumentType]
+        attr = memo.get(data, memo)
+        if attr is memo:
+            attr = memo[data] = attr_of(value)
+        attrs[key] = attr  # pyright: ignore[reportArgumentType]
     return Node(
         message.name,
         message.op,
@@ -67,16 +67,16 @@ def node_of(message: graph_pb2.NodeDef, memo: Memo) -> Node:
 def _node_unknown_fields(message: graph_pb2.NodeDef) -> bytes:
     if not (message.HasField("experimental_debug_info") or message.HasField("experimental_type")):
         return b""
-    return _kept(message, builders.NODE_UNKNOWN_FIELDS)
+    return _only(message, builders.NODE_UNKNOWN_FIELDS)
 
 
-def _kept(message: Any, fields: Iterable[str]) -> bytes:
-    """Some fields of a message, serialised."""
+def _only(message: Any, fields: Iterable[str]) -> bytes:
+    """Returns the given fields of a message, serialized."""
     return _without(message, {field.name for field in message.DESCRIPTOR.fields}.difference(fields))
 
 
 def _without(message: Any, fields: Iterable[str]) -> bytes:
-    """All but some fields of a message, serialised."""
+    """Returns all but the given fields of a message, serialized."""
     others = type(message)()
     others.CopyFrom(message)
     for name in fields:
@@ -85,7 +85,7 @@ def _without(message: Any, fields: Iterable[str]) -> bytes:
 
 
 def attr_of(message: graph_pb2.AttrValue) -> AttrValue:
-    """The value of an attribute."""
+    """Converts an AttrValue."""
     kind = message.WhichOneof("value")
     if kind is None:
         return None
@@ -162,7 +162,7 @@ def _argument(message: graph_pb2.OpDef.ArgDef) -> Argument:
         message.type_list_attr,
         message.is_ref,
         message.description,
-        _kept(message, builders.ARGUMENT_UNKNOWN_FIELDS),
+        _only(message, builders.ARGUMENT_UNKNOWN_FIELDS),
     )
 
 

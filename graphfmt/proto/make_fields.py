@@ -1,7 +1,4 @@
-"""Writes fields.py: the messages that text files may hold, as plain data.
-
-Reading text must not wait for protobuf to be imported, so the reader knows the schema from this table.
-"""
+"""Generates fields.py: the message types of text files as plain data, so that reading text needs no protobuf import."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from __future__ import annotations
 
 
 def render() -> str:
-    """The text of fields.py."""
+    """Returns the text of fields.py."""
     messages: dict[str, Any] = {}
     enums: dict[str, Any] = {}
     _collect(SavedModel.DESCRIPTOR, messages, enums)
@@ -74,7 +71,7 @@ _SCALARS = {getattr(FieldDescriptor, f"TYPE_{kind.upper()}"): kind for kind in _
 
 
 def _is_repeated(field: Any) -> bool:
-    # An older protobuf knows the label only, and a newer one warns of it.
+    # Older versions of protobuf have only the label, and newer ones deprecate it.
     return (
         field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
     )

@@ -1,4 +1,4 @@
-"""From graphs to protobuf messages."""
+"""Converts graphs to protobuf messages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from . import graph_pb2, tensor_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-# Attribute messages already made, by the identity of the value.
+# Attribute messages by the identity of their values.
 Memo = dict[int, graph_pb2.AttrValue]
 
 
 def fill_graph(target: graph_pb2.GraphDef, graph: Graph) -> None:
-    """Puts a graph into an empty message."""
+    """Fills an empty GraphDef."""
     memo: Memo = {}
     if graph.unknown_fields:
         target.MergeFromString(graph.unknown_fields)
@@ -54,15 +54,15 @@ def fill_node(target: graph_pb2.NodeDef, node: Node, memo: Memo) -> None:
 
 def _fill_attrs(target: Any, attrs: Mapping[str, AttrValue], memo: Memo) -> None:
     for key, value in attrs.items():
-        made = memo.get(id(value))
-        if made is None:
-            made = memo[id(value)] = graph_pb2.AttrValue()
-            fill_attr(made, value)
-        target[key].CopyFrom(made)
+        message = memo.get(id(value))
+        if message is None:
+            message = memo[id(value)] = graph_pb2.AttrValue()
+            fill_attr(message, value)
+        target[key].CopyFrom(message)
 
 
 def fill_attr(target: graph_pb2.AttrValue, value: AttrValue) -> None:
-    """Puts an attribute's value into an empty message."""
+    """Fills an empty AttrValue."""
     if isinstance(value, tuple):
         target.list.SetInParent()
         for item in value:
@@ -112,7 +112,7 @@ def fill_function(target: graph_pb2.NameAttrList, function: Function) -> None:
 
 
 def fill_function_def(target: graph_pb2.FunctionDef, function: FunctionDef, memo: Memo) -> None:
-    """Puts a function of the library into an empty message."""
+    """Fills an empty FunctionDef."""
     if function.unknown_fields:
         target.MergeFromString(function.unknown_fields)
     signature = target.signature
@@ -131,7 +131,7 @@ def fill_function_def(target: graph_pb2.FunctionDef, function: FunctionDef, memo
 
 def _fill_arguments(target: Any, arguments: Iterable[Argument]) -> None:
     for argument in arguments:
-        made = target.add(
+        message = target.add(
             name=argument.name,
             type=argument.type,
             type_attr=argument.type_attr,
@@ -141,7 +141,7 @@ def _fill_arguments(target: Any, arguments: Iterable[Argument]) -> None:
             description=argument.description,
         )
         if argument.debug:
-            made.MergeFromString(argument.debug)
+            message.MergeFromString(argument.debug)
 
 
 _FILL: Mapping[type, Callable[[Any, Any], None]] = {

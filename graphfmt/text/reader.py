@@ -22,7 +22,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import invalid
-from ..gc_pause import no_collection
+from ..gc_pause import paused_gc
 from ..graph import Graph
 from ..proto.builders import BUILDERS
 from .fast_path import FastPath
@@ -66,5 +66,5 @@ def parse_message(
     if surrogate:
         location = source.position(surrogate.start())
         raise invalid("the text has half of a UTF-16 surrogate pair").at(None, location)
-    with no_collection():
+    with paused_gc():
         return Parser(source, shortcuts).parse(message)[0], source

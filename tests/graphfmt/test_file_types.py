@@ -127,7 +127,7 @@ ONNX = b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x06\x0a\x04\x22\x02Op\x42\x04\x0a\x
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
             "a Git LFS pointer, not the file itself",
         ),
-        (gzip.compress(b"node {}"), "a gzip archive"),
+        (gzip.compress(b"node {}", mtime=0), "a gzip archive"),
         (b"\n<!DOCTYPE html>\n<html>", "an HTML page, not the file itself"),
         (npy(), "a NumPy array"),
     ],

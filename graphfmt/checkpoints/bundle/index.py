@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError, invalid
-from ...proto.binary import decoded
+from ...proto.binary import parse_message
 from ...proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto, TensorSliceProto
 from ...shapes import MAX_ELEMENTS
 from ..data_file import DataFile, lost
@@ -59,11 +59,11 @@ def read_index(prefix: str) -> Index:
         key, value = next(items, (None, b""))
         if key != HEADER_KEY:
             raise lost(path, "the index has no header")
-        header = decoded(BundleHeaderProto(), value, path)
+        header = parse_message(BundleHeaderProto(), value, path)
         check_version(header.version, path)
         if header.num_shards < 0:
             raise lost(path, f"the index counts {header.num_shards} data files")
-        return Index(header, {key: decoded(BundleEntryProto(), value, path) for key, value in items})
+        return Index(header, {key: parse_message(BundleEntryProto(), value, path) for key, value in items})
 
 
 def check_version(version: VersionDef, path: str) -> None:

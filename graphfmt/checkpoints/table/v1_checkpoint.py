@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Status, TfgError
-from ...proto.binary import decoded
+from ...proto.binary import parse_message
 from ...proto.checkpoint_pb2 import SavedTensorSlices
 from ...tensors import FIELD_OF
 from ..bundle.index import check_version, dtype_of, shape_of_message, slices_of
@@ -100,7 +100,7 @@ class V1Reader:
         value = table.get(META_KEY)
         if value is None:
             raise lost(path, "the table does not say what it holds: it is no checkpoint")
-        meta = decoded(SavedTensorSlices(), value, path).meta
+        meta = parse_message(SavedTensorSlices(), value, path).meta
         check_version(meta.versions, path)
         for tensor in meta.tensor:
             try:
@@ -128,7 +128,7 @@ class V1Reader:
         value = kept.table.get(slice_key(name, kept.part))
         if value is None:
             raise lost(path, f"a slice of {name!r} is missing")
-        elements = _elements(decoded(SavedTensorSlices(), value, path).data.data, dtype, path)
+        elements = _elements(parse_message(SavedTensorSlices(), value, path).data.data, dtype, path)
         if elements.size != prod(shape_of(region)):
             raise lost(
                 path, f"{name!r} is of shape {list(shape_of(region))}, but has {elements.size} elements"
