@@ -1,1 +1,1 @@
-"""Checkpoints as files: tfg's own HDF5 states, TensorFlow's bundles, and the tables of its first version."""
+"""Checkpoint files: tfg's HDF5 states, and TensorFlow's V2 (bundles) and V1 (tables) formats."""

@@ -1,10 +1,10 @@
-"""CRC-32C as TensorFlow's files keep it: masked, so that a checksum over checksums is still a good one."""
+"""CRC-32C in TensorFlow's files: masked, because the CRC of data that contains CRCs is weak."""
 
 from __future__ import annotations
 
 from functools import cache
 
-# Castagnoli's polynomial with its bits turned round, as CRC-32C takes them: x^0 is the highest.
+# Castagnoli's polynomial in the reflected bit order of CRC-32C: x^0 is the highest bit.
 _POLYNOMIAL = 0x82F63B78
 _ONE, _X = 1 << 31, 1 << 30
 
@@ -13,24 +13,24 @@ _ALL = 0xFFFFFFFF
 
 
 def masked(crc: int) -> int:
-    """A checksum as files hold it."""
+    """Returns the masked form of a checksum, which files hold."""
     return ((crc >> 15 | crc << 17) + _DELTA) & _ALL
 
 
 def unmasked(stored: int) -> int:
-    """The checksum that a file holds as ``stored``."""
-    turned = (stored - _DELTA) & _ALL
-    return (turned >> 17 | turned << 15) & _ALL
+    """Returns the checksum of a masked one."""
+    rotated = (stored - _DELTA) & _ALL
+    return (rotated >> 17 | rotated << 15) & _ALL
 
 
-def joined(first: int, second: int, length: int) -> int:
-    """The checksum of two pieces one after the other, from those of each and the length of the second."""
+def combine(first: int, second: int, length: int) -> int:
+    """Returns the checksum of two concatenated pieces, from theirs and the byte length of the second."""
     return _product(first, _power(8 * length)) ^ second
 
 
 @cache
 def _power(exponent: int) -> int:
-    """x to a power, modulo the polynomial."""
+    """Returns x to a power, modulo the polynomial."""
     result, square = _ONE, _X
     while exponent:
         if exponent & 1:
@@ -41,7 +41,7 @@ def _power(exponent: int) -> int:
 
 
 def _product(a: int, b: int) -> int:
-    """The product of two polynomials over GF(2), modulo the one of the checksum."""
+    """Returns the product of two polynomials over GF(2), modulo that of CRC-32C."""
     result = 0
     for place in range(31, -1, -1):
         if a >> place & 1:

@@ -1,4 +1,4 @@
-"""A file that is read in places: nothing beyond its end is believed in, and bytes are checksummed as they come."""
+"""Random-access reading of a file, with bounds checks and checksums."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
 from ..files import file_error
-from .checksums import joined
+from .checksums import combine
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
-# Small enough to be in the cache still when its checksum is taken.
+# Small enough to be in the cache when the checksum is computed.
 PIECE = 1 << 20
 
-# A share of a large tensor for one thread. Fresh memory is what takes long, and threads get it side by side.
+# The share of a large tensor for one thread. Page faults dominate, and threads take them in parallel.
 _CHUNK = 1 << 24
-_MOST_THREADS = 4
+_MAX_THREADS = 4
 
 
-def lost(path: str, message: str, *, hint: str | None = None) -> TfgError:
-    """The error of a file that does not hold what it should."""
+def data_loss(path: str, message: str, *, hint: str | None = None) -> TfgError:
+    """Returns the DATA_LOSS error for a damaged file."""
     return TfgError(Status.DATA_LOSS, f"{path}: {message}", location=Location(path), hint=hint)
 
 
 class DataFile:
-    """A regular file, open for reading. Threads may read from it at the same time.
+    """A regular file, open for reading. Thread-safe.
 
-    Raises NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION where it cannot be opened.
+    Raises NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION if it cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            # Without O_NONBLOCK a pipe would be waited for.
+            # Opening a pipe without O_NONBLOCK would block.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
             raise file_error(error, "read", path) from error
@@ -46,20 +46,20 @@ class DataFile:
         self.size = state.st_size
         if not stat.S_ISREG(state.st_mode):
             self.close()
-            what = "a folder" if stat.S_ISDIR(state.st_mode) else "no regular file"
+            what = "a folder" if stat.S_ISDIR(state.st_mode) else "not a regular file"
             raise TfgError(
                 Status.FAILED_PRECONDITION, f"{path} cannot be read: it is {what}", location=Location(path)
             )
 
-    def stands(self) -> bool:
-        """Whether the file is the one of its name still, and no other has been put in its place."""
+    def is_current(self) -> bool:
+        """Returns True unless another file has replaced this one under its name."""
         try:
             return os.path.samestat(os.fstat(self._descriptor), Path(self.path).stat())
         except OSError:
             return False
 
     def read(self, offset: int, size: int) -> bytes:
-        """Some bytes. Raises DATA_LOSS where the file does not have them."""
+        """Reads bytes. Raises DATA_LOSS beyond the end of the file."""
         self.check(offset, size)
         try:
             data = os.pread(self._descriptor, size, offset)
@@ -73,14 +73,14 @@ class DataFile:
         return data
 
     def read_into(self, target: Array, offset: int) -> int:
-        """Fills a vector of bytes, a long one in several threads, and returns the CRC-32C of what came."""
+        """Fills a vector of bytes, a long one in several threads; returns the CRC-32C of the bytes."""
         if target.size <= _CHUNK:
             return self._read_chunk(target, offset)
         starts = range(0, target.size, _CHUNK)
         chunks = [target[start : start + _CHUNK] for start in starts]
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
             crcs = pool.map(self._read_chunk, chunks, [offset + start for start in starts])
-            return reduce(lambda crc, of: joined(crc, of[0], of[1].size), zip(crcs, chunks), 0)
+            return reduce(lambda crc, piece: combine(crc, piece[0], piece[1].size), zip(crcs, chunks), 0)
 
     def _read_chunk(self, target: Array, offset: int) -> int:
         import google_crc32c
@@ -99,16 +99,16 @@ class DataFile:
         return crc
 
     def check(self, offset: int, size: int) -> None:
-        """Raises DATA_LOSS unless a stretch of bytes lies in the file."""
+        """Raises DATA_LOSS for a range of bytes beyond the end of the file."""
         if offset < 0 or size < 0 or offset + size > self.size:
-            raise lost(
+            raise data_loss(
                 self.path,
-                f"{size} bytes are wanted at {offset}, but the file has {self.size}",
-                hint="it was cut short, or belongs to another checkpoint",
+                f"needs {size} bytes at offset {offset}, but the file has {self.size} bytes",
+                hint="the file is truncated or belongs to another checkpoint",
             )
 
     def _ended(self, position: int) -> TfgError:
-        return lost(self.path, f"the file ends at {position}, earlier than when it was opened")
+        return data_loss(self.path, f"the file was truncated at {position} after it was opened")
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -1,4 +1,4 @@
-"""What every format of checkpoint has in common: named tensors, whole or in slices, and who reads them."""
+"""Named tensors, whole or in slices, and the reader interface: common to all checkpoint formats."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 class Slice(NamedTuple):
-    """A part of a tensor: where it begins and how long it is, per dimension, with -1 for all of it."""
+    """A part of a tensor: start and length per dimension; length -1 is the whole dimension."""
 
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
 
 
 class TensorEntry(NamedTuple):
-    """A tensor as its checkpoint describes it: ``shape`` is that of the whole tensor; ``slices`` are the parts
-    that it is kept in, none where it is kept whole."""
+    """A tensor in a checkpoint: dtype, shape of the whole tensor, and the slices it is stored in.
+
+    ``slices`` is empty for a tensor stored whole.
+    """
 
     dtype: DType
     shape: tuple[int, ...]
@@ -29,8 +31,10 @@ class TensorEntry(NamedTuple):
 
 
 class StoredTensor(NamedTuple):
-    """A tensor to be written. Of a ``part`` (of a whole of ``shape``), ``array`` holds the part alone.
-    ``dtype`` is asked for where numpy has one type for two of TensorFlow's (int8 and qint8)."""
+    """A tensor to write. With ``part``, ``array`` holds only that part of a tensor of ``shape``.
+
+    ``dtype`` is needed where one numpy type stands for several dtypes (int8 and qint8).
+    """
 
     name: str
     array: Array
@@ -40,8 +44,7 @@ class StoredTensor(NamedTuple):
 
 
 class CheckpointReader(Protocol):
-    """An open checkpoint. Nothing is read before it is asked for, and nothing is believed that does not
-    verify."""
+    """An open checkpoint. Tensors are read on demand and verified by their checksums."""
 
     path: str
 
@@ -51,10 +54,10 @@ class CheckpointReader(Protocol):
         ...
 
     def read(self, name: str, part: Slice | None = None) -> Array:
-        """A tensor, or a part of it, put together from the slices it is kept in.
+        """Reads a tensor, or a part of it, assembled from its stored slices.
 
-        Raises NOT_FOUND where there is no such tensor, DATA_LOSS where the bytes do not verify,
-        INVALID_ARGUMENT for a part that does not lie in the tensor or that its slices do not cover.
+        Raises NOT_FOUND for an unknown tensor, DATA_LOSS for damaged bytes, INVALID_ARGUMENT for a part outside the
+        tensor or not covered by its slices.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Whether a path is a checkpoint's, told from what lies there, for commands that take graphs as well."""
+"""Recognizes checkpoints by path and content, for commands that take graphs or checkpoints."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-# The last bytes of a sorted table: of a bundle's index, or of a V1 checkpoint.
+# The last bytes of a sorted table: the index of a bundle, or a V1 checkpoint.
 _TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 _DATA = re.compile(r".+\.data-\d{5,}-of-\d{5,}")
 _MODELS = ("saved_model.pb", "saved_model.pbtxt")
 
 
 def is_checkpoint(path: str) -> bool:
-    """Whether there is a checkpoint under this name: an HDF5 file or what should be one, a table, a bundle's
-    prefix or a file of it, or a folder that is about a checkpoint and no SavedModel."""
+    """Returns True for a name ending in .h5, an HDF5 file, a table, the prefix or a file of a bundle, and a folder of
+    checkpoints that is not a SavedModel."""
     place = Path(path)
     try:
         if place.is_dir():

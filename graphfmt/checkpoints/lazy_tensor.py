@@ -1,4 +1,4 @@
-"""A tensor that is read when it is written: what goes from one checkpoint to another need not be in memory."""
+"""A tensor that is read only while it is written, so that copying checkpoints needs little memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LazyTensor:
-    """Stands for an array of numbers in a ``State`` that is to be written. ``read`` gives a box of it; it is
-    called for one box after the other, and what it raises is what writing raises."""
+    """A numeric tensor of a ``SavedState``, read on demand. ``read`` returns the elements in a box.
+
+    It is called for one box after another; its errors are raised by the writing function.
+    """
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     read: Callable[[tuple[slice, ...]], Array]
 
     def __getitem__(self, box: tuple[Any, ...]) -> Array:
-        """The elements in a box, whose last side may be an ellipsis that stands for nothing, as arrays take
-        it."""
+        """Returns the elements in a box; a trailing ellipsis, as arrays accept, is ignored."""
         return self.read(tuple(side for side in box if side is not Ellipsis))

@@ -1,4 +1,4 @@
-"""The tensor of a name in a checkpoint, from the slices it is kept in, or an error that helps."""
+"""Looks up tensors by name, and reads them from their stored slices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def entry_of(reader: CheckpointReader, name: str) -> TensorEntry:
-    """What a checkpoint says of a tensor. Raises NOT_FOUND, with the likeliest name as the hint."""
+    """Returns the entry of a tensor. Raises NOT_FOUND, with the most similar name as a hint."""
     entry = reader.entries.get(name)
     if entry is not None:
         return entry
@@ -36,10 +36,10 @@ def read_slices(
     kept: Sequence[Slice | None],
     locate: Callable[[int, Region], Callable[[Array], None]],
 ) -> Array:
-    """A part of a tensor, from the slices of it that are kept (None for all of it).
+    """Reads a part of a tensor (None: all of it) from its stored slices ``kept``.
 
-    ``locate`` finds one by its place and region, as ``assemble`` asks for. Raises as ``Reader.read`` does, and
-    INTERNAL for slices that overlap.
+    ``locate`` is that of ``assemble``, with the region of the slice as second argument. Raises as
+    ``CheckpointReader.read``, and INTERNAL for overlapping slices.
     """
     entry = entry_of(reader, name)
     try:
@@ -53,6 +53,6 @@ def read_slices(
     except MemoryError:
         raise TfgError(
             Status.RESOURCE_EXHAUSTED,
-            f"{name!r} of shape {list(entry.shape)} does not fit into memory",
+            f"{name!r} of shape {list(entry.shape)} does not fit in memory",
             location=Location(reader.path),
         ) from None

@@ -1,4 +1,4 @@
-"""Opening a checkpoint whatever it is, and writing one in the format its name asks for."""
+"""Opens checkpoints of all formats, and writes one in the format of its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError
 from ..files import file_error, read_file
-from .data_file import lost
+from .data_file import data_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 HDF5_SUFFIX = ".h5"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
-# The file in which TensorFlow keeps the name of the latest checkpoint of a folder.
+# The file with the name of the latest checkpoint in a folder.
 _STATE_FILE = "checkpoint"
 _LATEST = re.compile(
     r"^\s*model_checkpoint_path\s*:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", re.MULTILINE
 )
 _SHARD = re.compile(r"(.+)\.(?:index|data-\d{5,}-of-\d{5,})")
-_OLD_SHARD = re.compile(r"-\d{5}-of-(\d{5})")
+_V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})")
 
 
 def open_checkpoint(path: str | Path) -> CheckpointReader:
-    """A checkpoint: an HDF5 state, a bundle by its prefix or one of its files, a V1 table or the common prefix
-    of several, a SavedModel's folder, or a folder whose ``checkpoint`` file names the latest.
+    """Opens a checkpoint.
 
-    Raises NOT_FOUND, with the nearest checkpoint as the hint, and what reading each format raises.
+    ``path`` is an HDF5 state, the prefix or a file of a bundle, a V1 table or the common prefix of several, the folder
+    of a SavedModel, or a folder whose ``checkpoint`` file names the latest. Raises NOT_FOUND, with the most similar
+    checkpoint as a hint, and the errors of the format's reader.
     """
     name = str(path)
     try:
@@ -44,8 +45,7 @@ def open_checkpoint(path: str | Path) -> CheckpointReader:
 
 
 def write_checkpoint(path: str | Path, tensors: Iterable[StoredTensor]) -> None:
-    """Writes tensors as an HDF5 state where the name ends in ``.h5``, as a bundle under that prefix otherwise.
-    What stood there is whole until the new one is."""
+    """Writes tensors as an HDF5 state if the name ends in ``.h5``, else as a bundle with that prefix; atomically."""
     if str(path).endswith(HDF5_SUFFIX):
         from .hdf5.state_file import write_tensors
 
@@ -74,9 +74,9 @@ def _open(name: str) -> CheckpointReader:
         from .hdf5.state_file import open_state
 
         return open_state(name)
-    tables = _old_shards(place)
+    tables = _v1_tables(place)
     if not tables:
-        raise _nothing(place)
+        raise _not_found(place)
     return V1Reader(name, tables)
 
 
@@ -87,7 +87,7 @@ def _is_bundle(prefix: str) -> bool:
 
 
 def _is_hdf5(path: Path) -> bool:
-    # A pipe would be waited for.
+    # Reading a pipe would block.
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -95,7 +95,7 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _in_folder(folder: Path) -> str:
-    """The checkpoint that a folder is about."""
+    """Returns the path of the checkpoint in a folder. Raises NOT_FOUND."""
     variables = folder / "variables" / "variables"
     if _is_bundle(str(variables)):
         return str(variables)
@@ -104,54 +104,54 @@ def _in_folder(folder: Path) -> str:
         return _latest(state)
     if _is_bundle(str(folder / "variables")):
         return str(folder / "variables")
-    raise _nothing(folder)
+    raise _not_found(folder)
 
 
 def _latest(state: Path) -> str:
-    """The prefix that a ``checkpoint`` file names, absolute or from its own folder. Where the folder was moved
-    away from an absolute one, the checkpoint is looked for beside the file.
+    """Returns the prefix in a ``checkpoint`` file, absolute or relative to its folder.
 
-    Raises DATA_LOSS for a file that names none.
+    If an absolute prefix does not exist (the folder was moved), the checkpoint of that name beside the file is used.
+    Raises DATA_LOSS for a file without a prefix.
     """
     from ..text.tokens import read_string
 
     text = read_file(state)[0].decode("utf-8", "surrogateescape")
-    found = _LATEST.search(text)
+    match = _LATEST.search(text)
     try:
-        latest = Path(read_string(found[1])) if found else Path()
+        latest = Path(read_string(match[1])) if match else Path()
     except ValueError:
         latest = Path()
     if not latest.name:
-        raise lost(str(state), "the file names no checkpoint", hint="name the checkpoint itself")
+        raise data_loss(str(state), "the file names no checkpoint", hint="name the checkpoint itself")
     there = state.parent / latest
     if latest.is_absolute() and not _is_bundle(str(latest)) and _is_bundle(str(state.parent / latest.name)):
         there = state.parent / latest.name
     return str(there)
 
 
-def _old_shards(prefix: Path) -> list[str]:
-    """The tables of a V1 checkpoint that several wrote, PREFIX-00000-of-00002 and so on, or all files that match
-    where the prefix has wildcards. Raises NOT_FOUND where some are missing."""
+def _v1_tables(prefix: Path) -> list[str]:
+    """Returns the tables of a V1 checkpoint: PREFIX-00000-of-00002 and so on, or the matches of a wildcard.
+
+    Raises NOT_FOUND if some tables are missing.
+    """
     if not prefix.parent.is_dir():
         return []
     names = sorted(path.name for path in prefix.parent.iterdir())
     if glob.has_magic(prefix.name):
         return [str(prefix.parent / name) for name in fnmatch.filter(names, prefix.name)]
-    found = [
-        name
-        for name in names
-        if name.startswith(prefix.name) and _OLD_SHARD.fullmatch(name, len(prefix.name))
+    tables = [
+        name for name in names if name.startswith(prefix.name) and _V1_SHARD.fullmatch(name, len(prefix.name))
     ]
-    if found and len(found) != int(found[0][-5:]):
+    if tables and len(tables) != int(tables[0][-5:]):
         raise TfgError(
             Status.NOT_FOUND,
-            f"of the {int(found[0][-5:])} files of {prefix} only {len(found)} are there: {', '.join(found)}",
+            f"{prefix} has only {len(tables)} of its {int(tables[0][-5:])} files: {', '.join(tables)}",
             location=Location(str(prefix)),
         )
-    return [str(prefix.parent / name) for name in found]
+    return [str(prefix.parent / name) for name in tables]
 
 
-def _nothing(path: Path) -> TfgError:
+def _not_found(path: Path) -> TfgError:
     folder = path if path.is_dir() else path.parent
     there = sorted(_prefixes(folder))
     near = get_close_matches(path.name, there, n=1, cutoff=0.3) or there[:1]
@@ -164,7 +164,7 @@ def _nothing(path: Path) -> TfgError:
 
 
 def _prefixes(folder: Path) -> set[str]:
-    """The names under which checkpoints stand in a folder."""
+    """Returns the names of the checkpoints in a folder."""
     if not folder.is_dir():
         return set()
     names = [path.name for path in folder.iterdir()]

@@ -1,7 +1,6 @@
-"""Parts of tensors: how Save and Restore spell them, what they have in common, and a tensor put together from
-the parts that a checkpoint keeps.
+"""Slices of tensors: TensorFlow's notation for them, their intersections, and the assembly of stored slices.
 
-A *region* is a part with its bounds worked out: one ``slice`` a dimension, ready to index an array with.
+A *region* is a slice with known bounds: one Python ``slice`` per dimension, which indexes an array.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ ALL = -1
 
 
 def parse_shape_and_slice(text: str) -> tuple[tuple[int, ...], Slice]:
-    """The whole shape and the part in a ``shape_and_slices`` input of Save and Restore: ``10 20 0,5:-`` is
-    rows 0 to 4 of 10, and all of 20 columns.
+    """Parses a ``shape_and_slices`` element of Save and Restore into the full shape and the slice.
 
-    Raises INVALID_ARGUMENT, or INTERNAL for a part that does not lie in the shape, as TensorFlow does.
+    ``10 20 0,5:-`` is rows 0 to 4 of 10, and all 20 columns. As in TensorFlow, raises INVALID_ARGUMENT, or INTERNAL for
+    a slice outside the shape.
     """
     *dims, last = text.split(" ")
     if not dims:
@@ -48,7 +47,7 @@ def parse_shape_and_slice(text: str) -> tuple[tuple[int, ...], Slice]:
 
 
 def parse_slice(text: str) -> Slice:
-    """The part in ``0,5:-:3,1``: start and length per dimension. Raises INVALID_ARGUMENT."""
+    """Parses ``0,5:-:3,1``: start and length per dimension, ``-`` for all. Raises INVALID_ARGUMENT."""
     extents = [_extent(item, text) for item in text.split(":") if item]
     return Slice(tuple(start for start, _ in extents), tuple(length for _, length in extents))
 
@@ -58,7 +57,7 @@ def slice_text(part: Slice) -> str:
 
 
 def shape_and_slice_text(shape: tuple[int, ...], part: Slice) -> str:
-    """What ``parse_shape_and_slice`` reads."""
+    """Returns the notation that ``parse_shape_and_slice`` parses."""
     return " ".join([*map(str, shape), slice_text(part)])
 
 
@@ -90,7 +89,7 @@ def _integer(text: str) -> int | None:
 
 
 def region_of(part: Slice | None, shape: tuple[int, ...]) -> Region:
-    """Where a part lies in a tensor; None is all of it. Raises INVALID_ARGUMENT where it does not."""
+    """Returns the region of a slice in a tensor; None is the whole tensor. Raises INVALID_ARGUMENT if it is outside."""
     if part is None:
         return tuple(slice(0, size) for size in shape)
     if not len(part.starts) == len(part.lengths) == len(shape):
@@ -116,18 +115,18 @@ def shape_of(region: Region) -> tuple[int, ...]:
 
 
 def is_whole(part: Slice | None, shape: tuple[int, ...]) -> bool:
-    """Whether a part is all of a tensor. Raises INVALID_ARGUMENT where it does not lie in it."""
+    """Returns True for a slice that is the whole tensor. Raises INVALID_ARGUMENT for one outside it."""
     return shape_of(region_of(part, shape)) == shape
 
 
 def intersection(a: Region, b: Region) -> Region | None:
-    """What two regions have in common, or None."""
+    """Returns the intersection of two regions, or None."""
     common = tuple(slice(max(x.start, y.start), min(x.stop, y.stop)) for x, y in zip(a, b))
     return None if any(extent.start >= extent.stop for extent in common) else common
 
 
-def check_apart(regions: Sequence[Region]) -> None:
-    """Raises INTERNAL for regions that overlap, as TensorFlow does."""
+def check_disjoint(regions: Sequence[Region]) -> None:
+    """Raises INTERNAL for overlapping regions, as TensorFlow does."""
     starts = np.array([[extent.start for extent in region] for region in regions], np.int64)
     stops = np.array([[extent.stop for extent in region] for region in regions], np.int64)
     for place in range(1, len(regions)):
@@ -148,18 +147,18 @@ def _region_text(region: Region) -> str:
 def assemble(
     dtype: DType, wanted: Region, stored: Sequence[Region], locate: Callable[[int], Callable[[Array], None]]
 ) -> Array:
-    """A region of a tensor, put together from stored ones.
+    """Assembles a region of a tensor from stored regions.
 
-    ``locate`` finds one by its place and verifies that a file backs it, before any memory is claimed; what it
-    returns fills an array of that region's shape. Raises INVALID_ARGUMENT where they do not cover what is
-    wanted, INTERNAL where they overlap.
+    ``locate`` takes the position of a stored region, verifies that the file holds it before memory is allocated, and
+    returns a function that fills an array of the region's shape. Raises INVALID_ARGUMENT if the stored regions do not
+    cover the wanted one, INTERNAL if they overlap.
     """
     shared = [
         (place, common)
         for place, region in enumerate(stored)
         if (common := intersection(region, wanted)) is not None
     ]
-    check_apart([stored[place] for place, _ in shared])
+    check_disjoint([stored[place] for place, _ in shared])
     if sum(prod(shape_of(common)) for _, common in shared) != prod(shape_of(wanted)):
         raise invalid(f"the stored slices do not cover {_region_text(wanted)}")
     readers = [locate(place) for place, _ in shared]
@@ -179,5 +178,5 @@ def _copy(target: Array, common: Region, region: Region, read_into: Callable[[Ar
 
 
 def _within(part: Region, whole: Region) -> Any:
-    """The index of a region in an array that holds a larger one; always that of a view."""
+    """Returns the index of a region in an array that holds a larger one; it selects a view."""
     return (*(slice(x.start - y.start, x.stop - y.start) for x, y in zip(part, whole)), ...)

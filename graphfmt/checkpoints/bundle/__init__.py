@@ -1,1 +1,1 @@
-"""TensorFlow's checkpoint format since 2016 (V2): an index table and data files."""
+"""TensorFlow's V2 checkpoint format (since 2016): an index table and data files."""

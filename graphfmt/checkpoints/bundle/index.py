@@ -1,9 +1,8 @@
-"""The index of a bundle, TensorFlow's checkpoints since 2016: which tensors there are, and where in which data
-file their bytes lie.
+"""The index of a bundle (TensorFlow's V2 checkpoint): the tensors, and the positions of their bytes in data files.
 
-A bundle is the files PREFIX.index and PREFIX.data-00000-of-00001, or as many data files, called shards, as
-there were writers. A key of the index is a tensor's name, or stands for one of its slices (slicekeys); the
-empty key holds the header. Source: TensorFlow's tensor_bundle.proto and tensor_bundle.h.
+A bundle is the file PREFIX.index and one data file per writer ("shard"), PREFIX.data-00000-of-00001 and so on. A key
+of the index is a tensor's name or denotes one of its slices (``table.slice_keys``); the empty key holds the header.
+Source: TensorFlow's tensor_bundle.proto and tensor_bundle.h.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ...errors import Location, Status, TfgError, invalid
 from ...proto.binary import parse_message
 from ...proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto, TensorSliceProto
 from ...shapes import MAX_ELEMENTS
-from ..data_file import DataFile, lost
+from ..data_file import DataFile, data_loss
 from ..entries import Slice
 from ..slices import ALL, region_of
 from ..table.sstable import Table
@@ -31,12 +30,12 @@ if TYPE_CHECKING:
 
 HEADER_KEY = b""
 
-# The version of the format that TensorFlow writes since 2016.
+# The version of the format that TensorFlow has written since 2016.
 VERSION = 1
 
 
 class Index(NamedTuple):
-    """An index as it stands: the entries by key, those of slices too."""
+    """An index as stored: the header, and all entries by key, including those of slices."""
 
     header: BundleHeaderProto
     entries: dict[bytes, BundleEntryProto]
@@ -51,34 +50,33 @@ def shard_name(prefix: str, shard: int, count: int) -> str:
 
 
 def read_index(prefix: str) -> Index:
-    """The index of a bundle. Raises NOT_FOUND, DATA_LOSS, or FAILED_PRECONDITION for a version of the format
-    that is not known."""
+    """Reads the index of a bundle. Raises NOT_FOUND, DATA_LOSS, or FAILED_PRECONDITION for an unknown version."""
     path = index_name(prefix)
     with closing(DataFile(path)) as file:
         items = Table(file).items()
         key, value = next(items, (None, b""))
         if key != HEADER_KEY:
-            raise lost(path, "the index has no header")
+            raise data_loss(path, "the index has no header")
         header = parse_message(BundleHeaderProto(), value, path)
         check_version(header.version, path)
         if header.num_shards < 0:
-            raise lost(path, f"the index counts {header.num_shards} data files")
+            raise data_loss(path, f"the index counts {header.num_shards} data files")
         return Index(header, {key: parse_message(BundleEntryProto(), value, path) for key, value in items})
 
 
 def check_version(version: VersionDef, path: str) -> None:
-    """Raises FAILED_PRECONDITION for a checkpoint that says that this reader cannot read it."""
+    """Raises FAILED_PRECONDITION for a checkpoint that excludes readers of this version."""
     if version.min_consumer > VERSION or VERSION in version.bad_consumers:
         raise TfgError(
             Status.FAILED_PRECONDITION,
-            f"{path} is of a later version of the format: it asks for readers of version "
-            f"{version.min_consumer} or newer, and not {list(version.bad_consumers)}; this is {VERSION}",
+            f"{path} has a newer version of the format: it needs a reader of version {version.min_consumer} or newer, "
+            f"except {list(version.bad_consumers)}; this reader has version {VERSION}",
             location=Location(path),
         )
 
 
 def dtype_of(number: int) -> DType:
-    """The type in an index. Raises INVALID_ARGUMENT for none that a tensor can have."""
+    """Returns a dtype by its number. Raises INVALID_ARGUMENT for one that no tensor has."""
     dtype = dtypes.of_number(number)
     if dtype is dtypes.INVALID or dtype.is_ref:
         raise invalid(f"a tensor cannot be of dtype {dtype}")
@@ -86,7 +84,7 @@ def dtype_of(number: int) -> DType:
 
 
 def shape_of_message(message: TensorShapeProto) -> tuple[int, ...]:
-    """The shape in an index. Raises INVALID_ARGUMENT for one that no tensor can have."""
+    """Returns the shape in a message. Raises INVALID_ARGUMENT for one that no tensor has."""
     shape = tuple(dim.size for dim in message.dim)
     if message.unknown_rank or any(size < 0 for size in shape) or prod(shape) > MAX_ELEMENTS:
         raise invalid(f"a tensor cannot be of shape {list(shape)}")
@@ -94,7 +92,7 @@ def shape_of_message(message: TensorShapeProto) -> tuple[int, ...]:
 
 
 def slices_of(messages: Iterable[TensorSliceProto], shape: tuple[int, ...]) -> tuple[Slice, ...]:
-    """The slices in an index. Raises INVALID_ARGUMENT for one that does not lie in the shape."""
+    """Returns the slices in messages. Raises INVALID_ARGUMENT for a slice outside the shape."""
     slices = tuple(_slice_of(message) for message in messages)
     for part in slices:
         region_of(part, shape)

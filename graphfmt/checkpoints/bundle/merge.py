@@ -1,4 +1,4 @@
-"""Several bundles made one, as MergeV2Checkpoints does: their data files keep their bytes and get new names."""
+"""Merges bundles, as MergeV2Checkpoints does: the data files are renamed, not copied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import Status, TfgError, invalid
 from ...proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto
 from ..table.slice_keys import decoded_name
 from .index import index_name, read_index, shard_name
-from .writer import commit, refusals, writable_target
+from .writer import commit, writable_target, write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Merged:
-    """The bundle that parts add up to so far: ``data`` are the files to be its shards."""
+    """The merged bundle so far; ``data`` maps data files to shard numbers."""
 
     header: BundleHeaderProto | None = None
     entries: dict[bytes, BundleEntryProto] = field(default_factory=dict[bytes, BundleEntryProto])
@@ -35,19 +35,18 @@ def merge_bundles(
     delete_old_dirs: bool = False,
     allow_missing_files: bool = False,
 ) -> None:
-    """Makes one bundle of several, which are gone then; with ``delete_old_dirs`` the folders they were in too,
-    where nothing else is in them.
+    """Merges bundles into one and removes them; with ``delete_old_dirs``, also their folders if empty.
 
-    Until the new index is in place the parts stand as they did, where the file system has links. Raises
-    INVALID_ARGUMENT for parts that are missing (all, with ``allow_missing_files``), have a tensor in common, or
-    were written by machines or versions that differ; and what reading and writing bundles raises.
+    On a file system with hard links, the parts are unchanged until the new index is in place. Raises INVALID_ARGUMENT
+    for a missing part (with ``allow_missing_files``, only if all are missing), for a tensor in two parts, and for parts
+    of different endianness or version; and the errors of reading and writing bundles.
     """
     merged = _Merged()
     present = [prefix for prefix in prefixes if _merge(merged, prefix, allow_missing_files)]
     if merged.header is None:
         raise invalid("At least one prefix checkpoint file must exist, but none existed.")
     target = writable_target(destination)
-    with refusals(destination):
+    with write_errors(destination):
         commit(target, merged.header, merged.entries, [Path(name) for name in merged.data])
     for prefix in present:
         if Path(prefix).resolve() != target:
@@ -60,7 +59,7 @@ def merge_bundles(
 
 
 def _merge(merged: _Merged, prefix: str, allow_missing: bool) -> bool:
-    """Adds a part, and says whether it was there."""
+    """Adds a part; returns False for a missing one."""
     if not Path(index_name(prefix)).exists():
         if allow_missing:
             return False
@@ -70,7 +69,7 @@ def _merge(merged: _Merged, prefix: str, allow_missing: bool) -> bool:
     for key, entry in index.entries.items():
         known = merged.entries.get(key)
         if known is None:
-            merged.entries[key] = _moved(merged, entry, prefix, index)
+            merged.entries[key] = _renumber(merged, entry, prefix, index)
         else:
             _merge_slices(known, entry, f"tensor keyed by {decoded_name(key)}", prefix)
     return True
@@ -99,8 +98,8 @@ def _merge_slices(known: BundleEntryProto, entry: BundleEntryProto, what: str, p
     known.slices.extend(entry.slices)
 
 
-def _moved(merged: _Merged, entry: BundleEntryProto, prefix: str, index: Index) -> BundleEntryProto:
-    """An entry that says where its bytes will be; the tensor that has slices has none itself."""
+def _renumber(merged: _Merged, entry: BundleEntryProto, prefix: str, index: Index) -> BundleEntryProto:
+    """Renumbers the shard of an entry. The entry of a tensor in slices has no bytes of its own."""
     if not entry.slices:
         path = shard_name(prefix, entry.shard_id, index.header.num_shards)
         entry.shard_id = merged.data.setdefault(path, len(merged.data))
@@ -108,7 +107,7 @@ def _moved(merged: _Merged, entry: BundleEntryProto, prefix: str, index: Index) 
 
 
 def _remove(paths: dict[str, int], target: Path) -> None:
-    """Removes the old names of data files; those under the target's prefix went with its old index."""
+    """Removes the old names of data files; commit has removed those under the target's prefix."""
     for path in map(Path, paths):
         if not (path.parent.resolve() == target.parent and path.name.startswith(f"{target.name}.data-")):
             path.unlink(missing_ok=True)

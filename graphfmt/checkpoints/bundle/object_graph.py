@@ -1,7 +1,7 @@
-"""Checkpoints of TensorFlow 2, which name tensors by the way through objects: back to names of variables.
+"""Variable names in object-based checkpoints of TensorFlow 2.
 
-``tf.train.Checkpoint`` keeps a variable under a key such as ``layer/kernel/.ATTRIBUTES/VARIABLE_VALUE``, and
-beside all of them a description of the objects, which knows the name that each variable has in a graph.
+``tf.train.Checkpoint`` stores a variable under a key such as ``layer/kernel/.ATTRIBUTES/VARIABLE_VALUE``, and an object
+graph with the name of each variable in the TensorFlow graph.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def variable_names(reader: CheckpointReader) -> dict[str, str]:
-    """The variable's name of each key that has one; nothing for a checkpoint that goes by names anyway.
+    """Returns the variable names by key; empty for a name-based checkpoint.
 
-    Objects may share a name (Keras calls every kernel ``kernel``): such a name says nothing and is left out.
-
-    Raises DATA_LOSS where the description is none.
+    Names that several objects share (every Keras kernel is ``kernel``) are ambiguous and left out. Raises DATA_LOSS for
+    a damaged object graph.
     """
     if OBJECT_GRAPH not in reader.entries:
         return {}
@@ -35,14 +34,14 @@ def variable_names(reader: CheckpointReader) -> dict[str, str]:
     except (DecodeError, TypeError, ValueError) as error:
         raise TfgError(
             Status.DATA_LOSS,
-            f"{reader.path!r} has in {OBJECT_GRAPH!r} no description of objects",
+            f"{reader.path!r} has a damaged object graph in {OBJECT_GRAPH!r}",
             location=Location(reader.path),
         ) from error
-    found = {
+    names = {
         tensor.checkpoint_key: tensor.full_name
         for node in graph.nodes
         for tensor in node.attributes
         if tensor.full_name and tensor.checkpoint_key in reader.entries
     }
-    uses = Counter(found.values())
-    return {key: name for key, name in found.items() if uses[name] == 1}
+    uses = Counter(names.values())
+    return {key: name for key, name in names.items() if uses[name] == 1}

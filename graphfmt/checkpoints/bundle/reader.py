@@ -1,4 +1,4 @@
-"""Reading bundles, TensorFlow's checkpoints since 2016 (bundleindex says what they are made of)."""
+"""Reads bundles, TensorFlow's V2 checkpoints; ``index`` describes the format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ... import dtypes
 from ...errors import Location, Status, TfgError
 from ...proto.checkpoint_pb2 import BundleHeaderProto
 from ..checksums import unmasked
-from ..data_file import DataFile, lost
+from ..data_file import DataFile, data_loss
 from ..entries import TensorEntry
 from ..lookup import entry_of, read_slices
 from ..slices import shape_of
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from ..slices import Region
     from .index import Index
 
-# How often a bundle is replaced while it is being opened before that is given up.
-_PATIENCE = 100
-# Of so many data files none can be taken away by a writer; there may be more than a process may open.
-_MOST_OPEN = 200
+# The attempts to open a bundle that is replaced in the meantime.
+_MAX_ATTEMPTS = 100
+# The data files opened at once, so that no writer can remove them; a process may not open all of very many.
+_MAX_OPEN = 200
 
 
 class BundleReader:
-    """A bundle, open; ``path`` is its prefix. The index is read at once, what is in the data files when it is
-    asked for: that of the bundle that stood there then, whatever is put in its place. Threads may read at the same
-    time.
+    """An open bundle; ``path`` is its prefix. Thread-safe.
+
+    The index is read at once, the data on demand: always that of the bundle that was opened, even if it is replaced.
 
     Raises NOT_FOUND, PERMISSION_DENIED, DATA_LOSS, or FAILED_PRECONDITION for a future version of the format.
     """
@@ -88,56 +88,57 @@ class BundleReader:
         self.close()
 
     def _open(self) -> Index:
-        """Reads the index and opens the data files; again, where a writer has put others in their place
-        meanwhile, for it removes those that only the old index knew."""
-        for _ in range(_PATIENCE):
+        """Reads the index and opens the data files; tries again if a writer replaced the bundle in the meantime."""
+        for _ in range(_MAX_ATTEMPTS):
             with closing(DataFile(self._index)) as file:
-                found = read_index(self.path)
-                self._shards = found.header.num_shards
-                # Files that are missing or too many are told of when they are asked for.
-                shards = sorted({entry.shard_id for entry in found.entries.values()})
-                for shard in shards[:_MOST_OPEN]:
+                index = read_index(self.path)
+                self._shards = index.header.num_shards
+                # A missing or further file is reported when a tensor in it is read.
+                shards = sorted({entry.shard_id for entry in index.entries.values()})
+                for shard in shards[:_MAX_OPEN]:
                     with suppress(TfgError):
                         self._file(shard)
-                if file.stands():
-                    return found
+                if file.is_current():
+                    return index
             self.close()
         raise TfgError(
-            Status.UNAVAILABLE, f"{self.path!r} is written all the time", location=Location(self._index)
+            Status.UNAVAILABLE, f"{self.path!r} is being replaced continually", location=Location(self._index)
         )
 
     def _tensors(self) -> dict[str, TensorEntry]:
-        """What the index lists, less the entries of slices, which the tensors they belong to tell of."""
-        found: dict[bytes, TensorEntry] = {}
-        of_slices: set[bytes] = set()
+        """Returns the tensors in the index; the entries of slices belong to their tensors."""
+        entries: dict[bytes, TensorEntry] = {}
+        slice_keys: set[bytes] = set()
         for key, stored in self._stored.items():
             try:
                 shape = shape_of_message(stored.shape)
                 entry = TensorEntry(dtype_of(stored.dtype), shape, slices_of(stored.slices, shape))
             except TfgError as error:
-                raise lost(self._index, f"{decoded_name(key)!r}: {error.message}") from None
-            found[key] = entry
-            of_slices.update(slice_key(decoded_name(key), part) for part in entry.slices)
-        return {decoded_name(key): entry for key, entry in found.items() if key not in of_slices}
+                raise data_loss(self._index, f"{decoded_name(key)!r}: {error.message}") from None
+            entries[key] = entry
+            slice_keys.update(slice_key(decoded_name(key), part) for part in entry.slices)
+        return {decoded_name(key): entry for key, entry in entries.items() if key not in slice_keys}
 
     def _locate(self, name: str, key: bytes, dtype: DType, region: Region) -> Callable[[Array], None]:
-        """How to fill an array with a stored tensor or slice, whose bytes are known to be there."""
+        """Returns a function that reads a stored tensor or slice into an array, after checking that its bytes exist."""
         stored = self._stored.get(key)
         if stored is None:
-            raise lost(self._index, f"a slice of {name!r} is missing")
+            raise data_loss(self._index, f"a slice of {name!r} is missing")
         shape = shape_of(region)
         if shape_of_message(stored.shape) != shape or stored.dtype != dtype.number or stored.slices:
-            raise lost(self._index, f"a slice of {name!r} is not of the tensor's dtype and the slice's shape")
+            raise data_loss(
+                self._index, f"a slice of {name!r} is not of the tensor's dtype and the slice's shape"
+            )
         if dtype.is_opaque and dtype is not dtypes.string:
             raise TfgError(
                 Status.UNIMPLEMENTED,
-                f"{name!r} is of dtype {dtype}, which only TensorFlow can read",
+                f"{name!r} has dtype {dtype}, which only TensorFlow can read",
                 location=Location(self._index),
             )
         count = prod(shape)
         size_fits = stored.size >= count if dtype is dtypes.string else stored.size == count * dtype.size
         if not size_fits:
-            raise lost(
+            raise data_loss(
                 self._index, f"{name!r} is of {dtype} and shape {list(shape)}, but has {stored.size} bytes"
             )
         file = self._file(stored.shard_id)
@@ -154,11 +155,11 @@ class BundleReader:
     def _fill_numbers(self, array: Array, name: str, stored: BundleEntryProto, file: DataFile) -> None:
         raw = array.reshape(-1).view(np.uint8)
         if file.read_into(raw, stored.offset) != unmasked(stored.crc32c):
-            raise lost(file.path, f"{name!r} does not match its checksum")
+            raise data_loss(file.path, f"{name!r} does not match its checksum")
         if self._order == ">":
             _swap(array)
         if array.dtype == bool and raw.max(initial=0) > 1:
-            raise lost(file.path, f"{name!r} is of bool, but has other bytes than 0 and 1")
+            raise data_loss(file.path, f"{name!r} is of bool, but has other bytes than 0 and 1")
 
     def _fill_strings(self, array: Array, name: str, stored: BundleEntryProto, file: DataFile) -> None:
         if not array.size:
@@ -166,13 +167,13 @@ class BundleReader:
         try:
             strings, crc = strings_from(file.read(stored.offset, stored.size), array.size, self._order)
         except ValueError as error:
-            raise lost(file.path, f"{name!r}: {error}") from None
+            raise data_loss(file.path, f"{name!r}: {error}") from None
         if crc != unmasked(stored.crc32c):
-            raise lost(file.path, f"{name!r} does not match its checksum")
+            raise data_loss(file.path, f"{name!r} does not match its checksum")
         array.reshape(-1)[:] = strings
 
 
 def _swap(array: Array) -> None:
-    """Turns the bytes of numbers round, of each part of a complex number by itself."""
+    """Swaps the bytes of numbers in place, separately for both parts of complex numbers."""
     size = array.dtype.itemsize // (2 if array.dtype.kind == "c" else 1)
     array.reshape(-1).view(f"u{size}").byteswap(inplace=True)

@@ -1,8 +1,7 @@
-"""String tensors as the data files of bundles hold them: all lengths as varints, a checksum of the lengths, all
-bytes.
+"""String tensors in the data files of bundles: all lengths as varints, a checksum of the lengths, all bytes.
 
-The checksums are taken over the lengths as the writing machine kept them: in 4 bytes, or 8 for one that needs
-them. Source: TensorFlow's tensor_bundle.
+The checksum covers the lengths in the writer's byte order, as 4 bytes, or 8 for lengths that need them. Source:
+TensorFlow's tensor_bundle.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ if TYPE_CHECKING:
 
 _SHORT = 1 << 32
 _CHECKSUM = 4
-_MOST_BYTES = 10
+_MAX_VARINT_BYTES = 10
 _BATCH = 1 << 20
 
 
 def strings_from(content: bytes, count: int, order: str) -> tuple[list[bytes], int]:
-    """The strings of a tensor in bytes of a data file, and the checksum of the whole. ``order`` is ``<`` or
-    ``>``, as the writing machine keeps numbers.
+    """Decodes ``count`` strings; returns them and the checksum of the tensor.
 
-    Raises ValueError for bytes that do not hold them.
+    ``order`` is the writer's byte order, ``<`` or ``>``. Raises ValueError for malformed bytes.
     """
     import google_crc32c
 
@@ -51,14 +49,14 @@ def strings_from(content: bytes, count: int, order: str) -> tuple[list[bytes], i
 
 
 def _lengths(content: bytes, count: int) -> tuple[list[int], int]:
-    """The numbers that the content begins with, and the position after them."""
-    head = np.frombuffer(content, np.uint8)[: count * _MOST_BYTES]
+    """Decodes the lengths at the start; returns them and the position after them."""
+    head = np.frombuffer(content, np.uint8)[: count * _MAX_VARINT_BYTES]
     last = np.flatnonzero(head < 0x80)[:count]
     if last.size < count or len(content) < (end := int(last[-1]) + 1 if count else 0) + _CHECKSUM:
         raise ValueError("it ends within the lengths of its strings")
     first = np.concatenate([[0], last[:-1] + 1])[:count]
-    if np.any(last - first >= _MOST_BYTES):
-        raise ValueError("the length of a string is no number")
+    if np.any(last - first >= _MAX_VARINT_BYTES):
+        raise ValueError("the length of a string is malformed")
     if not count:
         return [], 0
     shifts = (np.arange(end) - np.repeat(first, last - first + 1)) * 7
@@ -75,8 +73,10 @@ def _length_bytes(lengths: list[int], order: str) -> bytes:
 
 
 def string_pieces(array: Array) -> Iterator[tuple[bytes, int]]:
-    """A string tensor as pieces of a data file, each with the checksum up to its end, which is the tensor's in
-    the end. Raises INVALID_ARGUMENT for what is no string."""
+    """Encodes a string tensor; yields pieces with the checksum of all bytes so far.
+
+    Raises INVALID_ARGUMENT for an element that is not a string.
+    """
     import google_crc32c
 
     strings = [_as_bytes(element) for element in array.ravel().tolist()]
@@ -92,7 +92,7 @@ def string_pieces(array: Array) -> Iterator[tuple[bytes, int]]:
 
 
 def _batches(strings: list[bytes]) -> Iterator[bytes]:
-    """The strings one after another, in pieces that are neither tiny nor, but for long strings, large."""
+    """Yields the concatenated strings in pieces of about ``_BATCH`` bytes."""
     batch: list[bytes] = []
     size = 0
     for text in strings:

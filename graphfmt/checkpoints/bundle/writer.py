@@ -1,8 +1,7 @@
-"""Writing bundles so that at every moment one stands whole under its prefix: the old or the new.
+"""Writes bundles atomically: at every moment the prefix has a complete bundle, the old or the new one.
 
-Data goes to a file of its own, whose name, when it gets one, no index knows. The new index then takes the place
-of the old one in a single step, and what only the old one used is removed. A writer that is killed leaves files
-that no index uses, and the next writer removes them.
+The data goes to a new file whose name no index refers to. Then the new index replaces the old one in one step, and the
+old data files are removed. A killed writer leaves unreferenced files, which the next writer removes.
 """
 
 from __future__ import annotations
@@ -37,23 +36,22 @@ if TYPE_CHECKING:
     from ...tensors import Array
     from ..entries import StoredTensor
 
-# Small, so that pieces of large tensors go past the buffer.
+# Small, so that pieces of large tensors bypass the buffer.
 _BUFFER = 1 << 16
 
-# Moving files to their names takes milliseconds, so whoever holds the folder longer is no writer of ours.
-_PATIENCE = 10.0
+# The seconds to wait for another writer's lock of the folder, which is held only while files are renamed.
+_LOCK_TIMEOUT = 10.0
 
 
 def write_bundle(prefix: str, tensors: Iterable[StoredTensor]) -> None:
-    """Writes tensors as a bundle, in the order they come in and one at a time. Slices of a tensor are kept as
-    such.
+    """Writes tensors as a bundle, one at a time in the given order. Slices are stored as slices.
 
-    Raises INVALID_ARGUMENT for a name that comes twice or what no checkpoint can hold; NOT_FOUND,
-    PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk), UNAVAILABLE (another writer does not end) or
-    FAILED_PRECONDITION where files cannot be written. The bundle that stood there then stands as it did.
+    Raises INVALID_ARGUMENT for a repeated name and for a dtype that no checkpoint holds; NOT_FOUND, PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED (a full disk), UNAVAILABLE (another writer holds the lock) or FAILED_PRECONDITION if files cannot
+    be written. An existing bundle is then unchanged.
     """
     target = writable_target(prefix)
-    with refusals(prefix), reserved(target.with_name(f"{target.name}.data")) as (temporary, descriptor):
+    with write_errors(prefix), reserved(target.with_name(f"{target.name}.data")) as (temporary, descriptor):
         with open(descriptor, "wb", buffering=_BUFFER, closefd=False) as file:
             entries = _write_data(file, tensors)
         os.fsync(descriptor)
@@ -63,10 +61,10 @@ def write_bundle(prefix: str, tensors: Iterable[StoredTensor]) -> None:
 
 
 def writable_target(prefix: str) -> Path:
-    """The prefix, for a folder that is there. As in TensorFlow one folder is made where it is missing."""
+    """Returns the resolved prefix of a bundle that can be written. As in TensorFlow, creates one missing folder."""
     if not os.path.basename(prefix):  # noqa: PTH119 - Path drops the slash at the end
-        raise invalid(f"{prefix!r} names no checkpoint: it ends in a folder")
-    with refusals(prefix):
+        raise invalid(f"{prefix!r} is a folder, not the prefix of a checkpoint")
+    with write_errors(prefix):
         folder = Path(os.path.realpath(Path(prefix).parent))
         if not folder.exists():
             folder.mkdir()
@@ -76,8 +74,8 @@ def writable_target(prefix: str) -> Path:
 
 
 @contextmanager
-def refusals(prefix: str) -> Generator[None]:
-    """What the system refuses while a bundle is written, as a TfgError."""
+def write_errors(prefix: str) -> Generator[None]:
+    """Converts system errors while a bundle is written to TfgErrors."""
     try:
         yield
     except (OSError, ValueError, MemoryError) as error:
@@ -97,18 +95,20 @@ def _write_data(file: BinaryIO, tensors: Iterable[StoredTensor]) -> dict[bytes, 
 
 
 def _add_entry(entries: dict[bytes, BundleEntryProto], tensor: StoredTensor) -> bytes:
-    """Makes the entry of a tensor or slice, and returns its key."""
+    """Adds the entry of a tensor or slice; returns its key."""
     dtype = tensor.dtype or dtypes.of_numpy(tensor.array.dtype)
     shape = tensor.array.shape if tensor.shape is None else tensor.shape
     key = encoded(tensor.name)
     part = tensor.part
     if shape_of(region_of(part, shape)) != tensor.array.shape:
-        raise invalid(f"an array of shape {list(tensor.array.shape)} is not that part of shape {list(shape)}")
+        raise invalid(
+            f"an array of shape {list(tensor.array.shape)} does not match that part of shape {list(shape)}"
+        )
     if part is not None and not is_whole(part, shape):
         _add_slice(entries, tensor, _entry(dtype, shape))
         key = slice_key(tensor.name, part)
     if not key or key in entries:
-        raise invalid("there are two of it" if key else "a tensor must have a name")
+        raise invalid("there are two tensors of this name" if key else "a tensor must have a name")
     entries[key] = _entry(dtype, tensor.array.shape)
     return key
 
@@ -117,9 +117,9 @@ def _add_slice(entries: dict[bytes, BundleEntryProto], tensor: StoredTensor, who
     assert tensor.part is not None
     known = entries.setdefault(encoded(tensor.name), whole)
     if known is not whole and not known.slices:
-        raise invalid("it comes whole and in slices")
+        raise invalid("it is given whole and in slices")
     if (known.dtype, known.shape) != (whole.dtype, whole.shape):
-        raise invalid("its slices are not of one dtype and one shape")
+        raise invalid("its slices differ in dtype or shape")
     known.slices.append(slice_message(tensor.part))
 
 
@@ -140,7 +140,7 @@ def _write_value(file: BinaryIO, entry: BundleEntryProto, tensor: StoredTensor) 
 
 
 def _pieces(array: Array, dtype: DType) -> Iterator[tuple[bytes | memoryview, int]]:
-    """The bytes of a tensor, each piece with the checksum up to its end."""
+    """Yields the bytes of a tensor in pieces, each with the checksum of all bytes so far."""
     if dtype is dtypes.string:
         yield from string_pieces(array)
     elif dtype.is_opaque or array.dtype.hasobject:
@@ -163,25 +163,25 @@ def _number_pieces(array: Array, dtype: DType) -> Iterator[tuple[memoryview, int
 def commit(
     prefix: Path, header: BundleHeaderProto, entries: Mapping[bytes, BundleEntryProto], data: Sequence[Path]
 ) -> None:
-    """Puts a bundle in place: data files by shard, already on the disk, and an index of them.
+    """Puts a bundle in place: data files by shard, already flushed to disk, and the index of them.
 
-    The header's ``num_shards`` grows where names are taken. The data files keep their old names as well, or,
-    where the file system has no links, lose them. Raises OSError or UNAVAILABLE.
+    ``header.num_shards`` is increased until the names are free. The data files are linked to their new names, or
+    renamed on a file system without hard links. Raises OSError or UNAVAILABLE.
     """
     index = Path(index_name(str(prefix)))
-    with _alone_in(prefix.parent), reserved(index) as (temporary, descriptor):
+    with _locked_folder(prefix.parent), reserved(index) as (temporary, descriptor):
         names = _free_names(prefix, header, len(data))
         _write_index(descriptor, header, entries)
         try:
             for source, name in zip(data, names):
-                _give_name(source, name)
+                _link_or_rename(source, name)
             if index.exists():
                 for path in (temporary, *names):
                     path.chmod(stat.S_IMODE(index.stat().st_mode))
             flush_folder(prefix.parent)
             temporary.replace(index)
         except BaseException:
-            # An interrupt may come right after the index took its place.
+            # An interrupt may come just after the index was replaced.
             for name in names if temporary.exists() else ():
                 name.unlink(missing_ok=True)
             raise
@@ -193,13 +193,13 @@ def commit(
 
 
 def shards_of(prefix: Path) -> list[Path]:
-    """All data files that stand under a prefix."""
+    """Returns the data files with a prefix."""
     pattern = re.compile(re.escape(prefix.name) + r"\.data-\d{5,}-of-\d{5,}")
     return [path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name)]
 
 
 def _free_names(prefix: Path, header: BundleHeaderProto, shards: int) -> list[Path]:
-    """Names for data files that are not taken: a standing index may use those that are."""
+    """Returns unused names for data files: an existing index may refer to used ones."""
     taken = {path.name for path in shards_of(prefix)}
     for number in count(max(header.num_shards, shards, 1)):
         names = [Path(shard_name(str(prefix), shard, number)) for shard in range(shards)]
@@ -209,7 +209,7 @@ def _free_names(prefix: Path, header: BundleHeaderProto, shards: int) -> list[Pa
     raise AssertionError
 
 
-def _give_name(source: Path, name: Path) -> None:
+def _link_or_rename(source: Path, name: Path) -> None:
     try:
         os.link(source, name)
     except FileExistsError:
@@ -235,14 +235,14 @@ def _items(
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Generator[None]:
-    """Held while files get their names, so that two writers cannot take each other's data away."""
+def _locked_folder(folder: Path) -> Generator[None]:
+    """Locks a folder while files are renamed, so that writers do not remove each other's data."""
     import fcntl
 
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        deadline = time.monotonic() + _PATIENCE
-        while not _locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        while not _try_lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if time.monotonic() > deadline:
                 raise TfgError(
                     Status.UNAVAILABLE, f"another process has locked {folder}", location=Location(str(folder))
@@ -253,8 +253,8 @@ def _alone_in(folder: Path) -> Generator[None]:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, how: int) -> bool:
-    """Whether a lock was got; a file system without locks counts as one where nobody else writes."""
+def _try_lock(descriptor: int, how: int) -> bool:
+    """Tries to lock; returns True also on a file system without locks, where other writers go unnoticed."""
     import fcntl
 
     try:

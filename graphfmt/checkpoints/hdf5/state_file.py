@@ -23,7 +23,7 @@ from ... import dtypes
 from ...errors import Location, Status, TfgError, invalid
 from ...files import atomic_write, check_writable, file_error
 from ..lazy_tensor import LazyTensor
-from ..slices import check_apart, intersection, region_of, shape_of, slice_text
+from ..slices import check_disjoint, intersection, region_of, shape_of, slice_text
 from . import chunks
 from .encodings import Encoding, encoding_of
 from .paths import VALUE, VARIABLE, Origin
@@ -238,7 +238,7 @@ def _regions(same: list[StoredTensor]) -> list[Region]:
         if shape_of(region) != tensor.array.shape:
             raise invalid(f"the part {slice_text(tensor.part)} has shape {list(tensor.array.shape)}")
         regions.append(region)
-    check_apart(regions)
+    check_disjoint(regions)
     return regions
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..checksums import masked, unmasked
-from ..data_file import lost
+from ..data_file import data_loss
 from .snappy import decompress
 from .varints import varint, varint_bytes
 
@@ -110,7 +110,7 @@ class Table:
         raise ValueError(f"the block at {handle.offset} is compressed in a way that is not known ({kind})")
 
     def _damaged(self, why: object) -> Exception:
-        return lost(self.path, f"no table of a checkpoint, or a damaged one: {why}")
+        return data_loss(self.path, f"no table of a checkpoint, or a damaged one: {why}")
 
 
 def _handle(data: bytes, position: int) -> tuple[_Handle, int]:

@@ -17,7 +17,7 @@ from ...proto.binary import parse_message
 from ...proto.checkpoint_pb2 import SavedTensorSlices
 from ...tensors import FIELD_OF
 from ..bundle.index import check_version, dtype_of, shape_of_message, slices_of
-from ..data_file import DataFile, lost
+from ..data_file import DataFile, data_loss
 from ..entries import TensorEntry
 from ..lookup import entry_of, read_slices
 from ..slices import is_whole, shape_of
@@ -99,7 +99,7 @@ class V1Reader:
         table = Table(file)
         value = table.get(META_KEY)
         if value is None:
-            raise lost(path, "the table does not say what it holds: it is no checkpoint")
+            raise data_loss(path, "the table does not say what it holds: it is no checkpoint")
         meta = parse_message(SavedTensorSlices(), value, path).meta
         check_version(meta.versions, path)
         for tensor in meta.tensor:
@@ -109,7 +109,7 @@ class V1Reader:
                 whole = len(parts) == 1 and is_whole(parts[0], shape)
                 entry = TensorEntry(dtype_of(tensor.type), shape, () if whole else parts)
             except TfgError as error:
-                raise lost(path, f"{tensor.name!r}: {error.message}") from None
+                raise data_loss(path, f"{tensor.name!r}: {error.message}") from None
             entries[tensor.name] = self._joined(entries.get(tensor.name), entry, tensor.name, path)
             self._kept.setdefault(tensor.name, []).extend(_Kept(part, table) for part in parts)
 
@@ -118,7 +118,7 @@ class V1Reader:
         if known is None:
             return entry
         if (known.dtype, known.shape) != (entry.dtype, entry.shape) or not (known.slices and entry.slices):
-            raise lost(path, f"{name!r} does not fit what another table of the checkpoint says of it")
+            raise data_loss(path, f"{name!r} does not fit what another table of the checkpoint says of it")
         return entry._replace(slices=known.slices + entry.slices)
 
     def _locate(self, name: str, kept: _Kept, dtype: DType, region: Region) -> Callable[[Array], None]:
@@ -127,10 +127,10 @@ class V1Reader:
         path = kept.table.path
         value = kept.table.get(slice_key(name, kept.part))
         if value is None:
-            raise lost(path, f"a slice of {name!r} is missing")
+            raise data_loss(path, f"a slice of {name!r} is missing")
         elements = _elements(parse_message(SavedTensorSlices(), value, path).data.data, dtype, path)
         if elements.size != prod(shape_of(region)):
-            raise lost(
+            raise data_loss(
                 path, f"{name!r} is of shape {list(shape_of(region))}, but has {elements.size} elements"
             )
 

@@ -10,7 +10,7 @@ import google_crc32c
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tfg.graphfmt.checkpoints.checksums import joined, masked, unmasked
+from tfg.graphfmt.checkpoints.checksums import combine, masked, unmasked
 from tfg.graphfmt.checkpoints.data_file import DataFile
 from tfg.graphfmt.checkpoints.table.snappy import decompress
 from tfg.graphfmt.checkpoints.table.sstable import Table, table_bytes
@@ -120,5 +120,5 @@ def test_what_is_not_compressed_is_refused(data: bytes) -> None:
 def test_checksums_and_numbers(first: bytes, second: bytes, number: int) -> None:
     crc, other = google_crc32c.value(first), google_crc32c.value(second)
     assert unmasked(masked(crc)) == crc
-    assert joined(crc, other, len(second)) == google_crc32c.value(first + second)
+    assert combine(crc, other, len(second)) == google_crc32c.value(first + second)
     assert varint(varint_bytes(number), 0) == (number, len(varint_bytes(number)))
