@@ -134,7 +134,7 @@ def test_binary_in_a_file_named_text_says_how_to_name_it(tmp_path: Path) -> None
 def test_no_file_at_all(tmp_path: Path, command: str) -> None:
     more = ["--target", "a"] if command == "run" else []
     assert is_diagnostic(run_tfg(command, tmp_path / "no.pbtxt", *more), "NOT_FOUND", "no such file")
-    assert is_diagnostic(run_tfg(command, tmp_path, *more), "NOT_FOUND", "is no SavedModel")
+    assert is_diagnostic(run_tfg(command, tmp_path, *more), "NOT_FOUND", "is not a SavedModel")
     assert is_diagnostic(run_tfg(command, "-", *more), "INVALID_ARGUMENT", "standard input is empty")
     assert run_tfg(command, "", *more).status == 1
     assert run_tfg(command, tmp_path / ("x" * 300), *more).status == 1

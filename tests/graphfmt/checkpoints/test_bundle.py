@@ -158,22 +158,22 @@ def test_a_writing_machine_may_have_kept_its_numbers_the_other_way_round(tmp_pat
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ([StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2))], "'a': there are two of it"),
+        ([StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2))], "'a': there are two tensors of this name"),
         ([StoredTensor("", np.zeros(2))], "a tensor must have a name"),
         ([StoredTensor("a", np.array([b"x", None], object))], "cannot hold NoneType objects"),
         ([StoredTensor("a", np.zeros(2), dtype=dtypes.variant)], "cannot hold variant"),
         (
             [StoredTensor("a", np.zeros(2), Slice((0,), (3,)), (4,))],
-            r"'a': an array of shape \[2\] is not that part",
+            r"'a': an array of shape \[2\] does not match that part",
         ),
         ([StoredTensor("a", np.zeros(2), Slice((3,), (2,)), (4,))], "Extent in dimension 0 out of bounds"),
         (
             [StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2), Slice((0,), (2,)), (4,))],
-            "'a': it comes whole and in slices",
+            "'a': it is given whole and in slices",
         ),
         (
             [StoredTensor("a", np.zeros(2), Slice((i,), (2,)), (4 + i,)) for i in (0, 2)],
-            "'a': its slices are not of one dtype and one shape",
+            "'a': its slices differ in dtype or shape",
         ),
     ],
 )
@@ -197,7 +197,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         with pytest.raises(TfgError) as caught:
             write_bundle(str(prefix), [StoredTensor("a", np.zeros(2))])
         assert caught.value.status is status
-    with pytest.raises(TfgError, match="names no checkpoint"):
+    with pytest.raises(TfgError, match="is a folder, not the prefix"):
         write_bundle(f"{tmp_path}/", [])
     assert files(tmp_path) == ["file", "taken.index"]
 
@@ -246,7 +246,7 @@ def test_a_folder_that_stays_locked_is_no_reason_to_wait_for_ever(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.writer._PATIENCE", 0.05)
+    monkeypatch.setattr("tfg.graphfmt.checkpoints.bundle.writer._LOCK_TIMEOUT", 0.05)
     holder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     with pytest.raises(TfgError, match="another process has locked") as caught:
@@ -380,13 +380,13 @@ def an_entry(*shape: int, dtype: int = 1, **fields: Any) -> BundleEntryProto:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (an_entry(2**40, size=2**42), "4398046511104 bytes are wanted at 0, but the file has 16"),
+        (an_entry(2**40, size=2**42), "needs 4398046511104 bytes at offset 0, but the file has 16"),
         (an_entry(2**40, size=16), r"is of float and shape \[1099511627776\], but has 16 bytes"),
         (an_entry(2**40, dtype=7, size=16), "has 16 bytes"),
         (an_entry(2**40, 2**40), "cannot be of shape"),
         (an_entry(-1), "cannot be of shape"),
-        (an_entry(4, size=16, offset=-16), "16 bytes are wanted at -16"),
-        (an_entry(4, size=16, offset=4), "16 bytes are wanted at 4"),
+        (an_entry(4, size=16, offset=-16), "needs 16 bytes at offset -16"),
+        (an_entry(4, size=16, offset=4), "needs 16 bytes at offset 4"),
         (an_entry(4, size=16), "'x' does not match its checksum"),
         (an_entry(4, size=16, shard_id=5), "there is no such file"),
         (an_entry(4, dtype=101, size=16), "cannot be of dtype"),
@@ -471,5 +471,5 @@ def test_a_data_file_that_is_a_pipe_is_not_waited_for(copied: Path) -> None:
     path = Path(f"{copied}.data-00000-of-00001")
     path.unlink()
     os.mkfifo(path)
-    with BundleReader(str(copied)) as reader, pytest.raises(TfgError, match="no regular file"):
+    with BundleReader(str(copied)) as reader, pytest.raises(TfgError, match="not a regular file"):
         reader.read("i")
