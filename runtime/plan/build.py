@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphfmt.errors import TfgError, invalid
-from ...graphfmt.gc_pause import no_collection
+from ...graphfmt.gc_pause import paused_gc
 from ...graphfmt.graph import Endpoint
 from ...graphfmt.names import counted
 from ...kernels.core.binding import bind
@@ -74,7 +74,7 @@ def build_plan(
     graph: Graph, signature: StepSignature, options: BuildOptions = DEFAULT_OPTIONS
 ) -> SegmentPlan | ScheduledPlan:
     """The plan of a signature. Raises the first fault of the part of the graph that it needs."""
-    with no_collection():
+    with paused_gc():
         builder = _Builder(graph, signature, options, None)
         if any(is_asynchronous(one) or is_control_flow(one) for one in builder.instructions):
             return builder.scheduled_plan()
@@ -86,7 +86,7 @@ def build_part(
 ) -> ScheduledPlan:
     """The plan of a signature of one device's part of a graph, whose loops need not be whole. Raises as
     ``build_plan``."""
-    with no_collection():
+    with paused_gc():
         return _Builder(graph, signature, options, part).scheduled_plan()
 
 
