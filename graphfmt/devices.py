@@ -114,7 +114,7 @@ def _fail(text: str, position: int) -> NoReturn:
 def _hint(text: str, part: str) -> str:
     match = _LOCAL.fullmatch(part.removeprefix("/"))
     if match is None or len(text) > 200:
-        return "device names look like /job:worker/replica:0/task:0/device:CPU:0, or are some of its parts"
+        return "device names look like /job:worker/replica:0/task:0/device:CPU:0; parts may be left out"
     corrected = text.replace(part, f"/device:{match[1].upper()}{match[2] or ''}", 1)
     return f"did you mean {corrected!r}?"
 

@@ -71,7 +71,9 @@ def test_what_is_malformed(text: str) -> None:
 
 
 def test_an_error_quotes_the_part_and_says_what_may_be_meant() -> None:
-    with pytest.raises(TfgError, match=r"'/job:worker/tpu:0': '/tpu:0' is not a part of a device name") as caught:
+    with pytest.raises(
+        TfgError, match=r"'/job:worker/tpu:0': '/tpu:0' is not a part of a device name"
+    ) as caught:
         parse_device("/job:worker/tpu:0")
     assert caught.value.hint == "did you mean '/job:worker/device:TPU:0'?"
 

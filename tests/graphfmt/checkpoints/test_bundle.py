@@ -158,7 +158,10 @@ def test_a_writing_machine_may_have_kept_its_numbers_the_other_way_round(tmp_pat
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ([StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2))], "'a': there are two tensors of this name"),
+        (
+            [StoredTensor("a", np.zeros(2)), StoredTensor("a", np.zeros(2))],
+            "'a': there are two tensors of this name",
+        ),
         ([StoredTensor("", np.zeros(2))], "a tensor must have a name"),
         ([StoredTensor("a", np.array([b"x", None], object))], "cannot hold NoneType objects"),
         ([StoredTensor("a", np.zeros(2), dtype=dtypes.variant)], "cannot hold variant"),
