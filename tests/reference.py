@@ -11,7 +11,7 @@ from tfg.graphfmt.graph import Graph, endpoint
 from tfg.kernels.core import binding, registry
 from tfg.kernels.core.inference import infer_graph, topological_order
 from tfg.kernels.families.state.variables import Variable
-from tfg.kernels.functions.library import Library, of_graph
+from tfg.kernels.functions.library import Library, graph_library
 
 
 class Context:
@@ -82,7 +82,7 @@ def run(
 ) -> list[Any]:
     """The values of the fetches (a node name without outputs may be among them, and gives None)."""
     context = context or Context()
-    library = library or of_graph(graph)
+    library = library or graph_library(graph)
     values: dict[tuple[str, int], Any] = {(endpoint(k).node, endpoint(k).port): v for k, v in feeds.items()}
     fed = {name for name, _ in values}
     facts = infer_graph(graph, None, library)

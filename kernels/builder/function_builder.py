@@ -1,4 +1,4 @@
-"""Writing functions, conditionals and loops with a GraphBuilder.
+"""Functions, conditionals and loops with a GraphBuilder.
 
 A body is written with a builder of its own; the tensors of an outer builder that it uses become arguments of
 the function.
@@ -32,7 +32,7 @@ class BodyBuilder(GraphBuilder):
         self.captures: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
 
     def argument(self, fact: Fact, name: str) -> Tensor:
-        """One more argument."""
+        """Adds an argument."""
         node = Node(self.unique_name(name), "Placeholder", attrs={"dtype": fact.dtype, "shape": fact.shape})
         self.replace_node(node, (fact,))
         self.arguments.append(Tensor(self, node.name))
@@ -49,8 +49,8 @@ class BodyBuilder(GraphBuilder):
             self.captures[key] = (outer, self.argument(kept, argument_name(outer.node)))
         return self.captures[key][1]
 
-    def as_own(self, values: Iterable[Any]) -> list[Tensor]:
-        """Tensors of this builder for what a body's author gave."""
+    def own_tensors(self, values: Iterable[Any]) -> list[Tensor]:
+        """Returns tensors of this builder for the results of a body."""
         return [self.captured(v) if isinstance(v, Tensor) else self.constant(v) for v in values]
 
 
@@ -68,7 +68,7 @@ def definition(
     always: Sequence[str] = (),
     is_stateful: bool = False,
 ) -> FunctionDef:
-    """A FunctionDef from the nodes of a graph.
+    """Returns a FunctionDef of the nodes of a graph.
 
     Args:
         arguments: the placeholders that are the arguments.
@@ -109,7 +109,7 @@ def definition(
 
 
 def argument_name(node: str) -> str:
-    """An argument's name: TensorFlow allows letters, digits and underscores only, lower case in front."""
+    """Returns a name for an argument: TensorFlow allows letters, digits and underscores only, lower case in front."""
     name = "".join(c if c.isalnum() else "_" for c in node)
     return name if name[:1].isalpha() else f"a{name}"
 
@@ -123,14 +123,14 @@ def _control_outputs(names: Sequence[str]) -> bytes:
 
 
 def output_names(g: GraphBuilder, node: Node) -> list[str]:
-    """The outputs of a node as a function's inputs are written."""
+    """Returns the outputs of a node as the inputs of a function body are written."""
     signature = g.op(node.op).signature
     attrs = {**signature.defaults, **node.attrs}
     return [f"{arg.name}:{i}" for arg in signature.outputs for i in range(len(arg.types(attrs)))]
 
 
 def finish(body: BodyBuilder, name: str, results: Sequence[Tensor]) -> str:
-    """Adds the function that a builder has written to the library; its name."""
+    """Adds the function of a body to the library; returns its name."""
     nodes = list(body.graph().nodes)
     stateful = [n.name for n in nodes if body.op(n.op).stateful]
     made = definition(
@@ -147,7 +147,7 @@ def finish(body: BodyBuilder, name: str, results: Sequence[Tensor]) -> str:
 
 
 def unique_function_name(g: GraphBuilder, name: str) -> str:
-    """A name that no function and no operation has."""
+    """Returns a name that no function has."""
     name = "".join(c if c.isalnum() or c in "_." else "_" for c in name)
     definitions: Mapping[str, Any] = g.functions().definitions
     found, number = name, 0
@@ -163,7 +163,7 @@ def add_function(g: GraphBuilder, name: str, body: Callable[..., Any], arguments
         raise invalid(f"function {name!r} is defined already")
     inner = BodyBuilder(g)
     given = [inner.argument(_fact(a), f"x{i}") for i, a in enumerate(arguments)]
-    results = inner.as_own(as_list(body(inner, *given)))
+    results = inner.own_tensors(as_list(body(inner, *given)))
     if inner.captures:
         used = ", ".join(repr(outer.name) for outer, _ in inner.captures.values())
         raise invalid(f"function {name!r} uses tensors of the graph, which it must be given: {used}")
@@ -189,7 +189,7 @@ def add_cond(
     label = name or "cond"
     branches = [BodyBuilder(g), BodyBuilder(g)]
     given = [fn(branch) for fn, branch in zip((true_fn, false_fn), branches)]
-    results = [branch.as_own(as_list(found)) for branch, found in zip(branches, given)]
+    results = [branch.own_tensors(as_list(found)) for branch, found in zip(branches, given)]
     types = [[t.dtype for t in found] for found in results]
     if types[0] != types[1]:
         raise invalid(
@@ -213,7 +213,7 @@ def add_cond(
 
 
 def share_captures(bodies: Sequence[BodyBuilder], first: int = 0) -> list[Tensor]:
-    """Gives all bodies the same captures in the same order, after their ``first`` arguments; the captures."""
+    """Gives all bodies the same captures in the same order, after their ``first`` arguments; returns the captures."""
     together = {key: outer for body in bodies for key, (outer, _) in body.captures.items()}
     for body in bodies:
         body.arguments = body.arguments[:first] + [body.captured(outer) for outer in together.values()]
@@ -241,8 +241,8 @@ def add_while(
             ]
             for b in bodies
         ]
-        (test,) = bodies[0].as_own(as_list(cond(bodies[0], *args[0])))
-        after = bodies[1].as_own(as_list(body(bodies[1], *args[1])))
+        (test,) = bodies[0].own_tensors(as_list(cond(bodies[0], *args[0])))
+        after = bodies[1].own_tensors(as_list(body(bodies[1], *args[1])))
         if [t.dtype for t in after] != [s.dtype for s in start]:
             raise invalid(
                 f"the body of a loop must give the types of the loop variables, {[s.dtype for s in start]}, "

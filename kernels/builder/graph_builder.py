@@ -97,14 +97,14 @@ class GraphBuilder:
         return node in self._nodes
 
     def graph(self) -> Graph:
-        """The graph as it stands."""
+        """Returns the graph of the nodes added so far."""
         graph = self._base.with_nodes(self._nodes.values())
         if self._library is None or len(self._library.definitions) == len(graph.functions):
             return graph
         return replace(graph, functions=tuple(self._library.definitions.values()))
 
     def tensor(self, name: str) -> Tensor:
-        """An output by name. Raises NOT_FOUND or INVALID_ARGUMENT where there is none."""
+        """Returns an output by name. Raises NOT_FOUND or INVALID_ARGUMENT if there is none."""
         found = endpoint(name)
         if found.node not in self._nodes:
             self.graph()[found.node]
@@ -113,7 +113,7 @@ class GraphBuilder:
         return Tensor(self, found.node, found.port)
 
     def facts_of(self, node: str) -> tuple[Fact, ...]:
-        """What is known of a node's outputs."""
+        """Returns the facts of a node's outputs."""
         return self._known_facts()[node]
 
     def _known_facts(self) -> dict[str, tuple[Fact, ...]]:
@@ -125,7 +125,7 @@ class GraphBuilder:
         """A node with its inputs and outputs."""
         return NodeView(self, self._nodes[node])
 
-    # Where nodes go.
+    # Scopes.
 
     @contextmanager
     def name_scope(self, name: str) -> Generator[str]:
@@ -139,7 +139,7 @@ class GraphBuilder:
 
     @contextmanager
     def control_dependencies(self, nodes: Sequence[Tensor | str] | None) -> Generator[None]:
-        """Nodes added within run after these, and after those of outer calls; None is for after none."""
+        """Nodes added within run after these and those of outer calls; None removes all."""
         outer = self._controls if nodes is not None else ()
         before, nodes = self._controls, nodes or ()
         names = [n.node if isinstance(n, Tensor) else n.removeprefix("^") for n in nodes]
@@ -182,7 +182,7 @@ class GraphBuilder:
         return nullcontext() if self._context is None else self._context.in_frame_of(node)
 
     def unique_name(self, name: str) -> str:
-        """The name within the current scope, with a number if it is in use."""
+        """Returns the name within the current scope, with a number if it is in use."""
         full = self._scope + name
         if full not in self._nodes and full not in self._suffixes:
             self._suffixes[full] = 0
@@ -193,7 +193,7 @@ class GraphBuilder:
             if candidate not in self._nodes and candidate not in self._suffixes:
                 return candidate
 
-    # What nodes there are.
+    # Nodes.
 
     def placeholder(
         self,
@@ -202,18 +202,18 @@ class GraphBuilder:
         *,
         name: str | None = None,
     ) -> Tensor:
-        """A value to be fed; a dimension of None is unknown, a shape of None altogether so."""
+        """Adds a value to be fed; a dimension of None is unknown, a shape of None is of unknown rank."""
         return self.add_op("Placeholder", dtype=dtype, shape=shape, name=name)
 
     def constant(self, value: Any, dtype: DType | str | None = None, *, name: str | None = None) -> Tensor:
-        """A Const node. Python floats are float, ints int32, as in TensorFlow."""
+        """Adds a Const node. Python floats are float, ints int32, as in TensorFlow."""
         wanted = dtypes.parse(dtype) if isinstance(dtype, str) else dtype
         array = as_array(value, wanted)
         wanted = wanted or dtypes.of_numpy(array.dtype)
         return self.add_op("Const", value=from_array(array, wanted), dtype=wanted, name=name or "Const")
 
     def group(self, *operations: Tensor | str, name: str | None = None) -> str:
-        """A NoOp that runs when all of these have run; its name."""
+        """Adds a NoOp that runs after all of these; returns its name."""
         with self.control_dependencies(list(operations)):
             return self.add_op("NoOp", name=name or "group")
 
@@ -241,7 +241,7 @@ class GraphBuilder:
     def node_for(
         self, signature: OpSignature, inputs: Sequence[Any], name: str, attrs: Mapping[str, Any]
     ) -> tuple[Node, list[Tensor]]:
-        """The node that ``add_op`` would add, not held against its signature yet, and its input tensors."""
+        """Returns the node that ``add_op`` would add, not checked against its signature yet, and its input tensors."""
         if len(inputs) != len(signature.inputs):
             raise invalid(
                 f"operation {signature.name} takes {len(signature.inputs)} inputs, not {len(inputs)}"
@@ -254,7 +254,7 @@ class GraphBuilder:
         return Node(self.unique_name(name), signature.name, written, full, self._device), tensors
 
     def captured(self, tensor: Tensor) -> Tensor:
-        """A tensor of this builder for one of whatever builder."""
+        """Returns a tensor of this builder for one of any builder. Raises INVALID_ARGUMENT if there is none."""
         if tensor.builder is self:
             return tensor
         raise invalid(f"{tensor.name!r} is of another graph")
@@ -282,13 +282,13 @@ class GraphBuilder:
 
     @property
     def library(self) -> Library | None:
-        """The graph's functions; None where it has none."""
+        """The function library of the graph; None if it has none."""
         if self._library is None and self._base.functions:
             return self.functions()
         return self._library
 
     def functions(self) -> Library:
-        """The graph's functions, none perhaps."""
+        """Returns the function library of the graph, empty if it has none."""
         if self._library is None:
             from ..functions.library import Library
 
@@ -297,18 +297,18 @@ class GraphBuilder:
         return self._library
 
     def op(self, name: str) -> Op:
-        """The operation of that name, or the function. Raises NOT_FOUND with the nearest name there is."""
+        """Returns the operation or function of that name. Raises NOT_FOUND with a similar name as a hint."""
         return registry.get(name, self.library)
 
     def add_function(self, definition: FunctionDef) -> None:
-        """Adds a function to the library. Raises INVALID_ARGUMENT where one of that name is there."""
+        """Adds a function to the library. Raises INVALID_ARGUMENT if one of that name exists."""
         definitions = self.functions().definitions
         if definition.name in definitions:
             raise invalid(f"function {definition.name!r} is defined already")
         definitions[definition.name] = definition
 
     def replace_node(self, node: Node, facts: tuple[Fact, ...]) -> None:
-        """Puts a node in the place of the one of its name. Its first outputs must be those of the other."""
+        """Replaces the node of the same name. The first outputs must stay what they are."""
         self._known_facts()[node.name] = facts
         self._nodes[node.name] = node
 
@@ -332,8 +332,8 @@ class GraphBuilder:
         *,
         name: str | None = None,
     ) -> Any:
-        """What ``true_fn`` gives if ``pred`` is true, otherwise what ``false_fn`` gives: a Tensor, or a list
-        of as many Tensors of the same dtypes. Only that branch runs.
+        """Adds a conditional: returns the results of ``true_fn`` if ``pred`` is true, else those of ``false_fn``, a
+        Tensor or a list of as many Tensors of the same dtypes. Only that branch runs.
 
         Each is called with a builder of its own, and may use tensors of this one.
         """
@@ -350,7 +350,7 @@ class GraphBuilder:
         parallel_iterations: int = 10,
         name: str | None = None,
     ) -> list[Tensor]:
-        """The loop variables after ``body`` has run as long as ``cond`` holds.
+        """Adds a loop: returns the loop variables after ``body`` has run as long as ``cond`` holds.
 
         Both are called with a builder of their own and one Tensor per loop variable; ``cond`` gives a
         boolean scalar, ``body`` the new loop variables. They may use tensors of this builder.
@@ -359,13 +359,13 @@ class GraphBuilder:
 
         return add_while(self, cond, body, loop_vars, parallel_iterations, name)
 
-    # What gradient functions ask for.
+    # Helpers for gradient functions.
 
     def zeros_like(self, tensor: Tensor) -> Tensor:
         return self.add_op("ZerosLike", tensor)
 
     def shape_of(self, tensor: Tensor) -> Tensor:
-        """The shape as an int32 vector: a constant where it is known."""
+        """Adds the shape as an int32 vector: a constant if it is static."""
         if tensor.shape.is_fully_known:
             return self.constant(np.array(tensor.shape.known(), np.int32))
         return self.add_op("Shape", tensor)

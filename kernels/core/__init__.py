@@ -1,1 +1,1 @@
-"""The mechanism: operation registry, attribute binding, shape inference, device support."""
+"""The mechanism: operation registry, attribute binding, shape inference, traits, device support."""

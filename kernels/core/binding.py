@@ -1,4 +1,7 @@
-"""From a node to the function a plan calls: attributes are bound once, a step pays for the call alone."""
+"""Binding: from a node to the function that a plan calls.
+
+Attributes are bound once, when the plan is built, so a step pays for the call alone.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ PASS_ON = Inline("{}")
 
 
 class Binding(NamedTuple):
-    """A node held against its operation: attributes as kernels take them, and what is known of the inputs."""
+    """A node with its operation: attributes as kernels take them, dtypes, and the facts of the inputs."""
 
     op: Op
     node: Node
@@ -53,34 +56,34 @@ class Binding(NamedTuple):
     functions: Resolver | None = None
 
     def callee(self, function: Function) -> Callee:
-        """What a kernel calls to call a function. Raises NOT_FOUND where the graph has no functions."""
+        """Returns a function of the library for a kernel to call. Raises NOT_FOUND if the graph has no library."""
         if self.functions is None:
             name = function.name
             raise TfgError(Status.NOT_FOUND, f"function {name!r} is called, but the graph has no library")
         return self.functions(function, self.node)
 
     def is_scalar(self) -> bool:
-        """Whether every input is known to be of rank 0."""
+        """True if every input is known to be of rank 0."""
         return all(fact.shape.dims == () for fact in self.inputs)
 
 
 def bind(
     op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any, functions: Resolver | None = None
 ) -> Callable[..., Any]:
-    """The function to call on a node's input values, after ``ctx`` if ``op.takes_context``. Input values
+    """Returns the function to call on a node's input values, after ``ctx`` if ``op.takes_context``. Input values
     come one per tensor, lists spread out; outputs come as one value, or as a flat list where the signature
     has several or a list. Where an attribute names a function, the kernel is given a ``Callee``.
 
-    For another array module than numpy, input values may be on the host or on the device; see ``gpu``.
+    For another array module than numpy, input values may be on the host or on the device; see ``device_memory``.
 
     Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
     """
     if xp is np:
         return _bind(op, node, bound, inputs, xp, functions)
-    from .device_support import adapted
+    from .device_memory import adapt_kernel
 
     on_host = _bind(op, node, bound, inputs, np, functions)
-    return adapted(op, bound, inputs, xp, _bind(op, node, bound, inputs, xp, functions), on_host)
+    return adapt_kernel(op, bound, inputs, xp, _bind(op, node, bound, inputs, xp, functions), on_host)
 
 
 def _bind(

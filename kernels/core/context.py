@@ -1,4 +1,4 @@
-"""What a kernel may ask of the step it runs in. The runtime implements this; kernels see no more of it."""
+"""The interfaces through which kernels reach the step that they run in; the runtime implements them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Resource(Protocol):
 
 
 class Rendezvous(Protocol):
-    """Where the parts of a step on several devices exchange values; see ``runtime.partitioning.rendezvous``."""
+    """The exchange of values between the parts of a step on several devices, by key."""
 
     def send(self, key: str, value: Any, is_dead: bool) -> None:
-        """Leaves a value, or the news that it is dead, under a key; never waits."""
+        """Puts a value, or a dead one, under a key. Never waits."""
         ...
 
     def receive(self, key: str, done: Callable[[Any], None]) -> None:
-        """Calls ``done`` with the value under a key, DEAD or a TfgError once there is one, from any thread."""
+        """Calls ``done`` with the value under a key, DEAD or a TfgError when there is one, from any thread."""
         ...
 
 
@@ -53,16 +53,16 @@ class StepContext(Protocol):
     def rendezvous(self) -> Rendezvous: ...
 
     def resource(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R:
-        """The resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT where one
-        of another make stands under that name."""
+        """Returns the resource under (container, kind, name), made on first use. Raises INVALID_ARGUMENT if that name
+        belongs to a resource of another type."""
         ...
 
     def log(self, text: str) -> None:
-        """A line for the person who runs the graph (Print, PrintV2)."""
+        """Writes a line of output for the user (Print, PrintV2)."""
         ...
 
     def check_cancelled(self) -> None:
-        """Raises CANCELLED or DEADLINE_EXCEEDED if the step is to stop."""
+        """Raises CANCELLED or DEADLINE_EXCEEDED if the step must stop."""
         ...
 
 
@@ -73,7 +73,7 @@ class Callee(Protocol):
     def __call__(self, ctx: Any, /, *values: Any) -> Sequence[Any]: ...
 
     def given(self, facts: Sequence[Fact]) -> Callee:
-        """The same function for arguments of which this much is known."""
+        """Returns the function specialized for arguments with these facts."""
         ...
 
     def repeat(
@@ -83,16 +83,16 @@ class Callee(Protocol):
         ...
 
     def infer(self, facts: Sequence[Fact]) -> Sequence[Fact]:
-        """What is known of the results for such arguments."""
+        """Returns the facts of the results for arguments with these facts."""
         ...
 
     def is_passed_on(self, position: int) -> bool:
-        """Whether the result at a position is just the argument at that position."""
+        """True if the result at a position is the argument at that position, unchanged."""
         ...
 
     def gradient(self, inputs: Sequence[DType], outputs: Sequence[DType]) -> Callee:
-        """The function from the arguments and the results' gradients to the arguments' gradients. Raises
-        INVALID_ARGUMENT where it takes or gives other types."""
+        """Returns the function from the arguments and the gradients of the results to the gradients of the arguments.
+        Raises INVALID_ARGUMENT if its types are others."""
         ...
 
 

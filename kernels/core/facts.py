@@ -1,4 +1,4 @@
-"""What is known of a tensor before anything runs."""
+"""Static facts of tensors: dtype, shape and, where known, values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ELEMENTS = 1024
 
 
 class Handle(NamedTuple):
-    """What a resource handle refers to: dtype and shape of the variable's value."""
+    """The variable that a resource handle refers to: dtype and static shape of its value."""
 
     dtype: DType
     shape: Shape
@@ -33,8 +33,8 @@ class Fact(NamedTuple):
     handle: Handle | None = None
 
 
-def of_constant(array: Array, dtype: DType) -> Fact:
-    """The fact of a known value."""
+def constant_fact(array: Array, dtype: DType) -> Fact:
+    """Returns the fact of a known value."""
     elements = None
     if dtype in (dtypes.int32, dtypes.int64) and array.size <= MAX_ELEMENTS and array.ndim <= 1:
         elements = tuple(array.reshape(-1).tolist())

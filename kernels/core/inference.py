@@ -1,4 +1,4 @@
-"""Shape inference: what is known of every tensor of a graph, worked out node by node from its inputs."""
+"""Shape inference: the static facts of every tensor of a graph, node by node from the inputs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Graph, Node, endpoint
 from ...graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
 from . import binding, registry
-from .facts import MAX_ELEMENTS, Fact, Handle, of_constant
+from .facts import MAX_ELEMENTS, Fact, Handle, constant_fact
 from .op_sets import MERGES, NEXT_ITERATIONS
+from .traits import Role
 
 if TYPE_CHECKING:
     from ...graphfmt.attributes import AttrValue, Function
@@ -69,7 +70,7 @@ class ShapeContext(NamedTuple):
         return self._fact(key).dtype
 
     def constant(self, key: int | str) -> Array | None:
-        """The value of an input, where it is known before anything runs."""
+        """The value of an input if it is static."""
         return self._fact(key).constant
 
     def elements(self, key: int | str) -> tuple[Dim, ...] | None:
@@ -98,7 +99,7 @@ class ShapeContext(NamedTuple):
         return Shape(tuple(None if size == -1 else size for size in fact.elements))
 
     def handle(self, key: int | str = 0) -> Handle | None:
-        """What an input resource handle refers to."""
+        """The variable that an input resource handle refers to."""
         return self._fact(key).handle
 
     def callees(self) -> Library:
@@ -108,8 +109,8 @@ class ShapeContext(NamedTuple):
         return self.library
 
     def results_of(self, function: Function, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-        """What is known of the results of a call. Raises NOT_FOUND where there is no such function,
-        INVALID_ARGUMENT where it does not take such arguments or give this node's outputs."""
+        """Returns the facts of the results of a call. Raises NOT_FOUND for an unknown function, INVALID_ARGUMENT if
+        the types of its arguments or of its results are not those of this node."""
         library = self.callees()
         library.check(function, [fact.dtype for fact in facts], self.bound.output_types)
         return library.infer(function, facts)
@@ -142,7 +143,7 @@ class ShapeContext(NamedTuple):
 def infer_node(
     op: Op, node: Node, bound: Bound, facts: Sequence[Fact], library: Library | None = None
 ) -> tuple[Fact, ...]:
-    """What is known of a node's outputs, given its inputs'. Raises INVALID_ARGUMENT for inputs whose
+    """Returns the facts of a node's outputs, given those of its inputs. Raises INVALID_ARGUMENT for inputs whose
     dtypes or shapes the operation cannot take."""
     _check_input_types(op, bound, facts)
     context = ShapeContext(op, node, bound, facts, library)
@@ -166,7 +167,7 @@ def _check_input_types(op: Op, bound: Bound, facts: Sequence[Fact]) -> None:
 def _with_values(
     op: Op, node: Node, bound: Bound, context: ShapeContext, outputs: tuple[Fact, ...]
 ) -> tuple[Fact, ...]:
-    """Adds what is known of the values of small integer outputs: dimensions are computed with those."""
+    """Adds static values of small integer outputs: dimensions are computed with those."""
     if len(outputs) != 1 or outputs[0].constant is not None or outputs[0].dtype not in _SMALL_INTEGERS:
         return outputs
     output = outputs[0]
@@ -175,7 +176,7 @@ def _with_values(
     size = output.shape.size
     if size is not None and size > MAX_ELEMENTS:
         return outputs
-    foldable = not op.stateful and not op.is_control_flow and op.name != "PlaceholderWithDefault"
+    foldable = not op.stateful and not op.is_control_flow and op.role is not Role.PLACEHOLDER_WITH_DEFAULT
     if foldable and context.facts and all(f.constant is not None for f in context.facts):
         return (_fold(op, node, bound, context.facts, output),)
     if op.elements_function is None:
@@ -187,11 +188,11 @@ def _with_values(
     if None in elements or output.shape.dims is None:
         return (output._replace(elements=elements),)
     array = np.array(elements, output.dtype.numpy).reshape([-1] if output.shape.dims else [])
-    return (of_constant(array, output.dtype),)
+    return (constant_fact(array, output.dtype),)
 
 
 def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact) -> Fact:
-    """Computes a small integer from constants. What fails here will fail, and be reported, when it runs."""
+    """Computes a small integer from constants. A failure here is reported when the node runs."""
     values = [fact.constant for fact in facts]
     if any(value is None or value.size > MAX_ELEMENTS for value in values):
         return output
@@ -203,7 +204,7 @@ def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact)
     if isinstance(result, list | tuple):
         result = result[0]
     array = np.asarray(result)
-    return of_constant(array, output.dtype) if array.size <= MAX_ELEMENTS else output
+    return constant_fact(array, output.dtype) if array.size <= MAX_ELEMENTS else output
 
 
 Facts = Mapping[str, tuple[Fact, ...]]
@@ -212,29 +213,29 @@ Facts = Mapping[str, tuple[Fact, ...]]
 def infer_graph(
     graph: Graph, given: Mapping[str, tuple[Fact, ...]] | None = None, library: Library | None = None
 ) -> dict[str, tuple[Fact, ...]]:
-    """The facts of every node's outputs, by node name. ``given`` facts (of fed nodes) are taken as they are.
+    """Returns the facts of every node's outputs, by node name. ``given`` facts (of fed nodes) are not inferred.
     ``library`` is made from the graph's functions where it is not given.
 
     Raises the first error, placed at its node; use ``faults`` for all of them.
     """
     if graph.functions and library is None:
-        from ..functions.library import of_graph
+        from ..functions.library import graph_library
 
-        library = of_graph(graph)
+        library = graph_library(graph)
     facts = dict(given or {})
     for node in topological_order(graph, set(facts)):
         if node.name not in facts:
             try:
-                facts[node.name] = infer_in(node, facts, library)
+                facts[node.name] = infer_graph_node(node, facts, library)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from None
     return facts
 
 
-def infer_in(
+def infer_graph_node(
     node: Node, facts: Mapping[str, tuple[Fact, ...]], library: Library | None = None
 ) -> tuple[Fact, ...]:
-    """The facts of one node's outputs in a graph whose earlier nodes' facts are known."""
+    """Returns the facts of one node's outputs, given those of the nodes before it."""
     op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     return infer_node(op, node, bound, input_facts(node, bound, facts), library)

@@ -135,7 +135,7 @@ class Op:
         return self.stateful or any(t.is_ref or t is dtypes.resource for t in bound.input_types)
 
     def kernel(self, function: Kernel) -> Kernel:
-        """Decorator: what the operation computes."""
+        """Decorator: the kernel."""
         self.kernel_function = function
         return function
 
@@ -288,8 +288,8 @@ def _call_ufunc(ufunc: str, xp: Any, *inputs: Any) -> Any:
 
 
 def find(name: str, library: Library | None = None) -> Op | None:
-    """The operation of that name, importing its family if need be; None if there is none. A function of the
-    library goes before an operation."""
+    """Returns the operation of that name, importing its family if necessary; None if there is none. A function of the
+    library takes precedence."""
     found = library.op(name) if library is not None else None
     if found is None:
         found = _OPS.get(name)
@@ -306,7 +306,7 @@ def find(name: str, library: Library | None = None) -> Op | None:
 
 
 def get(name: str, library: Library | None = None) -> Op:
-    """The operation of that name. Raises NOT_FOUND with the nearest name there is."""
+    """Returns the operation of that name. Raises NOT_FOUND with a similar name as a hint."""
     found = find(name, library)
     if found is None:
         if not name:
@@ -323,12 +323,12 @@ def import_all() -> None:
 
 
 def all_ops() -> Sequence[Op]:
-    """Every operation of this build, by name."""
+    """Returns every operation of this build, sorted by name."""
     import_all()
     return sorted(_OPS.values(), key=lambda declared: declared.name)
 
 
 def families() -> list[str]:
-    """The modules that declare operations, as ``math.unary_ops``: those whose name ends in ``_ops``."""
+    """Returns the modules that declare operations, as ``math.unary_ops``: those whose name ends in ``_ops``."""
     root = Path(__file__).parents[1] / "families"
     return sorted(f"{path.parent.name}.{path.stem}" for path in root.glob("*/*_ops.py"))

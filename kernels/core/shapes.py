@@ -1,4 +1,4 @@
-"""Shape functions that many operations share. Each takes a ShapeContext and gives the outputs' shapes."""
+"""Shape functions that many operations share: from a ShapeContext to the shapes of the outputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scalar(c: ShapeContext) -> Shape:
 
 
 def unknown(c: ShapeContext) -> Sequence[Shape]:
-    """Nothing is known of any output."""
+    """Outputs of unknown rank."""
     return [UNKNOWN] * len(c.bound.output_types)
 
 

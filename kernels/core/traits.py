@@ -38,7 +38,7 @@ CONTROL_FLOW = frozenset({Role.SWITCH, Role.MERGE, Role.ENTER, Role.EXIT, Role.N
 
 
 class StateAccess(Enum):
-    """What an operation does to the state of its session."""
+    """The effect of an operation on the state of its session."""
 
     # Leaves the state alone; effects are elsewhere (files, a terminal) if the operation is stateful.
     NONE = auto()

@@ -1,4 +1,4 @@
-"""The sets of dtypes that signatures allow again and again, in the order TensorFlow states them."""
+"""Sets of dtypes that many signatures allow, in TensorFlow's order."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError
 from ..core.facts import Fact
-from .differentiation import Differentiated, backward_function, differentiate, dy_facts, extend, zeros
+from .differentiation import Differentiated, backward_function, differentiate, dy_facts, extend_node, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def call_gradient(g: GraphBuilder, node: GradientNode, function: Function, dys: Sequence[Any]) -> list[Any]:
-    """The gradients of the inputs of a node that calls a function."""
+    """Adds the gradients of the inputs of a node that calls a function."""
     inputs = node.inputs
     if g.functions().is_recursive(function.name):
         return _recursive_gradient(g, node, function, dys)
@@ -34,17 +34,17 @@ def call_gradient(g: GraphBuilder, node: GradientNode, function: Function, dys: 
         types = (*made.instance.result_types, *(t.dtype for t in saved))
         kept = {k: v for k, v in node.node.attrs.items() if k.startswith("_") or "Call" in node.node.op}
         attrs = {**kept, "Tin": made.instance.arg_types, "Tout": types, "f": forward}
-        outputs = extend(g, node, _call_op(stateful), attrs, [t.fact for t in saved])
+        outputs = extend_node(g, node, _call_op(stateful), attrs, [t.fact for t in saved])
     backward, given = backward_function(made, f"{function.name}_backward", saved, made.gradients)
     values = [*inputs, *outputs, *(dy for dy in dys if dy is not None)]
-    return call_for(g, backward, given, values, made.gradients)
+    return _call_backward(g, backward, given, values, made.gradients)
 
 
 def _recursive_gradient(
     g: GraphBuilder, node: GradientNode, function: Function, dys: Sequence[Any]
 ) -> list[Any]:
-    """The gradients of a call of a function that calls itself: they are made when they are called, as deep as
-    the calls go, and the function runs once more."""
+    """Adds the gradients of a call of a recursive function: a SymbolicGradient, which is instantiated when it runs,
+    to the depth of the calls, and computes the function once more."""
     inputs = node.inputs
     if not all(t.dtype.is_differentiable for t in node.outputs):
         raise TfgError(
@@ -60,7 +60,7 @@ def _call_op(stateful: bool) -> str:
     return "StatefulPartitionedCall" if stateful else "PartitionedCall"
 
 
-def call_for(
+def _call_backward(
     g: GraphBuilder,
     backward: Function,
     types: Sequence[DType],
@@ -78,7 +78,7 @@ def call_for(
 def branch_gradient(
     g: GraphBuilder, node: GradientNode, names: Sequence[str], dys: Sequence[Any]
 ) -> list[Any]:
-    """The gradients of the inputs of a conditional: a conditional of the backward parts of its branches."""
+    """Adds the gradients of the inputs of a conditional: a conditional of the backward parts of its branches."""
     given: list[Any] = [node.node.attrs[name] for name in names]
     functions: list[Function] = list(given[0]) if isinstance(given[0], tuple) else given
     condition, *inputs = node.inputs
@@ -103,7 +103,7 @@ def branch_gradient(
         op = node.node.op
         if any(g.functions().definition(f.name).is_stateful for f in forward):
             op = op.removeprefix("Stateless")
-        outputs = extend(g, node, op, attrs, [Fact(t.dtype, t.shape) for t in together])
+        outputs = extend_node(g, node, op, attrs, [Fact(t.dtype, t.shape) for t in together])
     backward: list[Function] = []
     found: list[DType] = []
     for k, (m, f) in enumerate(zip(made, functions)):
@@ -132,7 +132,7 @@ def _branches(names: Sequence[str], functions: Sequence[Function]) -> dict[str, 
 
 
 def _branch_forward(made: Differentiated, name: str, saved: Sequence[Sequence[Tensor]], own: int) -> Function:
-    """The forward part of a branch, which gives values for the saved ones of other branches too."""
+    """Adds the forward part of a branch, with fake results for the saved values of other branches."""
     extra: list[Tensor] = []
     added: list[str] = []
     for k, values in enumerate(saved):

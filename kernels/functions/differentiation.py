@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from .instantiation import Instance
 
 
-# What an argument is called that has a value only if another branch was taken: it has nothing to make zeros of.
+# The name of arguments that have a value only if another branch was taken, so that zeros cannot be made from them.
 _OTHER = "of_other_branch"
 
 
 def zeros(g: GraphBuilder, tensor: Tensor) -> Tensor:
-    """The gradient of what nothing depends on; of a variable's handle, zeros of the variable's shape."""
+    """Adds zeros as the gradient of a tensor; for a variable's handle, of the shape of the variable."""
     fact = tensor.fact
     if fact.dtype.name == "resource" and fact.handle is not None:
         zero = g.constant(0, fact.handle.dtype)
@@ -51,8 +51,8 @@ def zeros(g: GraphBuilder, tensor: Tensor) -> Tensor:
 
 @dataclass
 class Differentiated:
-    """A function's body with the gradients added to it: ``gradients[i]`` is that of argument i, ``dys[j]``
-    the placeholder of result j's gradient."""
+    """The body of a function with gradients added: ``gradients[i]`` is that of argument i, ``dys[j]`` is the
+    placeholder for the gradient of result j."""
 
     b: GraphBuilder
     instance: Instance
@@ -66,7 +66,7 @@ class Differentiated:
         return [Tensor(self.b, name) for name in self.instance.args]
 
     def split(self, *, kept_args: Iterable[int] | None = None) -> list[Tensor]:
-        """Finds out which nodes are the forward part, and gives the values that the gradients read of them:
+        """Finds the nodes of the forward part; returns the values of theirs that the gradients read:
         arguments are not among those, unless ``kept_args`` says which of them the backward part is given."""
         index = self.b.graph().index
         self.forward = _ancestors(index, [n.name for n in self.instance.graph.nodes])
@@ -87,7 +87,7 @@ class Differentiated:
         ]
 
     def _is_copied(self, tensor: Tensor, node: Node) -> bool:
-        """Whether the backward part has its own copy of a forward node."""
+        """True if the backward part has its own copy of a forward node."""
         if tensor.dtype.name == "resource" and node.op != "VarHandleOp":
             raise invalid(
                 f"function {self.function.name!r} has no gradient, because that would need "
@@ -113,7 +113,7 @@ class Differentiated:
         add: Sequence[Node] = (),
         always: Sequence[str] | None = None,
     ) -> Function:
-        """The forward part, which gives ``extra`` too; ``add`` are nodes that only those need, ``always``
+        """Adds the forward part, with ``extra`` results; ``add`` are nodes that only those need, ``always``
         those that run with every call if it is not the function's control results."""
         b, instance = self.b, self.instance
         index = b.graph().index
@@ -128,7 +128,7 @@ class Differentiated:
         )
 
     def backward_nodes(self, saved: Sequence[tuple[Tensor, str]]) -> list[Node]:
-        """The nodes of the backward part, which read ``saved`` tensors under other names."""
+        """Returns the nodes of the backward part, which read ``saved`` tensors under other names."""
         index = self.b.graph().index
         renamed = {tensor.name: name for tensor, name in saved}
         nodes = [index[name] for name in self._backward_names()]
@@ -195,7 +195,7 @@ def add_definition(
 
 
 def placeholder(b: GraphBuilder, name: str, fact: Fact) -> Tensor:
-    """A placeholder of which this much is known."""
+    """Adds a placeholder with these facts."""
     node = Node(b.unique_name(name), "Placeholder", attrs={"dtype": fact.dtype, "shape": fact.shape})
     b.replace_node(node, (fact,))
     return Tensor(b, node.name)
@@ -254,10 +254,10 @@ def _differentiated(
     return Differentiated(b, instance, function, starts, gradients)
 
 
-def extend(
+def extend_node(
     g: GraphBuilder, node: NodeView, op: str, attrs: dict[str, Any], facts: Sequence[Fact]
 ) -> list[Tensor]:
-    """Gives a node further outputs, of these facts; those."""
+    """Gives a node further outputs with these facts; returns them."""
     old = g.facts_of(node.name)
     g.replace_node(Node(node.name, op, node.node.inputs, attrs, node.node.device), (*old, *facts))
     return [Tensor(g, node.name, port) for port in range(len(old), len(old) + len(facts))]
@@ -275,7 +275,7 @@ def backward_function(
     before: Sequence[Tensor] = (),
     after: Sequence[Tensor] = (),
 ) -> tuple[Function, list[DType]]:
-    """The backward part: from all arguments, the saved values (those of other branches ``before`` and
+    """Adds the backward part: from all arguments, the saved values (those of other branches ``before`` and
     ``after`` them) and the gradients of results, to those gradients that there are; and their types."""
     b = made.b
     others = [placeholder(b, _OTHER, t.fact) for t in before]

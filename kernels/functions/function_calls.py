@@ -1,4 +1,4 @@
-"""Calls of a library function by its name, as a node's operation."""
+"""Operations that are library functions: a node whose ``op`` is the name of a function calls it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..core.registry import Op
 
 
-def op_of(definition: FunctionDef) -> Op:
-    """The operation that calls a function, with the function's own signature."""
+def function_op(definition: FunctionDef) -> Op:
+    """Returns the operation that calls a function, with the signature of the function."""
     made = replace(
         registry.get("PartitionedCall"),
         name=definition.name,
@@ -36,19 +36,19 @@ def op_of(definition: FunctionDef) -> Op:
 
 
 def called(node: Node) -> Function:
-    """The function that such a node calls."""
+    """Returns the function that such a node calls."""
     return Function(node.op, {k: v for k, v in node.attrs.items() if not k.startswith("_")})
 
 
 def attr_defaults(definition: FunctionDef) -> dict[str, AttrValue]:
-    """The defaults of a function's attributes, as far as it has any."""
+    """Returns the defaults of a function's attributes, of those that have one."""
     return {
         a.name: a.default for a in _attrs(definition) if a.default is not None and a.default is not MISSING
     }  # type: ignore[misc]
 
 
 def signature_of(definition: FunctionDef) -> OpSignature:
-    """A function's signature as an operation's."""
+    """Returns the signature of a function as that of an operation."""
     declared = {attr.name: attr for attr in _attrs(definition)}
     for arg in (*definition.inputs, *definition.outputs):
         for name, kind in (

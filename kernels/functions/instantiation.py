@@ -1,7 +1,7 @@
-"""A function of the library with its attributes given: its body as a graph like any other.
+"""Instantiation: a library function with the attributes of a call, as a graph.
 
-A FunctionDef names what its nodes read by output argument (``node:output:index``), and its attributes may stand
-for values that a caller gives. An instance has those filled in, and its arguments are placeholders.
+The body of a FunctionDef names inputs by output argument (``node:output:index``), and its attributes may be
+placeholders for values of the caller. An instance has plain inputs and values, and its arguments are Placeholder nodes.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ class Instance(NamedTuple):
     stateful: tuple[str, ...]
 
     def always(self, node: Node) -> tuple[str, ...]:
-        """What runs whenever a node calls this function: its control results, and every stateful node
-        unless the node is of those whose bodies TensorFlow prunes or writes out in their place."""
+        """Returns the nodes that run with every call from ``node``: the control results, and all stateful nodes unless
+        TensorFlow prunes the body for this kind of call or lowers it into the caller's graph."""
         lowered = node.op in _LOWERED and node.attrs.get("_lower_using_switch_merge") is True
         if lowered or node.op in _PRUNED:
             return self.targets
         return tuple(dict.fromkeys([*self.targets, *self.stateful]))
 
     def is_passed_on(self, position: int) -> bool:
-        """Whether the result at a position is just the argument at that position."""
+        """True if the result at a position is the argument at that position, unchanged."""
         return self.results[position : position + 1] == self.args[position : position + 1]
 
 
 class Instantiation:
-    """A function's body while it is turned into a graph."""
+    """Turns the body of a function into a graph."""
 
     def __init__(self, library: Library, name: str, attrs: Mapping[str, AttrValue]) -> None:
         self.library = library
@@ -68,7 +68,7 @@ class Instantiation:
         self.without_outputs: set[str] = set()
         self.is_generic = False
         self.strict = True
-        # What may be read: an argument, or ``node:output``, to the tensors behind it.
+        # From what inputs name, an argument or ``node:output``, to the tensors.
         self.tensors: dict[str, tuple[str, ...]] = {}
         self.names: set[str] = set()
 
@@ -77,9 +77,9 @@ class Instantiation:
         definition = self.definition
         self.names.update(node.name for node in definition.body)
         args = [(node, dtype) for arg in definition.inputs for node, dtype in self._argument(arg)]
-        body = [self._given(node) for node in definition.body]
+        body = [self._with_attr_values(node) for node in definition.body]
         stateful = [node.name for node, op in body if self._add_outputs(node, op)]
-        nodes = [self._wired(node) for node, _ in body]
+        nodes = [self._with_inputs(node) for node, _ in body]
         results, result_types = self._results()
         placeholders = [
             Node(name, "Placeholder", attrs={"dtype": dtype, "shape": UNKNOWN}) for name, dtype in args
@@ -139,7 +139,7 @@ class Instantiation:
         return [one] * number
 
     def _attr(self, name: str) -> AttrValue:
-        """The value a caller gives to an attribute of the function."""
+        """Returns the value of an attribute of the function: the caller's, or the default."""
         if name in self.attrs:
             return self.attrs[name]
         from .function_calls import attr_defaults
@@ -159,20 +159,20 @@ class Instantiation:
             return tuple(self._substituted(item) for item in value)  # type: ignore[misc]
         return value
 
-    def _given(self, node: Node) -> tuple[Node, Op | None]:
-        """The node with its attributes filled in, and its operation, None if nobody knows it."""
+    def _with_attr_values(self, node: Node) -> tuple[Node, Op | None]:
+        """Returns the node with the values of its attributes, and its operation; None for an unknown one."""
         if any(isinstance(v, Placeholder | Function | tuple) for v in node.attrs.values()):
             node = replace(node, attrs={k: self._substituted(v) for k, v in node.attrs.items()})
         try:
             return node, registry.get(node.op, self.library)
         except TfgError as error:
-            # Whoever checks every node tells of it.
+            # The check of every node reports it.
             if self.strict:
                 self._fault(error, node)
             return node, None
 
     def _add_outputs(self, node: Node, op: Op | None) -> bool:
-        """Names the node's outputs, and says whether it runs with every call."""
+        """Names the outputs of a node; returns True if the node is stateful."""
         faults = op.signature.faults(node) if op is not None else []
         if op is None or faults:
             self.without_outputs.add(node.name)
@@ -190,7 +190,7 @@ class Instantiation:
             port += width
         return op.stateful
 
-    def _wired(self, node: Node) -> Node:
+    def _with_inputs(self, node: Node) -> Node:
         inputs: list[str] = []
         controls: list[str] = []
         for text in node.inputs:

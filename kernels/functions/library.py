@@ -1,4 +1,4 @@
-"""The function library of a graph: functions by name, their instances, and what is known of their results."""
+"""The function library of a graph: functions by name, their instances, and the facts of their results."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from ..core.registry import Op
     from .instantiation import Instance
 
-# Calls within calls are looked into so deep while shapes are inferred; deeper ones are unknown.
+# The depth of nested calls up to which shapes are inferred; results of deeper calls are unknown.
 _MAX_DEPTH = 24
-# Larger constants are not handed on to the body of a function.
+# Constants of more elements are not facts of a function's arguments.
 _MAX_CONSTANT = 64
 
 
 class Library:
-    """Functions by name. ``definitions`` may grow, but what has a name stays as it is."""
+    """Functions by name. ``definitions`` may grow; a definition never changes."""
 
     def __init__(
         self,
@@ -48,26 +48,26 @@ class Library:
         self._inferring: list[Any] = []
         self._recursive: dict[str, bool] = {}
         self._known = 0
-        # The functions whose gradients are being made.
+        # The functions that are being differentiated, callers first.
         self.differentiating: list[str] = []
 
     def definition(self, name: str) -> FunctionDef:
-        """The function of that name. Raises NOT_FOUND with the nearest name there is."""
+        """Returns the function of that name. Raises NOT_FOUND with a similar name as a hint."""
         found = self.definitions.get(name)
         if found is None:
-            raise missing(name, self.definitions)
+            raise unknown_function(name, self.definitions)
         return found
 
     def op(self, name: str) -> Op | None:
-        """The operation that calls a function by its name; None where there is no such function."""
+        """Returns the operation that calls a function by its name; None if there is no such function."""
         found = self._ops.get(name)
         if found is None:
             definition = self.definitions.get(name)
             if definition is None:
                 return None
-            from .function_calls import op_of
+            from .function_calls import function_op
 
-            found = self._ops[name] = op_of(definition)
+            found = self._ops[name] = function_op(definition)
         return found
 
     def instance(self, function: Function) -> Instance:
@@ -84,7 +84,7 @@ class Library:
             return found
 
     def faults(self, name: str) -> tuple[list[TfgError], set[str], Instance | None]:
-        """What is wrong with the way a function's body is written, the nodes that cannot be checked any
+        """Returns the faults in the way a function's body is written, the nodes that cannot be checked any
         further for that, and the body; None for one that needs a call's attributes to be looked at."""
         made = Instantiation(self, name, {})
         try:
@@ -94,7 +94,7 @@ class Library:
         return made.faults, made.broken, instance
 
     def check(self, function: Function, inputs: Sequence[DType], outputs: Sequence[DType]) -> Instance:
-        """The instance for a call. Raises INVALID_ARGUMENT where it takes or gives something else."""
+        """Returns the instance for a call. Raises INVALID_ARGUMENT if its arguments or results are of other types."""
         found = self.instance(function)
         for what, expected, given in (
             ("takes", found.arg_types, tuple(t.base for t in inputs)),
@@ -112,8 +112,8 @@ class Library:
         return found
 
     def infer(self, function: Function, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-        """What is known of the results of a call; little where functions call each other in a circle, and
-        where the body cannot take such arguments, for the call may never come to pass."""
+        """Returns the facts of the results of a call. Only dtypes are known for mutually recursive functions, and
+        if the body cannot take such arguments: the call may never happen, so that is no error here."""
         found = self.instance(function)
         given = self.narrowed(function.name, found, facts)
         key = (id(found), key_of_facts(given))
@@ -130,17 +130,17 @@ class Library:
             return known
 
     def narrowed(self, name: str, found: Instance, facts: Sequence[Fact]) -> list[Fact]:
-        """The facts of a call's arguments that its body is worked out with."""
+        """Returns the facts of the arguments that shape inference of the body begins with."""
         if self.is_recursive(name):
-            # Each call within would know something new, without end.
+            # The facts could differ at every depth, without end.
             return [Fact(dtype, handle=fact.handle) for dtype, fact in zip(found.arg_types, facts)]
         return [_narrowed(fact) for fact in facts]
 
     def is_recursive(self, name: str) -> bool:
-        """Whether a function may come to call itself."""
+        """True if a function calls itself, directly or through others."""
         with self._lock:
             if self._known != len(self.definitions):
-                # What was missing may be there now.
+                # A function that was missing before may be defined now.
                 self._recursive.clear()
                 self._known = len(self.definitions)
             if name not in self._recursive:
@@ -148,7 +148,7 @@ class Library:
             return self._recursive[name]
 
     def _find_cycles(self, start: str) -> None:
-        """Tarjan's algorithm, without recursion of its own: functions that reach each other are recursive."""
+        """Marks the recursive functions among those reachable: strongly connected components (Tarjan), iteratively."""
         place: dict[str, int] = {}
         lowest: dict[str, int] = {}
         waiting: list[str] = []
@@ -181,7 +181,7 @@ class Library:
                 lowest[name] = min(lowest[name], place[callee])
 
     def cycle(self, name: str) -> list[str]:
-        """A shortest way from a function to itself by calls; empty where there is none."""
+        """Returns a shortest cycle of calls from a function to itself; empty if there is none."""
         came_from: dict[str, str] = {}
         queue = [name]
         for caller in queue:
@@ -197,12 +197,12 @@ class Library:
         return []
 
     def uses(self, nodes: Sequence[Node], ops: Collection[str]) -> bool:
-        """Whether any of some operations is among nodes, or in a function that they call in the end."""
-        bodies = (self.definitions[name].body for name in self.called_from(nodes))
+        """True if one of these operations is among the nodes, or in a function that they reach by calls."""
+        bodies = (self.definitions[name].body for name in self.reachable_functions(nodes))
         return any(node.op in ops for body in (nodes, *bodies) for node in body)
 
-    def called_from(self, nodes: Iterable[Node]) -> set[str]:
-        """The functions that nodes call in the end."""
+    def reachable_functions(self, nodes: Iterable[Node]) -> set[str]:
+        """Returns the functions that nodes reach by calls."""
         seen: set[str] = set()
         stack = [nodes]
         while stack:
@@ -226,15 +226,15 @@ class Library:
                     yield item.name
 
 
-def of_graph(graph: Graph) -> Library | None:
-    """The library of a graph; None where it has no functions."""
+def graph_library(graph: Graph) -> Library | None:
+    """Returns the library of a graph; None if it has no functions."""
     if not graph.functions:
         return None
     return Library({f.name: f for f in graph.functions}, graph.gradients, graph.source)
 
 
-def missing(name: str, names: Mapping[str, Any]) -> TfgError:
-    """The error for a function that there is not."""
+def unknown_function(name: str, names: Mapping[str, Any]) -> TfgError:
+    """Returns the NOT_FOUND error for a function."""
     return TfgError(
         Status.NOT_FOUND,
         f"function {name!r} is not in the library of the graph",
@@ -253,7 +253,7 @@ def _results_of(library: Library, instance: Instance, given: Sequence[Fact]) -> 
     except TfgError:
         return tuple(Fact(dtype) for dtype in instance.result_types)
     if instance.targets or instance.stateful:
-        # The call must be made, even if what it gives is known.
+        # The call must happen even if its results are static.
         found = [fact._replace(constant=None) for fact in found]
     return tuple(_narrowed(fact) for fact in found)
 
@@ -265,7 +265,7 @@ def _narrowed(fact: Fact) -> Fact:
 
 
 def key_of_facts(facts: Sequence[Fact]) -> Any:
-    """Facts as something to find them by."""
+    """Returns facts as a dictionary key."""
     return tuple(
         (
             fact.dtype,
@@ -279,7 +279,7 @@ def key_of_facts(facts: Sequence[Fact]) -> Any:
 
 
 def key_of_attrs(attrs: Mapping[str, AttrValue]) -> Any:
-    """Attributes as something to find them by."""
+    """Returns attributes as a dictionary key."""
     return tuple(sorted((name, _key(value)) for name, value in attrs.items())) if attrs else ()
 
 
@@ -293,8 +293,8 @@ def _key(value: AttrValue) -> Any:
     return (type(value).__name__, repr(value))
 
 
-def joined(a: Fact, b: Fact) -> Fact:
-    """What is known of a tensor that is one or the other."""
+def join_facts(a: Fact, b: Fact) -> Fact:
+    """Returns the facts that hold for either of two tensors."""
     return Fact(a.dtype, joined_shape(a.shape, b.shape), handle=a.handle if a.handle == b.handle else None)
 
 
@@ -307,13 +307,15 @@ def joined_shape(a: Shape, b: Shape) -> Shape:
 def loop_facts(
     infer: Callable[[Sequence[Fact]], Sequence[Fact]], facts: Sequence[Fact], passed_on: Sequence[bool]
 ) -> list[Fact]:
-    """What holds of loop variables in every iteration, from what holds before the first; ``passed_on`` are
-    those that no iteration changes."""
+    """Returns the facts of loop variables that hold in every iteration, given those before the first.
+
+    ``passed_on`` marks the loop invariants.
+    """
     current = [_narrowed(f) if p else _narrowed(f)._replace(constant=None, elements=None)
                for f, p in zip(facts, passed_on)]  # fmt: skip
     for _ in range(8):
         after = infer(current)
-        merged = [c if p else joined(c, a) for c, a, p in zip(current, after, passed_on)]
+        merged = [c if p else join_facts(c, a) for c, a, p in zip(current, after, passed_on)]
         if key_of_facts(merged) == key_of_facts(current):
             return current
         current = merged

@@ -1,8 +1,8 @@
 """Gradients of loops whose body is a library function.
 
-The forward loop counts its iterations, and puts the values that the gradients need into lists, one element
-per iteration; a backward loop takes them out again, from the last to the first. What no iteration changes is
-not put into lists, and its gradient adds up from iteration to iteration.
+The forward loop counts its iterations and pushes the values that the gradients need onto lists, one element per
+iteration; a backward loop pops them, from the last to the first. Loop invariants are not pushed, and their gradients
+are summed over the iterations.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 def while_gradient(g: GraphBuilder, node: GradientNode, dys: Sequence[Any]) -> list[Any]:
-    """The gradients of a loop's inputs; adds the backward loop."""
+    """Adds the gradients of the inputs of a loop: a backward loop."""
     body: Any = node.node.attrs["body"]
     instance = g.functions().instance(body)
-    # What holds of the outputs holds of the loop variables in every iteration.
+    # The facts of the outputs hold for the loop variables in every iteration.
     facts = list(g.facts_of(node.name))
     carried, resources = _carried(instance, dys, node.wanted)
     if not carried:
@@ -103,7 +103,7 @@ def _carried(instance: Instance, dys: Sequence[Any], wanted: Sequence[bool]) -> 
 
 
 def _arguments_behind(instance: Instance, end: str) -> set[int]:
-    """The arguments that a result is computed from."""
+    """Returns the positions of the arguments that a result depends on."""
     index = instance.graph.index
     places = {name: i for i, name in enumerate(instance.args)}
     seen: set[str] = set()
@@ -117,7 +117,7 @@ def _arguments_behind(instance: Instance, end: str) -> set[int]:
 
 
 def _element_shape(g: GraphBuilder, fact: Fact) -> Tensor:
-    """The shape of a list's elements as far as it is known, as list operations take it."""
+    """Adds the static shape of the elements of a list, as list operations take it."""
     if fact.shape.dims is None:
         return g.constant(np.int32(-1))
     return g.constant(np.array([-1 if d is None else d for d in fact.shape.dims], np.int32))
@@ -126,7 +126,7 @@ def _element_shape(g: GraphBuilder, fact: Fact) -> Tensor:
 def _record(
     g: GraphBuilder, node: GradientNode, made: Differentiated, saved: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
-    """Makes the forward loop count its iterations and save the values; the count and the lists it gives."""
+    """Makes the forward loop count its iterations and save the values; returns the count and the lists."""
     b, body = made.b, made.function
     facts = [Fact(t.dtype, t.shape) for t in saved]
     with g.in_frame_of(node.name):
@@ -183,7 +183,7 @@ def _behind(index: Any, ends: Sequence[str], stop: set[str]) -> set[str]:
 
 
 def _condition(g: GraphBuilder, cond: Any, extra: Sequence[Tensor]) -> Function:
-    """The condition of a loop that has more loop variables."""
+    """Adds the condition of a loop with further loop variables."""
     instance = g.functions().instance(cond)
     b = GraphBuilder(instance.graph, library=g.functions())
     given = [placeholder(b, "more", t.fact) for t in extra]
@@ -194,7 +194,7 @@ def _condition(g: GraphBuilder, cond: Any, extra: Sequence[Tensor]) -> Function:
 
 
 def _read_args(made: Differentiated, constant: Sequence[int]) -> list[int]:
-    """The arguments that no iteration changes, of which the backward part reads."""
+    """Returns the loop invariants that the backward part reads."""
     nodes = made.backward_nodes([])
     read = {e.node for n in nodes for e in n.data_inputs} | {t.node for t in made.gradients if t is not None}
     return [i for i in constant if made.instance.args[i] in read]
@@ -208,8 +208,8 @@ def _backward(
     start: Sequence[Tensor],
     kept: Sequence[int],
 ) -> list[Tensor]:
-    """The backward loop: its variables are the iterations left, the lists, the gradients, and what no
-    iteration changes."""
+    """Adds the backward loop. Its variables are the number of iterations left, the lists, the gradients and the loop
+    invariants."""
     b = made.b
     number = placeholder(b, "left", Fact(dtypes.int32, SCALAR))
     lists = [placeholder(b, "list", Fact(dtypes.variant, SCALAR)) for _ in saved]
@@ -250,7 +250,7 @@ def _backward(
 
 
 def _while_left(g: GraphBuilder, name: str, variables: Sequence[Tensor]) -> Function:
-    """The condition of the backward loop: iterations are left."""
+    """Adds the condition of the backward loop: true while iterations are left."""
     b = GraphBuilder(library=g.functions())
     given = [placeholder(b, f"x{i}", v.fact) for i, v in enumerate(variables)]
     test = b.Greater(given[0], 0)

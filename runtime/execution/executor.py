@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphfmt.errors import Status, TfgError, invalid
-from ...kernels.core.device_support import landed
+from ...kernels.core.device_memory import received_value
 from ...kernels.families.control_flow.control_flow_ops import DEAD
 from ...kernels.families.state.variables import Variable
 from ..plan.segmentation import FeedTask, NodeTask, SegmentTask, TaskGraph
@@ -121,7 +121,7 @@ class Execution:
         """A received value in the memory of the device that receives it."""
         gpu = self.task_graph.gpu
         if gpu is None or node.op == "_HostRecv":
-            return landed(value)
+            return received_value(value)
         with gpu.working():
             return gpu.arrived(value)
 

@@ -16,7 +16,7 @@ from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.graph import Graph, Node
 from ...kernels.core.facts import Fact
 from ...kernels.functions.instantiation import Instance
-from ...kernels.functions.library import Library, key_of_facts, of_graph
+from ...kernels.functions.library import Library, graph_library, key_of_facts
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
 from .failures import as_tfg_error
@@ -39,7 +39,7 @@ _LONGEST_CHAIN = 120
 def function_resolver(graph: Graph, *, compiled: bool = True) -> Functions | None:
     """The resolver of a graph's functions; None if it has none. ``compiled`` tells whether well-formed loops and
     branches of their bodies run as Python's own."""
-    library = of_graph(graph)
+    library = graph_library(graph)
     return Functions(library, compiled) if library is not None else None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.names import counted
-from ...kernels.core import device_support as kernels
+from ...kernels.core import device_memory
 from ..passes.placement.machine.machine import default_device
 from .step import Step
 
@@ -39,7 +39,7 @@ class Gpu:
         self._device = xp.cuda.Device(number)
         with self._device:
             self.stream = xp.cuda.Stream(non_blocking=True)
-        self._arriving = kernels.arriving(xp)
+        self._large_to_device = device_memory.large_to_device(xp)
         self.limit: int | None = None
         self._earlier_limit: int | None = None
 
@@ -53,14 +53,18 @@ class Gpu:
         """A value from outside, copied to the device unless it is small; to be called within ``working``. Raises
         RESOURCE_EXHAUSTED if there is no room for it."""
         try:
-            return value.to_device(self.xp) if isinstance(value, kernels.Departed) else self._arriving(value)
+            return (
+                value.to_device(self.xp)
+                if isinstance(value, device_memory.SentValue)
+                else self._large_to_device(value)
+            )
         except MemoryError as error:
             raise TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory on {self.name}: {error}") from error
 
     def to_host(self, values: Sequence[Any]) -> list[Any]:
         """Values as numpy arrays; waits for those that are on the device."""
         with self.working():
-            return [kernels.to_host(value) for value in values]
+            return [device_memory.to_host(value) for value in values]
 
     def timed(self, step: Step) -> Step:
         """A copy of a step whose nodes are recorded as ended when the device has computed them."""

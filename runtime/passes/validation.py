@@ -48,9 +48,9 @@ def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
 def _library(graph: Graph) -> Library | None:
     if not graph.functions:
         return None
-    from ...kernels.functions.library import of_graph
+    from ...kernels.functions.library import graph_library
 
-    return of_graph(graph)
+    return graph_library(graph)
 
 
 def _function_faults(library: Library, name: str) -> list[TfgError]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tfg.graphfmt.shapes import Shape
-from tfg.kernels.core import device_support, registry
+from tfg.kernels.core import device_memory, device_support, registry
 from tfg.kernels.core.binding import bind
 from tfg.kernels.core.facts import Fact
 
@@ -56,7 +56,7 @@ def run(row: Case, xp: Any) -> list[Any]:
     with np.errstate(all="ignore"):
         made = kernel(*placed)
     is_one = len(bound.output_types) == 1 and not op.signature.outputs[0].is_list
-    return [np.asarray(device_support.to_host(value)) for value in ([made] if is_one else made)]
+    return [np.asarray(device_memory.to_host(value)) for value in ([made] if is_one else made)]
 
 
 def check(family: str, row: Case, xp: Any) -> None:

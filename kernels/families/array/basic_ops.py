@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.binding import PASS_ON
-from ...core.facts import Fact, of_constant
+from ...core.facts import Fact, constant_fact
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
 from ...core.traits import Role
@@ -28,7 +28,7 @@ def _const_fact(c: ShapeContext) -> Fact:
     value = c.attr("value")
     if value.dtype is not dtype:
         raise invalid(f"Const of dtype {dtype} has a value of dtype {value.dtype}")
-    return of_constant(value.array(), dtype)
+    return constant_fact(value.array(), dtype)
 
 
 const = op(

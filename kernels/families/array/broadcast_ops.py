@@ -9,7 +9,7 @@ import numpy as np
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, vector
 from ...core import shapes
-from ...core.facts import Fact, of_constant
+from ...core.facts import Fact, constant_fact
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.int_arguments import check_allocation, int_vector, static_elements
@@ -169,7 +169,7 @@ def _gradient_args_facts(c: ShapeContext) -> list[Shape | Fact]:
         both_axes = reduction_axes([d for d in a if d is not None], [d for d in b if d is not None])
     except TfgError:
         return [vector(None), vector(None)]
-    return [of_constant(np.array(axes, dtype.numpy), dtype) for axes in both_axes]
+    return [constant_fact(np.array(axes, dtype.numpy), dtype) for axes in both_axes]
 
 
 broadcast_gradient_args = op(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape, merge_dim
-from ...core.facts import Fact, of_constant
+from ...core.facts import Fact, constant_fact
 from ...core.registry import Family
 from ...numeric.int_arguments import normalize_axis
 
@@ -85,7 +85,7 @@ def _scalar_fact(dtype: DType, element: Dim) -> Fact:
     """The fact of one element of a shape; its value lets further shapes be computed statically."""
     if element is None:
         return Fact(dtype, SCALAR)
-    return of_constant(np.array(element, dtype.numpy), dtype)
+    return constant_fact(np.array(element, dtype.numpy), dtype)
 
 
 unpack = op("Unpack(value: T; num: int >= 0, T: type, axis: int = 0) -> (output: num*T)", shape=_unpack_shape)

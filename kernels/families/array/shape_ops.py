@@ -12,7 +12,7 @@ import numpy as np
 from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, vector
 from ...core import shapes
-from ...core.facts import Fact, of_constant
+from ...core.facts import Fact, constant_fact
 from ...core.inference import ShapeContext, attr_shape
 from ...core.registry import Family
 from ...core.types import INDEX
@@ -64,7 +64,7 @@ def _shape_n(c: ShapeContext) -> list[Fact | Shape]:
 
 def _shape_fact(shape: Shape, dtype: DType) -> Fact:
     if shape.is_fully_known and max(shape.known(), default=0) <= _INT32_MAX:
-        return of_constant(np.array(shape.known(), dtype.numpy), dtype)
+        return constant_fact(np.array(shape.known(), dtype.numpy), dtype)
     return Fact(dtype, vector(shape.rank), elements=shape.dims)
 
 

@@ -16,7 +16,7 @@ from ...core import shapes
 from ...core.facts import Fact
 from ...core.registry import Family
 from ...core.traits import GpuSupport
-from ...functions.library import joined
+from ...functions.library import join_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def is_true(value: Any) -> bool:
 def _branch_facts(c: ShapeContext, branches: Sequence[Function]) -> list[Fact]:
     """The facts of the outputs that hold for every branch."""
     results = [c.results_of(branch, c.facts[1:]) for branch in branches]
-    common = [reduce(joined, facts) for facts in zip(*results)]
+    common = [reduce(join_facts, facts) for facts in zip(*results)]
     return with_stated_shapes(common, c.attr("output_shapes"))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....graphfmt import dtypes
 from ...builder.graph_builder import GraphBuilder, IndexedSlices, NodeView, Tensor
-from ...core.facts import Fact, of_constant
+from ...core.facts import Fact, constant_fact
 from ...core.registry import Family
 from ...core.traits import GpuSupport, StateAccess
 from ...core.types import INDEX
@@ -33,7 +33,7 @@ def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:
 
 
 def _gather_shape(c: ShapeContext) -> Shape:
-    axis = of_constant(np.array(c.attr("batch_dims"), np.int32), dtypes.int32)
+    axis = constant_fact(np.array(c.attr("batch_dims"), np.int32), dtypes.int32)
     return gather_v2.shape(_dereferenced(c, [axis]))
 
 

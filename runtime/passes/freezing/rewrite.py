@@ -245,7 +245,7 @@ class Freezer:
         library = self.library
         if library is None:
             return ()
-        called = library.called_from(nodes)
+        called = library.reachable_functions(nodes)
         return tuple(f for name, f in library.definitions.items() if name in called)
 
 

@@ -1,4 +1,4 @@
-"""Gradients as graph extension: from a loss back to its inputs, one gradient node after another.
+"""Backpropagation: adds gradients to a graph, from a loss back to its inputs.
 
 White paper section 4.1: the graph is walked backwards from the loss, every operation on the way adds nodes
 for its partial gradients, and where a tensor is used more than once the partial gradients are summed.
@@ -99,8 +99,7 @@ def _ones_like(g: GraphBuilder, y: Tensor) -> Tensor:
 
 
 def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) -> set[str]:
-    """The nodes that depend on one of ``starts`` and that one of ``ends`` depends on, by data edges that
-    carry gradients."""
+    """Returns the nodes on the paths from ``starts`` to ``ends`` along data edges that carry gradients."""
     sources: dict[str, list[str]] = {}
     readers: dict[str, list[str]] = defaultdict(list)
     for node in graph.nodes:
@@ -110,15 +109,15 @@ def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) ->
             readers[name].append(node.name)
     for node in graph.nodes:
         if node.op in ("StackPush", "StackPushV2"):
-            # What is pushed comes out wherever the stack goes.
-            stack, value = _stack(graph, node.data_inputs[0].node), node.data_inputs[1].node
+            # A pushed value flows to all nodes that pop the stack.
+            stack, value = _stack_origin(graph, node.data_inputs[0].node), node.data_inputs[1].node
             sources[stack].append(value)
             readers[value].append(stack)
     return reached(starts, readers) & reached(ends, sources)
 
 
-def _stack(graph: Graph, handle: str) -> str:
-    """The node that made a stack, or took it from another one."""
+def _stack_origin(graph: Graph, handle: str) -> str:
+    """Returns the node that made a stack, or popped it from another one."""
     while graph[handle].op in _PASSES_HANDLE_ON:
         handle = graph[handle].data_inputs[0].node
     return handle
@@ -128,7 +127,7 @@ _PASSES_HANDLE_ON = ENTERS | SWITCHES | {"Identity", "RefIdentity"}
 
 
 def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
-    """These names and all that the edges lead to from them."""
+    """Returns these names and all that are reachable from them."""
     found, ahead = set(starts), list(starts)
     while ahead:
         new = [name for name in edges.get(ahead.pop(), ()) if name not in found]
@@ -138,7 +137,7 @@ def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 class ReverseWalk:
-    """The way back along a path, with the partial gradients found so far of every output on it."""
+    """A reverse walk along a path, with the partial gradients of every output on it."""
 
     def __init__(self, g: GraphBuilder, graph: Graph, path: set[str]) -> None:
         self.g = g
@@ -151,14 +150,14 @@ class ReverseWalk:
         self._partials[source].append(gradient)
 
     def total(self, source: Endpoint) -> Gradient | None:
-        """The sum of the partial gradients of an output; None where there are none."""
+        """Returns the sum of the partial gradients of an output; None if there are none."""
         found = _sum(self.g, self._partials.get(source, []))
         if found is not None:
             self._partials[source] = [found]
         return found
 
     def run(self) -> None:
-        """Takes every step, those nearest to the ends first."""
+        """Differentiates every node on the path, in reverse topological order."""
         for node in reversed([n for n in topological_order(self.graph) if n.name in self.path]):
             self.differentiate_node(self.view(node.name))
 
@@ -181,7 +180,7 @@ class ReverseWalk:
                 self.add_partial(as_endpoint(source), gradient)
 
     def is_wanted(self, source: Tensor) -> bool:
-        """Whether the gradient of an input is wanted."""
+        """True if the gradient of an input is wanted."""
         return source.node in self.path and carries_gradient(source.fact.dtype)
 
 
@@ -213,7 +212,7 @@ def dense(g: GraphBuilder, gradient: Gradient) -> Tensor: ...
 @overload
 def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None: ...
 def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None:
-    """A gradient as one tensor."""
+    """Returns a gradient as one tensor."""
     if not isinstance(gradient, IndexedSlices):
         return gradient
     rows = g.StridedSlice(gradient.dense_shape, [0], [1], [1], shrink_axis_mask=1, Index="int32")
@@ -221,7 +220,7 @@ def dense(g: GraphBuilder, gradient: Gradient | None) -> Tensor | None:
 
 
 def _sum(g: GraphBuilder, gradients: Sequence[Gradient]) -> Gradient | None:
-    """One gradient from the partial ones: rows of tables are put one after another, not added up."""
+    """Returns the sum of partial gradients; the rows of IndexedSlices are concatenated."""
     if not gradients:
         return None
     if len(gradients) == 1:
@@ -238,7 +237,7 @@ def _sum(g: GraphBuilder, gradients: Sequence[Gradient]) -> Gradient | None:
 
 
 def differentiate(graph: Graph, loss: str, wrt: Sequence[str] = ()) -> Graph:
-    """The graph with the gradients of ``loss``, called ``grad/<name>`` for each name.
+    """Returns the graph with the gradients of ``loss`` added, called ``grad/<name>`` for each name.
 
     Args:
         wrt: names or globs of variables, placeholders or other tensors; all variables that the loss depends
@@ -280,7 +279,7 @@ def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
 
 
 def variables_behind(graph: Graph, end: str) -> list[str]:
-    """The floating variables that a node depends on by data edges, in file order."""
+    """Returns the floating variables that a node depends on by data edges, in file order."""
     behind, stack = {end}, [end]
     while stack:
         for source in graph[stack.pop()].data_inputs:

@@ -20,7 +20,7 @@ from ....kernels.core import registry
 from ....kernels.core.inference import infer_graph, topological_order
 from ....kernels.core.op_sets import MERGES
 from ....kernels.core.traits import Role
-from ....kernels.functions.library import of_graph
+from ....kernels.functions.library import graph_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ class PlacedGraph:
 
     def __post_init__(self) -> None:
         check_devices(self.graph)
-        self.library = of_graph(self.graph)
+        self.library = graph_library(self.graph)
         self.facts = infer_graph(self.graph, None, self.library)
         self.bounds = {
             node.name: registry.get(node.op, self.library).signature.bind(node) for node in self.graph.nodes

@@ -22,7 +22,7 @@ from ....graphfmt.graph import Graph, Node, endpoint
 from ....kernels.core import registry
 from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import RECVS, SWITCHES
-from ....kernels.functions.library import of_graph
+from ....kernels.functions.library import graph_library
 from ...plan.control_flow.frames import frames
 from .parts import Parts, cross_device_transfers, union_graph
 
@@ -138,7 +138,7 @@ class _StartTimes:
 
     def _reliable(self) -> set[str]:
         """Returns the nodes that run in every step, independent of branches, loops and other steps."""
-        library = of_graph(self.graph)
+        library = graph_library(self.graph)
         reliable: set[str] = set()
         for node in self.order:
             waits = registry.get(node.op, library).asynchronous and node.op not in RECVS

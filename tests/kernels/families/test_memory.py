@@ -15,7 +15,7 @@ from tfg.graphfmt import dtypes
 from tfg.graphfmt.graph import Node
 from tfg.graphfmt.shapes import UNKNOWN, Shape
 from tfg.kernels.core import binding, registry
-from tfg.kernels.core.facts import Fact, of_constant
+from tfg.kernels.core.facts import Fact, constant_fact
 from tfg.kernels.core.inference import infer_node
 
 from tests import reference
@@ -67,7 +67,7 @@ class Call:
 def _fact(value: Any, known: str) -> Fact:
     dtype = dtypes.of_numpy(value.dtype)
     if known == "value":
-        return of_constant(value, dtype)
+        return constant_fact(value, dtype)
     return Fact(dtype, Shape(value.shape) if known == "shape" else UNKNOWN)
 
 

@@ -15,7 +15,7 @@ from .....graphfmt.errors import TfgError, invalid
 from .....graphfmt.graph import endpoint
 from .....graphfmt.names import did_you_mean
 from .....kernels.core import registry
-from .....kernels.functions.library import of_graph
+from .....kernels.functions.library import graph_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def handle_edges(graph: Graph) -> list[HandleEdge]:
     Raises NOT_FOUND for an unknown operation, INVALID_ARGUMENT for an input that names no node.
     """
     numbers = {node.name: number for number, node in enumerate(graph.nodes)}
-    library = of_graph(graph)
+    library = graph_library(graph)
     edges: list[HandleEdge] = []
     for consumer, node in enumerate(graph.nodes):
         for position in handle_inputs(graph, node, library):

@@ -15,7 +15,7 @@ from .....kernels.core import registry
 from .....kernels.core.facts import Fact
 from .....kernels.core.inference import infer_graph
 from .....kernels.core.op_sets import INPUTS, VARIABLES
-from .....kernels.functions.library import of_graph
+from .....kernels.functions.library import graph_library
 from .flops import Dims, flops
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def estimate_work(graph: Graph, *, batch: int = 1) -> dict[str, NodeWork]:
     fault of the graph, at its node.
     """
     facts = _facts(graph, batch)
-    library = of_graph(graph)
+    library = graph_library(graph)
     return {node.name: _work(node, registry.get(node.op, library), facts, batch) for node in graph.nodes}
 
 
