@@ -6,6 +6,8 @@ import pytest
 
 from tests.kernels.harness import case, f32, key_of
 
+pytest.importorskip("tensorflow")
+
 from .record import observe_all
 
 FAILING = "INVALID_ARGUMENT: Dimensions must be equal"

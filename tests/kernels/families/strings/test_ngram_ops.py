@@ -9,7 +9,7 @@ from ...harness import Case, case, i32, i64, table_tests
 WORDS = np.array(["a", "b", "c", "d", "e", "ä"])
 
 
-def ngrams(data: Any, splits: Any, widths: list[int], **attrs: Any) -> Case:
+def ngrams(data: Any, splits: Any, widths: list[int], error: str | None = None, **attrs: Any) -> Case:
     given = {
         "separator": "|",
         "left_pad": "LP",
@@ -17,7 +17,7 @@ def ngrams(data: Any, splits: Any, widths: list[int], **attrs: Any) -> Case:
         "pad_width": -1,
         "preserve_short_sequences": False,
     }
-    return case("StringNGrams", data, splits, **{**given, "ngram_widths": widths, **attrs})
+    return case("StringNGrams", data, splits, error=error, **{**given, "ngram_widths": widths, **attrs})
 
 
 CASES = [
@@ -33,13 +33,13 @@ CASES = [
     ngrams(WORDS, i64([0, 3, 6]), [], pad_width=1),
     ngrams(np.array([], "S1"), i64([0, 0, 0]), [2]),
     ngrams(np.array([], "S1"), i64([]), [2]),
-    ngrams(WORDS, i64([1, 6]), [2]),
-    ngrams(WORDS, i64([0, 4, 3, 6]), [2]),
-    ngrams(WORDS, i64([0, 4]), [2]),
-    ngrams(WORDS, i64([0, 9]), [2]),
-    ngrams(WORDS, i64([[0, 6]]), [2]),
-    ngrams(WORDS.reshape(2, 3), i64([0, 6]), [2]),
-    ngrams(WORDS, i64([0, 6]), [0]),
+    ngrams(WORDS, i64([1, 6]), [2], error="INVALID_ARGUMENT: begin with 0"),
+    ngrams(WORDS, i64([0, 4, 3, 6]), [2], error="INVALID_ARGUMENT: has 3 after 4"),
+    ngrams(WORDS, i64([0, 4]), [2], error="INVALID_ARGUMENT: end with the 6"),
+    ngrams(WORDS, i64([0, 9]), [2], error="INVALID_ARGUMENT: has 9 after 0"),
+    ngrams(WORDS, i64([[0, 6]]), [2], error="INVALID_ARGUMENT: 'data_splits' must be of rank"),
+    ngrams(WORDS.reshape(2, 3), i64([0, 6]), [2], error="INVALID_ARGUMENT: 'data' must be of rank"),
+    ngrams(WORDS, i64([0, 6]), [0], error="INVALID_ARGUMENT: must be positive"),
 ]
 
 test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
