@@ -1,60 +1,76 @@
 # Everything here makes its own virtual environment in .venv; Python >= 3.11 and the package index are enough.
+# `make check PYTHON=python3.12 VENV=.venv-3.12` takes another Python, in an environment of its own.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+# With it, each command that the tests start would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format index operations bench oracle gpu clean
+# The versions of Python that tfg supports.
+SUPPORTED := 3.11 3.12 3.13 3.14
 
-demo: .venv/.installed  ## train a network defined in a text file, and report its accuracy
+.PHONY: demo test check check-all format index operations bench oracle gpu clean
+
+demo: $(VENV)/.installed  ## train a network defined in a text file, and report its accuracy
 	@$(BIN)/python samples/digits/demo.py
 
-test: .venv/.installed-dev  ## run the tests
+test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest -n auto
 
-check: .venv/.installed-dev  ## lint, types and tests: they pass at every commit
+check: $(VENV)/.installed-dev  ## lint, types and tests: they pass at every commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
 
-format: .venv/.installed-dev
+check-all:  ## run the checks under each supported Python that is installed
+	@for version in $(SUPPORTED); do \
+		if ! command -v python$$version >/dev/null; then \
+			echo "== Python $$version is not installed: skipped"; continue; \
+		fi; \
+		echo "== Python $$version"; \
+		$(MAKE) check PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	done
+
+format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-index: .venv/.installed  ## write the index of which family declares which operation
+index: $(VENV)/.installed  ## write the index of which family declares which operation
 	$(BIN)/python -m tfg.kernels.core.make_index
 
-operations: .venv/.installed-dev  ## write the table of operations, docs/operations.md
+operations: $(VENV)/.installed-dev  ## write the table of operations, docs/operations.md
 	$(BIN)/python -m tests.docs.operations
 
-oracle: .venv/.installed-oracle  ## compare with an installed TensorFlow
+oracle: $(VENV)/.installed-oracle  ## compare with an installed TensorFlow
 	$(BIN)/python -m pytest tests/oracle
 
-gpu: .venv/.installed-gpu  ## run the GPU tests on a machine with a GPU; failures go to out/gpu.md
+gpu: $(VENV)/.installed-gpu  ## run the GPU tests on a machine with a GPU; failures go to out/gpu.md
 	$(BIN)/python -m tests.gpu.report out/gpu.md
 	$(BIN)/python -m pytest tests/gpu
 
-bench: .venv/.installed-oracle  ## time tfg against TensorFlow, as ratios
+bench: $(VENV)/.installed-oracle  ## time tfg against TensorFlow, as ratios
 	$(BIN)/python -m benchmarks
 
-.venv/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
 	@$(BIN)/python -m compileall -q cli graphfmt kernels runtime
 	@touch $@
 
-.venv/.installed-dev: .venv/.installed
+$(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-.venv/.installed-gpu: .venv/.installed-dev
+$(VENV)/.installed-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev,gpu]'
 	@touch $@
 
-.venv/.installed-oracle: .venv/.installed-dev
+$(VENV)/.installed-oracle: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev,oracle]'
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info out
+	rm -rf .venv .venv-* build *.egg-info out
