@@ -18,7 +18,7 @@ from tfg.runtime.passes.optimizers.minimize import minimize
 from tfg.runtime.passes.placement.machine.machine import parse_devices
 from tfg.runtime.passes.placement.place import PlacementOptions, place
 
-from ..runtime.multi_device.test_random_graphs import outcome
+from ..behaviour.test_random_graphs import outcome
 from ..runtime.passes.partitioning.placing import placed
 from ..runtime.programs import Program
 

@@ -23,7 +23,7 @@ from tfg.runtime.checkpointing.checkpoints import (
 )
 from tfg.runtime.checkpointing.intervals import AUTO, CheckpointInterval, CheckpointSchedule
 
-from ..execution.test_snapshots import twins
+from ..execution.test_state_lock import twins
 
 
 def silent(text: str) -> None:

@@ -222,7 +222,7 @@ CASES = [
     *(
         row("empty", lambda t, s: t.shape(t.empty(s)), i32(s), error=f"INVALID_ARGUMENT: {words}")
         for s, words in (
-            (0, "a scalar must be -1"),
+            (0, "a scalar shape must be -1"),
             ([-2], "a dimension must not be negative"),
             ([[1]], "a shape must be a vector"),
         )
@@ -370,7 +370,7 @@ CASES = [
             ([3], "INVALID_ARGUMENT: elements must be of one shape"),
             ([-1], None),
             (-1, None),
-            (0, "INVALID_ARGUMENT: a scalar must be -1"),
+            (0, "INVALID_ARGUMENT: a scalar shape must be -1"),
             ([], "INVALID_ARGUMENT: elements must be of one shape"),
         )
     ),

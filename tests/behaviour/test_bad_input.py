@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .command import is_diagnostic, run_tfg, write
-from .graphs import FLOAT, ONE, chain, const, dims, node, placeholder
+from ..cli.command import is_diagnostic, run_tfg, write
+from ..cli.graphs import FLOAT, ONE, chain, const, dims, node, placeholder
 
 AXIS = const("axis", "tensor_shape { } int_val: 0", "DT_INT32")
 

@@ -15,7 +15,7 @@ from tfg.graphfmt.proto.binary import graph_from_bytes, graph_to_bytes
 from tfg.graphfmt.text.reader import read_graph
 from tfg.graphfmt.text.writer import write_graph
 
-from ..messages import mutate, random_graph, relay
+from ..graphfmt.messages import mutate, random_graph, relay
 
 _checked = settings(
     derandomize=True, deadline=None, max_examples=60, database=None, suppress_health_check=list(HealthCheck)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 
-from .command import strict_json, write
-from .graphs import FLOAT, ONE, node, placeholder
+from ..cli.command import strict_json, write
+from ..cli.graphs import FLOAT, ONE, node, placeholder
 
 TFG = [sys.executable, "-m", "tfg"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

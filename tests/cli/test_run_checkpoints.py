@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 
+from ..behaviour.test_process import start
 from .command import run_tfg
-from .test_process import start
 
 ROOT = Path(__file__).parent.parent.parent
 DIGITS = ROOT / "samples" / "digits"

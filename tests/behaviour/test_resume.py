@@ -14,7 +14,7 @@ from tfg.kernels.builder.graph_builder import GraphBuilder
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.optimizers.minimize import minimize
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 Feeds = Callable[[int], dict[str, Any]]
 
 

@@ -22,8 +22,8 @@ from tfg.runtime.passes.partitioning.parts import join_parts
 from tfg.runtime.passes.partitioning.recv_schedule import schedule_receives
 from tfg.runtime.passes.prune import StepSignature, prune
 
-from ..passes.partitioning.placing import Together, placed
-from ..programs import Program
+from ..runtime.passes.partitioning.placing import Together, placed
+from ..runtime.programs import Program
 
 COUNT = int(os.environ.get("TFG_PROGRAMS", "160"))
 CHUNK = 40

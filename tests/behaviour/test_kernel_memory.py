@@ -20,8 +20,8 @@ from tfg.kernels.core.inference import infer_node
 
 from tests import reference
 
-from ..harness import Case, families, graph_of, table_module
-from ..state_harness import StateCase
+from ..kernels.harness import Case, families, graph_of, table_module
+from ..kernels.state_harness import StateCase
 
 
 @cache

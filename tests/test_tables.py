@@ -12,9 +12,9 @@ import pytest
 
 from tests import golden
 
-from ..harness import families, golden_path, golden_text, key_of, table_module
+from .kernels.harness import families, golden_path, golden_text, key_of, table_module
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 def keys() -> list[str]:

@@ -16,7 +16,7 @@ from tfg.graphfmt.checkpoints.hdf5 import paths, state_file
 from tfg.graphfmt.checkpoints.hdf5.paths import Origin
 from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
-from .states import STATE, same, strings, variables
+from ..graphfmt.checkpoints.states import STATE, same, strings, variables
 
 
 def written(path: Path, state: SavedState) -> h5py.File:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tfg.graphfmt.checkpoints.hdf5 import chunks, commit_record, state_file, state_writer
 from tfg.graphfmt.errors import TfgError
 
-from .states import STATE, refused, same, variables
+from ..graphfmt.checkpoints.states import STATE, refused, same, variables
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .harness import Case, case, check_error, f32, table_tests
+from .kernels.harness import Case, case, check_error, f32, table_tests
 
 MISFIT = (f32([1, 2]), f32([1, 2, 3]))
 

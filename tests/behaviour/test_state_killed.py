@@ -10,8 +10,8 @@ import pytest
 from tfg.graphfmt.checkpoints.hdf5 import state_file
 from tfg.graphfmt.checkpoints.hdf5.state_file import SavedState
 
-from .killed import kill, spread
-from .states import same, variables
+from ..graphfmt.checkpoints.killed import kill, spread
+from ..graphfmt.checkpoints.states import same, variables
 
 # TFG_KILLS=100000 kills at every one, which takes minutes.
 KILLS = int(os.environ.get("TFG_KILLS", "50"))
