@@ -1,4 +1,4 @@
-"""Operations that look at values: assertions, checks for infinities, prints; and the clock."""
+"""Assert, CheckNumerics, Print and PrintV2 (logging_ops.cc, check_numerics_op.cc in TensorFlow); and Timestamp."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def _in_brackets(data: Any, limit: int) -> list[str]:
     return [f"[{summarize_value(value, limit)}]" for value in data]
 
 
-# Numbers that are none.
+# Infinities and NaNs.
 
 
 def _signless(x: Any) -> str:
-    """Which of infinities and NaNs there are."""
+    """Returns which of Inf and NaN occur in x, as text."""
     kinds = [name for name, test in (("Inf", np.isinf), ("NaN", np.isnan)) if test(x).any()]
     return " and ".join(kinds)
 
 
 def _signed(x: Any) -> str:
-    """The same, infinities by their signs."""
+    """Returns which of -Inf, +Inf and NaN occur in x, as text."""
     infinite = np.isinf(x)
     tests = (("-Inf", infinite & (x < 0)), ("+Inf", infinite & (x > 0)), ("NaN", np.isnan(x)))
     kinds = [name for name, found in tests if found.any()]
@@ -97,7 +97,7 @@ _declare_check("CheckNumericsV2", _signed)
 
 
 class PrintCount:
-    """How often a node has printed."""
+    """The number of times that a node has printed, a resource that is saved with the session."""
 
     kind = "PrintCount"
 
@@ -106,7 +106,7 @@ class PrintCount:
         self._lock = Lock()
 
     def step(self) -> int:
-        """How often before this time."""
+        """Counts one more print, and returns the number before it."""
         with self._lock:
             self._count += 1
             return self._count - 1
@@ -156,7 +156,7 @@ print_v2 = op(
 
 @print_v2.kernel
 def _(ctx: Any, xp: Any, text: Any, *, output_stream: str, end: str) -> list[Any]:
-    """Every stream is the session's log, except a file, to which the text is appended."""
+    """Writes the text to the session's log for every stream; for ``file://PATH`` it is appended to the file."""
     if not isinstance(text, bytes):
         if text.ndim != 0:
             raise invalid(f"the input of PrintV2 must be a scalar, but has shape {list(text.shape)}")

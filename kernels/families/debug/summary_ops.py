@@ -1,4 +1,5 @@
-"""Summaries: scalars and histograms as serialized messages, for event files to hold."""
+"""ScalarSummary, HistogramSummary and MergeSummary: serialized Summary messages for event files (summary_op.cc in
+TensorFlow)."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-# Fields of the messages Summary, Summary.Value and HistogramProto, by their numbers.
+# Field numbers of the messages Summary, Summary.Value and HistogramProto, and wire types.
 _VALUE, _TAG, _SIMPLE_VALUE, _HISTOGRAM = 1, 1, 2, 5
 _LIMITS, _COUNTS = 6, 7
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -90,7 +91,7 @@ def _(xp: Any, tag: Any, values: Any) -> Any:
 
 @cache
 def _bucket_limits() -> Any:
-    """Upper ends of the buckets: each a tenth larger than the one before, on both sides of zero."""
+    """Upper limits of the buckets, growing by 10 % on both sides of zero (lib/histogram/histogram.cc)."""
     limits: list[float] = []
     limit = 1e-12
     while limit < 1e20:
@@ -103,11 +104,11 @@ def _bucket_limits() -> Any:
 def _histogram(numbers: Any) -> bytes:
     limits = _bucket_limits()
     counts = np.bincount(np.searchsorted(limits, numbers, "right"), minlength=len(limits)).astype(np.float64)
-    # Of neighbours that are empty the last stands for all.
+    # A run of empty buckets is written as its last bucket.
     kept = np.append((counts[:-1] > 0) | (counts[1:] > 0), True)
     largest = float(limits[-1])
     least, most = (float(numbers.min()), float(numbers.max())) if numbers.size else (largest, -largest)
-    # Added up one after another, as they come.
+    # Summed sequentially, as TensorFlow does.
     total, squares = (float(np.add.accumulate(x)[-1]) if x.size else 0.0 for x in (numbers, numbers**2))
     head = [least, most, float(numbers.size), total, squares]
     fields = (
@@ -142,7 +143,7 @@ def _(xp: Any, inputs: Any) -> Any:
 
 
 def _tags(data: bytes) -> list[bytes]:
-    """The tags of a summary that are not empty. Raises INVALID_ARGUMENT for what is none."""
+    """Returns the non-empty tags of a serialized Summary. Raises INVALID_ARGUMENT if it cannot be parsed."""
     try:
         values = [content for number, content in _fields(data) if number == _VALUE]
         return [tag for value in values for number, tag in _fields(value) if number == _TAG and tag]

@@ -1,4 +1,8 @@
-"""Colours of images: RGB against HSV, contrast, hue and saturation."""
+"""Colours of images: RGBToHSV, HSVToRGB, contrast, hue and saturation (colorspace_op.h, adjust_*_op.cc in
+TensorFlow).
+
+The last axis holds the channels; hue, saturation and value are in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ def _(xp: Any, images: Any) -> Any:
 
 
 def _to_hsv(xp: Any, images: Any) -> Any:
-    """The hue is a part of the circle, zero for grey."""
+    """Converts RGB [..., 3] to HSV. The hue is a fraction of the circle, and 0 for grey."""
     kind = images.dtype.type
     r, g, b = (images[..., i] for i in range(3))
     value = xp.maximum(xp.maximum(r, g), b)
@@ -65,9 +69,13 @@ def _to_hsv(xp: Any, images: Any) -> Any:
 
 @rgb_to_hsv.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
-    """With x the channels, big and small marking the greatest and the least, spread their difference: the
-    value is the greatest x; the saturation spread / value; the hue (next x - x after that) / (6 spread)
-    and a constant, next to the greatest. Grey has no hue, and black no saturation, to change."""
+    """The gradient of RGBToHSV.
+
+    ``x`` are the channels, ``big`` and ``small`` are 1 for the greatest and the least, ``spread`` is their
+    difference. The value is the greatest x, the saturation spread / value, and the hue, up to a constant,
+    (x after the greatest - x before it) / (6 spread), cyclically. The hue of grey and the saturation of black
+    have gradient 0.
+    """
     dtype = dy.dtype
     x = g.Unpack(node.inputs[0], num=3, axis=-1)
     for_hue, for_saturation, for_value = g.Unpack(dy, num=3, axis=-1)
@@ -91,7 +99,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
 
 
 def _first_equal(g: GraphBuilder, x: list[Tensor], wanted: Tensor) -> list[Tensor]:
-    """One for the first of x that is equal to the wanted, zero for the others."""
+    """Returns one tensor per channel: 1 for the first channel that equals ``wanted``, 0 for the others."""
     dtype = wanted.dtype
     one = g.constant(1, dtype)
     equal = [g.cast(g.Equal(channel, wanted), dtype) for channel in x]
@@ -121,6 +129,7 @@ def _(xp: Any, images: Any) -> Any:
 
 
 def _to_rgb(xp: Any, images: Any) -> Any:
+    """Converts HSV [..., 3] to RGB."""
     kind = images.dtype.type
     hue, saturation, value = (images[..., i] for i in range(3))
     sixths = hue * kind(6)

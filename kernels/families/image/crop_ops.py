@@ -1,4 +1,7 @@
-"""Boxes cut out of images and resized, as detectors do it."""
+"""CropAndResize and its gradients: boxes of images, sampled at a fixed size (crop_and_resize_op.cc in TensorFlow).
+
+Boxes are [y1, x1, y2, x2] in fractions of the image's height and width.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,12 @@ _METHOD = "method: string in {'bilinear', 'nearest'} = \"bilinear\""
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Where the pixels of every box lie along one axis, as [boxes, pixels]: between which two image pixels,
-    how far from the first to the second, whether inside the image, and (for gradients) how the place moves
-    with the box's start and end."""
+    """The sampling positions of every box along one axis, as arrays [boxes, pixels].
+
+    A position lies between the image pixels ``lower`` and ``upper``, at the fraction ``part`` of the way;
+    ``closest`` is the nearest pixel; ``inside`` is True within the image. ``by_start`` and ``by_end`` are the
+    derivatives of the position by the box's start and end.
+    """
 
     lower: Any
     upper: Any
@@ -116,7 +122,7 @@ def _(
 
 
 def _pixels(image: Any, box_ind: Any, rows: Any, across: _Axis) -> tuple[Any, Any]:
-    """The pixels of those rows to the left and to the right of each place."""
+    """Returns the pixels of these rows to the left and to the right of each position, as float32."""
     left, right = (
         image[box_ind[:, None, None], rows[:, :, None], columns[:, None, :]].astype(np.float32)
         for columns in (across.lower, across.upper)
@@ -172,7 +178,7 @@ def _(xp: Any, grads: Any, boxes: Any, box_ind: Any, size: Any, *, T: Any, metho
 
 
 def _corners(down: _Axis, across: _Axis, method: str) -> list[tuple[Any, Any, Any, Any]]:
-    """The pixels around each place: rows, their weights, columns, their weights."""
+    """Returns the pixels around each position as (rows, row weights, columns, column weights)."""
     if method == "nearest":
         return [
             (down.closest, np.float32(1) + 0 * down.part, across.closest, np.float32(1) + 0 * across.part)

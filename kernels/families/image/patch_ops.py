@@ -1,4 +1,5 @@
-"""Patches of images and volumes, laid out as channels."""
+"""ExtractImagePatches and ExtractVolumePatches: patches laid out as channels (extract_image_patches_op.cc,
+extract_volume_patches_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ op = family.op
 
 
 def _window(values: Sequence[int], name: str, count: int) -> tuple[int, ...]:
-    """The sizes along the axes of space. Raises UNIMPLEMENTED for others than [1, …, 1], and, as TensorFlow
-    does, INVALID_ARGUMENT or OUT_OF_RANGE for sizes below 1."""
+    """Returns the sizes along the spatial axes. Raises UNIMPLEMENTED unless those of batch and channels are 1, and,
+    as TensorFlow does, INVALID_ARGUMENT or OUT_OF_RANGE for sizes below 1."""
     if len(values) != count + 2 or values[0] != 1 or values[-1] != 1:
         raise TfgError(
             Status.UNIMPLEMENTED, f"{name} must be 1 for the batch and the channels, but is {list(values)}"
@@ -38,8 +39,8 @@ def _window(values: Sequence[int], name: str, count: int) -> tuple[int, ...]:
 
 
 def _extent(size: int, reach: int, stride: int, padding: str) -> tuple[int, int]:
-    """How many patches fit along an axis, and how much is padded before it. Raises INVALID_ARGUMENT where
-    the axis is far too short."""
+    """Returns the number of patches along an axis and the padding before it, in pixels. Raises INVALID_ARGUMENT if
+    the axis is too short for TensorFlow's computation of the output size."""
     if padding == "VALID":
         room = size - reach + stride
         if room <= -stride:
@@ -92,7 +93,8 @@ def _shape(c: ShapeContext, count: int) -> Shape:
 
 
 def _gradient(declared: Op, count: int) -> None:
-    """Adds up, for every position, what came from it: patches of the positions' numbers say where that is."""
+    """Declares the gradient: a segment sum over the pixels. The operation, applied to an image of pixel
+    numbers, tells which pixel each patch element was taken from."""
 
     @declared.gradient
     def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> Tensor:
@@ -112,7 +114,7 @@ def _gradient(declared: Op, count: int) -> None:
 
 
 def _parts(g: GraphBuilder, shape: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch, space and channels of a shape."""
+    """Returns the batch size, the spatial sizes and the number of channels of a shape tensor."""
     batch = g.StridedSlice(shape, [0], [1], [1], shrink_axis_mask=1)
     space = g.StridedSlice(shape, [1], [count + 1], [1])
     channels = g.StridedSlice(shape, [count + 1], [count + 2], [1], shrink_axis_mask=1)

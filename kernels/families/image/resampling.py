@@ -1,4 +1,5 @@
-"""Where the pixels of a resized image come from, along one axis: positions, and their weights."""
+"""Resampling along one axis: the source pixels of each output pixel and their weights (image_resizer_state.h,
+resize_bicubic_op.cc in TensorFlow). Sizes and positions are in pixels, weights in float32."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ import numpy as np
 
 from ...numeric.scatter import on_host
 
-# TensorFlow looks the cubic's values up in a table of this many steps.
+# TensorFlow looks the cubic kernel up in a table with this many steps.
 _STEPS = 1024
 
 
 def scale_factor(size: int, wanted: int, align_corners: bool) -> Any:
-    """Input pixels per output pixel."""
+    """Returns the number of input pixels per output pixel."""
     if align_corners and wanted > 1:
         return np.float32(size - 1) / np.float32(wanted - 1)
     return np.float32(size) / np.float32(wanted)
 
 
 def _sources(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> Any:
-    """For each output pixel, the place in the input (between pixels) that it shows."""
+    """Returns the fractional position in the input of each output pixel."""
     scale, places = scale_factor(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
     if half_pixel:
         return (places + np.float32(0.5)) * scale - np.float32(0.5)
@@ -29,7 +30,7 @@ def _sources(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> A
 
 
 def nearest(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> Any:
-    """The input pixel of each output pixel."""
+    """Returns the index of the input pixel of each output pixel, as [wanted]."""
     scale, places = scale_factor(size, wanted, align_corners), np.arange(wanted, dtype=np.float32)
     source = (places + np.float32(0.5)) * scale if half_pixel else places * scale
     # Half away from zero, as C rounds; sources are never negative.
@@ -38,7 +39,8 @@ def nearest(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> An
 
 
 def linear(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> tuple[Any, Any, Any]:
-    """The two input pixels of each output pixel, and how far it is from the first to the second."""
+    """Returns the two input pixels of each output pixel, and its fraction of the way between them, as
+    [wanted] each."""
     source = _sources(size, wanted, align_corners, half_pixel)
     floor = np.floor(source)
     upper = np.minimum(np.ceil(source).astype(np.int64), size - 1)
@@ -47,9 +49,9 @@ def linear(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> tup
 
 
 def cubic(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> tuple[Any, Any]:
-    """The four input pixels of each output pixel and their weights, as [wanted, 4] both.
+    """Returns the four input pixels of each output pixel and their weights, as [wanted, 4] each.
 
-    With half-pixel centres pixels beyond the border have no weight; otherwise the border is repeated.
+    With half-pixel centres pixels beyond the border have weight 0; otherwise the border pixel is repeated.
     """
     source = _sources(size, wanted, align_corners, half_pixel)
     floor = np.floor(source)
@@ -68,7 +70,8 @@ def cubic(size: int, wanted: int, align_corners: bool, half_pixel: bool) -> tupl
 
 @lru_cache(maxsize=2)
 def _cubic_table(a: float) -> tuple[Any, Any]:
-    """The weights of a pixel less than one away, and of one between one and two away, by the distance."""
+    """Returns the cubic kernel with parameter ``a`` for distances in [0, 1] and in [1, 2], each in steps of
+    1 / _STEPS."""
     x = (np.arange(_STEPS + 1) / _STEPS).astype(np.float32).astype(np.float64)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     x = x + 1
@@ -77,10 +80,10 @@ def _cubic_table(a: float) -> tuple[Any, Any]:
 
 
 def area(size: int, wanted: int, align_corners: bool) -> Any:
-    """The share of each input pixel in each output pixel, as a matrix [wanted, size]."""
+    """Returns the share of each input pixel in each output pixel, as a matrix [wanted, size]."""
     scale = scale_factor(size, wanted, align_corners)
     if not scale:
-        # There is but one pixel.
+        # The input has a single pixel.
         return np.ones((wanted, size), np.float32)
     matrix = np.zeros((wanted, size), np.float32)
     for row in range(wanted):
@@ -92,7 +95,7 @@ def area(size: int, wanted: int, align_corners: bool) -> Any:
 
 
 def as_matrix(places: Any, weights: Any, size: int) -> Any:
-    """Positions and weights [wanted, taps] as a matrix [wanted, size]."""
+    """Converts positions and weights [wanted, taps] to a matrix [wanted, size]."""
     matrix = np.zeros((len(places), size), np.float32)
     rows = np.broadcast_to(np.arange(len(places))[:, None], places.shape)
     np.add.at(matrix, (rows, places), weights)
@@ -100,7 +103,7 @@ def as_matrix(places: Any, weights: Any, size: int) -> Any:
 
 
 def resample(xp: Any, images: Any, down: Any, across: Any) -> Any:
-    """``down @ image @ across.T`` for every image and channel of [batch, height, width, channels]."""
+    """Computes ``down @ image @ across.T`` for every image and channel of [batch, height, width, channels]."""
     batch, height, width, channels = images.shape
     rows = xp.matmul(xp.asarray(down, images.dtype), images.reshape(batch, height, width * channels))
     rows = rows.reshape(batch * len(down), width, channels)
@@ -108,4 +111,5 @@ def resample(xp: Any, images: Any, down: Any, across: Any) -> Any:
 
 
 def host_sizes(size: Any) -> tuple[int, ...]:
+    """Returns the elements of a size tensor as ints; on a GPU this waits for the device."""
     return tuple(int(n) for n in on_host(size).tolist())

@@ -1,4 +1,5 @@
-"""Images made larger and smaller."""
+"""Resizing of images: nearest neighbour, bilinear, bicubic and area, with gradients (resize_*_op.cc in
+TensorFlow)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def _resized_shape(c: ShapeContext) -> Shape:
 
 
 def _sizes(images: Any, size: Any) -> tuple[int, int]:
-    """The wanted height and width."""
+    """Returns the requested height and width. Raises INVALID_ARGUMENT unless they and the images' sizes
+    are positive."""
     if images.ndim != 4:
         raise invalid(f"images must be of rank 4, but have shape {Shape(images.shape)}")
     if size.shape != (2,):
@@ -103,7 +105,7 @@ def _(xp: Any, grads: Any, size: Any, *, align_corners: bool, half_pixel_centers
 
 
 def _collected(xp: Any, grads: Any, places: Any, size: int, axis: int) -> Any:
-    """Sums along the axis by place; places ascend."""
+    """Sums ``grads`` along an axis by target position; ``places`` must be ascending."""
     shape = list(grads.shape)
     shape[axis] = size
     output = xp.zeros(shape, grads.dtype)
@@ -150,7 +152,7 @@ def _as_images(rows: Any, channels: int, width: int) -> Any:
 
 
 def _picked(xp: Any, images: Any, places: Any, axis: int) -> Any:
-    """Rows or columns, as [batch, rows, columns * channels]: long rows are what makes arrays fast."""
+    """Takes rows (axis 1) or columns (axis 2), as [batch, rows, columns * channels]: numpy is fast on long rows."""
     batch, height, width, channels = images.shape
     flat = images.reshape(batch, height, width * channels)
     if axis == 1:
@@ -159,7 +161,7 @@ def _picked(xp: Any, images: Any, places: Any, axis: int) -> Any:
 
 
 def _along(xp: Any, weights: Any, axis: int, channels: int) -> Any:
-    """Weights of rows or columns for what ``_picked`` gives."""
+    """Returns weights of rows or columns that broadcast to the result of ``_picked``."""
     return xp.asarray(weights[:, None] if axis == 1 else np.repeat(weights, channels))
 
 

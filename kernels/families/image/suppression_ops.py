@@ -1,4 +1,6 @@
-"""Non-maximum suppression: of boxes that overlap too much, the one with the best score."""
+"""NonMaxSuppression in its versions 1 to 5 (non_max_suppression_op.cc in TensorFlow): of boxes that
+overlap too much, only the one with the highest score is kept. Version 5 can lower scores instead (soft
+NMS, Bodla and others, ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -137,8 +139,11 @@ def _padded(values: Any, size: int, pad: bool) -> Any:
 def _select(
     boxes: Any, scores: Any, limit: Any, iou_threshold: Any, score_threshold: Any, sigma: float = 0.0
 ) -> tuple[Any, Any]:
-    """The chosen boxes, best score first, and their scores. Scores must be above their threshold, or finite
-    where there is none."""
+    """Returns the indices of the selected boxes, best score first, and their scores.
+
+    Boxes are [boxes, 4]. Only scores above ``score_threshold`` are considered; without one, all above the
+    dtype's minimum.
+    """
     if score_threshold is None:
         score_threshold = np.finfo(scores.dtype).min
     boxes, scores = np.asarray(boxes), np.asarray(scores)
@@ -173,14 +178,14 @@ def _select(
 
 
 def _corners_and_areas(boxes: Any) -> tuple[Any, Any]:
-    """Boxes may name any two opposite corners."""
+    """Returns the lower and upper corners of boxes, which state any two opposite corners, and their areas."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     sides = high - low
     return (low, high), sides[:, 0] * sides[:, 1]
 
 
 def _overlap(corners: tuple[Any, Any], areas: Any, box: int, others: Any) -> Any:
-    """Intersection over union of a box with others; zero where either has no area."""
+    """Returns the intersection over union of a box with others; 0 if one of the two has no area."""
     low, high = corners
     sides = np.minimum(high[box], high[others]) - np.maximum(low[box], low[others])
     sides = np.maximum(sides, sides.dtype.type(0))

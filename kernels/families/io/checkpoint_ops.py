@@ -1,7 +1,8 @@
-"""Writing tensors to files and reading them back: the operations that a Saver's graph is made of.
+"""Save and Restore in all versions, ShardedFilename, MergeV2Checkpoints: the operations of a Saver's graph
+(save_restore_v2_ops.cc in TensorFlow).
 
-What a name stands for is for ``graphfmt.checkpoints`` to say: HDF5 where it ends in ``.h5``, TensorFlow's
-bundle otherwise. Relative names are relative to the working directory.
+A file name that ends in ``.h5`` is an HDF5 checkpoint, any other the prefix of a TensorFlow bundle. Relative
+names are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 
-# What the inputs say.
+# Inputs.
 
 
 def _file_name(value: Any, what: str) -> str:
-    """The one string of a tensor. Raises INVALID_ARGUMENT where it has none or several, or is no name."""
+    """Returns the only string of a tensor. Raises INVALID_ARGUMENT unless it is one valid file name."""
     array = string_array(value)
     if array.size != 1:
         raise invalid(f"Input {what} should have a single element, got {array.size} instead.")
@@ -48,7 +49,7 @@ def _file_name(value: Any, what: str) -> str:
 
 
 def _names(value: Any, what: str, count: int) -> list[str]:
-    """The strings of a vector of this length. Raises INVALID_ARGUMENT."""
+    """Returns the strings of a vector. Raises INVALID_ARGUMENT unless it has this length."""
     array = string_array(value)
     if array.ndim != 1:
         raise invalid(f"Input {what} should be a 1-D tensor, got {Shape(array.shape)} instead.")
@@ -61,7 +62,7 @@ def _names(value: Any, what: str, count: int) -> list[str]:
 
 
 def _save(path: str, names: Any, specs: Any, values: Sequence[Any], types: Sequence[DType]) -> list[Any]:
-    """What all kinds of Save do; without ``specs`` every tensor is a whole."""
+    """Writes tensors, or with ``specs`` slices of tensors, to a checkpoint. All versions of Save call it."""
     known = _names(names, "tensor_names", len(values))
     parts = [""] * len(values) if specs is None else _names(specs, "shape_and_slices", len(values))
     _write(path, _tensors(known, parts, values, types))
@@ -80,8 +81,8 @@ def _write(path: str, tensors: Sequence[StoredTensor]) -> None:
 
 
 def _make_folder(path: str) -> None:
-    """Makes the folder of a file, but not the folder that it lies in: shards are written into one of their
-    own. What stands in the way will be told by whoever writes the file."""
+    """Creates the folder of a file, but not its parents: shards are written into a folder of their own. Errors are
+    ignored here; writing the file reports them."""
     try:
         Path(path).parent.mkdir(exist_ok=True)
     except OSError:
@@ -172,7 +173,7 @@ def _(
 
 
 def _restored_shapes(c: ShapeContext) -> list[Shape]:
-    """Those of the parts that are asked for; a whole tensor's is only known from the file."""
+    """The shapes of the requested slices; that of a whole tensor is known only from the file."""
     count = len(c.bound.output_types)
     specs = c.constant("shape_and_slices")
     if specs is None or specs.shape != (count,):
@@ -244,8 +245,8 @@ def _(xp: Any, file_pattern: Any, tensor_name: Any, shape_and_slice: Any, *, dt:
 
 
 def _first(value: Any) -> str:
-    """The first of a tensor's strings, for that is the one TensorFlow takes. Raises INVALID_ARGUMENT where it
-    has none."""
+    """Returns the first of a tensor's strings, which is the one that TensorFlow uses. Raises
+    INVALID_ARGUMENT if it has none."""
     array = string_array(value)
     if not array.size:
         raise invalid("the name of a tensor to restore is missing")

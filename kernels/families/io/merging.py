@@ -1,4 +1,4 @@
-"""Shards of a checkpoint become one."""
+"""Merges the shards of a checkpoint into one checkpoint (MergeV2Checkpoints)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def merge(
     prefixes: Sequence[str], destination: str, *, delete_old_dirs: bool, allow_missing_files: bool
 ) -> None:
-    """Makes one checkpoint of several: bundles are renamed into place, anything else is written anew.
+    """Merges checkpoints: the data files of bundles are renamed into place, HDF5 checkpoints are rewritten.
 
     Args:
-        delete_old_dirs: whether the folders of the shards go, where nothing else is in them.
-        allow_missing_files: whether shards that are not there are left out.
+        delete_old_dirs: remove the folders of the shards if they are empty afterwards.
+        allow_missing_files: skip shards that do not exist.
 
-    Raises INVALID_ARGUMENT where a shard is missing or none is there.
+    Raises INVALID_ARGUMENT if a shard is missing, or all are.
     """
     if not any(path.endswith(HDF5_SUFFIX) for path in (*prefixes, destination)):
         merge_bundles(

@@ -1,4 +1,4 @@
-"""Tensors out of checkpoints, checked against what the graph takes them for."""
+"""Reads tensors from checkpoints for Restore and RestoreV2, and checks their dtypes and shapes."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from .shape_and_slice import SavedSlice
 
-# So many missing names are told, of however many there are.
+# The maximum number of missing names in a message.
 _SHOWN = 10
-# The files of a bundle that are not its name's.
+# The data files of a bundle.
 _SHARD = re.compile(r"\.data-[0-9]+-of-[0-9]+$")
 
 
 def read_tensors(
     path: str, names: Sequence[str], parts: Sequence[SavedSlice | None], wanted: Sequence[DType]
 ) -> list[Array]:
-    """The tensors of a checkpoint, or parts of them.
+    """Reads tensors of a checkpoint, or slices of them.
 
     Raises:
-        TfgError: NOT_FOUND where there is no such file, and with all names that are not in it;
-            INVALID_ARGUMENT with all that are of another dtype, or not of the shape that a part is said to be
-            of; whatever the reader finds wrong.
+        TfgError: NOT_FOUND if the file or a tensor does not exist, with all missing names; INVALID_ARGUMENT
+            with all tensors of another dtype, and for a shape that differs from a slice's; errors of the
+            reader.
     """
     with open_checkpoint(path) as reader:
         entries = reader.entries
@@ -81,7 +81,8 @@ def _check_types(
 
 
 def _is_alike(a: DType, b: DType) -> bool:
-    """Quantised numbers are kept as the integers that they are made of."""
+    """True if the dtypes are equal, or differ only in that one is quantized: quantized tensors are stored as
+    integers."""
     return a is b or ((a.is_quantized or b.is_quantized) and a.numpy == b.numpy)
 
 
@@ -94,10 +95,10 @@ def _check_part(name: str, entry: TensorEntry, part: SavedSlice | None) -> None:
 
 
 def read_matching(pattern: str, name: str, part: SavedSlice | None, dtype: DType) -> Array:
-    """A tensor, or a part of it, out of the files that a name with ``*`` and ``?`` stands for: whole from one
-    of them, or put together from slices that lie in several.
+    """Reads a tensor, or a slice of it, from the files that match a pattern with ``*`` and ``?``: from one of
+    them, or assembled from slices in several.
 
-    Raises as ``read_tensors``, and INVALID_ARGUMENT where the slices leave a part out.
+    Raises as ``read_tensors``, and INVALID_ARGUMENT if the slices do not cover the tensor.
     """
     with ExitStack() as stack:
         readers = [stack.enter_context(open_checkpoint(path)) for path in _matching(pattern)]
@@ -121,7 +122,7 @@ def read_matching(pattern: str, name: str, part: SavedSlice | None, dtype: DType
 
 
 def _matching(pattern: str) -> list[str]:
-    """The checkpoints of a pattern, those without one being their own."""
+    """Returns the checkpoints that match a pattern; a name without ``*`` and ``?`` alone."""
     path = Path(pattern)
     if not glob.has_magic(path.name) or not path.parent.is_dir():
         return [pattern]
@@ -140,7 +141,7 @@ def _matching(pattern: str) -> list[str]:
 def _assembled(
     holders: Sequence[CheckpointReader], name: str, entry: TensorEntry, part: SavedSlice | None
 ) -> Array:
-    """A tensor whose slices lie in several files; each file gives those that it has."""
+    """Assembles a tensor, or a slice of it, from the slices in several files."""
     begin = part.slice.starts if part is not None else (0,) * len(entry.shape)
     shape = part.slice_shape if part is not None else entry.shape
     found = np.empty(shape, entry.dtype.numpy)
@@ -161,7 +162,7 @@ def _whole(entry: TensorEntry) -> Slice:
 
 
 def _bounds(piece: Slice, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Where a slice begins and ends, per dimension."""
+    """Returns the begin and end of a slice per dimension."""
     return [
         (start, size if length < 0 else start + length)
         for start, length, size in zip(piece.starts, piece.lengths, shape)
@@ -176,7 +177,7 @@ def _copy(
     found: Array,
     filled: Any,
 ) -> None:
-    """Copies what a slice has of the part that begins at ``begin``."""
+    """Copies the intersection of a stored slice with the requested slice, which begins at ``begin``."""
     ends = [start + size for start, size in zip(begin, found.shape)]
     common = [(max(a, start), min(b, end)) for (a, b), start, end in zip(bounds, begin, ends)]
     if any(a >= b for a, b in common):

@@ -1,5 +1,5 @@
-"""The specifications by which Save and Restore name a part of a tensor: ``"10 20 0,5:-"`` is the first five
-rows of a whole of 10 by 20."""
+"""The shape_and_slice specifications of Save and Restore (tensor_slice.cc in TensorFlow): ``"10 20
+0,5:-"`` is the first five rows of a tensor of shape [10, 20]."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class SavedSlice(NamedTuple):
-    """The ``shape`` of the whole, and which ``slice`` of it is meant."""
+    """A slice of a tensor: the ``shape`` of the whole tensor, and the ``slice``."""
 
     shape: tuple[int, ...]
     slice: Slice
 
     @property
     def slice_shape(self) -> tuple[int, ...]:
-        """The shape of the part alone."""
+        """The shape of the slice."""
         return tuple(
             size - start if length < 0 else length
             for size, start, length in zip(self.shape, self.slice.starts, self.slice.lengths)
@@ -34,10 +34,9 @@ class SavedSlice(NamedTuple):
 
 
 def parse_saved_slice(text: str) -> SavedSlice | None:
-    """What a specification says; None for the empty one, which stands for the whole tensor.
+    """Parses a specification; returns None for the empty one, which means the whole tensor.
 
-    Raises INVALID_ARGUMENT where it is not of that form, INTERNAL where the part does not lie in the whole or
-    is of another rank.
+    Raises INVALID_ARGUMENT if it is malformed, INTERNAL if the slice is not within the tensor or has another rank.
     """
     if not text:
         return None
@@ -65,7 +64,7 @@ def parse_saved_slice(text: str) -> SavedSlice | None:
 
 
 def _range(text: str, whole: str) -> tuple[int, int]:
-    """Where a part begins and how long it is; ``-`` is all of a dimension."""
+    """Parses ``begin,length`` of one dimension; ``-``, the whole dimension, is (0, -1)."""
     if text == "-":
         return 0, -1
     numbers = text.split(",")

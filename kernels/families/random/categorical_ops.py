@@ -1,4 +1,4 @@
-"""Drawing classes by their unnormalised logarithmic probabilities."""
+"""Multinomial and StatelessMultinomial: samples of classes from logits (multinomial_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed")
 op = family.op
 
 _KERNEL_TYPES = {"T": "half bfloat16 float double"}
-# Comparisons made at a time where there are many rows.
+# Comparisons per chunk of rows.
 _CHUNK = 1 << 20
 
 
@@ -58,8 +58,8 @@ def _checked(logits: Any, num_samples: Any) -> int:
 
 
 def _draw(generator: Philox, logits: Any, samples: int, dtype: DType) -> Array:
-    """Each sample is the first class at which the running total of probabilities passes a uniform number's
-    share of the whole. Classes of infinite or no probability are never drawn."""
+    """Draws samples [rows, samples] by inversion: the first class at which the cumulative probability exceeds a
+    uniform number times the total. Classes whose logit is not finite are never drawn."""
     out = allocate((len(logits), samples), dtype.numpy)
     if not out.size:
         return out
@@ -106,7 +106,7 @@ def _(
     output_dtype: DType,
 ) -> Any:
     samples = _checked(logits, num_samples)
-    # Two words make a number, and every row's numbers are rounded up to a whole group's.
+    # A number takes two words, and each row is rounded up to a whole group.
     groups = len(logits) * 2 * (-(-samples // 4) * 4) * PER_OUTPUT
     return _draw(reserve_node_stream(ctx, node_name, seed, seed2, groups), logits, samples, output_dtype)
 

@@ -1,8 +1,8 @@
-"""How a gamma variable moves with its shape: the derivative of a sample by alpha, at a fixed quantile.
+"""The derivative of a gamma sample by its shape parameter alpha, at a fixed quantile.
 
-Figurnov, Mohamed, Mnih: Implicit reparameterization gradients. NeurIPS 2018. With P(a, x) the distribution's
-function and p its density, dx/da = -(dP/da) / p. P comes as a series or as a continued fraction, whichever
-converges, and is differentiated term by term.
+Figurnov, Mohamed, Mnih: Implicit reparameterization gradients. NeurIPS 2018. With P(a, x) the cumulative
+distribution function and p its density, dx/da = -(dP/da) / p. P is evaluated by a series or a continued
+fraction, whichever converges, and differentiated term by term.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BIG = 2.0**52
 
 
 def sample_derivative(alpha: Any, sample: Any) -> Array:
-    """dx/da for every alpha and sample; NaN where there is no such distribution."""
+    """Returns dx/da in double for broadcast alpha and sample; NaN unless alpha > 0 and sample >= 0."""
     alpha, sample = np.broadcast_arrays(np.asarray(alpha, np.float64), np.asarray(sample, np.float64))
     out = np.full(alpha.shape, np.nan)
     valid = (alpha > 0) & (sample >= 0)
@@ -51,7 +51,7 @@ def _by_series(a: Array, x: Array) -> Array:
 
 
 def _by_fraction(a: Array, x: Array) -> Array:
-    """Convergents p/q, each with its derivative by a."""
+    """Evaluates the continued fraction by its convergents p/q and their derivatives by a."""
     from scipy.special import digamma
 
     y, z = 1 - a, x + 2 - a

@@ -1,4 +1,7 @@
-"""Where random streams live between steps: in a resource of the node's own, or in a variable."""
+"""The state of random streams between steps: a resource per node, or a variable.
+
+A stream is a Philox counter and key. One group is four 32-bit words.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from ...core.context import StepContext
     from ..state.variables import Variable
 
-# What a generator moves on by for every output, whatever the distribution takes of it.
+# Groups by which a stream is advanced per output, for every distribution (TensorFlow's kReservedSamplesPerOutput).
 PER_OUTPUT = 256
 
 _MASK64 = 2**64 - 1
@@ -27,8 +30,8 @@ _AUTO = 3
 
 
 class NodeGenerator:
-    """The stream of a node with attributes ``seed`` and ``seed2``. Both zero ask for a different stream in
-    every session."""
+    """The stream of a node with attributes ``seed`` and ``seed2``. If both are 0, the stream is seeded from the
+    operating system's entropy and differs in every session."""
 
     kind = "Philox"
     __slots__ = ("_lock", "_next")
@@ -40,7 +43,7 @@ class NodeGenerator:
         self._lock = Lock()
 
     def reserve(self, groups: int) -> Philox:
-        """A stretch of the stream that nobody else will get."""
+        """Returns the stream at its present position, and advances it by this number of groups."""
         with self._lock:
             found = self._next
             self._next = found.skip(groups)
@@ -56,13 +59,13 @@ class NodeGenerator:
 
 
 def reserve_node_stream(ctx: StepContext, node_name: str, seed: int, seed2: int, groups: int) -> Philox:
-    """The next stretch of a node's stream."""
+    """Reserves ``groups`` groups of a node's stream, which is created on first use."""
     generator = ctx.resource("", node_name, NodeGenerator, lambda: NodeGenerator(seed, seed2))
     return generator.reserve(groups)
 
 
 def to_state(generator: Philox) -> Array:
-    """Counter and key as TensorFlow keeps them in variables: three int64, the counter's lower half first."""
+    """Returns counter and key as three int64, the counter's lower half first, as TensorFlow stores them."""
     parts = (generator.counter & _MASK64, generator.counter >> 64, generator.key)
     return np.array(parts, np.uint64).view(np.int64)
 
@@ -73,11 +76,11 @@ def from_state(state: Array) -> Philox:
 
 
 def reserve_from_variable(variable: Variable, algorithm: int, groups: int, *, tagged: bool = False) -> Philox:
-    """A stretch of the stream whose state a variable holds, which is moved on.
+    """Reserves ``groups`` groups of the stream whose state a variable holds, and advances the state.
 
-    ``tagged`` state begins with the algorithm's number.
+    ``tagged`` state begins with the number of the algorithm.
 
-    Raises INVALID_ARGUMENT for state that is none and FAILED_PRECONDITION where there is none yet.
+    Raises INVALID_ARGUMENT for a malformed state, and FAILED_PRECONDITION for an uninitialized variable.
     """
     with variable.lock:
         value = variable.writable()
@@ -105,13 +108,14 @@ def reserve_from_variable(variable: Variable, algorithm: int, groups: int, *, ta
 
 
 def check_algorithm(algorithm: int) -> None:
-    """Raises INVALID_ARGUMENT unless this number means Philox, or leaves the choice."""
+    """Raises INVALID_ARGUMENT unless this is the number of Philox or of automatic selection."""
     if algorithm not in (_PHILOX, _AUTO):
         raise invalid(f"Unsupported algorithm id: {algorithm}")
 
 
 def stream_from_key_counter(key: Array, counter: Array, algorithm: Array) -> Philox:
-    """The stream of a stateless operation with these inputs. Raises INVALID_ARGUMENT where there is none."""
+    """Returns the stream of a stateless operation from its inputs key [1], counter [2 or more] and alg. Raises
+    INVALID_ARGUMENT for other shapes or algorithms."""
     if algorithm.ndim != 0:
         raise invalid(f"alg must be a scalar, but has shape {list(algorithm.shape)}")
     number = int(algorithm)

@@ -1,8 +1,9 @@
-"""Where an index goes in a random permutation that nobody writes down.
+"""RandomIndexShuffle: the position of an index in a pseudo-random permutation, without storing the
+permutation (random_index_shuffle.cc in TensorFlow).
 
-A block cipher permutes all numbers of an even count of bits; an index that lands outside the range walks on
-until it is inside. The cipher is Simon, with few rounds and any block size from 16 bits
-on: Beaulieu and others: The Simon and Speck families of lightweight block ciphers. IACR 2013/404.
+A block cipher permutes all numbers of an even number of bits. A result outside the range is encrypted again
+until it is inside (cycle walking). The cipher is Simon with few rounds and block sizes from 16 bits: Beaulieu
+and others: The Simon and Speck families of lightweight block ciphers. IACR 2013/404.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SEQUENCE = 0x7369F885192C0EF5
 
 
 def _shuffled_shape(c: ShapeContext) -> Shape:
-    """A vector where any input has one thing for each index."""
+    """A scalar if all inputs state one index; a vector if any states several."""
     index, seed, highest = (c.input(key) for key in range(3))
     if index.rank is None or seed.rank is None or highest.rank is None:
         return UNKNOWN
@@ -77,7 +78,7 @@ def _walk(places: Array, ends: Array, keys: Array, rounds: int) -> Array:
     out = np.zeros_like(places)
     small = np.flatnonzero((word == _LEAST_WORD) & (ends > 0))
     out[small] = _walk_far(places[small], ends[small], keys[:, small], rounds)
-    # These blocks are at most four times as large as the range, so few steps lead out of it.
+    # These blocks are at most four times the range, so few encryptions lead outside.
     waiting = np.flatnonzero(word > _LEAST_WORD)
     current = places[waiting]
     while waiting.size:
@@ -89,7 +90,8 @@ def _walk(places: Array, ends: Array, keys: Array, rounds: int) -> Array:
 
 
 def _walk_far(places: Array, ends: Array, keys: Array, rounds: int) -> Array:
-    """The same in blocks of 16 bits, of which the range may be a tiny part: the permutation is tabulated."""
+    """Does the same in blocks of 16 bits. The range may be a small part of a block, so the permutation is
+    tabulated."""
     word = np.array([_LEAST_WORD], np.uint64)
     everything = np.arange(1 << 2 * _LEAST_WORD, dtype=np.uint64)
     out = np.zeros_like(places)

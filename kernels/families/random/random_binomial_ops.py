@@ -1,4 +1,4 @@
-"""Binomial variables."""
+"""StatelessRandomBinomial and StatefulRandomBinomial (random_binomial_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed shape")
 op = family.op
 
 _NUMBERS = "{half, float, double, int32, int64}"
-# Under this mean, variables are sums of geometric ones.
+# Below this mean samples are drawn by inversion.
 _FEW = 10
-# What a variable moves on by in the stream, by method.
+# Groups by which the stream is advanced per sample, by method.
 _GROUPS_FEW = 42
 _GROUPS_MANY = 256
 _MAX_ROUNDS = 4096
@@ -44,7 +44,8 @@ _TAILS = np.array([
 
 
 def sample_binomial(generator: Philox, places: Array, counts: Array, probabilities: Array) -> Array:
-    """How many of so many trials succeed. NaN where there is no such distribution."""
+    """Draws numbers of successes in ``counts`` trials; NaN for parameters without a distribution.
+    ``places`` are the indices of the samples in the stream."""
     flipped = probabilities > 0.5
     p = np.where(flipped, 1 - probabilities, probabilities)
     out = np.where(np.isnan(p) | np.isnan(counts), np.nan, 0.0)
@@ -57,12 +58,12 @@ def sample_binomial(generator: Philox, places: Array, counts: Array, probabiliti
     if many.size:
         uniform = PairedDraws(Substreams(generator, places[many] * _GROUPS_MANY), uniform_double)
         out[many] = _by_rejection(uniform, counts[many], p[many])
-    # A probability of one or more leaves nothing to chance.
+    # With a probability of 1 or more every trial succeeds.
     return np.where(flipped & (counts > 0), counts - out, out)
 
 
 def _by_inversion(uniform: PairedDraws, counts: Array, p: Array) -> Array:
-    """How many geometric variables it takes to pass the count, less one."""
+    """Counts the geometric waiting times that fit into the trials."""
     out = np.zeros(counts.size)
     sums, scale, waiting = np.zeros(counts.size), np.log1p(-p), np.arange(counts.size)
     while waiting.size:
@@ -98,7 +99,7 @@ def _by_rejection(uniform: PairedDraws, counts: Array, p: Array) -> Array:
 
 
 def _log_ratio(n: Array, p: Array, k: Array) -> Array:
-    """The logarithm of k's probability over that of the likeliest."""
+    """Returns the logarithm of the probability of k relative to that of the mode."""
     odds, m = p / (1 - p), np.floor((n + 1) * p)
     return (
         (m + 0.5) * np.log((m + 1) / (odds * (n - m + 1)))
@@ -115,7 +116,8 @@ def _tail(k: Array) -> Array:
 
 
 def _arranged(shape: Any, counts: Any, probs: Any) -> tuple[tuple[int, ...], Array, Array]:
-    """The shape, and the parameters with the axes that the shape must end with."""
+    """Returns the output shape and the broadcast parameters, flat. Raises INVALID_ARGUMENT unless the
+    shape ends with theirs."""
     dims = known_shape(shape)
     try:
         counts, probs = np.broadcast_arrays(counts, probs)

@@ -1,4 +1,5 @@
-"""Gamma and Poisson variables, and the derivative of the former by their shape."""
+"""Random gamma and Poisson samples, stateful and stateless, and RandomGammaGrad (random_op.cc,
+random_poisson_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ _RATES = "{half, float, double, int32, int64}"
 
 
 def _sampled(sample: Any, generator: Philox, samples: int, parameter: Any, dtype: DType, dims: Any) -> Array:
-    """Of each of the parameter's elements so many samples, the parameter's axes being the last."""
+    """Draws this number of samples for each element of the parameter, whose axes are the last of the result."""
     out = allocate(dims, dtype.numpy)
     if out.size:
         flat = np.asarray(parameter).astype(np.float64).reshape(-1)
@@ -48,7 +49,7 @@ def _sampled(sample: Any, generator: Philox, samples: int, parameter: Any, dtype
 
 
 def _followed(c: ShapeContext) -> Shape:
-    """The given shape, followed by the parameter's."""
+    """The requested shape followed by the parameter's."""
     given, parameter = requested_shape(c), c.input(1)
     if given.dims is None or parameter.dims is None:
         return UNKNOWN
@@ -68,7 +69,7 @@ def _draw_followed(
 def draw_with_parameter_axes_last(
     generator: Philox, sample: Any, shape: Any, parameter: Any, dtype: DType
 ) -> Any:
-    """Samples of a given shape, whose last axes must be the parameter's. Raises INVALID_ARGUMENT."""
+    """Draws samples of a shape. Raises INVALID_ARGUMENT unless its last axes are those of the parameter."""
     dims = known_shape(shape)
     if math.prod(dims) and dims[len(dims) - parameter.ndim :] != parameter.shape:
         raise invalid(
@@ -125,7 +126,7 @@ def _(xp: Any, shape: Any, key: Any, counter: Any, alg: Any, alpha: Any, *, dtyp
 @stateless_gamma.gradient
 @stateless_gamma_v3.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Any]:
-    """Alpha is the last input, and lines up with the last axes of the samples."""
+    """Alpha is the last input; its axes are the last of the samples."""
     *others, alpha = node.inputs
     sample = node.outputs[0]
     slope = g.RandomGammaGrad(alpha, sample)

@@ -1,4 +1,5 @@
-"""Random numbers by attributes ``seed`` and ``seed2``: every run of a node goes on in the node's stream."""
+"""Stateful random operations with attributes ``seed`` and ``seed2``: every run of a node continues the
+node's stream (random_op.cc, random_shuffle_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ Sampler = Callable[[DType, Philox, Sequence[int]], Array]
 
 
 def requested_shape(c: ShapeContext) -> Shape:
-    """One output, of the shape that the input ``shape`` states."""
+    """The shape that the input ``shape`` states."""
     c.with_rank("shape", 1)
     return c.as_shape("shape")
 
@@ -94,7 +95,8 @@ def _(
 
 
 def permutation(size: int, generator: Philox) -> Array:
-    """A shuffled ``arange(size)``: every place in turn changes with one that is not before it."""
+    """Returns a shuffled ``arange(size)`` (Fisher and Yates): each element in turn is swapped with one at
+    or after it."""
     words = generator.words(-(-(size - 1) // 4))[: size - 1]
     distances = (words % np.arange(size, 1, -1, dtype=np.uint32)).tolist()
     order = list(range(size))

@@ -1,5 +1,8 @@
-"""Sampling by rejection, where every output has a stretch of the stream to itself and takes from it as many
-numbers as it happens to need. All outputs are worked on at once; those that are done drop out."""
+"""Rejection sampling of gamma and Poisson variables, vectorised.
+
+Every sample has its own substream, from which it takes as many numbers as it needs. All samples are drawn together;
+accepted ones drop out of the loop.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from ...numeric.philox import Philox
 
-# Outputs worked on together.
+# Samples drawn together.
 _BLOCK = 1 << 15
-# Nothing that terminates takes nearly as many rounds.
+# An upper bound on the rounds of a rejection loop, far above those of valid parameters.
 _MAX_ROUNDS = 4096
 
 
 class Substreams:
-    """Stretches of one stream that begin at these distances from its start."""
+    """Substreams of one stream, which begin at these distances from its start, in groups."""
 
     def __init__(self, generator: Philox, starts: Array) -> None:
         self._generator = generator
@@ -33,14 +36,15 @@ class Substreams:
         return self._next.size
 
     def groups(self, lanes: Array) -> Array:
-        """The next group of each of some lanes, all in one array of words."""
+        """Returns the next group of each of the selected substreams, all in one array of words."""
         at = self._next[lanes]
         self._next[lanes] = at + np.uint64(1)
         return self._generator.words_at(at).reshape(-1)
 
 
 class PairedDraws:
-    """Doubles of one distribution: a group of words makes two, of which the second is taken first."""
+    """Doubles of one distribution from substreams. A group yields two, of which the second is used first, as in
+    TensorFlow."""
 
     def __init__(self, lanes: Substreams, draw: Callable[[Array], Array]) -> None:
         self._lanes = lanes
@@ -49,7 +53,7 @@ class PairedDraws:
         self._left = np.zeros(len(lanes), np.intp)
 
     def take(self, lanes: Array) -> Array:
-        """The next number of each of some lanes."""
+        """Returns the next number of each of the selected substreams."""
         empty = lanes[self._left[lanes] == 0]
         if empty.size:
             self._pairs[empty] = self._draw(self._lanes.groups(empty)).reshape(-1, 2)
@@ -61,8 +65,8 @@ class PairedDraws:
 def sample_per_parameter(
     sample: Callable[..., Array], generator: Philox, samples: int, *parameters: Array
 ) -> Array:
-    """An array [samples, size of the parameters] of what ``sample(generator, places, *parameters)`` gives. In
-    the stream, all samples of the first parameter come first."""
+    """Returns an array [samples, size of the parameters] drawn by ``sample(generator, places,
+    *parameters)``. In the stream, all samples of the first parameter come first."""
     sizes = parameters[0].size
     out = np.empty(sizes * samples)
     for places in _blocks(out.size):
@@ -77,7 +81,7 @@ def _blocks(size: int) -> Iterator[Array]:
 
 
 def sample_gamma(generator: Philox, places: Array, alpha: Array) -> Array:
-    """Marsaglia and Tsang: A simple method for generating gamma variables. ACM TOMS 26 (2000).
+    """Draws gamma samples. Marsaglia and Tsang: A simple method for generating gamma variables. ACM TOMS 26 (2000).
 
     NaN where alpha is negative.
     """
@@ -107,8 +111,9 @@ def sample_gamma(generator: Philox, places: Array, alpha: Array) -> Array:
 
 
 def sample_poisson(generator: Philox, places: Array, rate: Array) -> Array:
-    """Knuth's products of uniform numbers for rates under 10, otherwise Hörmann: The transformed rejection
-    method for generating Poisson random variables. Insurance: Mathematics and Economics 12 (1993)."""
+    """Draws Poisson samples: by Knuth's products of uniform numbers for rates below 10, otherwise by
+    Hörmann: The transformed rejection method for generating Poisson random variables. Insurance:
+    Mathematics and Economics 12 (1993)."""
     uniform = PairedDraws(Substreams(generator, places * PER_OUTPUT), uniform_double)
     out = np.where(rate > 0, rate, 0.0 * rate)
     few = np.flatnonzero(rate < 10)
@@ -146,7 +151,7 @@ def _sample_large_poisson(uniform: PairedDraws, waiting: Array, rates: Array, ou
 
 
 def to_integers(values: Array, dtype: Any) -> Array:
-    """Doubles as elements of a dtype: as an integer, what is too large is the largest, and NaN is 0."""
+    """Converts doubles to a dtype. For integers, values above the maximum become the maximum, and NaN becomes 0."""
     target = np.dtype(dtype)
     if target.kind != "i":
         return values.astype(target)

@@ -1,4 +1,5 @@
-"""Random numbers from a generator whose state is a variable: counter and key, three int64."""
+"""Random operations on a generator whose state is a variable: counter and key, three int64
+(stateful_random_ops.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def _(xp: Any, resource: Any, algorithm: Any, shape: Any, minval: Any, maxval: A
     )
 
 
-# Moving on without taking anything.
+# Skipping.
 
 
 def _skip_shape(c: ShapeContext) -> list[Shape]:

@@ -1,4 +1,5 @@
-"""Random numbers that depend on nothing but their inputs: a seed, or a key and a counter made of one."""
+"""Stateless random operations, whose outputs depend only on their inputs: a seed, or a key and a counter
+(stateless_random_ops.cc, stateless_random_ops_v2.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ _ALL_INTS = "{int32, int64, uint32, uint64}"
 
 
 def stream_from_seed(seed: Any) -> Philox:
-    """The stream of a seed. Raises INVALID_ARGUMENT unless there are two signed integers."""
+    """Returns the stream of a seed. Raises INVALID_ARGUMENT unless the seed is [2] of int32 or int64."""
     if seed.shape != (2,):
         raise invalid(f"seed must have shape [2], not {list(seed.shape)}")
     if dtypes.of_numpy(seed.dtype).name not in ("int32", "int64"):
@@ -48,26 +49,26 @@ def check_seed(c: ShapeContext) -> None:
 
 
 def seeded_shape(c: ShapeContext) -> Shape:
-    """The shape that is asked for, from two seeds."""
+    """The requested shape; checks the seed."""
     check_seed(c)
     return requested_shape(c)
 
 
 def check_stream(c: ShapeContext) -> None:
-    """Raises INVALID_ARGUMENT unless key, counter and algorithm may be of the shapes that they must have."""
+    """Raises INVALID_ARGUMENT unless key may be [1], counter a vector and alg a scalar."""
     c.with_rank("key", 1).merge(vector(1))
     c.with_rank("counter", 1)
     c.with_rank("alg", 0)
 
 
 def stream_shape(c: ShapeContext) -> Shape:
-    """The shape that is asked for, from key, counter and algorithm."""
+    """The requested shape; checks key, counter and algorithm."""
     check_stream(c)
     return requested_shape(c)
 
 
 def _declare(name: str, sample: Sampler) -> None:
-    """A distribution of floats: by seeds, and by key and counter."""
+    """Declares both versions of a distribution of floats: with a seed, and with key and counter."""
     by_seed = op(
         f"Stateless{name}({_SEED_PAIR_FLOATS}) -> (output: dtype)",
         shape=seeded_shape,
@@ -142,7 +143,7 @@ def _bounded_stream_shape(c: ShapeContext) -> Shape:
 def _between(dtype: DType, generator: Philox, shape: Any, low: Any, high: Any) -> Any:
     dims = known_shape(shape)
     if math.prod(dims) == 0:
-        # No bounds are too narrow for no numbers.
+        # The bounds are not checked for an empty output.
         return distributions.allocate(dims, dtype.numpy)
     return distributions.uniform_int(dtype, low, high).fill(generator, dims)
 

@@ -1,8 +1,9 @@
-"""Normal variables within any bounds, each batch of outputs with a mean, deviation and bounds of its own.
+"""ParameterizedTruncatedNormal and its stateless version (parameterized_truncated_normal_op.cc in
+TensorFlow): normal samples within bounds, each batch with its own mean, deviation and bounds.
 
-Robert: Simulation of truncated normal variables. Statistics and Computing 5 (1995). Proposals are normal
-where the bounds leave much of the curve, uniform where they lie close together, exponential in the tails.
-Batches draw from one stream, one after another, and what a batch leaves of its last group is lost.
+Robert: Simulation of truncated normal variables. Statistics and Computing 5 (1995). Proposals are normal if
+the bounds enclose much of the density, uniform if they are close together, and exponential in the tails.
+Batches take from one stream one after another; the rest of a batch's last group is discarded.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ family = Family(__name__, host_inputs="seed shape", computed_on_host=True)
 op = family.op
 
 _MAX_TRIES = 1000
-# Outputs of a batch where all have the same parameters.
+# Samples per batch if all have the same parameters.
 _BATCH = 100
-# Within so many deviations on one side, normal proposals are taken often enough.
+# With a bound beyond this many deviations on one side, normal proposals are accepted often enough.
 _ENOUGH = 1.3
 
-# From a stream and a number of groups to proposals and whether they are taken, both [groups, …].
+# From a stream and a number of groups to proposals and whether they are accepted, both [groups, …].
 Propose = Callable[[Philox, int], tuple[Array, Array]]
 
 
 class _Batches:
-    """The stream, and what has been drawn from it."""
+    """Draws batches of truncated normal samples from one stream."""
 
     def __init__(self, generator: Philox, dtype: DType) -> None:
         self._generator = generator
@@ -53,7 +54,8 @@ class _Batches:
         self._width = 2 if dtype.name == "double" else 4
 
     def draw(self, count: int, mean: Any, deviation: Any, low: Any, high: Any) -> Array:
-        """So many variables. Raises INVALID_ARGUMENT for bounds between which there is nothing."""
+        """Draws ``count`` samples. Raises INVALID_ARGUMENT for a deviation that is not positive or bounds
+        without an interval."""
         if not (deviation > 0 and low < high and (np.isfinite(low) or np.isfinite(high))):
             raise invalid(f"there is no normal variable of deviation {deviation} between {low} and {high}")
         if (np.isinf(low) and low < 0) or high < mean:
@@ -62,7 +64,7 @@ class _Batches:
         return self._take(count, propose, groups) * deviation + mean
 
     def _method(self, low: Any, high: Any) -> tuple[Propose, int]:
-        """How to propose variables of deviation 1, and how many groups one proposal takes."""
+        """Returns the proposal function for samples of deviation 1, and the number of groups per proposal."""
         kind = self._dtype.numpy.type
         root = np.sqrt(low * low + kind(4))
         cutoff = kind(2) * np.exp(kind(0.5) + low * (low - root) / kind(4)) / (low + root)
@@ -94,7 +96,7 @@ class _Batches:
         return found, (numbers[:, 1::2] <= np.exp(-x * x / kind(2))) & (found < high)
 
     def _take(self, count: int, propose: Propose, groups: int) -> Array:
-        """The first ``count`` that are taken; the stream goes on after the group of the last."""
+        """Returns the first ``count`` accepted proposals; the stream continues after the group of the last."""
         out = np.empty(count, self._dtype.numpy)
         done = tries = 0
         while done < count:
@@ -143,7 +145,7 @@ def _(
     ctx: Any, xp: Any, shape: Any, means: Any, stdevs: Any, minvals: Any, maxvals: Any,
     *, node_name: str, seed: int, seed2: int, dtype: DType,
 ) -> Any:  # fmt: skip
-    """The first axis is that of the parameters."""
+    """Draws samples whose first axis is that of the parameters."""
     dims = known_shape(shape)
     if not dims:
         raise invalid("the shape of truncated normal variables must have a dimension at least")
@@ -186,7 +188,7 @@ stateless_parameterized = op(
 def _(
     xp: Any, shape: Any, seed: Any, means: Any, stddevs: Any, minvals: Any, maxvals: Any, *, dtype: DType
 ) -> Any:
-    """The last axes are those of the parameters."""
+    """Draws samples whose last axes are those of the parameters."""
     dims, generator = known_shape(shape), stream_from_seed(seed)
     parameters = _broadcast((means, stddevs, minvals, maxvals))
     common = parameters[0].shape
@@ -211,7 +213,8 @@ def _broadcast(values: Sequence[Any]) -> list[Array]:
 
 @stateless_parameterized.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Any]:
-    """At a fixed quantile: Figurnov, Mohamed, Mnih: Implicit reparameterization gradients. NeurIPS 2018."""
+    """The gradient at a fixed quantile. Figurnov, Mohamed, Mnih: Implicit reparameterization gradients.
+    NeurIPS 2018."""
     _, _, mean, deviation, low, high = node.inputs
     sample = node.outputs[0]
     kind = np.finfo(mean.dtype.numpy)
