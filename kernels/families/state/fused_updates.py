@@ -1,8 +1,9 @@
-"""Compiles an optimizer's rule, written as a formula over whole tensors, to updates in place.
+"""Compiles the formula of an optimizer, over whole tensors, to in-place updates.
 
-A rule is traced once with symbols. What depends on scalars alone is computed once; the rest becomes a list of
-ufunc calls that write into the variable, its slots, or scratch memory that each thread keeps: nothing is
-allocated, and a block of every array stays in the cache from its first use to its last.
+The formula is traced once with symbols. Subexpressions of scalars are computed once per call; the others
+become ufunc calls that write into the variable, its slots, or scratch memory of the thread. A call allocates
+nothing, and works block by block, so that the blocks of all arrays stay in the cache from their first use to
+their last.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# Elements that are taken at a time. Four arrays of floats then fill a megabyte of cache.
+# Elements per block: four float arrays then take 1 MiB of cache.
 BLOCK = 1 << 16
 
 
 class Symbol:
-    """A value in a rule that is being traced: an array, or (``is_scalar``) a scalar."""
+    """A value of a traced formula: an array, or a scalar if ``is_scalar``."""
 
     __slots__ = ("args", "function", "is_scalar", "trace")
 
@@ -64,7 +65,7 @@ Operand = Symbol | int | float
 
 
 class FormulaTrace:
-    """The symbols of one rule, in the order they were written."""
+    """The symbols of one formula in the order of their creation."""
 
     def __init__(self) -> None:
         self.symbols: list[Symbol] = []
@@ -76,7 +77,7 @@ class FormulaTrace:
 
 
 def apply(ufunc: str, *args: Operand) -> Symbol:
-    """A numpy function of symbols and constants, as a symbol."""
+    """Records the call of a numpy function on symbols and constants, and returns its symbol."""
     symbols = [a for a in args if isinstance(a, Symbol)]
     return symbols[0].trace.new(ufunc, args, all(s.is_scalar for s in symbols))
 
@@ -114,7 +115,7 @@ def maximum(x: Operand, y: Operand) -> Symbol:
 
 
 def maximum_or_first(x: Symbol, y: Symbol) -> Symbol:
-    """The greater of both; x where y is NaN."""
+    """The elementwise maximum; x where y is NaN, and NaN where x is NaN."""
     return apply("maximum", apply("fmax", x, y), x)
 
 
@@ -123,16 +124,16 @@ def minimum(x: Operand, y: Operand) -> Symbol:
 
 
 def zero_unless_greater(x: Symbol, y: Symbol, limit: Symbol) -> Symbol:
-    """x where y is greater than a scalar limit, 0 elsewhere and where y is NaN."""
+    """x where y is greater than a scalar limit, otherwise 0, also where y is NaN."""
     return x.trace.new("zero_unless_greater", (x, y, limit), False)
 
 
 @dataclass(frozen=True)
 class CompiledUpdate:
-    """A compiled rule.
+    """A compiled formula.
 
-    ``scalars(xp, one, *hyperparameters)`` gives what depends on those alone, ``block(xp, one, arrays, grad,
-    scratch, scalars)`` updates one block.
+    ``scalars(xp, kind, *hyperparameters)`` computes the subexpressions of scalars; ``block(xp, kind, arrays, grad,
+    scratch, scalars)`` updates one block. ``scratch`` is the number of scratch arrays.
     """
 
     scalars: Callable[..., Any]
@@ -141,7 +142,7 @@ class CompiledUpdate:
     source: str
 
     def run(self, xp: Any, arrays: Sequence[Any], grad: Any, hyperparameters: Sequence[Any]) -> None:
-        """Updates arrays (variable and slots: contiguous, of one shape) by a gradient of that shape."""
+        """Updates the variable and its slots, contiguous arrays of one shape, by a gradient of that shape."""
         kind = arrays[0].dtype.type
         scalars = self.scalars(xp, kind, *hyperparameters)
         if xp is not np:
@@ -164,7 +165,7 @@ _local = threading.local()
 
 
 def _scratch(dtype: Any, count: int, size: int) -> list[Any]:
-    """Arrays that this thread may write on until it asks again."""
+    """Returns scratch arrays of this thread, valid until its next call."""
     kept: dict[Any, list[Any]] = _local.__dict__
     arrays = kept.get(dtype.name)
     if arrays is None:
@@ -177,23 +178,23 @@ def _scratch(dtype: Any, count: int, size: int) -> list[Any]:
 def compile_rule(
     rule: Callable[..., Any], slots: int, names: Sequence[str], flags: dict[str, bool]
 ) -> CompiledUpdate:
-    """Compiles ``rule(var, *slots, *others, **flags)``, which gives the new variable and slots.
+    """Compiles ``rule(var, *slots, *others, **flags)``, which returns the new variable and slots.
 
-    ``names`` are those of the arguments after the slots; the one called ``grad`` or ``delta`` is an array,
-    the others are scalars.
+    ``names`` are the names of the arguments after the slots; ``grad`` or ``delta`` is an array, the others are
+    scalars.
     """
     trace = FormulaTrace()
     homes = [trace.new("home", (i,), False) for i in range(slots + 1)]
     others = [trace.new("given", (n,), n not in GRADIENTS) for n in names]
-    found = rule(*homes, *others, **flags)
-    finals = list(found) if isinstance(found, tuple) else [found]
+    results = rule(*homes, *others, **flags)
+    finals = list(results) if isinstance(results, tuple) else [results]
     return _Compiler(trace, homes, finals, [n for n in names if n not in GRADIENTS]).update()
 
 
 GRADIENTS = ("grad", "delta")
 
 
-# On scalars, operators are several times as fast as functions.
+# On scalars, Python operators are several times as fast as ufuncs.
 _OPERATORS = {
     "add": "{} + {}",
     "subtract": "{} - {}",
@@ -204,11 +205,11 @@ _OPERATORS = {
 
 
 class _Compiler:
-    """Decides where every array of a trace lives, and writes the two functions of a CompiledUpdate.
+    """Allocates an array for every value of a trace, and generates the functions of a CompiledUpdate.
 
-    A place is ``a0`` (the variable), ``a1``… (slots) or ``t0``… (scratch). A value may be put over one that
-    nobody needs any more; what becomes the new variable or a slot goes to its own place as soon as that is
-    free, and into no other's.
+    Arrays are ``a0`` (the variable), ``a1``… (its slots) and ``t0``… (scratch). A value may overwrite one that is
+    no longer used. The new value of the variable or of a slot is written to its own array as soon as that is free,
+    and never to that of another.
     """
 
     def __init__(
@@ -246,7 +247,7 @@ class _Compiler:
 
     @cached_property
     def _exported(self) -> list[str]:
-        """The scalars that arrays are computed with."""
+        """The names of the scalars that array expressions use."""
         used = dict.fromkeys(
             arg
             for s in self.symbols

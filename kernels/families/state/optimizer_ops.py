@@ -1,5 +1,5 @@
-"""The operations by which optimizers update variables, made of the rules: for each rule up to four, on
-references or resource handles, by a whole gradient or by the rows of it that are not zero."""
+"""The Apply and SparseApply operations of optimizers (training_ops.cc in TensorFlow), declared from the
+rules: up to four per rule, on references or resource handles, with dense gradients or gradients of rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from ...core.traits import GpuSupport
 from ...core.types import INDEX, NUMBERS
 from ...numeric.scatter import check_indices, on_host
 from .fused_updates import GRADIENTS, CompiledUpdate
-from .optimizer_rules import Rule, rules
+from .optimizer_rules import rules
 from .state_ops import referenced_shape, typed_variable
+from .update_rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ def _signature(rule: Rule, *, by_handle: bool, sparse: bool) -> str:
 
 
 class _Operation:
-    """One of a rule's operations: where its inputs stand, its shape function and its kernel."""
+    """One operation of a rule: the positions of its inputs, its shape function and its kernel."""
 
     def __init__(self, rule: Rule, *, by_handle: bool, sparse: bool) -> None:
         self.rule = rule
@@ -83,17 +84,17 @@ class _Operation:
         return [] if self.by_handle else shape
 
     def kernel(self, xp: Any, inputs: Sequence[Any], dtype: DType, flags: tuple[bool, ...]) -> Any:
-        """Updates the variables among the inputs, and gives the first."""
+        """Updates the variable and its slots, and returns the variable."""
         states = [typed_variable(x, dtype) if self.by_handle else x for x in inputs[: self.states]]
         others = self.hyperparameters(inputs, dtype)
         gradient = xp.asarray(inputs[self.gradient])
         rule = self.rule
         if rule.choices or rule.check:
-            given = {**dict(zip(rule.hyperparameters, others)), **dict(zip(rule.attrs, flags))}
-            given["by_rows"] = self.sparse
+            values = {**dict(zip(rule.hyperparameters, others)), **dict(zip(rule.attrs, flags))}
+            values["by_rows"] = self.sparse
             if rule.check is not None:
-                rule.check(given)
-            flags += tuple(choice(given) for choice in rule.choices.values())
+                rule.check(values)
+            flags += tuple(choice(values) for choice in rule.choices.values())
         update = rule.update(flags)
         with _Locked(states):
             arrays = [state.writable() for state in states]
@@ -134,7 +135,7 @@ def _check_shape(state: Variable, array: Any, gradient: Any) -> None:
 
 
 class _Locked:
-    """Holds the locks of several variables, taken in an order that all steps agree on."""
+    """Holds the locks of several variables, acquired in one order by all threads, so that they cannot deadlock."""
 
     __slots__ = ("locks",)
 
@@ -154,7 +155,8 @@ class _Locked:
 def _update_rows(
     xp: Any, update: CompiledUpdate, arrays: Sequence[Any], gradient: Any, indices: Any, others: Sequence[Any]
 ) -> None:
-    """Updates the rows that indices name, one after another where one is named twice."""
+    """Updates the rows at ``indices``; the gradients of a repeated index are applied one after another, in
+    order."""
     shape = arrays[0].shape
     if not shape:
         raise invalid("var must be at least 1 dimensional")
@@ -178,7 +180,8 @@ def _update_rows(
 
 
 def _turns(xp: Any, indices: Any) -> Iterator[Any]:
-    """Positions of every row's first gradient, then of every second one, and so on; None for all at once."""
+    """Yields the positions of the first gradient of every row, then of the second, and so on; None, once,
+    if no index is repeated."""
     host = on_host(indices)
     order = np.argsort(host, kind="stable")
     ordered = host[order]
@@ -203,7 +206,7 @@ def _declare(rule: Rule, *, by_handle: bool, sparse: bool) -> None:
 
     @declared.kernel
     def _(xp: Any, *inputs: Any, T: DType) -> Any:
-        # Bound below; this states what the operation takes.
+        # Never called: the bound function below replaces it. It declares the parameters.
         raise NotImplementedError
 
     @declared.bind

@@ -1,24 +1,19 @@
-"""What each optimizer does to a variable: one formula each, in the order in which TensorFlow computes it.
+"""The update formulas of TensorFlow's optimizers (training_ops.cc), in its order of evaluation.
 
-A rule takes the variable, its slots, and the operation's other inputs in the operation's order, and gives the
-new variable and slots. ``optimizer_ops`` makes the operations of it: on references and on resource handles,
-for a whole variable and for some of its rows.
+A formula takes the variable, its slots, and the operation's other inputs in the operation's order, and
+returns the new variable and slots. ``optimizer_ops`` declares the operations: on references and on resource
+handles, with dense gradients and gradients of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Sequence
 from typing import Any
 
 from ....graphfmt.errors import invalid
 from .fused_updates import (
-    GRADIENTS,
-    CompiledUpdate,
     Symbol,
     absolute,
-    compile_rule,
     exp,
     maximum,
     maximum_or_first,
@@ -30,98 +25,26 @@ from .fused_updates import (
     square,
     zero_unless_greater,
 )
-
-Formula = Callable[..., Any]
+from .update_rules import RULES, Choices, Rule, RuleValues, rule
 
 _REAL = "half bfloat16 float double"
-_COMPLEX = "half bfloat16 float double complex64 complex128"
 _LARGE = "float double"
 
 
-# Values by name: hyperparameters, attributes, and "by_rows", whether the gradient names rows.
-Given = dict[str, Any]
-Choices = dict[str, Callable[[Given], bool]]
-
-
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """An optimizer. ``attrs`` are its own boolean attributes with their defaults; ``choices`` are further
-    flags of the formula, which follow from the values given; ``check`` refuses values."""
-
-    name: str
-    formula: Formula
-    slots: tuple[str, ...]
-    inputs: tuple[str, ...]
-    attrs: dict[str, bool]
-    types: str
-    sparse_types: str
-    references: bool
-    dense: bool
-    sparse: bool
-    choices: Choices
-    check: Callable[[Given], None] | None
-
-    @cached_property
-    def hyperparameters(self) -> tuple[str, ...]:
-        return tuple(name for name in self.inputs if name not in GRADIENTS)
-
-    def update(self, flags: tuple[bool, ...]) -> CompiledUpdate:
-        """The compiled formula; ``flags`` are the values of ``attrs`` and ``choices``."""
-        return _compiled(self, flags)
-
-
-@cache
-def _compiled(rule: Rule, flags: tuple[bool, ...]) -> CompiledUpdate:
-    names = (*rule.attrs, *rule.choices)
-    return compile_rule(rule.formula, len(rule.slots), rule.inputs, dict(zip(names, flags)))
-
-
-RULES: list[Rule] = []
-
-
-def rule(
-    name: str,
-    slots: int = 0,
-    *,
-    attrs: dict[str, bool] | None = None,
-    types: str = _COMPLEX,
-    sparse_types: str = "",
-    references: bool = True,
-    dense: bool = True,
-    sparse: bool = True,
-    choices: Choices | None = None,
-    check: Callable[[Given], None] | None = None,
-) -> Callable[[Formula], Formula]:
-    """Declares an optimizer with its formula."""
-
-    def declare(formula: Formula) -> Formula:
-        code = formula.__code__
-        names = code.co_varnames[: code.co_argcount]
-        RULES.append(
-            Rule(
-                name, formula, names[1 : slots + 1], names[slots + 1 :], attrs or {}, types,
-                sparse_types or types, references, dense, sparse, choices or {}, check,
-            )
-        )  # fmt: skip
-        return formula
-
-    return declare
-
-
-def _at_least_zero(given: Given, *names: str) -> None:
+def _at_least_zero(values: RuleValues, *names: str) -> None:
     for name in names:
-        if name in given and not given[name] >= 0:
-            raise invalid(f"{name} must not be negative, but is {given[name]}")
+        if name in values and not values[name] >= 0:
+            raise invalid(f"{name} must not be negative, but is {values[name]}")
 
 
-def _positive(given: Given, name: str) -> None:
-    if not given[name] > 0:
-        raise invalid(f"{name} must be positive, but is {given[name]}")
+def _positive(values: RuleValues, name: str) -> None:
+    if not values[name] > 0:
+        raise invalid(f"{name} must be positive, but is {values[name]}")
 
 
-_BY_ROWS: Choices = {"by_rows": lambda given: given["by_rows"]}
-# Without l1 regularisation TensorFlow leaves out the shrinking, which matters where l1 is negative or NaN.
-_SHRINKS: Choices = {"shrinks": lambda given: bool(given["l1"] > 0)}
+_BY_ROWS: Choices = {"by_rows": lambda values: values["by_rows"]}
+# TensorFlow shrinks only if l1 > 0, which matters if l1 is negative or NaN.
+_SHRINKS: Choices = {"shrinks": lambda values: bool(values["l1"] > 0)}
 
 
 @rule("GradientDescent", sparse=False)
@@ -143,7 +66,7 @@ def _(var: Symbol, accum: Symbol, lr: Symbol, grad: Symbol, momentum: Symbol, *,
 
 
 def _shrunk(var: Symbol, threshold: Symbol, scale: Symbol) -> Symbol:
-    """The proximal step: towards zero by a threshold, but not past it, and then smaller by a factor."""
+    """The proximal step: soft thresholding, then a division by ``scale``."""
     return sign(var) * maximum(absolute(var) - threshold, 0) / scale
 
 
@@ -167,9 +90,9 @@ def _(var: Symbol, accum: Symbol, lr: Symbol, epsilon: Symbol, grad: Symbol, *, 
     return var - grad * lr / (sqrt(accum) + epsilon), accum
 
 
-def _check_proximal(given: Given) -> None:
-    _at_least_zero(given, "l1", "l2")
-    _positive(given, "lr")
+def _check_proximal(values: RuleValues) -> None:
+    _at_least_zero(values, "l1", "l2")
+    _positive(values, "lr")
 
 
 @rule("ProximalAdagrad", 1, types=_LARGE, choices=_SHRINKS, check=_check_proximal)
@@ -209,12 +132,12 @@ def _(
 
 
 def _average(old: Symbol, new: Symbol, rho: Symbol, by_rows: bool) -> Symbol:
-    """The moving average; by rows it is rounded in another order."""
+    """The moving average; for gradients of rows TensorFlow evaluates it in another order."""
     return old * rho + new * (1 - rho) if by_rows else old + (new - old) * (1 - rho)
 
 
 def _scaled(grad: Symbol, lr: Symbol, divisor: Symbol, by_rows: bool) -> Symbol:
-    """The step before momentum: the gradient by the root of its mean square."""
+    """The step before momentum: the gradient divided by the root of its mean square, times the learning rate."""
     return rsqrt(divisor) * lr * grad if by_rows else grad * lr / sqrt(divisor)
 
 
@@ -345,18 +268,18 @@ def _(
     return var - lr * exp(logbase * sign_decay * (sign(grad) * sign(m))) * grad, m
 
 
-def _check_ftrl(given: Given) -> None:
-    if not given["by_rows"]:
+def _check_ftrl(values: RuleValues) -> None:
+    if not values["by_rows"]:
         return
-    if not given["multiply_linear_by_lr"]:
-        _positive(given, "lr")
-    _at_least_zero(given, "lr", "l1", "l2", "l2_shrinkage")
-    if not given["lr_power"] <= 0:
-        raise invalid(f"lr_power must not be positive, but is {given['lr_power']}")
+    if not values["multiply_linear_by_lr"]:
+        _positive(values, "lr")
+    _at_least_zero(values, "lr", "l1", "l2", "l2_shrinkage")
+    if not values["lr_power"] <= 0:
+        raise invalid(f"lr_power must not be positive, but is {values['lr_power']}")
 
 
-# Whether the root that is taken of the accumulator is the square root, as it is by default.
-_FTRL: Choices = {"square_root": lambda given: bool(given["lr_power"] == -0.5), **_BY_ROWS}
+# square_root: lr_power has its default -0.5, so the root of the accumulator is the square root.
+_FTRL: Choices = {"square_root": lambda values: bool(values["lr_power"] == -0.5), **_BY_ROWS}
 
 
 @rule("Ftrl", 2, attrs={"multiply_linear_by_lr": False}, types=_REAL, choices=_FTRL, check=_check_ftrl)
@@ -406,7 +329,8 @@ def _ftrl(
     square_root: bool,
     by_rows: bool,
 ) -> Any:
-    """``shrunk`` is the gradient with shrinkage; ``linear`` may be kept multiplied by the learning rate."""
+    """FTRL-proximal. ``shrunk`` is the gradient with L2 shrinkage; ``linear`` is stored times the learning rate if
+    ``multiply_linear_by_lr``."""
 
     def root(x: Symbol) -> Symbol:
         return sqrt(x) if square_root else power(x, -lr_power)
@@ -427,5 +351,5 @@ def _ftrl(
 
 
 def rules() -> Sequence[Rule]:
-    """Every optimizer."""
+    """Returns the rules of all optimizers."""
     return RULES

@@ -1,4 +1,5 @@
-"""Variables: making, reading, assigning. Reference kind (VariableV2) and resource kind (VarHandleOp)."""
+"""Creation, reading and assignment of variables, by reference (VariableV2) and by resource handle
+(VarHandleOp): state_ops and resource_variable_ops in TensorFlow."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.STATE)
 op = family.op
 
-# What TensorFlow's CPU can add up: NUMBERS without the quantised.
+# The dtypes that TensorFlow's CPU kernels add: NUMBERS without the quantized.
 ADDABLE = "float double int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 half uint32 uint64"
 
 
 def resource_variable(handle: Any) -> Variable:
-    """The variable that a resource handle is. Raises INVALID_ARGUMENT for a handle of something else."""
+    """Returns the variable of a resource handle. Raises INVALID_ARGUMENT for a handle of another resource."""
     if type(handle) is Variable:
         return handle
     kind = getattr(handle, "kind", type(handle).__name__)
@@ -38,7 +39,7 @@ def resource_variable(handle: Any) -> Variable:
 
 
 def typed_variable(handle: Any, dtype: DType) -> Variable:
-    """The variable that a resource handle is, which must be of this dtype. Raises INVALID_ARGUMENT."""
+    """Returns the variable of a resource handle. Raises INVALID_ARGUMENT for another resource or dtype."""
     found = resource_variable(handle)
     if found.dtype is not dtype:
         raise invalid(f"variable {found.name!r} is {found.dtype}, but {dtype} is asked of it")
@@ -46,8 +47,8 @@ def typed_variable(handle: Any, dtype: DType) -> Variable:
 
 
 def referenced_shape(c: ShapeContext, dtype: DType, key: int | str = 0) -> Shape:
-    """The static shape of the variable that an input handle refers to. Raises INVALID_ARGUMENT where that is
-    known to be of another dtype."""
+    """The static shape of the variable of an input handle. Raises INVALID_ARGUMENT if it is known to have another
+    dtype."""
     handle = c.handle(key)
     if handle is None:
         return UNKNOWN
@@ -56,7 +57,7 @@ def referenced_shape(c: ShapeContext, dtype: DType, key: int | str = 0) -> Shape
     return handle.shape
 
 
-# Making variables.
+# Creation.
 
 
 def _declared_shape(c: ShapeContext) -> Shape:
@@ -64,7 +65,7 @@ def _declared_shape(c: ShapeContext) -> Shape:
 
 
 def _legacy_shape(c: ShapeContext) -> Shape:
-    """The first Variable operation could not say "unknown", so a shape of no dimensions means that."""
+    """The shape of the first Variable operation, for which [] means an unknown shape."""
     shape = attr_shape(c.attr("shape"))
     return shape if shape.rank else UNKNOWN
 
@@ -151,7 +152,7 @@ disable_copy_on_read = op(
 
 @disable_copy_on_read.kernel
 def _(xp: Any, resource: Any) -> list[Any]:
-    """A value that somebody has read never changes here, whichever way it is kept."""
+    """Does nothing but check the handle: a value that was read never changes (copy on write, see ``Variable``)."""
     resource_variable(resource)
     return []
 
@@ -254,7 +255,7 @@ def _(xp: Any, resource: Any, value: Any, *, dtype: DType, validate_shape: bool)
     target = resource_variable(resource)
     with target.lock:
         if target.value is None:
-            # The first assignment says what the variable holds: several handles may share a name.
+            # The first assignment determines the dtype: several handles may share a name.
             target.dtype = dtype
         elif target.dtype is not dtype:
             raise invalid(
@@ -265,7 +266,7 @@ def _(xp: Any, resource: Any, value: Any, *, dtype: DType, validate_shape: bool)
 
 
 def _add_in_place(name: str) -> Callable[..., None]:
-    """Adds a value to a variable, or subtracts it."""
+    """Returns a function that applies the ufunc ``name`` to a variable and a value of its shape, in place."""
 
     def update(xp: Any, target: Variable, value: Any) -> None:
         function = getattr(xp, name)

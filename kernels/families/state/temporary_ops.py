@@ -1,4 +1,4 @@
-"""State that does not last: variables of one step, counters that end, and forgetting a resource."""
+"""TemporaryVariable, CountUpTo and DestroyResourceOp (state_ops.cc, resource_variable_ops.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Temporaries:
         self._variables: dict[str, Variable] = {}
 
     def add(self, name: str, variable: Variable) -> None:
-        """Raises ALREADY_EXISTS where one of that name has not been destroyed yet."""
+        """Adds a variable. Raises ALREADY_EXISTS if one of that name has not been destroyed yet."""
         with self._lock:
             if name in self._variables:
                 raise TfgError(
@@ -41,7 +41,7 @@ class Temporaries:
             self._variables[name] = variable
 
     def remove(self, name: str) -> None:
-        """Raises NOT_FOUND where there is none of that name."""
+        """Removes a variable. Raises NOT_FOUND if there is none of that name."""
         with self._lock:
             if self._variables.pop(name, None) is None:
                 raise TfgError(Status.NOT_FOUND, f"no temporary variable is called {name!r} in this step")
@@ -70,7 +70,7 @@ def _(ctx: Any, xp: Any, *, node_name: str, shape: Shape, dtype: DType, var_name
     if not shape.is_fully_known:
         raise invalid(f"a temporary variable needs a fully known shape, not {shape}")
     made = Variable(var_name or node_name, dtype, shape)
-    # Memory comes with it, so that it may be read before it is assigned.
+    # It may be read before it is assigned; TensorFlow allocates its memory at once, too.
     made.value = xp.zeros(shape.known(), dtype.numpy)
     _of_step(ctx).add(made.name, made)
     return made
@@ -109,7 +109,7 @@ def _(xp: Any, resource: Any, *, ignore_lookup_error: bool) -> list[Any]:
 
 
 def _count(target: Variable, limit: int) -> Any:
-    """The value before it was counted up by one. Raises OUT_OF_RANGE at the limit."""
+    """Increments a scalar variable and returns its old value. Raises OUT_OF_RANGE at the limit."""
     with target.lock:
         value = target.writable()
         if value.shape:

@@ -1,4 +1,4 @@
-"""Reading some rows, slices or elements of a resource variable."""
+"""ResourceGather and ResourceGatherNd: reads of rows, slices or elements of a resource variable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ op = family.op
 
 
 def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:
-    """The node as if it were given the variable's value, and further inputs."""
+    """The context with the fact of the variable's value in place of its handle's, and further inputs."""
     dtype: DType = c.attr("dtype")
     return c._replace(facts=[Fact(dtype, referenced_shape(c, dtype)), *c.facts[1:], *more])
 
@@ -63,7 +63,7 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor | IndexedSlic
     values = g.Reshape(dy, g.ConcatV2([g.constant([-1]), row], 0))
     if batch_dims == 0:
         return IndexedSlices(values, g.Reshape(indices, [-1]), shape), None
-    # The batches' tables one below the other, so that row i of batch b is row b * rows + i.
+    # The batches are concatenated, so that row i of batch b is row b * rows + i.
     batch = g.Prod(g.StridedSlice(shape, [0], [batch_dims], [1]), [0])
     rows = g.StridedSlice(shape, [batch_dims], [batch_dims + 1], [1], shrink_axis_mask=1)
     offsets = g.cast(g.ExpandDims(g.Range(0, batch, 1) * rows, 1), indices.dtype)

@@ -1,4 +1,5 @@
-"""Updating some rows, slices or elements of a variable, on references and on resource handles."""
+"""Scatter and ScatterNd updates of rows, slices or elements of a variable, by reference and by resource handle
+(scatter_op.cc, scatter_nd_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -28,13 +29,13 @@ _ORDERED = "float double int32 uint8 int16 int8 int64 bfloat16 uint16 half uint3
 
 
 def _write(target: Variable, write: Callable[..., None], xp: Any, *arguments: Any, **keywords: Any) -> None:
-    """Lets a function write into the value."""
+    """Calls a function that writes into the variable's value, with its lock held."""
     with target.lock:
         write(xp, target.writable(), *arguments, **keywords)
 
 
 def _rows(variable: Shape, c: ShapeContext) -> Shape:
-    """The variable's shape, against which those of indices and updates are held."""
+    """The variable's shape; checks the shapes of indices and updates against it."""
     indices, updates = c.input(1), c.input(2)
     if variable.rank == 0:
         raise invalid("scatter needs a variable of rank 1 or more, not a scalar")

@@ -1,4 +1,4 @@
-"""Variables: the resource behind both VariableV2 (reference edges) and VarHandleOp (resource handles)."""
+"""Variable, the resource of both VariableV2 (reference edges) and VarHandleOp (resource handles)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Variable:
-    """A mutable tensor. A value that somebody has read never changes: an update works in place only while
-    nobody else holds the array, and makes a new one otherwise. So a read needs no copy, and a concurrent
-    step or a fetched array is never written under.
+    """A mutable tensor with copy on write. An update works in place only while no other reference to the array
+    exists, and copies it otherwise. A read therefore needs no copy, and the arrays of concurrent steps and of
+    fetches never change.
 
-    ``lock`` is held during every read and update. ``value`` is None until the first assignment, and always
-    an array of ``xp`` that owns its memory.
+    ``lock`` is held during every read and update. ``value`` is None until the first assignment, then an array of
+    ``xp`` that owns its memory.
     """
 
     kind = "Variable"
@@ -38,7 +38,7 @@ class Variable:
         self.value: Any = None
 
     def read(self) -> Any:
-        """The value; of rank 0 it is a scalar. Raises FAILED_PRECONDITION if there is none yet."""
+        """Returns the value, a numpy scalar if of rank 0. Raises FAILED_PRECONDITION if it is uninitialized."""
         with self.lock:
             value = self.value
             if value is None:
@@ -47,25 +47,25 @@ class Variable:
             return value if value.shape or value.dtype.hasobject else value[()]
 
     def assign(self, value: Any, *, validate_shape: bool = True, xp: Any = np) -> None:
-        """Takes a copy of a value. Raises INVALID_ARGUMENT where its shape is not that of the present value,
-        or does not fit the shape the variable was declared with."""
+        """Assigns a copy of a value. With ``validate_shape``, raises INVALID_ARGUMENT if its shape differs
+        from that of the present value, or, without one, does not fit the declared shape."""
         with self.lock:
             self.replace(value, validate_shape=validate_shape, xp=xp)
 
     def replace(self, value: Any, *, validate_shape: bool = True, xp: Any = np) -> None:
-        """``assign`` for a caller who holds ``lock``."""
+        """Assigns a copy of a value, as ``assign`` does; the caller holds ``lock``."""
         if validate_shape:
             self.check_shape(value.shape)
-        # Counted before this frame holds the array too.
+        # Before this frame adds a reference to the array.
         unshared = not self.is_shared()
         if unshared and type(self.value) is xp.ndarray and self.value.shape == value.shape:
-            # Memory that is mapped already is written at full speed.
+            # Writing to mapped memory is faster than to newly allocated pages.
             xp.copyto(self.value, value)
         else:
             self.value = xp.array(value, self.dtype.numpy)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises INVALID_ARGUMENT where a value of this shape would not fit."""
+        """Raises INVALID_ARGUMENT if a value of this shape cannot be assigned."""
         expected = self.shape if self.value is None else Shape(tuple(self.value.shape))
         if not expected.is_compatible(Shape(tuple(shape))):
             raise invalid(
@@ -74,9 +74,10 @@ class Variable:
             )
 
     def writable(self) -> Any:
-        """The value as an array that may be written in place; call it with ``lock`` held.
+        """Returns the value as an array that may be written in place, copied if it is shared; the caller
+        holds ``lock``.
 
-        Raises FAILED_PRECONDITION if there is none yet.
+        Raises FAILED_PRECONDITION if it is uninitialized.
         """
         if self.value is None:
             raise self.uninitialized()
@@ -85,12 +86,12 @@ class Variable:
         return self.value
 
     def is_shared(self) -> bool:
-        """Whether anybody outside holds the value's array, or a view of it."""
+        """True if there are other references to the value's array, or a view of it."""
         value = self.value
         return sys.getrefcount(value) > _UNSHARED
 
     def clear(self) -> None:
-        """Forgets the value."""
+        """Makes the variable uninitialized."""
         with self.lock:
             self.value = None
 
@@ -109,7 +110,8 @@ class Variable:
         return {"value": value if self.xp is np else _from_device(value)}
 
     def load(self, state: dict[str, Array]) -> None:
-        """Takes the value as it is where it may: whoever else holds the array will not see it change."""
+        """Restores a saved value. An array that owns its memory is used without a copy; copy on write
+        protects other references to it."""
         if "value" not in state:
             self.clear()
             return
@@ -126,14 +128,14 @@ class Variable:
 
 
 def _from_device(value: Any) -> Array:
-    """A value as numpy's, once the device has done all that it was asked to."""
+    """Copies a value to numpy, after waiting for the device."""
     value.device.synchronize()
     return value.get()
 
 
 def _count_unshared() -> int:
-    """What ``is_shared`` counts for a value that only its variable holds; interpreters differ in what they
-    count of locals and arguments."""
+    """Returns the reference count that ``is_shared`` sees for a value referenced by its variable only. It
+    is measured, because interpreters differ in how they count locals and arguments."""
     probe = Variable("", dtypes.float32, Shape(()))
     probe.value = np.zeros(())
     value = probe.value

@@ -1,4 +1,5 @@
-"""Strings as bytes: base64, and numbers laid out in memory."""
+"""EncodeBase64, DecodeBase64, DecodeRaw and DecodePaddedRaw: strings as bytes (base64_ops.cc, decode_raw_op.cc and
+decode_padded_raw_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ encode_base64 = op(
 
 @encode_base64.kernel
 def _(xp: Any, text: Any, *, pad: bool) -> Any:
-    """With the alphabet that is safe in a URL."""
+    """Encodes with the URL-safe alphabet, as TensorFlow does."""
     if pad:
         return map_strings(base64.urlsafe_b64encode, text)
     return map_strings(lambda item: base64.urlsafe_b64encode(item).rstrip(b"="), text)

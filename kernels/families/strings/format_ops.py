@@ -1,4 +1,5 @@
-"""From numbers to text and back."""
+"""StringToNumber, AsString and StringFormat: numbers to text and back (as_string_op.cc,
+string_format_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -26,10 +27,10 @@ op = family.op
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"[+-]?0x[0-9a-f]+", re.IGNORECASE)
-# Longer whole numbers are out of range, and would take Python long.
+# Longer integers are out of range for every dtype, and slow to parse in Python.
 _MAX_DIGITS = 100
 _WHOLE = re.compile(rb"[+-]?\d+")
-# A printf field wider than this is a mistake, and would take all memory.
+# A wider printf field is a mistake and could exhaust the memory.
 _MAX_WIDTH = 1 << 20
 
 string_to_number = op(
@@ -48,7 +49,7 @@ def _(xp: Any, text: Any, *, out_type: DType) -> Any:
     quick = float if out_type.is_floating else int
     parse = _parse_float if out_type.is_floating else partial(_parse_whole, np.iinfo(out_type.numpy))
     try:
-        # Python takes almost what TensorFlow takes.
+        # Python accepts almost the same syntax as TensorFlow; digits grouped by _ are the exception.
         if b"_" in b"".join(items) or max(map(len, items), default=0) > _MAX_DIGITS:
             raise ValueError
         return array_of(array.shape, map(quick, items), out_type.numpy)
@@ -103,7 +104,8 @@ def _(b: Binding) -> Any:
 
 
 def _writer(dtype: DType, attrs: Any) -> Callable[[Any], bytes]:
-    """The function from an element to text, as printf's directives for these attributes give it."""
+    """Returns the function from an element to text, which formats like C's printf with these attributes. Raises
+    INVALID_ARGUMENT for attributes that do not fit the dtype."""
     fill, width, precision = attrs["fill"], attrs["width"], attrs["precision"]
     inexact = dtype.is_floating or dtype.is_complex
     if not inexact and dtype.name != "string":
@@ -140,7 +142,7 @@ def _write(form: bytes, value: Any) -> bytes:
 def _write_float(form: bytes, fill: str, field: str, value: float) -> bytes:
     if value - value == 0:
         return form % value
-    # What is not finite is never padded with zeros, and NaN has a sign.
+    # As in C, Inf and NaN are never padded with zeros, and NaN has a sign.
     text = "nan" if value != value else "inf"
     sign = "-" if np.signbit(value) else fill if fill in ("+", " ") else ""
     return f"%{'-' if fill == '-' else ''}{field}s".encode() % (sign + text).encode()
@@ -173,8 +175,8 @@ def _(xp: Any, inputs: Sequence[Any], *, template: str, placeholder: str, summar
 
 
 def nested(value: Any, limit: int) -> str:
-    """A tensor in brackets, one row a line; of each axis the first and last ``limit`` positions, or all if
-    that is negative."""
+    """Formats a tensor in brackets, one row per line: the first and last ``limit`` elements of each axis, or all if
+    ``limit`` is negative."""
     array = value if hasattr(value, "dtype") else string_array(value)
     ends = array.size if limit < 0 else min(limit, array.size)
     return "".join(_nested(np.asarray(array), 0, ends))

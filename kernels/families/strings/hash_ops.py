@@ -1,4 +1,5 @@
-"""Strings dealt into buckets by their hash."""
+"""StringToHashBucket, Fast and Strong: hash buckets of strings, by Murmur, FarmHash fingerprint and SipHash
+(string_to_hash_bucket_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 

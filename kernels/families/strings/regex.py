@@ -1,8 +1,8 @@
-"""RE2's regular expressions as Python's.
+"""Translates RE2's regular expressions, which TensorFlow uses, to Python's.
 
-Both agree on most of the syntax. What differs is rewritten (``$`` and ``\\z``, classes such as
-``[[:alpha:]]``, ``\\pN`` and ``\\Q…\\E``, flags in the middle), and what RE2 refuses is refused:
-backreferences, look-around, possessive repetition.
+Most of the syntax is common. Differences are rewritten (``$`` and ``\\z``, classes such as ``[[:alpha:]]``,
+``\\pN`` and ``\\Q…\\E``, flags within the pattern). Syntax that RE2 rejects is rejected: backreferences,
+look-around, possessive repetition.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class _Translator:
             self.take(ranges if single and char not in "dwspP" else f"[{'^' * negated}{ranges}]", length)
 
     def class_escape(self, at: int) -> tuple[str, int, bool]:
-        """An escape's characters as the inside of a class, its length, and whether all others are meant."""
+        """Parses an escape: returns its characters as the inside of a class, its length, and True if it is
+        negated."""
         char = self.pattern[at + 1 : at + 2]
         if char.lower() in _PERL and char:
             return _PERL[char.lower()], 2, char.isupper()
@@ -200,7 +201,7 @@ class _Translator:
                 break
             text, length = self.class_item(position, char)
             if text == "-" and (first or found[-1] == "-"):
-                # Two in a row may one day mean a difference of sets.
+                # Python reserves -- within classes for set differences.
                 text = "\\-"
             found.append(text)
             position += length
@@ -222,7 +223,7 @@ class _Translator:
 
 @lru_cache(maxsize=64)
 def _others(ranges: str) -> str:
-    """The ranges of all characters that are not in these."""
+    """Returns the ranges of all characters outside of these ranges."""
     return _ranges(re.compile(f"[^{ranges}]"))
 
 
@@ -234,7 +235,7 @@ def _ranges(wanted: re.Pattern[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _category(name: str) -> str:
-    """The characters of a general category of Unicode, such as L or Nd."""
+    """Returns the ranges of a Unicode general category, such as L or Nd. Raises UNIMPLEMENTED for other classes."""
     if name == "Any":
         return _EVERYTHING
     starts: list[str] = []

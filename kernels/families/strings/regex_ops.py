@@ -1,4 +1,5 @@
-"""Strings against regular expressions."""
+"""RegexReplace and RegexFullMatch with their static versions (regex_replace_op.cc, regex_full_match_op.cc
+in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -96,7 +97,7 @@ def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
     matcher = compile_re2(pattern)
     parts = _rewrite_parts(rewrite)
     if any(isinstance(part, int) and part > matcher.groups for part in parts):
-        # As TensorFlow does, which leaves the strings alone.
+        # TensorFlow leaves the strings unchanged if the rewrite refers to a missing group.
         return map_strings(lambda item: item, text)
     return map_strings(_replacer(matcher, parts, everywhere), text)
 
@@ -107,7 +108,7 @@ def _replacer(matcher: re.Pattern[str], parts: list[str | int], everywhere: bool
         found: list[str] = []
         end, last = 0, -1
         for match in matcher.finditer(text):
-            # No empty match where the one before ended.
+            # RE2 skips an empty match at the end of the match before.
             if match.start() == match.end() == last:
                 continue
             found.append(text[end : match.start()])
@@ -121,7 +122,8 @@ def _replacer(matcher: re.Pattern[str], parts: list[str | int], everywhere: bool
 
 
 def _rewrite_parts(rewrite: str) -> list[str | int]:
-    r"""Text, and the numbers of groups: a backslash is followed by a digit or by a backslash."""
+    r"""Splits a rewrite into texts and group numbers. Raises INVALID_ARGUMENT unless every backslash is
+    followed by a digit or a backslash."""
     parts: list[str | int] = []
     for piece in re.findall(r"\\.?|[^\\]+", rewrite, re.DOTALL):
         if piece[0] != "\\":

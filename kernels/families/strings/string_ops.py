@@ -1,4 +1,4 @@
-"""Strings joined, cut, measured and changed."""
+"""StringJoin, StringLength, Substr, case, strip, ReduceJoin and StringSplit (string_*_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _(xp: Any, text: Any, *, unit: str) -> Any:
     return map_strings(len if unit == "BYTE" else _characters, text, np.int32)
 
 
-# Every byte of UTF-8 that does not begin a character.
+# The continuation bytes of UTF-8, which do not begin a character.
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
@@ -112,7 +112,7 @@ def _(xp: Any, text: Any, pos: Any, length: Any, *, unit: str) -> Any:
 
 def _cut_bytes(text: bytes, start: int, length: int, place: int) -> bytes:
     first = _start(text, start, len(text), place)
-    # A negative length is a huge one.
+    # As in TensorFlow, a negative length reaches to the end: it is converted to an unsigned number.
     return text[first : first + length] if length >= 0 else text[first:]
 
 
@@ -236,7 +236,7 @@ def _(xp: Any, text: Any, delimiter: Any, *, skip_empty: bool) -> tuple[Any, Any
     def split(item: bytes) -> list[bytes]:
         if not marks:
             return [item[i : i + 1] for i in range(len(item))]
-        # Any of the delimiter's bytes divides.
+        # Every byte of the delimiter separates.
         first = marks[:1]
         parts = item.translate(bytes.maketrans(marks, first * len(marks))).split(first) if item else []
         return [part for part in parts if part] if skip_empty else parts
@@ -260,7 +260,7 @@ def _(xp: Any, text: Any, sep: Any, *, maxsplit: int) -> tuple[Any, Any, Any]:
 
 
 def _by_space(item: bytes, maxsplit: int) -> list[bytes]:
-    """Unlike Python's, this keeps what is left when the last split leaves nothing."""
+    """Splits at whitespace. Unlike Python's split, it appends an empty part if the last split leaves nothing."""
     if maxsplit < 0:
         return item.split()
     if maxsplit == 0:
@@ -277,7 +277,7 @@ def _by_space(item: bytes, maxsplit: int) -> list[bytes]:
 
 
 def _ragged(text: Any, split: Callable[[bytes], list[bytes]]) -> tuple[Any, Any, Any]:
-    """Lists of strings as a sparse matrix: indices, values and shape."""
+    """Splits a vector of strings, and returns the parts as a sparse matrix: indices, values and shape."""
     array = string_array(text)
     if array.ndim != 1:
         raise invalid(f"the input must be a vector, but has shape {Shape(array.shape)}")

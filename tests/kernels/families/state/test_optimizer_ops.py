@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from tfg.graphfmt import dtypes
 from tfg.kernels.core import registry
-from tfg.kernels.families.state.optimizer_rules import Rule, rules
+from tfg.kernels.families.state.optimizer_rules import rules
+from tfg.kernels.families.state.update_rules import Rule
 
 from ...harness import f32, i32, i64, of, rand
 from ...state_harness import StateCase, state_case, state_tests
