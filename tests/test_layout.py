@@ -40,9 +40,22 @@ SHARED = (
     "execution.state_lock",
     "execution.trace",
 )
-# What does not keep to the rules yet.
-LONG_FILES = {"kernels/builder/graph_builder.py"}
-TWICE = {"Flow", "Message", "Options", "Variable", "_Frame", "_Options"}
+# Names and modules that do not keep to the rules yet.
+TWICE = {"Message", "_Frame"}
+WITH_CLAUSES = {
+    "graphfmt/checkpoints/hdf5/commit_record.py",
+    "graphfmt/checkpoints/hdf5/encodings.py",
+    "graphfmt/checkpoints/hdf5/paths.py",
+    "graphfmt/checkpoints/hdf5/state_file.py",
+    "graphfmt/checkpoints/hdf5/state_reader.py",
+    "graphfmt/checkpoints/hdf5/state_writer.py",
+    "graphfmt/checkpoints/hdf5/structure.py",
+    "kernels/__init__.py",
+    "kernels/families/io/checkpoint_ops.py",
+    "kernels/families/io/shape_and_slice.py",
+    "kernels/families/state/optimizer_rules.py",
+    "kernels/families/state/variables.py",
+}
 GENERATED = {"graphfmt/proto/fields.py", "kernels/core/index.py"}
 MODULES = sorted(
     path
@@ -142,8 +155,7 @@ def test_no_folder_holds_too_many_modules() -> None:
 
 
 def test_no_file_is_too_long() -> None:
-    long = {relative(p) for p in WRITTEN if len(p.read_text(encoding="utf-8").splitlines()) > MOST_LINES}
-    assert long <= LONG_FILES
+    assert not [relative(p) for p in WRITTEN if len(p.read_text(encoding="utf-8").splitlines()) > MOST_LINES]
 
 
 def test_no_function_is_too_long() -> None:
@@ -163,6 +175,17 @@ def test_a_module_has_a_docstring_and_only_the_command_line_prints(path: Path) -
     if path.relative_to(ROOT).parts[0] != "cli":
         calls = (n.func for n in ast.walk(tree(path)) if isinstance(n, ast.Call))
         assert "print" not in {function.id for function in calls if isinstance(function, ast.Name)}
+
+
+def begins_with_a_clause(node: ast.AST) -> bool:
+    """True if a docstring is there and begins with a clause such as "What …"."""
+    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    return documented and (ast.get_docstring(node) or "").startswith(("What ", "Who "))
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    clauses = {relative(path) for path in MODULES if any(map(begins_with_a_clause, ast.walk(tree(path))))}
+    assert clauses <= WITH_CLAUSES
 
 
 # Tests stand beside what they test.
