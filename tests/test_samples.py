@@ -149,4 +149,4 @@ def test_what_the_readme_of_parallel_says_can_be_typed(tmp_path: Path) -> None:
     accuracies = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("accuracy")]
     assert len(accuracies) == 3
     assert all(accuracy > 0.5 for accuracy in accuracies)
-    assert "0 of them differ" in done.stderr
+    assert "different: 0" in done.stderr
