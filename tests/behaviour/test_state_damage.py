@@ -1,4 +1,4 @@
-"""What was damaged, changed or forged is refused: with one error, and before anything is believed."""
+"""Damaged, changed and forged state files: each is refused with one error."""
 
 from __future__ import annotations
 

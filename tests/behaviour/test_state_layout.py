@@ -1,4 +1,4 @@
-"""What other programs see of a state file: every variable under its own name, with what there is to know."""
+"""State files as other programs read them: each variable under its own name, with attributes."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_drawn_twice_it_is_the_same() -> None:
 
 
 def test_a_simulated_trace_tells_no_costs() -> None:
-    """What was simulated must not be taken for measured."""
+    """Simulated steps are labelled as such."""
     assert run_tfg(*PLACE, "--trace", "o.json").status == 0
     assert is_diagnostic(run_tfg(*PLACE, "--costs", "o.json"), "INVALID_ARGUMENT", "no events of operations")
 

@@ -1,4 +1,4 @@
-"""What all commands share: help, wrong command lines, errors as JSON, completion."""
+"""Help, wrong command lines, errors as JSON and completion of all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What --feed takes, and what it refuses: literals and files, never code."""
+"""The values of --feed: literals and files, accepted and refused."""
 
 from __future__ import annotations
 

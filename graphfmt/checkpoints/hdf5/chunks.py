@@ -45,13 +45,13 @@ def _go_on() -> None:
     pass
 
 
-# Called between strides of what is written and verified; whoever writes beside other work rests there.
+# Called between strides of writing and verifying: a background writer yields to other threads there.
 _rest: ContextVar[Callable[[], None]] = ContextVar("rest", default=_go_on)
 
 
 @contextmanager
 def yielding_between_strides(rest: Callable[[], None]) -> Generator[None]:
-    """The time during which this thread calls ``rest`` after every stride of a file that it writes or scans."""
+    """Makes this thread call ``rest`` after every stride of a file that it writes or scans."""
     token = _rest.set(rest)
     try:
         yield
@@ -86,7 +86,7 @@ class Grid(NamedTuple):
 
     @property
     def is_runs(self) -> bool:
-        """Whether every chunk is one run of elements, as ``chunk_grid`` makes them."""
+        """True if every chunk is one contiguous run of elements, as ``chunk_grid`` makes them."""
         lead = next((axis for axis, chunk in enumerate(self.chunks) if chunk > 1), len(self.chunks) - 1)
         return self.chunks[lead + 1 :] == self.shape[lead + 1 :]
 

@@ -44,7 +44,7 @@ _STRUCTURE, _STRUCTURE_EACH = 1 << 24, 1 << 16
 
 
 class Piece(NamedTuple):
-    """Where a piece's bytes lie, and their CRC-32C."""
+    """The position of a piece in the file, and its CRC-32C."""
 
     address: int
     length: int
@@ -77,7 +77,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class CommitRecord:
-    """What a file holds. ``structure`` is the checksum of all bytes that are neither data nor record."""
+    """The contents of a file. ``structure`` is the checksum of all bytes outside data and record."""
 
     datasets: tuple[Dataset, ...]
     resources: tuple[tuple[str, str, str], ...]
@@ -122,7 +122,7 @@ def seal(address: int, text: bytes) -> bytes:
 
 
 class Seal(NamedTuple):
-    """What the first dataset says: where it lies itself, the format, and where the record is, if it says so."""
+    """The first dataset: its position, the format, and the position and SHA-256 of the record."""
 
     place: int
     format: int
@@ -171,7 +171,7 @@ def claims_too_much(record: CommitRecord) -> Dataset | None:
 
 
 def _check_structure(record: CommitRecord, length: int) -> None:
-    """What is neither data nor record is read as a whole, so there must not be too much of it."""
+    """Raises ValueError for too many bytes outside data and record, which are read at once."""
     rest = record.size - length - sum(dataset.size for dataset in record.datasets)
     if rest > _STRUCTURE + record.size // 2 + _STRUCTURE_EACH * len(record.datasets):
         raise ValueError(f"{rest} bytes of it belong to nothing")

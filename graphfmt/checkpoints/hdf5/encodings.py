@@ -1,5 +1,8 @@
-"""How a tensor is kept in HDF5: as it is, in 16 bits, as the bit patterns of a type that HDF5 has no name for,
-or, for strings, in rooms of one size or one after the other behind their lengths."""
+"""Encodings of tensors in HDF5.
+
+Numbers are stored as they are, in 16 bits, or as the bit patterns of a type that HDF5 lacks; strings with a fixed size
+("room"), or packed: their count and lengths, then their bytes.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,10 @@ _MOST_DIMENSIONS = 32
 
 
 class Encoding(NamedTuple):
-    """``kept`` is the type of the elements in the file, another than ``dtype`` where floats are kept in 16 bits.
-    Strings have rooms of ``room`` bytes each, or, where that is 0, are packed into ``packed`` bytes."""
+    """The encoding of a tensor. ``kept`` is the dtype of the stored elements, which differs for floats in 16 bits.
+
+    Strings have ``room`` bytes each, or, if that is 0, are packed into ``packed`` bytes.
+    """
 
     dtype: DType
     shape: tuple[int, ...]
@@ -52,7 +57,7 @@ class Encoding(NamedTuple):
 
     @property
     def encoding(self) -> str:
-        """What a person has to know to read the dataset; empty where it is what it seems to be."""
+        """A description of the stored elements for readers of the file; empty for plain ones."""
         if self.packed:
             return "strings: their count and lengths as int64, then their bytes"
         if self.kept is not self.dtype:

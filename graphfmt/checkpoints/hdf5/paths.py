@@ -1,4 +1,4 @@
-"""Where in an HDF5 file a tensor of any name stands.
+"""Paths of tensors in an HDF5 file.
 
 A variable of the default container stands under its own name: ``hidden/w`` is the dataset ``/hidden/w``. HDF5
 cannot keep ``hidden/w/Adam`` beside it, for a dataset is no folder: that one is ``/hidden/w:Adam``. What other
@@ -19,8 +19,7 @@ LONGEST = 1000
 
 
 class Origin(NamedTuple):
-    """What a dataset is: a field of a resource. ``part`` is the slice specification of a part of a variable,
-    such as ``0,4:-``."""
+    """The origin of a dataset: a field of a resource. ``part`` is the slice of a partial variable (``0,4:-``)."""
 
     container: str
     kind: str
@@ -34,7 +33,7 @@ class Origin(NamedTuple):
 
 
 def dataset_paths(origins: Iterable[Origin]) -> dict[Origin, str]:
-    """A path for each, no two alike and none within another, whatever the names contain."""
+    """Returns a path for each origin; no path equals another or lies within one, whatever the names contain."""
     paths: dict[Origin, str] = {}
     datasets, groups = set[str](), set[str]()
     # A name comes before those that begin with it, and so gets its own path.

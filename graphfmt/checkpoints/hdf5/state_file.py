@@ -47,8 +47,8 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class SavedState:
-    """What a session leaves behind: the arrays of every resource, and notes of the run that made them
-    (step number, position in the feeds)."""
+    """The state of a session: the arrays of every resource, and notes of the run (step number, position in the
+    feeds)."""
 
     resources: Mapping[Key, Mapping[str, Array]] = field(default_factory=dict[Key, "Mapping[str, Array]"])
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -81,8 +81,10 @@ def write(path: Path, state: SavedState, *, compress: bool = False, as_dtype: st
 def write_tensors(
     path: Path, tensors: Iterable[StoredTensor], *, compress: bool = False, as_dtype: str | None = None
 ) -> None:
-    """Replaces the file at ``path`` by these tensors, which are variables of the default container to whoever reads
-    it as a state. Slices that make up a whole are written as the whole. Errors as ``write``'s."""
+    """Replaces the file at ``path`` by these tensors, as variables of the default container.
+
+    Slices that cover a tensor are written as one dataset. Raises as ``write``.
+    """
     named: dict[str, list[StoredTensor]] = {}
     for tensor in tensors:
         named.setdefault(tensor.name, []).append(tensor)
@@ -115,7 +117,7 @@ def open_state(path: Path | str) -> StateReader:
 
 
 def verify(path: Path | str) -> list[TfgError]:
-    """What is wrong with a file: one error that speaks of it as a whole, or one for every damaged dataset."""
+    """Returns the faults of a file: one error for the whole file, or one for each damaged dataset."""
     try:
         with StateReader(path) as reader:
             return list(reader.faults())
@@ -135,8 +137,10 @@ def check_replaceable(path: Path) -> None:
 
 
 def _check_unlocked(path: Path) -> None:
-    """HDF5 holds a file locked that it writes; to replace that would lose what it writes. Who has just put a file
-    in place lets go of it in a moment."""
+    """Raises UNAVAILABLE for a file that another program has locked: HDF5 locks the files that it writes.
+
+    A writer of tfg holds the lock only briefly after it has replaced the file.
+    """
     import fcntl
 
     try:
@@ -222,8 +226,8 @@ def _dtype(tensor: StoredTensor) -> DType:
 
 
 def _regions(same: list[StoredTensor]) -> list[Region]:
-    """Where the parts of a tensor lie. Raises INVALID_ARGUMENT where they do not belong together, INTERNAL where
-    they overlap."""
+    """Returns the regions of a tensor's parts. Raises INVALID_ARGUMENT if they do not match, INTERNAL if they
+    overlap."""
     shape, dtype = same[0].shape, _dtype(same[0])
     regions: list[Region] = []
     for tensor in same:

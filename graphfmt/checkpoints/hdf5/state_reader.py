@@ -231,8 +231,7 @@ class StateReader:
         return made
 
     def _foreign(self, head: bytes) -> TfgError:
-        """What to say of a file without a seal: HDF5's first record gives the sizes of its numbers, and in the
-        versions that tfg writes the length of the file."""
+        """Returns the error for a file without a seal: damaged or truncated HDF5, or a file of another program."""
         version, size = head[8:9], os.fstat(self._file).st_size
         if version in (b"", b"\0", b"\1") and not (
             size >= 96 and head[13:15] == b"\x08\x08" and int.from_bytes(head[_END], "little") <= size
@@ -241,7 +240,7 @@ class StateReader:
         return self._refused(Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
 
     def _changed(self, head: bytes, how: str) -> TfgError:
-        """What to say of a file of another length: HDF5 knows that length where it made the change."""
+        """Returns the error for a file of another length; HDF5's own record of the length tells who changed it."""
         if int.from_bytes(head[_END], "little") == os.fstat(self._file).st_size:
             how = "was written by another program since it was committed, such as a notebook or h5repack"
         return self._refused(Status.DATA_LOSS, how)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """What becomes a dataset. ``values`` gives any box of the tensor; ``part`` is set where the tensor is a part of
-    one of shape ``whole``."""
+    """A dataset to write. ``values`` returns any box of the tensor; ``part`` is set for a part of a tensor of shape
+    ``whole``."""
 
     origin: Origin
     form: Encoding
@@ -149,7 +149,7 @@ def _filled(data: Array, room: int) -> Array:
 
 
 def _attributes(dataset: Dataset) -> dict[str, Any]:
-    """What tells a person with another program what the dataset is."""
+    """Returns the attributes that describe the dataset to other programs."""
     origin, form = dataset.origin, dataset.form
     checksums = np.array([piece.checksum for piece in dataset.pieces], np.uint32)
     found: dict[str, Any] = {

@@ -28,13 +28,13 @@ _ALIGNED, _PAGE = 1 << 16, 1 << 12
 
 
 def reason(error: Exception) -> str:
-    """What HDF5 found, without the function's name around it."""
+    """Returns the message of an HDF5 error without the function name."""
     return str(error).strip("'").removeprefix("Unable to synchronously open file (").removesuffix(")")
 
 
 class _Disk:
-    """The file as HDF5 sees it. HDF5 cannot be told that a write has failed without losing its mind, so that is
-    remembered, and raised when it is done."""
+    """The file as HDF5 sees it. HDF5 does not recover from failed writes, so an error is stored,
+    and raised at the end."""
 
     def __init__(self, file: int) -> None:
         self._file = file

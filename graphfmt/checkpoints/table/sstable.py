@@ -214,7 +214,7 @@ class _BlockBuilder:
 
 
 def _shared(a: bytes, b: bytes) -> int:
-    """How many bytes two strings begin with in common."""
+    """Returns the length of the common prefix of two byte strings."""
     most = min(len(a), len(b))
     if a[:most] == b[:most]:
         return most

@@ -122,8 +122,8 @@ class V1Reader:
         return entry._replace(slices=known.slices + entry.slices)
 
     def _locate(self, name: str, kept: _Kept, dtype: DType, region: Region) -> Callable[[Array], None]:
-        """How to fill an array with a stored slice. The elements are in memory already, for only then is it
-        known how many there are."""
+        """Returns a function that copies a stored slice into an array. The elements are decoded first, to check
+        their number."""
         path = kept.table.path
         value = kept.table.get(slice_key(name, kept.part))
         if value is None:

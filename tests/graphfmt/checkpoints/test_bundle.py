@@ -55,7 +55,7 @@ def random_array(random: Random, shape: tuple[int, ...], dtype: dtypes.DType) ->
 
 
 def same(a: Array, b: Array) -> bool:
-    """Whether two arrays have the same bits."""
+    """Returns True for arrays with the same bits."""
     return (a.dtype, a.shape) == (b.dtype, b.shape) and (
         a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
     )
