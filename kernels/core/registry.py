@@ -57,7 +57,8 @@ class KernelParameters(NamedTuple):
     attrs: tuple[str, ...]
 
 
-@dataclass(eq=False, kw_only=True)
+# Without __repr__ and __eq__, which would be generated in every process.
+@dataclass(eq=False, repr=False, kw_only=True)
 class Op:
     """A declared operation. Its signature is parsed when first asked for, because a process that runs two
     nodes must not wait for seven hundred.
@@ -199,7 +200,7 @@ FAMILIES = "tfg.kernels.families"
 _OPS: dict[str, Op] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Family:
     """The operations that one module declares. The module begins with ``family = Family(__name__)`` and declares
     with ``family.op``; traits given here hold for all operations of the family that do not state their own.
