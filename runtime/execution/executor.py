@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # Seconds that a step sleeps before it checks whether it was cancelled.
 PATIENCE = 0.05
-# Tasks after which a step that does not sleep checks the same.
-_CHECK_INTERVAL = 64
 
 # An asynchronous node that has finished, and its outputs or a TfgError.
 Report = tuple[Run, Any]
@@ -87,7 +85,6 @@ class Execution:
         self.urgent: deque[Run] = deque()
         self.waiting: dict[Run, NodeTask] = {}
         self._steps: dict[Tag, Step] = {ROOT: self.step}
-        self._count = 0
 
     def start(self) -> None:
         self._apply(self.scheduler.start())
@@ -103,8 +100,9 @@ class Execution:
 
     def _proceed(self) -> None:
         while self.urgent or self.ready:
+            if self.step.halt:
+                self.check_cancelled()
             self._run_task((self.urgent or self.ready).popleft())
-            self._check_now_and_then()
 
     def take(self, report: Report) -> None:
         """Accepts the result of an asynchronous node."""
@@ -115,7 +113,6 @@ class Execution:
         if self.task_graph.traced:
             self._step_in(run.tag).start_clock()
         self._finish(run, task, result)
-        self._check_now_and_then()
 
     def _arrived(self, node: Node, value: Any) -> Any:
         """A received value in the memory of the device that receives it."""
@@ -151,11 +148,6 @@ class Execution:
         found = [self._fetched(fetch) for fetch in fetches]
         gpu = self.task_graph.gpu
         return found if gpu is None else gpu.to_host(found)
-
-    def _check_now_and_then(self) -> None:
-        self._count += 1
-        if not self._count % _CHECK_INTERVAL:
-            self.check_cancelled()
 
     def check_cancelled(self) -> None:
         """Raises CANCELLED or DEADLINE_EXCEEDED, naming the loops that have not ended."""

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphfmt.errors import Status, TfgError
+from ...kernels.core import cancellation
 from ..passes import graph_checks
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
@@ -77,7 +78,8 @@ class Session:
             )
         self._lock = Lock()
         self._state_lock = StateLock()
-        self._stop = Event()
+        self._interrupts: list[TfgError] = []
+        self._is_closed = False
         self._step_ids = count(1)
         self._log = log or _to_standard_error
 
@@ -118,7 +120,7 @@ class Session:
         if plan is None:
             plan = self._build(key)
         self._check_open()
-        step = Step(next(self._step_ids), self.resources, self._log, self._stop, timeout)
+        step = Step(next(self._step_ids), self.resources, self._log, self._interrupts, timeout)
         try:
             arguments = [feed.check(value) for feed, value in zip(plan.feeds, given.values())]
         except TfgError as error:
@@ -126,18 +128,21 @@ class Session:
         if observer is not None:
             step.start_clock()
         self._state_lock.enter(plan.access, step.check_cancelled)
+        outer = cancellation.enter(step)
         try:
             with np.errstate(all="ignore"):
                 values = plan.execute(step, arguments)
         except Exception as error:
             raise self._explained(plan, error) from error
         finally:
+            cancellation.enter(outer)
             self._state_lock.leave(plan.access)
             if self.resources.has_step_containers:
                 self.resources.end_step(step.step_id)
         if observer is not None:
             observer(plan, step)
-        if timeout is not None:
+        # A step that has changed the state is not reported as one that failed.
+        if timeout is not None and not plan.changes_state:
             step.check_cancelled()
         return self._results(fetches, values)
 
@@ -211,7 +216,7 @@ class Session:
         return state.notes
 
     def _check_open(self) -> None:
-        if self._stop.is_set():
+        if self._is_closed:
             raise TfgError(Status.CANCELLED, "Session has been closed.")
 
     def plan(
@@ -225,9 +230,18 @@ class Session:
         """The machine that the session runs on, if it was opened with ``devices``."""
         return self._devices.machine if self._devices is not None else None
 
+    def interrupt(self, reason: str) -> None:
+        """Ends the steps that run with CANCELLED, and later ones until ``clear_interrupts``. Called from any thread."""
+        self._interrupts.append(TfgError(Status.CANCELLED, reason))
+
+    def clear_interrupts(self) -> None:
+        """Lets steps run again after ``interrupt``; a closed session stays closed."""
+        self._interrupts.clear()
+
     def close(self) -> None:
         """Cancels the steps that still run; any later one fails with CANCELLED."""
-        self._stop.set()
+        self._is_closed = True
+        self.interrupt("the session was closed while the step ran")
         if self._devices is not None:
             self._devices.close()
 

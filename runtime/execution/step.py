@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...graphfmt.errors import Status, TfgError
 from ...kernels.core.context import Resource
 from ...kernels.families.control_flow.rendezvous_keys import ROOT_ITERATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from threading import Event
+    from collections.abc import Callable, Sequence
 
     from ...graphfmt.graph import Node
     from ..multi_device.rendezvous import StepRendezvous
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from .resources import ResourceManager
 
 R = TypeVar("R", bound=Resource)
+
+# ``Step.halt`` of a step that must be asked whether it has to stop, because no list tells.
+_ASK = (True,)
 
 
 class NodeRecord(NamedTuple):
@@ -36,15 +38,21 @@ def _share_nothing() -> None:
 
 class Step:
     """Implements ``kernels.core.context.StepContext``. On several devices each has a copy of its own, and all copies
-    share the rendezvous."""
+    share the rendezvous.
+
+    ``interrupts`` is a list of the session's, to which another thread adds an error that ends the steps. Generated
+    code calls ``check_cancelled`` only where ``halt`` is true: it is that list, and always true for a step with a
+    deadline or on several devices.
+    """
 
     __slots__ = (
         "_deadline",
+        "_interrupts",
         "_log",
         "_rendezvous",
-        "_stop",
         "depth",
         "device",
+        "halt",
         "iteration",
         "memory_budget",
         "parts",
@@ -60,7 +68,7 @@ class Step:
         step_id: int,
         resources: ResourceManager,
         log: Callable[[str], None],
-        stop: Event,
+        interrupts: list[TfgError],
         timeout: float | None,
     ) -> None:
         self.step_id = step_id
@@ -69,8 +77,9 @@ class Step:
         self.resources = resources
         self._rendezvous: StepRendezvous | None = None
         self._log = log
-        self._stop = stop
+        self._interrupts = interrupts
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self.halt: Sequence[Any] = interrupts if timeout is None else _ASK
         self.device = ""
         self.memory_budget: MemoryBudget | None = None
         self.parts: list[Step] = []
@@ -94,6 +103,7 @@ class Step:
         own.device = device
         own.records = []
         own._rendezvous = rendezvous
+        own.halt = _ASK
         if limit is not None:
             from .memory_budget import MemoryBudget
 
@@ -118,8 +128,9 @@ class Step:
     def check_cancelled(self) -> None:
         if self._rendezvous is not None and self._rendezvous.error is not None:
             raise self._rendezvous.error
-        if self._stop.is_set():
-            raise TfgError(Status.CANCELLED, "the session was closed while the step ran")
+        if self._interrupts:
+            interrupt = self._interrupts[0]
+            raise TfgError(interrupt.status, interrupt.message)
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
 

@@ -17,6 +17,7 @@ from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import Status, TfgError
+from ...kernels.core import cancellation
 from ..execution.executor import PATIENCE, Execution, unmatched_receives
 from ..execution.failures import as_tfg_error
 from .rendezvous import copied
@@ -217,9 +218,11 @@ class MultiDeviceExecutor:
     def _run(self, member: Member) -> None:
         thread = get_ident()
         self._workers.add(thread)
+        outer = cancellation.enter(member.execution.step)
         try:
             self._work_on(member)
         finally:
+            cancellation.enter(outer)
             self._workers.discard(thread)
 
     def _work_on(self, member: Member) -> None:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from .liveness import Liveness
     from .typed_graph import TypedNode
 
+# The size of an array on which an elementwise operation takes a few microseconds, and how many of these
+# operations run before the step checks whether it was cancelled.
+_FEW_ELEMENTS = 4096
+_CHECK_INTERVAL = 32
+
 
 def generate_segment(
     instructions: Sequence[Instruction],
@@ -64,7 +69,8 @@ class FunctionSource:
             parameter: f"a{place}" for place, parameter in enumerate(parameters) if parameter is not None
         }
         head = ", ".join(["ctx", *(f"a{place}" for place in range(len(parameters)))])
-        self.lines = [f"def segment({head}):"]
+        # The second line is for ``halt``, if a statement uses it.
+        self.lines = [f"def segment({head}):", " pass"]
         self.nodes: list[Node] = []
         self.inner: list[Segment] = []
         self.namespace: dict[str, Any] = {"reuse": _reuse, "reuse_other": _reuse_other}
@@ -78,6 +84,11 @@ class FunctionSource:
         name = f"{prefix}{len(self.namespace)}"
         self.namespace[name] = value
         return name
+
+    def use_halt(self) -> str:
+        """A statement that ends the step if it must stop; a step that need not pays for the look at a local."""
+        self.lines[1] = " halt = ctx.halt"
+        return "halt and ctx.check_cancelled()"
 
     def compile(self) -> Segment:
         exec(compile("\n".join(self.lines), "<segment>", "exec"), self.namespace)
@@ -109,6 +120,7 @@ class StatementWriter:
         self._dying = live.dying_at()
         self._free: list[str] = []
         self._count = 0
+        self._unchecked = 0
 
     def write(self, instructions: Sequence[Instruction]) -> None:
         """Writes some instructions, in order."""
@@ -120,8 +132,17 @@ class StatementWriter:
             statement = self._statement(instruction, self._dying.get(self.position, ()))
             record = f"; ctx.record({self.source.add_global('n', node)})" if self._traced else ""
             share = "; ctx.share()" if number in sharing else ""
-            self.source.add_line(f"{self.indent}{statement}{record}{share}", node)
+            check = f"{self.source.use_halt()}; " if self._needs_check(instruction) else ""
+            self.source.add_line(f"{self.indent}{check}{statement}{record}{share}", node)
         self.position = first + len(instructions)
+
+    def _needs_check(self, instruction: Computation) -> bool:
+        """True for each computation that may take long, and now and then among the others."""
+        if not _is_quick(instruction):
+            self._unchecked = 0
+            return True
+        self._unchecked = (self._unchecked + 1) % _CHECK_INTERVAL
+        return not self._unchecked
 
     def write_return(self, results: Sequence[Endpoint], *, reads_results: bool) -> None:
         """Returns the results; references among them are read, if so asked."""
@@ -235,6 +256,16 @@ class StatementWriter:
             ):
                 return position
         return None
+
+
+def _is_quick(instruction: Computation) -> bool:
+    """True for an elementwise operation on few elements."""
+    if not isinstance(instruction, KernelCall):
+        return False
+    if not instruction.typed.op.ufunc and not isinstance(instruction.kernel, Inline):
+        return False
+    sizes = [fact.shape.size for fact in instruction.output_facts]
+    return all(size is not None and size <= _FEW_ELEMENTS for size in sizes)
 
 
 def _last_sends(instructions: Sequence[Instruction]) -> set[int]:

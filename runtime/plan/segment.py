@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Segment(NamedTuple):
-    """``function(ctx, *arguments)`` returns the fetched values; ``nodes[i]`` is computed on line ``i + 2``.
+    """``function(ctx, *arguments)`` returns the fetched values; ``nodes[i]`` is computed on line ``i + 3``.
     ``inner`` are the segments that it calls itself: loops and branches."""
 
     function: Callable[..., tuple[Any, ...]]
@@ -33,5 +33,5 @@ class Segment(NamedTuple):
         for segment in self.inner if called is not None else ():
             if called is not None and called.tb_frame.f_code is segment.function.__code__:
                 return segment._node_at(called)
-        index = trace.tb_lineno - 2
+        index = trace.tb_lineno - 3
         return self.nodes[index] if 0 <= index < len(self.nodes) else None

@@ -34,7 +34,6 @@ def _generate_loop(loop: Loop, facts: Mapping[str, Sequence[Fact]]) -> Segment:
     live = liveness.analyse(instructions, [*loop.next_values, loop.predicate, *loop.results])
     source = FunctionSource(loop.parameters)
     writer = StatementWriter(live, facts, source, "  ")
-    source.add_line(" check = ctx.check_cancelled", loop.origin)
     source.add_line(" while True:", loop.origin)
     writer.write(loop.condition)
     source.add_line(f"  if not {_truth(writer, loop.predicate)}:", loop.origin)
@@ -48,7 +47,7 @@ def _generate_loop(loop: Loop, facts: Mapping[str, Sequence[Fact]]) -> Segment:
     if changes:
         names, values = zip(*changes)
         source.add_line(f"  {', '.join(names)} = {', '.join(values)}", loop.origin)
-    source.add_line("  check()", loop.origin)
+    source.add_line(f"  {source.use_halt()}", loop.origin)
     return source.compile()
 
 

@@ -68,7 +68,7 @@ def graph(*edges: str) -> Graph:
 
 
 def step(timeout: float | None = None) -> Step:
-    return Step(1, ResourceManager(), print, threading.Event(), timeout)
+    return Step(1, ResourceManager(), print, [], timeout)
 
 
 def run(graph: Graph, fetches: dict[int, str], pool: ThreadPool, timeout: float | None = 10) -> list[Any]:
