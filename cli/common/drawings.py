@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from ...runtime.passes.placement.simulation.simulated_step import Simulation
 
 
-@dataclass(frozen=True)
-class DrawingOptions:
+class DrawingOptions(NamedTuple):
     """The drawings and the trace to write; None for those not asked for."""
 
     svg: Path | None
@@ -29,14 +27,14 @@ class DrawingOptions:
 
     def check(self, output: str | None) -> None:
         """Raises UsageError for standard output, and for two outputs with one file name."""
-        paths = [str(path) for path in (self.svg, self.html, self.trace) if path is not None]
+        paths = [str(path) for path in self if path is not None]
         if STANDARD in paths:
             raise console.UsageError("drawings and traces cannot go to standard output")
         check_distinct(paths if output is None else [output, *paths])
 
     def write(self, placement: Placement, graph: str) -> None:
         """Writes the files; ``graph`` is the path that gives the drawing its title."""
-        if (self.svg, self.html, self.trace) == (None, None, None):
+        if not any(self):
             return
         from ...runtime.passes.placement.simulation.simulated_step import simulation_of_placement
 

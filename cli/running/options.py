@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -22,8 +21,7 @@ signature_option = click.option(
 )
 
 
-@dataclass(frozen=True)
-class StepOptions:
+class StepOptions(NamedTuple):
     """The number of steps and the batches that they take; ``timeout`` in seconds."""
 
     batch: int | None
@@ -78,8 +76,7 @@ step_options = option_group(
 )
 
 
-@dataclass(frozen=True)
-class ResumeOptions:
+class ResumeOptions(NamedTuple):
     """The initial state of a run: initializers, a state file, or a checkpoint to restore."""
 
     init: tuple[str, ...]
@@ -105,8 +102,7 @@ resume_options = option_group(
 )
 
 
-@dataclass(frozen=True)
-class CheckpointOptions:
+class CheckpointOptions(NamedTuple):
     """Checkpoints written during a run, and restarts from them."""
 
     checkpoint: Path | None
@@ -151,8 +147,7 @@ checkpoint_options = option_group(
 )
 
 
-@dataclass(frozen=True)
-class ResultOptions:
+class ResultOptions(NamedTuple):
     """Files for the fetched values and the trace; ``profile`` prints times by operation."""
 
     output: Path | None
@@ -176,8 +171,7 @@ result_options = option_group(
 )
 
 
-@dataclass(frozen=True)
-class SessionOptions:
+class SessionOptions(NamedTuple):
     """The devices that a session runs on, and how it uses them."""
 
     devices: str | None
@@ -219,8 +213,7 @@ session_options = option_group(
 )
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """All options of ``tfg run``."""
 
     fetch: FetchOptions

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.load import load
 from ..common.console import UsageError
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ..common.values import FeedValue
 
 
-@dataclass(frozen=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """A step's fetches, targets and feeds by the graph's names; ``labels`` are the fetches as the user named them."""
 
     labels: tuple[str, ...]
@@ -31,8 +30,7 @@ class RunRequest:
 
     def for_worker(self, number: int) -> RunRequest:
         """Returns the request with ``{worker}`` replaced by a worker's number."""
-        return replace(
-            self,
+        return self._replace(
             labels=_replace_worker(self.labels, number),
             fetches=_replace_worker(self.fetches, number),
             targets=_replace_worker(self.targets, number),
