@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
 
 from .errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Dim = int | None
 
 MAX_ELEMENTS = 2**63 - 1
+
+# The size in bytes of the largest element, a complex128.
+LARGEST_ITEM = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,17 @@ class Shape:
         return tuple(d for d in self.dims if d is not None)
 
     def __getitem__(self, axis: int) -> Dim:
-        """Returns the size along an axis (a negative one counts from the end); None if unknown."""
-        return None if self.dims is None else self.dims[axis]
+        """Returns the size along an axis (a negative one counts from the end); None if unknown.
+
+        Raises INVALID_ARGUMENT if the rank is too small.
+        """
+        dims = self.dims
+        if dims is None:
+            return None
+        if not -len(dims) <= axis < len(dims):
+            least = axis + 1 if axis >= 0 else -axis
+            raise invalid(f"Shape must be at least rank {least}, but is rank {len(dims)}: {self}")
+        return dims[axis]
 
     def __str__(self) -> str:
         if self.dims is None:
@@ -92,6 +109,15 @@ def matrix(rows: Dim, columns: Dim) -> Shape:
 
 def unknown_of_rank(rank: int | None) -> Shape:
     return UNKNOWN if rank is None else Shape((None,) * rank)
+
+
+def check_bytes(dims: Sequence[int], itemsize: int) -> None:
+    """Raises INVALID_ARGUMENT if a tensor would have more bytes than can be counted in 63 bits.
+
+    Dimensions of size 0 are left out of the product: numpy has no arrays of shape [0, 2**62, 4].
+    """
+    if prod(dim for dim in dims if dim) * itemsize > MAX_ELEMENTS:
+        raise invalid(f"Shape {Shape(tuple(dims))} has too many elements")
 
 
 def merge_dim(a: Dim, b: Dim) -> Dim:

@@ -8,13 +8,14 @@ demand, so that a shape alone never allocates memory.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import dtypes
 from .errors import Status, TfgError, invalid
-from .shapes import MAX_ELEMENTS, Shape
+from .shapes import Shape, check_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,9 @@ FIELD_OF: Mapping[str, str] = {
 # all memory.
 _MAX_REPEATED_BYTES = 1 << 30
 
+# The size in bytes of an element of an array of strings or other objects.
+_POINTER = 8
+
 
 @dataclass(frozen=True, slots=True)
 class TensorValue:
@@ -84,11 +88,8 @@ class TensorValue:
         Raises INVALID_ARGUMENT if dtype, shape and data do not match, RESOURCE_EXHAUSTED for too many repetitions.
         """
         shape = self._concrete_shape()
-        count = 1
-        for dim in shape:
-            count *= dim
-        if count > MAX_ELEMENTS:
-            raise invalid(f"Shape {self.shape} has too many elements")
+        check_bytes(shape, max(self.dtype.size, _POINTER))
+        count = prod(shape)
         array = self._from_content(shape, count) if self.content else self._from_values(shape, count)
         array.flags.writeable = False
         return array

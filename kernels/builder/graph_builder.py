@@ -230,7 +230,7 @@ class GraphBuilder:
             bound = signature.bind(node)
             facts = inference.infer_node(op, node, bound, [t.fact for t in tensors], self.library)
         except TfgError as error:
-            raise error.at(node.name, None) from None
+            raise error.at(node.name, None) from error.__cause__
         self._known_facts()[node.name] = facts
         self._nodes[node.name] = node
         outputs = [Tensor(self, node.name, i) for i in range(len(facts))]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...graphfmt.errors import Status, TfgError
+from .failures import as_tfg_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,8 +79,19 @@ def bind(
 
     Raises UNIMPLEMENTED where this build has no kernel for the node's dtypes.
     """
-    if xp is np:
-        return _bind(op, node, bound, inputs, xp, functions)
+    try:
+        if xp is np:
+            return _bind(op, node, bound, inputs, xp, functions)
+        return _bind_to_device(op, node, bound, inputs, xp, functions)
+    except TfgError:
+        raise
+    except Exception as error:
+        raise as_tfg_error(error, node) from error
+
+
+def _bind_to_device(
+    op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any, functions: Resolver | None
+) -> Callable[..., Any]:
     from .device_memory import adapt_kernel
 
     on_host = _bind(op, node, bound, inputs, np, functions)

@@ -13,6 +13,7 @@ from ...graphfmt.graph import Graph, Node, endpoint
 from ...graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, constant_fact
+from .failures import as_tfg_error
 from .op_sets import MERGES, NEXT_ITERATIONS
 from .traits import Role
 
@@ -147,14 +148,19 @@ def infer_node(
     dtypes or shapes the operation cannot take."""
     _check_input_types(op, bound, facts)
     context = ShapeContext(op, node, bound, facts, library)
-    inferred = op.shape(context)
-    if isinstance(inferred, Shape | Fact):
-        inferred = (inferred,)
-    outputs = tuple(
-        item if isinstance(item, Fact) else Fact(dtype, item)
-        for item, dtype in zip(inferred, bound.output_types, strict=True)
-    )
-    return _with_values(op, node, bound, context, outputs)
+    try:
+        inferred = op.shape(context)
+        if isinstance(inferred, Shape | Fact):
+            inferred = (inferred,)
+        outputs = tuple(
+            item if isinstance(item, Fact) else Fact(dtype, item)
+            for item, dtype in zip(inferred, bound.output_types, strict=True)
+        )
+        return _with_values(op, node, bound, context, outputs)
+    except TfgError:
+        raise
+    except Exception as error:
+        raise as_tfg_error(error, node) from error
 
 
 def _check_input_types(op: Op, bound: Bound, facts: Sequence[Fact]) -> None:
@@ -185,10 +191,18 @@ def _with_values(
     if elements is None or all(e is None for e in elements):
         return outputs
     elements = tuple(elements)
+    if not _are_representable(elements, output.dtype):
+        # The kernel fails or wraps around when it runs.
+        return outputs
     if None in elements or output.shape.dims is None:
         return (output._replace(elements=elements),)
     array = np.array(elements, output.dtype.numpy).reshape([-1] if output.shape.dims else [])
     return (constant_fact(array, output.dtype),)
+
+
+def _are_representable(elements: Sequence[Dim], dtype: DType) -> bool:
+    limits = np.iinfo(dtype.numpy)
+    return all(element is None or limits.min <= element <= limits.max for element in elements)
 
 
 def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact) -> Fact:
@@ -199,7 +213,7 @@ def _fold(op: Op, node: Node, bound: Bound, facts: Sequence[Fact], output: Fact)
     try:
         with np.errstate(all="ignore"):
             result = binding.bind(op, node, bound, facts, np)(*values)
-    except (TfgError, ArithmeticError, ValueError, IndexError, TypeError, MemoryError):
+    except Exception:
         return output
     if isinstance(result, list | tuple):
         result = result[0]
@@ -228,7 +242,7 @@ def infer_graph(
             try:
                 facts[node.name] = infer_graph_node(node, facts, library)
             except TfgError as error:
-                raise graph.error_at(error, node.name) from None
+                raise graph.error_at(error, node.name) from error.__cause__
     return facts
 
 

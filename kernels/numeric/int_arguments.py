@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError, invalid
-from ...graphfmt.shapes import MAX_ELEMENTS, UNKNOWN, Dim, Shape
+from ...graphfmt.shapes import LARGEST_ITEM, UNKNOWN, Dim, Shape, check_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 _SMALL = 2**30
 
 
+def check_integers(values: Any, what: str) -> None:
+    """Raises INVALID_ARGUMENT for an array of anything but integers."""
+    if values.dtype.kind not in "iu":
+        raise invalid(f"{what} must be of integers, but is of dtype {values.dtype}")
+
+
 def int_vector(values: Any, what: str) -> tuple[int, ...]:
     """Returns the elements of a vector or scalar of integers. Raises INVALID_ARGUMENT for higher ranks."""
+    check_integers(values, what)
     if values.ndim > 1:
         raise invalid(f"{what} must be a vector, but has shape {Shape(values.shape)}")
     elements = values.tolist()
@@ -28,6 +35,7 @@ def int_vector(values: Any, what: str) -> tuple[int, ...]:
 
 def int_scalar(value: Any, what: str) -> int:
     """Returns the only element of a tensor. Raises INVALID_ARGUMENT unless it has exactly one."""
+    check_integers(value, what)
     if value.size != 1:
         raise invalid(f"{what} must be a scalar, but has shape {Shape(value.shape)}")
     return int(value.item())
@@ -35,6 +43,7 @@ def int_scalar(value: Any, what: str) -> int:
 
 def nonnegative_scalar(value: Any, what: str) -> int:
     """Returns a scalar that states a size. Raises INVALID_ARGUMENT for other ranks and negative values."""
+    check_integers(value, what)
     if value.ndim:
         raise invalid(f"{what} must be a scalar, but has shape {list(value.shape)}")
     size = int(value)
@@ -48,13 +57,13 @@ def known_shape(value: Any) -> tuple[int, ...]:
 
     Raises INVALID_ARGUMENT for other ranks and negative or too large sizes.
     """
+    check_integers(value, "a shape")
     if value.ndim != 1:
         raise invalid(f"a shape must be a vector, but has shape {list(value.shape)}")
     dims = tuple(value.tolist())
     if any(dim < 0 for dim in dims):
         raise invalid(f"a shape must not have negative dimensions, but is {list(dims)}")
-    if prod(dims) > MAX_ELEMENTS:
-        raise invalid(f"a tensor of shape {list(dims)} would have too many elements")
+    check_bytes(dims, 1)
     return dims
 
 
@@ -63,6 +72,7 @@ def partial_shape(value: Any) -> Shape:
 
     Raises INVALID_ARGUMENT for anything else.
     """
+    check_integers(value, "a shape")
     if value.ndim == 0:
         if value.item() != -1:
             raise invalid(f"a scalar shape must be -1 (unknown rank), but is {value.item()}")
@@ -100,8 +110,7 @@ def check_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
     for size in dims:
         if size < 0:
             raise invalid(f"{what} {list(dims)} has the negative dimension {size}")
-    if prod(size for size in dims if size) > MAX_ELEMENTS:
-        raise invalid(f"{what} {list(dims)} has too many elements: more than {MAX_ELEMENTS}")
+    check_bytes(dims, LARGEST_ITEM)
     return tuple(dims)
 
 

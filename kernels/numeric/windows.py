@@ -70,6 +70,8 @@ def conv_spec(
 
     Raises INVALID_ARGUMENT for lists of a wrong length or sign, UNIMPLEMENTED for strides over batch or channels.
     """
+    if rank < 3:
+        raise invalid(f"a convolution needs spatial dimensions, but the input is of rank {rank}")
     channels_last = data_format.endswith("C")
     for name, values in (("strides", strides), ("dilations", dilations)):
         if len(values) != rank:

@@ -216,7 +216,7 @@ class Execution:
                 return
             result = task.kernel(step, *arguments) if task.takes_context else task.kernel(*arguments)
         except TfgError as error:
-            raise error.at(task.node.name, None) from None
+            raise error.at(task.node.name, None) from error.__cause__
         self._finish(run, task, result)
 
     def _arguments(self, run: Run, task: NodeTask) -> list[Any]:

@@ -15,11 +15,11 @@ import numpy as np
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.graph import Graph, Node
 from ...kernels.core.facts import Fact
+from ...kernels.core.failures import as_tfg_error
 from ...kernels.functions.instantiation import Instance
 from ...kernels.functions.library import Library, graph_library, key_of_facts
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
-from .failures import as_tfg_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -220,8 +220,9 @@ class FunctionCall:
         """The error with the chain of callers before the name of the node at which it was raised."""
         if isinstance(error, RecursionError):
             error = self._endless().with_traceback(error.__traceback__)
-        node = self._plan.node_of(error) if self._plan is not None else None
-        found = as_tfg_error(error, node)
+        call = self._plan.failed_call(error) if self._plan is not None else None
+        node = call.node if call is not None else None
+        found = as_tfg_error(error) if call is None else call.error(error, self._functions.library)
         inner = found.node or (node.name if node is not None else "")
         if found.location is None and node is not None and node.offset >= 0:
             found.location = self._instance.graph.locate(node)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphfmt.errors import Status, TfgError
+from ...graphfmt.errors import Status, TfgError, invalid
 from ...kernels.core import cancellation
 from ..passes import graph_checks
 from ..passes.prune import StepSignature
@@ -133,7 +133,10 @@ class Session:
             with np.errstate(all="ignore"):
                 values = plan.execute(step, arguments)
         except Exception as error:
-            raise self._explained(plan, error) from error
+            explained = self._explained(plan, error)
+            if explained is error:
+                raise
+            raise explained from error
         finally:
             cancellation.enter(outer)
             self._state_lock.leave(plan.access)
@@ -148,7 +151,7 @@ class Session:
 
     def _results(self, fetches: Sequence[str], values: Sequence[Any]) -> list[Any]:
         try:
-            return [_as_result(value) for value in values]
+            return [_as_result(fetch, value) for fetch, value in zip(fetches, values)]
         except MemoryError as error:
             raise TfgError(
                 Status.RESOURCE_EXHAUSTED, f"out of memory for the values of {', '.join(fetches)}: {error}"
@@ -175,11 +178,12 @@ class Session:
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """The exception of a kernel as an error of the node at which it was raised."""
-        from .failures import as_tfg_error
+        from ...kernels.core.failures import as_tfg_error
 
-        node = failed.node_of(error)
-        if node is not None:
-            return self.graph.error_at(as_tfg_error(error, node), node.name)
+        call = failed.failed_call(error)
+        if call is not None:
+            library = self._functions.library if self._functions is not None else None
+            return self.graph.error_at(call.error(error, library), call.node.name)
         if not isinstance(error, TfgError):
             return as_tfg_error(error)
         return self.graph.error_at(error, error.node) if error.node else error
@@ -266,12 +270,17 @@ def _to_standard_error(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _as_result(value: Any) -> Any:
-    """A fetched value as an array that the caller may keep: constants are copied."""
+def _as_result(fetch: str, value: Any) -> Any:
+    """A fetched value as an array that the caller may keep: constants are copied.
+
+    Raises INVALID_ARGUMENT for a handle: TensorFlow 1 declares those of tensor arrays and stacks as strings.
+    """
     if isinstance(value, np.ndarray):
         return value if value.flags.writeable else value.copy()
     if isinstance(value, np.generic):
         return np.asarray(value)
+    if not isinstance(value, bytes | str):
+        raise invalid(f"cannot fetch {fetch!r}, which is a handle of a {type(value).__name__}")
     result = np.empty((), object)
     result[()] = value
     return result

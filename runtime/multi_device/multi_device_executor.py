@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import Status, TfgError
 from ...kernels.core import cancellation
+from ...kernels.core.failures import as_tfg_error
 from ..execution.executor import PATIENCE, Execution, unmatched_receives
-from ..execution.failures import as_tfg_error
 from .rendezvous import copied
 from .thread_pool import THREAD_POOL
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
+from ...graphfmt.graph import Endpoint, Graph, endpoint
 from ...graphfmt.traversal import reachable_from, readers
 from ...kernels.core import registry
 from ...kernels.core.op_sets import SENDS
@@ -21,6 +21,7 @@ from .rendezvous import InProcessRendezvous
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...kernels.core.failed_calls import FailedCall
     from ..execution.gpu import Gpu
     from ..execution.memory_budget import MemoryLimit
     from ..execution.step import Step
@@ -66,8 +67,8 @@ class MultiDevicePlan(PlanFields):
         fetched = executor.run([part.plan.fetches for part in self.parts])
         return [fetched[part][position] for part, position in self.locations]
 
-    def node_of(self, error: BaseException) -> Node | None:
-        return next((node for node in (part.plan.node_of(error) for part in self.parts) if node), None)
+    def failed_call(self, error: BaseException) -> FailedCall | None:
+        return next((call for call in (part.plan.failed_call(error) for part in self.parts) if call), None)
 
 
 class PartSettings(NamedTuple):

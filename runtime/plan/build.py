@@ -146,7 +146,7 @@ class _Builder:
         try:
             kernel = bind(typed.op, typed.node, typed.bound, typed.input_facts, xp, self.options.functions)
         except TfgError as error:
-            raise graph.error_at(error, typed.name) from None
+            raise graph.error_at(error, typed.name) from error.__cause__
         return lower_node(typed, kernel)
 
     def _compile_control_flow(self, frames: Mapping[str, tuple[str, ...]]) -> list[Instruction]:

@@ -72,12 +72,15 @@ class FunctionSource:
         # The second line is for ``halt``, if a statement uses it.
         self.lines = [f"def segment({head}):", " pass"]
         self.nodes: list[Node] = []
+        self.arguments: list[Sequence[str]] = []
         self.inner: list[Segment] = []
         self.namespace: dict[str, Any] = {"reuse": _reuse, "reuse_other": _reuse_other}
 
-    def add_line(self, line: str, node: Node) -> None:
+    def add_line(self, line: str, node: Node, arguments: Sequence[str] = ()) -> None:
+        """Adds the line that computes a node; ``arguments`` are the expressions for the values of its inputs."""
         self.lines.append(line)
         self.nodes.append(node)
+        self.arguments.append(arguments)
 
     def add_global(self, prefix: str, value: Any) -> str:
         """The name of a new global of the function."""
@@ -92,7 +95,7 @@ class FunctionSource:
 
     def compile(self) -> Segment:
         exec(compile("\n".join(self.lines), "<segment>", "exec"), self.namespace)
-        return Segment(self.namespace["segment"], self.nodes, self.inner)
+        return Segment(self.namespace["segment"], self.nodes, self.inner, self.arguments)
 
 
 class StatementWriter:
@@ -129,11 +132,12 @@ class StatementWriter:
         for number, instruction in liveness.computations(instructions):
             self.position = first + number
             node = instruction.node
-            statement = self._statement(instruction, self._dying.get(self.position, ()))
+            arguments = [self._argument(instruction, i) for i in range(len(instruction.inputs))]
+            statement = self._statement(instruction, arguments, self._dying.get(self.position, ()))
             record = f"; ctx.record({self.source.add_global('n', node)})" if self._traced else ""
             share = "; ctx.share()" if number in sharing else ""
             check = f"{self.source.use_halt()}; " if self._needs_check(instruction) else ""
-            self.source.add_line(f"{self.indent}{check}{statement}{record}{share}", node)
+            self.source.add_line(f"{self.indent}{check}{statement}{record}{share}", node, arguments)
         self.position = first + len(instructions)
 
     def _needs_check(self, instruction: Computation) -> bool:
@@ -167,8 +171,10 @@ class StatementWriter:
             name = self.names[value] = self.source.add_global("c", scalar_or_array(constant))
         return name
 
-    def _statement(self, instruction: Computation, dying: Sequence[Endpoint]) -> str:
-        expression = self._expression(instruction)
+    def _statement(
+        self, instruction: Computation, arguments: Sequence[str], dying: Sequence[Endpoint]
+    ) -> str:
+        expression = self._expression(instruction, arguments)
         freed = [self.names.pop(v) for v in dying if self.names.get(v, "").startswith("s")]
         if self._counts_memory:
             node = self.source.add_global("n", instruction.node)
@@ -199,8 +205,7 @@ class StatementWriter:
         self.names[output] = name
         return name
 
-    def _expression(self, instruction: Computation) -> str:
-        arguments = [self._argument(instruction, i) for i in range(len(instruction.inputs))]
+    def _expression(self, instruction: Computation, arguments: Sequence[str]) -> str:
         if not isinstance(instruction, KernelCall):
             return f"{self._inner_function(instruction)}({', '.join(['ctx', *arguments])})"
         typed, kernel = instruction.typed, instruction.kernel
@@ -208,9 +213,8 @@ class StatementWriter:
             return kernel.expression.format(*arguments)
         if typed.op.ufunc and isinstance(kernel, np.ufunc) and not typed.input_facts[0].dtype.is_opaque:
             return self._elementwise(typed, arguments)
-        if typed.op.takes_context:
-            arguments.insert(0, "ctx")
-        return f"{self.source.add_global('k', kernel)}({', '.join(arguments)})"
+        context = ["ctx"] if typed.op.takes_context else []
+        return f"{self.source.add_global('k', kernel)}({', '.join([*context, *arguments])})"
 
     def _inner_function(self, region: Computation) -> str:
         """The name of the function that runs a loop or a branch."""

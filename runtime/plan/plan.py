@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...graphfmt.graph import Endpoint, Graph, Node
+    from ...graphfmt.graph import Endpoint, Graph
+    from ...kernels.core.failed_calls import FailedCall
     from ..execution.state_lock import Access
     from ..execution.step import Step
     from .feeds import Feed
@@ -39,6 +40,6 @@ class Plan(Protocol):
         raise."""
         ...
 
-    def node_of(self, error: BaseException) -> Node | None:
-        """The node at which a step failed, where the exception's traceback tells."""
+    def failed_call(self, error: BaseException) -> FailedCall | None:
+        """The node at which a step failed, and its inputs, where the exception's traceback tells."""
         ...

@@ -11,7 +11,8 @@ from .segment_plan import PlanFields
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ...graphfmt.graph import Endpoint, Node
+    from ...graphfmt.graph import Endpoint
+    from ...kernels.core.failed_calls import FailedCall
     from ..execution.step import Step
     from .segmentation import TaskGraph
 
@@ -42,6 +43,6 @@ class ScheduledPlan(PlanFields):
         fed = {parameter: value for parameter, value in zip(self.parameters, values) if parameter is not None}
         return {**self.constants, **fed}
 
-    def node_of(self, error: BaseException) -> Node | None:
-        nodes = (segment.node_of(error) for segment in self.tasks.segments)
-        return next((node for node in nodes if node is not None), None)
+    def failed_call(self, error: BaseException) -> FailedCall | None:
+        calls = (segment.failed_call(error) for segment in self.tasks.segments)
+        return next((call for call in calls if call is not None), None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...graphfmt.graph import Endpoint, Graph, Node
+    from ...graphfmt.graph import Endpoint, Graph
+    from ...kernels.core.failed_calls import FailedCall
     from ..execution.state_lock import Access
     from ..execution.step import Step
     from .feeds import Feed
@@ -40,5 +41,5 @@ class SegmentPlan(PlanFields):
     def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
         return self.segment.function(step, *values)
 
-    def node_of(self, error: BaseException) -> Node | None:
-        return self.segment.node_of(error)
+    def failed_call(self, error: BaseException) -> FailedCall | None:
+        return self.segment.failed_call(error)

@@ -57,7 +57,7 @@ def type_graph(
         try:
             one = _type_node(node, facts, library)
         except TfgError as error:
-            raise graph.error_at(error, node.name) from None
+            raise graph.error_at(error, node.name) from error.__cause__
         if known_facts is not None and node.name in known_facts:
             one = one._replace(output_facts=known_facts[node.name])
         facts[node.name] = one.output_facts

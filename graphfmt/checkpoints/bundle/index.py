@@ -8,14 +8,13 @@ Source: TensorFlow's tensor_bundle.proto and tensor_bundle.h.
 from __future__ import annotations
 
 from contextlib import closing
-from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError, invalid
 from ...proto.binary import parse_message
 from ...proto.checkpoint_pb2 import BundleEntryProto, BundleHeaderProto, TensorSliceProto
-from ...shapes import MAX_ELEMENTS
+from ...shapes import LARGEST_ITEM, check_bytes
 from ..data_file import DataFile, data_loss
 from ..entries import Slice
 from ..slices import ALL, region_of
@@ -86,8 +85,9 @@ def dtype_of(number: int) -> DType:
 def shape_of_message(message: TensorShapeProto) -> tuple[int, ...]:
     """Returns the shape in a message. Raises INVALID_ARGUMENT for one that no tensor has."""
     shape = tuple(dim.size for dim in message.dim)
-    if message.unknown_rank or any(size < 0 for size in shape) or prod(shape) > MAX_ELEMENTS:
+    if message.unknown_rank or any(size < 0 for size in shape):
         raise invalid(f"a tensor cannot be of shape {list(shape)}")
+    check_bytes(shape, LARGEST_ITEM)
     return shape
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
@@ -46,6 +47,8 @@ def _declare(name: str, ufunc: str) -> None:
 
     @declared.kernel
     def _(xp: Any, x: Any, i: Any, v: Any) -> Any:
+        if ufunc and x.dtype.kind in "bO":
+            raise invalid(f"{name} does not support data type {dtypes.of_numpy(x.dtype)}")
         rows = _check_rows(x, i, v)
         copy = xp.array(x)
         if ufunc:

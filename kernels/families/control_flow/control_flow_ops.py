@@ -140,9 +140,15 @@ for _name, _kind, _role in (
 _declare_forwarding("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", is_free=False)
 _declare_forwarding("LoopCond(input: bool) -> (output: bool)")
 
+
+def _ref_select_fact(c: ShapeContext) -> Fact:
+    c.with_rank("index", 0)
+    return c.facts[1]._replace(shape=UNKNOWN)
+
+
 ref_select = op(
     "RefSelect(index: int32, inputs: Ref(N*T); T: type, N: int >= 1) -> (output: Ref(T))",
-    shape=lambda c: c.facts[1]._replace(shape=UNKNOWN),
+    shape=_ref_select_fact,
     forwards_input=True,
 )
 

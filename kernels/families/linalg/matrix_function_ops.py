@@ -27,9 +27,15 @@ _TYPES = "T: type in {double, float, half, complex64, complex128}"
 
 
 def _map_matrices(function: Callable[[Any], Any], x: Any) -> Any:
-    """Applies a function to every matrix. Real matrices whose image is complex give NaN."""
+    """Applies a function to every matrix.
+
+    Matrices that are not finite, and real matrices whose image is complex, give NaN.
+    """
     out = np.empty_like(x)
     for place in np.ndindex(x.shape[:-2]):
+        if not np.isfinite(x[place]).all():
+            out[place] = np.nan
+            continue
         image = function(x[place]) if x[place].size else x[place]
         if x.dtype.kind != "c" and np.iscomplexobj(image):
             out[place] = np.nan

@@ -144,7 +144,7 @@ def _vars_gradient_shape(c: ShapeContext) -> list[Shape]:
 
 
 def _channels_gradient_shape(c: ShapeContext) -> list[Shape]:
-    shape = _with_channels(c, c.with_rank_at_least(0, 1).merge(c.input(1)))
+    shape = _with_channels(c, c.with_rank_at_least(0, 1).merge(c.with_rank_at_least(1, 1)))
     size = merge_dim(c.with_rank("min", 1)[0], c.with_rank("max", 1)[0])
     size = size if shape.dims is None else shape.dims[-1]
     return [shape, vector(size), vector(size)]

@@ -33,7 +33,7 @@ def _dereferenced(c: ShapeContext, more: Sequence[Fact] = ()) -> ShapeContext:
 
 
 def _gather_shape(c: ShapeContext) -> Shape:
-    axis = constant_fact(np.array(c.attr("batch_dims"), np.int32), dtypes.int32)
+    axis = constant_fact(np.array(c.attr("batch_dims"), np.int64), dtypes.int64)
     return gather_v2.shape(_dereferenced(c, [axis]))
 
 

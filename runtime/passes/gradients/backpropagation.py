@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
 from ....graphfmt.dtypes import DType
-from ....graphfmt.errors import TfgError, invalid
+from ....graphfmt.errors import invalid
 from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....graphfmt.names import nothing_called
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
 from ....kernels.builder.node_view import GradientNode
 from ....kernels.core.facts import carries_gradient
+from ....kernels.core.failures import as_tfg_error
 from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import ENTERS, INPUTS, SWITCHES, VARIABLES
 from ...plan.control_flow.nesting import CONTROL_FLOW
@@ -199,8 +200,9 @@ def _input_gradients(
     try:
         with g.name_scope(view.name.split("/")[-1] + "_grad"):
             found = op.gradient_function(g, view, *dys)
-    except TfgError as error:
-        raise graph.error_at(error, view.name) from None
+    except Exception as error:
+        reason = as_tfg_error(error, view.node)
+        raise graph.error_at(reason, view.name) from reason.__cause__
     gradients = list(found) if isinstance(found, tuple | list) else [found]
     if len(gradients) != count:
         raise TypeError(f"the gradient of {op.name} gave {len(gradients)} gradients for {count} inputs")
