@@ -1,0 +1,1 @@
+"""Random and mutated inputs: each must succeed or fail with a status."""
