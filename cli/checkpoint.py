@@ -29,6 +29,8 @@ _SUBCOMMANDS = {
 class _CheckpointCommand(click.Command):
     """A command whose first argument may be the name of a subcommand."""
 
+    subcommands = _SUBCOMMANDS
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:

@@ -57,9 +57,9 @@ def command(graph: str, **options: Any) -> None:
     """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.
 
     \b
-    tfg run mlp.pbtxt --feed x=@digits.npz[x_test] --fetch probabilities -o p.npz
+    tfg run mlp.pbtxt --feed 'x=@digits.npz[x_test]' --fetch probabilities -o p.npz
     tfg run train.pbtxt --state run.h5 --init init --target train --steps 2000 \\
-        --feed x=@digits.npz[x_train] --feed y=@digits.npz[y_train] --batch 64 --fetch loss
+        --feed 'x=@digits.npz[x_train]' --feed 'y=@digits.npz[y_train]' --batch 64 --fetch loss
 
     After several steps, the fetches of the last are printed; -o saves those of all steps, stacked along a new first
     axis; --json prints one line per step.

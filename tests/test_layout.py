@@ -56,6 +56,8 @@ WITH_CLAUSES = {
     "kernels/families/state/optimizer_rules.py",
     "kernels/families/state/variables.py",
 }
+# Pages and samples, which are packaged beside the code.
+DATA_FOLDERS = {"docs", "samples"}
 GENERATED = {"graphfmt/proto/fields.py", "kernels/core/index.py"}
 MODULES = sorted(
     path
@@ -217,7 +219,7 @@ def settings() -> dict[str, dict[str, str]]:
 
 def test_every_package_on_disk_is_in_the_list() -> None:
     folders = {relative(path.parent) for folder in ORDER for path in (ROOT / folder).rglob("__init__.py")}
-    assert folders == set(settings()["package-dir"].values())
+    assert folders | DATA_FOLDERS == set(settings()["package-dir"].values())
     assert set(settings()["packages"]) == set(settings()["package-dir"])
 
 
@@ -232,5 +234,11 @@ def test_a_wheel_holds_every_module_and_data_file(tmp_path: Path) -> None:
         for package, folder in settings()["package-dir"].items()
         for path in (ROOT / folder).iterdir()
         if path.suffix in (".py", ".pyi", ".proto", ".typed")
+    }
+    expected |= {
+        f"tfg/{relative(path)}"
+        for folder in DATA_FOLDERS
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix != ".pyc"
     }
     assert built == expected

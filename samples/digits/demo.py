@@ -43,10 +43,10 @@ def train(name: str, steps: int) -> float:
     tfg(f"grad {model} --loss loss --optimizer adam:learning_rate=1e-3 -o {graph}")
     tfg(
         f"run {graph} --state {state} --init init --target train --steps {steps} --batch 64 --shuffle --fetch loss "
-        f"--feed x=@{data}[x_train] --feed y=@{data}[y_train]"
+        f"--feed 'x=@{data}[x_train]' --feed 'y=@{data}[y_train]'"
     )
     output = tfg(
-        f"run {model} --state {state} --fetch accuracy --feed x=@{data}[x_test] --feed y=@{data}[y_test]"
+        f"run {model} --state {state} --fetch accuracy --feed 'x=@{data}[x_test]' --feed 'y=@{data}[y_test]'"
     )
     return float(output.split("=")[1])
 
@@ -61,9 +61,9 @@ def main() -> None:
     print(
         "\nTo go on:\n"
         f"  tfg show {HERE}/mlp.pbtxt\n"
-        f"  tfg run {HERE}/mlp.pbtxt --state {OUT}/mlp.h5 --feed x=@{HERE}/digits.npz[x_test] --fetch digit\n"
+        f"  tfg run {HERE}/mlp.pbtxt --state {OUT}/mlp.h5 --feed 'x=@{HERE}/digits.npz[x_test]' --fetch digit\n"
         f"  tfg run {OUT}/mlp-train.pbtxt --state {OUT}/mlp.h5 --target train --epochs 5 --batch 64 --fetch loss \\\n"
-        f"      --feed x=@{HERE}/digits.npz[x_train] --feed y=@{HERE}/digits.npz[y_train] --profile\n"
+        f"      --feed 'x=@{HERE}/digits.npz[x_train]' --feed 'y=@{HERE}/digits.npz[y_train]' --profile\n"
         f"  less {HERE}/README.md\n"
         "(tfg is in .venv/bin)"
     )

@@ -17,7 +17,7 @@ UNITS = 256
 HEADER = """\
 # A network of two towers that reads handwritten digits: the logits of both are added.
 #
-#   tfg run samples/parallel/towers.pbtxt --init init --feed x=@samples/digits/digits.npz[x_test] --feed y=@samples/digits/digits.npz[y_test] --fetch accuracy
+#   tfg run samples/parallel/towers.pbtxt --init init --feed 'x=@samples/digits/digits.npz[x_test]' --feed 'y=@samples/digits/digits.npz[y_test]' --fetch accuracy
 #
 # prints its accuracy before training. No tensor passes from one tower to the other, so each can run on a device of its
 # own; README.md in this folder explains how. Written by build.py.

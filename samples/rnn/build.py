@@ -24,7 +24,7 @@ WINDOW = 64
 LM = """\
 # A language model over characters: an LSTM that reads a text and predicts each next character.
 #
-#   tfg run samples/rnn/lm.pbtxt --init init --feed x=@samples/rnn/text.npz[x_test] --feed y=@samples/rnn/text.npz[y_test] --fetch loss
+#   tfg run samples/rnn/lm.pbtxt --init init --feed 'x=@samples/rnn/text.npz[x_test]' --feed 'y=@samples/rnn/text.npz[y_test]' --fetch loss
 #
 # prints the loss before training, in nats per character: ln 64 = 4.16. README.md in this folder explains the training.
 # Written by build.py; the loop's functions, lstm_cond and lstm_body, are at the end.
