@@ -1,1 +1,1 @@
-"""What an operation does: one declaration each, with signature, shapes, kernels and gradient."""
+"""Operations: one declaration each, with signature, shapes, kernels and gradient."""

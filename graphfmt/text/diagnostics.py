@@ -10,7 +10,7 @@ from ..names import did_you_mean
 from .tokens import STRINGS, TOKEN, rare, shorten
 
 if TYPE_CHECKING:
-    from .schema import Message
+    from .schema import MessageType
     from .source import SourceText
 
 _STRINGS = re.compile(STRINGS)
@@ -40,7 +40,7 @@ class _Tokens:
         self.fail(f"expected {what} but found {shorten(self.token)}")
 
 
-def explain_field(source: SourceText, position: int, message: Message, closer: str) -> NoReturn:
+def explain_field(source: SourceText, position: int, message: MessageType, closer: str) -> NoReturn:
     """Raises INVALID_ARGUMENT for text at an offset where a field of a message, or its end, was expected."""
     tokens = _Tokens(source, position)
     end = repr(closer) if closer else "the end of the text"

@@ -17,7 +17,7 @@ from .tokens import BLANK, NUMBER, STRINGS, TOKEN, WORD, rare, shorten
 
 if TYPE_CHECKING:
     from ..proto.builders import Tree
-    from .schema import Field, Message
+    from .schema import Field, MessageType
     from .source import SourceText
 
 # The depth to which protobuf reads binary messages.
@@ -40,12 +40,14 @@ _AFTER = re.compile(_SEPARATOR)
 Shortcut = Callable[[str, int, int], "tuple[Any, int] | None"]
 
 
-class _Frame:
+class _OpenMessage:
     """A message being read: its type, its fields so far, and its closing bracket. ``owner`` is its field."""
 
     __slots__ = ("closer", "in_list", "message", "owner", "start", "tree")
 
-    def __init__(self, message: Message, start: int, closer: str, owner: Field | None, in_list: bool) -> None:
+    def __init__(
+        self, message: MessageType, start: int, closer: str, owner: Field | None, in_list: bool
+    ) -> None:
         self.message = message
         self.tree: Tree = {"": start}
         self.start = start
@@ -65,60 +67,60 @@ class Parser:
         self._shortcuts = shortcuts or {}
         self._max_depth = MAX_DEPTH - depth
 
-    def parse(self, message: Message, position: int = 0, closer: str | None = None) -> tuple[Any, int]:
+    def parse(self, message: MessageType, position: int = 0, closer: str | None = None) -> tuple[Any, int]:
         """Parses a message from an offset to its closing bracket (None: the end of the text).
 
         Returns the message's object and the offset after the bracket. Raises INVALID_ARGUMENT with the location of
         the offending token.
         """
         text, match_field = self._text, _FIELD.match
-        frame = _Frame(message, position, closer or "", None, False)
-        stack = [frame]
+        current = _OpenMessage(message, position, closer or "", None, False)
+        stack = [current]
         while True:
             match = match_field(text, position)
             if match is None:
-                self._explain(frame, position)
+                self._explain(current, position)
             name, colon, token, _, _, bracket, _ = match.groups()
             if token is not None:
-                field = frame.message.fields.get(name)
+                field = current.message.fields.get(name)
                 if field is None or field.read is None or not colon:
-                    self._explain(frame, position)
+                    self._explain(current, position)
                 try:
                     value = field.read(token)
                 except (ValueError, UnicodeEncodeError) as error:
                     self._fail(str(error), match.start(_TOKEN), getattr(error, "hint", None))
                 if field.repeated:
-                    values = frame.tree.setdefault(name, [])
+                    values = current.tree.setdefault(name, [])
                     values.append(value)
                     if len(values) >= 3 and field.run:
                         position = self._read_run(field, values, match.end())
                         continue
                 else:
-                    if name in frame.tree or field.oneof:
-                        self._check_single(frame, field, match.start(_NAME))
-                    frame.tree[name] = value
+                    if name in current.tree or field.oneof:
+                        self._check_single(current, field, match.start(_NAME))
+                    current.tree[name] = value
                 position = match.end()
             elif name is not None:
                 position = self._begin(stack, match)
-                frame = stack[-1]
-            elif (bracket or "") != frame.closer:
-                self._explain(frame, position)
+                current = stack[-1]
+            elif (bracket or "") != current.closer:
+                self._explain(current, position)
             else:
-                value = self._finish(frame)
+                value = self._finish(current)
                 stack.pop()
                 if not stack:
                     return value, match.end()
-                position = self._end(stack, frame, value, match)
-                frame = stack[-1]
+                position = self._end(stack, current, value, match)
+                current = stack[-1]
 
-    def _begin(self, stack: list[_Frame], match: re.Match[str]) -> int:
+    def _begin(self, stack: list[_OpenMessage], match: re.Match[str]) -> int:
         """Pushes a message; a list of scalars or a conventional message is read at once. Returns the next offset."""
-        frame = stack[-1]
+        current = stack[-1]
         name, colon, opener = match[_NAME], match[2], match[_OPENER]
         start, position = match.start(_NAME), match.end()
-        field = frame.message.fields.get(name)
+        field = current.message.fields.get(name)
         if field is None or (field.read and opener != "["):
-            self._explain(frame, match.start())
+            self._explain(current, match.start())
         if opener == "[":
             if not field.repeated:
                 self._fail(
@@ -127,13 +129,13 @@ class Parser:
             if field.read:
                 if not colon:
                     self._fail("expected ':' but found '['", position - 1)
-                return self._read_list(field, frame.tree, position)
+                return self._read_list(field, current.tree, position)
             empty = _END_OF_LIST.match(self._text, position)
             if empty:
                 return empty.end()
             return self._enter(stack, field, position)
-        if not field.repeated and (name in frame.tree or field.oneof):
-            self._check_single(frame, field, start)
+        if not field.repeated and (name in current.tree or field.oneof):
+            self._check_single(current, field, start)
         assert field.message is not None
         if field.message.is_opaque:
             return self._skip_message(match.start(_OPENER))
@@ -141,18 +143,18 @@ class Parser:
         if shortcut and opener == "{":
             read = shortcut(self._text, position, start)
             if read:
-                _store(frame.tree, field, read[0])
+                _store(current.tree, field, read[0])
                 return self._skip_separator(read[1])
         self._push(stack, field, start, opener, False)
         return position
 
-    def _push(self, stack: list[_Frame], field: Field, start: int, opener: str, in_list: bool) -> None:
+    def _push(self, stack: list[_OpenMessage], field: Field, start: int, opener: str, in_list: bool) -> None:
         if len(stack) >= self._max_depth:
             self._fail(f"messages are nested more than {MAX_DEPTH} deep", start)
         assert field.message is not None
-        stack.append(_Frame(field.message, start, _CLOSERS[opener], field, in_list))
+        stack.append(_OpenMessage(field.message, start, _CLOSERS[opener], field, in_list))
 
-    def _enter(self, stack: list[_Frame], field: Field, position: int) -> int:
+    def _enter(self, stack: list[_OpenMessage], field: Field, position: int) -> int:
         """Pushes the next message of a list."""
         match = rare(TOKEN).match(self._text, position)
         assert match is not None
@@ -161,15 +163,15 @@ class Parser:
         self._push(stack, field, match.start(1), match[1], True)
         return match.end()
 
-    def _end(self, stack: list[_Frame], frame: _Frame, value: Any, match: re.Match[str]) -> int:
+    def _end(self, stack: list[_OpenMessage], current: _OpenMessage, value: Any, match: re.Match[str]) -> int:
         """Stores a complete message in its parent, and returns the next offset."""
-        assert frame.owner is not None
-        _store(stack[-1].tree, frame.owner, value)
-        if not frame.in_list:
+        assert current.owner is not None
+        _store(stack[-1].tree, current.owner, value)
+        if not current.in_list:
             return match.end()
         after = match.end(6)
         if match[7] == ",":
-            return self._enter(stack, frame.owner, match.end())
+            return self._enter(stack, current.owner, match.end())
         end = _END_OF_LIST.match(self._text, after)
         if end is None:
             token = rare(TOKEN).match(self._text, after)
@@ -177,11 +179,11 @@ class Parser:
             self._fail(f"expected ',' or ']' but found {shorten(token[1])}", token.start(1))
         return end.end()
 
-    def _finish(self, frame: _Frame) -> Any:
+    def _finish(self, current: _OpenMessage) -> Any:
         try:
-            return frame.message.finish(frame.tree)
+            return current.message.finish(current.tree)
         except TfgError as error:
-            raise error.at(None, self._source.position(frame.start)) from None
+            raise error.at(None, self._source.position(current.start)) from None
 
     def _read_list(self, field: Field, tree: Tree, position: int) -> int:
         """Reads the scalars of ``[a, b]`` from after the opening bracket."""
@@ -237,13 +239,15 @@ class Parser:
         assert match is not None
         return match.end()
 
-    def _check_single(self, frame: _Frame, field: Field, start: int) -> None:
+    def _check_single(self, current: _OpenMessage, field: Field, start: int) -> None:
         """Refuses a second value, except after a default value of a field without explicit presence."""
-        tree = frame.tree
+        tree = current.tree
         if field.oneof:
-            for other in frame.message.fields.values():
+            for other in current.message.fields.values():
                 if other.oneof == field.oneof and other.name in tree and other is not field:
-                    self._fail(f"{field.name!r} cannot stand beside {other.name!r}: {_one_of(frame)}", start)
+                    self._fail(
+                        f"{field.name!r} cannot stand beside {other.name!r}: {_one_of(current)}", start
+                    )
         if field.name not in tree:
             return
         value = tree[field.name]
@@ -255,17 +259,17 @@ class Parser:
 
         explain_item(self._source, position)
 
-    def _explain(self, frame: _Frame, position: int) -> NoReturn:
+    def _explain(self, current: _OpenMessage, position: int) -> NoReturn:
         from .diagnostics import explain_field
 
-        explain_field(self._source, position, frame.message, frame.closer)
+        explain_field(self._source, position, current.message, current.closer)
 
     def _fail(self, message: str, offset: int, hint: str | None = None) -> NoReturn:
         raise invalid(message, hint=hint).at(None, self._source.position(offset))
 
 
-def _one_of(frame: _Frame) -> str:
-    return f"{frame.message.name} holds one of them"
+def _one_of(current: _OpenMessage) -> str:
+    return f"{current.message.name} holds one of them"
 
 
 def _store(tree: Tree, field: Field, value: Any) -> None:

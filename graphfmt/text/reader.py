@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .parser import Shortcut
-    from .schema import Message
+    from .schema import MessageType
 
 _SCHEMA = compile_schema("SavedModel", BUILDERS)
 _SURROGATE = "[\ud800-\udfff]"
@@ -58,7 +58,7 @@ def parse_text(kind: str, text: str, name: str) -> tuple[Any, SourceText]:
 
 
 def parse_message(
-    message: Message, text: str, name: str, shortcuts: Mapping[str, Shortcut] | None = None
+    message: MessageType, text: str, name: str, shortcuts: Mapping[str, Shortcut] | None = None
 ) -> tuple[Any, SourceText]:
     """Parses a text as one message of a schema; ``name`` and errors as for ``parse_text``."""
     source = SourceText(name, text.replace("\r\n", "\n") if "\r" in text else text)

@@ -67,7 +67,7 @@ class Field:
     )
 
     def __init__(
-        self, name: str, kind: str, label: str, oneof: str, message: Message | None, reader: Reader | None
+        self, name: str, kind: str, label: str, oneof: str, message: MessageType | None, reader: Reader | None
     ) -> None:
         self.name = name
         self.repeated = label in ("map", "repeated")
@@ -96,7 +96,7 @@ class Field:
         return self.default if self.message is None else self.message.finish({"": 0})
 
 
-class Message:
+class MessageType:
     """A message type. ``is_opaque`` messages are skipped by the parser."""
 
     def __init__(self, name: str, build: Builder | None) -> None:
@@ -110,7 +110,7 @@ class Message:
         return tree if self._build is None else self._build(tree)
 
 
-Schema = Mapping[str, Message]
+Schema = Mapping[str, MessageType]
 
 
 def compile_schema(
@@ -124,7 +124,7 @@ def compile_schema(
         readers: Readers of scalar fields, by message type and field, in place of the field type's own.
     """
     names = _reachable(root)
-    schema = {name: Message(name, builders.get(name)) for name in names}
+    schema = {name: MessageType(name, builders.get(name)) for name in names}
     for name in names:
         for field, (kind, label, oneof) in MESSAGES[name].items():
             reader = readers.get((name, field)) if readers else None
