@@ -738,10 +738,14 @@ FAMILY_OF: dict[str, str] = {
 
 # The operations of each role but COMPUTATION.
 OPS_OF_ROLE: dict[str, list[str]] = {
+    "CONSTANT": ["Const"],
+    "IDENTITY": ["Identity", "RefIdentity"],
     "PLACEHOLDER": ["Placeholder", "PlaceholderV2"],
     "PLACEHOLDER_WITH_DEFAULT": ["PlaceholderWithDefault"],
     "REFERENCE_VARIABLE": ["Variable", "VariableV2"],
     "RESOURCE_VARIABLE": ["VarHandleOp"],
+    "ASSIGNMENT": ["Assign", "AssignVariableOp"],
+    "VARIABLE_READ": ["ReadVariableOp"],
     "INITIALIZATION_QUERY": ["IsVariableInitialized", "VarIsInitializedOp"],
     "SWITCH": ["RefSwitch", "Switch"],
     "MERGE": ["Merge", "RefMerge"],

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...graphfmt import dtypes, signatures
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import did_you_mean
-from .traits import CONTROL_FLOW, GpuSupport, Role, StateAccess
+from .traits import CONTROL_FLOW, CallForm, GpuSupport, Role, StateAccess
 
 if TYPE_CHECKING:
     from ...graphfmt.signatures import Bound, OpSignature
@@ -83,6 +83,7 @@ class Op:
         ufunc: the name in numpy (and cupy) of the elementwise function, if the kernel is just that.
         operator: the Python expression for the same, such as ``{} + {}``, which is faster on scalars.
         role: the part it plays in a graph.
+        calls: the way in which it calls functions, None if it calls none.
         state: what it does to the state of its session; None for CHANGES if it is stateful or takes a reference
             or a resource, else NONE (``changes_state``).
         gpu: whether a GPU runs it.
@@ -109,6 +110,7 @@ class Op:
     ufunc: str = ""
     operator: str = ""
     role: Role = Role.COMPUTATION
+    calls: CallForm | None = None
     state: StateAccess | None = None
     gpu: GpuSupport = GpuSupport.TENSORS
     host_inputs: frozenset[str] = frozenset()
@@ -237,6 +239,7 @@ class Family:
         ufunc: str = "",
         operator: str = "",
         role: Role = Role.COMPUTATION,
+        calls: CallForm | None = None,
         state: StateAccess | None = None,
         gpu: GpuSupport | None = None,
         host_outputs: bool = False,
@@ -266,6 +269,7 @@ class Family:
                 ufunc=ufunc,
                 operator=operator,
                 role=role,
+                calls=calls,
                 state=state or self.state,
                 gpu=gpu or self.gpu,
                 host_inputs=frozenset(self.host_inputs.split()),

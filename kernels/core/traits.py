@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import NamedTuple
 
 
 class Role(Enum):
     """The part that an operation plays in a graph, beyond computing its outputs."""
 
     COMPUTATION = auto()
+    CONSTANT = auto()
+    # Output: the input, unchanged.
+    IDENTITY = auto()
     # Must be fed; may be fed.
     PLACEHOLDER = auto()
     PLACEHOLDER_WITH_DEFAULT = auto()
     # Output: a reference to the variable; a resource handle of it.
     REFERENCE_VARIABLE = auto()
     RESOURCE_VARIABLE = auto()
+    # Gives a variable its value, the second input; reads the value behind a handle.
+    ASSIGNMENT = auto()
+    VARIABLE_READ = auto()
     # Output: true if the variable has a value.
     INITIALIZATION_QUERY = auto()
     # The five operations of TensorFlow's dataflow control flow, and the one that runs even if its inputs are dead.
@@ -58,3 +65,35 @@ class GpuSupport(Enum):
     TENSORS = auto()
     # Always, references and resource handles included.
     STATE = auto()
+
+
+class BodyExecution(Enum):
+    """The stateful nodes of a called function that run although no result needs them, as in TensorFlow."""
+
+    ALL = auto()
+    # None: TensorFlow prunes the body to what its results need.
+    PRUNED = auto()
+    # None if the call has the attribute ``_lower_using_switch_merge``: its body becomes a part of the caller's graph.
+    LOWERED = auto()
+
+
+class CallForm(NamedTuple):
+    """The way in which an operation calls functions of the library.
+
+    Attributes:
+        functions: attributes that name the functions.
+        first: index of the input that is the first argument.
+        types: attribute with the dtypes of the inputs from ``first`` on.
+        results: attribute with the dtypes of the results.
+        repeats: True if the results are the arguments of the next call.
+        shift: number of leading arguments that are not inputs (the loop counter of For).
+        body: the stateful nodes that run.
+    """
+
+    functions: tuple[str, ...]
+    first: int
+    types: str
+    results: str
+    repeats: bool = False
+    shift: int = 0
+    body: BodyExecution = BodyExecution.ALL

@@ -16,6 +16,7 @@ from ...graphfmt.graph import Graph, Node
 from ...graphfmt.names import did_you_mean
 from ...graphfmt.shapes import UNKNOWN
 from ..core import registry
+from ..core.traits import BodyExecution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Argument
     from ..core.registry import Op
     from .library import Library
-
-_PRUNED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_LOWERED = frozenset({"If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile"})
 
 
 class Instance(NamedTuple):
@@ -46,8 +44,10 @@ class Instance(NamedTuple):
     def always(self, node: Node) -> tuple[str, ...]:
         """Returns the nodes that run with every call from ``node``: the control results, and all stateful nodes unless
         TensorFlow prunes the body for this kind of call or lowers it into the caller's graph."""
-        lowered = node.op in _LOWERED and node.attrs.get("_lower_using_switch_merge") is True
-        if lowered or node.op in _PRUNED:
+        op = registry.find(node.op)
+        body = op.calls.body if op is not None and op.calls is not None else BodyExecution.ALL
+        is_lowered = body is BodyExecution.LOWERED and node.attrs.get("_lower_using_switch_merge") is True
+        if is_lowered or body is BodyExecution.PRUNED:
             return self.targets
         return tuple(dict.fromkeys([*self.targets, *self.stateful]))
 

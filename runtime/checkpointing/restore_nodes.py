@@ -6,13 +6,13 @@ TensorFlow 2, whose checkpoints are keyed by objects instead of variable names.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.attributes import Function
 from ...graphfmt.errors import TfgError
 from ...graphfmt.tensors import TensorValue
-from ...kernels.core.op_sets import VARIABLES
+from ...kernels.core import registry
+from ...kernels.core.op_sets import ASSIGNMENTS, IDENTITIES, RESTORERS, VARIABLES
 from ...kernels.families.io import shape_and_slice
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
     from ...graphfmt.graph import Graph, Node
     from ...kernels.families.io.shape_and_slice import SavedSlice
-
-_ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
-# Minimum number of inputs: file, names and, for all but Restore, slices.
-_RESTORES = {"RestoreV2": 3, "RestoreSlice": 3, "Restore": 2}
-_PASSED_ON = frozenset({"Identity", "RefIdentity"})
 
 
 class StoredLocation(NamedTuple):
@@ -68,7 +63,7 @@ def _assigned(index: Mapping[str, Node]) -> dict[str, StoredLocation]:
     """Returns the location that each variable, or function argument for one, is assigned from."""
     locations: dict[str, StoredLocation] = {}
     for node in index.values():
-        if node.op not in _ASSIGNMENTS or len(node.inputs) < 2:
+        if node.op not in ASSIGNMENTS or len(node.inputs) < 2:
             continue
         source, port = _origin(index, node.inputs[1])
         stored = _restored(index, index[source], port) if source in index else None
@@ -86,7 +81,7 @@ def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:
     while True:
         name, _, rest = text.partition(":")
         node = index.get(name)
-        if node is None or node.op not in _PASSED_ON or not node.inputs or name in seen:
+        if node is None or node.op not in IDENTITIES or not node.inputs or name in seen:
             port = rest.rpartition(":")[2]
             return name, int(port) if port.isdecimal() else 0
         seen.add(name)
@@ -94,7 +89,7 @@ def _origin(index: Mapping[str, Node], text: str) -> tuple[str, int]:
 
 
 def _restored(index: Mapping[str, Node], node: Node, port: int) -> StoredLocation | None:
-    if len(node.inputs) < _RESTORES.get(node.op, sys.maxsize):
+    if node.op not in RESTORERS or len(node.inputs) < len(registry.get(node.op).signature.inputs):
         return None
     names = _texts(index, node.inputs[1])
     specs = [""] * len(names) if node.op == "Restore" else _texts(index, node.inputs[2])

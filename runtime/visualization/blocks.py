@@ -10,7 +10,7 @@ from collections import defaultdict
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...kernels.core.op_sets import VARIABLES
+from ...kernels.core.op_sets import VARIABLE_READS, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def _hidden(simulation: Simulation) -> tuple[dict[int, int], list[str]]:
 
 
 # Operations that hold a value or read one.
-_HELD = VARIABLES | {"ReadVariableOp"}
+_HELD = VARIABLES | VARIABLE_READS
 
 
 class _Scopes:

@@ -35,6 +35,7 @@ const = op(
     "Const(; value: tensor, dtype: type) -> (output: dtype)",
     shape=_const_fact,
     differentiable=False,
+    role=Role.CONSTANT,
     is_free=True,
 )
 
@@ -85,7 +86,11 @@ def _input_facts(c: ShapeContext) -> Sequence[Fact]:
 
 
 identity = op(
-    "Identity(input: T; T: type) -> (output: T)", shape=_input_facts, is_free=True, sparse_gradient=True
+    "Identity(input: T; T: type) -> (output: T)",
+    shape=_input_facts,
+    role=Role.IDENTITY,
+    is_free=True,
+    sparse_gradient=True,
 )
 stop_gradient = op(
     "StopGradient(input: T; T: type) -> (output: T)",

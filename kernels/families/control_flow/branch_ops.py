@@ -15,7 +15,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import BodyExecution, CallForm, GpuSupport
 from ...functions.library import join_facts
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ for _name in ("If", "StatelessIf"):
         "then_branch: func, else_branch: func, output_shapes: list(shape) = []) -> (output: *Tout)",
         shape=_if_facts,
         stateful=_name == "If",
+        calls=CallForm(("then_branch", "else_branch"), 1, "Tin", "Tout", body=BodyExecution.LOWERED),
     )
     _op.kernel(_if)
     _op.bind(_bind_if)
@@ -137,6 +138,7 @@ for _name in ("Case", "StatelessCase"):
         "branches: list(func) >= 1, output_shapes: list(shape) = []) -> (output: *Tout)",
         shape=_case_facts,
         stateful=_name == "Case",
+        calls=CallForm(("branches",), 1, "Tin", "Tout", body=BodyExecution.LOWERED),
     )
     _op.kernel(_case)
     _op.bind(_bind_case)

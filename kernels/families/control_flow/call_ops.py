@@ -11,7 +11,7 @@ from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.facts import Fact
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import BodyExecution, CallForm, GpuSupport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,12 @@ _ARGUMENTS = (
     'config: string = "", config_proto: string = "", executor_type: string = "") -> (output: *Tout)'
 )
 for _name in ("PartitionedCall", "StatefulPartitionedCall"):
-    _op = op(_name + _ARGUMENTS, shape=_call_facts, stateful=_name.startswith("Stateful"))
+    _op = op(
+        _name + _ARGUMENTS,
+        shape=_call_facts,
+        stateful=_name.startswith("Stateful"),
+        calls=CallForm(("f",), 0, "Tin", "Tout", body=BodyExecution.PRUNED),
+    )
     _op.kernel(_call)
     _op.bind(_bind_call)
     _op.gradient(_call_gradient)
@@ -62,6 +67,7 @@ remote_call = op(
     "-> (output: *Tout)",
     shape=_remote_facts,
     stateful=True,
+    calls=CallForm(("f",), 1, "Tin", "Tout"),
 )
 
 

@@ -137,7 +137,9 @@ for _name, _kind, _role in (
 ):
     _declare_forwarding(f"{_name}(data: {_kind}; T: type) -> (output: {_kind})", role=_role)
 
-_declare_forwarding("RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", is_free=False)
+_declare_forwarding(
+    "RefIdentity(input: Ref(T); T: type) -> (output: Ref(T))", role=Role.IDENTITY, is_free=False
+)
 _declare_forwarding("LoopCond(input: bool) -> (output: bool)")
 
 

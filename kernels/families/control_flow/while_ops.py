@@ -11,7 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR
 from ...core.facts import Fact
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import BodyExecution, CallForm, GpuSupport
 from ...functions.library import loop_facts
 from .branch_ops import is_true, with_stated_shapes
 
@@ -72,6 +72,7 @@ for _name in ("While", "StatelessWhile"):
         "parallel_iterations: int = 10) -> (output: *T)",
         shape=_facts,
         stateful=_name == "While",
+        calls=CallForm(("cond", "body"), 0, "T", "T", repeats=True, body=BodyExecution.LOWERED),
     )
     _op.kernel(_while)
     _op.bind(_bind)
@@ -93,6 +94,7 @@ for_loop = op(
     "For(start: int32, limit: int32, delta: int32, input: *T; T: list(type) >= 0, body: func) -> (output: *T)",
     shape=_for_facts,
     stateful=True,
+    calls=CallForm(("body",), 3, "T", "T", repeats=True, shift=1),
 )
 
 

@@ -129,6 +129,7 @@ read_variable = op(
     "ReadVariableOp(resource: resource; dtype: type) -> (value: dtype)",
     shape=_read_shape,
     stateful=True,
+    role=Role.VARIABLE_READ,
     state=StateAccess.READS,
     is_free=True,
     sparse_gradient=True,
@@ -229,6 +230,7 @@ assign = op(
     "-> (output_ref: Ref(T))",
     shape=_assigned,
     differentiable=False,
+    role=Role.ASSIGNMENT,
 )
 
 
@@ -247,6 +249,7 @@ assign_variable = op(
     "AssignVariableOp(resource: resource, value: dtype; dtype: type, validate_shape: bool = false)",
     shape=_assign_shape,
     stateful=True,
+    role=Role.ASSIGNMENT,
 )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ....graphfmt.attributes import AttrValue, Function
 from ....graphfmt.shapes import UNKNOWN
+from ....kernels.core import registry
+from ....kernels.core.traits import CallForm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,43 +18,6 @@ if TYPE_CHECKING:
     from .node_rules import InputValues
 
 
-class CallForm(NamedTuple):
-    """The way in which an operation calls functions.
-
-    Args:
-        functions: attributes that name the functions.
-        first: index of the input that is the first argument.
-        shift: number of leading arguments that are not inputs (the loop counter of For).
-        types: attribute with the dtypes of the inputs from ``first`` on.
-        results: attribute with the dtypes of the results.
-        repeats: True if the results are the arguments of the next call.
-    """
-
-    functions: tuple[str, ...]
-    first: int
-    types: str
-    results: str
-    repeats: bool = False
-    shift: int = 0
-
-
-_CALL = CallForm(("f",), 0, "Tin", "Tout")
-_IF = CallForm(("then_branch", "else_branch"), 1, "Tin", "Tout")
-_CASE = CallForm(("branches",), 1, "Tin", "Tout")
-_WHILE = CallForm(("cond", "body"), 0, "T", "T", repeats=True)
-
-CALL_FORMS = {
-    "PartitionedCall": _CALL,
-    "StatefulPartitionedCall": _CALL,
-    "RemoteCall": CallForm(("f",), 1, "Tin", "Tout"),
-    "If": _IF,
-    "StatelessIf": _IF,
-    "Case": _CASE,
-    "StatelessCase": _CASE,
-    "While": _WHILE,
-    "StatelessWhile": _WHILE,
-    "For": CallForm(("body",), 3, "T", "T", repeats=True, shift=1),
-}
 # A function that is called by its name, as an operation.
 NAMED_CALL = CallForm((), 0, "", "")
 
@@ -61,7 +26,8 @@ def call_form(node: Node, library: Library | None) -> CallForm | None:
     """Returns the call form of a node, or None if it calls no function."""
     if library is not None and node.op in library.definitions:
         return NAMED_CALL
-    return CALL_FORMS.get(node.op)
+    op = registry.find(node.op)
+    return op.calls if op is not None else None
 
 
 def called_functions(node: Node, form: CallForm) -> list[Function]:

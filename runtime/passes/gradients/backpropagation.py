@@ -20,7 +20,7 @@ from ....kernels.builder.node_view import GradientNode
 from ....kernels.core.facts import carries_gradient
 from ....kernels.core.failures import as_tfg_error
 from ....kernels.core.inference import topological_order
-from ....kernels.core.op_sets import ENTERS, INPUTS, SWITCHES, VARIABLES
+from ....kernels.core.op_sets import ENTERS, IDENTITIES, INPUTS, SWITCHES, VARIABLES
 from ...plan.control_flow.nesting import CONTROL_FLOW
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _stack_origin(graph: Graph, handle: str) -> str:
     return handle
 
 
-_PASSES_HANDLE_ON = ENTERS | SWITCHES | {"Identity", "RefIdentity"}
+_PASSES_HANDLE_ON = ENTERS | SWITCHES | IDENTITIES
 
 
 def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:

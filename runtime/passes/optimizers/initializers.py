@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....kernels.core.op_sets import ASSIGNMENTS
 from .variables import is_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ....graphfmt.graph import Graph, Node
-
-_ASSIGNS = ("Assign", "AssignVariableOp")
 
 
 def initial_assignments(graph: Graph) -> dict[str, Node]:
@@ -20,7 +19,7 @@ def initial_assignments(graph: Graph) -> dict[str, Node]:
     free: dict[str, bool] = {}
     assignments: dict[str, Node] = {}
     for node in graph.nodes:
-        if node.op not in _ASSIGNS or len(node.data_inputs) != 2:
+        if node.op not in ASSIGNMENTS or len(node.data_inputs) != 2:
             continue
         variable = _assigned(graph, node)
         if variable is None or variable.name in assignments:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from ....graphfmt.graph import Graph, Node, endpoint
 from ....kernels.core.inference import topological_order
+from ....kernels.core.op_sets import ENTERS, EXITS, NEXT_ITERATIONS, SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_FOLLOW_THEIR_DATA = SWITCHES | EXITS
 # References cannot be sent, so operations on references keep their devices.
-_FOLLOW_THEIR_DATA = frozenset({"Switch", "RefSwitch", "Exit", "RefExit"})
-_GO_TO_THEIR_READERS = frozenset({"Enter", "NextIteration"})
+_GO_TO_THEIR_READERS = frozenset(op for op in ENTERS | NEXT_ITERATIONS if not op.startswith("Ref"))
 
 
 def colocate_control_flow(graph: Graph) -> Graph:

@@ -14,7 +14,7 @@ from .....graphfmt.shapes import Shape
 from .....kernels.core import registry
 from .....kernels.core.facts import Fact
 from .....kernels.core.inference import infer_graph
-from .....kernels.core.op_sets import INPUTS, VARIABLES
+from .....kernels.core.op_sets import CONSTANTS, IDENTITIES, INPUTS, VARIABLE_READS, VARIABLES
 from .....kernels.functions.library import graph_library
 from .flops import Dims, flops
 
@@ -87,7 +87,7 @@ def _work(node: Node, op: Op, facts: Mapping[str, Sequence[Fact]], batch: int) -
     written = facts[node.name]
     outputs = tuple(_bytes(fact, batch) for fact in written)
     persistent = _persistent(node, outputs, batch)
-    is_view = node.op in _VIEWS or _is_reference(written) or (node.op == "Identity" and _is_reference(read))
+    is_view = node.op in _VIEWS or _is_reference(written) or (node.op in IDENTITIES and _is_reference(read))
     if op.is_free:
         return NodeWork(0.0, 0, outputs, persistent, is_view, is_free=True)
     count = flops(node, [_dims(fact, batch) for fact in read], [_dims(fact, batch) for fact in written])
@@ -120,4 +120,4 @@ def _bytes(fact: Fact, batch: int) -> int:
 
 
 # Operations whose output is the memory of a variable or of a constant.
-_VIEWS = frozenset({"Const", "ReadVariableOp", *VARIABLES})
+_VIEWS = CONSTANTS | VARIABLE_READS | VARIABLES
