@@ -10,7 +10,7 @@ import numpy as np
 from ...graphfmt import dtypes, traversal
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Graph, Node, endpoint
-from ...graphfmt.shapes import SCALAR, UNKNOWN, Dim, Shape
+from ...graphfmt.shapes import UNKNOWN, Dim, Shape
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, constant_fact
 from .failures import as_tfg_error
@@ -280,10 +280,6 @@ def topological_order(graph: Graph, cut: set[str] | frozenset[str] = frozenset()
 
 
 _BACK_EDGES = dict.fromkeys(MERGES, NEXT_ITERATIONS)
-
-
-def scalar_of(dtype: DType) -> Fact:
-    return Fact(dtype, SCALAR)
 
 
 def attr_shape(value: AttrValue) -> Shape:

@@ -8,7 +8,7 @@ from ...graphfmt.errors import invalid
 from ...graphfmt.shapes import SCALAR, UNKNOWN, Shape, broadcast, merge_dim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .inference import ShapeContext
 
@@ -46,15 +46,6 @@ def unknown(c: ShapeContext) -> Sequence[Shape]:
 
 def no_outputs(c: ShapeContext) -> Sequence[Shape]:
     return []
-
-
-def same_as(*positions: int) -> Callable[[ShapeContext], Sequence[Shape]]:
-    """Each output is of the shape of the input at that position."""
-
-    def shape(c: ShapeContext) -> Sequence[Shape]:
-        return [c.input(position) for position in positions]
-
-    return shape
 
 
 def axis_of(axis: int, rank: int, what: str = "axis") -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...graphfmt.errors import invalid
 from ...kernels.core.context import Resource
 
 if TYPE_CHECKING:
@@ -83,12 +82,3 @@ class ResourceManager:
         """Every (container, name, resource), in the order of creation."""
         for (container, _, name), resource in self._items():
             yield container, name, resource
-
-    def drop_container(self, container: str) -> None:
-        """Drops all resources of a container. Raises INVALID_ARGUMENT for one without resources."""
-        with self._lock:
-            keys = [key for key in self._resources if key[0] == container]
-            if not keys:
-                raise invalid(f"there is no container {container!r}")
-            for key in keys:
-                del self._resources[key]

@@ -33,11 +33,6 @@ class Coo(NamedTuple):
         """
         return keys_of(self.indices, self.dims)
 
-    def is_sorted(self) -> bool:
-        """True if indices are in row-major order and none is repeated."""
-        keys = self.keys()
-        return bool((keys[1:] > keys[:-1]).all())
-
 
 def coo(indices: Any, values: Any, shape: Any, what: str = "the sparse tensor") -> Coo:
     """Returns a sparse tensor from its three parts.
