@@ -50,6 +50,7 @@ _EXPORT = "in Python, model.export('DIR') writes a SavedModel, which tfg reads"
 _KERAS = Foreign("a Keras model", _EXPORT)
 _ONNX = Foreign("an ONNX model", "tfg runs TensorFlow graphs; export the model as a SavedModel instead")
 _TFJS = Foreign("a TensorFlow.js model", "convert it back to a SavedModel with tensorflowjs_converter")
+_UTF16 = Foreign("a text in UTF-16", "save it as UTF-8")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 # Magic bytes at the start of a file.
@@ -69,13 +70,18 @@ _MAGIC: tuple[tuple[bytes, Foreign], ...] = (
     (b"\xff\xd8\xff", Foreign("a JPEG image", "feed it with --feed NAME=@FILE")),
     (b"%PDF", Foreign("a PDF document")),
     (b"\x7fELF", Foreign("a program")),
+    (b"\xff\xfe", _UTF16),
+    (b"\xfe\xff", _UTF16),
 )
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I)
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*[\"\[{\]}0-9]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _SNIFFED = 1 << 16
 
-_FIRST_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|#[^\n]*+)*+(\w+)")
+_BLANKS = rb"(?:\xef\xbb\xbf)?(?:\s++|#[^\n]*+)*+"
+_FIRST_FIELD = re.compile(_BLANKS + rb"(\w+)")
+# A text may have control characters within its strings.
+_TEXT_START = re.compile(_BLANKS + rb"(?:node|library|versions?|[a-z]+_(?:def|info|version|graphs))\s*[:{<]")
 _TEXT_FIELDS: dict[bytes, Message | Foreign] = {
     b"ir_version": _ONNX,
     **dict.fromkeys((b"saved_model_schema_version", b"meta_graphs"), Message.SAVED_MODEL),
@@ -99,13 +105,13 @@ def recognize(data: bytes) -> FileType:
     foreign = _foreign(data)
     if foreign is not None:
         return FileType(foreign=foreign)
-    is_text = _CONTROL.search(data, 0, _SNIFFED) is None
+    is_text = _CONTROL.search(data, 0, _SNIFFED) is None or _TEXT_START.match(data) is not None
     found = _text_message(data) if is_text else _binary_message(data)
     return FileType(foreign=found) if isinstance(found, Foreign) else FileType(found, is_text)
 
 
 def _foreign(data: bytes) -> Foreign | None:
-    if not data.strip():
+    if not data or data.isspace():
         return Foreign("an empty file" if not data else "a file of blanks only")
     for magic, foreign in _MAGIC:
         if data.startswith(magic):
@@ -158,6 +164,8 @@ def _text_message(data: bytes) -> Message | Foreign:
 
 def _binary_message(data: bytes) -> Message | Foreign:
     """Returns the message whose fields a binary file begins with; a damaged one counts as far as it can be read."""
+    if _is_graph(data):
+        return Message.GRAPH
     kinds: dict[int, int] = {}
     first: dict[int, bytes] = {}
     for field in _fields(data):

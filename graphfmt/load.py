@@ -1,87 +1,78 @@
 """Loads and saves graphs in all formats.
 
-The suffix decides: ``.pbtxt`` and ``.txt`` are text, ``.pb`` is binary, ``.meta`` is a MetaGraphDef, a folder is a
-SavedModel. For other names, and for standard input, the content decides.
+The content of a file decides what it is (``file_types``), whatever its name; a folder is a SavedModel. Only ``save``
+goes by the suffix.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Location, Status, TfgError, invalid
+from .file_types import FileType, Message, recognize
 from .files import STANDARD, read_file, write_file
 from .text.source import SourceText
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .graph import Graph
     from .metagraph import MetaGraph
 
-# Bytes of binary tags and lengths, which text does not contain.
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_SNIFFED = 1 << 16
-_FIRST_FIELD = re.compile(r"(?:\s++|#[^\n]*+)*+(\w+)")
-_META_FIELDS = frozenset(
-    {"meta_info_def", "graph_def", "saver_def", "collection_def", "signature_def", "asset_file_def"}
-    | {"object_graph_def"}
-)
-_MODEL_FIELDS = frozenset({"saved_model_schema_version", "meta_graphs"})
 _SERVE = "serve"
+_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 
 
-def load(path: str | Path) -> Graph:
+class GraphFile(NamedTuple):
+    """The graph in a file, and what is around it.
+
+    ``meta`` is the graph's MetaGraph, None for a GraphDef. ``folder`` holds the variables and assets of a SavedModel,
+    None for other files. ``tag_sets`` are the tags of all MetaGraphs in the file.
+    """
+
+    graph: Graph
+    meta: MetaGraph | None = None
+    folder: Path | None = None
+    tag_sets: tuple[tuple[str, ...], ...] = ()
+
+
+def load(path: str | Path, tags: Sequence[str] | None = None) -> Graph:
     """Loads a graph from a file, a SavedModel folder, or standard input (``-``).
 
+    ``tags`` select one of several MetaGraphs; the default is the one for serving, or else the first.
     Raises NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (with line and column in a text) or DATA_LOSS.
     """
-    if is_saved_model(path):
-        return _serving(load_saved_model(path), path).graph
-    if Path(path).suffix == ".meta" and str(path) != STANDARD:
-        return load_metagraph(path).graph
-    data, name = read_file(path)
-    if not _is_text(path, data):
-        from .proto.binary import graph_from_bytes
-
-        return graph_from_bytes(data, name)
-    text = decode(data, name)
-    kind = _kind_of_text(text)
-    if kind is None:
-        from .text.reader import read_graph
-
-        try:
-            return read_graph(text, name)
-        except TfgError as error:
-            error.hint = error.hint or _hint(data)
-            raise
-    from . import metagraph
-
-    if kind == "MetaGraphDef":
-        return metagraph.metagraph_from_text(text, name).graph
-    return _serving(metagraph.saved_model_from_text(text, name), path).graph
+    return read_graph_file(path, tags).graph
 
 
-def load_metagraph(path: str | Path) -> MetaGraph:
-    """Loads a MetaGraphDef: a file, or the serving one of a SavedModel folder. Raises as ``load``."""
-    from . import metagraph
+def read_graph_file(path: str | Path, tags: Sequence[str] | None = None) -> GraphFile:
+    """Reads a file once, and returns its graph with the MetaGraph around it. Arguments and errors as for ``load``."""
+    file, data, name = _read(path)
+    kind = _recognize(data, name)
+    if kind.message is Message.GRAPH:
+        if tags:
+            raise invalid("tags select a MetaGraph, and the file holds a plain graph").at(None, Location(name))
+        return GraphFile(_graph(data, name, is_text=kind.is_text))
+    metas = _meta_graphs(data, name, kind)
+    meta = _select(metas, tags, name)
+    is_model = kind.message is Message.SAVED_MODEL and str(path) != STANDARD
+    return GraphFile(meta.graph, meta, file.parent if is_model else None, tuple(meta.tags for meta in metas))
 
-    if is_saved_model(path):
-        return _serving(load_saved_model(path), path)
-    data, name = read_file(path)
-    if _looks_binary(data):
-        return metagraph.metagraph_from_bytes(data, name)
-    return metagraph.metagraph_from_text(decode(data, name), name)
+
+def load_metagraph(path: str | Path, tags: Sequence[str] | None = None) -> MetaGraph:
+    """Loads a MetaGraphDef, or one of a SavedModel. Raises INVALID_ARGUMENT for a plain graph; else as ``load``."""
+    meta = read_graph_file(path, tags).meta
+    if meta is None:
+        raise invalid(f"{path} is a plain graph, not a MetaGraph").at(None, Location(str(path)))
+    return meta
 
 
 def load_saved_model(path: str | Path) -> list[MetaGraph]:
-    """Loads all MetaGraphs of a SavedModel, from its folder or its saved_model file. Raises as ``load``."""
-    from . import metagraph
-
-    file = _model_file(Path(path)) if Path(path).is_dir() else Path(path)
-    data, name = read_file(file)
-    if file.suffix == ".pbtxt":
-        return metagraph.saved_model_from_text(decode(data, name), name)
-    return metagraph.saved_model_from_bytes(data, name)
+    """Loads all MetaGraphs in a file or folder; none for a plain graph. Raises as ``load``."""
+    _, data, name = _read(path)
+    kind = _recognize(data, name)
+    return [] if kind.message is Message.GRAPH else _meta_graphs(data, name, kind)
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -99,52 +90,103 @@ def save(graph: Graph, path: str | Path) -> None:
         write_file(path, write_graph(graph).encode())
 
 
-def is_saved_model(path: str | Path) -> bool:
-    """Returns True for a folder, and for a file named saved_model.pb or saved_model.pbtxt."""
-    if str(path) == STANDARD:
-        return False
+def _read(path: str | Path) -> tuple[Path, bytes, str]:
+    """Returns the file that holds the graph, its bytes, and its name in messages."""
+    file = Path(path)
     try:
-        return Path(path).is_dir() or Path(path).name in ("saved_model.pb", "saved_model.pbtxt")
+        if _is_folder(path):
+            file = _model_file(file)
+        return file, *read_file(file)
+    except TfgError as error:
+        if error.status is Status.NOT_FOUND:
+            _refuse_checkpoint(str(path))
+        raise
+
+
+def _recognize(data: bytes, name: str) -> FileType:
+    """Returns the type of a file. Raises INVALID_ARGUMENT, naming what it is, for one that holds no graph."""
+    _refuse_checkpoint(name, data)
+    kind = recognize(data)
+    if kind.foreign is not None:
+        raise invalid(f"{name} is {kind.foreign.name}", hint=kind.foreign.hint).at(None, Location(name))
+    return kind
+
+
+def _refuse_checkpoint(name: str, data: bytes | None = None) -> None:
+    """Raises INVALID_ARGUMENT for the bytes, or else for the path, of a checkpoint."""
+    from .checkpoints.format_detection import checkpoint_kind
+
+    kind = checkpoint_kind(name, data)
+    if kind is not None:
+        raise invalid(
+            f"{name} is {kind}, not a graph",
+            hint="give the graph first, then the checkpoint: tfg restore GRAPH CKPT; tfg show CKPT looks inside",
+        ).at(None, Location(name))
+
+
+def _graph(data: bytes, name: str, *, is_text: bool) -> Graph:
+    if is_text:
+        from .text.reader import read_graph
+
+        return read_graph(decode(data, name), name)
+    from .proto.binary import graph_from_bytes
+
+    return graph_from_bytes(data, name)
+
+
+def _meta_graphs(data: bytes, name: str, kind: FileType) -> list[MetaGraph]:
+    from . import metagraph
+
+    if kind.message is Message.META_GRAPH:
+        if kind.is_text:
+            return [metagraph.metagraph_from_text(decode(data, name), name)]
+        return [metagraph.metagraph_from_bytes(data, name)]
+    if kind.is_text:
+        return metagraph.saved_model_from_text(decode(data, name), name)
+    return metagraph.saved_model_from_bytes(data, name)
+
+
+def _select(metas: list[MetaGraph], tags: Sequence[str] | None, name: str) -> MetaGraph:
+    """Returns the MetaGraph with exactly these tags; by default the one for serving, or else the first."""
+    if not metas:
+        raise invalid(f"{name} contains no graph").at(None, Location(name))
+    if tags is None:
+        return next((meta for meta in metas if _SERVE in meta.tags), metas[0])
+    found = next((meta for meta in metas if set(meta.tags) == set(tags)), None)
+    if found is None:
+        known = ", ".join(repr(",".join(meta.tags)) for meta in metas)
+        message = f"the model has no MetaGraph with the tags {','.join(tags)!r}"
+        raise TfgError(Status.NOT_FOUND, message, hint=f"it has {known}", location=Location(name))
+    return found
+
+
+def _is_folder(path: str | Path) -> bool:
+    try:
+        return str(path) != STANDARD and Path(path).is_dir()
     except (OSError, ValueError):
         return False
 
 
 def _model_file(folder: Path) -> Path:
-    for name in ("saved_model.pb", "saved_model.pbtxt"):
+    for name in _MODEL_NAMES:
         if (folder / name).is_file():
             return folder / name
     raise TfgError(
         Status.NOT_FOUND,
         f"{folder} is not a SavedModel: the folder has neither saved_model.pb nor saved_model.pbtxt",
         location=Location(str(folder)),
+        hint=_folder_hint(folder),
     )
 
 
-def _serving(graphs: list[MetaGraph], path: str | Path) -> MetaGraph:
-    """Returns the MetaGraph tagged for serving, or else the first."""
-    if not graphs:
-        raise invalid(f"{path} contains no graph").at(None, Location(str(path)))
-    return next((meta for meta in graphs if _SERVE in meta.tags), graphs[0])
-
-
-def _is_text(path: str | Path, data: bytes) -> bool:
-    if str(path) != STANDARD and Path(path).suffix in (".pbtxt", ".txt"):
-        return True
-    if str(path) != STANDARD and Path(path).suffix == ".pb":
-        return False
-    return not _looks_binary(data)
-
-
-def _looks_binary(data: bytes) -> bool:
-    return _CONTROL.search(data, 0, _SNIFFED) is not None
-
-
-def _kind_of_text(text: str) -> str | None:
-    """Returns the message type of a text, by its first field; None for a GraphDef."""
-    first = _FIRST_FIELD.match(text)
-    if first is None:
-        return None
-    return "MetaGraphDef" if first[1] in _META_FIELDS else "SavedModel" if first[1] in _MODEL_FIELDS else None
+def _folder_hint(folder: Path) -> str | None:
+    """Returns the hint for a folder without a SavedModel: what else is in it."""
+    if (folder / "manifest.json").is_file():
+        return "the folder seems to hold parts of a graph: tfg run runs them"
+    if (folder / "model.json").is_file():
+        return "the folder seems to hold a TensorFlow.js model: tensorflowjs_converter converts it back"
+    inner = sorted(path.parent for name in _MODEL_NAMES for path in folder.glob(f"*/{name}"))
+    return f"did you mean {str(inner[-1])!r}?" if inner else None
 
 
 def decode(data: bytes, name: str) -> str:
@@ -153,11 +195,5 @@ def decode(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        fault = invalid(f"byte {data[error.start]:#04x} is not UTF-8", hint=_hint(data))
+        fault = invalid(f"byte {data[error.start]:#04x} is not UTF-8")
         raise fault.at(None, SourceText(name, before).position(len(before))) from None
-
-
-def _hint(data: bytes) -> str | None:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "the file is UTF-16; save it as UTF-8"
-    return "the file looks binary; give it a name that ends in .pb" if _looks_binary(data) else None

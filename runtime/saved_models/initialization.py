@@ -15,14 +15,15 @@ import numpy as np
 
 from ...graphfmt.errors import Location, Status, TfgError
 from ...graphfmt.graph import endpoint
-from ...graphfmt.load import is_saved_model, load_metagraph
+from ...graphfmt.load import read_graph_file
 from ..checkpointing.variables import graph_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...graphfmt.checkpoints.hdf5.state_file import Key, SavedState
     from ...graphfmt.graph import Graph
+    from ...graphfmt.load import GraphFile
     from ...graphfmt.metagraph import MetaGraph
     from ...graphfmt.tensors import Array
     from ..execution.session import Session
@@ -41,13 +42,14 @@ class Model(NamedTuple):
     folder: Path | None
 
 
-def open_model(path: str | Path) -> Model | None:
-    """Opens a SavedModel's folder or a MetaGraph's file; None if the path names neither. Raises what reading
-    raises."""
-    if is_saved_model(path):
-        found = Path(path)
-        return Model(load_metagraph(path), found if found.is_dir() else found.parent)
-    return Model(load_metagraph(path), None) if Path(path).suffix == ".meta" else None
+def open_model(path: str | Path, tags: Sequence[str] | None = None) -> Model | None:
+    """Opens a SavedModel or a MetaGraph; returns None for a plain graph. Raises as ``load.load``."""
+    return model_of(read_graph_file(path, tags))
+
+
+def model_of(file: GraphFile) -> Model | None:
+    """Returns the model in a file; None for a plain graph."""
+    return Model(file.meta, file.folder) if file.meta is not None else None
 
 
 def restored_state(model: Model) -> SavedState:
@@ -65,18 +67,35 @@ def restored_state(model: Model) -> SavedState:
     return session.snapshot()
 
 
-def make_ready(session: Session, model: Model) -> None:
+def make_ready(session: Session, model: Model, *, needs_variables: bool = True) -> None:
     """Restores the variables in a SavedModel's folder and runs its initialiser; does nothing for a MetaGraph file.
 
-    Raises what the graph's own operations raise, and UNIMPLEMENTED or NOT_FOUND for one that this build does not
-    have.
+    Raises NOT_FOUND if the folder has lost its variables, unless the caller initializes them (``needs_variables``);
+    what the graph's own operations raise; UNIMPLEMENTED or NOT_FOUND for one that this build does not have.
     """
     meta, folder = model
     if folder is None:
         return
+    if needs_variables:
+        check_variables(model)
     assets = _asset_feeds(meta, folder)
     _restore_own(session, meta, folder, assets)
     _initialise(session, meta, assets)
+
+
+def check_variables(model: Model) -> None:
+    """Raises NOT_FOUND for a SavedModel whose variables were saved and are not in its folder."""
+    meta, folder = model
+    if folder is None or meta.saver is None or _has_variables(folder):
+        return
+    if next(iter(graph_variables(meta.graph)), None) is None:
+        return
+    raise TfgError(
+        Status.NOT_FOUND,
+        f"the model's variables are missing: there is no checkpoint {folder / _VARIABLES}",
+        location=Location(str(folder)),
+        hint=f"copy the folder variables/ of the model to {folder}, or initialize with --init",
+    )
 
 
 def restore_by_saver(session: Session, meta: MetaGraph, prefix: str) -> None:

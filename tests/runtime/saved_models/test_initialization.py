@@ -41,6 +41,7 @@ def test_variables_and_assets_are_there_when_it_is_ready(tmp_path: Path) -> None
 def test_the_file_in_the_folder_will_do(tmp_path: Path) -> None:
     folder = saved_model(tmp_path / "m")
     assert opened(folder / "saved_model.pb").folder == folder
+    (tmp_path / "graph.pbtxt").write_text("node { name: 'a' op: 'NoOp' }")
     assert initialization.open_model(tmp_path / "graph.pbtxt") is None
 
 
@@ -52,13 +53,15 @@ def test_variables_that_only_the_initialiser_gives_a_value_have_it_too(tmp_path:
     assert found == {"w": [2, 3], "copy": [2, 3], "label": label}
 
 
-def test_a_model_without_variables(tmp_path: Path) -> None:
+def test_a_model_that_lost_its_variables(tmp_path: Path) -> None:
     folder = saved_model(tmp_path / "m")
     for file in (folder / "variables").iterdir():
         file.unlink()
     model = opened(folder)
     with tfg.Session(model.meta.graph) as session:
-        initialization.make_ready(session, model)
+        error = failure(initialization.make_ready, session, model)
+        assert error.status == Status.NOT_FOUND and str(folder / "variables" / "variables") in error.message
+        initialization.make_ready(session, model, needs_variables=False)
         assert failure(session.run, ["y"], {"x": X}).status == Status.FAILED_PRECONDITION
 
 
