@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..graphfmt.load import is_saved_model, load, save
+from ..graphfmt.load import read_graph_file, save
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
-from .common.options import common_options, graph_argument, single_value
+from .common.options import common_options, graph_argument, single_value, tags_option
 from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
     from ..graphfmt.graph import Graph
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
     from ..runtime.checkpointing.restoring import Match
+    from ..runtime.saved_models.initialization import Model
 
 
 @click.command("restore")
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     help="With -o: keep only what these outputs need; repeatable.",
 )
 @click.option("--signature", metavar="NAME", help="With -o: keep only what this signature's outputs need.")
+@tags_option
 @common_options
 def command(**options: Any) -> None:
     """Check the checkpoint CKPT against GRAPH, and restore it.
@@ -94,14 +97,17 @@ def command(**options: Any) -> None:
     _check(parsed)
     from ..runtime.checkpointing.renaming import parse_rule
     from ..runtime.checkpointing.restoring import match_tensors
-    from ..runtime.checkpointing.variables import graph_variables
+    from ..runtime.checkpointing.variables import variables_of_nodes
+    from ..runtime.saved_models.initialization import model_of
 
     rules = [parse_rule(text) for text in parsed.rename]
-    graph = load(parsed.graph)
-    source = _open_source(parsed)
+    file = read_graph_file(parsed.graph, parsed.tags)
+    graph, model = file.graph, model_of(file)
+    keep = _kept_names(graph, model, parsed)
+    source = _open_source(model, parsed)
     with source.checkpoint as checkpoint:
         matched = match_tensors(
-            graph_variables(graph),
+            variables_of_nodes(graph, keep),
             checkpoint.reader,
             only=parsed.only,
             rename=rules,
@@ -110,7 +116,7 @@ def command(**options: Any) -> None:
         if parsed.state is not None:
             _write_state(graph, checkpoint, matched, parsed)
         else:
-            _write_graph(graph, checkpoint, matched, parsed)
+            _write_graph(graph, keep, checkpoint, matched, parsed)
         step = None if parsed.only else checkpoint.step
         print_summary(parsed.target, checkpoint, matched, step=step, as_json=parsed.as_json)
 
@@ -126,18 +132,25 @@ class _CheckpointSource:
     is_complete: bool
 
 
-def _open_source(options: _RestoreOptions) -> _CheckpointSource:
-    """Opens the checkpoint, or runs the restore operation of a SavedModel for its variables."""
+def _open_source(model: Model | None, options: _RestoreOptions) -> _CheckpointSource:
+    """Opens the checkpoint, or runs the restore operation of a SavedModel for its variables.
+
+    Raises NOT_FOUND for a checkpoint that does not exist, and for a SavedModel that has lost its variables.
+    """
     from ..runtime.checkpointing.checkpoint_files import checkpoint_of_state, read_checkpoint
 
     if options.ckpt is not None:
         return _CheckpointSource(read_checkpoint(options.ckpt), not options.allow_missing)
-    from ..runtime.saved_models.initialization import open_model, restored_state
+    if model is None or model.folder is None:
+        raise UsageError(
+            "the argument CKPT is missing; only a SavedModel contains a checkpoint",
+            "tfg restore GRAPH CKPT ...",
+        )
+    from ..runtime.saved_models.initialization import check_variables, restored_state
 
-    model = open_model(options.graph)
-    assert model is not None
-    if model.meta.saver is None:
-        return _CheckpointSource(read_checkpoint(model.folder or options.graph), not options.allow_missing)
+    check_variables(model)
+    if model.meta.saver is None and model.has_variables:
+        return _CheckpointSource(read_checkpoint(model.folder), not options.allow_missing)
     return _CheckpointSource(nullcontext(checkpoint_of_state(restored_state(model), options.graph)), False)
 
 
@@ -153,6 +166,7 @@ class _RestoreOptions:
     init: tuple[str, ...]
     fetches: tuple[str, ...]
     signature: str | None
+    tags: tuple[str, ...] | None
     as_json: bool
     verbose: int
 
@@ -170,11 +184,6 @@ def _check(options: _RestoreOptions) -> None:
         raise UsageError("--init needs --state")
     if (options.fetches or options.signature) and options.output is None:
         raise UsageError("--fetch and --signature need -o")
-    if options.ckpt is None and not is_saved_model(options.graph):
-        raise UsageError(
-            "the argument CKPT is missing; only a SavedModel contains a checkpoint",
-            "tfg restore GRAPH CKPT ...",
-        )
     if options.target != "-":
         check_output_path(options.target)
         check_not_input(options.target, [options.graph, options.ckpt])
@@ -212,22 +221,21 @@ def _base_state(graph: Graph, path: Path, options: _RestoreOptions) -> SavedStat
     return state_file.SavedState()
 
 
-def _write_graph(graph: Graph, checkpoint: Checkpoint, matched: Match, options: _RestoreOptions) -> None:
+def _write_graph(
+    graph: Graph, keep: Sequence[str], checkpoint: Checkpoint, matched: Match, options: _RestoreOptions
+) -> None:
     from ..runtime.passes.freezing.freeze import freeze
 
-    keep = _kept_names(graph, options)
     values = {v.name: source.read(checkpoint.reader, v.dtype) for v, source in matched.taken.items()}
     save(freeze(graph, values, keep=keep, partly=bool(options.only) or options.allow_missing), options.target)
 
 
-def _kept_names(graph: Graph, options: _RestoreOptions) -> list[str]:
+def _kept_names(graph: Graph, model: Model | None, options: _RestoreOptions) -> list[str]:
     """Returns the outputs, and the inputs of a signature, that the frozen graph keeps."""
     if options.signature is None:
         return list(options.fetches)
     from ..runtime.saved_models import signatures
-    from ..runtime.saved_models.initialization import open_model
 
-    model = open_model(options.graph)
     if model is None:
         raise UsageError(
             f"--signature needs a SavedModel or MetaGraph, and {options.graph!r} is a plain graph"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..graphfmt import arrays
-from ..graphfmt.load import is_saved_model
+from ..graphfmt.load import read_graph_file
 from .common import console, values
 from .common.interruption import Interruption
-from .common.options import common_options, feed_options, fetch_options, graph_argument
+from .common.options import common_options, feed_options, fetch_options, graph_argument, tags_option
 from .common.output_paths import check_distinct, check_output_path
 from .running.options import (
     RunOptions,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from ..graphfmt.load import GraphFile
     from ..runtime.execution.runner import Progress
     from ..runtime.execution.session import Session
     from ..runtime.execution.trace import StepTrace
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @fetch_options
 @feed_options
 @signature_option
+@tags_option
 @step_options
 @resume_options
 @checkpoint_options
@@ -85,9 +86,10 @@ class _Run:
     def execute(self) -> None:
         options = self.options
         _check_options(options)
-        model = self._open_model()
+        file = self._read_graph()
+        model = _model(file)
         request = self._request(model)
-        session = open_session(self.path, model.meta.graph if model is not None else None, options.session)
+        session = open_session(self.path, file.graph if file is not None else None, options.session)
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
@@ -133,25 +135,19 @@ class _Run:
                 results.close_progress()
         return progress
 
-    def _open_model(self) -> Model | None:
-        """Opens a SavedModel or MetaGraph; None for a plain graph or a folder of parts."""
-        if not is_saved_model(self.path) and Path(self.path).suffix != ".meta":
-            return None
-        if holds_parts(self.path):
-            return None
-        from ..runtime.saved_models.initialization import open_model
-
-        return open_model(self.path)
+    def _read_graph(self) -> GraphFile | None:
+        """Reads the graph; returns None for a folder of parts."""
+        return None if holds_parts(self.path) else read_graph_file(self.path, self.options.tags)
 
     def _request(self, model: Model | None) -> RunRequest:
         options = self.options
         feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
         fetches = options.fetch.fetches
         request = RunRequest(fetches, fetches, options.fetch.targets, feeds)
-        if options.signature is None:
-            return request
         request = map_signature(options.signature, self.path, model, request)
         if options.result.output is not None:
+            if not request.labels:
+                raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
             arrays.check_output(options.result.output, set(request.labels))
         return request
 
@@ -187,6 +183,15 @@ class _Run:
         return plan.changes_state or not state.exists()
 
 
+def _model(file: GraphFile | None) -> Model | None:
+    """Returns the SavedModel or MetaGraph in a file; None for a plain graph."""
+    if file is None or file.meta is None:
+        return None
+    from ..runtime.saved_models.initialization import model_of
+
+    return model_of(file)
+
+
 def _check_options(options: RunOptions) -> None:
     """Raises before anything runs for options that contradict each other, and for outputs that cannot be written."""
     step, result = options.step, options.result
@@ -196,9 +201,7 @@ def _check_options(options: RunOptions) -> None:
         raise console.UsageError("--epochs needs --batch")
     if step.until_step is not None and (step.steps, step.epochs) != (None, None):
         raise console.UsageError("--until-step excludes --steps and --epochs")
-    if result.output is not None and not options.signature:
-        if not options.fetch.fetches:
-            raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
+    if result.output is not None and options.fetch.fetches:
         arrays.check_output(result.output, set(options.fetch.fetches))
     outputs = (result.output, options.resume.state, options.checkpoint.checkpoint, result.trace)
     written = [path for path in outputs if path]

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..graphfmt.checkpoints.format_detection import is_checkpoint
-from ..graphfmt.load import is_saved_model, load
+from ..graphfmt.load import GraphFile, read_graph_file
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes
 from ..runtime.summary import NodeSummary, Summary, summarize
 from .common.console import UsageError, plain, print_json
-from .common.options import common_options
+from .common.options import common_options, tags_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..graphfmt.graph import Graph
     from ..runtime.saved_models.signatures import SignatureCall
 
 
 @click.command("show")
 @click.argument("graph", metavar="GRAPH|CKPT", type=click.Path(allow_dash=True))
 @click.option("--signature", metavar="NAME", help="Show only this signature of a SavedModel or MetaGraph.")
+@tags_option
 @common_options
-def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> None:
+def command(
+    graph: str, signature: str | None, tags: tuple[str, ...] | None, as_json: bool, verbose: int
+) -> None:
     """Summarize GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of parameters, and a
     command line that runs it. For a checkpoint CKPT, list its tensors as `tfg checkpoint list` does."""
     if is_checkpoint(graph):
@@ -33,32 +35,33 @@ def command(graph: str, signature: str | None, as_json: bool, verbose: int) -> N
 
         show_checkpoint(graph, as_json=as_json)
         return
-    loaded, calls = _load(graph, signature)
-    summary = summarize(loaded)
+    file = read_graph_file(graph, tags)
+    calls = _signatures(graph, file, signature)
+    summary = summarize(file.graph)
     if as_json:
-        print_json(_fields(graph, loaded, summary, calls))
+        print_json(_fields(graph, file, summary, calls))
     else:
-        _print(graph, loaded, summary, calls)
+        _print(graph, file, summary, calls)
 
 
-def _load(path: str, signature: str | None) -> tuple[Graph, Sequence[SignatureCall]]:
-    """Returns the graph and its signatures."""
-    if not is_saved_model(path) and not path.endswith(".meta"):
-        if signature is not None:
+def _signatures(path: str, file: GraphFile, name: str | None) -> Sequence[SignatureCall]:
+    """Returns all signatures of the file, or the named one."""
+    if file.meta is None:
+        if name is not None:
             raise UsageError(
                 f"--signature needs a SavedModel or MetaGraph, and {plain(path)} is a plain graph"
             )
-        return load(path), ()
-    from ..graphfmt.load import load_metagraph
+        return ()
     from .common.signature_lines import select_signatures
 
-    meta = load_metagraph(path)
-    return meta.graph, select_signatures(meta, signature)
+    return select_signatures(file.meta, name)
 
 
-def _fields(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureCall]) -> dict[str, Any]:
+def _fields(path: str, file: GraphFile, summary: Summary, calls: Sequence[SignatureCall]) -> dict[str, Any]:
+    graph = file.graph
     return {
         "file": path,
+        "tags": [list(tags) for tags in file.tag_sets],
         "nodes": summary.nodes,
         "producer": graph.versions.producer,
         "inputs": [_entry_fields(e) for e in summary.inputs],
@@ -91,8 +94,11 @@ def _entry_fields(entry: NodeSummary) -> dict[str, Any]:
     }
 
 
-def _print(path: str, graph: Graph, summary: Summary, calls: Sequence[SignatureCall]) -> None:
+def _print(path: str, file: GraphFile, summary: Summary, calls: Sequence[SignatureCall]) -> None:
+    graph = file.graph
     click.echo(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
+    if len(file.tag_sets) > 1:
+        _section("graphs, by tags", [(",".join(tags) or "(none)",) for tags in file.tag_sets])
     _section("inputs", [(e.name, _typed(e)) for e in summary.inputs])
     _section("outputs", [(e.name, _typed(e), e.op) for e in summary.outputs])
     _section("targets", [(name,) for name in summary.targets])

@@ -110,6 +110,16 @@ def recognize(data: bytes) -> FileType:
     return FileType(foreign=found) if isinstance(found, Foreign) else FileType(found, is_text)
 
 
+def holds_graph(data: bytes) -> bool:
+    """Returns True for content that is certainly a graph message, complete or cut short."""
+    kind = recognize(data)
+    if kind.foreign is not None:
+        return False
+    if kind.is_text:
+        return _TEXT_START.match(data) is not None
+    return kind.message is not Message.GRAPH or _is_graph(data)
+
+
 def _foreign(data: bytes) -> Foreign | None:
     if not data or data.isspace():
         return Foreign("an empty file" if not data else "a file of blanks only")

@@ -52,7 +52,9 @@ def read_graph_file(path: str | Path, tags: Sequence[str] | None = None) -> Grap
     kind = _recognize(data, name)
     if kind.message is Message.GRAPH:
         if tags:
-            raise invalid("tags select a MetaGraph, and the file holds a plain graph").at(None, Location(name))
+            raise invalid("tags select a MetaGraph, and the file holds a plain graph").at(
+                None, Location(name)
+            )
         return GraphFile(_graph(data, name, is_text=kind.is_text))
     metas = _meta_graphs(data, name, kind)
     meta = _select(metas, tags, name)

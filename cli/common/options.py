@@ -45,6 +45,17 @@ def common_options(command: F) -> F:
     return click.option("-v", "--verbose", count=True, help="Print more; -vv adds tracebacks.")(command)
 
 
+def _split_tags(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(tag for tag in value.split(",") if tag)
+
+
+tags_option = click.option(
+    "--tags",
+    metavar="TAG,...",
+    callback=_split_tags,
+    help="Take the MetaGraph with these tags from a SavedModel that has several. Default: serve, or the first.",
+)
+
 graph_argument = click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True))
 
 output_option = click.option(

@@ -17,7 +17,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 signature_option = click.option(
     "--signature",
     metavar="NAME",
-    help="Feed and fetch by the names of this signature of a SavedModel; without --fetch, fetch all its outputs.",
+    help="Feed and fetch by the names of this signature of a SavedModel; without --fetch, fetch all its outputs. "
+    "Default: serving_default, or the only one.",
 )
 
 
@@ -219,6 +220,7 @@ class RunOptions(NamedTuple):
     fetch: FetchOptions
     feed: FeedOptions
     signature: str | None
+    tags: tuple[str, ...] | None
     step: StepOptions
     resume: ResumeOptions
     checkpoint: CheckpointOptions

@@ -68,7 +68,7 @@ def _initial_notes(session: Session, options: RunOptions, model: Model | None) -
     if model is not None:
         from ...runtime.saved_models.initialization import make_ready
 
-        make_ready(session, model)
+        make_ready(session, model, needs_variables=not init)
     for node in init:
         session.run(targets=[node], timeout=options.step.timeout)
     return {}

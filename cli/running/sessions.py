@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import invalid
-from ...graphfmt.load import load
 from ...runtime.execution.session import Session
 from ..common import console
 
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Session:
-    """Opens a session for a graph, which is read from ``path`` unless given.
+    """Opens a session for a graph, or for the parts in the folder ``path`` if ``graph`` is None.
 
-    A folder of parts is joined, and runs on the devices of its parts unless ``--devices`` names others.
+    Parts are joined, and runs on the devices of its parts unless ``--devices`` names others.
     """
     devices = options.devices
-    if graph is None and holds_parts(path):
+    if graph is None:
         from ...runtime.multi_device.devices import required_devices
         from ...runtime.passes.partitioning.folder import read_parts
         from ...runtime.passes.partitioning.parts import join_parts
@@ -29,7 +28,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
         parts = read_parts(path)
         graph, devices = join_parts(parts), devices or required_devices(parts)
     return Session(
-        graph if graph is not None else load(path),
+        graph,
         log=console.note,
         compile_control_flow=not options.no_compile_loops,
         devices=devices,

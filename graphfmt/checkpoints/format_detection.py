@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from ..file_types import holds_graph
+
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # tfg's own files begin with this text in a user block or have it as an attribute near the start.
 _OWN = b"tfg checkpoint, format "
@@ -17,14 +19,16 @@ _MODELS = ("saved_model.pb", "saved_model.pbtxt")
 
 
 def is_checkpoint(path: str) -> bool:
-    """Returns True for an HDF5 file, a table, a missing file whose name ends in .h5, the prefix or a file of a bundle,
-    and a folder of checkpoints that is not a SavedModel."""
+    """Returns True for an HDF5 file, a table, the prefix or a file of a bundle, a folder of checkpoints that is not a
+    SavedModel, and a name ending in .h5 unless it is a graph's."""
     place = Path(path)
     try:
         if place.is_dir():
             return _holds_checkpoints(place)
         if not place.is_file():
             return place.suffix == ".h5" or Path(f"{path}.index").is_file()
+        if place.suffix == ".h5":
+            return not holds_graph(place.read_bytes())
         return _DATA.fullmatch(path) is not None or _has_magic(place)
     except (OSError, ValueError):
         return False

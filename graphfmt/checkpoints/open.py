@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Location, Status, TfgError
+from ..errors import Location, Status, TfgError, invalid
 from ..files import file_error, read_file
 from .data_file import data_loss
 
@@ -70,6 +70,7 @@ def _open(name: str) -> CheckpointReader:
             return BundleReader(prefix)
     if place.exists():
         if not _is_hdf5(place):
+            _refuse_others(place)
             return V1Reader(name, [name])
         from .hdf5.state_file import open_state
 
@@ -78,6 +79,29 @@ def _open(name: str) -> CheckpointReader:
     if not tables:
         raise _not_found(place)
     return V1Reader(name, tables)
+
+
+def _refuse_others(path: Path) -> None:
+    """Raises INVALID_ARGUMENT, naming what it is, for a file that is no checkpoint, and for a pipe."""
+    from ..file_types import holds_graph, recognize
+
+    if not path.is_file():
+        raise invalid(f"{path} is not a file; a checkpoint cannot be read from a pipe").at(
+            None, Location(str(path))
+        )
+    data = path.read_bytes()
+    kind = recognize(data)
+    name, hint = None, None
+    if kind.foreign is not None and data:
+        name = kind.foreign.name
+    elif holds_graph(data):
+        name = f"a {kind.message.value}"
+        prefix = str(path.with_suffix(""))
+        hint = (
+            f"did you mean {prefix!r}?" if _is_bundle(prefix) else "give the graph first, then the checkpoint"
+        )
+    if name is not None:
+        raise invalid(f"{path} is {name}, not a checkpoint", hint=hint).at(None, Location(str(path)))
 
 
 def _is_bundle(prefix: str) -> bool:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ...graphfmt import dtypes
 from ...graphfmt.checkpoints.hdf5.paths import VARIABLE
 from ...graphfmt.dtypes import DType
+from ...graphfmt.graph import endpoint
 from ...graphfmt.names import nothing_called
 from ...graphfmt.shapes import UNKNOWN, Shape
+from ...graphfmt.traversal import ancestors
 from ...kernels.core.op_sets import VARIABLES
 from . import restore_nodes
 
@@ -62,6 +64,25 @@ def graph_variables(graph: Graph) -> list[GraphVariable]:
         variable = replace(_variable(graph, scope, node), stored=None if scope else stored.get(node.name))
         variables.setdefault(variable.key, variable)
     return list(variables.values())
+
+
+def variables_of_nodes(graph: Graph, names: Sequence[str]) -> list[GraphVariable]:
+    """Returns the variables that some nodes or outputs need, in file order; all of the graph for no names."""
+    variables = graph_variables(graph)
+    if not names:
+        return variables
+    from ...kernels.functions.library import graph_library
+
+    needed = ancestors(graph, (endpoint(name).node for name in names))
+    nodes = [node for node in graph.nodes if node.name in needed]
+    library = graph_library(graph)
+    functions = library.reachable_functions(nodes) if library is not None else set[str]()
+    keys = {
+        _variable(graph, scope, node).key
+        for scope, node in _declarations(graph)
+        if (scope in functions if scope else node.name in needed)
+    }
+    return [variable for variable in variables if variable.key in keys]
 
 
 def _declarations(graph: Graph) -> Iterator[tuple[str, Node]]:

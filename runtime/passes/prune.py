@@ -45,20 +45,19 @@ def prune(graph: Graph, asked: StepSignature) -> PrunedGraph:
     """Returns the subgraph that a step needs, with feeds as placeholders.
 
     Raises:
-        TfgError: INVALID_ARGUMENT for an output that is fed twice, or both fed and fetched, and where nothing is
-            fetched or targeted; NOT_FOUND for names that the graph does not have.
+        TfgError: INVALID_ARGUMENT for an output that is fed twice, and where nothing is fetched or targeted;
+            NOT_FOUND for names that the graph does not have.
     """
     if not asked.fetches and not asked.targets:
         raise invalid(
             "Must specify at least one target to fetch or execute.", hint="add --fetch NAME or --target NODE"
         )
     feeds = _feeds(graph, asked.feeds)
-    fetches = tuple(_known(graph, name, "fetch") for name in asked.fetches)
-    for name, fetch in zip(asked.fetches, fetches):
-        if fetch in feeds:
-            raise invalid(f"{name!r} is both fed and fetched")
-    targets = tuple(_known(graph, name, "target").node for name in asked.targets)
     stand_ins = {source: _stand_in(graph, source) for source in feeds}
+    sources = [_known(graph, name, "fetch") for name in asked.fetches]
+    # A fetch of a fed output is what was fed.
+    fetches = tuple(Endpoint(stand_ins[s], 0) if s in stand_ins else s for s in sources)
+    targets = tuple(_known(graph, name, "target").node for name in asked.targets)
     needed = _ancestors(graph, [*(f.node for f in fetches), *targets], stand_ins)
     added = [
         _placeholder(graph, source, name)

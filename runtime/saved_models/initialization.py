@@ -41,6 +41,11 @@ class Model(NamedTuple):
     meta: MetaGraph
     folder: Path | None
 
+    @property
+    def has_variables(self) -> bool:
+        """True if the folder has a checkpoint of the variables."""
+        return self.folder is not None and _has_variables(self.folder)
+
 
 def open_model(path: str | Path, tags: Sequence[str] | None = None) -> Model | None:
     """Opens a SavedModel or a MetaGraph; returns None for a plain graph. Raises as ``load.load``."""
@@ -84,11 +89,14 @@ def make_ready(session: Session, model: Model, *, needs_variables: bool = True) 
 
 
 def check_variables(model: Model) -> None:
-    """Raises NOT_FOUND for a SavedModel whose variables were saved and are not in its folder."""
+    """Raises NOT_FOUND for a SavedModel with variables that are not in its folder.
+
+    Without a Saver, the initialiser may give them their values.
+    """
     meta, folder = model
-    if folder is None or meta.saver is None or _has_variables(folder):
+    if folder is None or model.has_variables or not graph_variables(meta.graph):
         return
-    if next(iter(graph_variables(meta.graph)), None) is None:
+    if meta.saver is None and initialiser(meta) is not None:
         return
     raise TfgError(
         Status.NOT_FOUND,

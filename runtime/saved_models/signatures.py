@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...graphfmt.metagraph import MetaGraph, TensorInfo
 
+_DEFAULT = "serving_default"
 # Signatures for the loader of a model, which cannot be called.
 _INTERNAL = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 
@@ -70,6 +71,21 @@ def find(meta: MetaGraph, name: str) -> SignatureCall:
     raise TfgError(Status.NOT_FOUND, f"the graph has no signature called {name!r}", hint=hint)
 
 
+def default_call(calls: Sequence[SignatureCall]) -> SignatureCall | None:
+    """Returns the signature to use where none is named: ``serving_default``, or the only one; None if there is none."""
+    if len(calls) == 1:
+        return calls[0]
+    return next((call for call in calls if call.name == _DEFAULT), None)
+
+
+def is_in_graph(graph: Graph, name: str) -> bool:
+    """Returns True if a name is that of a node or an output of the graph."""
+    try:
+        return endpoint(name).node in graph
+    except TfgError:
+        return False
+
+
 def check_fed(
     call: SignatureCall, graph: Graph, fetches: Sequence[str], feeds: Sequence[str], targets: Sequence[str]
 ) -> None:
@@ -108,11 +124,8 @@ def _tensor(
     found = tensors.get(name)
     if found is not None:
         return _normal(found.name)
-    try:
-        if endpoint(name).node in graph:
-            return name
-    except TfgError:
-        pass
+    if is_in_graph(graph, name):
+        return name
     hint = did_you_mean(name, tensors) or f"it has {', '.join(map(repr, tensors))}"
     raise TfgError(
         Status.NOT_FOUND,

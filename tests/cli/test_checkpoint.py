@@ -162,7 +162,11 @@ def test_the_state_of_another_graph(state: str) -> None:
         (["-o", "no/a.h5", "--state", "run.h5"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["-o", "no/a", "--state", "run.h5"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["-o", "a.h5", "--state", "none.h5"], 1, ["NOT_FOUND", "none.h5"]),
-        (["-o", "a.h5", "--state", "train.pbtxt"], 1, ["DATA_LOSS", "train.pbtxt"]),
+        (
+            ["-o", "a.h5", "--state", "train.pbtxt"],
+            1,
+            ["INVALID_ARGUMENT", "train.pbtxt is a GraphDef, not a checkpoint"],
+        ),
         (["-o", "a.h5", "--state", "run.h5", "--only", "v*"], 1, ["NOT_FOUND", "no variable called 'v*'"]),
         (["-o", "a.h5", "--run", "inti"], 1, ["NOT_FOUND", "did you mean 'init'?"]),
         (["-o", "a.h5", "--run", "train"], 1, ["INVALID_ARGUMENT", "x"]),

@@ -185,6 +185,19 @@ def test_a_saved_model_has_its_own_variables() -> None:
     assert is_diagnostic(outcome, "NOT_FOUND", "did you mean 'serve'?")
 
 
+def test_a_model_without_variables_is_frozen_already() -> None:
+    model = Path(__file__).parents[1] / "cases" / "saved_models" / "sm_no_variables"
+    restored(str(model), "-o", "frozen.pb", "--signature", "serving_default")
+    assert run_tfg("run", "frozen.pb", "--feed", "x=2", "--fetch", "y").out == "y = 4.0\n"
+
+
+def test_only_the_variables_of_the_fetches_are_needed(training: Path) -> None:
+    write_checkpoint("w", [StoredTensor("w", np.array([8, 9], np.float32))])
+    restored("train.pbtxt", "w", "-o", "frozen.pbtxt", "--fetch", "w")
+    outcome = restore("train.pbtxt", "w", "-o", "frozen.pbtxt", "--fetch", "w", "--fetch", "count")
+    assert is_diagnostic(outcome, "NOT_FOUND", "no tensor for count")
+
+
 # What cannot be.
 
 
@@ -226,8 +239,12 @@ def test_a_later_format(ckpt: str) -> None:
         (["ck.h5", "--state", "no/s.h5"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["ck.h5", "-o", "no/f.pb"], 1, ["NOT_FOUND", "no folder 'no'"]),
         (["none.h5", "--state", "s.h5"], 1, ["NOT_FOUND", "none.h5"]),
-        (["train.pbtxt", "--state", "s.h5"], 1, ["DATA_LOSS", "train.pbtxt"]),
-        (["data.npz", "--state", "s.h5"], 1, ["DATA_LOSS", "data.npz"]),
+        (
+            ["train.pbtxt", "--state", "s.h5"],
+            1,
+            ["INVALID_ARGUMENT", "train.pbtxt is a GraphDef, not a checkpoint"],
+        ),
+        (["data.npz", "--state", "s.h5"], 1, ["INVALID_ARGUMENT", "data.npz is a NumPy archive"]),
         (["ck.h5", "--state", "s.h5", "--only", "v"], 1, ["NOT_FOUND", "no variable called 'v'"]),
         (["ck.h5", "--state", "s.h5", "--rename", "w"], 1, ["INVALID_ARGUMENT", "OLD=NEW"]),
         (["ck.h5", "--state", "s.h5", "--rename", "v=w"], 1, ["NOT_FOUND", "no tensor 'v' to rename"]),

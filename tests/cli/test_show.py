@@ -10,7 +10,7 @@ import tfg
 from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
 from tfg.graphfmt.proto.binary import graph_to_bytes
 
-from .command import matches_golden, run_tfg, write
+from .command import is_diagnostic, matches_golden, run_tfg, write
 from .graphs import FLOAT, node
 
 
@@ -46,7 +46,7 @@ def test_a_graph_with_nothing_to_run_shows_no_line(tmp_path: Path) -> None:
     assert "to run it" not in run_tfg("show", graph).out
     assert run_tfg("show", graph, "--json").json["run"] is None
     empty = write(tmp_path, "e.pbtxt", "")
-    assert run_tfg("show", empty).out == f"{empty}: 0 nodes, producer 0\n"
+    assert is_diagnostic(run_tfg("show", empty), "INVALID_ARGUMENT", "e.pbtxt is an empty file")
 
 
 def test_every_kind_of_file_shows_the_same(training: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_several_files(tmp_path: Path) -> None:
 
 def test_valid_files(tmp_path: Path) -> None:
     write(tmp_path, "a.pbtxt", ONE)
-    write(tmp_path, "b.pbtxt", "")
+    write(tmp_path, "b.pbtxt", "# nothing yet\n")
     outcome = run_tfg("validate", "a.pbtxt", "b.pbtxt", "-", stdin=chain(3))
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out == "a.pbtxt: valid, 1 node\nb.pbtxt: valid, 0 nodes\n-: valid, 3 nodes\n"

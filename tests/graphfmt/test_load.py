@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +14,9 @@ from google.protobuf import text_format
 from tfg.graphfmt import dtypes
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph, Node
-from tfg.graphfmt.load import load, load_metagraph, load_saved_model, save
+from tfg.graphfmt.load import load, load_metagraph, load_saved_model, read_graph_file, save
 from tfg.graphfmt.metagraph import Saver, SignatureDef, TensorInfo
-from tfg.graphfmt.proto import meta_graph_pb2
+from tfg.graphfmt.proto import graph_pb2, meta_graph_pb2
 from tfg.graphfmt.proto.binary import graph_to_bytes
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.text.writer import write_graph
@@ -59,6 +60,61 @@ def test_content_decides_where_the_name_does_not(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(graph_to_bytes(GRAPH))
     (tmp_path / "meta").write_text(text_format.MessageToString(meta_message()))
     assert load(tmp_path / "text") == load(tmp_path / "binary") == load(tmp_path / "meta") == GRAPH
+
+
+@pytest.mark.parametrize("name", ["g.pbtxt", "g.pb", "saved_model.pb", "x.meta", "x.h5", "x"])
+def test_names_decide_nothing(tmp_path: Path, name: str) -> None:
+    model = meta_graph_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_message()])
+    for message in (graph_pb2.GraphDef.FromString(graph_to_bytes(GRAPH)), meta_message(), model):
+        for data in (message.SerializeToString(), text_format.MessageToString(message).encode()):
+            (tmp_path / name).write_bytes(data)
+            assert load(tmp_path / name) == GRAPH
+            file = read_graph_file(tmp_path / name)
+            assert (file.meta is None) is (message.DESCRIPTOR.name == "GraphDef")
+            assert file.folder == (tmp_path if message.DESCRIPTOR.name == "SavedModel" else None)
+
+
+def test_control_characters_within_strings_do_not_make_a_text_binary(tmp_path: Path) -> None:
+    (tmp_path / "g").write_bytes(
+        b"# x\nnode { name: 'a' op: 'Const' attr { key: 'value' value { s: '\x01' } } }"
+    )
+    assert load(tmp_path / "g")["a"].attrs["value"] == b"\x01"
+
+
+def test_other_files_are_named(tmp_path: Path) -> None:
+    rows = {
+        "model.onnx": (b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x06\x0a\x04\x22\x02Op", "an ONNX model"),
+        "g.pb": (b"\x1f\x8b\x08\x00", "a gzip archive"),
+        "e.pbtxt": (b"", "an empty file"),
+        "w.h5": (b"\x89HDF\r\n\x1a\n....model_config", "a Keras model"),
+        "m.index": (
+            b"....." + bytes.fromhex("57fb808b247547db"),
+            "a checkpoint of TensorFlow's, not a graph",
+        ),
+        "checkpoint": (b'model_checkpoint_path: "m"', "the list of a folder's checkpoints, not a graph"),
+    }
+    for name, (data, what) in rows.items():
+        (tmp_path / name).write_bytes(data)
+        error = refused(tmp_path / name)
+        assert (error.status, error.message) == (Status.INVALID_ARGUMENT, f"{tmp_path / name} is {what}")
+    assert refused(tmp_path / "m").message == f"{tmp_path / 'm'} is a checkpoint, not a graph"
+
+
+def test_folders_that_are_no_models(tmp_path: Path) -> None:
+    (tmp_path / "exports" / "1").mkdir(parents=True)
+    (tmp_path / "exports" / "1" / "saved_model.pb").write_bytes(b"")
+    assert refused(tmp_path / "exports").hint == f"did you mean {str(tmp_path / 'exports' / '1')!r}?"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "manifest.json").write_text("{}")
+    assert "tfg run runs them" in (refused(tmp_path / "parts").hint or "")
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(graph_to_bytes(GRAPH),))
+    writer.start()
+    assert load(tmp_path / "pipe") == GRAPH
+    writer.join()
 
 
 def test_standard_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
