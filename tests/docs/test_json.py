@@ -123,7 +123,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meta.signature_def["other"].outputs["out"].tensor_shape.unknown_rank = True
     saved_model(Path("model"), meta)
     _graph().replace("graph.pbtxt")
-    Path("empty.pbtxt").write_text("")
+    Path("empty.pbtxt").write_text("# nothing\n")
     Path("odd.pbtxt").write_text(
         'node { name: "y" op: "Neg" input: "z" }\nnode { name: "x" op: "VariableV2" }'
     )

@@ -53,6 +53,12 @@ def test_a_feed_that_nothing_reads_has_no_argument() -> None:
     assert prune(graph(), StepSignature(("b",), ("a", "f"), ())).arguments == ("a", None)
 
 
+def test_a_fed_output_is_fetched_as_fed() -> None:
+    pruned = prune(graph(), StepSignature(("a", "d:0"), ("a", "d"), ()))
+    assert list(map(str, pruned.fetches)) == ["a", "_feed/d/0"]
+    assert set(pruned.graph.index) == {"a", "_feed/d/0"}
+
+
 @pytest.mark.parametrize(
     ("fetches", "feeds", "targets", "status"),
     [
@@ -62,8 +68,6 @@ def test_a_feed_that_nothing_reads_has_no_argument() -> None:
         (("b",), ("z",), (), "NOT_FOUND"),
         ((), (), ("z",), "NOT_FOUND"),
         (("b",), ("a", "a:0"), (), "INVALID_ARGUMENT"),
-        (("a",), ("a",), (), "INVALID_ARGUMENT"),
-        (("d:0",), ("d",), (), "INVALID_ARGUMENT"),
         (("^b",), (), (), "INVALID_ARGUMENT"),
         (("b",), ("^a",), (), "INVALID_ARGUMENT"),
         (("b:x",), (), (), "INVALID_ARGUMENT"),
