@@ -135,11 +135,7 @@ def _rewired(node: Node, stand_ins: Mapping[Endpoint, str]) -> Node:
 
 def _placeholder(graph: Graph, source: Endpoint, name: str) -> Node:
     """Returns a placeholder with the dtype and shape of a fed output."""
-    from ...kernels.core.inference import infer_graph
+    from .fed_edges import fed_fact
 
-    needed = _ancestors(graph, [source.node], {})
-    facts = infer_graph(graph.with_nodes(n for n in graph.nodes if n.name in needed))[source.node]
-    if source.port >= len(facts):
-        raise invalid(f"node {source.node!r} has no output {source.port} to feed", node=source.node)
-    fact = facts[source.port]
+    fact = fed_fact(graph, source)
     return Node(name, "Placeholder", attrs={"dtype": fact.dtype.base, "shape": fact.shape})

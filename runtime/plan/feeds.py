@@ -10,8 +10,7 @@ from ...graphfmt import dtypes
 from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.graph import endpoint
 from ...graphfmt.shapes import Shape
-from ..passes.prune import StepSignature, prune
-from .typed_graph import type_graph
+from ..passes.fed_edges import fed_fact
 
 if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
@@ -116,11 +115,7 @@ def as_strings(value: Any) -> Any:
 
 def unread_feed(name: str, graph: Graph) -> Feed:
     """The feed for an output that nothing reads: a value of the wrong kind is a mistake all the same."""
-    source = endpoint(name)
-    outputs = type_graph(prune(graph, StepSignature((), (), (source.node,))).graph)[-1].output_facts
-    if source.port >= len(outputs):
-        raise invalid(f"node {source.node!r} has no output {name!r} to feed")
-    return feed_of_fact(name, outputs[source.port])
+    return feed_of_fact(name, fed_fact(graph, endpoint(name)))
 
 
 def feed_of_fact(name: str, fact: Fact) -> Feed:
