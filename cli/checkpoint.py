@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from ..graphfmt.load import load
 from . import checkpoint_files
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
+from .common.graphs import load_checked
 from .common.options import FeedOptions, common_options, feed_options, single_value
 from .common.output_paths import check_not_input, check_output_path
 
@@ -109,7 +109,7 @@ def command(**options: Any) -> None:
     """
     parsed = _WriteOptions(**options)
     _check(parsed)
-    graph = load(parsed.graph)
+    graph = load_checked(parsed.graph)
     if parsed.state is not None:
         from ..runtime.checkpointing.checkpoint_files import read_checkpoint
 

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..graphfmt.load import load, save
+from ..graphfmt.load import save
 from .common.console import UsageError, note, plain, print_json
-from .common.options import common_options, graph_argument, output_option, pin_nodes, pin_option
+from .common.graphs import load_checked
+from .common.options import (
+    common_options,
+    graph_argument,
+    output_option,
+    pin_nodes,
+    pin_option,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
 )
 @pin_option
 @output_option
+@strict_option
 @common_options
 def command(
     graph: str,
@@ -63,7 +72,7 @@ def command(
     The gradient of NAME is grad/NAME; a sparse gradient (of a gathered table) is grad/NAME/values and
     grad/NAME/indices. With an optimizer, its slots and the targets `train` and `init` are added.
     """
-    loaded = pin_nodes(load(graph), pins)
+    loaded = pin_nodes(load_checked(graph), pins)
     if replicas is None:
         if asynchronous:
             raise UsageError("--asynchronous needs --replicas")

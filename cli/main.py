@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from ..graphfmt.errors import Status, TfgError
+from ..graphfmt.errors import Status, TfgError, TfgWarning
 from .common import console
 
 # One module per command, imported when the command is called.
@@ -75,13 +75,16 @@ def main() -> NoReturn:
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
     try:
         # click's own main handles pipes, interrupts and exit statuses differently.
-        with tfg.make_context("tfg", list(arguments)) as context:
+        with console.shown_warnings(), tfg.make_context("tfg", list(arguments)) as context:
             tfg.invoke(context)
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as exiting:
         status = exiting.exit_code
+    except TfgWarning as warning:
+        console.print_error(warning.error, as_json=as_json, verbose=verbose)
+        status = 1
     except TfgError as error:
         console.print_error(error, as_json=as_json, verbose=verbose)
         status = 1

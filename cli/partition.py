@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..graphfmt.files import STANDARD
-from ..graphfmt.load import load
 from ..graphfmt.names import counted
 from ..runtime.passes.partitioning.folder import read_parts, write_parts
 from ..runtime.passes.partitioning.partition import partition
@@ -18,6 +17,7 @@ from ..runtime.passes.partitioning.recv_schedule import schedule_receives
 from ..runtime.passes.partitioning.transfer_compression import WIRES
 from .common import values
 from .common.console import UsageError, note, plain, print_json
+from .common.graphs import load_checked
 from .common.options import (
     FeedOptions,
     FetchOptions,
@@ -26,6 +26,7 @@ from .common.options import (
     fetch_options,
     graph_argument,
     init_option,
+    strict_option,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 @fetch_options
 @feed_options
 @init_option
+@strict_option
 @common_options
 def command(graph: str, **options: Any) -> None:
     """Split GRAPH, whose nodes have devices, into one graph per device, connected by _Send and _Recv.
@@ -97,7 +99,7 @@ class _PartitionRun:
     def execute(self) -> None:
         options = self.options
         self._check()
-        graph = _place(load(self.path), options.devices)
+        graph = _place(load_checked(self.path), options.devices)
         parts = partition(graph, wire=options.wire)
         if not options.eager_receives:
             parts = schedule_receives(parts)

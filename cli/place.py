@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..graphfmt.graph import endpoint
-from ..graphfmt.load import load, save
+from ..graphfmt.load import save
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes, human_seconds
 from .common.columns import print_rows
 from .common.console import UsageError, note, plain, print_json
 from .common.drawings import DrawingOptions, drawing_options
+from .common.graphs import load_checked
 from .common.options import (
     FetchOptions,
     common_options,
@@ -23,6 +24,7 @@ from .common.options import (
     pin_nodes,
     pin_option,
     soft_option,
+    strict_option,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ _EVERY_NODE = "*"
     help="Explain the device of NODE, with its finish time on every device; without NODE, list all nodes.",
 )
 @drawing_options
+@strict_option
 @common_options
 def command(graph: str, **options: Any) -> None:
     """Assign a device to every node of GRAPH: minimize the simulated step time within the devices' memory.
@@ -89,7 +92,7 @@ def command(graph: str, **options: Any) -> None:
     if parsed.output == "-" and parsed.as_json:
         raise UsageError("-o - and --json both write to standard output")
     parsed.drawing.check(parsed.output)
-    placement = _place(pin_nodes(load(graph), parsed.pins), parsed)
+    placement = _place(pin_nodes(load_checked(graph), parsed.pins), parsed)
     explanation = _explain(placement, parsed.explain)
     if parsed.output is not None:
         save(placement.graph, parsed.output)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..graphfmt.load import read_graph_file, save
+from ..runtime.passes.graph_checks import check_graph
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
-from .common.options import common_options, graph_argument, single_value, tags_option
+from .common.options import common_options, graph_argument, single_value, strict_option, tags_option
 from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 )
 @click.option("--signature", metavar="NAME", help="With -o: keep only what this signature's outputs need.")
 @tags_option
+@strict_option
 @common_options
 def command(**options: Any) -> None:
     """Check the checkpoint CKPT against GRAPH, and restore it.
@@ -102,6 +104,7 @@ def command(**options: Any) -> None:
 
     rules = [parse_rule(text) for text in parsed.rename]
     file = read_graph_file(parsed.graph, parsed.tags)
+    check_graph(file.graph)
     graph, model = file.graph, model_of(file)
     keep = _kept_names(graph, model, parsed)
     source = _open_source(model, parsed)

@@ -12,7 +12,7 @@ from ..graphfmt import arrays
 from ..graphfmt.load import read_graph_file
 from .common import console, values
 from .common.interruption import Interruption
-from .common.options import common_options, feed_options, fetch_options, graph_argument, tags_option
+from .common.options import common_options, feed_options, fetch_options, graph_argument, strict_option, tags_option
 from .common.output_paths import check_distinct, check_output_path
 from .running.options import (
     RunOptions,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @checkpoint_options
 @result_options
 @session_options
+@strict_option
 @common_options
 def command(graph: str, **options: Any) -> None:
     """Run steps of GRAPH: feed values, run what the fetches and targets need, print the fetches.

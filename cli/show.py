@@ -10,9 +10,10 @@ from ..graphfmt.checkpoints.format_detection import is_checkpoint
 from ..graphfmt.load import GraphFile, read_graph_file
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes
+from ..runtime.passes.graph_checks import check_graph
 from ..runtime.summary import NodeSummary, Summary, summarize
 from .common.console import UsageError, plain, print_json
-from .common.options import common_options, tags_option
+from .common.options import common_options, strict_option, tags_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("graph", metavar="GRAPH|CKPT", type=click.Path(allow_dash=True))
 @click.option("--signature", metavar="NAME", help="Show only this signature of a SavedModel or MetaGraph.")
 @tags_option
+@strict_option
 @common_options
 def command(
     graph: str, signature: str | None, tags: tuple[str, ...] | None, as_json: bool, verbose: int
@@ -36,6 +38,7 @@ def command(
         show_checkpoint(graph, as_json=as_json)
         return
     file = read_graph_file(graph, tags)
+    check_graph(file.graph)
     calls = _signatures(graph, file, signature)
     summary = summarize(file.graph)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ class TfgError(Exception):
     """A failure that a user can cause.
 
     ``status`` is TensorFlow's canonical status, ``node`` the name of the failed node, ``location`` the place of that
-    node (or of its input or attribute) in a file, ``hint`` a suggestion.
+    node (or of its input or attribute) in a file, ``attr`` the attribute at fault, ``hint`` a suggestion.
     """
 
     def __init__(
@@ -59,10 +60,16 @@ class TfgError(Exception):
         self.node = node
         self.location = location
         self.hint = hint
+        self.attr: str | None = None
 
     def __str__(self) -> str:
         where = f" (node {self.node!r})" if self.node else ""
         return f"{self.status}: {self.message}{where}"
+
+    def of_attr(self, name: str) -> TfgError:
+        """Sets the attribute at fault, which the location will be that of; returns the error."""
+        self.attr = name
+        return self
 
     def at(self, node: str | None, location: Location | None) -> TfgError:
         """Sets the node and the location unless the error has its own; returns the error."""
@@ -74,3 +81,19 @@ class TfgError(Exception):
 def invalid(message: str, *, node: str | None = None, hint: str | None = None) -> TfgError:
     """Returns an INVALID_ARGUMENT error, the most common one."""
     return TfgError(Status.INVALID_ARGUMENT, message, node=node, hint=hint)
+
+
+class TfgWarning(UserWarning):
+    """A defect that does not keep a graph from running. ``error`` has its message, node and location.
+
+    Python's warning filters decide: ``warnings.simplefilter("error", TfgWarning)`` refuses such graphs.
+    """
+
+    def __init__(self, error: TfgError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def warn(error: TfgError) -> None:
+    """Warns of a defect; by default, once for each message."""
+    warnings.warn(TfgWarning(error), stacklevel=2)

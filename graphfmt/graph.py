@@ -173,4 +173,4 @@ class Graph:
         self, error: TfgError, node: str, *, input: int | None = None, attr: str | None = None
     ) -> TfgError:
         """Returns the error with a node of this graph and its location."""
-        return error.at(node, self.locate(node, input=input, attr=attr))
+        return error.at(node, self.locate(node, input=input, attr=attr or error.attr))

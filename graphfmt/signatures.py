@@ -20,7 +20,6 @@ from . import dtypes
 from .attributes import AttrValue, Function, Placeholder, kind_of
 from .dtypes import DType
 from .errors import TfgError, invalid
-from .names import did_you_mean
 from .shapes import UNKNOWN, Shape
 from .text.tokens import to_float32
 
@@ -113,14 +112,16 @@ class Attr(NamedTuple):
             raise invalid(f"attr {self.name!r} {what} {size}, less than the minimum {self.minimum}")
 
     def _check_kind(self, value: AttrValue) -> None:
-        if isinstance(value, Placeholder):
-            return
+        if any(isinstance(item, Placeholder) for item in (value if isinstance(value, tuple) else (value,))):
+            raise invalid(f"attr {self.name!r} is a placeholder, which only a function's body may have")
         kind = kind_of(value)
         if self.kind.startswith("list(") and kind == "list()":
             return
         if kind != self.kind:
             raise invalid(f"attr {self.name!r} must be of kind {self.kind}, not {kind}")
         for item in value if isinstance(value, tuple) else (value,):
+            if item is dtypes.INVALID:
+                raise invalid(f"attr {self.name!r} must not be DT_INVALID")
             if isinstance(item, DType) and item.is_ref:
                 raise invalid(f"attr {self.name!r} must not be the reference type {item}")
             if isinstance(item, Function) and not item.name:
@@ -149,12 +150,13 @@ def _show(value: AttrValue | tuple[AttrValue, ...]) -> str:
 class Bound:
     """A node bound to its signature: attributes with defaults, and the dtypes of inputs and outputs.
 
-    Nodes of one operation with equal attributes share one object.
+    Nodes of one operation with equal attributes share one object. ``unknown_attrs`` are ignored.
     """
 
     attrs: Mapping[str, AttrValue]
     input_types: tuple[DType, ...]
     output_types: tuple[DType, ...]
+    unknown_attrs: tuple[str, ...] = ()
 
     @cached_property
     def plain_attrs(self) -> Mapping[str, Any]:
@@ -206,18 +208,20 @@ class OpSignature:
         for name, value in node.attrs.items():
             spec = self.attr_index.get(name)
             if spec is None:
-                if not name.startswith("_"):
-                    hint = did_you_mean(name, self.attr_index)
-                    faults.append((name, invalid(f"operation {self.name} has no attr {name!r}", hint=hint)))
                 continue
             try:
                 spec.check(value)
             except TfgError as error:
-                faults.append((name, error))
+                faults.append((name, error.of_attr(name)))
         for attr in self.attrs:
             if attr.name not in node.attrs and isinstance(attr.default, Missing):
                 faults.append((None, invalid(f"operation {self.name} needs attr {attr.name!r}")))
         return faults
+
+    def unknown_attrs(self, node: Node) -> tuple[str, ...]:
+        """Returns the attributes of a node that the operation does not have; those that begin with ``_`` belong to
+        the graph's writer, and pass."""
+        return tuple(name for name in node.attrs if name not in self.attr_index and name[:1] != "_")
 
     def bind(self, node: Node) -> Bound:
         """Adds the defaults, and determines the dtypes of all inputs and outputs.
@@ -248,7 +252,8 @@ class OpSignature:
             raise faults[0][1]
         attrs = {**self.defaults, **node.attrs}
         inputs = tuple(t for arg in self.inputs for t in arg.types(attrs))
-        return Bound(attrs, inputs, tuple(t for arg in self.outputs for t in arg.types(attrs)))
+        outputs = tuple(t for arg in self.outputs for t in arg.types(attrs))
+        return Bound(attrs, inputs, outputs, self.unknown_attrs(node))
 
     @cached_property
     def _known(self) -> dict[Any, Bound]:

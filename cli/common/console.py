@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import json
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import warnings
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from ...graphfmt.errors import TfgWarning
+
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from ...graphfmt.errors import TfgError
 
 JSON_VERSION = 1
@@ -63,6 +68,39 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
         click.echo("".join(traceback.format_exception(error)), err=True)
 
 
+def print_warning(error: TfgError, kind: str = "warning") -> None:
+    """Prints a defect that does not keep the graph from running, with its location and hint."""
+    where = location_text(error)
+    note(f"{kind}: {plain(error.message)}" + (f"\n  --> {where}" if where else ""))
+    if error.hint:
+        note(f"  hint: {plain(error.hint)}")
+
+
+class _Warnings:
+    """The warnings that no JSON document has reported yet."""
+
+    pending: ClassVar[list[TfgError]] = []
+
+
+@contextmanager
+def shown_warnings() -> Generator[None]:
+    """Prints the warnings of graphs, each message once, and keeps them for the next JSON document."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_warning(message: Warning | str, *rest: Any) -> None:
+            if not isinstance(message, TfgWarning):
+                show(message, *rest)
+                return
+            print_warning(message.error)
+            _Warnings.pending.append(message.error)
+
+        warnings.simplefilter("default", TfgWarning)
+        warnings.showwarning = show_warning
+        _Warnings.pending.clear()
+        yield
+
+
 def location_text(error: TfgError) -> str:
     """Returns ``mlp.pbtxt:41:3  node "hidden/MatMul"``, or the part of it that is known."""
     parts = [str(error.location) if error.location else "", f'node "{error.node}"' if error.node else ""]
@@ -85,6 +123,9 @@ def error_fields(error: TfgError) -> dict[str, Any]:
 
 def print_json(document: dict[str, Any]) -> None:
     """Prints a JSON document on one line, with the version of its format."""
+    if _Warnings.pending:
+        document = {**document, "warnings": list(map(error_fields, _Warnings.pending))}
+        _Warnings.pending.clear()
     click.echo(json.dumps({"version": JSON_VERSION, **document}, default=_json_text, allow_nan=False))
 
 

@@ -6,11 +6,14 @@ into one object, which the command takes as one parameter. (A frozen dataclass t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
+
+from ...graphfmt.errors import TfgWarning
 
 if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
@@ -55,6 +58,21 @@ tags_option = click.option(
     callback=_split_tags,
     help="Take the MetaGraph with these tags from a SavedModel that has several. Default: serve, or the first.",
 )
+
+
+def _refuse_warnings(context: click.Context, option: click.Parameter, is_strict: bool) -> None:
+    if is_strict:
+        warnings.simplefilter("error", TfgWarning)
+
+
+strict_option = click.option(
+    "--strict",
+    is_flag=True,
+    expose_value=False,
+    callback=_refuse_warnings,
+    help="Refuse attributes that an operation does not have, instead of ignoring them with a warning.",
+)
+
 
 graph_argument = click.argument("graph", metavar="GRAPH", type=click.Path(allow_dash=True))
 

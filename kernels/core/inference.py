@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...graphfmt import dtypes, traversal
-from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.errors import Status, TfgError, invalid, warn
 from ...graphfmt.graph import Graph, Node, endpoint
+from ...graphfmt.names import did_you_mean
 from ...graphfmt.shapes import UNKNOWN, Dim, Shape
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, constant_fact
@@ -44,8 +45,14 @@ class ShapeContext(NamedTuple):
         return self.bound.plain_attrs
 
     def attr(self, name: str) -> Any:
+        """An attribute, a string as str. Raises INVALID_ARGUMENT for a string that is not UTF-8."""
         value = self.bound.attrs[name]
-        return value.decode() if isinstance(value, bytes) else value
+        if not isinstance(value, bytes):
+            return value
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise invalid(f"attr {name!r} is {value!r}, which is not UTF-8").of_attr(name) from None
 
     def _range(self, name: str) -> range:
         start = 0
@@ -240,19 +247,35 @@ def infer_graph(
     for node in topological_order(graph, set(facts)):
         if node.name not in facts:
             try:
-                facts[node.name] = infer_graph_node(node, facts, library)
+                op = registry.get(node.op, library)
+                bound = op.signature.bind(node)
+                if bound.unknown_attrs:
+                    warn_of_attrs(graph, node, op, bound)
+                facts[node.name] = infer_node(op, node, bound, input_facts(node, bound, facts), library)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from error.__cause__
     return facts
 
 
-def infer_graph_node(
-    node: Node, facts: Mapping[str, tuple[Fact, ...]], library: Library | None = None
-) -> tuple[Fact, ...]:
-    """Returns the facts of one node's outputs, given those of the nodes before it."""
-    op = registry.get(node.op, library)
-    bound = op.signature.bind(node)
-    return infer_node(op, node, bound, input_facts(node, bound, facts), library)
+def warn_of_attrs(graph: Graph, node: Node, op: Op, bound: Bound) -> None:
+    """Warns of the attributes of a node that its operation does not have."""
+    for error in unknown_attr_errors(graph, node, op, bound.unknown_attrs):
+        warn(error)
+
+
+def unknown_attr_errors(graph: Graph, node: Node, op: Op, attrs: Sequence[str]) -> list[TfgError]:
+    """Returns an error at each attribute of a node that its operation does not have. TensorFlow ignores them."""
+    return [
+        graph.error_at(
+            invalid(
+                f"operation {op.name} has no attr {attr!r}",
+                hint=did_you_mean(attr, op.signature.attr_index),
+            ),
+            node.name,
+            attr=attr,
+        )
+        for attr in attrs
+    ]
 
 
 def input_facts(node: Node, bound: Bound, facts: Mapping[str, Sequence[Fact]]) -> list[Fact]:

@@ -99,7 +99,7 @@ class Instantiation:
         name = self.definition.name
         error.node = f"{name}/{node.name}" if node is not None else error.node
         if self.library.source is not None and node is not None and node.offset >= 0:
-            error.location = error.location or self.library.source.locate(node.offset)
+            error.location = error.location or self.library.source.locate(node.offset, attr=error.attr)
         if node is None:
             error = TfgError(error.status, f"function {name!r}: {error.message}", hint=error.hint)
         if self.strict:

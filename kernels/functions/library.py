@@ -11,7 +11,9 @@ from ...graphfmt.graph import Graph, Node
 from ...graphfmt.names import counted, did_you_mean
 from ...graphfmt.shapes import UNKNOWN, Shape
 from ...graphfmt.tensors import TensorValue
+from ..core import registry
 from ..core.facts import Fact
+from ..core.traits import BodyExecution
 from .instantiation import Instantiation
 
 if TYPE_CHECKING:
@@ -203,11 +205,24 @@ class Library:
 
     def reachable_functions(self, nodes: Iterable[Node]) -> set[str]:
         """Returns the functions that nodes reach by calls."""
+        return self._reached(nodes, self._called_by)
+
+    def always_called(self, nodes: Iterable[Node]) -> set[str]:
+        """Returns the functions that running all of these nodes calls: no branches and bodies of loops."""
+
+        def callees(node: Node) -> Iterator[str]:
+            op = registry.find(node.op, self)
+            is_certain = op is not None and op.calls is not None and op.calls.body is BodyExecution.PRUNED
+            return self._called_by(node) if is_certain or node.op in self.definitions else iter(())
+
+        return self._reached(nodes, callees)
+
+    def _reached(self, nodes: Iterable[Node], callees: Callable[[Node], Iterable[str]]) -> set[str]:
         seen: set[str] = set()
         stack = [nodes]
         while stack:
             for node in stack.pop():
-                new = {name for name in self._called_by(node) if name in self.definitions} - seen
+                new = {name for name in callees(node) if name in self.definitions} - seen
                 seen |= new
                 stack += [self.definitions[name].body for name in new]
         return seen

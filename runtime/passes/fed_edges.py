@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ...graphfmt.dtypes import INVALID, DType
 from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.graph import endpoint
-from ...graphfmt.names import counted
 from ...kernels.core import registry
 from ...kernels.core.facts import Fact
 from ...kernels.core.inference import infer_node
@@ -28,12 +27,14 @@ def fed_fact(graph: Graph, source: Endpoint) -> Fact:
     outputs = _own_facts(graph, node, library)
     if outputs is not None:
         if source.port >= len(outputs):
-            message = f"node {node.name!r} has {counted(len(outputs), 'output')}, and no {source} to feed"
+            message = f"node {node.name!r} has no output {source.port} to feed"
             raise graph.error_at(invalid(message), node.name)
         return outputs[source.port]._replace(constant=None, elements=None)
     dtype = _read_dtype(graph, source, library) or _stated_dtype(node, source.port)
     if dtype is None:
-        error = invalid(f"the dtype of the fed {str(source)!r} is not known: {node.op!r} is no known operation")
+        error = invalid(
+            f"the dtype of the fed {str(source)!r} is not known: {node.op!r} is no known operation"
+        )
         raise graph.error_at(error, node.name)
     return Fact(dtype)
 

@@ -21,6 +21,30 @@ def check_structure(graph: Graph) -> None:
         raise fault
 
 
+def check_graph(graph: Graph) -> None:
+    """Raises the first fault that can be found without inferring shapes: of the structure, of an attribute or of the
+    number of inputs, or a cycle. Operations need not be known. Warns of attributes that an operation does not have."""
+    from ...kernels.core import registry
+    from ...kernels.core.inference import topological_order, warn_of_attrs
+    from ...kernels.functions.library import graph_library
+
+    check_structure(graph)
+    library = graph_library(graph)
+    ops = {name: registry.find(name, library) for name in {node.op for node in graph.nodes}}
+    for node in graph.nodes:
+        op = ops[node.op]
+        if op is None:
+            continue
+        try:
+            bound = op.signature.bind(node)
+        except TfgError as error:
+            raise graph.error_at(error, node.name) from None
+        if bound.unknown_attrs:
+            warn_of_attrs(graph, node, op, bound)
+    for _ in topological_order(graph):
+        pass
+
+
 def structure_faults(graph: Graph) -> Iterator[TfgError]:
     """Yields structural faults: versions, names, duplicates, and inputs that are malformed, out of order or
     unknown."""
@@ -108,4 +132,4 @@ def fault_at_node(
     graph: Graph, error: TfgError, node: Node, input: int | None = None, attr: str | None = None
 ) -> TfgError:
     """Returns the error with the name and source location of a node, or of one of its inputs or attributes."""
-    return error.at(node.name, graph.locate(node, input=input, attr=attr))
+    return error.at(node.name, graph.locate(node, input=input, attr=attr or error.attr))

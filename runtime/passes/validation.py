@@ -17,7 +17,7 @@ from ...graphfmt.names import ATTR_NAME, Hints, counted
 from ...graphfmt.shapes import UNKNOWN
 from ...kernels.core import registry
 from ...kernels.core.facts import Fact
-from ...kernels.core.inference import infer_node, topological_order
+from ...kernels.core.inference import infer_node, topological_order, unknown_attr_errors
 from ..plan.control_flow.frames import check_loops
 from .graph_checks import fault_at_node, structure_faults
 
@@ -27,15 +27,39 @@ if TYPE_CHECKING:
     from ...kernels.functions.library import Library
 
 
-def faults(graph: Graph) -> list[TfgError]:
-    """Returns all faults of a graph and its functions, ordered by source location where they have one."""
-    errors = list(structure_faults(graph))
+@dataclass(frozen=True)
+class Report:
+    """The result of a validation: faults keep a graph from running, warnings name what is ignored, notes what would
+    fail if it ran here. ``facts`` are those of every node's outputs, as far as faults allow."""
+
+    faults: Sequence[TfgError]
+    warnings: Sequence[TfgError]
+    notes: Sequence[TfgError]
+    facts: Mapping[str, Sequence[Fact]]
+
+
+def validate(graph: Graph) -> Report:
+    """Checks a graph and its functions. Faults, warnings and notes are ordered by source location where they have
+    one."""
     library = _library(graph)
-    errors += _Checker(graph, library).run()
+    checker = _Checker(graph, library)
+    checker.found += structure_faults(graph)
+    checker.run()
     if library is not None:
+        called = library.always_called(graph.nodes)
         for name in library.definitions:
-            errors += _function_faults(library, name)
-    return sorted(errors, key=lambda e: (e.location.line, e.location.column) if e.location else (0, 0))
+            _check_function(checker, library, name, is_called=name in called)
+    return Report(
+        sorted(checker.found, key=_place),
+        sorted(_once(checker.warnings), key=_place),
+        sorted(checker.notes, key=_place),
+        checker.facts,
+    )
+
+
+def faults(graph: Graph) -> Sequence[TfgError]:
+    """Returns all faults of a graph and its functions, ordered by source location where they have one."""
+    return validate(graph).faults
 
 
 def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
@@ -43,6 +67,18 @@ def shapes(graph: Graph) -> Mapping[str, Sequence[Fact]]:
     checker = _Checker(graph, _library(graph))
     checker.run()
     return checker.facts
+
+
+def _place(error: TfgError) -> tuple[int, int]:
+    return (error.location.line, error.location.column) if error.location else (0, 0)
+
+
+def _once(errors: Iterable[TfgError]) -> list[TfgError]:
+    """Returns the first error of each message."""
+    first: dict[str, TfgError] = {}
+    for error in errors:
+        first.setdefault(error.message, error)
+    return list(first.values())
 
 
 def _library(graph: Graph) -> Library | None:
@@ -53,22 +89,32 @@ def _library(graph: Graph) -> Library | None:
     return graph_library(graph)
 
 
-def _function_faults(library: Library, name: str) -> list[TfgError]:
-    """Returns the faults of a function's body; node names get the function's name as a prefix."""
+def _check_function(checker: _Checker, library: Library, name: str, *, is_called: bool) -> None:
+    """Adds what is found in a function's body; node names get the function's name as a prefix."""
     errors, broken, instance = library.faults(name)
+    checker.found += errors
     if instance is None:
-        return errors
-    body = [*structure_faults(instance.graph), *_Checker(instance.graph, library).run()]
-    for error in body:
-        if error.node not in broken:
-            error.node = f"{name}/{error.node}" if error.node else name
-            errors.append(error)
-    return errors
+        return
+    body = _Checker(instance.graph, library, is_body=True, is_called=is_called)
+    body.found += structure_faults(instance.graph)
+    body.run()
+    for errors, into in (
+        (body.found, checker.found),
+        (body.warnings, checker.warnings),
+        (body.notes, checker.notes),
+    ):
+        for error in errors:
+            if error.node not in broken:
+                error.node = f"{name}/{error.node}" if error.node else name
+                into.append(error)
 
 
 @dataclass
 class _Checker:
     """Infers nodes in topological order and collects faults.
+
+    In the body of a function (``is_body``), a node may be colocated with one of the caller; unless every run of the
+    graph calls the function (``is_called``), its operations need not be known.
 
     A faulty node gets outputs of unknown shape, so that faults after it are found too; nodes with inputs of
     unknown dtype are skipped.
@@ -76,21 +122,26 @@ class _Checker:
 
     graph: Graph
     library: Library | None
+    is_body: bool = False
+    is_called: bool = True
     facts: dict[str, Sequence[Fact]] = field(default_factory=dict[str, Sequence[Fact]])
     found: list[TfgError] = field(default_factory=list[TfgError])
+    warnings: list[TfgError] = field(default_factory=list[TfgError])
+    notes: list[TfgError] = field(default_factory=list[TfgError])
     hints: Hints = field(default_factory=Hints)
     op_names: set[str] = field(default_factory=set[str])
 
-    def run(self) -> list[TfgError]:
+    def run(self) -> None:
+        """Checks all nodes, and the loops that they form."""
         whole = self._without_unknown_inputs()
         try:
             for node in topological_order(whole):
                 self._check(self.graph.index[node.name])
-            if all(node.inputs == self.graph.index[node.name].inputs for node in whole.nodes):
+            is_whole = len(whole.nodes) == len(self.graph.nodes)
+            if is_whole and all(a.inputs == b.inputs for a, b in zip(whole.nodes, self.graph.nodes)):
                 check_loops(self.graph)
         except TfgError as error:
             self.found.append(error)
-        return self.found
 
     def _without_unknown_inputs(self) -> Graph:
         """Returns the graph without the edges that structural faults have reported, with each node once."""
@@ -109,6 +160,7 @@ class _Checker:
         for attr, error in faults:
             if attr is None or ATTR_NAME.fullmatch(attr):
                 self._report(error, node, attr=attr)
+        self.warnings += unknown_attr_errors(self.graph, node, op, op.signature.unknown_attrs(node))
         self._check_colocation(node)
         self._check_device(node)
         if not faults:
@@ -129,7 +181,10 @@ class _Checker:
             return
         hint = self.hints.did_you_mean(node.op, self.op_names)
         error = TfgError(Status.NOT_FOUND, f"Op type not registered {node.op!r}", hint=hint)
-        self._report(error, node)
+        if self.is_called:
+            self._report(error, node)
+        else:
+            self.notes.append(fault_at_node(self.graph, error, node))
 
     def _infer(self, op: Op, node: Node) -> None:
         try:
@@ -183,6 +238,9 @@ class _Checker:
             name = item[5:].decode("utf-8", "replace")
             if name not in self.graph:
                 message = f"node {node.name!r} expects to be colocated with unknown node {name!r}"
+                if self.is_body:
+                    self.notes.append(fault_at_node(self.graph, invalid(message), node, attr="_class"))
+                    continue
                 hint = self.hints.did_you_mean(name, self.graph.index)
                 self._report(invalid(message, hint=hint), node, attr="_class")
 

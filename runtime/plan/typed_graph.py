@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...graphfmt.errors import TfgError
 from ...graphfmt.graph import endpoint
 from ...kernels.core import registry
-from ...kernels.core.inference import infer_node, input_facts, topological_order
+from ...kernels.core.inference import infer_node, input_facts, topological_order, warn_of_attrs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +60,8 @@ def type_graph(
             raise graph.error_at(error, node.name) from error.__cause__
         if known_facts is not None and node.name in known_facts:
             one = one._replace(output_facts=known_facts[node.name])
+        if one.bound.unknown_attrs:
+            warn_of_attrs(graph, one.node, one.op, one.bound)
         facts[node.name] = one.output_facts
         typed.append(one)
     return typed

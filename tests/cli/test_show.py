@@ -42,11 +42,16 @@ def test_the_line_it_shows_runs(training: Path) -> None:
 
 
 def test_a_graph_with_nothing_to_run_shows_no_line(tmp_path: Path) -> None:
-    graph = write(tmp_path, "g.pbtxt", node("a", "Neg", "a", T=FLOAT))
+    graph = write(tmp_path, "g.pbtxt", node("v", "VariableV2", dtype=FLOAT, shape="shape { }"))
     assert "to run it" not in run_tfg("show", graph).out
     assert run_tfg("show", graph, "--json").json["run"] is None
     empty = write(tmp_path, "e.pbtxt", "")
     assert is_diagnostic(run_tfg("show", empty), "INVALID_ARGUMENT", "e.pbtxt is an empty file")
+
+
+def test_a_graph_with_a_structural_fault_is_refused(tmp_path: Path) -> None:
+    graph = write(tmp_path, "g.pbtxt", node("a", "Neg", "a", T=FLOAT))
+    assert is_diagnostic(run_tfg("show", graph), "INVALID_ARGUMENT", "cycle", ":1:1", '"a"')
 
 
 def test_every_kind_of_file_shows_the_same(training: Path, tmp_path: Path) -> None:

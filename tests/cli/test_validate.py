@@ -53,7 +53,14 @@ def test_every_fault_as_json(tmp_path: Path) -> None:
     document = outcome.json
     assert document["valid"] is False
     many, good, none = document["files"]
-    assert good == {"file": "good.pbtxt", "nodes": 1, "faults": [], "shapes": None}
+    assert good == {
+        "file": "good.pbtxt",
+        "nodes": 1,
+        "faults": [],
+        "warnings": [],
+        "notes": [],
+        "shapes": None,
+    }
     assert [fault["status"] for fault in none["faults"]] == ["NOT_FOUND"]
     by_node = {fault["node"]: fault for fault in many["faults"]}
     assert by_node["input"]["hint"] == "did you mean 'one'?"

@@ -185,14 +185,15 @@ def test_all_faults_of_bodies_are_found() -> None:
         f'node_def {{ name: "a" op: "Mull" input: "n" {INT} }}\n',
         f'node_def {{ name: "b" op: "Mul" input: "n" input: "m:z:0" {INT} }}\n',
         'node_def { name: "c" op: "Neg" input: "n" attr { key: "T" value { type: DT_FLOAT } } }\n',
-        f'node_def {{ name: "d" op: "Neg" input: "n" {INT} attr {{ key: "U" value {{ i: 1 }} }} }}\n',
+        f'node_def {{ name: "d" op: "Neg" input: "n" {INT} attr {{ key: "T" value {{ i: 1 }} }} }}\n',
         f'node_def {{ name: "e" op: "Mul" input: "n" {INT} }}\n',
         f'node_def {{ name: "f" op: "Neg" input: "a:y:0" {INT} }}\n',
         ret="f:y:0",
     )
-    found = validation.faults(graph_of(placeholder(), library))
+    node = f'node {{ name: "call" op: "bad" input: "n" {INT} }}\n'
+    found = validation.faults(graph_of(placeholder() + node, library))
     assert [(e.node, e.location.line) for e in found if e.location] == [
-        (f"bad/{name}", 5 + i) for i, name in enumerate("abcde")
+        (f"bad/{name}", 6 + i) for i, name in enumerate("abcde")
     ]
     assert len(found) == 5
 
