@@ -6,7 +6,7 @@ fault that only follows from another is not reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,8 @@ def validate(graph: Graph) -> Report:
         for name in library.definitions:
             _check_function(checker, library, name, is_called=name in called)
     return Report(
-        sorted(checker.found, key=_place),
-        sorted(_once(checker.warnings), key=_place),
+        sorted(_once(checker.found, lambda e: (e.node, e.location, e.message)), key=_place),
+        sorted(_once(checker.warnings, lambda e: e.message), key=_place),
         sorted(checker.notes, key=_place),
         checker.facts,
     )
@@ -73,11 +73,11 @@ def _place(error: TfgError) -> tuple[int, int]:
     return (error.location.line, error.location.column) if error.location else (0, 0)
 
 
-def _once(errors: Iterable[TfgError]) -> list[TfgError]:
-    """Returns the first error of each message."""
-    first: dict[str, TfgError] = {}
+def _once(errors: Iterable[TfgError], key: Callable[[TfgError], Hashable]) -> list[TfgError]:
+    """Returns the first error of each key."""
+    first: dict[Hashable, TfgError] = {}
     for error in errors:
-        first.setdefault(error.message, error)
+        first.setdefault(key(error), error)
     return list(first.values())
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .command import is_diagnostic, run_tfg, write
-from .graphs import FLOAT, ONE, node, placeholder
+from tests.cli.command import is_diagnostic, run_tfg, write
+from tests.cli.graphs import FLOAT, ONE, node, placeholder
 
 CASES = Path(__file__).parents[1] / "cases" / "checks"
 
