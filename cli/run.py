@@ -12,7 +12,14 @@ from ..graphfmt import arrays
 from ..graphfmt.load import read_graph_file
 from .common import console, values
 from .common.interruption import Interruption
-from .common.options import common_options, feed_options, fetch_options, graph_argument, strict_option, tags_option
+from .common.options import (
+    common_options,
+    feed_options,
+    fetch_options,
+    graph_argument,
+    strict_option,
+    tags_option,
+)
 from .common.output_paths import check_distinct, check_output_path
 from .running.options import (
     RunOptions,
