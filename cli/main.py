@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -73,7 +74,10 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     console.escape_unencodable()
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
+    at_start = signal.getsignal(signal.SIGINT)
     try:
+        if at_start is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         # click's own main handles pipes, interrupts and exit statuses differently.
         with console.shown_warnings(), tfg.make_context("tfg", list(arguments)) as context:
             tfg.invoke(context)

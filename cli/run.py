@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ..graphfmt import arrays
+from ..graphfmt.errors import TfgError
 from ..graphfmt.load import read_graph_file
+from ..runtime.execution.run_guard import NanFoundError, RunGuard
 from .common import console, values
 from .common.interruption import Interruption
 from .common.options import (
@@ -47,6 +50,10 @@ if TYPE_CHECKING:
     from ..runtime.saved_models.initialization import Model
     from .running.checkpoint_loop import CheckpointPlan
     from .running.resume import RunStart
+
+
+# The reason with which a signal cancels a step.
+_INTERRUPTED = "interrupted"
 
 
 @click.command("run")
@@ -105,7 +112,11 @@ class _Run:
         start = begin(session, options, loop, crashed, model)
         trace = _new_trace() if options.result.trace or options.result.profile else None
         results = Results(options, request, start.loop)
-        progress = self._run_steps(session, request, start, checkpoints, results, trace)
+        guard = _make_guard(session, start, options)
+        try:
+            progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)
+        except NanFoundError:
+            self._stop_on_nan(session, request, start, guard)
         self._save_state(session, request, start, progress)
         results.report()
         if trace is not None:
@@ -120,11 +131,16 @@ class _Run:
         checkpoints: CheckpointPlan | None,
         results: Results,
         trace: StepTrace | None,
+        guard: RunGuard,
     ) -> Progress:
-        """Runs all steps, and returns the progress after the last."""
+        """Runs all steps, and returns the progress after the last. Raises NanFoundError where NaN ends the run."""
         progress = start.progress
-        watched = self.interruption.watched(at_once=start.loop.total == 1)
-        with watched, _checkpointing(checkpoints, session, start) as after_step:
+        is_alone = self.options.step.workers == 1
+        watched = self.interruption.watched(
+            at_once=start.loop.total == 1,
+            cancel=partial(session.interrupt, _INTERRUPTED) if is_alone else None,
+        )
+        with watched, _checkpointing(checkpoints, session, start, guard) as after_step:
             steps = run_steps(
                 session,
                 start.loop,
@@ -133,15 +149,32 @@ class _Run:
                 workers=self.options.step.workers,
                 stop=lambda: self.interruption.signal is not None,
                 observer=trace.observe if trace is not None else None,
+                before_step=guard.before_step,
             )
             try:
                 for result in steps:
+                    guard.check(result)
                     results.add(result)
                     progress = result.progress
                     after_step(progress)
+                guard.check_state()
+            except TfgError as error:
+                if self.interruption.signal is None or error.message != _INTERRUPTED:
+                    raise
+                session.clear_interrupts()
+                guard.return_to(progress)
             finally:
                 results.close_progress()
         return progress
+
+    def _stop_on_nan(
+        self, session: Session, request: RunRequest, start: RunStart, guard: RunGuard
+    ) -> NoReturn:
+        """Saves the last state without NaN, and raises the error that says which step and node made it."""
+        error, good = guard.explain_nan()
+        if good is not None:
+            self._save_state(session, request, start, good)
+        raise error from None
 
     def _read_graph(self) -> GraphFile | None:
         """Reads the graph; returns None for a folder of parts."""
@@ -207,6 +240,8 @@ def _check_options(options: RunOptions) -> None:
         raise console.UsageError("--shuffle needs --batch")
     if step.epochs is not None and step.batch is None:
         raise console.UsageError("--epochs needs --batch")
+    if step.stop_on and step.allow_nan:
+        raise console.UsageError("--stop-on nan and --allow-nan contradict each other")
     if step.until_step is not None and (step.steps, step.epochs) != (None, None):
         raise console.UsageError("--until-step excludes --steps and --epochs")
     if result.output is not None and options.fetch.fetches:
@@ -219,13 +254,25 @@ def _check_options(options: RunOptions) -> None:
 
 
 def _checkpointing(
-    checkpoints: CheckpointPlan | None, session: Session, start: RunStart
+    checkpoints: CheckpointPlan | None, session: Session, start: RunStart, guard: RunGuard
 ) -> AbstractContextManager[Callable[[Progress], None]]:
     if checkpoints is None:
         return nullcontext(lambda progress: None)
     from .running.checkpoint_loop import checkpointing
 
-    return checkpointing(checkpoints, session, start)
+    return checkpointing(checkpoints, session, start, guard.is_good)
+
+
+def _make_guard(session: Session, start: RunStart, options: RunOptions) -> RunGuard:
+    step = options.step
+    is_training = bool(options.fetch.targets or options.resume.state)
+    return RunGuard(
+        session,
+        start.loop,
+        keeps_state=bool(is_training or step.stop_on or options.checkpoint.checkpoint),
+        stops_on_nan=step.stop_on == "nan" or (is_training and not step.allow_nan),
+        repeats=step.workers == 1,
+    )
 
 
 def _new_trace() -> StepTrace:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...runtime.execution.runner import Progress
     from ...runtime.execution.session import Session
     from .options import CheckpointOptions
@@ -70,15 +71,16 @@ def plan_checkpoints(options: CheckpointOptions) -> CheckpointPlan | None:
 
 @contextmanager
 def checkpointing(
-    plan: CheckpointPlan, session: Session, start: RunStart
+    plan: CheckpointPlan, session: Session, start: RunStart, is_good: Callable[[SavedState], bool]
 ) -> Generator[Callable[[Progress], None]]:
-    """Writes checkpoints while the steps run, and a last one at the end unless a step failed.
+    """Writes checkpoints while the steps run, and a last one at the end unless a step failed. A state that is not good
+    leaves the last checkpoint as it is.
 
     Yields the function to call after each step.
     """
     progress = start.progress
     schedule = CheckpointSchedule(plan.every, plan.mtbf, time.monotonic, console.note)
-    checkpointer = Checkpointer(session, plan.series, schedule, progress.step)
+    checkpointer = Checkpointer(session, plan.series, schedule, progress.step, is_good)
 
     def notes() -> dict[str, Any]:
         run_notes = progress.notes(start.loop.batches)

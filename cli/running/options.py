@@ -33,6 +33,8 @@ class StepOptions(NamedTuple):
     workers: int
     until_exhausted: bool
     timeout: float | None
+    stop_on: str | None
+    allow_nan: bool
 
 
 step_options = option_group(
@@ -74,6 +76,13 @@ step_options = option_group(
         type=click.FloatRange(min=0, min_open=True),
         help="Cancel a step that takes longer.",
     ),
+    click.option(
+        "--stop-on",
+        type=click.Choice(["nan"]),
+        help="Stop at NaN in a fetched value or a variable, name the first node that made it, and keep the state "
+        "before that step. Default with --target or --state.",
+    ),
+    click.option("--allow-nan", is_flag=True, help="Go on, and save the state, in spite of NaN."),
 )
 
 

@@ -55,10 +55,12 @@ def run_steps(
     workers: int,
     stop: Callable[[], bool],
     observer: Observer | None,
+    before_step: Callable[[Progress], None],
 ) -> Iterator[StepResult]:
-    """Runs the steps of a loop, one result each; ``stop`` is asked between steps."""
+    """Runs the steps of a loop, one result each; ``stop`` is asked between steps, ``before_step`` called before each of
+    a single worker."""
     if workers == 1:
-        return runner.run(session, loop, start, stop=stop, observer=observer)
+        return runner.run(session, loop, start, stop=stop, observer=observer, before_step=before_step)
     from ...runtime.execution.workers import run_concurrently
 
     requests = [request.for_worker(number) for number in range(workers)]

@@ -10,9 +10,12 @@ with tfg.Session(graph) as session:
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+# Importing typing would take most of the time until the command line handles signals.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .graphfmt.errors import Location, Status, TfgError
     from .graphfmt.graph import Graph, Node
     from .graphfmt.load import load, save

@@ -174,15 +174,22 @@ class Checkpointer:
     """Writes checkpoints of a session while it runs; the thread that runs the steps calls ``after_step``.
 
     One checkpoint is written at a time. With an interval in steps, the steps wait for a late writer, so that no
-    checkpoint is skipped; with an interval in time, a checkpoint that falls due meanwhile is skipped.
+    checkpoint is skipped; with an interval in time, a checkpoint that falls due meanwhile is skipped. A state for which
+    ``is_good`` is false is not written.
     """
 
     def __init__(
-        self, session: Session, series: CheckpointSeries, schedule: CheckpointSchedule, first_step: int
+        self,
+        session: Session,
+        series: CheckpointSeries,
+        schedule: CheckpointSchedule,
+        first_step: int,
+        is_good: Callable[[SavedState], bool] = lambda state: True,
     ) -> None:
         self._session = session
         self._series = series
         self._schedule = schedule
+        self._is_good = is_good
         self._saved_step = first_step
         self._pace = WriterPace()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
@@ -224,6 +231,8 @@ class Checkpointer:
         self._pending = self._writer.submit(self._write, state, step)
 
     def _write(self, state: SavedState, step: int) -> None:
+        if not self._is_good(state):
+            return
         with yielding_between_strides(self._pace.rest):
             self._series.write(state, step)
 

@@ -252,7 +252,7 @@ class Execution:
         if self.step.memory_budget is not None:
             self.step.memory_budget.hold(task.node, results)
         if self.task_graph.traced:
-            self._step_in(run.tag).record(task.node)
+            self._step_in(run.tag).record(task.node, *results)
         orders = self.scheduler.finished(run, dead)
         if not orders.moves:
             # Under its own tag, the output of a NextIteration would hide that of the iteration before.

@@ -121,9 +121,9 @@ class _TimedStep(Step):
     __slots__ = ("gpu",)
     gpu: Gpu
 
-    def record(self, node: Node) -> None:
+    def record(self, node: Node, *outputs: Any) -> None:
         self.gpu.stream.synchronize()
-        super().record(node)
+        super().record(node, *outputs)
 
     def within(self, iteration: str) -> Step:
         return self.gpu.timed(super().within(iteration))

@@ -9,7 +9,7 @@ from ...graphfmt.errors import Status, TfgError, invalid
 from .batches import START, Batches, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from ...graphfmt.tensors import Array
     from .session import Observer, Session
@@ -45,6 +45,10 @@ class StepLoop(NamedTuple):
             return self.batches.per_epoch if self.steps is None else self.steps
         by_epochs = self.epochs * self.batches.per_epoch
         return by_epochs if self.steps is None else min(self.steps, by_epochs)
+
+    def feeds_at(self, position: Position) -> dict[str, Any]:
+        """The feeds of the step with this batch."""
+        return {**self.feeds, **(self.batches.at(position) if self.batches else {})}
 
 
 class Progress(NamedTuple):
@@ -114,13 +118,16 @@ def run(
     *,
     stop: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
-) -> Iterator[StepResult]:
-    """Runs the steps and yields one result each. Between them, ``stop`` is called; True ends the run."""
+    before_step: Callable[[Progress], None] = lambda progress: None,
+) -> Generator[StepResult]:
+    """Runs the steps and yields one result each. Between them, ``stop`` is called; True ends the run. Before each
+    step, ``before_step`` is called with the position."""
     if work.batches is None and work.epochs is not None:
         raise invalid("epochs are passes over batches, and there are none")
     total, done, now = work.total, 0, start
     while (total is None or done < total) and not stop():
-        feeds = {**work.feeds, **(work.batches.at(now.position) if work.batches else {})}
+        before_step(now)
+        feeds = work.feeds_at(now.position)
         try:
             values = session.run(work.fetches, feeds, work.targets, timeout=work.timeout, observer=observer)
         except TfgError as error:

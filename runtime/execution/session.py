@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from ..plan.plan import Plan
     from .functions import Functions
     from .gpu import GpuOptions
+    from .step import Watch
+
+# A session keeps the plans of this many signatures, those used last; while it has few, their order is not kept.
+MAX_PLANS = 256
+_FEW_PLANS = 32
 
 Observer = Callable[["Plan", Step], None]
 
@@ -70,7 +76,8 @@ class Session:
         self.resources = ResourceManager()
         self._functions = _functions(graph, compile_control_flow) if graph.functions else None
         self._compile_control_flow = compile_control_flow
-        self._plans: dict[tuple[Any, ...], Plan] = {}
+        # The plans of the signatures used last, the latest at the end.
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
             self._devices = _devices(
@@ -99,6 +106,7 @@ class Session:
         *,
         timeout: float | None = None,
         observer: Observer | None = None,
+        watch: Watch | None = None,
     ) -> list[Any]:
         """Runs one step: feeds the feeds, runs what the fetches and targets need.
 
@@ -110,22 +118,24 @@ class Session:
             targets: nodes to run for their effect.
             timeout: seconds after which the step is to stop.
             observer: is called with the plan and the finished step, whose records tell when each node ran.
+            watch: is called after each node, with the node and those of its outputs that are read.
 
         Raises:
             TfgError: with the status that TensorFlow gives, the node, and its line in the file.
         """
         given = feeds or {}
-        key = (tuple(fetches), tuple(given), tuple(targets), observer is not None)
+        is_traced = observer is not None or watch is not None
+        key = (tuple(fetches), tuple(given), tuple(targets), is_traced)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._build(key)
+        elif len(self._plans) > _FEW_PLANS:
+            self._mark_used(key)
         self._check_open()
         step = Step(next(self._step_ids), self.resources, self._log, self._interrupts, timeout)
-        try:
-            arguments = [feed.check(value) for feed, value in zip(plan.feeds, given.values())]
-        except TfgError as error:
-            raise self.graph.error_at(error, error.node) if error.node else error from None
-        if observer is not None:
+        arguments = self._arguments(plan, given)
+        if is_traced:
+            step.watch = watch
             step.start_clock()
         self._state_lock.enter(plan.access, step.check_cancelled)
         outer = cancellation.enter(step)
@@ -148,6 +158,12 @@ class Session:
         if timeout is not None and not plan.changes_state:
             step.check_cancelled()
         return self._results(fetches, values)
+
+    def _arguments(self, plan: Plan, feeds: Mapping[str, Any]) -> list[Any]:
+        try:
+            return [feed.check(value) for feed, value in zip(plan.feeds, feeds.values())]
+        except TfgError as error:
+            raise self.graph.error_at(error, error.node) if error.node else error from None
 
     def _results(self, fetches: Sequence[str], values: Sequence[Any]) -> list[Any]:
         try:
@@ -174,7 +190,14 @@ class Session:
                 else:
                     plan = devices.plan(signature, options)
                 self._plans[key] = plan
+                if len(self._plans) > MAX_PLANS:
+                    self._plans.popitem(last=False)
             return plan
+
+    def _mark_used(self, key: tuple[Any, ...]) -> None:
+        with self._lock:
+            if key in self._plans:
+                self._plans.move_to_end(key)
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
         """The exception of a kernel as an error of the node at which it was raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...graphfmt.errors import Status, TfgError
@@ -10,7 +11,7 @@ from ...kernels.core.context import Resource
 from ...kernels.families.control_flow.rendezvous_keys import ROOT_ITERATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ...graphfmt.graph import Node
     from ..multi_device.rendezvous import StepRendezvous
@@ -21,6 +22,10 @@ R = TypeVar("R", bound=Resource)
 
 # ``Step.halt`` of a step that must be asked whether it has to stop, because no list tells.
 _ASK = (True,)
+
+
+# Takes a node and those of its outputs that are read.
+Watch = Callable[["Node", "Sequence[Any]"], None]
 
 
 class NodeRecord(NamedTuple):
@@ -61,6 +66,7 @@ class Step:
         "share",
         "started",
         "step_id",
+        "watch",
     )
 
     def __init__(
@@ -86,6 +92,7 @@ class Step:
         # Called before a device computes on after a send: other threads may run the parts that became ready.
         self.share: Callable[[], None] = _share_nothing
         self.started = 0
+        self.watch: Watch | None = None
         self.records: list[NodeRecord] = []
 
     @property
@@ -138,8 +145,10 @@ class Step:
         """Starts timing. Traced plans call it before a node, unless another one has just ended."""
         self.started = time.perf_counter_ns()
 
-    def record(self, node: Node) -> None:
-        """Records the time of a node. Traced plans call it after every node."""
+    def record(self, node: Node, *outputs: Any) -> None:
+        """Records the time of a node. Traced plans call it after every node, with those outputs that are read."""
         now = time.perf_counter_ns()
         self.records.append(NodeRecord(node, self.iteration, self.started, now))
+        if self.watch is not None:
+            self.watch(node, outputs)
         self.started = now

@@ -48,7 +48,8 @@ def generate_segment(
     Args:
         facts: what is known of the outputs of every node, by node name.
         parameters: the outputs that are passed in; None for an argument that nothing reads.
-        traced: the function calls ``ctx.record(node)`` after every computation.
+        traced: the function calls ``ctx.record(node, *outputs)`` after every computation, with the outputs
+            that are read.
         counts_memory: the function has ``ctx.memory_budget`` count the values computed and deleted.
         reads_results: references among the results are read; if False, another function is to take them.
     """
@@ -134,11 +135,16 @@ class StatementWriter:
             node = instruction.node
             arguments = [self._argument(instruction, i) for i in range(len(instruction.inputs))]
             statement = self._statement(instruction, arguments, self._dying.get(self.position, ()))
-            record = f"; ctx.record({self.source.add_global('n', node)})" if self._traced else ""
+            record = f"; {self._record(instruction)}" if self._traced else ""
             share = "; ctx.share()" if number in sharing else ""
             check = f"{self.source.use_halt()}; " if self._needs_check(instruction) else ""
             self.source.add_line(f"{self.indent}{check}{statement}{record}{share}", node, arguments)
         self.position = first + len(instructions)
+
+    def _record(self, instruction: Computation) -> str:
+        outputs = (Endpoint(instruction.name, port) for port in range(len(instruction.output_facts)))
+        names = (self.names[output] for output in outputs if output in self.names)
+        return f"ctx.record({', '.join([self.source.add_global('n', instruction.node), *names])})"
 
     def _needs_check(self, instruction: Computation) -> bool:
         """True for each computation that may take long, and now and then among the others."""

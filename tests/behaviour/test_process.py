@@ -197,3 +197,36 @@ def test_killed_while_it_writes_its_state(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) <= 2
     state_file.write(path, state)
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_long_step_and_the_state_is_that_before_it(tmp_path: Path, number: int) -> None:
+    """300 products of matrices take 10 s or more, and only then ``add`` would change ``v``."""
+    graph, state = (
+        Path(__file__).parent.parent / "cases/hostile/t01_timeout_straight_line.pbtxt",
+        tmp_path / "s.h5",
+    )
+    running = start("run", graph, "--init", "init", "--target", "add", "--steps", "9", "--state", state)
+    time.sleep(3)
+    began = time.monotonic()
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    assert time.monotonic() - began < 3
+    assert running.returncode == 128 + number
+    assert err.endswith(("interrupted\n", "ending after the current step\n"))
+    assert state_file.read(state).notes["step"] == 0
+
+
+def test_an_interrupt_while_the_command_line_is_imported_prints_no_traceback(graph: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'tfg.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from tfg.cli.start import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -179,5 +179,5 @@ def test_a_run_that_is_told_to_end_keeps_what_it_has_done(train: Path, tmp_path:
     running.terminate()
     _, err = running.communicate(timeout=60)
     assert running.returncode == 143, err
-    assert "terminated: finishing the current step" in err
+    assert "terminated: ending after the current step" in err
     assert_equal(made, state)

@@ -13,7 +13,7 @@ import tfg
 from tfg.graphfmt.graph import Graph, Node
 from tfg.graphfmt.text.reader import read_graph
 from tfg.kernels.core import registry, shapes
-from tfg.runtime.execution.session import Session
+from tfg.runtime.execution.session import MAX_PLANS, Session
 
 from tests import reference
 
@@ -267,3 +267,16 @@ def test_what_a_step_keeps_for_itself_is_no_state_to_save() -> None:
     session = Session(g.graph())
     assert session.run(["popped"])[0] == 1
     assert not session.plan(["popped"]).changes_state
+
+
+def test_a_session_keeps_the_plans_of_the_signatures_used_last() -> None:
+    g = tfg.GraphBuilder()
+    names = [g.constant(float(n), name=f"c{n}").node for n in range(MAX_PLANS + 20)]
+    session = Session(g.graph())
+    for name in names:
+        session.run([name])
+        session.run([names[0]])
+    assert len(session._plans) == MAX_PLANS
+    kept = {key[0][0] for key in session._plans}
+    assert {names[0], names[-1]} <= kept
+    assert names[1] not in kept
