@@ -168,8 +168,8 @@ def i64(value: Any) -> Any:
     return np.asarray(value, np.int64)
 
 
-def of(dtype: str, value: Any) -> Any:
-    """An array of any dtype by TensorFlow's name: ``of("bfloat16", [1, 2])``."""
+def cast(dtype: str, value: Any) -> Any:
+    """Returns an array of the dtype with this TensorFlow name: ``cast("bfloat16", [1, 2])``."""
     return np.asarray(value).astype(dtypes.BY_NAME[dtype].numpy)
 
 

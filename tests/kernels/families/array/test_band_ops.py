@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, i32, i64, of, rand, run_tfg, table_tests
+from ...harness import case, cast, i32, i64, rand, run_tfg, table_tests
 
 X = rand(2, 3, 4)
 
@@ -14,7 +14,7 @@ CASES = [
     case("MatrixBandPart", X, i64(0), i64(-1)),
     case("MatrixBandPart", X, i64(-1), i64(-1)),
     case("MatrixBandPart", X, i64(3), i64(4)),
-    case("MatrixBandPart", of("bfloat16", [[1, 2], [3, 4]]), i64(0), i64(0)),
+    case("MatrixBandPart", cast("bfloat16", [[1, 2], [3, 4]]), i64(0), i64(0)),
     case("MatrixBandPart", np.array([[True, True], [True, True]]), i64(0), i64(0)),
     case("MatrixBandPart", np.array([[1j, 2], [3, 4]]), i64(0), i64(0)),
     case("MatrixBandPart", X, i64(4), i64(0), error="INVALID_ARGUMENT: exceeds a matrix"),

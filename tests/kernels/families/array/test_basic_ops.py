@@ -18,10 +18,17 @@ from tfg.runtime.passes.gradients import backpropagation
 
 from tests import reference
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 STRINGS = np.array([b"a", b""], object)
-VALUES = (rand(2, 3), f32(1.5), i32(np.zeros((0, 2))), STRINGS, of("bool", [1, 0]), of("bfloat16", [1, 2]))
+VALUES = (
+    rand(2, 3),
+    f32(1.5),
+    i32(np.zeros((0, 2))),
+    STRINGS,
+    cast("bool", [1, 0]),
+    cast("bfloat16", [1, 2]),
+)
 
 CASES = [
     *(case(op, value) for op in ("Identity", "StopGradient") for value in VALUES[1:]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 EMPTY = np.zeros(0, np.int32)
 
@@ -13,7 +13,7 @@ CASES = [
     case("Fill", i64([2, 0]), i32(7)),
     case("Fill", EMPTY, f32(2), grad=True),
     case("Fill", i32([2]), np.array(b"x")),
-    case("Fill", i32([2]), of("bfloat16", 1.5)),
+    case("Fill", i32([2]), cast("bfloat16", 1.5)),
     case("Fill", i32([2]), np.array(True)),
     case("Fill", i32(3), f32(1), error="INVALID_ARGUMENT: shape must be a vector"),
     case("Fill", i32([2, -1]), f32(1), error="INVALID_ARGUMENT: has the negative dimension"),
@@ -21,7 +21,7 @@ CASES = [
     case("Fill", i32([2]), f32([1]), error="INVALID_ARGUMENT: 'value' must be of rank"),
     case("Fill", i64([2**40, 2**40]), f32(1), error="INVALID_ARGUMENT: too many elements"),
     case("OnesLike", rand(2, 3)),
-    case("OnesLike", of("bfloat16", [2, 3])),
+    case("OnesLike", cast("bfloat16", [2, 3])),
     case("OnesLike", i64(3)),
     case("OnesLike", np.array([False])),
     case("OnesLike", np.array([2j], np.complex64)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 STRINGS = np.array([b"a", b"b"], object)
 
@@ -13,7 +13,7 @@ CASES = [
     case("ConcatV2", [rand(2, 3), rand(2, 1), rand(2, 0)], i32(-1), grad=True),
     case("ConcatV2", [rand(2), rand(0)], i32(0)),
     case("ConcatV2", [STRINGS, STRINGS], i32(0)),
-    case("ConcatV2", [of("bfloat16", [1, 2]), of("bfloat16", [3])], i32(0)),
+    case("ConcatV2", [cast("bfloat16", [1, 2]), cast("bfloat16", [3])], i32(0)),
     case("ConcatV2", [i32([1, 2]), i32([3])], i32([0]), error="INVALID_ARGUMENT: 'axis' must be of rank"),
     case("ConcatV2", [rand(2, 3), rand(4, 2)], i32(0), error="INVALID_ARGUMENT: cannot be concatenated"),
     case("ConcatV2", [rand(2, 3), rand(4)], i32(0), error="INVALID_ARGUMENT: must be equal rank"),

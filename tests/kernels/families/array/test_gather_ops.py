@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 TABLE = rand(5, 3)
 WORDS = np.array([["a", "bb"], ["", "d"], ["e", "ff"]])
@@ -25,7 +25,7 @@ CASES = [
     case("GatherV2", TABLE, i32([4, 0, 0]), i32(0), grad=True),
     case("GatherV2", TABLE, i32([2, 0, 0]), i32(1), grad=True),
     case("GatherV2", TABLE, i32([2, 0, 0]), i64(-1), grad=True),
-    case("GatherV2", TABLE, of("int16", [2, 0]), i32(-2), grad=True),
+    case("GatherV2", TABLE, cast("int16", [2, 0]), i32(-2), grad=True),
     case("GatherV2", TABLE, i32(1), i32(1), grad=True),
     case("GatherV2", rand(2, 3, 4), i64([[1, 0], [2, 2]]), i32(1), grad=True),
     case("GatherV2", rand(2, 3, 4), i32([[1, 0], [2, 2]]), i32(1), batch_dims=1, grad=True),
@@ -71,7 +71,7 @@ CASES = [
     case("GatherV2", TABLE, i32([2, 3]), i32(1), error="INVALID_ARGUMENT: is not in ["),
     case("GatherV2", WORDS, i32([1, 1, 0]), i32(1)),
     *(
-        case("GatherV2", of(dtype, [[1, 0], [3, 1]]), i32([1, 0, 1]), i32(1))
+        case("GatherV2", cast(dtype, [[1, 0], [3, 1]]), i32([1, 0, 1]), i32(1))
         for dtype in ("bool", "half", "bfloat16", "complex64", "uint16", "int8", "double")
     ),
     case("GatherV2", rand(3, 0), i32([2, 1]), i32(0)),
@@ -86,7 +86,7 @@ CASES = [
     case("GatherNd", TABLE, np.zeros((0, 2), np.int32), grad=True),
     case("GatherNd", rand(4), i32([3])),
     case("GatherNd", WORDS, i32([[2, 1], [0, 0]])),
-    case("GatherNd", of("bool", [True, False]), i32([[1], [0]])),
+    case("GatherNd", cast("bool", [True, False]), i32([[1], [0]])),
     case("GatherNd", TABLE, i32([[1, 3]]), error="INVALID_ARGUMENT: does not index into"),
     case("GatherNd", TABLE, i32([[-1, 0]]), error="INVALID_ARGUMENT: does not index into"),
     case("GatherNd", TABLE, i32([[1, 2, 0]]), error="INVALID_ARGUMENT: do not fit"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, i32, of, rand, table_tests
+from ...harness import case, cast, i32, rand, table_tests
 
 X = rand(3, 2)
 EMPTY = np.zeros(0, np.int32)
@@ -34,7 +34,7 @@ CASES = [
     case("Empty", i32(3), dtype="float", init=True, error="INVALID_ARGUMENT: 'shape' must be of rank"),
     case("TensorStridedSliceUpdate", X, i32([1]), i32([3]), i32([1]), rand(2, 2), grad=True),
     case("TensorStridedSliceUpdate", X, i32([1]), i32([3]), i32([1]), rand(2), grad=True),
-    case("TensorStridedSliceUpdate", X, i32([1]), i32([3]), i32([1]), of("float", 5), grad=True),
+    case("TensorStridedSliceUpdate", X, i32([1]), i32([3]), i32([1]), cast("float", 5), grad=True),
     case("TensorStridedSliceUpdate", X, i32([1]), i32([3]), i32([1]), rand(1, 2, 2)),
     case("TensorStridedSliceUpdate", X, i32([1]), i32([1]), i32([1]), rand(7)),
     case("TensorStridedSliceUpdate", X, i32([2]), i32([0]), i32([-1]), rand(2, 1), grad=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, i32, of, rand, run_tfg, table_tests
+from ...harness import Case, case, cast, f32, i32, rand, run_tfg, table_tests
 
 X = rand(2, 3, 4)
 
@@ -28,7 +28,7 @@ def _aligned() -> list[Case]:
 
 CASES = [
     case("MatrixDiag", rand(2, 3), grad=True),
-    case("MatrixDiag", of("bfloat16", [1, 2])),
+    case("MatrixDiag", cast("bfloat16", [1, 2])),
     case("MatrixDiag", rand(2, 0)),
     case("MatrixDiag", f32(3), error="INVALID_ARGUMENT: 'diagonal' must be of rank"),
     case("MatrixDiagPart", X, grad=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 X = rand(3, 4, 2)
 EMPTY = np.zeros(0, np.int32)
@@ -18,7 +18,7 @@ CASES = [
     case("ReverseV2", X, i32([1]), grad=True),
     case("ReverseV2", X, i64([-1, 0]), grad=True),
     case("ReverseV2", X, EMPTY),
-    case("ReverseV2", of("bfloat16", [1, 2, 3]), i32([0])),
+    case("ReverseV2", cast("bfloat16", [1, 2, 3]), i32([0])),
     case("ReverseV2", STRINGS, i32([0])),
     case("ReverseV2", f32(3), EMPTY, grad=True),
     case("ReverseV2", rand(0, 3), i32([1])),

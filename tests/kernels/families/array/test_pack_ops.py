@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tfg.kernels.builder.graph_builder import GraphBuilder
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 STRINGS = np.array([b"a", b"b"], object)
 
@@ -16,7 +16,7 @@ CASES = [
     case("Pack", [rand(2, 3)], axis=-3),
     case("Pack", [f32(1), f32(2)], grad=True),
     case("Pack", [i32(1), i32(2)]),
-    case("Pack", [of("bfloat16", 1), of("bfloat16", 2)]),
+    case("Pack", [cast("bfloat16", 1), cast("bfloat16", 2)]),
     case("Pack", [np.array(b"a", object), np.array(b"b", object)]),
     case("Pack", [STRINGS, STRINGS], axis=1),
     case("Pack", [rand(0, 2)]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 NONE = np.zeros((0, 2), np.int32)
 STRINGS = np.array([b"a", b"b"], object)
@@ -15,7 +15,7 @@ CASES = [
     case("Pad", f32(3), NONE, grad=True),
     case("Pad", rand(0, 3), i32([[1, 1], [0, 1]])),
     case("Pad", STRINGS, i32([[1, 1]])),
-    case("Pad", of("bfloat16", [1, 2]), i32([[1, 1]])),
+    case("Pad", cast("bfloat16", [1, 2]), i32([[1, 1]])),
     case("Pad", rand(2, 3), i32([[1, 0], [2, -1]]), error="INVALID_ARGUMENT: paddings must not be negative"),
     case("Pad", rand(2, 3), i32([[1, 0]]), error="INVALID_ARGUMENT: must be equal rank"),
     case("Pad", rand(2, 3), i32([1, 0]), error="INVALID_ARGUMENT: 'paddings' must be of rank"),

@@ -7,7 +7,7 @@ import pytest
 from tfg.graphfmt.errors import TfgError
 from tfg.kernels.numeric.scatter import scatter_rows
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 AT = i32([[0, 1], [3, 2], [0, 1]])
 ONCE = i32([[0, 1], [3, 2]])
@@ -27,7 +27,7 @@ CASES = [
     case("ScatterNd", AT, rand(3), i32([4]), error="INVALID_ARGUMENT: do not fit"),
     case("ScatterNd", i32([[0]]), rand(1), i32(4), error="INVALID_ARGUMENT: shape must be a vector"),
     *(
-        case("ScatterNd", AT, of(dtype, [1, 2, 3]), i32([4, 3]))
+        case("ScatterNd", AT, cast(dtype, [1, 2, 3]), i32([4, 3]))
         for dtype in ("int32", "half", "bfloat16", "complex64", "uint8", "bool", "int64")
     ),
     case("ScatterNd", i32([[1], [0]]), np.array(["a", "b"]), i32([3])),
@@ -50,9 +50,9 @@ CASES = [
     *(
         case(
             f"TensorScatter{how}",
-            of(dtype, [[1, 2], [3, 4], [5, 6]]),
+            cast(dtype, [[1, 2], [3, 4], [5, 6]]),
             i64([[2], [0]]),
-            of(dtype, [[2, 3], [4, 1]]),
+            cast(dtype, [[2, 3], [4, 1]]),
         )
         for how in ("Update", "Add", "Sub", "Min", "Max")
         for dtype in ("int32", "half", "bfloat16", "double", "uint8")
@@ -60,8 +60,8 @@ CASES = [
     case("TensorScatterMax", f32([1, 2, 3]), i32([[0], [1]]), f32([1, 5]), grad=True),
     case("TensorScatterMin", f32([[1, 2], [3, 3]]), i32([[0], [1]]), f32([[1, 1], [3, 7]]), grad=True),
     case("TensorScatterUpdate", np.array(["a", "b"]), i32([[1]]), np.array(["c"])),
-    case("TensorScatterUpdate", of("complex64", [1, 2]), i32([[1]]), of("complex64", [3])),
-    case("TensorScatterUpdate", of("bool", [True, True]), i32([[1]]), of("bool", [False])),
+    case("TensorScatterUpdate", cast("complex64", [1, 2]), i32([[1]]), cast("complex64", [3])),
+    case("TensorScatterUpdate", cast("bool", [True, True]), i32([[1]]), cast("bool", [False])),
     case("TensorScatterUpdate", rand(4), i32([[4]]), rand(1), error="INVALID_ARGUMENT: does not index into"),
     case("TensorScatterUpdate", rand(4), i32([[4], [1]]), rand(2), bad_indices_policy="IGNORE"),
     case("TensorScatterUpdate", rand(4), i32([[-1]]), rand(1), error="INVALID_ARGUMENT: does not index into"),
@@ -79,7 +79,7 @@ CASES = [
     case("TensorScatterAdd", rand(0, 2), np.zeros((0, 1), np.int32), rand(0, 2)),
     case("TensorScatterAdd", rand(3, 2), np.zeros((0, 1), np.int32), rand(0, 2)),
     case("ScatterNdNonAliasingAdd", rand(4, 3), AT, rand(3), grad=True),
-    case("ScatterNdNonAliasingAdd", of("complex64", [1, 2]), i32([[1], [1]]), of("complex64", [3, 4])),
+    case("ScatterNdNonAliasingAdd", cast("complex64", [1, 2]), i32([[1], [1]]), cast("complex64", [3, 4])),
     case(
         "ScatterNdNonAliasingAdd",
         i32([1, 2]),

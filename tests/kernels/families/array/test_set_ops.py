@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, table_tests
+from ...harness import case, cast, f32, i32, i64, table_tests
 
 NAN = np.nan
 NONE = np.zeros(0, np.int64)
@@ -13,15 +13,15 @@ ROWS = [[1, 2], [0, 3], [1, 2], [0, 0], [0, 3]]
 DTYPES = ("int32", "int8", "uint8", "int64", "uint64", "half", "bfloat16", "float", "double")
 
 CASES = [
-    case("Where", of("bool", [[True, False], [False, True]])),
-    case("Where", of("bool", [])),
-    case("Where", of("bool", True), error="INVALID_ARGUMENT: input must be of rank"),
+    case("Where", cast("bool", [[True, False], [False, True]])),
+    case("Where", cast("bool", [])),
+    case("Where", cast("bool", True), error="INVALID_ARGUMENT: input must be of rank"),
     case("Where", f32([[[0, 1], [NAN, -0.0]]])),
-    *(case("Where", of(d, [0, 1, 2])) for d in (*DTYPES, "complex64") if d != "half"),
-    *(case(op, of(d, REPEATED)) for op in ("Unique", "UniqueWithCounts") for d in DTYPES),
-    *(case(op, of(d, ROWS), i64([0])) for op in ("UniqueV2", "UniqueWithCountsV2") for d in DTYPES),
+    *(case("Where", cast(d, [0, 1, 2])) for d in (*DTYPES, "complex64") if d != "half"),
+    *(case(op, cast(d, REPEATED)) for op in ("Unique", "UniqueWithCounts") for d in DTYPES),
+    *(case(op, cast(d, ROWS), i64([0])) for op in ("UniqueV2", "UniqueWithCountsV2") for d in DTYPES),
     case("Unique", np.array(["b", "a", "b", ""]), out_idx="int64"),
-    case("Unique", of("bool", [True, False, True])),
+    case("Unique", cast("bool", [True, False, True])),
     case("Unique", f32([NAN, 0.0, -0.0, NAN, 1])),
     case("Unique", i32([])),
     case("Unique", i32([[1]]), error="INVALID_ARGUMENT: 'x' must be of rank"),
@@ -38,7 +38,7 @@ CASES = [
     case("UniqueV2", i32([[[1, 1], [2, 2]], [[1, 1], [2, 2]]]), i64([1])),
     case("UniqueWithCounts", i64(REPEATED), out_idx="int64"),
     case("UniqueWithCountsV2", np.array(["x", "y", "x"]), NONE),
-    *(case("ListDiff", of(d, REPEATED), of(d, [1, 0])) for d in DTYPES),
+    *(case("ListDiff", cast(d, REPEATED), cast(d, [1, 0])) for d in DTYPES),
     case("ListDiff", np.array(["a", "b", "c", "a"]), np.array(["b"]), out_idx="int64"),
     case("ListDiff", i32([]), i32([1])),
     case("ListDiff", f32([NAN, 1]), f32([NAN])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 X = rand(4, 3, 2)
 EMPTY = np.zeros(0, np.int32)
@@ -54,9 +54,9 @@ CASES = [
     strided(rand(0, 3), [0], [0], [-1], begin_mask=1, end_mask=1),
     strided(STRINGS, [1], [2], [1], shrink_axis_mask=1),
     strided(STRINGS, [2], [0], [-1]),
-    strided(of("bfloat16", [1, 2, 3]), [1], [3], [1]),
+    strided(cast("bfloat16", [1, 2, 3]), [1], [3], [1]),
     case("StridedSlice", X, i64([1]), i64([3]), i64([1]), grad=True),
-    case("StridedSlice", X, of("int16", [1]), of("int16", [3]), of("int16", [1])),
+    case("StridedSlice", X, cast("int16", [1]), cast("int16", [3]), cast("int16", [1])),
     strided(X, [4], [5], [1], shrink_axis_mask=1, error="INVALID_ARGUMENT: slice index"),
     strided(X, [-5], [5], [1], shrink_axis_mask=1, error="INVALID_ARGUMENT: slice index"),
     strided(X, [0], [1], [0], error="INVALID_ARGUMENT: not be zero"),

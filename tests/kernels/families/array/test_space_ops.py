@@ -7,7 +7,7 @@ from tfg.kernels.builder.graph_builder import GraphBuilder
 
 from tests import reference
 
-from ...harness import case, i32, i64, of, rand, table_tests
+from ...harness import case, cast, i32, i64, rand, table_tests
 
 X = rand(2, 4, 6, 3)
 EMPTY = np.zeros(0, np.int32)
@@ -54,7 +54,7 @@ CASES = [
     case("SpaceToBatchND", rand(2, 4), i32([2]), i32([[1, 1]]), grad=True),
     case("SpaceToBatchND", rand(2, 4, 3, 2), i64([2, 1, 2]), i64([[0, 0], [1, 1], [0, 2]]), grad=True),
     case("SpaceToBatchND", X, EMPTY, NONE),
-    case("SpaceToBatchND", of("bfloat16", [[1, 2]]), i32([2]), i32([[0, 0]])),
+    case("SpaceToBatchND", cast("bfloat16", [[1, 2]]), i32([2]), i32([[0, 0]])),
     case(
         "SpaceToBatchND",
         X,

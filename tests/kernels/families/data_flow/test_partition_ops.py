@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 WORDS = np.array(["a", "b", "c"])
 
@@ -19,7 +19,7 @@ CASES = [
     case("DynamicPartition", WORDS, i32([1, 0, 1]), num_partitions=2),
     case("DynamicPartition", WORDS, i32([1, 0, 1]), num_partitions=9),
     *(
-        case("DynamicPartition", of(d, [1, 0, 1]), i32([1, 0, 1]), num_partitions=2)
+        case("DynamicPartition", cast(d, [1, 0, 1]), i32([1, 0, 1]), num_partitions=2)
         for d in ("bool", "half", "bfloat16", "complex64", "int8", "double")
     ),
     case(
@@ -64,8 +64,8 @@ CASES = [
     case("DynamicStitch", [i32([0, 1]), i32([1, 0])], [rand(2), rand(2, seed=1)], grad=True),
     case("OneHot", i32([0, 2, 1]), i32(3), f32(1), f32(0)),
     case("OneHot", i64([0, 2, -1, 5]), i32(3), f32(5), f32(-1)),
-    case("OneHot", of("uint8", [[0, 2], [1, 9]]), i32(3), i32(1), i32(0)),
-    case("OneHot", of("int8", [[0, 2], [1, -9]]), i32(3), i32(1), i32(0), axis=0),
+    case("OneHot", cast("uint8", [[0, 2], [1, 9]]), i32(3), i32(1), i32(0)),
+    case("OneHot", cast("int8", [[0, 2], [1, -9]]), i32(3), i32(1), i32(0), axis=0),
     case("OneHot", i32([[0, 2], [1, -9]]), i32(3), i32(1), i32(0), axis=1),
     case("OneHot", i32([[[0, 2]], [[1, -9]]]), i32(4), i32(1), i32(0), axis=2),
     case("OneHot", i32(1), i32(3), f32(1), f32(0)),
@@ -73,7 +73,7 @@ CASES = [
     case("OneHot", i32([1, 0]), i32(0), f32(1), f32(0)),
     case("OneHot", i32([1]), i32(2), np.array("on"), np.array("off")),
     *(
-        case("OneHot", i32([1, 0]), i32(2), of(d, 1), of(d, 0))
+        case("OneHot", i32([1, 0]), i32(2), cast(d, 1), cast(d, 0))
         for d in ("bool", "half", "bfloat16", "complex64", "int8", "double")
     ),
     case("OneHot", i32([1]), i32(-1), f32(1), f32(0), error="INVALID_ARGUMENT: but must not be negative"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...harness import f32, graph_case, i32, i64, of, rand, table_tests
+from ...harness import cast, f32, graph_case, i32, i64, rand, table_tests
 
 
 def _after(g: Any, node: Any) -> Any:
@@ -83,7 +83,7 @@ KINDS = (
 )
 
 CASES = [
-    *(graph_case("push-pop", _round, of(kind, [1, 0]), of(kind, 1)) for kind in KINDS.split()),
+    *(graph_case("push-pop", _round, cast(kind, [1, 0]), cast(kind, 1)) for kind in KINDS.split()),
     graph_case("push-pop", _round, ["a", "bc"], "x"),
     graph_case("push-pop", _round, rand(2, 3), rand(0, 2), f32(5)),
     graph_case("first", _first, rand(2, 3), f32(5)),

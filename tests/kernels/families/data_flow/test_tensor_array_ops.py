@@ -11,7 +11,7 @@ from tfg.graphfmt.shapes import UNKNOWN
 from tfg.kernels.families.data_flow.tensor_arrays import TensorArray
 from tfg.runtime.passes.gradients.backpropagation import add_gradients, dense
 
-from ...harness import Case, f32, f64, graph_case, i32, i64, of, rand, table_tests
+from ...harness import Case, cast, f32, f64, graph_case, i32, i64, rand, table_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -323,17 +323,17 @@ NONE = i32([])
 
 CASES = [
     # Every dtype.
-    *(typed("write-read", _write_read, i32(1), of(k, [1, 0])) for k in KINDS.split()),
+    *(typed("write-read", _write_read, i32(1), cast(k, [1, 0])) for k in KINDS.split()),
     *(typed("write-read", _write_read, i32(1), x) for x in (["a", "bc"], "x", f32(3), rand(0, 2))),
     *(
-        typed("scatter-gather", _scatter_gather, i32([2, 0]), i32([0, 2]), of(k, [1, 0]))
+        typed("scatter-gather", _scatter_gather, i32([2, 0]), i32([0, 2]), cast(k, [1, 0]))
         for k in KINDS.split()
     ),
     *(
         typed("scatter-gather", _scatter_gather, i32([2, 0]), i32([0, 2]), x)
         for x in (["a", "bc"], [["a"], ["b"]], rand(2, 0), rand(2, 3, 2))
     ),
-    *(typed("split-concat", _split_concat, i64([1, 0, 2]), of(k, [1, 0, 1])) for k in KINDS.split()),
+    *(typed("split-concat", _split_concat, i64([1, 0, 2]), cast(k, [1, 0, 1])) for k in KINDS.split()),
     *(typed("split-concat", _split_concat, i64([1, 0, 2]), x) for x in (["a", "bc", "d"], rand(3, 0))),
     # Writing and reading.
     row("read", _read, i32(1), error="INVALID_ARGUMENT: cannot be read at"),

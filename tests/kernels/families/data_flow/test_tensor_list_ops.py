@@ -15,7 +15,7 @@ from tfg.kernels.families.data_flow.tensor_lists import TensorList
 from tfg.runtime.execution.session import Session
 from tfg.runtime.passes.gradients.backpropagation import add_gradients, dense
 
-from ...harness import f32, graph_case, i32, i64, of, rand, table_tests
+from ...harness import cast, f32, graph_case, i32, i64, rand, table_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Lists:
             found = self.g.TensorListPushBack(found, item)
         return found
 
-    def of(self, *items: Any, shape: Any = -1) -> Any:
+    def cast(self, *items: Any, shape: Any = -1) -> Any:
         return self.push(self.empty(shape), *items)
 
     def pop(self, found: Any, shape: Any = -1) -> Any:
@@ -202,7 +202,7 @@ CASES = [
     # Every dtype.
     *(
         case
-        for x in (*(of(k, [1, 0]) for k in KINDS.split()), ["a", "bc"], rand(0, 3), rand(2, 3), rand(2, 0))
+        for x in (*(cast(k, [1, 0]) for k in KINDS.split()), ["a", "bc"], rand(0, 3), rand(2, 3), rand(2, 0))
         for case in (
             typed("push-get", lambda t, x: t.get(t.of(x), 0), x),
             typed("push-stack", lambda t, x: t.stack(t.of(x, x)), x),

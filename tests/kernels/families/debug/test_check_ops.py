@@ -14,21 +14,21 @@ from tfg.kernels.numeric.value_summary import summarize_value
 
 from tests import reference
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 FLOATS = ("half", "bfloat16", "float", "double")
 CHECKS = ("CheckNumerics", "CheckNumericsV2")
 
 CASES = [
-    *(case(op, of(d, values), message="found") for op in CHECKS for d in FLOATS
+    *(case(op, cast(d, values), message="found") for op in CHECKS for d in FLOATS
       for values in ([1, 2], np.zeros((0, 3)), 2.5)),
-    *(case(op, of(d, values), message="found", error=f"INVALID_ARGUMENT: found : Tensor had {what}")
+    *(case(op, cast(d, values), message="found", error=f"INVALID_ARGUMENT: found : Tensor had {what}")
       for op, infinity in zip(CHECKS, ("Inf", "+Inf")) for d in FLOATS
       for values, what in (([1, np.nan], "NaN values"), ([np.inf], f"{infinity} values"))),
     *(case(op, rand(2, 3), message="found", grad=True) for op in CHECKS),
-    case("Assert", of("bool", True), [f32(1)]),
-    case("Assert", of("bool", False), [f32(1)], error="INVALID_ARGUMENT: assertion failed"),
-    case("Assert", of("bool", [True]), [f32(1)], error="INVALID_ARGUMENT: 'condition' must be of rank"),
+    case("Assert", cast("bool", True), [f32(1)]),
+    case("Assert", cast("bool", False), [f32(1)], error="INVALID_ARGUMENT: assertion failed"),
+    case("Assert", cast("bool", [True]), [f32(1)], error="INVALID_ARGUMENT: 'condition' must be of rank"),
     case("Print", rand(2, 3), [i32([1, 2]), np.array([b"a"], object)], message="m", grad=True),
     case("PrintV2", np.array(b"text", object)),
     case("PrintV2", np.array([b"text"], object), error="INVALID_ARGUMENT: 'input' must be of rank"),
@@ -54,9 +54,9 @@ SUMMARIES = [
     (f32([1e10, 1 / 3, np.nan, -np.inf, -0.0, 123456789, 1e5, 1e6]), 9,
      "1e+10 0.333333343 nan -inf -0 123456792 100000 1e+06"),
     (np.float64([1e10, 1 / 3, 1e15]), 9, "10000000000 0.33333333333333331 1e+15"),
-    (of("half", [1.1]), 3, "1.09960938"),
-    (of("bfloat16", [1.1]), 3, "1.1015625"),
-    (of("bool", [1, 0]), 3, "1 0"),
+    (cast("half", [1.1]), 3, "1.09960938"),
+    (cast("bfloat16", [1.1]), 3, "1.1015625"),
+    (cast("bool", [1, 0]), 3, "1 0"),
     (np.complex64([[1], [2]]), 3, "? ?"),
     (np.uint64([2**64 - 1]), 3, "18446744073709551615"),
     (np.array([b"x'\"\\", b"\t\n\x0b", "é".encode()], object), 3, "x\\'\\\"\\\\ \\t\\n\\013 é"),
@@ -70,7 +70,7 @@ def test_summaries(value: object, limit: int, text: str) -> None:
 
 def test_a_failed_assertion_shows_its_data() -> None:
     g = GraphBuilder()
-    node = g.Assert(of("bool", False), [g.constant("less than"), g.constant([1, 2, 3])], summarize=2)
+    node = g.Assert(cast("bool", False), [g.constant("less than"), g.constant([1, 2, 3])], summarize=2)
     with pytest.raises(TfgError, match=r"assertion failed: \[less than\] \[1 2\.\.\.\]"):
         reference.run(g.graph(), [node], {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 IMAGES = rand(2, 5, 6, 3)
 BOXES = f32([[0, 0, 1, 1], [0.2, 0.1, 0.77, 0.93], [0.9, 0.83, 0.15, 0.22], [-0.5, 0.3, 0.6, 1.4]])
@@ -19,7 +19,7 @@ CASES = [
     case("CropAndResize", IMAGES, BOXES, AT, i32([4, 3]), tol=1e-4, extrapolation_value=7.5),
     case("CropAndResize", IMAGES, BOXES, AT, i32([4, 3]), tol=1e-4, method="nearest"),
     *(
-        case("CropAndResize", of(t, rand(2, 5, 6, 1, low=0, high=90)), BOXES, AT, i32([3, 2]), tol=1e-4)
+        case("CropAndResize", cast(t, rand(2, 5, 6, 1, low=0, high=90)), BOXES, AT, i32([3, 2]), tol=1e-4)
         for t in ("uint8", "int32", "half", "int64")
     ),
     case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...harness import case, i32, of, rand, table_tests
+from ...harness import case, cast, i32, rand, table_tests
 
 X = rand(2, 5, 6, 3)
 V = rand(2, 4, 5, 3, 2)
@@ -32,7 +32,7 @@ CASES = [
     image(X, [3, 2], [2, 2], [2, 2], "SAME", grad=True),
     image(X, [1, 1], [3, 3], [1, 1], "SAME", grad=True),
     image(i32(X), [2, 2], [1, 1], [1, 1], "SAME"),
-    image(of("bfloat16", X), [2, 2], [1, 1], [1, 1], "VALID"),
+    image(cast("bfloat16", X), [2, 2], [1, 1], [1, 1], "VALID"),
     image(X, [7, 2], [1, 1], [1, 1], "VALID", error="INVALID_ARGUMENT: does not fit"),
     image(X, [0, 2], [1, 1], [1, 1], "VALID", error="OUT_OF_RANGE: ksizes must be positive"),
     image(X, [2, 2], [0, 1], [1, 1], "VALID", error="INVALID_ARGUMENT: strides must be positive"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...harness import case, i32, of, rand, table_tests
+from ...harness import case, cast, i32, rand, table_tests
 
 CORNERS = ({}, {"align_corners": True}, {"half_pixel_centers": True})
 SIZES = ((4, 3, 6, 7), (7, 9, 3, 2), (3, 4, 3, 4), (1, 1, 3, 2), (5, 6, 1, 1), (2, 2, 5, 4))
@@ -21,18 +21,18 @@ CASES = [
         for h, w, oh, ow in SIZES
     ),
     *(
-        case(f"Resize{how}", of(t, rand(1, 3, 4, 2, low=0, high=9)), i32([5, 3]), tol=1e-5)
+        case(f"Resize{how}", cast(t, rand(1, 3, 4, 2, low=0, high=9)), i32([5, 3]), tol=1e-5)
         for how in ("Bilinear", "NearestNeighbor", "Bicubic", "Area")
         for t in ("uint8", "int32", "half", "double", "bfloat16", "int64", "uint16")
     ),
     *(
-        case(f"Resize{how}", of(t, rand(1, 3, 4, 2)), i32([5, 3]), grad=True, tol=tol)
+        case(f"Resize{how}", cast(t, rand(1, 3, 4, 2)), i32([5, 3]), grad=True, tol=tol)
         for how in ("Bilinear", "NearestNeighbor")
         for t, tol in (("half", 2e-3), ("bfloat16", 2e-2), ("double", 1e-5))
     ),
     case("ResizeBicubic", rand(1, 3, 4, 2, dtype="double"), i32([5, 3]), grad=True, tol=1e-5),
-    case("ResizeNearestNeighborGrad", of("int32", rand(1, 5, 4, 1, high=9)), i32([2, 3])),
-    case("ResizeNearestNeighborGrad", of("uint8", rand(1, 5, 4, 1, low=0, high=200)), i32([2, 3])),
+    case("ResizeNearestNeighborGrad", cast("int32", rand(1, 5, 4, 1, high=9)), i32([2, 3])),
+    case("ResizeNearestNeighborGrad", cast("uint8", rand(1, 5, 4, 1, low=0, high=200)), i32([2, 3])),
     *(
         row
         for how in ("Bilinear", "NearestNeighbor", "Bicubic")

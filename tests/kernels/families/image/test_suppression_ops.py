@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 BOXES = f32(
     [
@@ -32,7 +32,12 @@ CASES = [
     case("NonMaxSuppressionV3", BOXES, SCORES, i32(5), f32(0.5), f32(0.4)),
     case("NonMaxSuppressionV3", MANY, rand(40), i32(20), f32(0.3), f32(-0.5)),
     case(
-        "NonMaxSuppressionV3", of("half", BOXES), of("half", SCORES), i32(5), of("half", 0.5), of("half", 0.4)
+        "NonMaxSuppressionV3",
+        cast("half", BOXES),
+        cast("half", SCORES),
+        i32(5),
+        cast("half", 0.5),
+        cast("half", 0.4),
     ),
     *(
         case("NonMaxSuppressionV4", BOXES, SCORES, i32(5), f32(0.5), f32(0), pad_to_max_output_size=p)

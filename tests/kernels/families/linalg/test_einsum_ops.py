@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, of, rand, table_tests
+from ...harness import case, cast, rand, table_tests
 
 
 def row(
@@ -85,7 +85,7 @@ CASES = [
     row("ij...,jk...->ik...", (3, 4, 1), (4, 5, 2)),
     *(row("bij,bjk->bik", (2, 2, 3), (2, 3, 4), dtype=t) for t in ("double", "half", "bfloat16")),
     *(row("ijk->j", (2, 3, 4), dtype=t) for t in ("double", "half", "bfloat16")),
-    *(case("Einsum", [of(t, [[1, 2], [3, 4]])] * 2, equation="ij,jk->ik") for t in ("int32", "int64")),
+    *(case("Einsum", [cast(t, [[1, 2], [3, 4]])] * 2, equation="ij,jk->ik") for t in ("int32", "int64")),
     complex_row("ij,jk->ik", (2, 3), (3, 4)),
     complex_row("ij->j", (2, 3)),
     # Errors.

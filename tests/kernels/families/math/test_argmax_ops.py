@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 NAN, INF = np.nan, np.inf
 BOTH = ("ArgMax", "ArgMin")
@@ -12,11 +12,11 @@ TYPES = ("float", "double", "half", "bfloat16", "int8", "int16", "int32", "int64
 
 CASES = [
     *(case(name, rand(2, 3, 4), i32(axis)) for name in BOTH for axis in (0, 1, 2, -1, -3)),
-    *(case(name, of(t, [[3, 1, 3, 1], [0, 5, 5, 0]]), i32(1)) for name in BOTH for t in TYPES),
+    *(case(name, cast(t, [[3, 1, 3, 1], [0, 5, 5, 0]]), i32(1)) for name in BOTH for t in TYPES),
     *(case(name, rand(5), i64(0), output_type=t) for name in BOTH for t in ("int32", "int64")),
     *(case("ArgMax", rand(5), i32(0), output_type=t) for t in ("int16", "uint16")),
     *(
-        case(name, of(t, row), i32(0))
+        case(name, cast(t, row), i32(0))
         for name in BOTH
         for t in ("float", "half", "bfloat16")
         for row in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, f64, i32, of, rand, table_tests
+from ...harness import Case, case, cast, f32, f64, i32, rand, table_tests
 
 INF, NAN = np.inf, np.nan
 NUMBERS = (
@@ -15,11 +15,11 @@ FLOATS = ("half", "bfloat16", "float", "double", "complex64", "complex128")
 WIDE = [NAN, INF, -INF, 2147483648, 3e9, -3e9, 1e30, -1.9, 1.9, 0.4]
 
 CASES: list[Case] = [
-    *(case("Cast", of(s, [0, 1, 3, 100, 1.75]), DstT=d) for s in NUMBERS for d in NUMBERS),
-    *(case("Cast", of(s, [1.5, 2]), DstT=d, grad=True) for s in FLOATS for d in FLOATS),
-    *(case("Cast", of(s, [300, -1, -129, 70000]), DstT=d) for s in ("int32", "int64") for d in NUMBERS[7:]),
-    *(case("Cast", of(s, WIDE), DstT=d) for s in ("float", "double") for d in ("int32", "int64", "bool")),
-    *(case("Cast", of("complex64", [1j, 1, 0]), DstT=d) for d in ("bool", "int32")),
+    *(case("Cast", cast(s, [0, 1, 3, 100, 1.75]), DstT=d) for s in NUMBERS for d in NUMBERS),
+    *(case("Cast", cast(s, [1.5, 2]), DstT=d, grad=True) for s in FLOATS for d in FLOATS),
+    *(case("Cast", cast(s, [300, -1, -129, 70000]), DstT=d) for s in ("int32", "int64") for d in NUMBERS[7:]),
+    *(case("Cast", cast(s, WIDE), DstT=d) for s in ("float", "double") for d in ("int32", "int64", "bool")),
+    *(case("Cast", cast("complex64", [1j, 1, 0]), DstT=d) for d in ("bool", "int32")),
     *(
         case("Cast", f32([1 / 3, -2 / 3, NAN, INF, 1e-7]), DstT=d, Truncate=True)
         for d in ("bfloat16", "half")
@@ -40,10 +40,10 @@ CASES: list[Case] = [
     case("Bitcast", rand(3, 2), type="complex64"),
     case("Bitcast", f32(1), type="int32"),
     case("Bitcast", f32(1), type="uint8"),
-    case("Bitcast", of("uint8", [1, 2, 3, 4]), type="float"),
-    case("Bitcast", of("bfloat16", [1, 2]), type="half"),
-    case("Bitcast", of("half", [[1, 2]]), type="float"),
-    case("Bitcast", of("complex128", [1j]), type="int64"),
+    case("Bitcast", cast("uint8", [1, 2, 3, 4]), type="float"),
+    case("Bitcast", cast("bfloat16", [1, 2]), type="half"),
+    case("Bitcast", cast("half", [[1, 2]]), type="float"),
+    case("Bitcast", cast("complex128", [1j]), type="int64"),
     case("Bitcast", rand(0, 2), type="double"),
     case("Bitcast", i32([1, 2, 3]), type="double", error="INVALID_ARGUMENT: last dimension"),
     case("Bitcast", i32(1), type="double", error="INVALID_ARGUMENT: last dimension"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, i32, of, table_tests
+from ...harness import Case, case, cast, f32, i32, table_tests
 
 INF, NAN = np.inf, np.nan
 ORDER = ("Less", "LessEqual", "Greater", "GreaterEqual")
@@ -26,7 +26,7 @@ REAL = (
 T, F = True, False
 
 CASES: list[Case] = [
-    *(case(name, of(t, [1, 2, 3]), of(t, [[2], [3]])) for name in (*ORDER, *EQUALITY) for t in REAL),
+    *(case(name, cast(t, [1, 2, 3]), cast(t, [[2], [3]])) for name in (*ORDER, *EQUALITY) for t in REAL),
     *(case(name, f32([NAN, INF, 0.0, NAN]), f32([NAN, INF, -0.0, 1])) for name in (*ORDER, *EQUALITY)),
     *(case(name, f32(1), f32(2)) for name in (*ORDER, *EQUALITY)),
     *(case(name, f32([]), f32([2])) for name in (*ORDER, *EQUALITY)),
@@ -40,17 +40,17 @@ CASES: list[Case] = [
     *(case(name, "a", "a") for name in EQUALITY),
     *(case(name, np.array([T, F]), np.array([[T], [F]])) for name in (*EQUALITY, "LogicalAnd", "LogicalOr")),
     *(case(name, np.array(T), np.array(F)) for name in (*EQUALITY, "LogicalAnd", "LogicalOr")),
-    *(case(name, of("complex64", [1j, 2]), of("complex64", [1j, 1j])) for name in EQUALITY),
+    *(case(name, cast("complex64", [1j, 2]), cast("complex64", [1j, 1j])) for name in EQUALITY),
     case("LogicalNot", np.array([T, F])),
     case("LogicalNot", np.array(T)),
     *(
-        case(name, of(t, [NAN, INF, -INF, 0, 1]))
+        case(name, cast(t, [NAN, INF, -INF, 0, 1]))
         for name in ("IsNan", "IsInf", "IsFinite")
         for t in ("half", "bfloat16", "float", "double")
     ),
     *(case(name, f32(NAN)) for name in ("IsNan", "IsInf", "IsFinite")),
     case("ApproximateEqual", f32([1, 2, NAN]), f32([1.000001, 2.1, NAN])),
-    case("ApproximateEqual", of("double", [1, 2]), of("double", [1.05, 2.2]), tolerance=0.1),
+    case("ApproximateEqual", cast("double", [1, 2]), cast("double", [1.05, 2.2]), tolerance=0.1),
     case("ApproximateEqual", f32(1), f32(1)),
     case("ApproximateEqual", f32([1, 2]), f32(1), error="INVALID_ARGUMENT: must be equal rank"),
     case("Less", i32(1), i32([])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, f64, i32, of, table_tests
+from ...harness import Case, case, cast, f32, f64, i32, table_tests
 
 INF, NAN = np.inf, np.nan
 X = [7, -7, 7, -7, 1, -1, INF, 1, 0, 1, -0.0, NAN, -8]
@@ -19,22 +19,22 @@ CASES: list[Case] = [
     *(case(name, f32([[1.5], [-2]]), f32([4, -0.75, 0.3]), grad=name in GRADIENTS) for name in FLOATING),
     *(case(name, f32(-7), f32(2), grad=name in GRADIENTS) for name in FLOATING),
     *(
-        case(name, of(dtype, X), of(dtype, Y))
+        case(name, cast(dtype, X), cast(dtype, Y))
         for name in ("Div", "RealDiv", "DivNoNan", "FloorDiv", "FloorMod")
         for dtype in ("half", "bfloat16")
     ),
     *(
-        case(name, of("complex64", [1 + 2j, 3j]), of("complex64", [[2 - 1j], [1j]]), grad=True)
+        case(name, cast("complex64", [1 + 2j, 3j]), cast("complex64", [[2 - 1j], [1j]]), grad=True)
         for name in ("Div", "RealDiv", "DivNoNan")
     ),
-    case("DivNoNan", of("complex64", [1, 2j]), of("complex64", [0, 1j]), grad=True),
+    case("DivNoNan", cast("complex64", [1, 2j]), cast("complex64", [0, 1j]), grad=True),
     *(
-        case(name, of(dtype, [7, -7, 7, -7, 0, 6]), of(dtype, [3, 3, -3, -3, 5, 2]))
+        case(name, cast(dtype, [7, -7, 7, -7, 0, 6]), cast(dtype, [3, 3, -3, -3, 5, 2]))
         for name in INTEGRAL
         for dtype in ("int8", "int16", "int32", "int64")
     ),
     *(
-        case(name, of(dtype, [250, 7, 0]), of(dtype, [[3], [200]]))
+        case(name, cast(dtype, [250, 7, 0]), cast(dtype, [[3], [200]]))
         for name in INTEGRAL
         for dtype in ("uint8", "uint16", "uint32", "uint64")
     ),

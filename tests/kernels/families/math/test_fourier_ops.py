@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...harness import Case, case, i32, of, rand, table_tests
+from ...harness import Case, case, cast, i32, rand, table_tests
 
 
 def waves(*shape: int, dtype: str = "complex64") -> Any:
-    return of(dtype, rand(*shape, dtype="double") + 1j * rand(*shape, seed=9, dtype="double"))
+    return cast(dtype, rand(*shape, dtype="double") + 1j * rand(*shape, seed=9, dtype="double"))
 
 
 COMPLEX: list[Case] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, f64, of, rand, table_tests
+from ...harness import Case, case, cast, f32, f64, rand, table_tests
 
 INF, NAN = np.inf, np.nan
 X = [0.5, 1, 1.5, 2, 10, -0.5, -1.5, 0.01, 100, NAN]
@@ -17,7 +17,7 @@ CASES: list[Case] = [
     *(case(name, f32(X), tol=1e-5, grad=True) for name in ("Lgamma", "Digamma")),
     *(case(name, f64([0, -1, -2]), tol=1e-11) for name in ("Lgamma", "Digamma")),
     *(case(name, f32(1.5), tol=1e-5, grad=True) for name in ("Lgamma", "Digamma")),
-    *(case(name, of("half", [0.5, 3]), tol=4e-3) for name in ("Lgamma", "Digamma")),
+    *(case(name, cast("half", [0.5, 3]), tol=4e-3) for name in ("Lgamma", "Digamma")),
     case("Polygamma", f64([0, 1, 2, 3, 1, 0, 5]), f64([1, 1, 2, 0.5, -0.5, -1.5, 8]), tol=1e-11, grad=True),
     case("Polygamma", f64([-1, 0.5, 1, 1, NAN, 0]), f64([1, 1, 0, -1, 1, 0]), tol=1e-11),
     case("Polygamma", f32([[1], [2]]), f32([1, 2, 3]), tol=1e-5, grad=True),

@@ -15,11 +15,11 @@ from ...harness import (
     Case,
     assert_same,
     case,
+    cast,
     f32,
     graph_of,
     i32,
     i64,
-    of,
     rand,
     recorded,
     table_tests,
@@ -32,7 +32,7 @@ NAN, INF = np.nan, np.inf
 
 
 def complex_of(dtype: str, *shape: int) -> object:
-    return of(dtype, rand(*shape, dtype="double") + 1j * rand(*shape, seed=3, dtype="double"))
+    return cast(dtype, rand(*shape, dtype="double") + 1j * rand(*shape, seed=3, dtype="double"))
 
 
 CASES = [
@@ -43,10 +43,14 @@ CASES = [
         for keep in (False, True)
     ),
     *(case(name, f32(-1.5), i32([]), grad=True) for name in FLOATING),
-    *(case(name, of(t, [[7, 3, 5], [1, 2, 4]]), i32(1)) for name in FLOATING for t in REAL),
-    *(case(name, of(t, [[-7, 3, -5], [-1, 2, -4]]), i32(0)) for name in FLOATING for t in ("int8", "int64")),
-    *(case(name, of("int8", [100] * 9), i32(0)) for name in FLOATING),
-    *(case(name, of("uint64", [2**63 + 5, 2**63 + 5]), i32(0)) for name in FLOATING),
+    *(case(name, cast(t, [[7, 3, 5], [1, 2, 4]]), i32(1)) for name in FLOATING for t in REAL),
+    *(
+        case(name, cast(t, [[-7, 3, -5], [-1, 2, -4]]), i32(0))
+        for name in FLOATING
+        for t in ("int8", "int64")
+    ),
+    *(case(name, cast("int8", [100] * 9), i32(0)) for name in FLOATING),
+    *(case(name, cast("uint64", [2**63 + 5, 2**63 + 5]), i32(0)) for name in FLOATING),
     *(
         case(name, rand(3, 4, dtype=t, low=0.5), i32(axis), grad=True, tol=tol)
         for name in FLOATING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 MODES = [(exclusive, reverse) for exclusive in (False, True) for reverse in (False, True)]
 SCANS = ("Cumsum", "Cumprod", "CumulativeLogsumexp")
@@ -23,7 +23,7 @@ CASES = [
         for exclusive in (False, True)
     ),
     *(
-        case(name, of(t, [[100, 3, 7], [0, 100, 2]]), i32(1), exclusive=True)
+        case(name, cast(t, [[100, 3, 7], [0, 100, 2]]), i32(1), exclusive=True)
         for name in ("Cumsum", "Cumprod")
         for t in ("int8", "uint8", "int16", "int32", "int64", "uint64", "complex64", "complex128")
     ),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, f64, i32, i64, of, table_tests
+from ...harness import case, cast, f32, f64, i32, i64, table_tests
 
 SORTED = [[1, 3, 3, 5], [0, 2, 4, 8]]
 VALUES = [[3, 0, 9], [2, 8, 1]]
 
 CASES = [
     *(
-        case(op, of(d, SORTED), of(d, VALUES))
+        case(op, cast(d, SORTED), cast(d, VALUES))
         for op in ("LowerBound", "UpperBound")
         for d in ("float", "double", "int32", "int64", "half", "bfloat16", "uint8", "int8", "int16")
     ),

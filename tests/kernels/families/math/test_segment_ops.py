@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tfg.kernels.numeric.segments import combine_sorted, combine_unsorted
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 KINDS = ("Sum", "Prod", "Max", "Min")
 TYPES = ("float", "double", "half", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "uint64")
@@ -28,9 +28,9 @@ CASES = [
     *(case(f"UnsortedSegment{k}", rand(0, 3), i32([]), i32(2), grad=True) for k in KINDS),
     *(case(f"UnsortedSegment{k}", rand(2, 0), i32([0, 1]), i32(2)) for k in KINDS),
     *(case(f"UnsortedSegment{k}", rand(2), i32([-1, -1]), i32(0)) for k in KINDS),
-    *(case(f"UnsortedSegment{k}", of(t, [3, 1, 2, 7, 5]), UNSORTED, i32(6)) for k in KINDS for t in TYPES),
+    *(case(f"UnsortedSegment{k}", cast(t, [3, 1, 2, 7, 5]), UNSORTED, i32(6)) for k in KINDS for t in TYPES),
     *(
-        case(f"UnsortedSegment{k}", of("int8", [100, 100, 3]), i32([0, 0, 1]), i32(2))
+        case(f"UnsortedSegment{k}", cast("int8", [100, 100, 3]), i32([0, 0, 1]), i32(2))
         for k in ("Sum", "Prod")
     ),
     *(
@@ -76,8 +76,8 @@ CASES = [
     *(case(f"Segment{k}", rand(5), SORTED, grad=True) for k in (*KINDS, "Mean")),
     *(case(f"Segment{k}", rand(4, 2, 2), i32([0, 1, 1, 1]), grad=True) for k in (*KINDS, "Mean")),
     *(case(f"Segment{k}", rand(0, 3), i32([]), grad=True) for k in (*KINDS, "Mean")),
-    *(case(f"Segment{k}", of(t, [3, 1, 2, 7, 5]), SORTED) for k in (*KINDS, "Mean") for t in TYPES),
-    *(case(f"Segment{k}", of("int8", [-3, 0, -100, 100, 5]), SORTED) for k in (*KINDS, "Mean")),
+    *(case(f"Segment{k}", cast(t, [3, 1, 2, 7, 5]), SORTED) for k in (*KINDS, "Mean") for t in TYPES),
+    *(case(f"Segment{k}", cast("int8", [-3, 0, -100, 100, 5]), SORTED) for k in (*KINDS, "Mean")),
     *(case(f"Segment{k}", f32([0, 2, 0, 0, 5]), i32([0, 0, 1, 1, 3]), grad=True) for k in (*KINDS, "Mean")),
     *(case(f"Segment{k}", f32([2, 2, 1, 1, 1]), i32([0, 0, 1, 1, 3]), grad=True) for k in (*KINDS, "Mean")),
     *(

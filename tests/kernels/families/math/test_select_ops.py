@@ -7,7 +7,7 @@ import pytest
 
 from tests import reference
 
-from ...harness import Case, assert_same, case, f32, f64, graph_of, i32, of, rand, recorded, table_tests
+from ...harness import Case, assert_same, case, cast, f32, f64, graph_of, i32, rand, recorded, table_tests
 
 INF, NAN = np.inf, np.nan
 T, F = np.array(True), np.array(False)
@@ -35,7 +35,7 @@ CASES: list[Case] = [
     *(case(name, ROWS, np.array(["a", "b"]), np.array(["c", "d"])) for name in ("Select", "SelectV2")),
     *(case(name, F, "a", "b") for name in ("Select", "SelectV2")),
     *(
-        case(name, ROWS, of(t, [1, 0]), of(t, [0, 1]))
+        case(name, ROWS, cast(t, [1, 0]), cast(t, [0, 1]))
         for name in ("Select", "SelectV2")
         for t in ("bool", "bfloat16", "half", "complex128", "int8", "uint64")
     ),
@@ -50,12 +50,12 @@ CASES: list[Case] = [
     case("SelectV2", ROWS.reshape(2, 1), f32([1, 2, 3]), f32(7), grad=True),
     case("SelectV2", ROWS, A, B, error="INVALID_ARGUMENT: Dimensions must be equal"),
     case("SelectV2", rand(100, 100) > 0, rand(100, 100), rand(100, 1), tol=0),
-    *(case(name, of(t, [1, 5, 3]), of(t, [[2], [5]])) for name in ("Maximum", "Minimum") for t in REAL),
+    *(case(name, cast(t, [1, 5, 3]), cast(t, [[2], [5]])) for name in ("Maximum", "Minimum") for t in REAL),
     *(
         case(
             name,
-            of(t, [NAN, 1, NAN, 2, 2, INF]),
-            of(t, [1, NAN, NAN, 2, 3, -INF]),
+            cast(t, [NAN, 1, NAN, 2, 2, INF]),
+            cast(t, [1, NAN, NAN, 2, 3, -INF]),
             grad=t in ("float", "double"),
         )
         for name in ("Maximum", "Minimum")
@@ -77,8 +77,8 @@ CASES: list[Case] = [
     case("ClipByValue", f64(3), f64(0), f64(1), grad=True),
     case("ClipByValue", f32([]), f32(0), f32(1)),
     case("ClipByValue", i32([-5, 1, 9]), i32(0), i32(3)),
-    case("ClipByValue", of("uint8", [0, 1, 9]), of("uint8", 1), of("uint8", 3)),
-    *(case("ClipByValue", of(t, [-5, 1, 9]), of(t, 0), of(t, 3)) for t in ("half", "bfloat16")),
+    case("ClipByValue", cast("uint8", [0, 1, 9]), cast("uint8", 1), cast("uint8", 3)),
+    *(case("ClipByValue", cast(t, [-5, 1, 9]), cast(t, 0), cast(t, 3)) for t in ("half", "bfloat16")),
     case(
         "ClipByValue",
         f32([1, 5]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...harness import case, f32, f64, i32, i64, of, table_tests
+from ...harness import case, cast, f32, f64, i32, i64, table_tests
 
 CASES = [
     case("Range", i32(0), i32(5), i32(1)),
@@ -12,7 +12,7 @@ CASES = [
     case("Range", f32(0), f32(1), f32(0.1), tol=0),
     case("Range", f64(0), f64(-1), f64(-0.1), tol=0),
     case("Range", f32(0.3), f32(100), f32(0.7), tol=0),
-    case("Range", of("bfloat16", 0), of("bfloat16", 5), of("bfloat16", 0.5)),
+    case("Range", cast("bfloat16", 0), cast("bfloat16", 5), cast("bfloat16", 0.5)),
     case("Range", i32(0), i32(5), i32(0), error="INVALID_ARGUMENT: range must not be 0"),
     case("Range", i32(5), i32(0), i32(1), error="INVALID_ARGUMENT: the range would not end"),
     case("Range", i32(0), i32(5), i32(-1), error="INVALID_ARGUMENT: the range would not end"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, f32, f64, of, rand, table_tests
+from ...harness import Case, case, cast, f32, f64, rand, table_tests
 
 NAN = np.nan
 BESSEL = ("BesselI0", "BesselI0e", "BesselI1", "BesselI1e", "BesselJ0", "BesselJ1")
@@ -25,8 +25,8 @@ CASES: list[Case] = [
     *(case(name, f32(P), tol=2e-5, grad=True) for name in PROBABILITIES),
     *(case(name, f32(0.5), tol=1e-5, grad=True) for name in (*ANYWHERE, *POSITIVE, *PROBABILITIES)),
     *(case(name, f32([])) for name in (*ANYWHERE, *POSITIVE, *PROBABILITIES)),
-    *(case(name, of("half", PLUS), tol=4e-3) for name in (*BESSEL, *BESSEL_POSITIVE, "Erf", "Erfc")),
-    *(case(name, of("bfloat16", X)) for name in ("Erf", "Erfc")),
+    *(case(name, cast("half", PLUS), tol=4e-3) for name in (*BESSEL, *BESSEL_POSITIVE, "Erf", "Erfc")),
+    *(case(name, cast("bfloat16", X)) for name in ("Erf", "Erfc")),
     *(case(name, f64([-1, 0, -0.5]), tol=1e-11) for name in (*BESSEL_POSITIVE, "Expint", "Spence")),
     *(case(name, f64([-1, 0, 1, 2, -2])) for name in PROBABILITIES),
     case("Erf", rand(60, 100, low=-6, high=6), tol=1e-6),

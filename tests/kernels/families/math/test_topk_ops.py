@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tfg.kernels.families.math.topk_ops import top_k
 
-from ...harness import case, f32, f64, gradients_tfg, i32, i64, of, rand, run_tfg, table_tests
+from ...harness import case, cast, f32, f64, gradients_tfg, i32, i64, rand, run_tfg, table_tests
 
 INF = np.inf
 TIED = [[3, 1, 3, 2], [0, 0, 0, 0], [1, 2, 3, 4]]
@@ -25,29 +25,29 @@ DTYPES = (
 )
 
 CASES = [
-    *(case("TopKV2", of(d, TIED), i32(k)) for d in DTYPES for k in (1, 3, 4)),
+    *(case("TopKV2", cast(d, TIED), i32(k)) for d in DTYPES for k in (1, 3, 4)),
     case("TopKV2", f32([-1, -0.0, 0.0, -INF, INF]), i32(5)),
     case("TopKV2", f64([-1, -0.0, 0.0, -INF, INF]), i32(4)),
-    case("TopKV2", of("int8", [-128, 127, -1]), i32(2)),
+    case("TopKV2", cast("int8", [-128, 127, -1]), i32(2)),
     *(
-        case("TopKV2", of(d, rand(6, 40, low=-9, high=9)), i32(3))
+        case("TopKV2", cast(d, rand(6, 40, low=-9, high=9)), i32(3))
         for d in ("float", "int32", "int64", "int8", "double")
     ),
-    case("TopKV2", of("int32", rand(2, 3, 40)), i32(4)),
+    case("TopKV2", cast("int32", rand(2, 3, 40)), i32(4)),
     case("TopKV2", rand(3, 40), i32(2), grad=True),
     case("TopKV2", rand(3, 7), i32(2), grad=True),
     case("TopKV2", rand(2, 2, 5), i32(3), grad=True),
     case("TopKV2", rand(6), i32(6), grad=True),
     case("TopKV2", rand(6), i32(0), grad=True),
     case("TopKV2", rand(0, 3), i32(2)),
-    case("TopKV2", rand(6), of("int16", 2), index_type="int16"),
+    case("TopKV2", rand(6), cast("int16", 2), index_type="int16"),
     case("TopKV2", rand(6), i64(2), index_type="int64"),
     case("TopKV2", rand(6), i32(7), error="INVALID_ARGUMENT: the last dimension of"),
     case("TopKV2", rand(6), i32(-1), error="INVALID_ARGUMENT: the last dimension of"),
     case("TopKV2", rand(6), i32([1]), error="INVALID_ARGUMENT: must be a scalar"),
     case("TopKV2", f32(1), i32(1), error="INVALID_ARGUMENT: 'input' must be of rank"),
     *(
-        case("NthElement", of(d, [[3, 1, 2], [5, 5, 4]]), i32(n), reverse=r)
+        case("NthElement", cast(d, [[3, 1, 2], [5, 5, 4]]), i32(n), reverse=r)
         for d in DTYPES
         for n, r in ((0, False), (1, True))
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, of, rand, table_tests
+from ...harness import case, cast, f32, rand, table_tests
 
 _FLOATS = ("float", "double", "half", "bfloat16")
 _INTEGERS = ("int32", "uint8", "int16", "int8", "int64", "uint16", "uint32", "uint64")
@@ -17,8 +17,8 @@ CASES = [
         for name in ("Relu", "Relu6")
         for t in _FLOATS
     ],
-    *[case(name, of(t, [0, 1, 5, 6, 7, 100])) for name in ("Relu", "Relu6") for t in _INTEGERS],
-    *[case(name, of(t, [-4, 0, 5, 9])) for name in ("Relu", "Relu6") for t in ("int32", "int8", "int64")],
+    *[case(name, cast(t, [0, 1, 5, 6, 7, 100])) for name in ("Relu", "Relu6") for t in _INTEGERS],
+    *[case(name, cast(t, [-4, 0, 5, 9])) for name in ("Relu", "Relu6") for t in ("int32", "int8", "int64")],
     *[case(name, rand(2, 3, dtype=t), grad=True) for name in _OF_FLOATS for t in _FLOATS],
     *[case(name, x) for name in ("Relu", "Relu6", *_OF_FLOATS) for x in (rand(0, 3), f32(-1.5))],
     *[case(name, _ODD, grad=True) for name in ("Relu", "Relu6", *_OF_FLOATS)],
@@ -32,7 +32,7 @@ CASES = [
     ],
     *[case("SoftsignGrad", rand(3, 4, dtype=t), rand(3, 4, dtype=t, seed=5)) for t in _FLOATS],
     *[
-        case(name + "Grad", of(t, [1, 2, 3, 4]), of(t, [0, 1, 6, 7]))
+        case(name + "Grad", cast(t, [1, 2, 3, 4]), cast(t, [0, 1, 6, 7]))
         for name in ("Relu", "Relu6")
         for t in _INTEGERS
     ],

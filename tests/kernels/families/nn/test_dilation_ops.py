@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, of, rand, table_tests
+from ...harness import case, cast, rand, table_tests
 
 _ONES = [1, 1, 1, 1]
 
@@ -35,8 +35,8 @@ CASES = [
     *[
         case(
             "Dilation2D",
-            of(t, np.arange(18).reshape(1, 3, 3, 2)),
-            of(t, np.ones((2, 2, 2))),
+            cast(t, np.arange(18).reshape(1, 3, 3, 2)),
+            cast(t, np.ones((2, 2, 2))),
             strides=_ONES,
             rates=_ONES,
             padding="SAME",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ...harness import Case, case, f32, i32, i64, of, rand, run_tfg, table_tests
+from ...harness import Case, case, cast, f32, i32, i64, rand, run_tfg, table_tests
 
 _PADDINGS = ("SAME", "VALID")
 
@@ -58,7 +58,7 @@ CASES = [
         for padding in _PADDINGS
     ],
     *[
-        case("MaxPool", of(t, np.arange(50).reshape(1, 5, 5, 2) % 7), **_attrs((3, 2), (2, 1)))
+        case("MaxPool", cast(t, np.arange(50).reshape(1, 5, 5, 2) % 7), **_attrs((3, 2), (2, 1)))
         for t in ("double", "half", "bfloat16", "int32", "int64", "uint8", "int16", "int8", "uint16")
     ],
     case("MaxPool", _TIES, **_attrs((3, 3), (1, 1)), grad=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, f64, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, f64, i32, i64, rand, table_tests
 
 CASES = [
     *[
@@ -119,7 +119,7 @@ CASES = [
         "SparseSoftmaxCrossEntropyWithLogits", f32([[np.nan, 1], [np.inf, 1], [-np.inf, 1]]), i32([0, 0, 1])
     ),
     case("SparseSoftmaxCrossEntropyWithLogits", f64([[900, -900], [0, 0]]), i32([1, 0]), grad=True),
-    case("SparseSoftmaxCrossEntropyWithLogits", of("half", [[900, -900], [0, 0]]), i32([1, 0])),
+    case("SparseSoftmaxCrossEntropyWithLogits", cast("half", [[900, -900], [0, 0]]), i32([1, 0])),
 ]
 
 test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)

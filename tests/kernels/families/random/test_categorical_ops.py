@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, of, rand, table_tests
+from ...harness import case, cast, f32, i32, rand, table_tests
 
 FLOATS = ("half", "bfloat16", "float", "double")
 
@@ -25,7 +25,7 @@ CASES = [
     case("Multinomial", rand(3, 2), i32(-2), seed=5,
          error="INVALID_ARGUMENT: num_samples must not be negative"),
     *(case("StatelessMultinomial", rand(5, 7, dtype=d), i32(6), i32([1, 2])) for d in FLOATS),
-    case("StatelessMultinomial", rand(5, 7), i32(6), of("int64", [1, 2]), output_dtype="int32"),
+    case("StatelessMultinomial", rand(5, 7), i32(6), cast("int64", [1, 2]), output_dtype="int32"),
     case("StatelessMultinomial", rand(5, 7), i32(6), i32([1, 2, 3]),
          error="INVALID_ARGUMENT: Dimensions must be equal"),
 ]  # fmt: skip

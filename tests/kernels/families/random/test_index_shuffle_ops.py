@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, i32, i64, of, table_tests
+from ...harness import case, cast, i32, i64, table_tests
 
 OP = "RandomIndexShuffle"
 SEED = i32([1, -2, 3])
 
 CASES = [
-    *(case(OP, of(d, m // 2), SEED, of(d, m), rounds=r)
+    *(case(OP, cast(d, m // 2), SEED, cast(d, m), rounds=r)
       for d in ("int32", "uint32", "int64", "uint64")
       for m in (0, 1, 10, 255, 256, 257, 65537, 10**6, 2**31 - 1) for r in (4, 8)),
     *(case(OP, i64(np.arange(m + 1)), i64([2**33 + 5, 7, -1]), i64(m)) for m in (0, 1, 2, 30)),

@@ -7,7 +7,7 @@ from tfg.kernels.builder.graph_builder import GraphBuilder
 
 from tests import reference
 
-from ...harness import case, f32, f64, i32, i64, of, table_tests
+from ...harness import case, cast, f32, f64, i32, i64, table_tests
 
 COUNTS = [10, 10, 10, 0, -1, 5, 100, 100, 1e6, 1e6, 10.5, 30]
 PROBS = [0.0, 1.0, 1.5, 0.5, 0.5, 0.3, 0.05, 0.95, 0.4, 0.999, 0.4, -0.5]
@@ -16,7 +16,7 @@ OP = "StatelessRandomBinomial"
 
 CASES = [
     *(case(OP, i32([30, 12]), i32([1, 2]), f64(COUNTS), f64(PROBS), dtype=d) for d in NUMBERS[1:]),
-    *(case(OP, i64([30, 7]), i64([3, 4]), of(d, COUNTS[:7]), of(d, PROBS[:7]), dtype=d) for d in NUMBERS[:3]),
+    *(case(OP, i64([30, 7]), i64([3, 4]), cast(d, COUNTS[:7]), cast(d, PROBS[:7]), dtype=d) for d in NUMBERS[:3]),
     case(OP, i32([2, 3, 2]), i32([1, 2]), f32([[3], [30], [300]]), f32([0.2, 0.7])),
     case(OP, i32([5]), i32([1, 2]), f32(20), f32(0.3)),
     case(OP, i32([3]), i32([1, 2]), f64([1, 2]), f64(0.5),

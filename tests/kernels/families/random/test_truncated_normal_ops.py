@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, f64, i32, i64, of, table_tests
+from ...harness import case, cast, f32, f64, i32, i64, table_tests
 
 INF = float("inf")
 # Means, deviations and bounds for every kind of proposal: normal, flipped, uniform, exponential.
@@ -18,9 +18,9 @@ FLOATS = ("float", "double")
 STATELESS = "StatelessParameterizedTruncatedNormal"
 
 CASES = [
-    *(case("ParameterizedTruncatedNormal", i32([250]), *(of(d, p) for p in kind), seed=3, seed2=5)
+    *(case("ParameterizedTruncatedNormal", i32([250]), *(cast(d, p) for p in kind), seed=3, seed2=5)
       for d in FLOATS for kind in KINDS),
-    *(case("ParameterizedTruncatedNormal", i32([8, 30]), *(of(d, c) for c in COLUMNS), seed=3)
+    *(case("ParameterizedTruncatedNormal", i32([8, 30]), *(cast(d, c) for c in COLUMNS), seed=3)
       for d in FLOATS),
     case("ParameterizedTruncatedNormal", i32([2, 5]), f32([0, 1]), f32(1), f32([-1]), f32(1), seed=3),
     case("ParameterizedTruncatedNormal", i32([0]), f32(0), f32(1), f32(-1), f32(1), seed=3),
@@ -34,7 +34,7 @@ CASES = [
          error="INVALID_ARGUMENT: means must be a scalar"),
     case("ParameterizedTruncatedNormal", i32([4]), f32([[0]]), f32(1), f32(-1), f32(1), seed=3,
          error="INVALID_ARGUMENT: parameter must be a scalar"),
-    *(case(STATELESS, i32([20, 8]), i32([1, 2]), *(of(d, c) for c in COLUMNS),
+    *(case(STATELESS, i32([20, 8]), i32([1, 2]), *(cast(d, c) for c in COLUMNS),
            grad=True, tol=t) for d, t in zip(FLOATS, (1e-4, 1e-9))),
     case(STATELESS, i64([3, 2, 2]), i64([1, 2]), f64([[0], [1]]), f64([1, 2]),
          f64(-1), f64([1.5]), grad=True, tol=1e-9),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import Case, case, i32, i64, of, table_tests
+from ...harness import Case, case, cast, i32, i64, table_tests
 
 A = i32([[[3, 1, 1], [5, 6, 7]], [[0, 0, 0], [9, 8, 2]]])
 B = i32([[[1, 4], [7, 5]], [[0, 0], [3, 3]]])
@@ -17,7 +17,7 @@ OTHERS = i64([[0, 1], [1, 0], [2, 0], [2, 3]])
 CASES: list[Case] = [
     *(case("DenseToDenseSetOperation", A, B, set_operation=name) for name in OPERATIONS),
     *(case("DenseToDenseSetOperation", *WORDS, set_operation=name) for name in OPERATIONS),
-    case("DenseToDenseSetOperation", of("uint8", A[0]), of("uint8", B[0]), set_operation="UNION"),
+    case("DenseToDenseSetOperation", cast("uint8", A[0]), cast("uint8", B[0]), set_operation="UNION"),
     case("DenseToDenseSetOperation", A[0], A[0], set_operation="a-b"),
     case("DenseToDenseSetOperation", A[:0], B[:0], set_operation="union"),
     case("DenseToDenseSetOperation", A[0, :, :0], B[0], set_operation="union"),

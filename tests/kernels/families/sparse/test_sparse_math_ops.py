@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 A = (i64([[0, 1], [1, 0], [2, 2]]), f32([1, -2, 3]), i64([3, 3]))
 B = (i64([[0, 0], [1, 0], [2, 2]]), f32([4, 5, -3]), i64([3, 3]))
@@ -13,7 +13,7 @@ TYPES = ("float", "double", "int32", "int64", "half", "bfloat16", "complex64")
 
 
 def typed(tensor: tuple[object, ...], dtype: str) -> tuple[object, ...]:
-    return tensor[0], of(dtype, tensor[1]), tensor[2]
+    return tensor[0], cast(dtype, tensor[1]), tensor[2]
 
 
 CASES = [

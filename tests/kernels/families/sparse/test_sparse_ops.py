@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 AT = i64([[0, 1], [0, 3], [2, 0]])
 
 CASES = [
     case("SparseToDense", i32([1, 3]), i32([5]), f32([1, 2]), f32(-1)),
     case("SparseToDense", i32([[0, 1], [2, 0]]), i32([3, 2]), f32([1, 2]), f32(0), grad=True),
-    case("SparseToDense", i64([[0, 1], [2, 0]]), i64([3, 2]), of("complex64", 7), of("complex64", 1)),
+    case("SparseToDense", i64([[0, 1], [2, 0]]), i64([3, 2]), cast("complex64", 7), cast("complex64", 1)),
     case("SparseToDense", i32(2), i32([4]), i32(7), i32(0)),
     case("SparseToDense", i32([1, 3]), i32([5]), np.array(["a", "b"]), np.array("-")),
     case("SparseToDense", i32([3, 1]), i32([5]), i32([1, 2]), i32(0), validate_indices=False),
@@ -87,16 +87,16 @@ CASES = [
     case(
         "SparseTensorDenseMatMul",
         AT,
-        of("complex64", [1j, 2, 3 + 1j]),
+        cast("complex64", [1j, 2, 3 + 1j]),
         i64([3, 4]),
         rand(4, 2, dtype="complex64"),
     ),
     case(
         "SparseTensorDenseMatMul",
         AT,
-        of("complex64", [1j, 2, 3]),
+        cast("complex64", [1j, 2, 3]),
         i64([3, 4]),
-        of("complex64", [[1j], [2], [3]]),
+        cast("complex64", [[1j], [2], [3]]),
         adjoint_a=True,
     ),
     case("SparseTensorDenseMatMul", i32([[0, 0], [0, 0]]), f32([1, 2]), i64([1, 1]), f32([[3]]), grad=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...harness import case, f32, i32, i64, of, rand, table_tests
+from ...harness import case, cast, f32, i32, i64, rand, table_tests
 
 NAMES = ("SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN")
 CHOSEN = i32([2, 0, 0, 3, 1])
@@ -32,7 +32,7 @@ CASES = [
     ),
     *(case(n, f32(3), i32([0]), i32([0]), error="INVALID_ARGUMENT: 'data' must be of rank") for n in NAMES),
     *(
-        case("SparseSegmentSum", of(t, [[3], [100]]), i32([0, 1, 1]), i32([0, 1, 1]))
+        case("SparseSegmentSum", cast(t, [[3], [100]]), i32([0, 1, 1]), i32([0, 1, 1]))
         for t in ("int8", "int64", "uint8")
     ),
     *(

@@ -11,7 +11,7 @@ from tfg.kernels.core import registry
 from tfg.kernels.families.state.optimizer_rules import rules
 from tfg.kernels.families.state.update_rules import Rule
 
-from ...harness import f32, i32, i64, of, rand
+from ...harness import cast, f32, i32, i64, rand
 from ...state_harness import StateCase, state_case, state_tests
 
 # A value for every hyperparameter, within what all operations allow.
@@ -220,7 +220,7 @@ SHAPES = [
         state_case(f"{kind}ApplyAdam", *[rand(0, 3)] * 3, *[f32(0.5)] * 6, rand(0, 3))
         for kind in ("", "Resource")
     ),
-    *(state_case(f"{kind}ApplyAdam", *[of("half", 0.5)] * 10) for kind in ("", "Resource")),
+    *(state_case(f"{kind}ApplyAdam", *[cast("half", 0.5)] * 10) for kind in ("", "Resource")),
 ]
 
 CASES = [*(row for rule in rules() for row in rows_of(rule)), *SHAPES, *ERRORS]

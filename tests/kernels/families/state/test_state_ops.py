@@ -9,7 +9,7 @@ from tfg.kernels.builder.graph_builder import GraphBuilder
 
 from tests import reference
 
-from ...harness import f32, i32, i64, of, rand
+from ...harness import cast, f32, i32, i64, rand
 from ...state_harness import both, state_case, state_tests
 
 X = rand(2, 3)
@@ -17,18 +17,18 @@ X = rand(2, 3)
 KINDS = "float double int32 uint8 int16 int8 complex64 int64 bfloat16 uint16 complex128 half uint32 uint64"
 
 CASES = [
-    *(state_case("Assign", of(kind, [1, 2]), of(kind, [3, 4])) for kind in (*KINDS.split(), "bool")),
+    *(state_case("Assign", cast(kind, [1, 2]), cast(kind, [3, 4])) for kind in (*KINDS.split(), "bool")),
     *(
-        state_case("AssignVariableOp", of(kind, [1, 2]), of(kind, [3, 4]))
+        state_case("AssignVariableOp", cast(kind, [1, 2]), cast(kind, [3, 4]))
         for kind in (*KINDS.split(), "bool")
     ),
     *(
-        state_case(name, of(kind, [1, 2]), of(kind, [3, 5]))
+        state_case(name, cast(kind, [1, 2]), cast(kind, [3, 5]))
         for kind in KINDS.split()
         for name in ("AssignAdd", "AssignSubVariableOp")
     ),
     *(
-        state_case(name, of(kind, [1, 2]), of(kind, [3, 5]))
+        state_case(name, cast(kind, [1, 2]), cast(kind, [3, 5]))
         for kind in ("float", "uint8")
         for name in ("AssignSub", "AssignAddVariableOp")
     ),

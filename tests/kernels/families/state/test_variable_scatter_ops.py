@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from tfg.graphfmt.errors import Status, TfgError
 
-from ...harness import f32, i32, i64, of, rand
+from ...harness import cast, f32, i32, i64, rand
 from ...state_harness import StateCase, both, run_state_tfg, state_case, state_tests
 
 NAMES = ("Update", "Add", "Sub", "Mul", "Div", "Min", "Max")
 ND_NAMES = ("Update", "Add", "Sub", "Min", "Max")
 KINDS = "double int32 uint8 int16 int8 int64 bfloat16 uint16 half uint32 uint64"
 T = rand(4, 3)
-BIG = of("int32", [10, 20, 30, 40])
+BIG = cast("int32", [10, 20, 30, 40])
 
 CASES = [
     *(row for n in NAMES for row in both(f"Scatter{n}", T, i32([2, 0, 2]), rand(3, 3, low=0.5))),
@@ -23,14 +23,14 @@ CASES = [
     *(row for n in NAMES for row in both(f"Scatter{n}", T, i32(1), rand(3, low=0.5))),
     *(row for n in NAMES for row in both(f"Scatter{n}", BIG, i32([3, 3, 1]), i32([3, 2, 7]))),
     *(row for n in NAMES for row in both(f"Scatter{n}", BIG, i32([3, 3, 1]), i32([-3, 7, 7]))),
-    *(state_case(f"ResourceScatter{n}", of(k, [10, 20, 30]), i32([1, 1]), of(k, [3, 2])) for n in NAMES for k in KINDS.split()),
-    *(row for n in ("Add", "Div") for row in both(f"Scatter{n}", of("complex64", [1, 2]), i32([1, 1]), of("complex64", [3, 2j]))),
+    *(state_case(f"ResourceScatter{n}", cast(k, [10, 20, 30]), i32([1, 1]), cast(k, [3, 2])) for n in NAMES for k in KINDS.split()),
+    *(row for n in ("Add", "Div") for row in both(f"Scatter{n}", cast("complex64", [1, 2]), i32([1, 1]), cast("complex64", [3, 2j]))),
     *(row for n in ("Update", "Add") for row in both(f"Scatter{n}", f32([1, 2]), i32([0, 1]), f32([np.nan, np.inf]))),
     *(row for n in ND_NAMES for row in both(f"ScatterNd{n}", T, i32([[2], [0], [2]]), rand(3, 3))),
     *(row for n in ND_NAMES for row in both(f"ScatterNd{n}", T, i64([[2, 1], [0, 0], [2, 1]]), rand(3))),
     *(row for n in ND_NAMES for row in both(f"ScatterNd{n}", T, i64([2, 1]), f32(3),
          error="INVALID_ARGUMENT: updates must be of rank")),
-    *(state_case(f"ResourceScatterNd{n}", of(k, [10, 20, 30]), i32([[1], [1]]), of(k, [3, 2])) for n in ND_NAMES for k in KINDS.split()),
+    *(state_case(f"ResourceScatterNd{n}", cast(k, [10, 20, 30]), i32([[1], [1]]), cast(k, [3, 2])) for n in ND_NAMES for k in KINDS.split()),
     *(row for n in ND_NAMES for row in both(f"ScatterNd{n}", T, i32([[5], [0]]), rand(2, 3), bad_indices_policy="IGNORE")),
     # Wrong indices, wrong shapes, known before the step and not.
     *(

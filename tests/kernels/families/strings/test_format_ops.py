@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...harness import case, f32, f64, i32, of, table_tests
+from ...harness import case, cast, f32, f64, i32, table_tests
 
 NAN, INF = np.nan, np.inf
 NUMBERS = [1.5, -2e10, INF, -INF, NAN, -NAN, 0.1, -0.0]
@@ -31,11 +31,11 @@ REFUSED_FORMS = (
 )
 WITH_FRACTIONS = (
     f32(NUMBERS),
-    of("complex64", [1 - 2j]),
+    cast("complex64", [1 - 2j]),
     np.array(["ab", "abcdefghijklm"]),
-    of("half", [1.5]),
+    cast("half", [1.5]),
 )
-WITHOUT_FRACTIONS = (i32([5, -3]), of("uint8", [200]), np.array([True, False]))
+WITHOUT_FRACTIONS = (i32([5, -3]), cast("uint8", [200]), np.array([True, False]))
 FLOATS = (
     "1",
     "+1",
@@ -99,11 +99,11 @@ CASES = [
         case("AsString", x, scientific=True, shortest=True, error="INVALID_ARGUMENT: exclude each other")
         for x in WITH_FRACTIONS
     ),
-    case("AsString", of("bfloat16", [1.5, 0.1])),
+    case("AsString", cast("bfloat16", [1.5, 0.1])),
     case("AsString", f64([1e20, 1 / 3])),
-    case("AsString", of("int8", -100)),
-    case("AsString", of("uint64", [2**64 - 1])),
-    case("AsString", of("int64", [[-(2**63)]]), width=25, fill="0"),
+    case("AsString", cast("int8", -100)),
+    case("AsString", cast("uint64", [2**64 - 1])),
+    case("AsString", cast("int64", [[-(2**63)]]), width=25, fill="0"),
     case("AsString", i32([])),
     *(
         case("StringFormat", [x], template="v=%s;", summarize=limit)
@@ -117,13 +117,13 @@ CASES = [
             np.arange(64).reshape(8, 8),
             np.array(['a"\n', "é\\'"]),
             f32([0.1, 1 / 3, 1e7, 16777216, 1e-5, NAN, INF]),
-            of("half", [0.1]),
-            of("bfloat16", [0.1]),
+            cast("half", [0.1]),
+            cast("bfloat16", [0.1]),
             np.zeros((0, 2)),
             np.zeros((2, 0)),
         )
     ),
-    case("StringFormat", [np.array([True, False, True]), of("complex64", [1])], template="%s %s"),
+    case("StringFormat", [np.array([True, False, True]), cast("complex64", [1])], template="%s %s"),
     case("StringFormat", [i32(1), np.array("x")], template="{} and {}!", placeholder="{}"),
     case(
         "StringFormat",
