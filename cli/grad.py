@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..graphfmt.load import save
-from .common.console import UsageError, note, plain, print_json
+from .common.console import UsageError, note, plain, print_json, usage_errors
 from .common.graphs import load_checked
 from .common.options import (
     common_options,
@@ -19,7 +19,10 @@ from .common.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..graphfmt.graph import Graph
+    from ..runtime.passes.optimizers.optimizer import Optimizer
 
 
 @click.command("grad")
@@ -72,38 +75,59 @@ def command(
     The gradient of NAME is grad/NAME; a sparse gradient (of a gathered table) is grad/NAME/values and
     grad/NAME/indices. With an optimizer, its slots and the targets `train` and `init` are added.
     """
-    loaded = pin_nodes(load_checked(graph), pins)
-    if replicas is None:
-        if asynchronous:
-            raise UsageError("--asynchronous needs --replicas")
-        result = _differentiate(loaded, loss, wrt, optimizer)
-    elif optimizer is None:
+    method = _parse_optimizer(optimizer)
+    devices = _parse_replicas(replicas)
+    if asynchronous and not devices:
+        raise UsageError("--asynchronous needs --replicas")
+    if devices and method is None:
         raise UsageError("--replicas needs --optimizer")
+    loaded = pin_nodes(load_checked(graph), pins)
+    if method is None:
+        from ..runtime.passes.gradients.backpropagation import differentiate
+
+        result = differentiate(loaded, loss, wrt)
+    elif devices:
+        result = _replicate(loaded, loss, wrt, method, devices, asynchronous)
     else:
-        result = _replicate(loaded, loss, wrt, optimizer, replicas, asynchronous)
+        from ..runtime.passes.optimizers.minimize import minimize
+
+        result = minimize(loaded, loss, method, wrt or None)
     save(result, output)
     if output != "-":
         _print_summary(loaded, result, output, as_json)
 
 
-def _differentiate(graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str | None) -> Graph:
-    if optimizer is None:
-        from ..runtime.passes.gradients.backpropagation import differentiate
+def _parse_optimizer(text: str | None) -> Optimizer | None:
+    """Returns the optimizer of --optimizer, if given."""
+    if text is None:
+        return None
+    from ..runtime.passes.optimizers.optimizer import parse_optimizer
 
-        return differentiate(graph, loss, wrt)
-    from ..runtime.passes.optimizers.minimize import minimize
+    with usage_errors():
+        return parse_optimizer(text)
 
-    return minimize(graph, loss, optimizer, wrt or None)
+
+def _parse_replicas(spec: str | None) -> list[str]:
+    """Returns the names of the devices of --replicas."""
+    if spec is None:
+        return []
+    from ..runtime.passes.placement.machine.machine import parse_devices
+
+    with usage_errors():
+        return [device.name for device in parse_devices(spec).devices]
 
 
 def _replicate(
-    graph: Graph, loss: str, wrt: tuple[str, ...], optimizer: str, spec: str, asynchronous: bool
+    graph: Graph,
+    loss: str,
+    wrt: tuple[str, ...],
+    optimizer: Optimizer,
+    devices: Sequence[str],
+    asynchronous: bool,
 ) -> Graph:
     from ..runtime.passes.optimizers.minimize import minimize, minimize_each
     from ..runtime.passes.optimizers.replicas import replicate
-    from ..runtime.passes.placement.machine.machine import parse_devices
 
-    devices = [device.name for device in parse_devices(spec).devices]
     replicated = replicate(graph, loss, devices, split=not asynchronous)
     if replicated.loss is not None:
         return minimize(replicated.graph, replicated.loss, optimizer, wrt or None)

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from ...graphfmt.errors import TfgWarning
+from ...graphfmt.errors import TfgError, TfgWarning
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from ...graphfmt.errors import TfgError
 
 JSON_VERSION = 1
 
@@ -27,6 +25,15 @@ class UsageError(click.UsageError):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Reports an error in the value of an option as a wrong command line."""
+    try:
+        yield
+    except TfgError as error:
+        raise UsageError(error.message, error.hint) from None
 
 
 def escape_unencodable() -> None:

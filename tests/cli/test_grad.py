@@ -68,9 +68,6 @@ def test_a_training_step() -> None:
         (["--loss", "y", "--wrt", "x:2"], "INVALID_ARGUMENT", "no output 'x:2'"),
         (["--loss", "x"], "INVALID_ARGUMENT", "name one: --wrt NAME"),
         (["--loss", "steps", "--wrt", "w"], "INVALID_ARGUMENT", "does not depend on 'w'"),
-        (["--loss", "y", "--optimizer", "adm"], "INVALID_ARGUMENT", "did you mean 'adam'?"),
-        (["--loss", "y", "--optimizer", "adam:rate=1"], "INVALID_ARGUMENT", "no hyperparameter 'rate'"),
-        (["--loss", "y", "--optimizer", "adam:learning_rate=x"], "INVALID_ARGUMENT", "is not a number"),
     ],
 )
 def test_what_has_no_gradient(options: list[str], status: str, why: str) -> None:
@@ -78,6 +75,25 @@ def test_what_has_no_gradient(options: list[str], status: str, why: str) -> None
     assert outcome.status == 1
     assert is_diagnostic(outcome, status, why)
     assert not Path("o.pbtxt").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--optimizer", "adm"], "did you mean 'adam'?"),
+        (["--optimizer", "adam:rate=1"], "no hyperparameter 'rate'"),
+        (["--optimizer", "adam:learning_rate=x"], "is not a number"),
+        (["--optimizer", "adam:1e-3"], "hint: write adam:learning_rate=1e-3"),
+        (["--optimizer", "adam:fast"], "hint: write adam:learning_rate=0.1"),
+        (["--optimizer", "sgd", "--replicas", "cpu:x"], "'x' is not a number of devices"),
+        (["--replicas", "cpu:2"], "--replicas needs --optimizer"),
+        (["--optimizer", "sgd", "--asynchronous"], "--asynchronous needs --replicas"),
+    ],
+)
+def test_a_wrong_option_is_a_wrong_command_line(options: list[str], why: str) -> None:
+    outcome = run_tfg("grad", "g.pbtxt", "--loss", "y", *options, "-o", "o.pbtxt")
+    assert outcome.status == 2
+    assert is_diagnostic(outcome, "INVALID_ARGUMENT", why)
 
 
 def test_the_operation_without_gradient_is_named() -> None:

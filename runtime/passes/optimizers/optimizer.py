@@ -44,7 +44,8 @@ def parse_optimizer(text: str, **more: Any) -> Optimizer:
     for part in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
-            raise invalid(f"{part!r} is not of the form NAME=VALUE", hint=f"write {name}:learning_rate=0.1")
+            rate = part if _is_number(part) else "0.1"
+            raise invalid(f"{part!r} is not of the form KEY=VALUE", hint=f"write {name}:learning_rate={rate}")
         key = _hyperparameter(name, key.strip(), defaults)
         values[key] = _number(key, value.strip(), defaults[key])
     for key, value in more.items():
@@ -61,12 +62,19 @@ def _hyperparameter(optimizer: str, name: str, defaults: Mapping[str, Any]) -> s
     return full
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _number(name: str, text: str, default: float | bool) -> float | bool:
     if isinstance(default, bool):
         if text.lower() not in ("true", "false", "1", "0"):
             raise invalid(f"{name} is {text!r}, but must be true or false")
         return text.lower() in ("true", "1")
-    try:
-        return float(text)
-    except ValueError:
-        raise invalid(f"{name} is {text!r}, which is not a number") from None
+    if not _is_number(text):
+        raise invalid(f"{name} is {text!r}, which is not a number")
+    return float(text)
