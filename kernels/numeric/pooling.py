@@ -180,7 +180,7 @@ def _select(xp: Any, mask: Any, values: Any) -> Any:
 
 
 def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
-    """Passes the gradient of each window on to its maximum."""
+    """Passes the gradient of each window on to its first maximum."""
     dx = xp.zeros(x.shape, x.dtype)
     if not dy.size:
         return dx
@@ -188,6 +188,19 @@ def max_pool_grad(xp: Any, x: Any, dy: Any, win: Window) -> Any:
         winners, upstream, target = _argmax_taps(xp, x[images], win), dy[images], dx[images]
         for number, outs, ins in _numbered_taps(win):
             target[:, *ins] += _select(xp, winners[:, *outs] == number, upstream[:, *outs])
+    return dx
+
+
+def max_pool_grad_of_ties(xp: Any, x: Any, y: Any, dy: Any, win: Window) -> Any:
+    """Passes the gradient of each window on to every element that equals its maximum, ``y``, as TensorFlow's
+    MaxPool3DGrad does; the sums are in the order of the windows."""
+    dx = xp.zeros(x.shape, x.dtype)
+    if not dy.size:
+        return dx
+    for images in _blocks(xp, x.shape[0], x[:1].nbytes):
+        part, maxima, upstream, target = x[images], y[images], dy[images], dx[images]
+        for _, outs, ins in reversed(_numbered_taps(win)):
+            target[:, *ins] += _select(xp, part[:, *ins] == maxima[:, *outs], upstream[:, *outs])
     return dx
 
 

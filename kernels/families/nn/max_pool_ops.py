@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
     from ...core.inference import ShapeContext
+    from ...numeric.windows import Window
 
 family = Family(__name__, host_inputs="ksize strides")
 op = family.op
@@ -71,11 +72,15 @@ def _max_over_channels(x: Any, pool: PoolSpec) -> Any:
     return x.reshape(shape).max(axis=axis + 1)
 
 
-def _max_grad(xp: Any, x: Any, y: Any, dy: Any, pool: PoolSpec) -> Any:
-    spec = pool.spec
+def _fit_max_grad(x: Any, y: Any, dy: Any, pool: PoolSpec) -> Window:
     win = fit_spatial_window(pool, x.shape)
     check_output_shape(pool, win, x.shape, y.shape, "orig_output")
     check_output_shape(pool, win, x.shape, dy.shape, "grad")
+    return win
+
+
+def _max_grad(xp: Any, x: Any, y: Any, dy: Any, pool: PoolSpec) -> Any:
+    spec, win = pool.spec, _fit_max_grad(x, y, dy, pool)
     return from_channels_last(
         xp,
         pooling.max_pool_grad(xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win),
@@ -217,7 +222,10 @@ max_pool_3d_grad = op(
 
 @max_pool_3d_grad.kernel
 def _(xp: Any, x: Any, y: Any, dy: Any, *, ksize: Any, strides: Any, padding: str, data_format: str) -> Any:
-    return _max_grad(xp, x, y, dy, pool_spec(5, data_format, ksize, strides, padding))
+    pool = pool_spec(5, data_format, ksize, strides, padding)
+    win = _fit_max_grad(x, y, dy, pool)
+    last = [to_channels_last(xp, part, pool.spec) for part in (x, y, dy)]
+    return from_channels_last(xp, pooling.max_pool_grad_of_ties(xp, *last, win), pool.spec)
 
 
 max_pool_3d_grad_grad = op(

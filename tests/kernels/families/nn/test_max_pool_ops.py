@@ -49,6 +49,8 @@ _RAMP = f32(np.arange(32).reshape(1, 4, 4, 2))
 _RAMP_3D = f32(np.arange(64).reshape(1, 4, 4, 4, 1))
 
 
+# Values of which many are equal.
+_TIES_3D = f32(np.arange(54).reshape(1, 3, 3, 3, 2) % 5 < 3)
 _ONES_3D = [1, 1, 1, 1, 1]
 
 CASES = [
@@ -252,6 +254,33 @@ CASES = [
         strides=[1, 2, 2, 2, 1],
         padding="SAME",
         grad=True,
+    ),
+    # Of several equal maxima, each has the gradient of the window; in two dimensions the first alone. (TensorFlow
+    # with oneDNN gives it to the first here too, where MaxPool3D and its gradient are in one graph.)
+    *[
+        case(
+            "MaxPool3DGrad",
+            _TIES_3D,
+            f32(np.ones((1, 3, 3, 3, 2)) if padding == "SAME" else np.ones((1, 2, 2, 2, 2))),
+            f32(
+                np.arange(54).reshape(1, 3, 3, 3, 2)
+                if padding == "SAME"
+                else np.arange(16).reshape(1, 2, 2, 2, 2)
+            ),
+            ksize=[1, 2, 2, 2, 1],
+            strides=_ONES_3D,
+            padding=padding,
+        )
+        for padding in _PADDINGS
+    ],
+    case(
+        "MaxPool3DGrad",
+        f32(np.array([np.nan, 1, 1, 0]).reshape(1, 1, 1, 4, 1)),
+        f32(np.array([np.nan, 1, 1]).reshape(1, 1, 1, 3, 1)),
+        f32(np.array([1, 2, 4]).reshape(1, 1, 1, 3, 1)),
+        ksize=[1, 1, 1, 2, 1],
+        strides=_ONES_3D,
+        padding="VALID",
     ),
     case(
         "MaxPool3DGradGrad",
