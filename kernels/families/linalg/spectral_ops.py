@@ -161,8 +161,9 @@ def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any
 def _(g: GraphBuilder, node: NodeView, ds: Tensor | None, du: Tensor | None, dv: Tensor | None) -> Tensor:
     a, (s, u, v) = node.inputs[0], node.outputs
     if not node.attr("compute_uv"):
+        if ds is None:
+            return g.zeros_like(a)
         _, u, v = g.Svd(a, compute_uv=True)
-        assert ds is not None
         return matmul(g, u * as_row_matrices(g, ds), v, adj_b=True)
     rows, columns = a.shape[-2], a.shape[-1]
     if rows is None or columns is None or (node.attr("full_matrices") and rows != columns):
