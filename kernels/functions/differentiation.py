@@ -21,11 +21,13 @@ from ..builder.graph_builder import GraphBuilder, NodeView, Tensor
 from ..core.facts import Fact, carries_gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ...graphfmt.dtypes import DType
     from ..builder.node_view import Backpropagate
     from .instantiation import Instance
+    from .library import Library
+    from .saved_values import SavedValues
 
 
 # The name of arguments that have a value only if another branch was taken, so that zeros cannot be made from them.
@@ -201,6 +203,19 @@ def placeholder(b: GraphBuilder, name: str, fact: Fact) -> Tensor:
     return Tensor(b, node.name)
 
 
+class NestedTooDeepError(Exception):
+    """Raised where functions call functions deeper than Python can recurse, once nothing has been changed yet: what
+    ``make`` makes is needed first."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        super().__init__()
+        self.make = make
+
+
+# The depth of calls up to which the functions below are differentiated by recursion.
+MAX_NESTED = 8
+
+
 def differentiate(
     g: GraphBuilder,
     backpropagate: Backpropagate,
@@ -220,11 +235,35 @@ def differentiate(
     Raises UNIMPLEMENTED for a function that calls itself.
     """
     library = g.functions()
-    if function.name in library.differentiating:
-        raise TfgError(Status.UNIMPLEMENTED, f"function {function.name!r} calls itself, and has no gradient")
-    library.differentiating.append(function.name)
+
+    def make() -> Differentiated:
+        if function.name in library.differentiating:
+            raise TfgError(
+                Status.UNIMPLEMENTED, f"function {function.name!r} calls itself, and has no gradient"
+            )
+        library.differentiating.append(function.name)
+        try:
+            return _differentiated(g, backpropagate, function, facts, dys, wanted)
+        finally:
+            library.differentiating.pop()
+
+    return make() if library.differentiating else _innermost_first(library, make)
+
+
+def _innermost_first(library: Library, make: Callable[[], Differentiated]) -> Differentiated:
+    """Returns what ``make`` makes, after what is needed first."""
+    waiting: list[Callable[[], object]] = []
+    # A name that no function has: all calls of ``differentiate`` meanwhile are nested ones.
+    library.differentiating.append("")
     try:
-        return _differentiated(g, backpropagate, function, facts, dys, wanted)
+        while True:
+            try:
+                if not waiting:
+                    return make()
+                waiting[-1]()
+                waiting.pop()
+            except NestedTooDeepError as deeper:
+                waiting.append(deeper.make)
     finally:
         library.differentiating.pop()
 
@@ -270,26 +309,27 @@ def dy_facts(dys: Sequence[Any]) -> list[Fact | None]:
 def backward_function(
     made: Differentiated,
     name: str,
-    saved: Sequence[Tensor],
+    saved: SavedValues,
     gradients: Sequence[Tensor | None],
-    before: Sequence[Tensor] = (),
-    after: Sequence[Tensor] = (),
+    before: Sequence[Fact] = (),
+    after: Sequence[Fact] = (),
 ) -> tuple[Function, list[DType]]:
     """Adds the backward part: from all arguments, the saved values (those of other branches ``before`` and
     ``after`` them) and the gradients of results, to those gradients that there are; and their types."""
     b = made.b
-    others = [placeholder(b, _OTHER, t.fact) for t in before]
-    own = [(t, placeholder(b, "saved", t.fact)) for t in saved]
-    rest = [placeholder(b, _OTHER, t.fact) for t in after]
-    renamed = {t.name: p.name for t, p in own}
-    nodes = made.backward_nodes([(t, p.name) for t, p in own])
-    arguments = [*made.args, *others, *(p for _, p in own), *rest, *(dy for dy in made.dys if dy is not None)]
+    others = [placeholder(b, _OTHER, fact) for fact in before]
+    own = [placeholder(b, "saved", fact) for fact in saved.facts]
+    rest = [placeholder(b, _OTHER, fact) for fact in after]
+    values, readers = saved.unpack(b, own)
+    renamed = {t.name: value.name for t, value in zip(saved.values, values)}
+    nodes = made.backward_nodes([(t, renamed[t.name]) for t in saved.values])
+    arguments = [*made.args, *others, *own, *rest, *(dy for dy in made.dys if dy is not None)]
     found = [(renamed.get(t.name, t.name), t.dtype) for t in gradients if t is not None]
     index = b.graph().index
     function = add_definition(
         b,
         name,
-        [*nodes, *(index[a.node] for a in arguments)],
+        [*nodes, *(index[n] for n in readers), *(index[a.node] for a in arguments)],
         [(a.node, a.dtype) for a in arguments],
         found,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import FunctionDef
     from ...graphfmt.text.source import SourceText
     from ..core.registry import Op
+    from .call_gradients import CallParts
     from .instantiation import Instance
 
 # The depth of nested calls up to which shapes are inferred; results of deeper calls are unknown.
@@ -49,9 +50,14 @@ class Library:
         self._results: dict[Any, tuple[Fact, ...]] = {}
         self._inferring: list[Any] = []
         self._recursive: dict[str, bool] = {}
+        # Names that functions call, or that may be operations, without a definition: once there is one, other
+        # functions may be recursive.
+        self._missing: set[str] = set()
         self._known = 0
-        # The functions that are being differentiated, callers first.
+        # The functions that are being differentiated, callers first; what has been made of functions for the gradients
+        # of calls, by their signatures.
         self.differentiating: list[str] = []
+        self.call_parts: dict[Any, CallParts] = {}
 
     def definition(self, name: str) -> FunctionDef:
         """Returns the function of that name. Raises NOT_FOUND with a similar name as a hint."""
@@ -142,9 +148,10 @@ class Library:
         """True if a function calls itself, directly or through others."""
         with self._lock:
             if self._known != len(self.definitions):
-                # A function that was missing before may be defined now.
-                self._recursive.clear()
                 self._known = len(self.definitions)
+                if not self._missing.isdisjoint(self.definitions):
+                    self._recursive.clear()
+                    self._missing.clear()
             if name not in self._recursive:
                 self._find_cycles(name)
             return self._recursive[name]
@@ -229,7 +236,12 @@ class Library:
 
     def _callees(self, name: str) -> Iterator[str]:
         definition = self.definitions.get(name)
-        for node in definition.body if definition is not None else ():
+        if definition is None:
+            self._missing.add(name)
+            return
+        for node in definition.body:
+            if node.op not in self.definitions:
+                self._missing.add(node.op)
             yield from self._called_by(node)
 
     def _called_by(self, node: Node) -> Iterator[str]:

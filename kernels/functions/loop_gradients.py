@@ -26,6 +26,7 @@ from .differentiation import (
     zeros,
 )
 from .library import joined_shape
+from .saved_values import element_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,13 +117,6 @@ def _arguments_behind(instance: Instance, end: str) -> set[int]:
     return {places[name] for name in seen if name in places}
 
 
-def _element_shape(g: GraphBuilder, fact: Fact) -> Tensor:
-    """Adds the static shape of the elements of a list, as list operations take it."""
-    if fact.shape.dims is None:
-        return g.constant(np.int32(-1))
-    return g.constant(np.array([-1 if d is None else d for d in fact.shape.dims], np.int32))
-
-
 def _record(
     g: GraphBuilder, node: GradientNode, made: Differentiated, saved: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
@@ -132,7 +126,7 @@ def _record(
     with g.in_frame_of(node.name):
         zero = g.constant(np.int32(0))
         empty = [
-            g.add_op("EmptyTensorList", _element_shape(g, f), -1, element_dtype=f.dtype, shape_type="int32")
+            g.add_op("EmptyTensorList", element_shape(g, f), -1, element_dtype=f.dtype, shape_type="int32")
             for f in facts
         ]
     number = placeholder(b, "iteration", Fact(dtypes.int32, SCALAR))
@@ -214,7 +208,7 @@ def _backward(
     number = placeholder(b, "left", Fact(dtypes.int32, SCALAR))
     lists = [placeholder(b, "list", Fact(dtypes.variant, SCALAR)) for _ in saved]
     popped = [
-        b.add_op("TensorListPopBack", a, _element_shape(b, t.fact), element_dtype=t.dtype)
+        b.add_op("TensorListPopBack", a, element_shape(b, t.fact), element_dtype=t.dtype)
         for a, t in zip(lists, saved)
     ]
     fewer = b.Sub(number, 1)

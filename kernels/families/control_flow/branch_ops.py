@@ -82,7 +82,7 @@ def _bind_if(b: Binding) -> Any:
 
 
 def _if_gradient(g: Any, node: Any, *dys: Any) -> Any:
-    from ...functions.call_gradients import branch_gradient
+    from ...functions.branch_gradients import branch_gradient
 
     return branch_gradient(g, node, ("then_branch", "else_branch"), dys)
 
@@ -127,7 +127,7 @@ def _bind_case(b: Binding) -> Any:
 
 
 def _case_gradient(g: Any, node: Any, *dys: Any) -> Any:
-    from ...functions.call_gradients import branch_gradient
+    from ...functions.branch_gradients import branch_gradient
 
     return branch_gradient(g, node, ("branches",), dys)
 
