@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...graphfmt.errors import invalid
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ class NodeView:
         return [Tensor(self.builder, self.name, i) for i in range(len(self.builder.facts_of(self.name)))]
 
     def attr(self, name: str) -> Any:
-        """Returns an attribute, default included, as a builder takes it: strings are str, lists are tuples."""
+        """Returns an attribute, default included, as a builder takes it: strings are str, lists are tuples.
+
+        Raises INVALID_ARGUMENT if the operation has no such attribute."""
         signature = self.builder.op(self.node.op).signature
+        if name not in signature.attr_index and name not in self.node.attrs:
+            raise invalid(f"operation {signature.name} has no attr {name!r}")
         value = self.node.attrs.get(name, signature.defaults.get(name))
         if isinstance(value, tuple):
             return tuple(v.decode() if isinstance(v, bytes) else v for v in value)

@@ -72,6 +72,7 @@ class Op:
         stateful: TensorFlow's flag: the operation does more than compute its outputs, so it is never folded,
             merged or duplicated.
         differentiable: False where TensorFlow registers it as having no gradient; its inputs then get None.
+        why_no_gradient: the reason, where an operation has no gradient for one that its name does not suggest.
         sparse_gradient: its gradient function passes IndexedSlices on instead of wanting them dense.
         commutative: of its two inputs.
         asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
@@ -101,6 +102,7 @@ class Op:
     kernel_types: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     stateful: bool = False
     differentiable: bool = True
+    why_no_gradient: str = ""
     sparse_gradient: bool = False
     commutative: bool = False
     asynchronous: bool = False

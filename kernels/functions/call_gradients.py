@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...graphfmt import dtypes
 from ...graphfmt.attributes import Function
 from ...graphfmt.errors import Status, TfgError
 from ..core.facts import Fact
 from .differentiation import (
     MAX_NESTED,
-    NestedTooDeepError,
+    NestedTooDeep,
     backward_function,
     differentiate,
     dy_facts,
@@ -100,13 +101,13 @@ def _signature_of(fact: Fact) -> Fact:
 def _parts(g: GraphBuilder, backpropagate: Backpropagate, call: _Call) -> CallParts:
     """Returns the parts of a function for calls of this kind, which are made for the first of them.
 
-    Raises NestedTooDeepError if the calls around it are too many for recursion."""
+    Raises NestedTooDeep if the calls around it are too many for recursion."""
     library = g.functions()
     found = library.call_parts.get(call.key)
     if found is None:
         make = partial(_make_parts, g, backpropagate, call)
         if len(library.differentiating) > MAX_NESTED:
-            raise NestedTooDeepError(make)
+            raise NestedTooDeep(make)
         found = make()
     return found
 
@@ -147,10 +148,10 @@ def _recursive_gradient(
     """Adds the gradients of a call of a recursive function: a SymbolicGradient, which is instantiated when it runs,
     to the depth of the calls, and computes the function once more."""
     inputs = node.inputs
-    if not all(t.dtype.is_differentiable for t in node.outputs):
+    if any(t.dtype is dtypes.variant for t in node.outputs):
         raise TfgError(
             Status.UNIMPLEMENTED,
-            f"function {function.name!r} calls itself, and has results without gradients",
+            f"function {function.name!r} calls itself, and has results that are variants",
         )
     values = [*inputs, *_all_dys(g, node, dys)]
     found = g.SymbolicGradient(values, f=function, Tout=[t.dtype for t in inputs])

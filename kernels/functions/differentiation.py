@@ -203,9 +203,9 @@ def placeholder(b: GraphBuilder, name: str, fact: Fact) -> Tensor:
     return Tensor(b, node.name)
 
 
-class NestedTooDeepError(Exception):
-    """Raised where functions call functions deeper than Python can recurse, once nothing has been changed yet: what
-    ``make`` makes is needed first."""
+class NestedTooDeep(BaseException):
+    """Raised where functions call functions deeper than Python can recurse, before anything is changed: what ``make``
+    makes is needed first. It is no error, so nothing that handles errors catches it."""
 
     def __init__(self, make: Callable[[], object]) -> None:
         super().__init__()
@@ -262,7 +262,7 @@ def _innermost_first(library: Library, make: Callable[[], Differentiated]) -> Di
                     return make()
                 waiting[-1]()
                 waiting.pop()
-            except NestedTooDeepError as deeper:
+            except NestedTooDeep as deeper:
                 waiting.append(deeper.make)
     finally:
         library.differentiating.pop()

@@ -135,12 +135,14 @@ def _declare(version: str, handle: str, *, stateful: bool) -> None:
         stateful=stateful,
         differentiable=stateful,
     ).kernel(_push)
-    op(
+    pop = op(
         f"StackPop{version}(handle: {handle}; elem_type: type) -> (elem: elem_type)",
         shape=lambda c: UNKNOWN,
         stateful=stateful,
         differentiable=stateful,
-    ).kernel(_pop)
+    )
+    pop.kernel(_pop)
+    pop.why_no_gradient = _SECOND_ORDER
     op(
         f"StackClose{version}(handle: {handle})",
         shape=shapes.no_outputs,
@@ -148,6 +150,11 @@ def _declare(version: str, handle: str, *, stateful: bool) -> None:
         differentiable=stateful,
     ).kernel(_close)
 
+
+# Backward loops pop what forward loops have pushed.
+_SECOND_ORDER = (
+    "second-order gradients of while loops are not supported, except for those of the operation While"
+)
 
 _declare("", "Ref(string)", stateful=False)
 _declare("V2", "resource", stateful=True)

@@ -224,8 +224,8 @@ max_pool_3d_grad = op(
 def _(xp: Any, x: Any, y: Any, dy: Any, *, ksize: Any, strides: Any, padding: str, data_format: str) -> Any:
     pool = pool_spec(5, data_format, ksize, strides, padding)
     win = _fit_max_grad(x, y, dy, pool)
-    last = [to_channels_last(xp, part, pool.spec) for part in (x, y, dy)]
-    return from_channels_last(xp, pooling.max_pool_grad_of_ties(xp, *last, win), pool.spec)
+    x, y, dy = (to_channels_last(xp, part, pool.spec) for part in (x, y, dy))
+    return from_channels_last(xp, pooling.max_pool_grad_of_ties(xp, x, y, dy, win), pool.spec)
 
 
 max_pool_3d_grad_grad = op(

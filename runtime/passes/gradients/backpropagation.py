@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ....graphfmt.dtypes import DType
 from ....graphfmt.errors import invalid
@@ -22,9 +22,12 @@ from ....kernels.core.failures import as_tfg_error
 from ....kernels.core.inference import topological_order
 from ....kernels.core.op_sets import ENTERS, IDENTITIES, INPUTS, SWITCHES, VARIABLES
 from ...plan.control_flow.nesting import CONTROL_FLOW
+from .gradient_overrides import call_overriding, overriding_op
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+
+    from ....kernels.core.registry import Op
 
 Gradient = Tensor | IndexedSlices
 
@@ -190,16 +193,15 @@ def _input_gradients(
 ) -> Sequence[Gradient | None]:
     op = g.op(view.node.op)
     count = len(view.inputs)
-    if not op.differentiable:
-        return [None] * count
-    if op.gradient_function is None:
-        raise graph.error_at(
-            invalid(f"operation {op.name} has no gradient, and lies on the path to the loss"), view.name
-        )
-    dys = sums if op.sparse_gradient else [dense(g, dy) for dy in sums]
     try:
+        override = overriding_op(g, view.node)
+        if not (override or op).differentiable:
+            return [None] * count
         with g.name_scope(view.name.split("/")[-1] + "_grad"):
-            found = op.gradient_function(g, view, *dys)
+            if override is None:
+                found = _call_gradient_function(g, op, view, sums)
+            else:
+                found = call_overriding(override, g, view, [dense(g, dy) for dy in sums])
     except Exception as error:
         reason = as_tfg_error(error, view.node)
         raise graph.error_at(reason, view.name) from reason.__cause__
@@ -207,6 +209,16 @@ def _input_gradients(
     if len(gradients) != count:
         raise TypeError(f"the gradient of {op.name} gave {len(gradients)} gradients for {count} inputs")
     return gradients
+
+
+def _call_gradient_function(
+    g: GraphBuilder, op: Op, view: GradientNode, sums: Sequence[Gradient | None]
+) -> Any:
+    if op.gradient_function is None:
+        reason = f"{op.why_no_gradient}: " if op.why_no_gradient else ""
+        raise invalid(f"{reason}operation {op.name} has no gradient, and lies on the path to the loss")
+    dys = sums if op.sparse_gradient else [dense(g, dy) for dy in sums]
+    return op.gradient_function(g, view, *dys)
 
 
 @overload
@@ -247,16 +259,23 @@ def differentiate(graph: Graph, loss: str, wrt: Sequence[str] = ()) -> Graph:
             ``…/indices``.
 
     Raises:
-        TfgError: NOT_FOUND where nothing matches; INVALID_ARGUMENT where the loss does not depend on it.
+        TfgError: NOT_FOUND where nothing matches; INVALID_ARGUMENT where the loss does not depend on something that is
+            named, or on nothing that matches.
     """
     g = GraphBuilder(graph)
     y = g.tensor(loss)
     names = _matching(graph, wrt) if wrt else variables_behind(graph, y.node)
     if not names:
         raise graph.error_at(invalid(f"{loss!r} depends on no variable", hint="name one: --wrt NAME"), y.node)
-    for name, found in zip(names, add_gradients(g, [y], [g.tensor(name) for name in names])):
-        if found is None:
+    gradients = dict(zip(names, add_gradients(g, [y], [g.tensor(name) for name in names])))
+    for name in wrt:
+        if name in gradients and gradients[name] is None:
             raise graph.error_at(invalid(f"{loss!r} does not depend on {name!r}"), endpoint(name).node)
+    if all(found is None for found in gradients.values()):
+        raise graph.error_at(invalid(f"{loss!r} depends on none of {', '.join(map(repr, names))}"), y.node)
+    for name, found in gradients.items():
+        if found is None:
+            continue
         label = name.replace(":", "_")
         if isinstance(found, IndexedSlices):
             g.Identity(found.values, name=f"grad/{label}/values")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....graphfmt import dtypes
 from ....graphfmt.attributes import Function
 from ....graphfmt.errors import invalid
 from ....kernels.builder.graph_builder import GraphBuilder
 from ....kernels.core.facts import Fact
-from ....kernels.functions.differentiation import add_definition, differentiate, zeros
+from ....kernels.functions.differentiation import add_definition, differentiate, placeholder, zeros
 from .backpropagation import add_dense_gradients
 
 if TYPE_CHECKING:
@@ -23,25 +24,22 @@ def symbolic_gradient(library: Library, function: Function) -> Function:
         return Function(registered, function.attrs)
     g = GraphBuilder(library=library)
     instance = library.instance(function)
-    for dtype in instance.result_types:
-        if not dtype.is_differentiable:
-            raise invalid(f"the gradient of function {function.name!r} is not defined, for it gives {dtype}")
+    if dtypes.variant in instance.result_types:
+        raise invalid(f"the gradient of function {function.name!r} is not defined, for it gives a variant")
     facts = [Fact(dtype) for dtype in instance.arg_types]
-    made = differentiate(
-        g,
-        add_dense_gradients,
-        function,
-        facts,
-        [Fact(dtype) for dtype in instance.result_types],
-        [True] * len(facts),
-    )
+    dys = [Fact(dtype) if dtype.is_differentiable else None for dtype in instance.result_types]
+    made = differentiate(g, add_dense_gradients, function, facts, dys, [True] * len(facts))
     gradients = [(found or zeros(made.b, arg)).name for found, arg in zip(made.gradients, made.args)]
-    arguments = [*made.args, *(dy for dy in made.dys if dy is not None)]
+    # The gradients of integer results are arguments too, though none depends on them.
+    given = [
+        dy or placeholder(made.b, f"dy{j}", Fact(dtype))
+        for j, (dy, dtype) in enumerate(zip(made.dys, instance.result_types))
+    ]
     return add_definition(
         made.b,
         f"{function.name}_gradient",
         list(made.b.graph().nodes),
-        [(a.node, a.dtype) for a in arguments],
+        [(a.node, a.dtype) for a in [*made.args, *given]],
         list(zip(gradients, instance.arg_types)),
         always=tuple(dict.fromkeys([*instance.targets, *instance.stateful])),
     )
