@@ -43,6 +43,10 @@ class NodeView:
     def outputs(self) -> list[Tensor]:
         return [Tensor(self.builder, self.name, i) for i in range(len(self.builder.facts_of(self.name)))]
 
+    def has_attr(self, name: str) -> bool:
+        """True if the operation has an attribute of that name."""
+        return name in self.builder.op(self.node.op).signature.attr_index
+
     def attr(self, name: str) -> Any:
         """Returns an attribute, default included, as a builder takes it: strings are str, lists are tuples.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import tfg
 
 from .command import is_diagnostic, run_tfg, write
 from .graphs import FLOAT, ONE, node, placeholder
+
+CASES = Path(__file__).parents[1] / "cases" / "gradients"
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +115,49 @@ def test_a_place_that_cannot_be_written(place: str) -> None:
     assert outcome.status == 1
     assert "INTERNAL" not in outcome.err
     assert "cannot be written" in outcome.err
+
+
+def fetched(case: str, loss: str, *wrt: str, fetch: str, feeds: Sequence[str] = ()) -> str:
+    """What ``tfg run`` prints of a gradient of a graph."""
+    made = run_tfg("grad", CASES / f"{case}.pbtxt", "--loss", loss, *wrt, "-o", "made.pbtxt")
+    assert made.status == 0, made.err
+    outcome = run_tfg("run", "made.pbtxt", *feeds, "--fetch", fetch, "--json")
+    assert outcome.status == 0, outcome.err
+    return outcome.out
+
+
+def test_variables_that_do_not_matter_are_skipped() -> None:
+    options = ("--feed", "x=2", "--init", "init")
+    assert '"grad/w"' in fetched("grad_call_unused_var", "call", fetch="grad/w", feeds=options)
+    assert "grad/v" not in Path("made.pbtxt").read_text(encoding="utf-8")
+    named = run_tfg(
+        "grad", CASES / "grad_call_unused_var.pbtxt", "--loss", "call", "--wrt", "v", "-o", "o.pb"
+    )
+    assert is_diagnostic(named, "INVALID_ARGUMENT", "'call' does not depend on 'v'")
+    pattern = run_tfg(
+        "grad", CASES / "grad_call_unused_var.pbtxt", "--loss", "call", "--wrt", "v*", "-o", "o.pb"
+    )
+    assert is_diagnostic(pattern, "INVALID_ARGUMENT", "'call' depends on none of 'v'")
+
+
+def test_the_gradient_of_singular_vectors_that_are_not_computed_is_zero() -> None:
+    assert "[[0.0, 0.0], [0.0, 0.0]]" in fetched("svd_no_uv_grad", "s:1", "--wrt", "x", fetch="grad/x")
+
+
+def test_each_of_several_maxima_has_the_gradient() -> None:
+    assert "[[[[[1.0], [2.0]], [[2.0], [4.0]]], [[[2.0], [4.0]], [[4.0], [8.0]]]]]" in fetched(
+        "maxpool3d_ties_grad", "y", "--wrt", "x", fetch="grad/x"
+    )
+
+
+def test_functions_that_call_the_one_before_twice() -> None:
+    fetched("g02_grad_function_doubling", "y", "--wrt", "x", fetch="grad/x", feeds=("--feed", "x=2"))
+    assert Path("made.pbtxt").stat().st_size < 200_000
+
+
+def test_a_second_order_gradient_of_a_loop_names_the_loop() -> None:
+    run_tfg("grad", CASES / "second_order_v1_loop.pbtxt", "--loss", "y", "--wrt", "x", "-o", "a.pbtxt")
+    outcome = run_tfg("grad", "a.pbtxt", "--loss", "grad/x", "--wrt", "x", "-o", "b.pbtxt")
+    assert is_diagnostic(
+        outcome, "INVALID_ARGUMENT", "second-order gradients of while loops are not supported"
+    )

@@ -72,7 +72,7 @@ def _bind_add(b: Binding) -> Any:
 
 
 def _add_gradient(g: GraphBuilder, node: NodeView, dy: Tensor) -> tuple[Tensor, Tensor]:
-    data_format = node.attr("data_format") or "NHWC"
+    data_format = node.attr("data_format") if node.has_attr("data_format") else "NHWC"
     return dy, g.BiasAddGrad(dy, data_format=data_format)
 
 

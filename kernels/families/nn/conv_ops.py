@@ -164,7 +164,7 @@ def _filter_gradient_shape(rank: int) -> Callable[[ShapeContext], Shape]:
 def _same_attrs(node: NodeView) -> dict[str, Any]:
     """Returns the attributes that a convolution shares with its gradients."""
     names = ("strides", "padding", "explicit_paddings", "data_format", "dilations", "use_cudnn_on_gpu")
-    return {name: node.attr(name) for name in names if node.attr(name) is not None}
+    return {name: node.attr(name) for name in names if node.has_attr(name)}
 
 
 def _gradients(forward: Op, of_input: Op, of_filter: Op) -> None:

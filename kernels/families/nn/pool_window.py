@@ -149,4 +149,4 @@ def check_output_shape(
 def shared_attrs(node: NodeView, *left_out: str) -> dict[str, Any]:
     """Returns the attributes that a pooling operation shares with its gradients."""
     names = {"ksize", "strides", "padding", "explicit_paddings", "data_format"} - set(left_out)
-    return {name: node.attr(name) for name in sorted(names) if node.attr(name) is not None}
+    return {name: node.attr(name) for name in sorted(names) if node.has_attr(name)}

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import tfg
-from tfg.runtime.passes.gradients.backpropagation import differentiate
+from tfg.graphfmt.graph import Graph
+from tfg.graphfmt.shapes import UNKNOWN
+from tfg.kernels.core import registry
+from tfg.kernels.core.failures import UnexpectedError
+from tfg.runtime.passes.gradients.backpropagation import add_gradients, differentiate
+
+from tests.kernels import harness
 
 
 def gradient(g: tfg.GraphBuilder, loss: str, *wrt: str, feeds: dict[str, Any] | None = None) -> list[Any]:
@@ -111,3 +119,37 @@ def test_what_cannot_be_differentiated(loss: str, wrt: list[str], status: str, w
         differentiate(g.graph(), loss, wrt)
     assert caught.value.status == status
     assert why in str(caught.value)
+
+
+def graphs_of(row: harness.Case) -> Iterator[tuple[Graph, list[str]]]:
+    """The graph of a row and its outputs: with static shapes, and with unknown ones."""
+    graph, outputs, _ = harness.graph_of(row)
+    yield graph, outputs
+    nodes = [
+        replace(n, attrs={**n.attrs, "shape": UNKNOWN}) if n.op == "Placeholder" else n for n in graph.nodes
+    ]
+    yield graph.with_nodes(nodes), outputs
+
+
+def differentiated_rows(family: str) -> list[harness.Case]:
+    """The rows of operations with a gradient."""
+    return [
+        row
+        for row in harness.table_module(family).CASES
+        if row.error is None and (row.build or registry.get(row.op).gradient_function is not None)
+    ]
+
+
+@pytest.mark.parametrize("family", harness.families())
+def test_every_output_alone_has_a_gradient_or_an_error_with_a_status(family: str) -> None:
+    for row in differentiated_rows(family):
+        for graph, outputs in graphs_of(row):
+            inputs = [n.name for n in graph.nodes if n.op == "Placeholder"]
+            for output in outputs:
+                g = tfg.GraphBuilder(graph)
+                try:
+                    add_gradients(g, [g.tensor(output)], [g.tensor(name) for name in inputs])
+                except UnexpectedError as error:
+                    pytest.fail(f"{output} of {row}: {error}")
+                except tfg.TfgError:
+                    continue
