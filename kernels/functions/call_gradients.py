@@ -46,7 +46,7 @@ class CallParts(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """What the parts of a function depend on: the facts of its arguments and of the gradients of its results, the
+    """The key of the parts of a function: the facts of its arguments and of the gradients of its results, the
     arguments whose gradients are wanted, and the nodes that run with every call."""
 
     function: Function
