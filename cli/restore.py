@@ -194,11 +194,21 @@ def _check(options: _RestoreOptions) -> None:
 
 def _write_state(graph: Graph, checkpoint: Checkpoint, matched: Match, options: _RestoreOptions) -> None:
     from ..graphfmt.checkpoints.hdf5 import state_file
-    from ..graphfmt.checkpoints.hdf5.state_file import SavedState
-    from ..runtime.checkpointing.saving import variable_values
+    from ..graphfmt.file_lock import locked
 
     path = Path(options.target)
     state_file.check_replaceable(path)
+    with locked(path):
+        _replace_state(path, graph, checkpoint, matched, options)
+
+
+def _replace_state(
+    path: Path, graph: Graph, checkpoint: Checkpoint, matched: Match, options: _RestoreOptions
+) -> None:
+    from ..graphfmt.checkpoints.hdf5 import state_file
+    from ..graphfmt.checkpoints.hdf5.state_file import SavedState
+    from ..runtime.checkpointing.saving import variable_values
+
     base = _base_state(graph, path, options)
     notes = dict(base.notes if options.only else checkpoint.rest.notes)
     if checkpoint.step is not None and not options.only:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -40,11 +40,11 @@ from .running.step_loop import make_step_loop, run_steps
 from .running.step_request import RunRequest, map_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
     from ..graphfmt.load import GraphFile
-    from ..runtime.execution.runner import Progress
+    from ..runtime.execution.runner import Progress, StepLoop
     from ..runtime.execution.session import Session
     from ..runtime.execution.trace import StepTrace
     from ..runtime.saved_models.initialization import Model
@@ -108,6 +108,18 @@ class _Run:
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
+        with self._locked_files(session, request):
+            self._run(session, request, loop, checkpoints, model)
+
+    def _run(
+        self,
+        session: Session,
+        request: RunRequest,
+        loop: StepLoop,
+        checkpoints: CheckpointPlan | None,
+        model: Model | None,
+    ) -> None:
+        options = self.options
         crashed = checkpoints.written_before_crash() if checkpoints is not None else None
         start = begin(session, options, loop, crashed, model)
         trace = _new_trace() if options.result.trace or options.result.profile else None
@@ -166,6 +178,23 @@ class _Run:
             finally:
                 results.close_progress()
         return progress
+
+    @contextmanager
+    def _locked_files(self, session: Session, request: RunRequest) -> Generator[None]:
+        """Holds the locks of the state and of the checkpoint that the run will replace."""
+        state, checkpoint = self.options.resume.state, self.options.checkpoint.checkpoint
+        paths = [checkpoint] if checkpoint is not None else []
+        if state is not None and self._changes_state(session, request):
+            paths.append(state)
+        if not paths:
+            yield
+            return
+        from ..graphfmt.file_lock import locked
+
+        with ExitStack() as locks:
+            for path in paths:
+                locks.enter_context(locked(path))
+            yield
 
     def _stop_on_nan(
         self, session: Session, request: RunRequest, start: RunStart, guard: RunGuard

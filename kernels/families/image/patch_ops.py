@@ -12,6 +12,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape
+from ...core.cancellation import checked
 from ...core.registry import Family, Op
 from ...numeric.int_arguments import check_allocation
 
@@ -70,7 +71,7 @@ def _patches(
         inner = [slice(before, before + size) for (_, before), size in zip(fits, space)]
         padded[(slice(None), *inner)] = x
     found = xp.empty(check_allocation((x.shape[0], *many, *sizes, channels), x.dtype.itemsize), x.dtype)
-    for offset in product(*map(range, sizes)):
+    for offset in checked(product(*map(range, sizes))):
         starts = [at * rate for at, rate in zip(offset, rates)]
         taken = [
             slice(start, start + (n - 1) * stride + 1 if n else start, stride)

@@ -148,12 +148,21 @@ svd = op(
 @svd.kernel
 def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
     check_matrices("Svd", input)
+    wide = to_lapack_dtype(input)
+    # LAPACK may not return from NaN or infinities. The factors of a matrix that has them are NaN.
+    bad = ~xp.isfinite(wide).all((-2, -1))
     try:
-        factors = xp.linalg.svd(to_lapack_dtype(input), full_matrices=full_matrices, compute_uv=compute_uv)
+        factors = xp.linalg.svd(
+            xp.where(bad[..., None, None], 0, wide), full_matrices=full_matrices, compute_uv=compute_uv
+        )
     except np.linalg.LinAlgError as error:
         raise invalid(f"Svd: {error}") from None
     none = xp.zeros(0, input.dtype)
-    parts = (factors[1], factors[0], adjoint(factors[2])) if compute_uv else (factors, none, none)
+    parts = [factors[1], factors[0], adjoint(factors[2])] if compute_uv else [factors, none, none]
+    if bad.any():
+        parts[0][bad] = np.nan
+        for part in parts[1:] if compute_uv else []:
+            part[bad] = np.nan
     return [part.astype(input.dtype, copy=False) for part in parts]
 
 

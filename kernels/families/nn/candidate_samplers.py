@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ....graphfmt.errors import invalid
+from ...core.cancellation import check, checked
 from ...numeric.distributions import uniform_double, uniform_float
+from ...numeric.int_arguments import check_allocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from ...numeric.philox import Philox
 
 _MAX_WEIGHT = 2**31 - 1
+# The memory that a drawn class takes while they are collected, and the tries between two checks for cancellation.
+_BYTES_PER_CLASS = 64
+_CHECK_INTERVAL = 256
 
 
 class WordStream:
@@ -194,15 +199,18 @@ def draw_candidates(
     Returns them, and a function from classes to the number of times each was expected. Raises INVALID_ARGUMENT
     where ``count`` unique classes do not exist.
     """
+    check_allocation((count,), _BYTES_PER_CLASS)
     words = WordStream(generator)
     if not unique:
-        drawn = [sampler.sample(words) for _ in range(count)]
+        drawn = [sampler.sample(words) for _ in checked(range(count))]
         return np.array(drawn, np.int64), lambda values: sampler.probability(values) * np.float32(count)
     if count > sampler.range:
         raise invalid(f"{count} unique classes cannot be drawn from a range of {sampler.range}")
     tries = 0
     kept: dict[int, None] = {}
     while len(kept) < count:
+        if not tries % _CHECK_INTERVAL:
+            check()
         kept[sampler.sample(words)] = None
         tries += 1
     picked = np.array(list(kept), np.int64)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tfg
 from tfg.graphfmt.load import load
@@ -78,3 +80,23 @@ def test_a_step_that_has_made_its_update_is_not_reported_as_failed() -> None:
         except tfg.TfgError as error:
             assert error.status == "DEADLINE_EXCEEDED"
     assert session.run(["counter"]) == [counted]
+
+
+@pytest.mark.parametrize(
+    ("case", "feeds", "status"),
+    [
+        ("h01_svd_inf", {}, None),
+        ("h04_uniform_sampler", {}, "RESOURCE_EXHAUSTED"),
+        ("h05_patches", {"x": np.ones((1, 3, 3, 1), np.float32)}, "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_a_kernel_that_would_run_for_long_ends(case: str, feeds: dict[str, Any], status: str | None) -> None:
+    session = tfg.Session(load(str(CASES / f"{case}.pbtxt")))
+    began = time.monotonic()
+    if status is None:
+        assert np.isnan(session.run(["y"], feeds, timeout=1)[0]).all()
+    else:
+        with pytest.raises(tfg.TfgError) as caught:
+            session.run(["y"], feeds, timeout=1)
+        assert caught.value.status == status
+    assert time.monotonic() - began < 1 + SOON
