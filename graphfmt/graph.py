@@ -136,6 +136,9 @@ class Graph:
     unknown_fields: bytes = b""
     index: Mapping[str, Node] = field(init=False, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Graph: nodes {len(self.nodes)}, functions {len(self.functions)}>"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", {node.name: node for node in self.nodes})
 

@@ -25,6 +25,7 @@ from ...graphfmt.names import NODE_NAME
 from ...graphfmt.shapes import Shape
 from ...graphfmt.tensors import from_array
 from ..core import inference, registry
+from .method_help import describe_method
 from .node_view import NodeView
 from .python_values import as_array, as_attr, inferred_attrs
 from .tensor import IndexedSlices, Tensor
@@ -85,13 +86,23 @@ class GraphBuilder:
         self._suffixes: dict[str, int] = {}
 
     def __getattr__(self, op_name: str) -> Callable[..., Any]:
-        if op_name.startswith("_") or registry.find(op_name, self.__dict__.get("_library")) is None:
+        op = None if op_name.startswith("_") else registry.find(op_name, self.__dict__.get("_library"))
+        if op is None:
             raise AttributeError(f"no operation is called {op_name!r}")
 
         def method(*inputs: Any, name: str | None = None, **attrs: Any) -> Any:
             return self.add_op(op_name, *inputs, name=name, **attrs)
 
+        describe_method(method, op)
         return method
+
+    def __dir__(self) -> list[str]:
+        functions = () if self.library is None else self.library.definitions
+        operations = (op.name for op in registry.all_ops() if not op.name.startswith("_"))
+        return sorted({*super().__dir__(), *operations, *functions})
+
+    def __repr__(self) -> str:
+        return f"<GraphBuilder: nodes {len(self._nodes)}>"
 
     def __contains__(self, node: str) -> bool:
         return node in self._nodes

@@ -90,6 +90,9 @@ class Session:
         self._step_ids = count(1)
         self._log = log or _to_standard_error
 
+    def __repr__(self) -> str:
+        return f"<Session: {self.graph!r}>"
+
     def __enter__(self) -> Session:
         return self
 
