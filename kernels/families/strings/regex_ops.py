@@ -4,6 +4,7 @@ in TensorFlow)."""
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
@@ -15,7 +16,7 @@ from ...numeric.string_tensors import decode, encode, map_strings, string_array
 from .regex import compile_re2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ...core.inference import ShapeContext
 
@@ -30,11 +31,11 @@ def _scalar_arguments(c: ShapeContext) -> Shape:
     return c.input(0)
 
 
-def _scalar(name: str, value: Any) -> str:
+def _scalar(name: str, value: Any) -> bytes:
     array = string_array(value)
     if array.ndim:
         raise invalid(f"{name} must be a scalar, but has shape {Shape(array.shape)}")
-    return decode(array[()])
+    return array[()]
 
 
 regex_replace = op(
@@ -61,7 +62,7 @@ static_regex_replace = op(
 
 @static_regex_replace.kernel
 def _(xp: Any, text: Any, *, pattern: str, rewrite: str, replace_global: bool) -> Any:
-    return _replaced(text, pattern, rewrite, replace_global)
+    return _replaced(text, encode(pattern), encode(rewrite), replace_global)
 
 
 regex_full_match = op(
@@ -85,15 +86,15 @@ static_regex_full_match = op(
 
 @static_regex_full_match.kernel
 def _(xp: Any, text: Any, *, pattern: str) -> Any:
-    return _matched(text, pattern)
+    return _matched(text, encode(pattern))
 
 
-def _matched(text: Any, pattern: str) -> Any:
+def _matched(text: Any, pattern: bytes) -> Any:
     fits = compile_re2(pattern).fullmatch
-    return map_strings(lambda item: fits(decode(item)) is not None, text, bool)
+    return map_strings(lambda item: fits(item) is not None, text, bool)
 
 
-def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
+def _replaced(text: Any, pattern: bytes, rewrite: bytes, everywhere: bool) -> Any:
     matcher = compile_re2(pattern)
     parts = _rewrite_parts(rewrite)
     if any(isinstance(part, int) and part > matcher.groups for part in parts):
@@ -102,38 +103,46 @@ def _replaced(text: Any, pattern: str, rewrite: str, everywhere: bool) -> Any:
     return map_strings(_replacer(matcher, parts, everywhere), text)
 
 
-def _replacer(matcher: re.Pattern[str], parts: list[str | int], everywhere: bool) -> Callable[[bytes], bytes]:
-    def replace(item: bytes) -> bytes:
-        text = decode(item)
-        found: list[str] = []
+def _replacer(matcher: Any, parts: list[bytes | int], everywhere: bool) -> Callable[[bytes], bytes]:
+    def replace(text: bytes) -> bytes:
+        found: list[bytes] = []
         end, last = 0, -1
+        inside = _inside_characters(text)
         for match in matcher.finditer(text):
-            # RE2 skips an empty match at the end of the match before.
-            if match.start() == match.end() == last:
+            # RE2 skips an empty match at the end of the match before, and goes on by whole characters.
+            if match.start() == match.end() and (match.end() == last or match.end() in inside):
                 continue
             found.append(text[end : match.start()])
-            found.extend(part if isinstance(part, str) else match[part] or "" for part in parts)
+            found.extend(part if isinstance(part, bytes) else match[part] or b"" for part in parts)
             end = last = match.end()
             if not everywhere:
                 break
-        return encode("".join(found) + text[end:])
+        return b"".join(found) + text[end:]
 
     return replace
 
 
-def _rewrite_parts(rewrite: str) -> list[str | int]:
+def _inside_characters(text: bytes) -> Collection[int]:
+    """The positions in UTF-8 text that are not at the start of a character; a byte that is no UTF-8 counts as one."""
+    if text.isascii():
+        return ()
+    sizes = [len(encode(char)) for char in decode(text)]
+    return set(range(len(text))).difference(accumulate(sizes, initial=0))
+
+
+def _rewrite_parts(rewrite: bytes) -> list[bytes | int]:
     r"""Splits a rewrite into texts and group numbers. Raises INVALID_ARGUMENT unless every backslash is
     followed by a digit or a backslash."""
-    parts: list[str | int] = []
-    for piece in re.findall(r"\\.?|[^\\]+", rewrite, re.DOTALL):
-        if piece[0] != "\\":
+    parts: list[bytes | int] = []
+    for piece in re.findall(rb"\\.?|[^\\]+", rewrite, re.DOTALL):
+        if piece[:1] != b"\\":
             parts.append(piece)
-        elif piece[1:] == "\\":
-            parts.append("\\")
+        elif piece[1:] == b"\\":
+            parts.append(b"\\")
         elif piece[1:].isascii() and piece[1:].isdigit():
             parts.append(int(piece[1:]))
         else:
             raise invalid(
-                f"rewrite {rewrite!r} has {piece!r}: a backslash needs a digit or a backslash after it"
+                f"rewrite {decode(rewrite)!r} has {decode(piece)!r}: a backslash needs a digit or a backslash after it"
             )
     return parts

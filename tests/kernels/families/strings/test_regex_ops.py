@@ -90,8 +90,20 @@ CASES = [
 test_values, test_errors, test_shapes, test_gradients = table_tests(CASES)
 
 
-@pytest.mark.parametrize("pattern", ["(?U)a*", "\\C", "\\p{Greek}"])
-def test_what_is_not_supported_is_said_to_be_so(pattern: str) -> None:
-    with pytest.raises(TfgError) as caught:
-        compile_re2(pattern)
-    assert caught.value.status == "UNIMPLEMENTED"
+@pytest.mark.parametrize(
+    ("pattern", "matching"),
+    [("(?U)a*", b"aa"), ("\\C", b"a"), ("\\p{Greek}", "α".encode()), ("(a*)*b", b"aab")],
+)
+def test_the_syntax_is_that_of_re2(pattern: str, matching: bytes) -> None:
+    assert compile_re2(pattern.encode()).fullmatch(matching)
+
+
+def test_a_match_takes_time_linear_in_the_text() -> None:
+    """A matcher that backtracks takes 2^1000 steps."""
+    assert compile_re2(b"(a*)*b").fullmatch(b"a" * 1000) is None
+
+
+def test_what_re2_does_not_take_is_refused() -> None:
+    with pytest.raises(TfgError, match="invalid regular expression") as caught:
+        compile_re2(rb"(a)\1")
+    assert caught.value.status == "INVALID_ARGUMENT"
