@@ -16,6 +16,7 @@ import numpy as np
 from ...graphfmt.attributes import Function
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Endpoint, Node, endpoint
+from ...graphfmt.traversal import reachable_from
 from ..builder.function_builder import definition, output_names, unique_function_name
 from ..builder.graph_builder import GraphBuilder, NodeView, Tensor
 from ..core.facts import Fact, carries_gradient
@@ -162,14 +163,7 @@ def _is_source(node: Node) -> bool:
 
 
 def _ancestors(index: Any, names: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    stack = list(names)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack += [endpoint(text).node for text in index[name].inputs]
-    return found
+    return set(reachable_from(names, lambda name: [endpoint(text).node for text in index[name].inputs]))
 
 
 def add_definition(

@@ -11,6 +11,7 @@ from ...graphfmt.graph import Graph, Node
 from ...graphfmt.names import counted, did_you_mean
 from ...graphfmt.shapes import UNKNOWN, Shape
 from ...graphfmt.tensors import TensorValue
+from ...graphfmt.traversal import reachable_from
 from ..core import registry
 from ..core.facts import Fact
 from ..core.traits import BodyExecution
@@ -225,14 +226,10 @@ class Library:
         return self._reached(nodes, callees)
 
     def _reached(self, nodes: Iterable[Node], callees: Callable[[Node], Iterable[str]]) -> set[str]:
-        seen: set[str] = set()
-        stack = [nodes]
-        while stack:
-            for node in stack.pop():
-                new = {name for name in callees(node) if name in self.definitions} - seen
-                seen |= new
-                stack += [self.definitions[name].body for name in new]
-        return seen
+        def called(body: Iterable[Node]) -> list[str]:
+            return [name for node in body for name in callees(node) if name in self.definitions]
+
+        return set(reachable_from(called(nodes), lambda name: called(self.definitions[name].body)))
 
     def _callees(self, name: str) -> Iterator[str]:
         definition = self.definitions.get(name)

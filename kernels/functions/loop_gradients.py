@@ -16,6 +16,7 @@ from ...graphfmt.attributes import Function
 from ...graphfmt.errors import invalid
 from ...graphfmt.graph import Node, endpoint
 from ...graphfmt.shapes import SCALAR
+from ...graphfmt.traversal import ancestors, reachable_from
 from ..builder.graph_builder import GraphBuilder, Tensor
 from ..core.facts import Fact, carries_gradient
 from .differentiation import (
@@ -105,16 +106,9 @@ def _carried(instance: Instance, dys: Sequence[Any], wanted: Sequence[bool]) -> 
 
 def _arguments_behind(instance: Instance, end: str) -> set[int]:
     """Returns the positions of the arguments that a result depends on."""
-    index = instance.graph.index
     places = {name: i for i, name in enumerate(instance.args)}
-    seen: set[str] = set()
-    stack = [endpoint(end).node]
-    while stack:
-        name = stack.pop()
-        if name not in seen:
-            seen.add(name)
-            stack += [e.node for e in index[name].data_inputs]
-    return {places[name] for name in seen if name in places}
+    behind = ancestors(instance.graph, [endpoint(end).node], data_only=True)
+    return {places[name] for name in behind if name in places}
 
 
 def _record(
@@ -166,14 +160,12 @@ def _record(
 
 
 def _behind(index: Any, ends: Sequence[str], stop: set[str]) -> set[str]:
-    found: set[str] = set()
-    stack = list(ends)
-    while stack:
-        name = stack.pop()
-        if name not in found and name not in stop:
-            found.add(name)
-            stack += [e.node for e in index[name].data_inputs]
-    return found
+    """Returns the nodes that ``ends`` depend on by data edges, up to those in ``stop``."""
+
+    def producers(name: str) -> list[str]:
+        return [e.node for e in index[name].data_inputs if e.node not in stop]
+
+    return set(reachable_from((end for end in ends if end not in stop), producers))
 
 
 def _condition(g: GraphBuilder, cond: Any, extra: Sequence[Tensor]) -> Function:

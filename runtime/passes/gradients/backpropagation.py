@@ -15,6 +15,7 @@ from ....graphfmt.dtypes import DType
 from ....graphfmt.errors import invalid
 from ....graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ....graphfmt.names import nothing_called
+from ....graphfmt.traversal import ancestors, reachable_from
 from ....kernels.builder.graph_builder import GraphBuilder, IndexedSlices, Tensor
 from ....kernels.builder.node_view import GradientNode
 from ....kernels.core.facts import carries_gradient
@@ -25,7 +26,7 @@ from ...plan.control_flow.nesting import CONTROL_FLOW
 from .gradient_overrides import call_overriding, overriding_op
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
     from ....kernels.core.registry import Op
 
@@ -117,7 +118,8 @@ def _between(g: GraphBuilder, graph: Graph, ends: set[str], starts: set[str]) ->
             stack, value = _stack_origin(graph, node.data_inputs[0].node), node.data_inputs[1].node
             sources[stack].append(value)
             readers[value].append(stack)
-    return reached(starts, readers) & reached(ends, sources)
+    between = reachable_from(starts, lambda name: readers.get(name, ()))
+    return between.keys() & reachable_from(ends, lambda name: sources.get(name, ()))
 
 
 def _stack_origin(graph: Graph, handle: str) -> str:
@@ -128,16 +130,6 @@ def _stack_origin(graph: Graph, handle: str) -> str:
 
 
 _PASSES_HANDLE_ON = ENTERS | SWITCHES | IDENTITIES
-
-
-def reached(starts: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
-    """Returns these names and all that are reachable from them."""
-    found, ahead = set(starts), list(starts)
-    while ahead:
-        new = [name for name in edges.get(ahead.pop(), ()) if name not in found]
-        found.update(new)
-        ahead += new
-    return found
 
 
 class ReverseWalk:
@@ -301,12 +293,7 @@ def _matching(graph: Graph, patterns: Sequence[str]) -> list[str]:
 
 def variables_behind(graph: Graph, end: str) -> list[str]:
     """Returns the floating variables that a node depends on by data edges, in file order."""
-    behind, stack = {end}, [end]
-    while stack:
-        for source in graph[stack.pop()].data_inputs:
-            if source.node not in behind:
-                behind.add(source.node)
-                stack.append(source.node)
+    behind = ancestors(graph, [end], data_only=True)
     return [n.name for n in graph.nodes if n.name in behind and n.op in VARIABLES and _is_floating(n)]
 
 

@@ -42,7 +42,7 @@ class Lists:
             found = self.g.TensorListPushBack(found, item)
         return found
 
-    def cast(self, *items: Any, shape: Any = -1) -> Any:
+    def of(self, *items: Any, shape: Any = -1) -> Any:
         return self.push(self.empty(shape), *items)
 
     def pop(self, found: Any, shape: Any = -1) -> Any:
