@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Dim = int | None
 
 MAX_ELEMENTS = 2**63 - 1
+# TensorFlow's limit of the dimensions of a tensor.
+MAX_RANK = 254
 
 # The size in bytes of the largest element, a complex128.
 LARGEST_ITEM = 16
@@ -156,3 +158,13 @@ def _broadcast_dim(a: Dim, b: Dim) -> Dim:
     if b is None:
         return a
     raise invalid(f"Dimensions must be equal, but are {a} and {b}")
+
+
+def unknown_dims(rank: int) -> tuple[Dim, ...]:
+    """Returns the dimensions of a tensor of which only the rank is known.
+
+    Raises INVALID_ARGUMENT for more than MAX_RANK.
+    """
+    if rank > MAX_RANK:
+        raise invalid(f"a shape of {rank} dimensions has more than {MAX_RANK}")
+    return (None,) * rank

@@ -39,8 +39,8 @@ class Missing:
 MISSING: Final = Missing()
 
 
-# The limit of a list of tensors: a number in a file must not allocate memory.
-MAX_LIST = 1 << 20
+# The limit of a list of outputs: a number in a file must not allocate memory.
+MAX_OUTPUTS = 1 << 16
 
 
 class Arg(NamedTuple):
@@ -69,8 +69,6 @@ class Arg(NamedTuple):
             return (one,)
         count = attrs[self.number_attr]
         assert isinstance(count, int)
-        if count > MAX_LIST:
-            raise invalid(f"attr {self.number_attr!r} asks for {count} tensors, more than {MAX_LIST}")
         return (one,) * count
 
     def _ref(self, dtype: DType) -> DType:
@@ -251,9 +249,22 @@ class OpSignature:
         if faults:
             raise faults[0][1]
         attrs = {**self.defaults, **node.attrs}
+        self._check_lists(node, attrs)
         inputs = tuple(t for arg in self.inputs for t in arg.types(attrs))
         outputs = tuple(t for arg in self.outputs for t in arg.types(attrs))
         return Bound(attrs, inputs, outputs, self.unknown_attrs(node))
+
+    def _check_lists(self, node: Node, attrs: Mapping[str, AttrValue]) -> None:
+        """Raises INVALID_ARGUMENT for more list inputs than the node has inputs, and for too many list outputs."""
+        for what, args, most in (
+            ("inputs", self.inputs, len(node.inputs)),
+            ("outputs", self.outputs, MAX_OUTPUTS),
+        ):
+            for arg in args:
+                count = attrs.get(arg.number_attr)
+                if isinstance(count, int) and count > most and not isinstance(count, bool):
+                    error = invalid(f"attr {arg.number_attr!r} asks for {count} {what}, more than {most}")
+                    raise error.of_attr(arg.number_attr)
 
     @cached_property
     def _known(self) -> dict[Any, Bound]:

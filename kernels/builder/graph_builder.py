@@ -239,7 +239,8 @@ class GraphBuilder:
             raise invalid(f"Node name contains invalid characters: {node.name!r}")
         try:
             bound = signature.bind(node)
-            facts = inference.infer_node(op, node, bound, [t.fact for t in tensors], self.library)
+            known, producer = [t.fact for t in tensors], self._base.versions.producer
+            facts = inference.infer_node(op, node, bound, known, self.library, producer)
         except TfgError as error:
             raise error.at(node.name, None) from error.__cause__
         self._known_facts()[node.name] = facts

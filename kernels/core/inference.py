@@ -9,9 +9,9 @@ import numpy as np
 
 from ...graphfmt import dtypes, traversal
 from ...graphfmt.errors import Status, TfgError, invalid, warn
-from ...graphfmt.graph import Graph, Node, endpoint
+from ...graphfmt.graph import PRODUCER, Graph, Node, endpoint
 from ...graphfmt.names import did_you_mean
-from ...graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from . import binding, registry
 from .facts import MAX_ELEMENTS, Fact, Handle, constant_fact
 from .failures import as_tfg_error
@@ -31,13 +31,14 @@ _SMALL_INTEGERS = frozenset({dtypes.int32, dtypes.int64})
 
 class ShapeContext(NamedTuple):
     """A node as its shape function sees it. Inputs are named by their place among all input tensors, or by
-    their argument's name."""
+    their argument's name. ``producer`` is the version of the graph, which old operations depend on."""
 
     op: Op
     node: Node
     bound: Bound
     facts: Sequence[Fact]
     library: Library | None = None
+    producer: int = PRODUCER
 
     @property
     def attrs(self) -> Mapping[str, Any]:
@@ -100,7 +101,7 @@ class ShapeContext(NamedTuple):
             raise invalid("a shape must be a vector, not a scalar")
         if fact.elements is None:
             rank = fact.shape[0]
-            return UNKNOWN if rank is None else Shape((None,) * rank)
+            return UNKNOWN if rank is None else Shape(unknown_dims(rank))
         for size in fact.elements:
             if size is not None and size < -1:
                 raise invalid(f"a dimension must not be negative, but is {size}")
@@ -149,12 +150,17 @@ class ShapeContext(NamedTuple):
 
 
 def infer_node(
-    op: Op, node: Node, bound: Bound, facts: Sequence[Fact], library: Library | None = None
+    op: Op,
+    node: Node,
+    bound: Bound,
+    facts: Sequence[Fact],
+    library: Library | None = None,
+    producer: int = PRODUCER,
 ) -> tuple[Fact, ...]:
     """Returns the facts of a node's outputs, given those of its inputs. Raises INVALID_ARGUMENT for inputs whose
     dtypes or shapes the operation cannot take."""
     _check_input_types(op, bound, facts)
-    context = ShapeContext(op, node, bound, facts, library)
+    context = ShapeContext(op, node, bound, facts, library, producer)
     try:
         inferred = op.shape(context)
         if isinstance(inferred, Shape | Fact):
@@ -243,6 +249,7 @@ def infer_graph(
         from ..functions.library import graph_library
 
         library = graph_library(graph)
+    producer = graph.versions.producer
     facts = dict(given or {})
     for node in topological_order(graph, set(facts)):
         if node.name not in facts:
@@ -251,7 +258,8 @@ def infer_graph(
                 bound = op.signature.bind(node)
                 if bound.unknown_attrs:
                     warn_of_attrs(graph, node, op, bound)
-                facts[node.name] = infer_node(op, node, bound, input_facts(node, bound, facts), library)
+                inputs = input_facts(node, bound, facts)
+                facts[node.name] = infer_node(op, node, bound, inputs, library, producer)
             except TfgError as error:
                 raise graph.error_at(error, node.name) from error.__cause__
     return facts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.shapes import LARGEST_ITEM, UNKNOWN, Dim, Shape, check_bytes
+from ..core import facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,4 +141,4 @@ def static_elements(c: ShapeContext, key: int) -> tuple[Dim, ...] | None:
     shape = c.input(key)
     if shape.dims is None or len(shape.dims) > 1 or None in shape.dims:
         return None
-    return (None,) * (shape.size or 0)
+    return None if shape.size is None or shape.size > facts.MAX_ELEMENTS else (None,) * shape.size

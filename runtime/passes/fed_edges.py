@@ -57,7 +57,7 @@ def _own_facts(graph: Graph, node: Node, library: Library | None) -> tuple[Fact,
         return None
     unknown = [Fact(dtype) for dtype in bound.input_types]
     try:
-        return infer_node(op, node, bound, unknown, library)
+        return infer_node(op, node, bound, unknown, library, graph.versions.producer)
     except TfgError:
         return tuple(Fact(dtype) for dtype in bound.output_types)
 

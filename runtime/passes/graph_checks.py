@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...graphfmt.errors import TfgError, invalid
+from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.graph import Graph, Node, endpoint
 from ...graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, Hints
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 # The newest consumer version that this build supports; TensorFlow refuses newer graphs likewise.
 CONSUMER_VERSION = 2500
+# The limit of outputs in lists, beside those that are read: numbers in a file must not take memory and time.
+MAX_LISTED = 1 << 17
+# Lists of outputs up to this length are not counted.
+_SHORT = 64
 
 
 def check_structure(graph: Graph) -> None:
@@ -51,12 +55,38 @@ def structure_faults(graph: Graph) -> Iterator[TfgError]:
     yield from _version_faults(graph)
     if graph.functions:
         yield from _function_faults(graph)
+    for node in nodes_beyond_outputs(graph):
+        message = (
+            f"node {node.name!r} asks for more outputs than all nodes of this graph may have: {MAX_LISTED}"
+        )
+        yield fault_at_node(graph, TfgError(Status.RESOURCE_EXHAUSTED, message), node)
     seen: set[str] = set()
     hints = Hints()
     for node in graph.nodes:
         yield from _name_faults(graph, node, seen)
         seen.add(node.name)
         yield from _input_faults(graph, node, hints)
+
+
+def nodes_beyond_outputs(graph: Graph) -> Iterator[Node]:
+    """Yields the nodes whose lists of outputs are more than the graph may have in all: more than MAX_LISTED and than
+    its nodes read. Short lists do not count."""
+    from ...kernels.core import registry
+
+    total, most = 0, MAX_LISTED
+    for node in graph.nodes:
+        if not any(type(value) is int and value > _SHORT for value in node.attrs.values()):
+            continue
+        op = registry.find(node.op)
+        counts = [node.attrs.get(arg.number_attr) for arg in (op.signature.outputs if op is not None else ())]
+        count = sum(count for count in counts if isinstance(count, int))
+        if count <= _SHORT:
+            continue
+        if total == 0:
+            most += sum(len(other.inputs) for other in graph.nodes)
+        total += count
+        if total > most:
+            yield node
 
 
 def _version_faults(graph: Graph) -> Iterator[TfgError]:

@@ -19,7 +19,7 @@ from ...kernels.core import registry
 from ...kernels.core.facts import Fact
 from ...kernels.core.inference import infer_node, topological_order, unknown_attr_errors
 from ..plan.control_flow.frames import check_loops
-from .graph_checks import fault_at_node, structure_faults
+from .graph_checks import fault_at_node, nodes_beyond_outputs, structure_faults
 
 if TYPE_CHECKING:
     from ...graphfmt.signatures import Bound
@@ -129,11 +129,13 @@ class _Checker:
     warnings: list[TfgError] = field(default_factory=list[TfgError])
     notes: list[TfgError] = field(default_factory=list[TfgError])
     hints: Hints = field(default_factory=Hints)
+    too_many: set[str] = field(default_factory=set[str])
     op_names: set[str] = field(default_factory=set[str])
 
     def run(self) -> None:
         """Checks all nodes, and the loops that they form."""
         whole = self._without_unknown_inputs()
+        self.too_many.update(node.name for node in nodes_beyond_outputs(self.graph))
         try:
             for node in topological_order(whole):
                 self._check(self.graph.index[node.name])
@@ -163,7 +165,7 @@ class _Checker:
         self.warnings += unknown_attr_errors(self.graph, node, op, op.signature.unknown_attrs(node))
         self._check_colocation(node)
         self._check_device(node)
-        if not faults:
+        if not faults and node.name not in self.too_many:
             self._infer(op, node)
 
     def _op(self, name: str) -> Op | None:
@@ -198,7 +200,9 @@ class _Checker:
         if inputs is None:
             return
         try:
-            self.facts[node.name] = infer_node(op, node, bound, inputs, self.library)
+            self.facts[node.name] = infer_node(
+                op, node, bound, inputs, self.library, self.graph.versions.producer
+            )
         except TfgError as error:
             self._report(error, node)
 

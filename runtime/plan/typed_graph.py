@@ -55,7 +55,7 @@ def type_graph(
     facts: dict[str, Sequence[Fact]] = {}
     for node in topological_order(graph):
         try:
-            one = _type_node(node, facts, library)
+            one = _type_node(node, facts, library, graph.versions.producer)
         except TfgError as error:
             raise graph.error_at(error, node.name) from error.__cause__
         if known_facts is not None and node.name in known_facts:
@@ -67,11 +67,13 @@ def type_graph(
     return typed
 
 
-def _type_node(node: Node, facts: Mapping[str, Sequence[Fact]], library: Library | None) -> TypedNode:
+def _type_node(
+    node: Node, facts: Mapping[str, Sequence[Fact]], library: Library | None, producer: int
+) -> TypedNode:
     op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     inputs = input_facts(node, bound, facts)
     dependencies = list(map(endpoint, node.inputs))
     data = [source for source in dependencies if source.port >= 0]
-    outputs = infer_node(op, node, bound, inputs, library)
+    outputs = infer_node(op, node, bound, inputs, library, producer)
     return TypedNode(node, op, bound, data, dependencies, inputs, outputs)

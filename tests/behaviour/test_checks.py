@@ -139,3 +139,28 @@ def test_text_attributes_are_utf8() -> None:
 def test_no_attribute_has_the_invalid_dtype(tmp_path: Path) -> None:
     graph = write(tmp_path, "g.pbtxt", placeholder("x", "DT_INVALID"))
     assert is_diagnostic(run_tfg("validate", graph), "INVALID_ARGUMENT", "DT_INVALID", ":1:")
+
+
+# Old graphs.
+
+
+def test_the_shape_of_a_placeholder_in_an_old_graph_is_unknown() -> None:
+    """Up to producer 21, [] stands for it."""
+    outcome = run_tfg("run", case("legacy_placeholder_shape"), "--feed", "x=[[1,2]]", "--fetch", "y")
+    assert (outcome.status, outcome.out) == (0, "y = float[1,1]\n[[8.]]\n")
+
+
+# Numbers that claim more than the file holds.
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("bomb_as_shape", "INVALID_ARGUMENT"),
+        ("bomb_elements_of", "INVALID_ARGUMENT"),
+        ("bomb_split", "RESOURCE_EXHAUSTED"),
+    ],
+)
+def test_claimed_sizes_cost_nothing(name: str, status: str) -> None:
+    outcome = run_tfg("validate", case(name))
+    assert (outcome.status, outcome.err.startswith(f"error[{status}]")) == (1, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
+from ....graphfmt.shapes import UNKNOWN
 from ...core import shapes
 from ...core.binding import PASS_ON
 from ...core.facts import Fact, constant_fact
@@ -50,6 +51,12 @@ def _placeholder_shape(c: ShapeContext) -> Shape:
     return attr_shape(c.attr("shape"))
 
 
+def _declared_shape(c: ShapeContext) -> Shape:
+    """The attribute ``shape``. In graphs of producers up to 21, [] of a Placeholder stands for an unknown shape."""
+    shape = _placeholder_shape(c)
+    return UNKNOWN if c.op.name == "Placeholder" and c.producer <= 21 and shape.rank == 0 else shape
+
+
 def _raise_not_fed(xp: Any, *, node_name: str, output_types: Any, shape: Shape) -> Any:
     raise invalid(
         f"You must feed a value for placeholder tensor {node_name!r} with dtype {output_types[0]} "
@@ -62,7 +69,7 @@ for _text in (
     "Placeholder(; dtype: type, shape: shape = ?) -> (output: dtype)",
     "PlaceholderV2(; dtype: type, shape: shape) -> (output: dtype)",
 ):
-    op(_text, shape=_placeholder_shape, role=Role.PLACEHOLDER, is_free=True).kernel(_raise_not_fed)
+    op(_text, shape=_declared_shape, role=Role.PLACEHOLDER, is_free=True).kernel(_raise_not_fed)
 
 
 def _placeholder_with_default_shape(c: ShapeContext) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import Shape, merge_dim
+from ....graphfmt.shapes import Shape, merge_dim, unknown_dims
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.int_arguments import int_vector, normalize_axis
@@ -32,7 +32,7 @@ def _flip(x: Any, axes: Sequence[int]) -> Any:
 
 def _reverse_shape(c: ShapeContext) -> Shape:
     count = c.with_rank(1, 1)[0]
-    shape = c.input(0) if count is None else c.input(0).merge(Shape((None,) * count))
+    shape = c.input(0) if count is None else c.input(0).merge(Shape(unknown_dims(count)))
     if shape.rank is not None and shape.rank > 8:
         raise invalid(f"a tensor of shape {shape} has more than 8 axes")
     return shape

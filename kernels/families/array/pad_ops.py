@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.int_arguments import check_allocation, int_vector, static_elements
@@ -48,7 +48,7 @@ def _resized_shape(c: ShapeContext, sign: int) -> Shape:
     rows = Shape((None, 2)).merge(c.input(1))[0]
     shape = c.input(0)
     if rows is not None:
-        shape = shape.merge(Shape((None,) * rows))
+        shape = shape.merge(Shape(unknown_dims(rows)))
     if shape.dims is None:
         return UNKNOWN
     paddings = c.constant(1)
@@ -210,7 +210,7 @@ def _tile_shape(c: ShapeContext) -> Shape:
     if dims is None:
         if width is None:
             return UNKNOWN
-        dims = (None,) * width
+        dims = unknown_dims(width)
     if width not in (None, len(dims)):
         raise invalid(f"multiples must have one element per axis of {c.input(0)}, but have {width}")
     if counts is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric import slicing
@@ -54,11 +54,13 @@ def _slice_sizes(dims: Sequence[int], begin: Sequence[int], size: Sequence[int])
 def _slice_shape(c: ShapeContext) -> Shape:
     dims, begin, size = c.input(0).dims, static_elements(c, 1), static_elements(c, 2)
     for key in (1, 2):
-        c.with_rank(key, 1)
+        length = c.with_rank(key, 1)[0]
+        if length is not None and dims is not None and length != len(dims):
+            raise invalid(f"begin and size must have one element per axis of {c.input(0)}")
     count = next((len(x) for x in (dims, begin, size) if x is not None), None)
     if count is None:
         return UNKNOWN
-    nothing: tuple[Dim, ...] = (None,) * count
+    nothing: tuple[Dim, ...] = unknown_dims(count)
     parts = [nothing if x is None else x for x in (dims, begin, size)]
     if any(len(part) != count for part in parts):
         raise invalid(f"begin and size must have one element per axis of {c.input(0)}")
@@ -143,7 +145,7 @@ def _static_slice(c: ShapeContext, first: int) -> slicing.StridedSlice | None:
     count = merged[0]
     if count is None:
         return None
-    nothing: tuple[Dim, ...] = (None,) * count
+    nothing: tuple[Dim, ...] = unknown_dims(count)
     begin, end, strides = (nothing if part is None else part for part in parts)
     return slicing.StridedSlice(begin, end, strides, slicing.masks_from_attrs(c.attrs))
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, merge_dim, unknown_dims
 from ...core.registry import Family
 from ...core.types import INDEX
 from ...numeric.int_arguments import int_vector
@@ -152,7 +152,7 @@ def _declare_batch(name: str, borders: str, other: str, to_batch: bool) -> None:
             return _space_shape(c, _check_block(block), 2, to_batch)
         if dims is None or count is None:
             return UNKNOWN if dims is None else Shape((None,) * len(dims))
-        return Shape((None,) * (count + 1) + dims[count + 1 :])
+        return Shape(unknown_dims(count + 1) + dims[count + 1 :])
 
     full = op(
         f"{name}ND(input: T, block_shape: Tblock_shape, {borders}: {kind}; T: type, "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import UNKNOWN, Shape
+from ....graphfmt.shapes import UNKNOWN, Shape, unknown_dims
 from ...core.registry import Family, Op
 from ...core.types import INDEX
 from ...numeric.int_arguments import int_vector
@@ -47,7 +47,7 @@ def _transpose_shape(c: ShapeContext) -> Shape:
     if count not in (None, rank) and not (rank <= 1 and c.input(1).rank == 0):
         raise invalid(f"perm has {count} elements, but the tensor has shape {c.input(0)}")
     if perm is None or dims is None:
-        return Shape((None,) * rank)
+        return Shape(unknown_dims(rank))
     return Shape(tuple(dims[axis] for axis in _check_permutation(perm, rank)))
 
 

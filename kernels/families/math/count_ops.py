@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphfmt.errors import invalid
-from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from ...core.registry import Family
 from ...numeric.int_arguments import nonnegative_scalar
 from ...numeric.scatter import on_host
@@ -114,7 +114,7 @@ def _sparse_bincount_shape(c: ShapeContext) -> Shape:
     dims = c.elements("dense_shape")
     if dims is None:
         length = c.with_rank("dense_shape", 1)[0]
-        return UNKNOWN if length is None else Shape((*[None] * (length - 1), size))
+        return UNKNOWN if length is None else Shape((*unknown_dims(length - 1), size))
     return Shape((*dims[:-1], size))
 
 
