@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,10 +11,12 @@ from ..graphfmt.checkpoints.format_detection import is_checkpoint
 from ..graphfmt.load import GraphFile, read_graph_file
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes
+from ..runtime.example_step import example_step, needed_initialisers
 from ..runtime.passes.graph_checks import check_graph
 from ..runtime.summary import NodeSummary, Summary, summarize
 from .common.console import UsageError, plain, print_json
 from .common.options import common_options, strict_option, tags_option
+from .common.run_lines import CHECKPOINT, example_line, signature_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +65,7 @@ def _signatures(path: str, file: GraphFile, name: str | None) -> Sequence[Signat
 
 def _fields(path: str, file: GraphFile, summary: Summary, calls: Sequence[SignatureCall]) -> dict[str, Any]:
     graph = file.graph
+    step = example_step(graph, summary)
     return {
         "file": path,
         "tags": [list(tags) for tags in file.tag_sets],
@@ -74,17 +78,19 @@ def _fields(path: str, file: GraphFile, summary: Summary, calls: Sequence[Signat
         "parameters": summary.parameters,
         "ops": dict(summary.ops),
         "functions": list(summary.functions),
-        "signatures": _signature_fields(path, calls),
-        "run": run_line(path, summary),
+        "signatures": _signature_fields(path, file, summary, calls),
+        "run": None if step is None or step.needs_checkpoint else example_line(path, step),
     }
 
 
-def _signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
+def _signature_fields(
+    path: str, file: GraphFile, summary: Summary, calls: Sequence[SignatureCall]
+) -> dict[str, Any]:
     if not calls:
         return {}
     from .common.signature_lines import signature_fields
 
-    return signature_fields(path, calls)
+    return signature_fields(calls, partial(_signature_line, path, file, summary))
 
 
 def _entry_fields(entry: NodeSummary) -> dict[str, Any]:
@@ -114,11 +120,12 @@ def _print(path: str, file: GraphFile, summary: Summary, calls: Sequence[Signatu
     if calls:
         from .common.signature_lines import print_signatures
 
-        print_signatures(path, calls)
+        print_signatures(calls, partial(_signature_line, path, file, summary))
         return
-    line = run_line(path, summary)
-    if line is not None:
-        click.echo(f"\nto run it:\n  {plain(line)}")
+    step = example_step(graph, summary)
+    if step is not None:
+        title = f", with a checkpoint {CHECKPOINT} of its variables" if step.needs_checkpoint else ""
+        click.echo(f"\nto run it{title}:\n  {plain(example_line(path, step))}")
 
 
 def _typed(entry: NodeSummary) -> str:
@@ -134,25 +141,11 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> None:
         click.echo("  " + "  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
-def run_line(path: str, summary: Summary) -> str | None:
-    """Returns a command line that runs the graph with generated feeds; None for a graph without outputs."""
-    if not summary.outputs and not summary.targets:
-        return None
-    parts = ["tfg run", _quoted(path)]
-    if "init" in summary.targets and summary.variables:
-        parts.append("--init init")
-    for entry in summary.inputs:
-        if entry.op == "PlaceholderWithDefault":
-            continue
-        value = "random" if entry.shape.dims is not None else "random:1"
-        parts.append(f"--feed {_quoted(f'{entry.name}={value}')}")
-    parts += [f"--fetch {_quoted(e.name)}" for e in list(summary.outputs)[:3]]
-    if not summary.outputs:
-        parts += [f"--target {_quoted(name)}" for name in list(summary.targets)[:1]]
-    return " ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+def _signature_line(path: str, file: GraphFile, summary: Summary, call: SignatureCall) -> str:
+    """Returns a command line that runs a signature; after ``--init`` where no variables come with the graph."""
+    tags = file.meta.tags if file.meta is not None and len(file.tag_sets) > 1 else None
+    init: list[str] = []
+    if file.folder is None:
+        outputs = [tensor.name for tensor in call.outputs.values()]
+        init, _ = needed_initialisers(file.graph, summary, outputs)
+    return signature_line(path, call, tags=tags, init=init)

@@ -34,7 +34,7 @@ class TensorInfo:
     name: str
     dtype: DType = dtypes.INVALID
     shape: Shape = UNKNOWN
-    parts: tuple[str, ...] = ()
+    parts: tuple[TensorInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,25 @@ def _signature(message: meta_graph_pb2.SignatureDef) -> SignatureDef:
 
 
 def _tensor_info(message: meta_graph_pb2.TensorInfo) -> TensorInfo:
-    parts: tuple[str, ...] = ()
-    if message.HasField("coo_sparse"):
-        sparse = message.coo_sparse
-        parts = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    elif message.HasField("composite_tensor"):
-        parts = tuple(component.name for component in message.composite_tensor.components)
+    parts: tuple[TensorInfo, ...] = ()
     shape = from_proto.shape_of(message.tensor_shape) if message.HasField("tensor_shape") else UNKNOWN
     number = int(message.dtype)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    return TensorInfo(message.name, dtypes.of_number(number), shape, parts)
+    dtype = dtypes.of_number(number)
+    if message.HasField("coo_sparse"):
+        parts = _sparse_parts(message.coo_sparse, dtype, shape.rank)
+    elif message.HasField("composite_tensor"):
+        parts = tuple(map(_tensor_info, message.composite_tensor.components))
+    return TensorInfo(message.name, dtype, shape, parts)
+
+
+def _sparse_parts(
+    sparse: meta_graph_pb2.TensorInfo.CooSparse, dtype: DType, rank: int | None
+) -> tuple[TensorInfo, ...]:
+    return (
+        TensorInfo(sparse.values_tensor_name, dtype, Shape((None,))),
+        TensorInfo(sparse.indices_tensor_name, dtypes.int64, Shape((None, rank))),
+        TensorInfo(sparse.dense_shape_tensor_name, dtypes.int64, Shape((rank,))),
+    )
 
 
 def _saver(message: meta_graph_pb2.SaverDef) -> Saver:

@@ -10,7 +10,17 @@ from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError
 from ..graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ..graphfmt.shapes import Shape
-from ..kernels.core.op_sets import INPUTS, VARIABLES
+from ..graphfmt.traversal import descendants
+from ..kernels.core.op_sets import (
+    CONSTANTS,
+    IDENTITIES,
+    INITIALIZATION_QUERIES,
+    INPUTS,
+    REFERENCE_VARIABLES,
+    RESTORERS,
+    VARIABLE_READS,
+    VARIABLES,
+)
 from .passes import validation
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ _EFFECTS = (
     "Save",
     "Restore",
 )
+_UPDATES = tuple(name for name in _EFFECTS if name not in ("NoOp", "Save", "Restore"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,8 @@ class NodeSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``outputs`` are the values that no node reads, ``targets`` the groups (NoOp) that no node waits for."""
+    """``outputs`` are the computed values that no node reads, ``targets`` the groups (NoOp) and updates that no node
+    waits for."""
 
     nodes: int
     inputs: Sequence[NodeSummary]
@@ -76,21 +88,51 @@ def summarize(graph: Graph) -> Summary:
     facts = validation.shapes(graph)
     read = {text for node in graph.nodes for text in _normal(node)}
     named = {e.node for e in map(endpoint, read)}
+    ends = [node for node in graph.nodes if node.name not in named and node.op not in VARIABLES]
+    values = [node for node in ends if not node.op.startswith(_EFFECTS)]
     outputs = [
         _entry(node, port, facts)
-        for node in graph.nodes
-        if node.name not in named and node.op not in VARIABLES and not node.op.startswith(_EFFECTS)
+        for node in _computed(graph, values)
         for port in range(len(facts.get(node.name, ())))
     ]
     return Summary(
         nodes=len(graph.nodes),
         inputs=[_entry(node, 0, facts) for node in graph.nodes if node.op in INPUTS],
         outputs=outputs,
-        targets=[n.name for n in graph.nodes if n.name not in named and n.op == "NoOp"],
+        targets=[n.name for n in ends if n.op == "NoOp"] + _updates(graph, ends),
         variables=[_variable(node) for node in graph.nodes if node.op in VARIABLES],
         ops=dict(Counter(node.op for node in graph.nodes).most_common()),
         functions=[function.name for function in graph.functions],
     )
+
+
+def _computed(graph: Graph, values: Sequence[Node]) -> Sequence[Node]:
+    """Returns the nodes that compute something; else those that read variables; else constants."""
+    computed = [n for n in values if n.op not in INPUTS and n.op not in CONSTANTS and not _reads(graph, n)]
+    read = [node for node in values if node.op in VARIABLE_READS or node.op in IDENTITIES]
+    return computed or read or [node for node in values if node.op in CONSTANTS]
+
+
+def _reads(graph: Graph, node: Node) -> bool:
+    """Returns True for a node that only reads a variable, or asks whether it is initialized."""
+    if node.op in VARIABLE_READS or node.op in INITIALIZATION_QUERIES:
+        return True
+    if node.op not in IDENTITIES or len(node.inputs) != 1:  # one with control inputs reads after an update
+        return False
+    source = graph.index.get(node.data_inputs[0].node)
+    return source is not None and source.op in REFERENCE_VARIABLES
+
+
+def _updates(graph: Graph, ends: Sequence[Node]) -> list[str]:
+    """Returns the nodes that change variables, except for initial and restored values."""
+    updates = [node for node in ends if node.op != "NoOp" and node.op.startswith(_UPDATES)]
+    if not updates:
+        return []
+    from .passes.optimizers.initializers import initial_assignments
+
+    first = {node.name for node in initial_assignments(graph).values()}
+    restored = descendants(graph.nodes, [node.name for node in graph.nodes if node.op in RESTORERS])
+    return [node.name for node in updates if node.name not in first and node.name not in restored]
 
 
 def _normal(node: Node) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,10 +10,12 @@ from ...runtime.saved_models import signatures
 from .console import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...graphfmt.metagraph import MetaGraph
     from ...runtime.saved_models.signatures import SignatureCall, SignatureTensor
+
+    RunLine = Callable[[SignatureCall], str]
 
 
 def select_signatures(meta: MetaGraph, name: str | None) -> list[SignatureCall]:
@@ -22,7 +23,7 @@ def select_signatures(meta: MetaGraph, name: str | None) -> list[SignatureCall]:
     return signatures.calls(meta) if name is None else [signatures.find(meta, name)]
 
 
-def signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any]:
+def signature_fields(calls: Sequence[SignatureCall], run_line: RunLine) -> dict[str, Any]:
     """Returns the signatures' fields in ``--json``, by name.
 
     Each has ``method``, ``inputs`` and ``outputs`` (by key: ``tensor``, ``dtype``, ``shape``) and ``run``, a command
@@ -33,7 +34,7 @@ def signature_fields(path: str, calls: Sequence[SignatureCall]) -> dict[str, Any
             "method": call.method,
             "inputs": {tensor.key: _tensor_fields(tensor) for tensor in call.inputs.values()},
             "outputs": {tensor.key: _tensor_fields(tensor) for tensor in call.outputs.values()},
-            "run": run_line(path, call),
+            "run": run_line(call),
         }
         for call in calls
     }
@@ -48,7 +49,7 @@ def _tensor_fields(tensor: SignatureTensor) -> dict[str, Any]:
     }
 
 
-def print_signatures(path: str, calls: Sequence[SignatureCall]) -> None:
+def print_signatures(calls: Sequence[SignatureCall], run_line: RunLine) -> None:
     """Prints each signature: its inputs, its outputs, and a command line that runs it."""
     for call in calls:
         click.echo(f"\nsignature {plain(call.name)}:")
@@ -60,17 +61,4 @@ def print_signatures(path: str, calls: Sequence[SignatureCall]) -> None:
         for (direction, tensor), kind in zip(rows, types):
             key = plain(tensor.key).ljust(key_width)
             click.echo(f"  {direction:3}  {key}  {kind.ljust(type_width)}  {plain(tensor.name)}".rstrip())
-        click.echo(f"  {plain(run_line(path, call))}")
-
-
-def run_line(path: str, call: SignatureCall) -> str:
-    """Returns a command line that runs a signature with generated feeds."""
-    feeds = [f"--feed {shlex.quote(f'{t.key}={_generated_feed(t)}')}" for t in call.inputs.values()]
-    return " ".join(["tfg run", shlex.quote(path), "--signature", shlex.quote(call.name), *feeds])
-
-
-def _generated_feed(tensor: SignatureTensor) -> str:
-    rank = tensor.info.shape.rank
-    if tensor.info.dtype.name == "string":
-        return "[" * (rank or 0) + '"text"' + "]" * (rank or 0)
-    return "random" if rank is not None else "random:1"
+        click.echo(f"  {plain(run_line(call))}")

@@ -115,7 +115,7 @@ def _tensors(infos: Mapping[str, TensorInfo]) -> dict[str, SignatureTensor]:
 def _parts(key: str, info: TensorInfo) -> Iterable[SignatureTensor]:
     if not info.parts:
         return [SignatureTensor(key, info.name, info)]
-    return [SignatureTensor(f"{key}/{i}", name, info) for i, name in enumerate(info.parts)]
+    return [part for i, inner in enumerate(info.parts) for part in _parts(f"{key}/{i}", inner)]
 
 
 def _tensor(

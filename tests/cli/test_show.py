@@ -41,6 +41,68 @@ def test_the_line_it_shows_runs(training: Path) -> None:
     assert outcome.status == 0, outcome.err
 
 
+CASES = Path(__file__).parents[1] / "cases"
+SAMPLES = Path(__file__).parents[2] / "samples"
+FILES = [
+    *sorted(SAMPLES.rglob("*.pbtxt")),
+    *sorted(CASES.rglob("*.pbtxt")),
+    *sorted(path for path in (CASES / "saved_models").iterdir()),
+]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_line_it_prints_runs(path: Path) -> None:
+    """Files in ``hostile`` may end in an error, but are asked for nothing that cannot be given."""
+    shown = run_tfg("show", path, "--json")
+    if shown.status != 0:
+        assert "hostile" in path.parts, shown.err
+        return
+    document = shown.json
+    lines = [s["run"] for s in document["signatures"].values()] or [document["run"]]
+    for line in filter(None, lines):
+        assert f"  {line}\n" in run_tfg("show", path).out
+        if "hostile" not in path.parts and not FAIL_AS_WRITTEN.intersection(path.parts):
+            outcome = run_tfg(*shlex.split(line)[1:])
+            assert outcome.status == 0, f"{line}\n{outcome.err}"
+
+
+# What these files lack is what they are cases of.
+FAIL_AS_WRITTEN = {"sm_variables_folder_gone"}
+
+
+def test_outputs_are_what_a_person_would_fetch() -> None:
+    document = run_tfg("show", CASES / "files" / "show_run_line.pbtxt", "--json").json
+    assert [entry["name"] for entry in document["outputs"]] == ["y"]
+    assert document["run"].endswith("--feed x=random --fetch y")
+
+
+def test_updates_are_targets_and_initial_values_are_not(tmp_path: Path) -> None:
+    g = tfg.GraphBuilder()
+    w = g.VarHandleOp(dtype="float", shape=[2], shared_name="w", name="w")
+    g.AssignVariableOp(w, g.constant([1.0, 2.0]), name="w/assign")
+    g.AssignAddVariableOp(w, g.placeholder("float", [2], name="x"), name="step")
+    g.ReadVariableOp(w, dtype="float", name="w/read")
+    g.VarIsInitializedOp(w, name="w/is_initialized")
+    tfg.save(g.graph(), "g.pbtxt")
+    document = run_tfg("show", "g.pbtxt", "--json").json
+    assert (document["targets"], [e["name"] for e in document["outputs"]]) == (["step"], ["w/read"])
+    assert document["run"] == "tfg run g.pbtxt --init w/assign --fetch w/read"
+    assert run_tfg(*shlex.split(document["run"])[1:]).out == "w/read = float[2]\n[1. 2.]\n"
+
+
+def test_a_graph_whose_variables_have_no_value_needs_a_checkpoint(tmp_path: Path) -> None:
+    g = tfg.GraphBuilder()
+    w = g.VarHandleOp(dtype="float", shape=[], shared_name="w", name="w")
+    g.Neg(g.ReadVariableOp(w, dtype="float"), name="y")
+    tfg.save(g.graph(), "g.pbtxt")
+    out = run_tfg("show", "g.pbtxt").out
+    assert (
+        "to run it, with a checkpoint CKPT of its variables:\n  tfg run g.pbtxt --restore CKPT --fetch y\n"
+        in out
+    )
+    assert run_tfg("show", "g.pbtxt", "--json").json["run"] is None
+
+
 def test_a_graph_with_nothing_to_run_shows_no_line(tmp_path: Path) -> None:
     graph = write(tmp_path, "g.pbtxt", node("v", "VariableV2", dtype=FLOAT, shape="shape { }"))
     assert "to run it" not in run_tfg("show", graph).out
