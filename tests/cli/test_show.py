@@ -45,23 +45,18 @@ CASES = Path(__file__).parents[1] / "cases"
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = [
     *sorted(SAMPLES.rglob("*.pbtxt")),
-    *sorted(CASES.rglob("*.pbtxt")),
+    *sorted((CASES / "files").iterdir()),
     *sorted(path for path in (CASES / "saved_models").iterdir()),
 ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_line_it_prints_runs(path: Path) -> None:
-    """Files in ``hostile`` may end in an error, but are asked for nothing that cannot be given."""
-    shown = run_tfg("show", path, "--json")
-    if shown.status != 0:
-        assert "hostile" in path.parts, shown.err
-        return
-    document = shown.json
+    document = run_tfg("show", path, "--json").json
     lines = [s["run"] for s in document["signatures"].values()] or [document["run"]]
     for line in filter(None, lines):
         assert f"  {line}\n" in run_tfg("show", path).out
-        if "hostile" not in path.parts and not FAIL_AS_WRITTEN.intersection(path.parts):
+        if path.name not in FAIL_AS_WRITTEN:
             outcome = run_tfg(*shlex.split(line)[1:])
             assert outcome.status == 0, f"{line}\n{outcome.err}"
 
