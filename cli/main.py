@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from ..graphfmt.errors import Status, TfgError, TfgWarning
+from ..graphfmt.files import is_exhausted
 from .common import console
 
 # One module per command, imported when the command is called.
@@ -102,10 +103,12 @@ def main() -> NoReturn:
         console.note("interrupted")
         status = 130
     except BrokenPipeError:
-        status = _discard_output()
+        console.discard_output()
+        status = 0
     except OSError as error:
         console.print_error(_system_error(error), as_json=as_json, verbose=verbose)
-        status = _discard_output(1)
+        console.discard_output()
+        status = 1
     except MemoryError as error:
         console.print_error(TfgError(Status.RESOURCE_EXHAUSTED, f"out of memory: {error}"), as_json=as_json)
         status = 1
@@ -143,10 +146,5 @@ def _internal_error(error: Exception) -> TfgError:
 def _system_error(error: OSError) -> TfgError:
     """Returns the diagnostic of an unexpected system error, such as standard output on a full disk."""
     named = f" {error.filename!r}" if error.filename else ""
-    return TfgError(Status.UNKNOWN, f"system error{named}: {error.strerror or error}")
-
-
-def _discard_output(status: int = 0) -> int:
-    """Discards further standard output after its reader has closed the pipe, and returns the exit status."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return status
+    status = Status.RESOURCE_EXHAUSTED if is_exhausted(error) else Status.UNKNOWN
+    return TfgError(status, f"system error{named}: {error.strerror or error}")

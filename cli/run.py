@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ..graphfmt import arrays
+from ..graphfmt import array_output
 from ..graphfmt.errors import TfgError
 from ..graphfmt.load import read_graph_file
 from ..runtime.execution.run_guard import NanFoundError, RunGuard
@@ -23,7 +23,8 @@ from .common.options import (
     strict_option,
     tags_option,
 )
-from .common.output_paths import check_distinct, check_output_path
+from .common.output_paths import check_distinct, check_output_path, check_state_name
+from .common.report import report_profile
 from .running.options import (
     RunOptions,
     checkpoint_options,
@@ -36,7 +37,7 @@ from .running.options import (
 from .running.results import Results, write_trace
 from .running.resume import begin
 from .running.sessions import holds_parts, open_session
-from .running.step_loop import make_step_loop, run_steps
+from .running.step_loop import joinable_fetches, make_step_loop, run_steps
 from .running.step_request import RunRequest, map_signature
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from ..runtime.saved_models.initialization import Model
     from .running.checkpoint_loop import CheckpointPlan
     from .running.resume import RunStart
+    from .running.saved_fetches import SavedFetches
 
 
 # The reason with which a signal cancels a step.
@@ -77,8 +79,9 @@ def command(graph: str, **options: Any) -> None:
     tfg run train.pbtxt --state run.h5 --init init --target train --steps 2000 \\
         --feed 'x=@digits.npz[x_train]' --feed 'y=@digits.npz[y_train]' --batch 64 --fetch loss
 
-    After several steps, the fetches of the last are printed; -o saves those of all steps, stacked along a new first
-    axis; --json prints one line per step.
+    After several steps, the fetches of the last are printed; --json prints one line per step. -o saves those of all
+    steps: with --batch, a fetch whose first axis is the rows of the batch is joined, row for row what one large step
+    gives; any other is stacked along a new first axis. -v and --json tell which.
     """
     parsed = RunOptions(**options)
     restarts = parsed.checkpoint.max_restarts
@@ -123,17 +126,37 @@ class _Run:
         crashed = checkpoints.written_before_crash() if checkpoints is not None else None
         start = begin(session, options, loop, crashed, model)
         trace = _new_trace() if options.result.trace or options.result.profile else None
-        results = Results(options, request, start.loop)
+        results = Results(options, request, start.loop, self._saved_fetches(session, request, loop))
         guard = _make_guard(session, start, options)
-        try:
-            progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)
-        except NanFoundError:
-            self._stop_on_nan(session, request, start, guard)
-        self._save_state(session, request, start, progress)
-        results.report()
-        if trace is not None:
+        with closing(results):
+            try:
+                progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)
+            except NanFoundError:
+                self._stop_on_nan(session, request, start, guard)
+            self._save_state(session, request, start, progress)
+            self._report(results, trace)
+        if options.result.trace is not None and trace is not None:
             write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
+
+    def _saved_fetches(self, session: Session, request: RunRequest, loop: StepLoop) -> SavedFetches | None:
+        output = self.options.result.output
+        if output is None:
+            return None
+        from .running.saved_fetches import SavedFetches
+
+        return SavedFetches(output, request.labels, joinable_fetches(session, request, loop))
+
+    def _report(self, results: Results, trace: StepTrace | None) -> None:
+        """Prints or saves the fetches, then the profile. After an interruption, the terminal may be gone."""
+        if self.interruption.has_lost_output:
+            return
+        with suppress(OSError) if self.interruption.is_requested else nullcontext():
+            document = results.report()
+            if self.options.result.profile and trace is not None:
+                document |= report_profile(trace.costs(), as_json=self.options.as_json)
+            if document and self.options.as_json:
+                console.print_json(document)
 
     def _run_steps(
         self,
@@ -159,19 +182,20 @@ class _Run:
                 request,
                 progress,
                 workers=self.options.step.workers,
-                stop=lambda: self.interruption.signal is not None,
+                stop=lambda: self.interruption.is_requested,
                 observer=trace.observe if trace is not None else None,
                 before_step=guard.before_step,
             )
             try:
                 for result in steps:
                     guard.check(result)
-                    results.add(result)
+                    with self.interruption.on_lost_output():
+                        results.add(result)
                     progress = result.progress
                     after_step(progress)
                 guard.check_state()
             except TfgError as error:
-                if self.interruption.signal is None or error.message != _INTERRUPTED:
+                if not self.interruption.is_requested or error.message != _INTERRUPTED:
                     raise
                 session.clear_interrupts()
                 guard.return_to(progress)
@@ -218,7 +242,7 @@ class _Run:
         if options.result.output is not None:
             if not request.labels:
                 raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
-            arrays.check_output(options.result.output, set(request.labels))
+            array_output.check_output(options.result.output, set(request.labels))
         return request
 
     def _plan_checkpoints(self) -> CheckpointPlan | None:
@@ -273,13 +297,19 @@ def _check_options(options: RunOptions) -> None:
         raise console.UsageError("--stop-on nan and --allow-nan contradict each other")
     if step.until_step is not None and (step.steps, step.epochs) != (None, None):
         raise console.UsageError("--until-step excludes --steps and --epochs")
-    if result.output is not None and options.fetch.fetches:
-        arrays.check_output(result.output, set(options.fetch.fetches))
+    if result.output is not None and not options.signature:
+        if not options.fetch.fetches:
+            raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
+        array_output.check_output(result.output, set(options.fetch.fetches))
+    if options.as_json and result.output is not None and array_output.is_standard_output(result.output):
+        raise console.UsageError("-o and --json both write to standard output")
     outputs = (result.output, options.resume.state, options.checkpoint.checkpoint, result.trace)
     written = [path for path in outputs if path]
     check_distinct(written)
     for path in written:
         check_output_path(path.absolute())
+    if options.resume.state is not None:
+        check_state_name(options.resume.state)
 
 
 def _checkpointing(

@@ -1,4 +1,7 @@
-"""Arrays in files: .npy, .npz, HDF5 and JSON. Headers are checked against the size of the data before allocation."""
+"""Reading arrays from files: .npy, .npz and HDF5; arrays as JSON.
+
+Headers are checked against the size of the data before allocation.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,10 @@ from numpy.lib import format as npy_format
 
 from . import dtypes
 from .errors import Location, Status, TfgError, invalid
-from .files import atomic_write, read_file
+from .files import read_file
 from .names import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
     from pathlib import Path
     from zipfile import ZipFile
 
@@ -165,77 +167,24 @@ def _from_h5(value: Any) -> Array:
     return array.astype(object) if array.dtype.kind == "S" else array
 
 
-def save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes arrays under their names to a ``.npz``, ``.h5`` or ``.json`` file, or one array to a ``.npy`` file.
-
-    The file is replaced atomically.
-    """
-    with atomic_write(path) as temporary:
-        _WRITERS[path.suffix.lower()](temporary, arrays)
-
-
-def check_output(path: Path, names: Collection[str]) -> None:
-    """Raises, before anything runs, what ``save`` would raise for the file and the names of the arrays."""
-    count = len(names)
-    if path.suffix.lower() not in _WRITERS:
-        raise invalid(f"cannot save values as {path.suffix or path.name!r}; known are {', '.join(_WRITERS)}")
-    if path.suffix.lower() == ".npy" and count != 1:
-        raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
-    if path.suffix.lower() == ".h5":
-        _check_groups(names)
-    if not path.parent.is_dir():
-        raise TfgError(Status.NOT_FOUND, f"there is no folder {str(path.parent)!r}")
-    if path.is_dir():
-        raise TfgError(Status.FAILED_PRECONDITION, f"{str(path)!r} is a folder")
-
-
-def _check_groups(names: Collection[str]) -> None:
-    """Raises for a name that is also the prefix of another: HDF5 has a dataset or a group of one name, not both."""
-    for name in names:
-        inner = next((other for other in names if other.startswith(f"{name}/")), None)
-        if inner is not None:
-            raise invalid(f"a .h5 file cannot hold both {name!r} and {inner!r}", hint="use .npz")
-
-
-def _write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                npy_format.write_array(member, _without_objects(array), allow_pickle=False)
-
-
-def _write_npy(path: Path, arrays: Mapping[str, Array]) -> None:
-    with path.open("wb") as file:
-        np.save(file, _without_objects(next(iter(arrays.values()))), allow_pickle=False)
-
-
-def _write_h5(path: Path, arrays: Mapping[str, Array]) -> None:
-    import h5py
-
-    # atomic_write has locked the file.
-    with h5py.File(path, "w", locking=False) as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=_without_objects(array))
-
-
-def _write_json(path: Path, arrays: Mapping[str, Array]) -> None:
-    import json
-
-    path.write_text(json.dumps({name: jsonable(array) for name, array in arrays.items()}) + "\n")
-
-
 def jsonable(array: Array) -> Any:
     """Returns an array as nested lists for JSON.
 
     NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"; complex numbers are pairs, bytes are strings.
     """
-    if array.dtype.kind in "biu":
-        return array.tolist()
-    if array.dtype.kind == "V":
-        array = array.astype(np.float32)
-    return _jsonable_item(array.tolist())
+    array = plain_numbers(array)
+    return array.tolist() if array.dtype.kind in "biu" else _jsonable_item(array.tolist())
+
+
+def plain_numbers(array: Array) -> Array:
+    """Converts the types of ml_dtypes to those of numpy: integers of 4 bits to 8, floats to float32."""
+    # numpy marks types that another package has registered with a 2.
+    if array.dtype.isbuiltin != 2:
+        return array
+    dtype = dtypes.of_numpy(array.dtype)
+    if not dtype.is_integer:
+        return array.astype(np.float32)
+    return array.astype(np.uint8 if dtype.name.startswith("u") else np.int8)
 
 
 def _jsonable_item(item: Any) -> Any:
@@ -248,16 +197,6 @@ def _jsonable_item(item: Any) -> Any:
     if isinstance(item, float) and not math.isfinite(item):
         return "NaN" if math.isnan(item) else "Infinity" if item > 0 else "-Infinity"
     return item
-
-
-def _without_objects(array: Array) -> Array:
-    """Converts strings to fixed-width bytes, which need no pickle, and ml_dtypes types to float32."""
-    if array.dtype == object:
-        return array.astype("S")
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
-
-
-_WRITERS = {".npz": _write_npz, ".npy": _write_npy, ".json": _write_json, ".h5": _write_h5}
 
 
 def _zip(path: Path) -> ZipFile:

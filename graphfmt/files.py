@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import Location, Status, TfgError
 
@@ -24,7 +25,7 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
     standard input.
     """
     if str(path) == STANDARD:
-        data = sys.stdin.buffer.read()
+        data = read_standard_input()
         if not data:
             raise TfgError(Status.INVALID_ARGUMENT, "standard input is empty", location=Location("<stdin>"))
         return data, "<stdin>"
@@ -40,9 +41,9 @@ def write_file(path: str | Path, data: bytes) -> None:
     Raises NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION.
     """
     if str(path) == STANDARD:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        stream = standard_output()
+        stream.write(data)
+        stream.flush()
         return
     try:
         target = Path(os.path.realpath(path))
@@ -52,6 +53,24 @@ def write_file(path: str | Path, data: bytes) -> None:
             _replace_file(target, data)
     except (OSError, ValueError) as error:
         raise file_error(error, "written", str(path)) from error
+
+
+def read_standard_input() -> bytes:
+    """Returns all bytes of standard input. Raises FAILED_PRECONDITION if the process was started without one."""
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise TfgError(Status.FAILED_PRECONDITION, "standard input is closed", location=Location("<stdin>"))
+    return sys.stdin.buffer.read()
+
+
+def standard_output() -> BinaryIO:
+    """Returns standard output for bytes, after any text before them.
+
+    Raises FAILED_PRECONDITION if the process was started without one.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise TfgError(Status.FAILED_PRECONDITION, "standard output is closed", location=Location("<stdout>"))
+    sys.stdout.flush()
+    return sys.stdout.buffer
 
 
 def _replace_file(target: Path, data: bytes) -> None:
@@ -176,9 +195,13 @@ def file_error(error: Exception, action: str, name: str) -> TfgError:
             Status.FAILED_PRECONDITION, f"{name} cannot be {action}: it is a folder", location=location
         )
     reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
-    full = isinstance(error, MemoryError) or getattr(error, "errno", None) in _FULL
-    status = Status.RESOURCE_EXHAUSTED if full else Status.FAILED_PRECONDITION
+    status = Status.RESOURCE_EXHAUSTED if is_exhausted(error) else Status.FAILED_PRECONDITION
     return TfgError(status, f"{name!r} cannot be {action}: {reason}", location=location)
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Returns True if memory, a disk or a quota is full."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in _FULL
 
 
 def _full_codes() -> frozenset[int]:

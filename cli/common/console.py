@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import warnings
 from contextlib import contextmanager, suppress
@@ -128,6 +129,11 @@ def error_fields(error: TfgError) -> dict[str, Any]:
     }
 
 
+def discard_output() -> None:
+    """Discards further standard output, because its reader has closed the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def print_json(document: dict[str, Any]) -> None:
     """Prints a JSON document on one line, with the version of its format."""
     if _Warnings.pending:
@@ -150,10 +156,12 @@ class _Progress:
 
 def note(text: str) -> None:
     """Prints a note on standard error, in place of the progress line, which its next update shows again."""
-    if _Progress.is_shown:
-        sys.stderr.write(_CLEAR_LINE)
-        _Progress.is_shown = False
-    click.echo(text, err=True)
+    # The terminal may be gone.
+    with suppress(OSError):
+        if _Progress.is_shown:
+            sys.stderr.write(_CLEAR_LINE)
+            _Progress.is_shown = False
+        click.echo(text, err=True)
 
 
 # Moves to the start of the line, and clears it.

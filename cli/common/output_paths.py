@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+STATE_SUFFIXES = (".h5", ".hdf5")
+
+
 def check_output_path(path: str | Path) -> None:
     """Raises NOT_FOUND for a file in a missing folder, INVALID_ARGUMENT for an impossible file name."""
     target = Path(path)
@@ -23,7 +26,19 @@ def check_output_path(path: str | Path) -> None:
         raise TfgError(Status.INVALID_ARGUMENT, f"{str(path)!r} is not a file name: {error}") from None
     if not has_folder:
         raise TfgError(
-            Status.NOT_FOUND, f"there is no folder {str(target.parent)!r}", location=Location(str(path))
+            Status.NOT_FOUND,
+            f"there is no folder {str(target.parent)!r}",
+            location=Location(str(path)),
+            hint=f"mkdir -p {target.parent}",
+        )
+
+
+def check_state_name(state: Path) -> None:
+    """Raises UsageError for a state file whose name is that of another format."""
+    if state.suffix.lower() not in STATE_SUFFIXES:
+        raise UsageError(
+            f"a state is an HDF5 file, which {state.name!r} is not called",
+            hint=f"use a name that ends in {' or '.join(STATE_SUFFIXES)}",
         )
 
 

@@ -49,6 +49,14 @@ def _field(value: Any) -> dict[str, Any]:
     }
 
 
+def report_profile(costs: Sequence[Cost], *, as_json: bool) -> dict[str, Any]:
+    """Prints the execution time by operation type, or returns it for a JSON document."""
+    if not as_json:
+        print_profile(costs)
+        return {}
+    return {"profile": [{"op": c.op, "calls": c.calls, "seconds": c.total / 1e9} for c in costs]}
+
+
 def print_profile(costs: Sequence[Cost]) -> None:
     """Prints the execution time by operation type as a table on standard error."""
     from rich.console import Console

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from ...graphfmt.arrays import h5_array, npy_array, npy_bytes, npz_array, npz_names
 from ...graphfmt.errors import Location, Status, TfgError, invalid
-from ...graphfmt.files import read_file
+from ...graphfmt.files import read_file, read_standard_input
 from .console import UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def _reader(text: str) -> Callable[[Feed, Randomness], Any]:
         raise UsageError(f"{text!r} does not name a file")
     path, key = Path(match["path"]), match["key"]
     if str(path) == "-":
-        return lambda feed, random: npy_bytes(sys.stdin.buffer.read(), "<stdin>")
+        return lambda feed, random: npy_bytes(read_standard_input(), "<stdin>")
     suffix = path.suffix.lower()
     if key is not None and suffix not in (".npz", ".h5", ".hdf5"):
         raise UsageError(f"{text!r}: [KEY] needs a .npz or .h5 file")

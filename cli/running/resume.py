@@ -48,7 +48,9 @@ def begin(
         goal = notes.get("until", goal)
     else:
         notes = _initial_notes(session, options, model)
-    return _aim(progress_from(notes, loop.batches), loop, goal)
+    # A look at the data begins with its first row, also where training stopped in the middle.
+    resumed = loop.batches if loop.changes_state else None
+    return _aim(progress_from(notes, resumed), loop, goal)
 
 
 def _initial_notes(session: Session, options: RunOptions, model: Model | None) -> Mapping[str, Any]:

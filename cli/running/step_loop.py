@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...runtime.execution import batches, runner
 from ...runtime.execution.runner import StepLoop
-from ..common import values
+from ..common import console, values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from ...runtime.execution.batches import Batches
     from ...runtime.execution.runner import Progress, StepResult
     from ...runtime.execution.session import Observer, Session
+    from ...runtime.plan.plan import Plan
     from .options import RunOptions
     from .step_request import RunRequest
 
@@ -23,15 +26,12 @@ def make_step_loop(session: Session, request: RunRequest, options: RunOptions) -
     """Reads the feeds, cuts them into batches, and returns the loop of worker 0."""
     step = options.step
     first = request.for_worker(0)
-    feeds = session.plan(first.fetches, request.fed, first.targets).feeds
-    arrays, from_files = values.resolve(request.feeds, feeds, values.Randomness(options.feed.seed))
+    plan = session.plan(first.fetches, request.fed, first.targets)
+    arrays, from_files = values.resolve(request.feeds, plan.feeds, values.Randomness(options.feed.seed))
     batched = None
     if step.batch is not None:
         rows = {name: a for name, a in arrays.items() if name in from_files and np.ndim(a) > 0}
-        is_fixed = any(f.shape.dims and f.shape[0] is not None for f in feeds if f.name in rows)
-        batched = batches.make_batches(
-            rows, step.batch, shuffle=step.shuffle, seed=options.feed.seed, only_whole=is_fixed
-        )
+        batched = _make_batches(session, first, plan, rows, options)
         arrays = {name: a for name, a in arrays.items() if name not in rows}
     # Feeds keep the names that the plan was built for, so that all steps share the plan.
     return StepLoop(
@@ -43,7 +43,45 @@ def make_step_loop(session: Session, request: RunRequest, options: RunOptions) -
         step.epochs,
         step.until_exhausted,
         step.timeout,
+        plan.changes_state,
     )
+
+
+def _make_batches(
+    session: Session, request: RunRequest, plan: Plan, rows: Mapping[str, Any], options: RunOptions
+) -> Batches:
+    """Cuts rows into batches of which the last may be smaller.
+
+    A graph that fixes the number of rows takes whole batches alone: for fetches that have one entry per row, and for
+    steps that change nothing, the last batch is filled up; otherwise its rows are left out.
+    """
+    size = options.step.batch
+    assert size is not None
+    cut = partial(batches.make_batches, rows, size, shuffle=options.step.shuffle, seed=options.feed.seed)
+    if not any(f.shape.dims and f.shape[0] is not None for f in plan.feeds if f.name in rows):
+        return cut()
+    is_prediction = not plan.changes_state and not request.targets and options.step.workers == 1
+    if is_prediction and all(_may_follow_batch(session, request, rows)):
+        return cut(padded=True)
+    whole = cut(only_whole=True)
+    if left_over := whole.count % size:
+        console.note(
+            f"note: the graph takes {size} rows at a time; {left_over} of {whole.count} are left out"
+        )
+    return whole
+
+
+def joinable_fetches(session: Session, request: RunRequest, loop: StepLoop) -> list[bool]:
+    """Returns, for each fetch, whether its first axis may be the rows of a batch; nothing without batches."""
+    if loop.batches is None:
+        return []
+    return _may_follow_batch(session, request.for_worker(0), loop.batches.arrays)
+
+
+def _may_follow_batch(session: Session, request: RunRequest, batched: Collection[str]) -> list[bool]:
+    from .batch_axis import may_follow_batch
+
+    return may_follow_batch(session.graph, request.fetches, request.fed, batched)
 
 
 def run_steps(

@@ -33,7 +33,8 @@ START = Position()
 @dataclass(frozen=True)
 class Batches:
     """``arrays`` all have ``count`` rows; a batch takes ``size`` of them. The last batch of an epoch is
-    smaller where ``count`` is no multiple of ``size``, and left out under ``only_whole``."""
+    smaller where ``count`` is no multiple of ``size``: left out under ``only_whole``, and under ``padded`` filled up
+    by repeating its last row."""
 
     arrays: Mapping[str, Array]
     count: int
@@ -41,6 +42,7 @@ class Batches:
     shuffle: bool = False
     seed: int = 0
     only_whole: bool = False
+    padded: bool = False
 
     @property
     def per_epoch(self) -> int:
@@ -49,11 +51,17 @@ class Batches:
 
     def at(self, position: Position) -> dict[str, Array]:
         """The feeds of a batch."""
-        rows = slice(position.batch * self.size, (position.batch + 1) * self.size)
+        rows: Any = slice(position.batch * self.size, (position.batch + 1) * self.size)
+        if self.padded and rows.stop > self.count:
+            rows = np.minimum(np.arange(rows.start, rows.stop), self.count - 1)
         if not self.shuffle:
             return {name: array[rows] for name, array in self.arrays.items()}
         chosen = _order(self.seed, position.epoch, self.count)[rows]
         return {name: array[chosen] for name, array in self.arrays.items()}
+
+    def rows_at(self, position: Position) -> int:
+        """The number of rows of a batch, without those that fill it up."""
+        return min(self.size, self.count - position.batch * self.size)
 
     def after(self, position: Position) -> Position:
         """The position that follows."""
@@ -68,7 +76,13 @@ def _order(seed: int, epoch: int, count: int) -> Any:
 
 
 def make_batches(
-    arrays: Mapping[str, Array], size: int, *, shuffle: bool = False, seed: int = 0, only_whole: bool = False
+    arrays: Mapping[str, Array],
+    size: int,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    only_whole: bool = False,
+    padded: bool = False,
 ) -> Batches:
     """The batches of these arrays; see ``Batches``.
 
@@ -81,7 +95,7 @@ def make_batches(
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise invalid(f"the feeds to be cut into batches differ in their number of rows: {shown}")
-    batches = Batches(arrays, next(iter(lengths.values())), size, shuffle, seed, only_whole)
+    batches = Batches(arrays, next(iter(lengths.values())), size, shuffle, seed, only_whole, padded)
     if batches.per_epoch == 0:
         raise TfgError(Status.INVALID_ARGUMENT, f"no batch of {size} can be made of {batches.count} rows")
     return batches

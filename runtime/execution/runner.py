@@ -22,7 +22,8 @@ class StepLoop(NamedTuple):
     """A step that is repeated, and how often.
 
     ``steps`` and ``epochs`` bound the run, whichever ends first; with batches and neither, it is one epoch,
-    without batches one step. ``until_exhausted`` goes on until a step ends with OUT_OF_RANGE.
+    without batches one step. ``until_exhausted`` goes on until a step ends with OUT_OF_RANGE. Steps that do not change
+    the state (``changes_state``) begin with the first batch, whatever a restored state was trained on.
     """
 
     fetches: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class StepLoop(NamedTuple):
     epochs: int | None = None
     until_exhausted: bool = False
     timeout: float | None = None
+    changes_state: bool = True
 
     @property
     def total(self) -> int | None:
@@ -104,11 +106,14 @@ def _number(notes: Mapping[str, Any], key: str) -> int:
 
 
 class StepResult(NamedTuple):
-    """The fetched values of a finished step, the position after it, and the number of the worker that ran it."""
+    """The fetched values of a finished step, the position after it, the number of the worker that ran it, and the
+    number of rows that its batch had. ``rows`` is None without batches, and with several workers, whose steps end in
+    any order."""
 
     values: list[Array]
     progress: Progress
     worker: int = 0
+    rows: int | None = None
 
 
 def run(
@@ -135,6 +140,16 @@ def run(
                 return
             raise
         done += 1
-        position = work.batches.after(now.position) if work.batches else now.position
-        now = Progress(now.step + 1, position)
-        yield StepResult(values, now)
+        if work.batches is None:
+            now = Progress(now.step + 1, now.position)
+            yield StepResult(values, now)
+            continue
+        rows = work.batches.rows_at(now.position)
+        if work.batches.padded:
+            values = [_without_padding(value, work.batches.size, rows) for value in values]
+        now = Progress(now.step + 1, work.batches.after(now.position))
+        yield StepResult(values, now, rows=rows)
+
+
+def _without_padding(value: Array, size: int, rows: int) -> Array:
+    return value[:rows] if value.shape[:1] == (size,) else value

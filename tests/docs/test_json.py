@@ -130,6 +130,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         'library { function { signature { name: "f" } node_def { name: "n" op: "CudnnRNN" } } }'
     )
     Path("wrong.pbtxt").write_text("node {")
+    np.save("x.npy", np.zeros((3, 2), np.float32))
+    swap = tfg.GraphBuilder()
+    swap.Transpose(swap.placeholder("float", name="x"), [1, 0], name="y")
+    tfg.save(swap.graph(), "swap.pbtxt")
     tfg.save(_scattered(), "placed.pbtxt")
     for name, target in (("a.h5", "init"), ("b.h5", "init2"), ("small.h5", "few")):
         made = run_tfg("run", "graph.pbtxt", "--target", target, "--state", name)

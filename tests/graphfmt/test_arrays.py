@@ -15,7 +15,7 @@ import tfg
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from tfg.graphfmt import arrays
+from tfg.graphfmt import array_output, arrays
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 NUMBERS = npst.arrays(
@@ -33,7 +33,7 @@ def test_npy_and_npz_give_back_what_they_took(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("arrays")
     native = array.astype(array.dtype.newbyteorder("="))
     np.save(folder / "x.npy", array)
-    arrays.save(folder / "x.npz", {"hidden/x": array})
+    array_output.save(folder / "x.npz", {"hidden/x": array})
     for found in (arrays.npy_array(folder / "x.npy"), arrays.npz_array(folder / "x.npz", "hidden/x")):
         assert found.dtype == native.dtype
         np.testing.assert_array_equal(found, native)
@@ -70,7 +70,7 @@ def test_bfloat16_comes_back_from_numpy(tmp_path: Path) -> None:
 def test_names_that_numpy_and_hdf5_keep_apart(tmp_path: Path) -> None:
     values = {"a": np.ones(2), "a_1": np.zeros(3), "scope/b": np.array(3), "c:1": np.array([b"x"])}
     for suffix in (".npz", ".h5"):
-        arrays.save(tmp_path / f"o{suffix}", values)
+        array_output.save(tmp_path / f"o{suffix}", values)
     assert sorted(arrays.npz_names(tmp_path / "o.npz")) == sorted(values)
     for name, value in values.items():
         np.testing.assert_array_equal(arrays.npz_array(tmp_path / "o.npz", name), value)
@@ -79,9 +79,9 @@ def test_names_that_numpy_and_hdf5_keep_apart(tmp_path: Path) -> None:
 
 def test_hdf5_cannot_hold_a_name_and_what_is_below_it(tmp_path: Path) -> None:
     with pytest.raises(tfg.TfgError, match="both 'a' and 'a/b'"):
-        arrays.check_output(tmp_path / "o.h5", ["a", "a/b"])
-    arrays.check_output(tmp_path / "o.npz", ["a", "a/b"])
-    arrays.check_output(tmp_path / "o.h5", ["a", "ab"])
+        array_output.check_output(tmp_path / "o.h5", ["a", "a/b"])
+    array_output.check_output(tmp_path / "o.npz", ["a", "a/b"])
+    array_output.check_output(tmp_path / "o.h5", ["a", "ab"])
 
 
 def test_strings_of_hdf5_are_bytes(tmp_path: Path) -> None:
@@ -96,14 +96,14 @@ def test_strings_of_hdf5_are_bytes(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "o.npz"
-    arrays.save(path, {"a": np.ones(2)})
+    array_output.save(path, {"a": np.ones(2)})
 
     def fails(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(arrays.npy_format, "write_array", fails)
+    monkeypatch.setattr(array_output.npy_format, "write_array_header_1_0", fails)
     with pytest.raises(tfg.TfgError) as caught:
-        arrays.save(path, {"a": np.zeros(3)})
+        array_output.save(path, {"a": np.zeros(3)})
     assert caught.value.status == "RESOURCE_EXHAUSTED"
     assert arrays.npz_array(path, "a").tolist() == [1, 1]
     assert [p.name for p in tmp_path.iterdir()] == ["o.npz"]
