@@ -136,7 +136,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tfg.save(swap.graph(), "swap.pbtxt")
     tfg.save(_scattered(), "placed.pbtxt")
     for name, target in (("a.h5", "init"), ("b.h5", "init2"), ("small.h5", "few")):
-        made = run_tfg("run", "graph.pbtxt", "--target", target, "--state", name)
+        made = run_tfg("run", "graph.pbtxt", "--target", target, "--state", name, "--allow-nan")
         assert made.status == 0, made.err
     Path("tensorflow").mkdir()
     assert run_tfg("checkpoint", "graph.pbtxt", "--run", "init", "-o", "tensorflow/x").status == 0
@@ -190,7 +190,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "show wrong.pbtxt",
         "ops --nothing",
     ),
-    "tfg run": ("run graph.pbtxt --init init --fetch w --fetch c --fetch s --fetch n --fetch flag",),
+    "tfg run": (
+        "run graph.pbtxt --init init --fetch w --fetch c --fetch s --fetch n --fetch flag",
+        "run graph.pbtxt --init init --fetch w --fetch c --steps 2 -o w.npz --profile",
+        f"run {MLP} --init init --feed x=@x.npy --batch 2 --shuffle --fetch logits -o logits.npy",
+    ),
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
     "tfg ops": ("ops", "ops Neg"),
