@@ -193,7 +193,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg run": (
         "run graph.pbtxt --init init --fetch w --fetch c --fetch s --fetch n --fetch flag",
         "run graph.pbtxt --init init --fetch w --fetch c --steps 2 -o w.npz --profile",
-        f"run {MLP} --init init --feed x=@x.npy --batch 2 --shuffle --fetch logits -o logits.npy",
+        "run swap.pbtxt --feed x=@x.npy --batch 2 --fetch y -o y.npz",
     ),
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
