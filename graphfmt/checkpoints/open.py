@@ -128,6 +128,9 @@ def _in_folder(folder: Path) -> str:
         return _latest(state)
     if _is_bundle(str(folder / "variables")):
         return str(folder / "variables")
+    names = sorted(_prefixes(folder))
+    if len(names) == 1:
+        return str(folder / names[0])
     raise _not_found(folder)
 
 
@@ -148,9 +151,15 @@ def _latest(state: Path) -> str:
     if not latest.name:
         raise data_loss(str(state), "the file names no checkpoint", hint="name the checkpoint itself")
     there = state.parent / latest
-    if latest.is_absolute() and not _is_bundle(str(latest)) and _is_bundle(str(state.parent / latest.name)):
-        there = state.parent / latest.name
+    beside = state.parent / latest.name
+    if latest.is_absolute() and not _exists(latest) and _exists(beside):
+        there = beside
     return str(there)
+
+
+def _exists(prefix: Path) -> bool:
+    """Returns True for a bundle, a V1 checkpoint of one file, and one of several."""
+    return _is_bundle(str(prefix)) or prefix.is_file() or bool(_v1_tables(prefix))
 
 
 def _v1_tables(prefix: Path) -> list[str]:

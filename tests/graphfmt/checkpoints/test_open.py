@@ -100,3 +100,12 @@ def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
         with pytest.raises(TfgError) as caught:
             open_checkpoint(tmp_path / name)
         assert caught.value.status is Status.DATA_LOSS
+
+
+def test_the_only_checkpoint_of_a_folder_needs_no_list(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "model-7", [StoredTensor("w", np.float32(7))])
+    with open_checkpoint(tmp_path) as reader:
+        assert reader.read("w") == 7
+    write_checkpoint(tmp_path / "model-8", [StoredTensor("w", np.float32(8))])
+    with pytest.raises(TfgError):
+        open_checkpoint(tmp_path)
