@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +81,7 @@ def save(path: Path, arrays: Mapping[str, Array | BlockArray]) -> None:
         with atomic_write(path) as temporary:
             write(temporary, sources)
         return
+    import shutil
     from tempfile import NamedTemporaryFile
 
     try:
