@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from ...graphfmt.devices import LOCAL_TASK
 from ...graphfmt.graph import endpoint
+from ...kernels.core import registry
 from ...kernels.core.op_sets import INPUTS, PLACEHOLDERS
 from ..execution.session import Session
 from ..passes.optimizers.initializers import initial_assignments
@@ -21,7 +23,7 @@ from ..summary import summarize
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ...graphfmt.graph import Graph
+    from ...graphfmt.graph import Graph, Node
     from ...graphfmt.tensors import Array
     from ..passes.partitioning.parts import Parts
     from ..plan.feeds import Feed
@@ -93,9 +95,9 @@ class Proof:
     differences: list[Mismatch] = field(default_factory=list[Mismatch])
 
     def __post_init__(self) -> None:
-        self._whole = Session(self.graph, log=_discard)
+        self._whole = Session(_seeded(self.graph), log=_discard)
         self._together = Session(
-            _on_local_devices(self.parts), log=_discard, devices=f"cpu:{len(self.parts.graphs)}"
+            _seeded(_on_local_devices(self.parts)), log=_discard, devices=f"cpu:{len(self.parts.graphs)}"
         )
 
     def feeds(self, asked: StepRequest, fed: Sequence[str]) -> Sequence[Feed]:
@@ -124,6 +126,22 @@ class Proof:
         how = _difference(one, other)
         if how:
             self.differences.append(Mismatch(what, how))
+
+
+def _seeded(graph: Graph) -> Graph:
+    """The graph with a seed for each random operation without one, which depends on the node's name alone."""
+
+    def seeded(node: Node) -> Node:
+        if node.attrs.get("seed") or node.attrs.get("seed2") or not _takes_seeds(node.op):
+            return node
+        return replace(node, attrs={**node.attrs, "seed": crc32(node.name.encode()) + 1, "seed2": 1})
+
+    return graph.with_nodes(map(seeded, graph.nodes))
+
+
+def _takes_seeds(op: str) -> bool:
+    declared = registry.find(op)
+    return declared is not None and {"seed", "seed2"} <= declared.signature.attr_index.keys()
 
 
 def _on_local_devices(parts: Parts) -> Graph:

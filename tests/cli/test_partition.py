@@ -83,3 +83,10 @@ def test_bad_input_is_one_diagnostic() -> None:
     assert run_tfg("partition", "placed.pbtxt", "-o", "new", "--fetch", "y").status == 2
     assert run_tfg("partition", "placed.pbtxt", "-o", "new", "--wire", "fp8").status == 2
     assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("devices", ["cpu:1", "cpu:2"])
+def test_the_proof_seeds_random_operations_alike(tmp_path: Path, devices: str) -> None:
+    graph = Path(__file__).parents[1] / "cases" / "files" / "prove_unseeded_random.pbtxt"
+    outcome = run_tfg("partition", graph, "--devices", devices, "-o", tmp_path / "parts", "--prove")
+    assert outcome.status == 0 and "different: 0" in outcome.err
