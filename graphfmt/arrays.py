@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.lib import format as npy_format
 
 from . import dtypes
 from .errors import Location, Status, TfgError, invalid
-from .files import read_file
+from .files import check_regular, file_error, read_file
 from .names import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
     from zipfile import ZipFile
 
@@ -80,24 +82,42 @@ def _native(array: Array) -> Array:
 
 def npz_names(path: Path) -> list[str]:
     """Returns the names of the arrays in a ``.npz`` file."""
-    with _zip(path) as archive:
-        return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
+    with _archive(path) as archive:
+        return _names(archive)
+
+
+def _names(archive: ZipFile) -> list[str]:
+    return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
 
 
 def npz_array(path: Path, key: str | None) -> Array:
     """Reads an array of a ``.npz`` file; the key may be None if the file has only one."""
-    names = npz_names(path)
-    key = _select_key(path, key, names)
-    with _zip(path) as archive:
+    with _archive(path) as archive:
+        key = select_key(path, key, _names(archive))
         member = archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
         check_claim(path, key, member.file_size, member.compress_size)
-        try:
-            return npy_bytes(archive.read(member), f"{path}[{key}]")
-        except TfgError:
-            raise
-        except Exception as error:
-            # zipfile does not catch the errors of its decompressors.
-            raise _array_error(str(path), f"cannot be read: {error}") from None
+        return npy_bytes(archive.read(member), f"{path}[{key}]")
+
+
+@contextmanager
+def _archive(path: Path) -> Generator[ZipFile]:
+    """Yields an open ``.npz`` file. Any exception about it, of zipfile or a decompressor, becomes INVALID_ARGUMENT."""
+    import zipfile
+
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except TfgError:
+        raise
+    except PermissionError as error:
+        raise file_error(error, "read", str(path)) from error
+    except MemoryError:
+        raise TfgError(Status.RESOURCE_EXHAUSTED, f"{str(path)!r} does not fit in memory") from None
+    except Exception as error:
+        raise _array_error(
+            str(path), f"is not a .npz file, or is damaged: {str(error) or type(error).__name__}"
+        ) from None
 
 
 def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
@@ -110,7 +130,8 @@ def check_claim(path: Path, key: str, claimed: int, stored: int) -> None:
         )
 
 
-def _select_key(path: Path, key: str | None, names: list[str]) -> str:
+def select_key(path: Path, key: str | None, names: list[str]) -> str:
+    """Returns the name of the array to read. Raises NOT_FOUND, or INVALID_ARGUMENT where there is not exactly one."""
     if key is None and len(names) == 1:
         return names[0]
     if key is None:
@@ -129,42 +150,10 @@ def _select_key(path: Path, key: str | None, names: list[str]) -> str:
 
 
 def h5_array(path: Path, key: str | None) -> Array:
-    """Reads a dataset of an HDF5 file; links to other files are not followed."""
-    import h5py
+    """Reads a dataset of an HDF5 file; the key may be None if the file has only one."""
+    from .isolated_hdf5 import read_dataset
 
-    from .checkpoints.hdf5.structure import reason
-
-    if not path.exists():
-        raise _no_file(path)
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            name = _select_key(path, key.strip("/") if key else None, _datasets(file, h5py))
-            dataset: Any = file[name]
-            if dataset.external or dataset.is_virtual:
-                raise _array_error(str(path), f"dataset {name!r} has its data in other files")
-            if dataset.shape is None or dataset.dtype.kind not in "biufcOSU":
-                raise _array_error(str(path), f"dataset {name!r} is not a tensor")
-            check_claim(path, name, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
-            return _from_h5(dataset[()])
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise _array_error(str(path), f"cannot be read as HDF5: {reason(error)}") from None
-
-
-def _datasets(file: Any, h5py: Any) -> list[str]:
-    names: list[str] = []
-
-    def visit(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Dataset):
-            names.append(name)
-
-    # Soft and external links are not visited.
-    file.visititems(visit)
-    return names
-
-
-def _from_h5(value: Any) -> Array:
-    array = np.asarray(value)
-    return array.astype(object) if array.dtype.kind == "S" else array
+    return read_dataset(path, key)
 
 
 def jsonable(array: Array) -> Any:
@@ -199,19 +188,11 @@ def _jsonable_item(item: Any) -> Any:
     return item
 
 
-def _zip(path: Path) -> ZipFile:
-    import zipfile
+from .files import check_regular, file_error, read_file
+from .names import did_you_mean
 
-    try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise _no_file(path) from None
-    except (OSError, zipfile.BadZipFile) as error:
-        raise _array_error(str(path), f"is not a .npz file: {error}") from None
-
-
-def _no_file(path: Path) -> TfgError:
-    return TfgError(Status.NOT_FOUND, f"there is no file {str(path)!r}")
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 def _array_error(name: str, why: str) -> TfgError:

@@ -35,6 +35,23 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
         raise file_error(error, "read", str(path)) from error
 
 
+def check_regular(path: Path) -> None:
+    """Raises NOT_FOUND for a file that does not exist, FAILED_PRECONDITION for a folder, a pipe or a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise file_error(error, "read", str(path)) from error
+    if stat.S_ISDIR(mode):
+        raise file_error(IsADirectoryError(), "read", str(path))
+    if not stat.S_ISREG(mode):
+        raise TfgError(
+            Status.FAILED_PRECONDITION,
+            f"{str(path)!r} cannot be read: it is a pipe or a device, and parts of it must be read again",
+            hint="save it in a file first",
+            location=Location(str(path)),
+        )
+
+
 def write_file(path: str | Path, data: bytes) -> None:
     """Writes a file atomically; ``-`` is standard output.
 

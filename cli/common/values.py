@@ -168,7 +168,7 @@ def _bytes(path: Path) -> Any:
 def _image(path: Path) -> Any:
     """Reads an image as uint8 [height, width, channels]. Raises FAILED_PRECONDITION without pillow."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise TfgError(
             Status.FAILED_PRECONDITION,
@@ -182,14 +182,17 @@ def _image(path: Path) -> Any:
         with Image.open(io.BytesIO(data)) as image:
             mode = image.mode if image.mode in ("L", "RGB", "RGBA") else "RGB"
             pixels = np.asarray(image.convert(mode), np.uint8)
-    except UnidentifiedImageError:
-        raise _image_error(path, "pillow does not know its format") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _image_error(path, str(error)) from None
+    except MemoryError:
+        raise TfgError(Status.RESOURCE_EXHAUSTED, f"{str(path)!r} does not fit in memory") from None
+    except Exception as error:
+        # A decoder of a damaged image may raise anything.
+        raise _image_error(path, error) from None
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _image_error(path: Path, why: str) -> TfgError:
+def _image_error(path: Path, error: Exception) -> TfgError:
+    unknown = type(error).__name__ == "UnidentifiedImageError"
+    why = "pillow does not know its format" if unknown else str(error) or type(error).__name__
     return invalid(f"cannot read an image: {why}").at(None, Location(str(path)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
 import zipfile
@@ -419,3 +420,49 @@ def test_without_pillow_an_image_says_what_to_install(tmp_path: Path) -> None:
     assert is_diagnostic(
         outcome, "FAILED_PRECONDITION", "reading an image needs the package pillow", "tfg[images]"
     )
+
+
+# Damaged files.
+
+
+def test_damaged_feeds_of_every_format_give_one_error() -> None:
+    hostile = Path(__file__).parents[1] / "cases" / "hostile"
+    for name, status, why in (
+        ("k17_segfault_feed.h5", "DATA_LOSS", "HDF5 crashes on it"),
+        ("h07_damaged_feed.h5", "DATA_LOSS", "within the time that its size allows"),
+        ("k16_zip_version.npz", "INVALID_ARGUMENT", "zip file version 9.9"),
+    ):
+        outcome = run_tfg("run", hostile / "h07.pbtxt", "--feed", f"x=@{hostile / name}", "--fetch", "y")
+        assert is_diagnostic(outcome, status, why)
+
+
+def test_archives_with_flipped_bytes(tmp_path: Path, feed: Feed) -> None:
+    path, random = tmp_path / "x.npz", np.random.default_rng(0)
+    np.savez_compressed(path, x=np.ones((2, 2), np.float32))
+    whole = path.read_bytes()
+    for place in random.integers(0, len(whole), 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        outcome = feed("y", f"x=@{path}[x]")
+        assert outcome.status == 0 or "INTERNAL" not in outcome.err
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "webp", "tif"])
+def test_images_with_flipped_bytes(suffix: str, tmp_path: Path, feed: Feed) -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    path, random = tmp_path / f"x.{suffix}", np.random.default_rng(0)
+    image_module.fromarray(random.integers(0, 256, (9, 8, 3), np.uint8)).save(path)
+    whole = path.read_bytes()
+    for place in random.integers(0, len(whole), 60):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        outcome = feed("j", f"i=@{path}")
+        assert outcome.status == 0 or "INTERNAL" not in outcome.err
+
+
+def test_a_pipe_is_refused_where_a_file_is_needed(tmp_path: Path, feed: Feed) -> None:
+    os.mkfifo(tmp_path / "x.npz")
+    outcome = feed("y", f"x=@{tmp_path / 'x.npz'}[x]")
+    assert is_diagnostic(outcome, "FAILED_PRECONDITION", "is a pipe or a device", "save it in a file first")

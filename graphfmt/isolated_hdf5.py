@@ -1,0 +1,90 @@
+"""Reads datasets of HDF5 files of other programs, in a process of their own.
+
+HDF5's library crashes or never returns on some damaged files. The process that reads has limits of time and memory;
+when it ends without an answer, the file is reported as damaged. The elements come through shared memory, so that this
+is as fast as to read them here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import Location, Status, TfgError
+from .files import check_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .tensors import Array
+
+
+def read_dataset(path: Path, key: str | None) -> Array:
+    """Reads a dataset; the key may be None if the file has only one. Links to other files are not followed.
+
+    The array is read-only. Raises NOT_FOUND for a file or dataset that does not exist, RESOURCE_EXHAUSTED for one that
+    claims far more memory than its file justifies, DATA_LOSS for a file on which HDF5 crashes or does not return, and
+    INVALID_ARGUMENT for all others that cannot be read.
+    """
+    check_regular(path)
+    with _shared_memory() as memory:
+        reply = _run_reader(path, key, memory.fileno())
+        if "error" in reply:
+            status, message, hint = reply["error"]
+            raise TfgError(Status(status), message, hint=hint, location=Location(str(path)))
+        return _array(memory.fileno(), reply)
+
+
+def _shared_memory() -> Any:
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("hdf5"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _run_reader(path: Path, key: str | None, memory: int) -> dict[str, Any]:
+    """Runs the reader, and returns its reply. Raises DATA_LOSS if it ends without one."""
+    # -P: no module is taken from the current folder.
+    command = [sys.executable, "-P", "-m", "tfg.graphfmt.hdf5_reader", str(path), key or "", str(memory)]
+    done = subprocess.run(
+        command,
+        pass_fds=[memory],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False,
+    )
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if done.returncode == -signal.SIGPROF:
+        why = "HDF5 has not read it within the time that its size allows"
+    elif done.returncode < 0:
+        why = f"HDF5 crashes on it ({signal.Signals(-done.returncode).name})"
+    else:
+        why = f"HDF5 cannot read it (exit status {done.returncode})"
+    raise TfgError(Status.DATA_LOSS, f"{str(path)!r} is damaged: {why}", location=Location(str(path)))
+
+
+def _array(memory: int, reply: dict[str, Any]) -> Array:
+    import mmap
+
+    shape = tuple(reply["shape"])
+    size = os.fstat(memory).st_size
+    data = mmap.mmap(memory, size, access=mmap.ACCESS_READ) if size else b""
+    if reply["dtype"] != "string":
+        return np.frombuffer(data, np.dtype(reply["dtype"])).reshape(shape)
+    strings = np.empty(len(reply["lengths"]), object)
+    begin = 0
+    for place, length in enumerate(reply["lengths"]):
+        strings[place] = bytes(data[begin : begin + length])
+        begin += length
+    return strings.reshape(shape)
