@@ -41,7 +41,8 @@ def _main(path: Path, key: str, memory: int) -> None:
                 None,
             ]
         }
-    print(json.dumps(reply), flush=True)
+    sys.stdout.write(json.dumps(reply))
+    sys.stdout.flush()
     # Closing a damaged file may crash too.
     os._exit(0)
 
