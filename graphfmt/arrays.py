@@ -188,12 +188,5 @@ def _jsonable_item(item: Any) -> Any:
     return item
 
 
-from .files import check_regular, file_error, read_file
-from .names import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-
 def _array_error(name: str, why: str) -> TfgError:
     return TfgError(Status.INVALID_ARGUMENT, f"{name!r} {why}")

@@ -41,6 +41,8 @@ FEEDS = "".join(
         placeholder("b", "DT_BOOL"),
         node("c", "Identity", "b", T="type: DT_BOOL"),
         node("go", "NoOp", "^y"),
+        # Before version 22, a shape without dimensions was unknown.
+        "versions { producer: 22 }\n",
     ]
 )
 
