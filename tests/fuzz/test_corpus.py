@@ -1,0 +1,17 @@
+"""Every input that was once at fault ends with a success or an error that has a status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .targets import TARGETS
+
+CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").glob("*--*"))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_an_input_that_was_at_fault(path: Path, tmp_path: Path) -> None:
+    target = TARGETS[path.name.partition("--")[0]]
+    assert target.check(tmp_path, path.read_bytes()) is None
