@@ -159,13 +159,14 @@ class Bound:
     @cached_property
     def plain_attrs(self) -> Mapping[str, Any]:
         """The attributes as kernels take them: strings as str, lists as tuples, all else as in the graph."""
-        return {name: _plain(value) for name, value in self.attrs.items()}
+        return {name: plain_value(value) for name, value in self.attrs.items()}
 
 
-def _plain(value: AttrValue) -> Any:
+def plain_value(value: AttrValue) -> Any:
+    """Returns an attribute as kernels take it: strings as str, lists as tuples."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
-    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
+    return tuple(plain_value(item) for item in value) if isinstance(value, tuple) else value
 
 
 # Types whose equal values are interchangeable; not float (0.0 == -0.0) or tuple ((1,) == (True,)).

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from ..functions.library import Library
 
 
+_INT32_MAX = 2**31 - 1
+
+
 class NodeContext(Protocol):
     """A scope that decides on the inputs of the nodes that are added within: TensorFlow's ControlFlowContext."""
 
@@ -378,7 +381,7 @@ class GraphBuilder:
 
     def shape_of(self, tensor: Tensor) -> Tensor:
         """Adds the shape as an int32 vector: a constant if it is static."""
-        if tensor.shape.is_fully_known:
+        if tensor.shape.is_fully_known and max(tensor.shape.known(), default=0) <= _INT32_MAX:
             return self.constant(np.array(tensor.shape.known(), np.int32))
         return self.add_op("Shape", tensor)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...graphfmt.errors import invalid
+from ...graphfmt.signatures import plain_value
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ class NodeView:
         if name not in signature.attr_index and name not in self.node.attrs:
             raise invalid(f"operation {signature.name} has no attr {name!r}")
         value = self.node.attrs.get(name, signature.defaults.get(name))
-        if isinstance(value, tuple):
-            return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
-        return value.decode() if isinstance(value, bytes) else value
+        return plain_value(value)
 
 
 @dataclass(frozen=True)

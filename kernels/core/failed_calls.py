@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...graphfmt.errors import TfgError
+from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.shapes import Shape
 from . import registry
 from .facts import MAX_ELEMENTS, Fact, constant_fact
@@ -36,7 +36,11 @@ class FailedCall(NamedTuple):
         error = as_tfg_error(exception, self.node)
         if not isinstance(error, UnexpectedError) or self.values is None:
             return error
-        return _refusal(self.node, self.values, library) or error
+        return (
+            _refusal(self.node, self.values, library)
+            or _missing_kernel(self.node, exception, library)
+            or error
+        )
 
 
 def _refusal(node: Node, values: Sequence[Any], library: Library | None) -> TfgError | None:
@@ -50,6 +54,18 @@ def _refusal(node: Node, values: Sequence[Any], library: Library | None) -> TfgE
     except TfgError as error:
         return error
     return None
+
+
+def _missing_kernel(node: Node, exception: Exception, library: Library | None) -> TfgError | None:
+    """Returns an error for a computation that its dtypes do not have, such as the product of strings."""
+    if not isinstance(exception, TypeError):
+        return None
+    types = registry.get(node.op, library).signature.bind(node).input_types
+    strange = [dtype.name for dtype in types if dtype.base.name in ("string", "bool")]
+    if not strange and "ufunc" not in str(exception):
+        return None
+    names = ", ".join(dict.fromkeys(strange or [dtype.name for dtype in types]))
+    return TfgError(Status.UNIMPLEMENTED, f"operation {node.op} has no kernel for {names}")
 
 
 def _fact_of(value: Any, dtype: DType) -> Fact:

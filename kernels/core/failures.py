@@ -40,6 +40,10 @@ def as_tfg_error(error: BaseException, node: Node | None = None) -> TfgError:
             return TfgError(Status.INVALID_ARGUMENT, f"Incompatible shapes{where}: {str(error).strip()}")
         case IndexError() if node is not None and type(error).__name__ == "AxisError":
             return TfgError(Status.INVALID_ARGUMENT, f"{node.op}: {error}")
+        case AttributeError() if hasattr(error.obj, "kind"):
+            return TfgError(
+                Status.INVALID_ARGUMENT, f"an input{where} is a {type(error.obj).__name__}, not a variable"
+            )
         case RecursionError():
             return UnexpectedError(Status.RESOURCE_EXHAUSTED, f"too many nested calls{where}", error)
         case OverflowError():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
+from ...graphfmt.errors import invalid
+from ...graphfmt.shapes import Shape
 from ..core import shapes
 
 if TYPE_CHECKING:
@@ -63,6 +65,22 @@ def binary(
         kernel_types={"T": kernel_types} if kernel_types else None,
         gpu=gpu,
     )
+
+
+def unary_gradient(family: Family, name: str, allowed: str) -> Op:
+    """Declares an operation ``name(y: T, dy: T) -> (z: T)`` of two inputs of one size, which do not broadcast."""
+    return family.op(
+        f"{name}(y: T, dy: T; T: type in {allowed}) -> (z: T)", shape=shapes.like_input, allocates_output=True
+    )
+
+
+def like_first(y: Any, dy: Any) -> Any:
+    """Returns dy in the shape of y. Raises INVALID_ARGUMENT unless they have the same number of elements."""
+    if y.shape == dy.shape:
+        return dy
+    if y.size != dy.size:
+        raise invalid(f"inputs must have one size, but have shapes {Shape(y.shape)} and {Shape(dy.shape)}")
+    return dy.reshape(y.shape)
 
 
 def known_elements(function: Callable[[int, int], Dim]) -> Callable[[ShapeContext], Any]:

@@ -12,7 +12,7 @@ from ...graphfmt.gc_pause import paused_gc
 from ...graphfmt.graph import Endpoint
 from ...graphfmt.names import counted
 from ...kernels.core.binding import bind
-from ...kernels.core.op_sets import ENTERS
+from ...kernels.core.op_sets import LOOP_NODES
 from ...kernels.core.traits import Role
 from ..passes.prune import prune
 from .codegen import generate_segment
@@ -206,7 +206,7 @@ class _Builder:
 
 def _frames(pruned: PrunedGraph, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:
     """The loops around each node, once they have been checked; those of a part need not be whole."""
-    if not any(node.op in ENTERS for node in pruned.graph.nodes):
+    if not any(node.op in LOOP_NODES for node in pruned.graph.nodes):
         return {}
     from .control_flow.frames import check_fetches, check_whole, frames
 

@@ -90,8 +90,8 @@ def _ends(graph: Graph) -> tuple[list[str], list[str]]:
 def _run(graph: Graph) -> None:
     fetches, targets = _ends(graph)
     with Session(graph, log=lambda line: None) as session:
-        for step in range(2):
-            session.run(fetches, {}, targets, timeout=LIMIT / 2 if step else None)
+        for _ in range(2):
+            session.run(fetches, {}, targets, timeout=LIMIT / 4)
 
 
 def _differentiate(graph: Graph) -> None:
@@ -108,7 +108,7 @@ def _differentiate(graph: Graph) -> None:
     wanted = [x.name for x in found if x is not None]
     if wanted:
         with Session(g.graph(), log=lambda line: None) as session:
-            session.run(wanted, timeout=LIMIT / 2)
+            session.run(wanted, timeout=LIMIT / 4)
 
 
 def check_graph_file(folder: Path, data: bytes) -> Finding | None:

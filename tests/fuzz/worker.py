@@ -17,7 +17,7 @@ from .minimise import minimise
 from .targets import TARGETS
 
 # Bytes of address space of the process: larger claims get a MemoryError.
-ADDRESS_SPACE = 8 << 30
+ADDRESS_SPACE = 3 << 30
 # Bytes of memory in use by which one input may exceed all before.
 MEMORY = 1536 << 20
 

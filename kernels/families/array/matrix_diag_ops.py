@@ -198,6 +198,8 @@ def _diag_shape(c: ShapeContext) -> Shape:
         outer.pop()
     if len(c.facts) == 1:
         return Shape((*outer, width, width))
+    for key in ("num_rows", "num_cols"):
+        c.with_rank(key, 0)
     sizes = [c.elements(key) for key in ("num_rows", "num_cols")]
     if width is None or any(size is None or size[0] is None for size in sizes):
         return Shape((*outer, None, None))

@@ -127,7 +127,7 @@ def _mel(frequency: Any) -> Any:
 @lru_cache(16)
 def _filter_banks(bins: int, rate: int, low: float, high: float, channels: int) -> Any:
     """Triangular filters, evenly spaced on the Mel scale: a matrix of frequency bins by channels."""
-    if bins < 2 or rate <= 0 or low < 0 or high <= low:
+    if bins < 2 or rate <= 0 or not 0 <= low < high < np.inf:
         raise invalid(
             f"there are no filter banks from {low:g} to {high:g} Hz for {bins} bins at {rate} samples per second"
         )

@@ -204,6 +204,8 @@ def _spread_back(
             f"gradients and images must be of rank 4, but have shapes {Shape(grads.shape)} and "
             f"{Shape(original.shape)}"
         )
+    if not (original.shape[1] and original.shape[2]):
+        raise invalid(f"images of shape {Shape(original.shape)} have no pixels")
     down, across = (matrix(original.shape[i], grads.shape[i], *corners) for i in (1, 2))
     wide = np.float64 if original.dtype == np.float64 else np.float32
     return resampling.resample(xp, grads.astype(wide), down.T, across.T).astype(original.dtype, copy=False)

@@ -135,7 +135,11 @@ def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     width = layout.shape[-2] - 1
     for place in np.ndindex(stack):
         both = (width, 0) if below else (0, width)
-        out[place] = solve_banded(both, matrices[place], sides[place], check_finite=False)
+        try:
+            out[place] = solve_banded(both, matrices[place], sides[place], check_finite=False)
+        except np.linalg.LinAlgError:
+            # Infinite elements overflow, and leave no pivot.
+            out[place] = np.nan
     return out.astype(rhs.dtype, copy=False)
 
 

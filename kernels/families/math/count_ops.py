@@ -10,7 +10,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from ...core.registry import Family
 from ...numeric.int_arguments import nonnegative_scalar
-from ...numeric.scatter import on_host
+from ...numeric.scatter import check_indices, on_host
 from ...numeric.segments import combine_unsorted
 
 if TYPE_CHECKING:
@@ -111,9 +111,10 @@ def _(xp: Any, input: Any, size: Any, weights: Any, *, binary_output: bool) -> A
 
 def _sparse_bincount_shape(c: ShapeContext) -> Shape:
     size = _static_size(c, "size")
+    c.with_rank("indices", 2)
+    length = c.with_rank("dense_shape", 1)[0]
     dims = c.elements("dense_shape")
     if dims is None:
-        length = c.with_rank("dense_shape", 1)[0]
         return UNKNOWN if length is None else Shape((*unknown_dims(length - 1), size))
     return Shape((*dims[:-1], size))
 
@@ -135,13 +136,13 @@ def _(
         raise invalid(
             f"indices {list(indices.shape)} do not fit {values.size} values in {len(dims)} dimensions"
         )
+    for axis, length in enumerate(dims):
+        check_indices(indices[:, axis], length, f"column {axis} of indices")
     if len(dims) not in (1, 2):
         raise invalid(f"dense_shape must have one or two elements, but is {dims}")
     if len(dims) == 1:
         return count_values(xp, None, 1, values, weights, number, binary=binary_output)[0]
     rows = indices[:, 0]
-    if rows.size and not (int(rows.min()) >= 0 and int(rows.max()) < dims[0]):
-        raise invalid(f"the first indices must be in [0, {dims[0]})")
     return count_values(xp, rows, dims[0], values, weights, number, binary=binary_output)
 
 

@@ -8,7 +8,7 @@ from ....graphfmt.errors import invalid
 from ...builder.broadcast_gradients import conj, sum_to
 from ...core import types
 from ...core.registry import Family
-from ..elementwise import binary, in_float, unary, zeros_where
+from ..elementwise import binary, in_float, like_first, unary, unary_gradient, zeros_where
 
 if TYPE_CHECKING:
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
@@ -22,8 +22,8 @@ log = unary(family, "Log", types.FLOATS_AND_COMPLEX, "log")
 log1p = unary(family, "Log1p", types.FLOATS_AND_COMPLEX, "log1p")
 tanh = unary(family, "Tanh", types.FLOATS_AND_COMPLEX, "tanh")
 sigmoid = unary(family, "Sigmoid", types.FLOATS_AND_COMPLEX)
-tanh_grad = binary(family, "TanhGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-sigmoid_grad = binary(family, "SigmoidGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+tanh_grad = unary_gradient(family, "TanhGrad", types.FLOATS_AND_COMPLEX)
+sigmoid_grad = unary_gradient(family, "SigmoidGrad", types.FLOATS_AND_COMPLEX)
 
 
 @exp.gradient
@@ -81,7 +81,7 @@ def _(xp: Any, y: Any, dy: Any) -> Any:
     def slope(y: Any, dy: Any) -> Any:
         return _multiply_in_place(xp, _multiply_in_place(xp, y.dtype.type(1) - y, y), dy)
 
-    return in_float(xp, slope, y, dy)
+    return in_float(xp, slope, y, like_first(y, dy))
 
 
 @tanh_grad.kernel
@@ -93,7 +93,7 @@ def _(xp: Any, y: Any, dy: Any) -> Any:
             xp, one - square if y.ndim == 0 else xp.subtract(one, square, out=square), dy
         )
 
-    return in_float(xp, slope, y, dy)
+    return in_float(xp, slope, y, like_first(y, dy))
 
 
 def _multiply_in_place(xp: Any, own: Any, factor: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...builder.broadcast_gradients import conj
 from ...core import types
 from ...core.registry import Family
-from ..elementwise import binary, in_float, unary, zeros_where
+from ..elementwise import in_float, like_first, unary, unary_gradient, zeros_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +24,10 @@ sqrt = unary(family, "Sqrt", types.FLOATS_AND_COMPLEX, "sqrt")
 rsqrt = unary(family, "Rsqrt", types.FLOATS_AND_COMPLEX)
 reciprocal = unary(family, "Reciprocal", types.SIGNED)
 inv = unary(family, "Inv", types.SIGNED)
-sqrt_grad = binary(family, "SqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-rsqrt_grad = binary(family, "RsqrtGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-reciprocal_grad = binary(family, "ReciprocalGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
-inv_grad = binary(family, "InvGrad", types.FLOATS_AND_COMPLEX, arguments="y: T, dy: T")
+sqrt_grad = unary_gradient(family, "SqrtGrad", types.FLOATS_AND_COMPLEX)
+rsqrt_grad = unary_gradient(family, "RsqrtGrad", types.FLOATS_AND_COMPLEX)
+reciprocal_grad = unary_gradient(family, "ReciprocalGrad", types.FLOATS_AND_COMPLEX)
+inv_grad = unary_gradient(family, "InvGrad", types.FLOATS_AND_COMPLEX)
 
 
 @neg.gradient
@@ -96,18 +96,18 @@ def _masked_slope(xp: Any, factor: Callable[[Any], Any], y: Any, dy: Any) -> Any
 
 @sqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _masked_slope(xp, lambda y: y.dtype.type(0.5) / y, y, dy)
+    return _masked_slope(xp, lambda y: y.dtype.type(0.5) / y, y, like_first(y, dy))
 
 
 @rsqrt_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _masked_slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, dy)
+    return _masked_slope(xp, lambda y: y.dtype.type(-0.5) * (y * y * y), y, like_first(y, dy))
 
 
 @reciprocal_grad.kernel
 @inv_grad.kernel
 def _(xp: Any, y: Any, dy: Any) -> Any:
-    return _masked_slope(xp, lambda y: -y * y, y, dy)
+    return _masked_slope(xp, lambda y: -y * y, y, like_first(y, dy))
 
 
 @sqrt_grad.gradient

@@ -58,6 +58,8 @@ def _quantize_dequantize(
 ) -> Any:
     if axis < -1 or axis >= x.ndim:
         raise invalid(f"axis {axis} is out of range for a tensor of shape {Shape(x.shape)}")
+    if given_range is None and not x.size:
+        return x
     low, high = _value_range(xp, x, axis) if given_range is None else given_range
     _check_range(x, low, high, axis, given_range is not None)
     scale, inverse, low, high = _fit_scale(xp, low, high, ends)

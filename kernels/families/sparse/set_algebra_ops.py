@@ -10,6 +10,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family
 from ...core.traits import GpuSupport
+from ...numeric.int_arguments import check_dims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ def _from_sparse(indices: Any, values: Any, shape: Any, validate: bool) -> _Grou
     dims = tuple(shape.tolist()) if shape.ndim == 1 else ()
     if len(dims) < 2:
         raise invalid(f"sets must be of rank 2 or more, but their shape is {shape.tolist()}")
+    check_dims(dims)
     if indices.ndim != 2 or values.ndim != 1 or indices.shape != (values.shape[0], len(dims)):
         raise invalid(
             f"indices of shape {Shape(indices.shape)} do not fit values of shape {Shape(values.shape)} "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ....graphfmt.errors import invalid
 from ....graphfmt.graph import Graph, endpoint
 from ....kernels.core.inference import topological_order
-from ....kernels.core.op_sets import ENTERS, EXITS
+from ....kernels.core.op_sets import ENTERS, EXITS, LOOP_NODES, NEXT_ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,10 @@ def frames(graph: Graph) -> Mapping[str, Frame]:
                     invalid(f"node {node.name!r} is an Exit outside of all loops"), node.name
                 )
             inside = inside[:-1]
+        elif node.op in NEXT_ITERATIONS and not inside:
+            raise graph.error_at(
+                invalid(f"node {node.name!r} is a NextIteration outside of all loops"), node.name
+            )
         by_node[node.name] = inside
     return by_node
 
@@ -87,7 +91,7 @@ def _conflict(node: Node, one: tuple[str, Frame], other: tuple[str, Frame]) -> T
 
 def check_loops(graph: Graph) -> Mapping[str, Frame]:
     """The frame of each node's outputs. Raises INVALID_ARGUMENT as ``frames`` and ``check_whole``."""
-    if not any(node.op in ENTERS for node in graph.nodes):
+    if not any(node.op in LOOP_NODES for node in graph.nodes):
         return {}
     by_node = frames(graph)
     check_whole(graph, by_node)
