@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The versions of Python that tfg supports.
 SUPPORTED := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test check check-all format index operations bench oracle gpu clean
+.PHONY: demo test check check-all format index operations bench fuzz oracle gpu clean
 
 demo: $(VENV)/.installed  ## train a network defined in a text file, and report its accuracy
 	@$(BIN)/python samples/digits/demo.py
@@ -23,6 +23,10 @@ check: $(VENV)/.installed-dev  ## lint, types and tests: they pass at every comm
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m tests.fuzz --seconds 25 --seed 1
+
+fuzz: $(VENV)/.installed-dev  ## try random and mutated inputs: make fuzz SECONDS=600 SEED=7
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 check-all:  ## run the checks under each supported Python that is installed
 	@for version in $(SUPPORTED); do \

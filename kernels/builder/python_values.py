@@ -63,7 +63,7 @@ def as_attr(signature: OpSignature, name: str, value: Any) -> AttrValue:
     """Returns the attribute for the Python value that an author writes for it."""
     spec = signature.attr_index.get(name)
     if spec is None:
-        return value.encode() if isinstance(value, str) else value
+        return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     if spec.kind.startswith("list("):
         return tuple(_as_scalar_attr(spec.kind[5:-1], item) for item in value)
     return _as_scalar_attr(spec.kind, value)
@@ -74,7 +74,7 @@ def _as_scalar_attr(kind: str, value: Any) -> Any:
         case "type":
             return dtypes.parse(value) if isinstance(value, str) else value
         case "string":
-            return value.encode() if isinstance(value, str) else value
+            return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
         case "shape":
             return value if isinstance(value, Shape) else Shape(None if value is None else tuple(value))
         case "int":

@@ -195,8 +195,7 @@ def _with_values(
     size = output.shape.size
     if size is not None and size > MAX_ELEMENTS:
         return outputs
-    foldable = not op.stateful and not op.is_control_flow and op.role is not Role.PLACEHOLDER_WITH_DEFAULT
-    if foldable and context.facts and all(f.constant is not None for f in context.facts):
+    if _is_foldable(op) and context.facts and all(f.constant is not None for f in context.facts):
         return (_fold(op, node, bound, context.facts, output),)
     if op.elements_function is None:
         return outputs
@@ -211,6 +210,14 @@ def _with_values(
         return (output._replace(elements=elements),)
     array = np.array(elements, output.dtype.numpy).reshape([-1] if output.shape.dims else [])
     return (constant_fact(array, output.dtype),)
+
+
+def _is_foldable(op: Op) -> bool:
+    """Returns True unless a node has effects or may be fed, or draws random numbers, from which no shape is computed
+    and which may take long."""
+    if op.stateful or op.is_control_flow or op.role is Role.PLACEHOLDER_WITH_DEFAULT:
+        return False
+    return not op.family.startswith("random.")
 
 
 def _are_representable(elements: Sequence[Dim], dtype: DType) -> bool:

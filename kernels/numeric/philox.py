@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core import cancellation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -78,6 +80,7 @@ class Philox:
             return
         scratch = _Scratch(min(count, BLOCK))
         for start in range(0, count, BLOCK):
+            cancellation.check()
             size = min(BLOCK, count - start)
             first = (self.counter + start) & _MASK128
             low = np.arange(size, dtype=np.uint64) + np.uint64(first & _MASK64)
@@ -89,6 +92,7 @@ class Philox:
         scratch = _Scratch(min(offsets.size, BLOCK))
         base = np.uint64(self.counter & _MASK64)
         for start in range(0, offsets.size, BLOCK):
+            cancellation.check()
             part = offsets[start : start + BLOCK]
             words = scratch.groups(self.key, part + base, base, self.counter >> 64)
             out[start : start + part.size] = words.reshape(-1, 4)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from .targets import TARGETS
+from .worker import check_apart
 
 CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").glob("*--*"))
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
-def test_an_input_that_was_at_fault(path: Path, tmp_path: Path) -> None:
-    target = TARGETS[path.name.partition("--")[0]]
-    assert target.check(tmp_path, path.read_bytes()) is None
+def test_an_input_that_was_at_fault(path: Path) -> None:
+    assert not check_apart(path.name.partition("--")[0], path.read_bytes())

@@ -66,6 +66,24 @@ def run(job: Job) -> None:
     os.pwrite(progress, f"{job.first + job.count:20}".encode(), 0)
 
 
+def check_apart(name: str, data: bytes) -> str:
+    """Tries an input in a process of its own under the limits of the fuzzer; returns the finding in words, or ""."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+            found = check(name, data)
+            os.write(writing, str(found or "").encode()[:4000])
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        words = pipe.read().decode()
+    _, status = os.waitpid(child, 0)
+    return words or (f"crash: {status}" if status else "")
+
+
 def check(name: str, data: bytes) -> Finding | None:
     """Tries an input in an empty folder."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ....graphfmt.dtypes import DType
-from ....graphfmt.errors import invalid
+from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, UNKNOWN, Shape
 from ....graphfmt.tensors import Array
+from ...core import cancellation
 from ...core.inference import ShapeContext
 from ...core.registry import Family
 from ...core.traits import GpuSupport
@@ -24,6 +25,7 @@ family = Family(__name__, gpu=GpuSupport.NONE, host_inputs="seed")
 op = family.op
 
 _INTS = "{int32, uint32, int64, uint64}"
+_MOST_ROUNDS = 1 << 16
 _LEAST_WORD = 8
 _CONSTANT = np.uint64(0xFFFFFFFC)
 _SEQUENCE = 0x7369F885192C0EF5
@@ -73,6 +75,8 @@ def _(xp: Any, index: Any, seed: Any, max_index: Any, *, rounds: int, dtype: DTy
 
 
 def _walk(places: Array, ends: Array, keys: Array, rounds: int) -> Array:
+    if rounds > _MOST_ROUNDS:
+        raise TfgError(Status.RESOURCE_EXHAUSTED, f"{rounds} rounds are more than {_MOST_ROUNDS}")
     bits = np.ceil(np.log2(np.maximum(ends, 1))).astype(np.uint64)
     word = np.maximum((bits + 1) // np.uint64(2), _LEAST_WORD).astype(np.uint64)
     out = np.zeros_like(places)
@@ -122,7 +126,7 @@ def _right(x: Array, by: int, word: Array) -> Array:
 
 def _round_keys(keys: Array, word: Array, rounds: int) -> list[Array]:
     found = [key & _mask(word) for key in keys]
-    for i in range(3, rounds + rounds % 2):
+    for i in cancellation.checked(range(3, rounds + rounds % 2)):
         last = found[i - 1]
         mixed = _right(last, 3, word) ^ _right(last, 4, word)
         bit = np.uint64(_SEQUENCE >> (i - 3) & 1) if i < 67 else np.uint64(0)
@@ -132,7 +136,7 @@ def _round_keys(keys: Array, word: Array, rounds: int) -> list[Array]:
 
 def _encrypt(x: Array, keys: list[Array], word: Array) -> Array:
     left, right = x >> word & _mask(word), x & _mask(word)
-    for first, second in zip(keys[0::2], keys[1::2]):
+    for first, second in cancellation.checked(zip(keys[0::2], keys[1::2])):
         left = left ^ _mixed(right, word) ^ first
         right = right ^ _mixed(left, word) ^ second
     return left << word | right
