@@ -105,9 +105,20 @@ def recognize(data: bytes) -> FileType:
     foreign = _foreign(data)
     if foreign is not None:
         return FileType(foreign=foreign)
-    is_text = _CONTROL.search(data, 0, _SNIFFED) is None or _TEXT_START.match(data) is not None
+    is_text = _TEXT_START.match(data) is not None or _is_utf8_text(data[:_SNIFFED])
     found = _text_message(data) if is_text else _binary_message(data)
     return FileType(foreign=found) if isinstance(found, Foreign) else FileType(found, is_text)
+
+
+def _is_utf8_text(data: bytes) -> bool:
+    """Returns True for UTF-8 without control characters; a character that is cut off at the end does not count."""
+    if _CONTROL.search(data) is not None:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.end == len(data) and error.reason == "unexpected end of data"
+    return True
 
 
 def holds_graph(data: bytes) -> bool:
@@ -188,7 +199,7 @@ def _binary_message(data: bytes) -> Message | Foreign:
         return Message.GRAPH
     if kinds.keys() & {6, 7} or kinds.get(3) == _BYTES or _is_map_entry(first.get(4, b"")):
         return Message.META_GRAPH
-    if 1 in kinds or (2 in kinds and _is_graph(first[2])):
+    if {1, 2} <= kinds.keys() or (2 in kinds and _is_graph(first[2])):
         return Message.META_GRAPH
     return Message.GRAPH
 

@@ -94,7 +94,7 @@ def rows() -> list[Row]:
     declared = {op.name: op for op in registry.all_ops() if op.name in FAMILY_OF}
     fields = {op["name"]: op for op in run_tfg("ops", "--json").json["ops"]}
     listed = dict(_listed())
-    names = sorted(listed.keys() | fields.keys(), key=str.lower)
+    names = sorted(listed.keys() | declared.keys(), key=str.lower)
     return [Row(n, listed.get(n, ("tfg only",)), fields.get(n), declared.get(n)) for n in names]
 
 
