@@ -91,7 +91,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     refused(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = 1
-    assert "not a state of tfg's" in refused(tmp_path / "other.h5", "INVALID_ARGUMENT")
+    assert "not a state file of tfg" in refused(tmp_path / "other.h5", "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize("version", [b"1", b"3", b"99"])
@@ -172,7 +172,7 @@ def forged(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     assert len(text) <= seal.length
     text = text.ljust(seal.length)
     data[seal.address : seal.address + seal.length] = text
-    data[seal.place : seal.place + commit_record.SEAL_SIZE] = commit_record.seal(seal.address, text)
+    data[seal.place : seal.place + commit_record.SEAL_SIZE] = commit_record.seal_bytes(seal.address, text)
     path.write_bytes(data)
     return path
 
@@ -289,7 +289,7 @@ def test_what_does_not_read_back_is_called_by_the_name_it_was_to_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_writer, "_write", lambda *args: None)
-    with pytest.raises(TfgError, match=re.escape(f"'{tmp_path}/m.h5' is no HDF5 file")):
+    with pytest.raises(TfgError, match=re.escape(f"'{tmp_path}/m.h5' is not an HDF5 file")):
         state_file.write(tmp_path / "m.h5", STATE)
     assert not list(tmp_path.iterdir())
 

@@ -302,7 +302,7 @@ def test_a_file_cut_short(known: str, size: int) -> None:
 def test_another_programs_file() -> None:
     with h5py.File("other.h5", "w") as file:
         file["a"] = 1
-    assert is_diagnostic(checkpoint("verify", "other.h5"), "INVALID_ARGUMENT", "not a state of tfg's")
+    assert is_diagnostic(checkpoint("verify", "other.h5"), "INVALID_ARGUMENT", "not a state file of tfg")
     Path("text").write_text("hello")
     assert is_diagnostic(checkpoint("list", "text"), "DATA_LOSS")
 

@@ -1,8 +1,7 @@
-"""The bytes of a tensor in a file, piece by piece: each written and read by one call outside of HDF5 and of
-Python's lock, with a checksum of its own, so that a part can be read and proven alone.
+"""The pieces of a tensor in a file. Each has its own checksum, so that it can be read and verified alone, and is read
+and written without HDF5 and Python's global lock.
 
-A large tensor is cut along its leading axes into chunks that are each one run of its elements; a small one is a
-single piece.
+A large tensor is divided along its leading axes into chunks of contiguous elements; a small one is a single piece.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ LARGE = 8 << 20
 CHUNK = 4 << 20
 COMPRESSED_CHUNK = 1 << 20
 COMPRESSIBLE = 16 << 10
-# What is read or written at once: so much stays in the cache for its checksum, which holds Python's lock.
+# The bytes to read or write in one call: few enough to be in the cache when the checksum is computed.
 STRIDE = 1 << 20
 # An HDF5 attribute of one number per chunk must stay below 64 KiB.
 _MOST_CHUNKS = 8192
@@ -41,12 +40,12 @@ _MOST_CHUNKS = 8192
 _WRITE = 2
 
 
-def _go_on() -> None:
+def _no_rest() -> None:
     pass
 
 
-# Called between strides of writing and verifying: a background writer yields to other threads there.
-_rest: ContextVar[Callable[[], None]] = ContextVar("rest", default=_go_on)
+# Called between strides of writing and verifying, where a background writer yields to other threads.
+_rest: ContextVar[Callable[[], None]] = ContextVar("rest", default=_no_rest)
 
 
 @contextmanager
@@ -60,7 +59,7 @@ def yielding_between_strides(rest: Callable[[], None]) -> Generator[None]:
 
 
 class Grid(NamedTuple):
-    """A shape and how it is cut; without ``chunks`` it is one piece (none where it is empty)."""
+    """A shape and the shape of its chunks; without ``chunks`` it is one piece, or none if it is empty."""
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...] = ()
@@ -72,7 +71,7 @@ class Grid(NamedTuple):
         return prod(-(-size // chunk) for size, chunk in zip(self.shape, self.chunks)) if self.chunks else 1
 
     def boxes(self) -> Iterator[Region]:
-        """The pieces' places, in the order of their elements."""
+        """Yields the regions of the pieces, in the order of their elements."""
         if not self.pieces:
             return
         if not self.chunks:
@@ -92,14 +91,14 @@ class Grid(NamedTuple):
 
 
 def chunk_grid(shape: tuple[int, ...], itemsize: int, *, compress: bool = False) -> Grid:
-    """Chunks of a few MiB with next to no padding, for what is large enough."""
+    """Divides a large shape into chunks of a few MiB with little padding; a small one is a single piece."""
     size = prod(shape) * itemsize
     if not shape or size < (COMPRESSIBLE if compress else LARGE):
         return Grid(shape)
     target = max(COMPRESSED_CHUNK if compress else CHUNK, -(-size * 2 // _MOST_CHUNKS))
     axis = next(a for a in range(len(shape)) if prod(shape[a + 1 :]) * itemsize <= target)
     most = min(max(target // (prod(shape[axis + 1 :]) * itemsize), 1), shape[axis])
-    # The least padding in the last chunk, then the fewest chunks.
+    # Chooses the least padding in the last chunk, then the fewest chunks.
     length = (
         min(range(max(most // 2, 1), most + 1), key=lambda k: (-shape[axis] % k, -k)) if most < 4096 else most
     )
@@ -107,24 +106,24 @@ def chunk_grid(shape: tuple[int, ...], itemsize: int, *, compress: bool = False)
 
 
 def octets(array: Array) -> Array:
-    """A contiguous array's memory as bytes."""
+    """Returns the memory of a contiguous array as a vector of bytes."""
     return array.reshape(-1).view(np.uint8)
 
 
 def within(part: Region, whole: Region) -> Any:
-    """The index of a box in an array that holds a larger one; always that of a view."""
+    """Returns the index of a box in an array that holds a larger one; it selects a view."""
     return (*(slice(x.start - y.start, x.stop - y.start) for x, y in zip(part, whole)), ...)
 
 
 def checksum(data: Any, before: int = 0) -> int:
-    """CRC-32C."""
+    """Returns the CRC-32C of bytes that follow those with the checksum ``before``."""
     import google_crc32c
 
     return google_crc32c.extend(before, data)
 
 
 def write(file: int, address: int, data: Array) -> int:
-    """Writes bytes at an address, and lets the system begin to bring them to the disk; returns their checksum."""
+    """Writes bytes at an address and begins to flush them to the disk; returns their checksum."""
     crc, rest = 0, _rest.get()
     for start in range(0, len(data), STRIDE):
         block = data[start : start + STRIDE]
@@ -137,7 +136,7 @@ def write(file: int, address: int, data: Array) -> int:
 
 
 def _begin_flush(file: int, address: int, length: int) -> None:
-    """The disk works while the next piece is copied, so that the flush in the end has little left to do."""
+    """Starts to flush written bytes in the background, so that the final flush has little to do."""
     begin = _sync_file_range()
     if begin is not None:
         begin(file, address, length, _WRITE)
@@ -145,13 +144,13 @@ def _begin_flush(file: int, address: int, length: int) -> None:
 
 @cache
 def _sync_file_range() -> Any:
-    """Linux's call of that name, where it is to be had. What it returns does not matter: the flush tells."""
+    """Returns Linux's ``sync_file_range``, or None on other systems. Its result is not checked: the final flush is."""
     import ctypes
 
-    found = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if found is not None:
-        found.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return found
+    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if function is not None:
+        function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return function
 
 
 def write_all(file: int, address: int, data: Any) -> None:
@@ -162,7 +161,7 @@ def write_all(file: int, address: int, data: Any) -> None:
 
 
 def read(file: int, address: int, data: Array) -> int:
-    """Fills ``data`` from an address; returns the checksum. Raises EOFError where the file ends before."""
+    """Fills ``data`` from an address; returns the checksum. Raises EOFError if the file is too short."""
     crc = 0
     for start in range(0, len(data), STRIDE):
         block = data[start : start + STRIDE]
@@ -181,7 +180,7 @@ def read_all(file: int, address: int, data: Array) -> None:
 
 
 def scan(file: int, address: int, length: int, scratch: Array, before: int = 0) -> int:
-    """The checksum of a run of bytes, read through ``scratch``. Raises EOFError where the file ends before."""
+    """Returns the checksum of bytes, read through ``scratch``. Raises EOFError if the file is too short."""
     crc, rest = before, _rest.get()
     for start in range(0, length, len(scratch)):
         block = scratch[: min(len(scratch), length - start)]
@@ -192,7 +191,7 @@ def scan(file: int, address: int, length: int, scratch: Array, before: int = 0) 
 
 
 def scan_all(file: int, runs: Iterable[tuple[int, int]]) -> int:
-    """The checksum over runs of (address, length) taken together."""
+    """Returns the checksum of the concatenated ranges (address, length)."""
     scratch, crc = np.empty(STRIDE, np.uint8), 0
     for address, length in runs:
         crc = scan(file, address, length, scratch, crc)
@@ -200,14 +199,14 @@ def scan_all(file: int, runs: Iterable[tuple[int, int]]) -> int:
 
 
 def compress_chunk(data: Array, itemsize: int) -> bytes:
-    """Bytes as HDF5's shuffle and deflate filters leave them."""
+    """Applies HDF5's shuffle and deflate filters."""
     import zlib
 
     return zlib.compress(np.ascontiguousarray(data.reshape(-1, itemsize).T).data, 1)
 
 
 def decompress_chunk(data: Array, itemsize: int, length: int) -> Array:
-    """The reverse of ``compress_chunk``; never takes more memory than ``length``. Raises ValueError."""
+    """Reverses ``compress_chunk`` without taking more memory than ``length``. Raises ValueError."""
     import zlib
 
     inflater = zlib.decompressobj()
@@ -216,13 +215,13 @@ def decompress_chunk(data: Array, itemsize: int, length: int) -> Array:
     except zlib.error as error:
         raise ValueError(str(error)) from error
     if len(plain) != length or not (inflater.eof or not inflater.decompress(inflater.unconsumed_tail, 1)):
-        raise ValueError("it does not have the length it claims")
+        raise ValueError(f"it does not decompress to {length} bytes")
     return np.ascontiguousarray(np.frombuffer(plain, np.uint8).reshape(itemsize, -1).T).reshape(-1)
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T]) -> None:
-    """``work`` on each item, of several in a few threads: fresh memory is what takes long in reading, and threads
-    get it side by side. Raises what the first that fails raises."""
+    """Calls ``work`` with each item, in several threads: page faults dominate reading, and threads take them in
+    parallel. Raises the first error in the order of the items."""
     if len(items) < 2:
         for item in items:
             work(item)
@@ -233,7 +232,7 @@ def in_threads(work: Callable[[T], R], items: Sequence[T]) -> None:
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """``work`` on each item in a few threads, in order; few items are in memory at any time."""
+    """Calls ``work`` with each item in several threads; yields items and results in order, with few in memory."""
     with ThreadPoolExecutor(_threads(), "compress") as pool:
         waiting: deque[tuple[T, Future[R]]] = deque()
         for item in items:

@@ -1,9 +1,9 @@
 """The commit record of a state file: which datasets there are, where their bytes lie, and their checksums.
 
 The record is a dataset of JSON, ``/:commit``. The very first dataset of the file, ``/:checkpoint``, is one line that
-gives the format, where the record lies, and its SHA-256; it is found without reading HDF5's own structure, which
-a checksum in the record covers. So every byte of the file is proven, and none of it is interpreted by a C library
-before it is.
+gives the format, and the address and SHA-256 of the record. A reader searches the beginning of the file for it
+without HDF5. A checksum in the record covers HDF5's own structure, so every byte of the file is verified, and no C
+library interprets unverified bytes.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _SEAL = re.compile(
     rb"tfg checkpoint, format (\d{1,9})(?:; commit record at (\d{1,19}), (\d{1,19}) bytes, sha256 ([0-9a-f]{64}))?"
 )
 
-# A file may be read into this many times its own size, and what takes no more than ``_HARMLESS`` into any.
+# Tensors may take this many times the file's size in memory, and always ``_HARMLESS`` bytes.
 LARGEST_RATIO = 200
 _HARMLESS = 64 << 20
 
-# What HDF5 may need beside the data: for itself, and for each dataset and its names.
+# The bytes that HDF5 may need beside the data: for itself, and for each dataset with its attributes.
 _STRUCTURE, _STRUCTURE_EACH = 1 << 24, 1 << 16
 
 
@@ -53,11 +53,11 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A tensor in the file. ``part`` says which part of a variable of shape ``whole`` it is, if it is one."""
+    """A tensor in the file, or the ``part`` of a variable of shape ``whole``."""
 
     path: str
     origin: Origin
-    form: Encoding
+    encoding: Encoding
     grid: Grid
     compressed: bool
     pieces: tuple[Piece, ...]
@@ -66,13 +66,13 @@ class Dataset:
 
     @property
     def size(self) -> int:
-        """The bytes that it takes in the file."""
+        """The size in the file, in bytes."""
         return sum(piece.length for piece in self.pieces)
 
     def expected_length(self, box: Region) -> int:
-        """Of the piece in this place, uncompressed: a compressed dataset's chunks are all of one size."""
+        """Returns the uncompressed bytes of the piece at ``box``; chunks of a compressed dataset have one size."""
         shape = self.grid.chunks if self.compressed else shape_of(box)
-        return prod(shape) * self.form.stored_type.itemsize
+        return prod(shape) * self.encoding.stored_type.itemsize
 
 
 @dataclass(frozen=True)
@@ -96,24 +96,25 @@ class CommitRecord:
         return json.dumps(record, sort_keys=True).encode()
 
     def gaps(self, extents: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The (address, length) of what lies between the data and these other extents.
+        """Returns the (address, length) of the bytes outside of the data and of ``extents``.
 
-        Raises ValueError where two pieces overlap or one ends beyond the file.
+        Raises ValueError if extents overlap or one ends beyond the file.
         """
         taken = sorted(
             [*extents, *((piece.address, piece.length) for d in self.datasets for piece in d.pieces)]
         )
         ends = [(0, 0), *taken, (self.size, 0)]
-        found: list[tuple[int, int]] = []
+        gaps: list[tuple[int, int]] = []
         for (address, length), (following, _) in pairwise(ends):
             if address + length > following:
                 raise ValueError(f"the bytes at {following} are claimed twice or lie beyond the end")
             if address + length < following:
-                found.append((address + length, following - address - length))
-        return found
+                gaps.append((address + length, following - address - length))
+        return gaps
 
 
-def seal(address: int, text: bytes) -> bytes:
+def seal_bytes(address: int, text: bytes) -> bytes:
+    """Returns the first dataset for a commit record ``text`` at an address."""
     line = (
         f"tfg checkpoint, format {FORMAT}; commit record at {address}, {len(text)} bytes,"
         f" sha256 {hashlib.sha256(text).hexdigest()}"
@@ -132,61 +133,64 @@ class Seal(NamedTuple):
 
 
 def find_seal(head: bytes) -> Seal | None:
-    found = _SEAL.search(head)
-    if found is None:
+    """Searches the beginning of a file for the first dataset."""
+    match = _SEAL.search(head)
+    if match is None:
         return None
-    version, address, length, digest = found.groups()
-    return Seal(found.start(), int(version), int(address or 0), int(length or 0), (digest or b"").decode())
+    version, address, length, digest = match.groups()
+    return Seal(match.start(), int(version), int(address or 0), int(length or 0), (digest or b"").decode())
 
 
 def decode(text: bytes) -> CommitRecord:
-    """A record from its bytes. Raises ValueError, TypeError or KeyError for one that makes no sense, naming the
-    dataset where that is known."""
-    made = json.loads(text)
-    datasets = tuple(_from_json(item) for item in made["datasets"])
+    """Parses a commit record. Raises ValueError, TypeError or KeyError for an inconsistent one; the message names the
+    dataset, if it is known."""
+    fields = json.loads(text)
+    datasets = tuple(_from_json(item) for item in fields["datasets"])
     if len({dataset.path for dataset in datasets}) != len(datasets):
-        raise ValueError("two datasets of one path")
-    resources = tuple((_text(c), _text(k), _text(n)) for c, k, n in made["resources"])
+        raise ValueError("two datasets have the same path")
+    resources = tuple((_text(c), _text(k), _text(n)) for c, k, n in fields["resources"])
     record = CommitRecord(
-        datasets, resources, dict(made["notes"]), _number(made["size"]), _number(made["structure"])
+        datasets, resources, dict(fields["notes"]), _number(fields["size"]), _number(fields["structure"])
     )
     _check_structure(record, len(text))
     return record
 
 
-def claimed(dataset: Dataset) -> int:
-    """The bytes of memory that a dataset takes."""
-    dtype = dataset.form.dtype
-    return dataset.form.stored_bytes if dtype is dtypes.string else prod(dataset.form.shape) * dtype.size
+def bytes_in_memory(dataset: Dataset) -> int:
+    """Returns the bytes of memory that the tensor of a dataset takes, as the record states its shape."""
+    dtype = dataset.encoding.dtype
+    return (
+        dataset.encoding.stored_bytes if dtype is dtypes.string else prod(dataset.encoding.shape) * dtype.size
+    )
 
 
-def claims_too_much(record: CommitRecord) -> Dataset | None:
-    """The dataset from which on the file would take far more memory than it has bytes for."""
+def first_beyond_limit(record: CommitRecord) -> Dataset | None:
+    """Returns the first dataset with which the tensors exceed the memory limit for a file of its size, or None."""
     total, limit = 0, max(_HARMLESS, LARGEST_RATIO * record.size)
     for dataset in record.datasets:
-        total += claimed(dataset)
+        total += bytes_in_memory(dataset)
         if total > limit:
             return dataset
     return None
 
 
 def _check_structure(record: CommitRecord, length: int) -> None:
-    """Raises ValueError for too many bytes outside data and record, which are read at once."""
+    """Raises ValueError for an implausible number of bytes outside data and record."""
     rest = record.size - length - sum(dataset.size for dataset in record.datasets)
     if rest > _STRUCTURE + record.size // 2 + _STRUCTURE_EACH * len(record.datasets):
-        raise ValueError(f"{rest} bytes of it belong to nothing")
+        raise ValueError(f"{rest} bytes belong to no dataset")
 
 
 def _to_json(dataset: Dataset) -> dict[str, Any]:
     container, kind, name, field, part = dataset.origin
-    form = dataset.form
+    encoding = dataset.encoding
     optional = {
         "chunks": dataset.grid.chunks,
         "compressed": dataset.compressed,
-        "kept": form.kept.name if form.kept is not form.dtype else "",
-        "packed": form.packed,
+        "kept": encoding.kept.name if encoding.kept is not encoding.dtype else "",
+        "packed": encoding.packed,
         "part": dataset.part,
-        "room": form.room,
+        "room": encoding.room,
         "slice": part,
         "whole": dataset.whole if dataset.part is not None else None,
     }
@@ -196,8 +200,8 @@ def _to_json(dataset: Dataset) -> dict[str, Any]:
         "kind": kind,
         "name": name,
         "field": field,
-        "dtype": form.dtype.name,
-        "shape": form.shape,
+        "dtype": encoding.dtype.name,
+        "shape": encoding.shape,
         "pieces": dataset.pieces,
         **{key: value for key, value in optional.items() if value not in (None, False, 0, "", ())},
         **({"whole": dataset.whole} if dataset.part is not None else {}),
@@ -217,7 +221,7 @@ def _dataset(path: str, item: Any) -> Dataset:
     origin = Origin(container, kind, name, field, _text(item.get("slice", "")))
     dtype = dtypes.BY_NAME[item["dtype"]]
     kept = dtypes.BY_NAME[item.get("kept", dtype.name)]
-    form = Encoding(
+    encoding = Encoding(
         dtype, _dims(item["shape"]), kept, _number(item.get("room", 0)), _number(item.get("packed", 0))
     )
     part = None
@@ -227,30 +231,33 @@ def _dataset(path: str, item: Any) -> Dataset:
     dataset = Dataset(
         path,
         origin,
-        form,
-        Grid(form.stored_shape, _dims(item.get("chunks", ()), least=1)),
+        encoding,
+        Grid(encoding.stored_shape, _dims(item.get("chunks", ()), least=1)),
         item.get("compressed", False) is True,
         tuple(Piece(_number(a), _number(n), _number(c)) for a, n, c in item["pieces"]),
         part,
         _dims(item["whole"]) if part is not None else (),
     )
-    _check_form(dataset)
+    _check_encoding(dataset)
     _check_pieces(dataset)
     return dataset
 
 
-def _check_form(dataset: Dataset) -> None:
-    form = dataset.form
-    if form.dtype.is_ref or form.dtype in (dtypes.resource, dtypes.variant):
-        raise ValueError(f"of dtype {form.dtype.name}")
-    if form.kept is not form.dtype and not (
-        form.dtype in (dtypes.float32, dtypes.float64) and form.kept in (dtypes.float16, dtypes.bfloat16)
+def _check_encoding(dataset: Dataset) -> None:
+    encoding = dataset.encoding
+    if encoding.dtype.is_ref or encoding.dtype in (dtypes.resource, dtypes.variant):
+        raise ValueError(f"dtype {encoding.dtype.name} cannot be stored")
+    if encoding.kept is not encoding.dtype and not (
+        encoding.dtype in (dtypes.float32, dtypes.float64)
+        and encoding.kept in (dtypes.float16, dtypes.bfloat16)
     ):
-        raise ValueError(f"{form.dtype.name} kept as {form.kept.name}")
-    if (form.dtype is dtypes.string) != bool(form.room or form.packed) or (form.room and form.packed):
-        raise ValueError("strings without a size, or another type with one")
-    if dataset.part is not None and not _lies_within(dataset.part, form.shape, dataset.whole):
-        raise ValueError("a part that does not lie in its whole")
+        raise ValueError(f"{encoding.dtype.name} cannot be stored as {encoding.kept.name}")
+    if (encoding.dtype is dtypes.string) != bool(encoding.room or encoding.packed) or (
+        encoding.room and encoding.packed
+    ):
+        raise ValueError("strings need a size in bytes, and no other dtype has one")
+    if dataset.part is not None and not _lies_within(dataset.part, encoding.shape, dataset.whole):
+        raise ValueError("the slice does not lie in its variable")
 
 
 def _lies_within(part: Slice, shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
@@ -264,17 +271,17 @@ def _check_pieces(dataset: Dataset) -> None:
     grid = dataset.grid
     if grid.chunks:
         if len(grid.chunks) != len(grid.shape) or not all(c <= n for c, n in zip(grid.chunks, grid.shape)):
-            raise ValueError(f"chunks of {list(grid.chunks)}")
+            raise ValueError(f"chunks of shape {list(grid.chunks)} in a dataset of shape {list(grid.shape)}")
         if not grid.is_runs:
-            raise ValueError(f"chunks of {list(grid.chunks)}")
+            raise ValueError(f"chunks of shape {list(grid.chunks)} are not contiguous")
     if dataset.compressed and not grid.chunks:
-        raise ValueError("compressed, but not in chunks")
+        raise ValueError("compressed, but without chunks")
     if grid.pieces != len(dataset.pieces):
-        raise ValueError(f"{len(dataset.pieces)} pieces where there should be {grid.pieces}")
+        raise ValueError(f"{len(dataset.pieces)} pieces instead of {grid.pieces}")
     for box, piece in zip(grid.boxes(), dataset.pieces):
         most = dataset.expected_length(box)
         if piece.length > most or (piece.length != most and not dataset.compressed):
-            raise ValueError(f"claims {most} bytes where it holds {piece.length}")
+            raise ValueError(f"a piece has {piece.length} bytes instead of {most}")
 
 
 def _dims(value: Any, least: int = 0) -> tuple[int, ...]:
@@ -286,11 +293,11 @@ def _dims(value: Any, least: int = 0) -> tuple[int, ...]:
 
 def _number(value: Any, least: int = 0) -> int:
     if type(value) is not int or not least <= value < 1 << 63:
-        raise ValueError(f"{value!r:.40} is no size")
+        raise ValueError(f"{value!r:.40} is not a size")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no name")
+        raise TypeError(f"{value!r:.40} is not a string")
     return value

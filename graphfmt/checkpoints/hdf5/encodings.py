@@ -1,7 +1,7 @@
 """Encodings of tensors in HDF5.
 
-Numbers are stored as they are, in 16 bits, or as the bit patterns of a type that HDF5 lacks; strings with a fixed size
-("room"), or packed: their count and lengths, then their bytes.
+Numbers are stored in their own type, rounded to 16 bits, or as the bits of a type that HDF5 lacks. Strings are stored
+with a fixed size each ("room"), or packed: their count and lengths, then their bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...dtypes import DType
     from ...tensors import Array
 
-# Strings get rooms of the size of the longest where that wastes no more than this many times their bytes.
+# Strings get a fixed size, that of the longest, if this takes no more than so many times their bytes.
 _WASTE, _HARMLESS_WASTE = 4, 1 << 16
 
 # HDF5's limit; numpy's is 64.
@@ -52,11 +52,11 @@ class Encoding(NamedTuple):
 
     @property
     def stored_bytes(self) -> int:
-        """The bytes of the tensor as it is kept, before any compression."""
+        """The bytes of the stored tensor before compression."""
         return prod(self.stored_shape) * self.stored_type.itemsize
 
     @property
-    def encoding(self) -> str:
+    def description(self) -> str:
         """A description of the stored elements for readers of the file; empty for plain ones."""
         if self.packed:
             return "strings: their count and lengths as int64, then their bytes"
@@ -66,8 +66,10 @@ class Encoding(NamedTuple):
 
 
 def encoding_of(array: Array, as_dtype: DType | None = None, dtype: DType | None = None) -> Encoding:
-    """The form for an array, of the type it has or of another that numpy does not tell from it; floats of 32 and
-    64 bits are kept ``as_dtype``."""
+    """Returns the encoding for an array. float32 and float64 are stored ``as_dtype``, if given.
+
+    ``dtype`` is needed where one numpy type stands for several dtypes (int8 and qint8).
+    """
     dtype = dtype or dtypes.of_numpy(array.dtype)
     shape = tuple(array.shape)
     if dtype is dtypes.string:
@@ -81,35 +83,35 @@ def encoding_of(array: Array, as_dtype: DType | None = None, dtype: DType | None
     return Encoding(dtype, shape, dtype)
 
 
-def encode(array: Array, form: Encoding) -> Array:
-    """A part of a tensor (of packed strings: the whole) as it is stored, contiguous.
+def encode(array: Array, encoding: Encoding) -> Array:
+    """Returns the stored, contiguous form of a part of a tensor; of packed strings only of the whole.
 
-    Raises INVALID_ARGUMENT for a number that is not finite any more in 16 bits.
+    Raises INVALID_ARGUMENT for a finite number that 16 bits cannot represent.
     """
-    if form.dtype is dtypes.string:
+    if encoding.dtype is dtypes.string:
         texts = _texts(array)
-        if form.packed:
+        if encoding.packed:
             lengths = np.array([len(texts), *map(len, texts)], "<i8")
             return np.frombuffer(lengths.tobytes() + b"".join(texts), np.uint8)
-        return np.array(texts, form.stored_type).reshape(array.shape)
-    if form.kept is not form.dtype:
-        array = _rounded(array, form.kept)
-    return np.asarray(array, form.kept.numpy, order="C").view(form.stored_type)
+        return np.array(texts, encoding.stored_type).reshape(array.shape)
+    if encoding.kept is not encoding.dtype:
+        array = _rounded(array, encoding.kept)
+    return np.asarray(array, encoding.kept.numpy, order="C").view(encoding.stored_type)
 
 
-def decode(stored: Array, form: Encoding) -> Array:
-    """The tensor, or a part of it, from what is stored. Raises ValueError for packed strings that are not."""
-    if form.packed:
+def decode(stored: Array, encoding: Encoding) -> Array:
+    """Returns the tensor, or a part of it, from its stored form. Raises ValueError for malformed packed strings."""
+    if encoding.packed:
         return _unpacked(stored)
-    if form.room:
+    if encoding.room:
         texts = np.empty(stored.shape, object)
         texts[...] = stored.astype(object)
         return texts
-    if form.dtype is dtypes.bool_:
-        # Any other byte than 0 and 1 is no bool that numpy could be trusted with.
+    if encoding.dtype is dtypes.bool_:
+        # numpy's behaviour for bool bytes other than 0 and 1 is undefined.
         return stored.view(np.uint8) != 0
-    array = stored.view(form.kept.numpy)
-    return array if form.kept is form.dtype else array.astype(form.dtype.numpy)
+    array = stored.view(encoding.kept.numpy)
+    return array if encoding.kept is encoding.dtype else array.astype(encoding.dtype.numpy)
 
 
 def _texts(array: Array) -> list[Any]:
@@ -117,10 +119,11 @@ def _texts(array: Array) -> list[Any]:
 
 
 def _lengths(array: Array) -> tuple[list[int], bool]:
-    """The strings' lengths, and whether one ends in a zero, which a room could not tell from padding."""
+    """Returns the lengths of the strings, and True if one ends in a zero byte, which looks like padding in a fixed
+    size."""
     texts = _texts(array)
     if not all(isinstance(text, bytes) for text in texts):
-        raise invalid("a string tensor holds what is no string")
+        raise invalid("a string tensor holds an object that is not a string")
     return [len(text) for text in texts], any(text.endswith(b"\0") for text in texts)
 
 
@@ -132,7 +135,7 @@ def _unpacked(stored: Array) -> Array:
     lengths = np.frombuffer(raw, "<i8", count, 8)
     begin = 8 * (count + 1)
     if (lengths < 0).any() or (lengths > len(raw)).any() or begin + int(lengths.sum()) != len(raw):
-        raise ValueError("strings whose lengths do not add up")
+        raise ValueError("the lengths of the strings do not add up to their bytes")
     ends = begin + np.cumsum(lengths)
     texts = np.empty(count, object)
     texts[:] = [raw[start:end] for start, end in zip([begin, *ends[:-1].tolist()], ends.tolist())]
@@ -140,15 +143,15 @@ def _unpacked(stored: Array) -> Array:
 
 
 def _rounded(array: Array, kept: DType) -> Array:
-    """To the nearest, ties to even, in one rounding."""
+    """Rounds to the nearest, ties to even, once also from float64 to bfloat16."""
     source = array
     if array.dtype == np.float64 and kept is dtypes.bfloat16:
         array = _to_odd(array)
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = array.astype(kept.numpy)
-    lost = np.isinf(rounded) & np.isfinite(source)
-    if lost.any():
-        value = source[lost].reshape(-1)[0]
+    overflowed = np.isinf(rounded) & np.isfinite(source)
+    if overflowed.any():
+        value = source[overflowed].reshape(-1)[0]
         raise invalid(
             f"{value} is too large for {kept.name}",
             hint="use --as bfloat16" if kept is dtypes.float16 else None,
@@ -157,8 +160,8 @@ def _rounded(array: Array, kept: DType) -> Array:
 
 
 def _to_odd(array: Array) -> Array:
-    """float64 as float32 such that another rounding gives what one rounding would: toward zero, the last bit set
-    where anything was lost."""
+    """Rounds float64 to float32 by "round to odd" (toward zero, with the last bit set if inexact), so that a second
+    rounding gives the result of a single one."""
     with np.errstate(over="ignore", invalid="ignore"):
         near = np.ascontiguousarray(array.astype(np.float32))
     bits = near.view(np.uint32)

@@ -1,8 +1,8 @@
 """Paths of tensors in an HDF5 file.
 
-A variable of the default container stands under its own name: ``hidden/w`` is the dataset ``/hidden/w``. HDF5
-cannot keep ``hidden/w/Adam`` beside it, for a dataset is no folder: that one is ``/hidden/w:Adam``. What other
-resources and containers hold is ``/:<kind>/:<container>/<name>:<field>``; no TensorFlow name has a colon.
+A variable of the default container has its own name as path: ``hidden/w`` is the dataset ``/hidden/w``. A dataset is
+not a group, so ``hidden/w/Adam`` is then the dataset ``/hidden/w:Adam``. Tensors of other resources and containers are
+``/:<kind>/:<container>/<name>:<field>``; no TensorFlow name contains a colon.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 VARIABLE, VALUE = "Variable", "value"
 
-# Longer names are legal, and would make folders without end.
+# The characters of a name that a path takes: a longer name could stand for thousands of nested groups.
 LONGEST = 1000
 
 
@@ -36,16 +36,16 @@ def dataset_paths(origins: Iterable[Origin]) -> dict[Origin, str]:
     """Returns a path for each origin; no path equals another or lies within one, whatever the names contain."""
     paths: dict[Origin, str] = {}
     datasets, groups = set[str](), set[str]()
-    # A name comes before those that begin with it, and so gets its own path.
+    # In sorted order a name precedes those that begin with it, and so gets its own name as path.
     for origin in sorted(origins):
-        path = _free(_wanted(origin), datasets, groups)
+        path = _unused_path(_preferred_parts(origin), datasets, groups)
         paths[origin] = path
         datasets.add(path)
         groups.update(_parents(path))
     return paths
 
 
-def _wanted(origin: Origin) -> list[str]:
+def _preferred_parts(origin: Origin) -> list[str]:
     name = origin.name[:LONGEST]
     parts = [_escaped(part) for part in name.split("/")]
     if not origin.is_variable:
@@ -62,15 +62,19 @@ def _wanted(origin: Origin) -> list[str]:
     ]
 
 
-def _free(parts: list[str], datasets: set[str], groups: set[str]) -> str:
+def _unused_path(parts: list[str], datasets: set[str], groups: set[str]) -> str:
     path = ""
     for part in parts:
         path += f":{part}" if path in datasets else f"/{part}"
-    number, found = 1, path
-    while found in datasets or found in groups or any(parent in datasets for parent in _parents(found)):
+    number, candidate = 1, path
+    while (
+        candidate in datasets
+        or candidate in groups
+        or any(parent in datasets for parent in _parents(candidate))
+    ):
         number += 1
-        found = f"{path}:{number}"
-    return found
+        candidate = f"{path}:{number}"
+    return candidate
 
 
 def _parents(path: str) -> list[str]:
@@ -79,10 +83,10 @@ def _parents(path: str) -> list[str]:
 
 
 def _escaped(part: str) -> str:
-    """HDF5 reads ``.`` as the group itself, and an empty part as none."""
+    """Escapes the parts that HDF5 does not take as names: ``.`` and empty ones."""
     return f"%{part}%" if part in ("", ".", "..") else printable(part)
 
 
 def printable(text: str) -> str:
-    """A text that HDF5 can hold: UTF-8, without the zero that ends one."""
+    """Returns a text that HDF5 can hold: valid UTF-8 without zero bytes."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "%0%")

@@ -1,10 +1,10 @@
-"""State files: everything a session needs to go on, or any tensors by name, in one HDF5 file that proves itself.
+"""State files: the complete state of a session, or tensors by name, in one HDF5 file with checksums.
 
-Any program that reads HDF5 finds a variable as the dataset of its own name (see ``paths``), with attributes that say
-its dtype, shape and checksum. tfg itself reads by its commit record (see ``record``), which covers every byte.
+Other programs find a variable as the dataset of its own name (see ``paths``), with attributes for dtype, shape and
+checksum. tfg itself reads by the commit record (see ``commit_record``), which covers every byte.
 
-A file is written under another name, read again and verified, flushed to the disk, and only then renamed: whatever
-happens, the old state or the new one is there.
+A file is written under another name, read again and verified, flushed to the disk, and only then renamed, so that
+at every moment the complete old state or the complete new one is there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..slices import Region
     from .state_writer import Item
 
-# How long a lock is waited for, from try to try, in seconds.
+# The seconds to wait before each attempt to lock.
 _WAITS = (0, 0.01, 0.05, 0.2)
 
 # (container, kind, name) of a resource.
@@ -55,17 +55,17 @@ class SavedState:
 
 
 def write(path: Path, state: SavedState, *, compress: bool = False, as_dtype: str | None = None) -> None:
-    """Replaces the file at ``path`` by this state, or leaves it as it was and raises.
+    """Replaces the file at ``path`` by this state; leaves it unchanged on an error.
 
-    ``as_dtype``, ``"bfloat16"`` or ``"half"``, keeps the variables of 32 and 64 bit floats in 16 bits, rounded to the
-    nearest, ties to even; they come back in their own dtype. A ``LazyTensor`` may stand for an array.
+    ``as_dtype``, ``"bfloat16"`` or ``"half"``, stores variables of float32 and float64 in 16 bits, rounded to the
+    nearest, ties to even; reading returns their own dtype. Arrays may be ``LazyTensor`` objects.
 
     Raises:
-        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION where it cannot
-            be written; UNAVAILABLE where another process has locked the file; DATA_LOSS where what was written does
-            not read back; INVALID_ARGUMENT for a number too large for ``as_dtype``.
+        TfgError: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a full disk) or FAILED_PRECONDITION if it cannot
+            be written; UNAVAILABLE if another process has locked the file; DATA_LOSS if reading the new file does
+            not verify; INVALID_ARGUMENT for a number too large for ``as_dtype``.
     """
-    kept = _kept(as_dtype)
+    kept = _dtype_to_store(as_dtype)
     items = [
         _item(
             Origin(*key, name),
@@ -88,31 +88,31 @@ def write_tensors(
     named: dict[str, list[StoredTensor]] = {}
     for tensor in tensors:
         named.setdefault(tensor.name, []).append(tensor)
-    kept = _kept(as_dtype)
+    kept = _dtype_to_store(as_dtype)
     items = [item for same in named.values() for item in _tensor_items(same, kept)]
     _replace(path, items, sorted(("", VARIABLE, name) for name in named), {}, compress=compress)
 
 
 def read(path: Path) -> SavedState:
-    """The state in a file.
+    """Reads the state in a file.
 
     Raises:
-        TfgError: NOT_FOUND where there is no file; DATA_LOSS, naming the dataset, where it does not verify;
-            INVALID_ARGUMENT where it is no state file, one of another format, or one that has only parts of a
-            variable.
+        TfgError: NOT_FOUND if there is no file; DATA_LOSS, naming the dataset, if it does not verify;
+            INVALID_ARGUMENT if it is not a state file, is one of another format version, or has only slices of
+            a variable.
     """
     with StateReader(path) as reader:
         resources: dict[Key, dict[str, Array]] = {key: {} for key in reader.record.resources}
         for dataset in reader.datasets:
             container, kind, name, field, _ = dataset.origin
             if dataset.part is not None:
-                raise invalid(f"{str(path)!r} holds only parts of {name!r}")
+                raise invalid(f"{str(path)!r} holds only slices of {name!r}")
             resources.setdefault((container, kind, name), {})[field] = reader.array(dataset)
         return SavedState(resources, reader.notes)
 
 
 def open_state(path: Path | str) -> StateReader:
-    """A state file to read single tensors from; see ``StateReader`` for the errors."""
+    """Opens a state file, to read single tensors. Raises as ``StateReader``."""
     return StateReader(path)
 
 
@@ -126,7 +126,7 @@ def verify(path: Path | str) -> list[TfgError]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises, before anything runs, what ``write`` would raise for a file that must stay as it is."""
+    """Raises the error of ``write`` for a file that cannot be replaced; for checks before a long run."""
     try:
         check_writable(Path(os.path.realpath(path)))
         if not os.access(path.absolute().parent, os.W_OK):
@@ -146,7 +146,7 @@ def _check_unlocked(path: Path) -> None:
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
-        return  # There is nothing to lock, or nothing that may be read; writing says what is wrong, if it is.
+        return  # A missing file has no lock; for an unreadable one, writing raises the error.
     try:
         for wait in _WAITS:
             time.sleep(wait)
@@ -165,7 +165,7 @@ def _check_unlocked(path: Path) -> None:
 def _replace(
     path: Path, items: Sequence[Item], resources: Sequence[Key], notes: Mapping[str, Any], *, compress: bool
 ) -> None:
-    # Most runs never write a state.
+    # Imported here, because most runs write no state.
     from .state_writer import write_new
 
     _check_unlocked(path)
@@ -176,31 +176,31 @@ def _replace(
         raise file_error(error, "written", str(path)) from error
 
 
-def _kept(as_dtype: str | None) -> DType | None:
+def _dtype_to_store(as_dtype: str | None) -> DType | None:
     if as_dtype is None:
         return None
-    found = dtypes.parse(as_dtype)
-    if found not in (dtypes.bfloat16, dtypes.float16):
-        raise invalid(f"tensors can be kept as bfloat16 or half, not as {as_dtype}")
-    return found
+    dtype = dtypes.parse(as_dtype)
+    if dtype not in (dtypes.bfloat16, dtypes.float16):
+        raise invalid(f"tensors can be stored as bfloat16 or half, not as {as_dtype}")
+    return dtype
 
 
 def _item(origin: Origin, array: Array, kept: DType | None, dtype: DType | None = None) -> Item:
     from .state_writer import Item
 
     try:
-        form = encoding_of(array, kept, dtype)
+        encoding = encoding_of(array, kept, dtype)
     except TfgError as error:
         raise invalid(f"{origin.name!r}: {error.message}") from error
-    return Item(origin, form, _of(array))
+    return Item(origin, encoding, _reader_of(array))
 
 
-def _of(array: Array) -> Callable[[Region], Array]:
+def _reader_of(array: Array) -> Callable[[Region], Array]:
     return lambda region: array[(*region, ...)]
 
 
 def _tensor_items(same: list[StoredTensor], kept: DType | None) -> list[Item]:
-    """The datasets for the tensors of one name: one where they are or make up a whole."""
+    """Returns the datasets for the tensors of one name: a single one if they cover the whole tensor."""
     first = same[0]
     origin = Origin("", VARIABLE, first.name)
     if first.part is None and len(same) == 1:
@@ -237,31 +237,31 @@ def _regions(same: list[StoredTensor]) -> list[Region]:
             or tensor.shape != shape
             or _dtype(tensor) is not dtype
         ):
-            raise invalid("its parts are not of one dtype and shape")
+            raise invalid("its slices differ in dtype or shape")
         region = region_of(tensor.part, tensor.shape)
         if shape_of(region) != tensor.array.shape:
-            raise invalid(f"the part {slice_text(tensor.part)} has shape {list(tensor.array.shape)}")
+            raise invalid(f"the slice {slice_text(tensor.part)} has shape {list(tensor.array.shape)}")
         regions.append(region)
     check_disjoint(regions)
     return regions
 
 
 def _joined(origin: Origin, same: list[StoredTensor], regions: list[Region], kept: DType | None) -> Item:
-    """A whole that is put together box by box, as it is written."""
+    """Returns one dataset for slices that cover a tensor; its values are assembled box by box while it is written."""
     from .state_writer import Item
 
     shape, dtype = same[0].shape or (), _dtype(same[0])
 
     def values(wanted: Region) -> Array:
-        made = np.empty(shape_of(wanted), dtype.numpy)
+        box = np.empty(shape_of(wanted), dtype.numpy)
         for tensor, region in zip(same, regions):
             shared = intersection(region, wanted)
             if shared is not None:
-                made[chunks.within(shared, wanted)] = tensor.array[chunks.within(shared, region)]
-        return made
+                box[chunks.within(shared, wanted)] = tensor.array[chunks.within(shared, region)]
+        return box
 
     if dtype is dtypes.string:
         whole = values(region_of(None, shape))
-        return Item(origin, encoding_of(whole), _of(whole))
+        return Item(origin, encoding_of(whole), _reader_of(whole))
     halved = kept if kept is not None and dtype in (dtypes.float32, dtypes.float64) else dtype
     return Item(origin, Encoding(dtype, shape, halved), values)

@@ -1,8 +1,7 @@
-"""Reading a state file: without HDF5, by the addresses in its commit record, and nothing that does not verify.
+"""Reads state files without HDF5, by the addresses in the commit record, and returns verified bytes only.
 
-HDF5's library follows links out of the file, runs filters, and has crashed on damaged files; here nothing is
-interpreted but a record with a SHA-256. A file that another program has changed is refused, for it is not what
-was committed.
+HDF5's library follows links out of the file, runs filters, and crashes on some damaged files. This reader interprets
+only the commit record, whose SHA-256 the file states. It refuses files that another program has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from ...files import file_error
 from ..entries import TensorEntry
 from ..slices import assemble, intersection, region_of, shape_of
 from . import chunks, commit_record
-from .commit_record import FORMAT, SEAL_SIZE, claimed
+from .commit_record import FORMAT, SEAL_SIZE, bytes_in_memory
 from .encodings import decode
 
 if TYPE_CHECKING:
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
     from .commit_record import CommitRecord, Dataset
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# Where the versions of HDF5's first record that tfg writes have the length of the file.
+# The position of the file length in HDF5's superblock, of the versions that tfg writes.
 _END = slice(40, 48)
-# The first dataset lies within so many bytes, and a record is never longer than this.
+# The first dataset lies within ``_HEAD`` bytes.
 _HEAD, _LONGEST_RECORD = 1 << 14, 1 << 28
 
 
@@ -46,10 +45,10 @@ class StateReader:
     tensors ``container:name``.
 
     Args:
-        called: what messages call it, if not by its path.
+        called: the path to show in messages, if it is another one.
 
-    Raises NOT_FOUND where there is no file, INVALID_ARGUMENT for another program's file or another format,
-    DATA_LOSS for one that does not verify.
+    Raises NOT_FOUND if there is no file, INVALID_ARGUMENT for another program's file or another format version,
+    DATA_LOSS for a file that does not verify.
     """
 
     def __init__(self, path: Path | str, *, called: Path | str | None = None) -> None:
@@ -83,7 +82,7 @@ class StateReader:
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
-        """Everything in the file that has bytes of its own, by path."""
+        """The datasets with data, ordered by path."""
         return self.record.datasets
 
     @property
@@ -93,69 +92,69 @@ class StateReader:
 
     @cached_property
     def _entries(self) -> Mapping[str, TensorEntry]:
-        return {name: _entry(found) for name, found in sorted(self._variables.items())}
+        return {name: _entry(datasets) for name, datasets in sorted(self._variables.items())}
 
     @cached_property
     def _variables(self) -> dict[str, list[Dataset]]:
-        found: dict[str, list[Dataset]] = {}
+        variables: dict[str, list[Dataset]] = {}
         for dataset in self.record.datasets:
             container, _, name, *_ = dataset.origin
             if dataset.origin.is_variable:
-                found.setdefault(f"{container}:{name}" if container else name, []).append(dataset)
-        return found
+                variables.setdefault(f"{container}:{name}" if container else name, []).append(dataset)
+        return variables
 
     def read(self, name: str, part: Slice | None = None) -> Array:
-        """A variable, or a part of it; see ``entries.CheckpointReader``."""
-        found = self._variables.get(name)
-        if found is None:
+        """Reads a variable, or a part of it; see ``entries.CheckpointReader``."""
+        datasets = self._variables.get(name)
+        if datasets is None:
             raise self._refused(Status.NOT_FOUND, f"holds no tensor {name!r}")
         entry = self.entries[name]
         wanted = region_of(part, entry.shape) if part is not None else None
         if not entry.slices:
-            return self.array(found[0], wanted)
+            return self.array(datasets[0], wanted)
         regions = [region_of(piece, entry.shape) for piece in entry.slices]
         return assemble(
             entry.dtype,
             wanted or region_of(None, entry.shape),
             regions,
-            lambda place: lambda target: np.copyto(target, self.array(found[place])),
+            lambda place: lambda target: np.copyto(target, self.array(datasets[place])),
         )
 
     def array(self, dataset: Dataset, wanted: Region | None = None) -> Array:
-        """A dataset's tensor, or a box of it, for which only the pieces that it lies in are read."""
-        form = dataset.form
+        """Reads the tensor of a dataset, or a box of it; of chunks only those that intersect the box."""
+        encoding = dataset.encoding
         try:
-            if form.dtype is dtypes.string or form.stored_shape != form.shape:
-                whole = decode(self._stored(dataset), form).reshape(form.shape)
+            if encoding.dtype is dtypes.string or encoding.stored_shape != encoding.shape:
+                whole = decode(self._stored(dataset), encoding).reshape(encoding.shape)
                 return whole if wanted is None else whole[(*wanted, ...)]
-            if wanted is None and form.kept is form.dtype:
-                return decode(self._stored(dataset), form)
-            return self._assembled(dataset, wanted or region_of(None, form.shape))
+            if wanted is None and encoding.kept is encoding.dtype:
+                return decode(self._stored(dataset), encoding)
+            return self._assembled(dataset, wanted or region_of(None, encoding.shape))
         except (EOFError, ValueError) as error:
             raise self._faulty(dataset, str(error)) from error
 
     def _stored(self, dataset: Dataset) -> Array:
-        """All of a dataset as it is stored."""
-        form = dataset.form
-        target = np.empty(form.stored_shape, form.stored_type)
+        """Reads a dataset in its stored form."""
+        encoding = dataset.encoding
+        target = np.empty(encoding.stored_shape, encoding.stored_type)
         octets, begin = chunks.octets(target), 0
         shares: list[tuple[int, Array]] = []
         for number, box in enumerate(dataset.grid.boxes()):
-            length = prod(shape_of(box)) * form.stored_type.itemsize
+            length = prod(shape_of(box)) * encoding.stored_type.itemsize
             shares.append((number, octets[begin : begin + length]))
             begin += length
         chunks.in_threads(lambda share: self._fill(dataset, *share), shares)
         return target
 
     def _assembled(self, dataset: Dataset, wanted: Region) -> Array:
-        form = dataset.form
-        target = np.empty(shape_of(wanted), form.dtype.numpy)
+        encoding = dataset.encoding
+        target = np.empty(shape_of(wanted), encoding.dtype.numpy)
 
         def fill(share: tuple[int, Region, Region]) -> None:
             number, box, common = share
-            stored = np.empty(shape_of(box), form.stored_type)
+            stored = np.empty(shape_of(box), encoding.stored_type)
             self._fill(dataset, number, chunks.octets(stored))
-            target[chunks.within(common, wanted)] = decode(stored, form)[chunks.within(common, box)]
+            target[chunks.within(common, wanted)] = decode(stored, encoding)[chunks.within(common, box)]
 
         shares = [
             (number, box, common)
@@ -166,69 +165,70 @@ class StateReader:
         return target
 
     def _fill(self, dataset: Dataset, number: int, target: Array) -> None:
-        """Reads a piece. Raises ValueError where it does not verify, EOFError where the file ends before."""
+        """Reads a piece. Raises ValueError if it does not verify, EOFError if the file is too short."""
         piece = dataset.pieces[number]
         packed = dataset.compressed
         data = np.empty(piece.length, np.uint8) if packed else target
         if chunks.read(self._file, piece.address, data) != piece.checksum:
-            raise ValueError("its checksum is wrong")
+            raise ValueError("it does not match its checksum")
         if packed:
-            room = prod(dataset.grid.chunks) * dataset.form.stored_type.itemsize
+            room = prod(dataset.grid.chunks) * dataset.encoding.stored_type.itemsize
             if piece.length != room:
-                data = chunks.decompress_chunk(data, dataset.form.stored_type.itemsize, room)
+                data = chunks.decompress_chunk(data, dataset.encoding.stored_type.itemsize, room)
             target[:] = data[: target.nbytes]
 
     def verify(self) -> None:
-        """Reads everything. Raises the first of ``faults``."""
+        """Reads all data. Raises the first of ``faults``."""
         for fault in self.faults():
             raise fault
 
     def faults(self) -> Iterator[TfgError]:
-        """One for every dataset that does not verify."""
+        """Yields an error for each dataset that does not verify."""
         scratch = np.empty(chunks.STRIDE, np.uint8)
         for dataset in self.record.datasets:
             try:
                 for piece in dataset.pieces:
                     if chunks.scan(self._file, piece.address, piece.length, scratch) != piece.checksum:
-                        raise ValueError("its checksum is wrong")
+                        raise ValueError("it does not match its checksum")
             except (EOFError, ValueError) as error:
                 yield self._faulty(dataset, str(error))
 
     def _open(self) -> CommitRecord:
-        found = self._guarded(self._find_record)
-        if claimant := commit_record.claims_too_much(found):
+        record = self._guarded(self._find_record)
+        if dataset := commit_record.first_beyond_limit(record):
             raise self._refused(
                 Status.RESOURCE_EXHAUSTED,
-                f"claims {claimed(claimant)} bytes for dataset {claimant.path!r} out of {claimant.size}",
+                f"claims {bytes_in_memory(dataset)} bytes of memory for dataset {dataset.path!r}, which has"
+                f" {dataset.size} bytes in the file",
             )
-        return found
+        return record
 
     def _find_record(self) -> CommitRecord:
         head = os.pread(self._file, _HEAD, 0)
         if not head.startswith(_HDF5):
-            raise self._refused(Status.DATA_LOSS, "is no HDF5 file, or the beginning of it is damaged")
-        found = commit_record.find_seal(head)
-        if found is None:
+            raise self._refused(Status.DATA_LOSS, "is not an HDF5 file, or its beginning is damaged")
+        seal = commit_record.find_seal(head)
+        if seal is None:
             raise self._foreign(head)
-        if found.format != FORMAT:
+        if seal.format != FORMAT:
             raise self._refused(
                 Status.INVALID_ARGUMENT,
-                f"has format {found.format}; this version of tfg reads format {FORMAT}",
+                f"has format {seal.format}; this version of tfg reads format {FORMAT}",
             )
-        text = self._record_text(found, head)
-        if hashlib.sha256(text).hexdigest() != found.sha256:
-            raise self._refused(Status.DATA_LOSS, "has a commit record that does not verify")
-        made = commit_record.decode(text)
-        if os.fstat(self._file).st_size != made.size:
-            raise self._changed(head, f"has another length than the {made.size} bytes committed")
-        gaps = made.gaps([(found.place, SEAL_SIZE), (found.address, found.length)])
-        if chunks.scan_all(self._file, gaps) != made.structure:
+        text = self._record_text(seal, head)
+        if hashlib.sha256(text).hexdigest() != seal.sha256:
+            raise self._refused(Status.DATA_LOSS, "has a commit record that does not match its checksum")
+        record = commit_record.decode(text)
+        if os.fstat(self._file).st_size != record.size:
+            raise self._changed(head, f"does not have the {record.size} bytes that were committed")
+        gaps = record.gaps([(seal.place, SEAL_SIZE), (seal.address, seal.length)])
+        if chunks.scan_all(self._file, gaps) != record.structure:
             raise self._refused(
-                Status.DATA_LOSS, "does not have the structure that was committed: it was changed or damaged"
+                Status.DATA_LOSS, "does not have the structure that was committed: it is changed or damaged"
             )
-        if head[found.place :][:SEAL_SIZE] != commit_record.seal(found.address, text):
+        if head[seal.place :][:SEAL_SIZE] != commit_record.seal_bytes(seal.address, text):
             raise self._refused(Status.DATA_LOSS, "has a damaged first dataset")
-        return made
+        return record
 
     def _foreign(self, head: bytes) -> TfgError:
         """Returns the error for a file without a seal: damaged or truncated HDF5, or a file of another program."""
@@ -236,32 +236,30 @@ class StateReader:
         if version in (b"", b"\0", b"\1") and not (
             size >= 96 and head[13:15] == b"\x08\x08" and int.from_bytes(head[_END], "little") <= size
         ):
-            return self._refused(Status.DATA_LOSS, f"is a damaged HDF5 file, or cut short at {size} bytes")
-        return self._refused(Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state of tfg's")
+            return self._refused(Status.DATA_LOSS, f"is a damaged HDF5 file, or truncated to {size} bytes")
+        return self._refused(Status.INVALID_ARGUMENT, "is an HDF5 file, but not a state file of tfg")
 
     def _changed(self, head: bytes, how: str) -> TfgError:
-        """Returns the error for a file of another length; HDF5's own record of the length tells who changed it."""
+        """Returns the error for a file of another length; HDF5's superblock has that length if a program wrote it."""
         if int.from_bytes(head[_END], "little") == os.fstat(self._file).st_size:
             how = "was written by another program since it was committed, such as a notebook or h5repack"
         return self._refused(Status.DATA_LOSS, how)
 
-    def _record_text(self, found: commit_record.Seal, head: bytes) -> bytes:
+    def _record_text(self, seal: commit_record.Seal, head: bytes) -> bytes:
         size = os.fstat(self._file).st_size
-        if not found.sha256:
+        if not seal.sha256:
             raise self._refused(Status.DATA_LOSS, "has a damaged first dataset")
-        if found.address + found.length > size:
-            raise self._changed(head, f"is cut short: it has {size} bytes")
-        if found.length > _LONGEST_RECORD:
-            raise self._refused(Status.DATA_LOSS, f"has a commit record of {found.length} bytes")
-        return os.pread(self._file, found.length, found.address)
+        if seal.address + seal.length > size:
+            raise self._changed(head, f"is truncated to {size} bytes")
+        if seal.length > _LONGEST_RECORD:
+            raise self._refused(Status.DATA_LOSS, f"has a commit record of {seal.length} bytes")
+        return os.pread(self._file, seal.length, seal.address)
 
     def _guarded(self, find: Callable[[], CommitRecord]) -> CommitRecord:
         try:
             return find()
         except (EOFError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise self._refused(
-                Status.DATA_LOSS, f"has a commit record that makes no sense: {error}"
-            ) from error
+            raise self._refused(Status.DATA_LOSS, f"has an invalid commit record: {error}") from error
         except OSError as error:
             raise file_error(error, "read", self.path) from error
 
@@ -272,7 +270,7 @@ class StateReader:
         return TfgError(status, f"{self.path!r} {why}", location=Location(self.path))
 
 
-def _entry(found: list[Dataset]) -> TensorEntry:
-    first = found[0]
-    slices = tuple(dataset.part for dataset in found if dataset.part is not None)
-    return TensorEntry(first.form.dtype, first.whole if slices else first.form.shape, slices)
+def _entry(datasets: list[Dataset]) -> TensorEntry:
+    first = datasets[0]
+    slices = tuple(dataset.part for dataset in datasets if dataset.part is not None)
+    return TensorEntry(first.encoding.dtype, first.whole if slices else first.encoding.shape, slices)

@@ -1,5 +1,5 @@
-"""Writing a state file: structure, data and commit record into a new file, which is then read back and verified
-while it goes to the disk."""
+"""Writes state files: structure, data and commit record to a new file, which is then read and verified while the
+system flushes it to the disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Item(NamedTuple):
     ``whole``."""
 
     origin: Origin
-    form: Encoding
+    encoding: Encoding
     values: Callable[[Region], Array]
     part: Slice | None = None
     whole: tuple[int, ...] = ()
@@ -50,10 +50,9 @@ def write_new(
     compress: bool,
     called: Path,
 ) -> None:
-    """Fills an empty file, and returns when it has been verified and is on the disk. ``called`` is the name that
-    it is going to have, for messages.
+    """Fills an empty file, verifies it and flushes it to the disk. ``called`` is its later name, for messages.
 
-    Raises OSError where it cannot be written, TfgError DATA_LOSS where it does not read back.
+    Raises OSError if it cannot be written, DATA_LOSS if it does not verify.
     """
     file = os.open(path, os.O_RDWR)
     try:
@@ -73,37 +72,37 @@ def _write(file: int, items: Sequence[Item], draft: CommitRecord, compress: bool
         seal_at = structure.line(SEAL, SEAL_SIZE)
         ordered = sorted(items, key=lambda item: where[item.origin])
         datasets = tuple(_write_item(structure, file, where[i.origin], i, compress) for i in ordered)
-        # The numbers that are not known yet are given room.
+        # Reserves space for the record with the longest size and checksum, which are not known yet.
         draft = replace(draft, datasets=datasets, size=(1 << 63) - 1, structure=(1 << 32) - 1)
         room = len(draft.encode())
         commit_at = structure.line(COMMIT, room)
-    made = replace(draft, size=os.fstat(file).st_size)
-    gaps = made.gaps([(seal_at, SEAL_SIZE), (commit_at, room)])
-    text = replace(made, structure=chunks.scan_all(file, gaps)).encode().ljust(room)
+    record = replace(draft, size=os.fstat(file).st_size)
+    gaps = record.gaps([(seal_at, SEAL_SIZE), (commit_at, room)])
+    text = replace(record, structure=chunks.scan_all(file, gaps)).encode().ljust(room)
     chunks.write_all(file, commit_at, text)
-    chunks.write_all(file, seal_at, commit_record.seal(commit_at, text))
+    chunks.write_all(file, seal_at, commit_record.seal_bytes(commit_at, text))
 
 
 def _write_item(structure: Structure, file: int, path: str, item: Item, compress: bool) -> Dataset:
-    form = item.form
-    grid = chunks.chunk_grid(form.stored_shape, form.stored_type.itemsize, compress=compress)
+    encoding = item.encoding
+    grid = chunks.chunk_grid(encoding.stored_shape, encoding.stored_type.itemsize, compress=compress)
     compressed = compress and bool(grid.chunks)
-    made, addresses = structure.dataset(path, form.stored_type, grid, compress=compressed)
-    written: tuple[Piece, ...]
+    stored, addresses = structure.dataset(path, encoding.stored_type, grid, compress=compressed)
+    pieces: tuple[Piece, ...]
     if compressed:
-        written = _write_compressed(structure, made, item, grid)
+        pieces = _write_compressed(structure, stored, item, grid)
     else:
-        written = tuple(
+        pieces = tuple(
             Piece(address, data.nbytes, chunks.write(file, address, chunks.octets(data)))
-            for address, (_, data) in zip(addresses, _stored(item, grid))
+            for address, (_, data) in zip(addresses, _pieces(item, grid))
         )
-    dataset = Dataset(path, item.origin, form, grid, compressed, written, item.part, item.whole)
-    structure.describe(made, _attributes(dataset))
+    dataset = Dataset(path, item.origin, encoding, grid, compressed, pieces, item.part, item.whole)
+    structure.describe(stored, _attributes(dataset))
     return dataset
 
 
-def _stored(item: Item, grid: Grid) -> Iterator[tuple[Region, Array]]:
-    """Every piece as it is stored. Raises INVALID_ARGUMENT for a number that has no place in its form."""
+def _pieces(item: Item, grid: Grid) -> Iterator[tuple[Region, Array]]:
+    """Yields every piece in its stored form. Raises INVALID_ARGUMENT for a number that 16 bits cannot represent."""
     try:
         yield from _encoded(item, grid)
     except TfgError as error:
@@ -111,60 +110,60 @@ def _stored(item: Item, grid: Grid) -> Iterator[tuple[Region, Array]]:
 
 
 def _encoded(item: Item, grid: Grid) -> Iterator[tuple[Region, Array]]:
-    form = item.form
-    if form.dtype is dtypes.string or form.stored_shape != form.shape:
-        everything = tuple(slice(0, size) for size in form.shape)
-        whole = encode(item.values(everything), form).reshape(form.stored_shape)
+    encoding = item.encoding
+    if encoding.dtype is dtypes.string or encoding.stored_shape != encoding.shape:
+        everything = tuple(slice(0, size) for size in encoding.shape)
+        whole = encode(item.values(everything), encoding).reshape(encoding.stored_shape)
         yield from ((box, np.ascontiguousarray(whole[box])) for box in grid.boxes())
         return
     for box in grid.boxes():
-        yield box, encode(item.values(box), form)
+        yield box, encode(item.values(box), encoding)
 
 
-def _write_compressed(structure: Structure, made: Any, item: Item, grid: Grid) -> tuple[Piece, ...]:
-    itemsize = item.form.stored_type.itemsize
+def _write_compressed(structure: Structure, stored: Any, item: Item, grid: Grid) -> tuple[Piece, ...]:
+    itemsize = item.encoding.stored_type.itemsize
     room = int(np.prod(grid.chunks)) * itemsize
-    per_byte = item.form.dtype.size / itemsize if item.form.dtype is not dtypes.string else 1
+    per_byte = item.encoding.dtype.size / itemsize if item.encoding.dtype is not dtypes.string else 1
 
-    def filtered(stored: tuple[Region, Array]) -> tuple[Array, bytes]:
-        data = _filled(chunks.octets(stored[1]), room)
+    def compress(piece: tuple[Region, Array]) -> tuple[Array, bytes]:
+        data = _filled(chunks.octets(piece[1]), room)
         return data, chunks.compress_chunk(data, itemsize)
 
     lengths: list[tuple[int, int]] = []
     claimed = held = 0
-    for (box, _), (plain, small) in chunks.in_order(filtered, _stored(item, grid)):
+    for (box, _), (plain, small) in chunks.in_order(compress, _pieces(item, grid)):
         claimed += int(room * per_byte)
-        # So that no reader has to take the file for one that claims more than it holds.
+        # A chunk that compresses too well is stored plain, so that the reader's memory limit accepts the file.
         is_plain = len(small) >= room or (held + len(small)) * LARGEST_RATIO < claimed
         data = plain if is_plain else np.frombuffer(small, np.uint8)
-        structure.write_chunk(made, box, data, plain=is_plain)
+        structure.write_chunk(stored, box, data, plain=is_plain)
         lengths.append((data.nbytes, chunks.checksum(data)))
         held += data.nbytes
-    return tuple(Piece(address, *rest) for address, rest in zip(structure.addresses(made, grid), lengths))
+    return tuple(Piece(address, *rest) for address, rest in zip(structure.addresses(stored, grid), lengths))
 
 
 def _filled(data: Array, room: int) -> Array:
-    """A last chunk's data with what is missing to a whole chunk."""
+    """Returns the data of a chunk, with zeros up to the length of a whole chunk."""
     return data if data.nbytes == room else np.concatenate([data, np.zeros(room - data.nbytes, np.uint8)])
 
 
 def _attributes(dataset: Dataset) -> dict[str, Any]:
     """Returns the attributes that describe the dataset to other programs."""
-    origin, form = dataset.origin, dataset.form
+    origin, encoding = dataset.origin, dataset.encoding
     checksums = np.array([piece.checksum for piece in dataset.pieces], np.uint32)
-    found: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "name": paths.printable(origin.name[: paths.LONGEST]),
         "kind": origin.kind,
-        "dtype": form.dtype.name,
-        "shape": np.array(form.shape, np.int64),
+        "dtype": encoding.dtype.name,
+        "shape": np.array(encoding.shape, np.int64),
         "checksum": checksums if dataset.grid.chunks else checksums[:1].sum(dtype=np.uint32),
     }
-    if form.encoding:
-        found["encoding"] = form.encoding
+    if encoding.description:
+        attributes["encoding"] = encoding.description
     if origin.container:
-        found["container"] = paths.printable(origin.container[: paths.LONGEST])
+        attributes["container"] = paths.printable(origin.container[: paths.LONGEST])
     if not origin.is_variable:
-        found["field"] = paths.printable(origin.field[: paths.LONGEST])
+        attributes["field"] = paths.printable(origin.field[: paths.LONGEST])
     if dataset.part is not None:
-        found["slice"], found["full_shape"] = origin.part, np.array(dataset.whole, np.int64)
-    return found
+        attributes["slice"], attributes["full_shape"] = origin.part, np.array(dataset.whole, np.int64)
+    return attributes

@@ -1,7 +1,6 @@
-"""The structure of an HDF5 file around data that HDF5 never touches: h5py makes the folders, the datasets and
-their attributes, and says at which addresses the data is to lie.
+"""The structure of an HDF5 file: h5py creates groups, datasets and attributes, and allocates the addresses of the data.
 
-h5py holds Python's lock whatever it does, so large amounts of data do not go through it.
+The data itself is written without h5py, which holds Python's global lock in every call.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ..slices import Region
     from .chunks import Grid
 
-# Data that fills pages begins on one.
+# Data of at least ``_ALIGNED`` bytes begins at a page.
 _ALIGNED, _PAGE = 1 << 16, 1 << 12
 
 
@@ -49,7 +48,7 @@ class _Disk:
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """h5py knows a file by this, and then calls ``readinto``."""
+        """Reads bytes. h5py requires this method of a file object, but calls ``readinto``."""
         return os.pread(self._file, size, self._position)
 
     def readinto(self, buffer: Any) -> int:
@@ -80,7 +79,7 @@ _unfinished: set[Event] = set()
 
 @cache
 def _end_in_order() -> None:
-    """h5py closes HDF5 when Python ends, which would wait forever for a thread that is in here then."""
+    """Makes Python wait for unfinished files at exit, because h5py closes HDF5 then and would deadlock."""
 
     def wait() -> None:
         for done in list(_unfinished):
@@ -90,24 +89,24 @@ def _end_in_order() -> None:
 
 
 class Structure:
-    """A new HDF5 file over an open, empty one. Datasets have their addresses as soon as they are made."""
+    """A new HDF5 file in an open, empty file. Datasets have addresses as soon as they are created."""
 
     def __init__(self, file: int) -> None:
         import h5py
 
-        # After h5py has asked to be told of the end, and so before it is told.
+        # Registered after h5py's exit function, and so called before it.
         _end_in_order()
         self._done = Event()
         self._disk = _Disk(file)
         self._h5 = h5py
-        # The earliest layout keeps no times, so equal contents are equal files.
+        # The earliest layout stores no times, so that equal contents give equal files.
         self._root = h5py.File(
             self._disk, "w", libver="earliest", alignment_threshold=_ALIGNED, alignment_interval=_PAGE
         )
         self._links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
         self._links.set_create_intermediate_group(True)
         self._links.set_char_encoding(h5py.h5t.CSET_UTF8)
-        # Made once: that takes longer than to use them.
+        # Shared by all datasets, because creating them takes longer than using them.
         self._text = h5py.string_dtype()
         self._types: dict[tuple[np.dtype[Any], bool], Any] = {}
         self._spaces: dict[tuple[int, ...], Any] = {(): h5py.h5s.create(h5py.h5s.SCALAR)}
@@ -123,7 +122,7 @@ class Structure:
         try:
             self._root.close()
             if error is None and self._disk.error is None:
-                # The first to open a file for changes makes notes in it that stay the same from then on.
+                # The first opening for changes writes marks into the file, which later ones leave unchanged.
                 self._h5.File(self._disk, "r+").close()
         finally:
             _unfinished.discard(self._done)
@@ -132,15 +131,17 @@ class Structure:
                 raise self._disk.error
 
     def line(self, path: str, size: int) -> int:
-        """A dataset of one text of so many bytes; returns the address where they are to be written."""
+        """Creates a dataset of one text of ``size`` bytes; returns its address."""
         dataset = self._create(path, np.dtype(f"S{size}"), (), self._plain)
         return int(dataset.get_offset())
 
     def dataset(
         self, path: str, stored_type: np.dtype[Any], grid: Grid, *, compress: bool = False
     ) -> tuple[Any, list[int]]:
-        """A dataset, and the addresses of its pieces in the order of ``grid.boxes()``; a compressed one's are known
-        once they are written (``write_chunk``, ``addresses``)."""
+        """Creates a dataset; returns it and the addresses of its pieces in the order of ``grid.boxes()``.
+
+        A compressed dataset has addresses only after ``write_chunk``; see ``addresses``.
+        """
         options = self._options() if grid.chunks else self._plain
         if grid.chunks:
             options.set_chunk(grid.chunks)
@@ -154,7 +155,7 @@ class Structure:
         return dataset, self.addresses(dataset, grid)
 
     def write_chunk(self, dataset: Any, box: Region, data: Array, *, plain: bool) -> None:
-        """A compressed dataset's next chunk, filtered already, or left ``plain``."""
+        """Writes the next chunk of a compressed dataset: filtered data, or ``plain`` data."""
         dataset.write_direct_chunk(
             tuple(side.start for side in box), data.data, filter_mask=0b11 if plain else 0
         )
@@ -162,43 +163,44 @@ class Structure:
     def addresses(self, dataset: Any, grid: Grid) -> list[int]:
         if not grid.chunks:
             return [int(dataset.get_offset())]
-        found: dict[tuple[int, ...], int] = {}
+        """Returns the addresses of the pieces of a written dataset, in the order of ``grid.boxes()``."""
+        addresses: dict[tuple[int, ...], int] = {}
 
         def note(info: Any) -> None:
-            found[tuple(info.chunk_offset)] = int(info.byte_offset)
+            addresses[tuple(info.chunk_offset)] = int(info.byte_offset)
 
         dataset.chunk_iter(note)
-        return [found[tuple(side.start for side in box)] for box in grid.boxes()]
+        return [addresses[tuple(side.start for side in box)] for box in grid.boxes()]
 
     def describe(self, dataset: Any, attributes: dict[str, Any]) -> None:
-        """Attributes: texts, numbers and rows of numbers."""
+        """Adds attributes: texts, numbers and vectors of numbers."""
         for name, value in attributes.items():
             array = np.array(value.encode(), self._text) if isinstance(value, str) else np.asarray(value)
             kind = self._type(array.dtype)
-            made = self._h5.h5a.create(dataset, name.encode(), kind, self._space(array.shape))
+            attribute = self._h5.h5a.create(dataset, name.encode(), kind, self._space(array.shape))
             if array.size:
-                made.write(array, self._type(array.dtype, in_memory=True))
+                attribute.write(array, self._type(array.dtype, in_memory=True))
 
     def _create(self, path: str, stored_type: np.dtype[Any], shape: tuple[int, ...], options: Any) -> Any:
         kind, space = self._type(stored_type), self._space(shape)
         return self._h5.h5d.create(self._root.id, path.encode(), kind, space, options, self._links)
 
     def _type(self, dtype: np.dtype[Any], *, in_memory: bool = False) -> Any:
-        """HDF5's name for a dtype; a text's is another in the file than in memory, where it is an object."""
+        """Returns the HDF5 type of a dtype; texts have one type in the file and another in memory (an object)."""
         key = dtype, in_memory
-        made = self._types.get(key)
-        if made is None:
-            made = self._types[key] = self._h5.h5t.py_create(dtype, logical=not in_memory)
-        return made
+        kind = self._types.get(key)
+        if kind is None:
+            kind = self._types[key] = self._h5.h5t.py_create(dtype, logical=not in_memory)
+        return kind
 
     def _space(self, shape: tuple[int, ...]) -> Any:
-        made = self._spaces.get(shape)
-        if made is None:
-            made = self._spaces[shape] = self._h5.h5s.create_simple(shape)
-        return made
+        space = self._spaces.get(shape)
+        if space is None:
+            space = self._spaces[shape] = self._h5.h5s.create_simple(shape)
+        return space
 
     def _options(self) -> Any:
-        """Space is taken when a dataset is made, and not filled."""
+        """Returns options with which creating a dataset allocates its space without filling it."""
         h5 = self._h5
         options = h5.h5p.create(h5.h5p.DATASET_CREATE)
         options.set_alloc_time(h5.h5d.ALLOC_TIME_EARLY)

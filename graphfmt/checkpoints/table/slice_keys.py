@@ -1,5 +1,4 @@
-"""The key under which a slice of a tensor stands in a checkpoint's table: its name and extents in a code that
-sorts as they do.
+"""Keys of tensor slices in the tables of checkpoints: name and extents, encoded so that the keys sort as they do.
 
 Source: TensorFlow's ``EncodeTensorNameSlice`` and its OrderedCode.
 """
@@ -17,13 +16,13 @@ _ESCAPED = re.compile(rb"[\0\xff]")
 
 
 def slice_key(name: str, part: Slice) -> bytes:
-    """The key of a slice; an extent that takes all of a dimension has start 0 and length -1."""
+    """Returns the key of a slice. The extent of a whole dimension is start 0 and length -1."""
     extents = b"".join(_signed(s) + _signed(n) for s, n in zip(part.starts, part.lengths))
     return _number(0) + _string(encoded(name)) + _number(len(part.starts)) + extents
 
 
 def encoded(name: str) -> bytes:
-    """A tensor's name as bytes; what is no UTF-8 comes through as it was."""
+    """Returns the name of a tensor as bytes; ``decoded_name`` reverses it, also for bytes that are not UTF-8."""
     return name.encode("utf-8", "surrogateescape")
 
 
@@ -32,18 +31,18 @@ def decoded_name(key: bytes) -> str:
 
 
 def _string(text: bytes) -> bytes:
-    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], text) + b"\0\1"
+    return _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + b"\0\1"
 
 
 def _number(value: int) -> bytes:
-    """The length in bytes, then the bytes, the highest first."""
+    """Encodes the length in bytes, then the bytes in big-endian order."""
     size = (value.bit_length() + 7) // 8
     return bytes([size]) + value.to_bytes(size, "big")
 
 
 def _signed(value: int) -> bytes:
-    """As many leading bits equal to the inverted sign as there are bytes, then the number: 6 bits in one byte,
-    13 in two, and so on."""
+    """Encodes an integer in n bytes: n leading bits that differ from the sign, the sign, and the value in the other
+    7 n - 1 bits."""
     size = (value if value >= 0 else ~value).bit_length() // 7 + 1
     mark = ((1 << size) - 1) << 7 * size
     return (value % (1 << 8 * size) ^ mark).to_bytes(size, "big")

@@ -1,4 +1,4 @@
-"""Snappy's block format, read only: what compressed blocks of TensorFlow's first checkpoints hold.
+"""Decompresses Snappy's block format, which early TensorFlow checkpoints use.
 
 Source: github.com/google/snappy, format_description.txt.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from .varints import varint
 
-# Three bytes make 64 at the most, so a length beyond this is no promise that the data keeps.
+# Three bytes yield 64 at most, so a stated length beyond this ratio is wrong.
 _MOST_GROWTH = 22
 
 
 def decompress(data: bytes) -> bytes:
-    """The bytes that were compressed. Raises ValueError."""
+    """Decompresses a block. Raises ValueError for malformed data."""
     size, position = varint(data, 0)
     if size > _MOST_GROWTH * len(data):
         raise ValueError(f"{len(data)} bytes cannot hold {size}")
@@ -27,7 +27,7 @@ def decompress(data: bytes) -> bytes:
         if len(out) > size:
             break
     if len(out) != size:
-        raise ValueError(f"{len(out)} bytes came out instead of {size}")
+        raise ValueError(f"the data decompresses to {len(out)} bytes instead of {size}")
     return bytes(out)
 
 
@@ -48,10 +48,10 @@ def _copy(data: bytes, position: int, tag: int, out: bytearray) -> int:
         length, width, high = (tag >> 2) + 1, 2 if tag & 3 == 2 else 4, 0
     distance = high | int.from_bytes(_exactly(data, position, width), "little")
     if not 0 < distance <= len(out):
-        raise ValueError(f"a copy reaches {distance} bytes back where there are {len(out)}")
+        raise ValueError(f"a copy from {distance} bytes before the end of {len(out)} bytes")
     begin = len(out) - distance
     source = out[begin : begin + length]
-    # A copy may reach into what it makes, which repeats it.
+    # A copy may overlap its own output, which repeats the bytes.
     out += (source * (length // distance + 1))[:length]
     return position + width
 

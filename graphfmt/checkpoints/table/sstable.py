@@ -1,8 +1,8 @@
 """Sorted tables of byte strings: the file format that TensorFlow's checkpoints share with LevelDB.
 
-A table is a row of blocks, an index block that says up to which key each goes, and a footer that says where
-the index is. A block's keys leave out what they share with the key before, except at restarts. Source:
-github.com/google/leveldb, doc/table_format.md.
+A table is a sequence of blocks, an index block with the last key of each, and a footer with the position of the index.
+A key omits the prefix that it shares with the previous key, except at restarts. Source: github.com/google/leveldb,
+doc/table_format.md.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _BLOCK = 1 << 18
 _RESTART = 16
 _PLAIN, _SNAPPY = 0, 1
 
-# Keys may come out longer than the block they stand in, for each begins with a part of the one before. Writers
-# restart every 16 keys, so what grows more than this was made to fill memory.
+# The keys of a block may be longer than the block, because each repeats a prefix of the previous one. Writers restart
+# every 16 keys, so a block that exceeds this ratio is damaged or malicious.
 _MOST_GROWTH = 64
 
 
@@ -39,9 +39,9 @@ class _Handle(NamedTuple):
 
 
 class Table:
-    """A table in a file. Blocks are read when they are asked for, and each is verified.
+    """A table in a file. Blocks are read on demand and verified.
 
-    Raises DATA_LOSS for what is no table.
+    Raises DATA_LOSS for a file that is not a table.
     """
 
     def __init__(self, file: DataFile) -> None:
@@ -53,14 +53,14 @@ class Table:
             raise self._damaged(error) from error
 
     def get(self, key: bytes) -> bytes | None:
-        """The value of a key, if there is one."""
+        """Returns the value of a key, or None."""
         place = bisect_left(self._last_keys, key)
         if place == len(self._handles):
             return None
-        return next((value for found, value in self._block(place) if found == key), None)
+        return next((value for stored, value in self._block(place) if stored == key), None)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All keys and values, in the order of the keys."""
+        """Yields all keys and values, in the order of the keys."""
         before: bytes | None = None
         for place, last in enumerate(self._last_keys):
             for key, value in self._block(place):
@@ -75,7 +75,7 @@ class Table:
             raise ValueError("the file is too short for a table")
         footer = file.read(file.size - _FOOTER, _FOOTER)
         if footer[-8:] != _MAGIC:
-            raise ValueError("the file does not end as a table does")
+            raise ValueError("the file does not end with the footer of a table")
         _, position = _handle(footer, 0)
         index, _ = _handle(footer, position)
         keys: list[bytes] = []
@@ -107,10 +107,10 @@ class Table:
             return data[: handle.size]
         if kind == _SNAPPY:
             return decompress(data[: handle.size])
-        raise ValueError(f"the block at {handle.offset} is compressed in a way that is not known ({kind})")
+        raise ValueError(f"the block at {handle.offset} has the unknown compression type {kind}")
 
     def _damaged(self, why: object) -> Exception:
-        return data_loss(self.path, f"no table of a checkpoint, or a damaged one: {why}")
+        return data_loss(self.path, f"not a checkpoint table, or a damaged one: {why}")
 
 
 def _handle(data: bytes, position: int) -> tuple[_Handle, int]:
@@ -120,7 +120,7 @@ def _handle(data: bytes, position: int) -> tuple[_Handle, int]:
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a block. Raises ValueError."""
+    """Yields the keys and values of a block. Raises ValueError for a malformed one."""
     if len(block) < 4:
         raise ValueError("a block is too short")
     end = len(block) - 4 * (int.from_bytes(block[-4:], "little") + 1)
@@ -144,12 +144,12 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def table_bytes(items: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
-    """A table as pieces of a file; the keys must come sorted."""
+    """Yields a table as pieces of a file. The keys must be sorted."""
     index = _BlockBuilder(restart=1)
     block = _BlockBuilder(restart=_RESTART)
     offset = 0
 
-    def finished(full: _BlockBuilder) -> tuple[bytes, bytes]:
+    def block_and_handle(full: _BlockBuilder) -> tuple[bytes, bytes]:
         data = full.finish()
         handle = varint_bytes(offset) + varint_bytes(len(data))
         return data + _trailer(data), handle
@@ -157,20 +157,20 @@ def table_bytes(items: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
     for key, value in items:
         block.add(key, value)
         if block.size >= _BLOCK:
-            data, handle = finished(block)
+            data, handle = block_and_handle(block)
             index.add(block.key, handle)
             yield data
             offset += len(data)
             block = _BlockBuilder(restart=_RESTART)
     if block.size:
-        data, handle = finished(block)
+        data, handle = block_and_handle(block)
         index.add(block.key, handle)
         yield data
         offset += len(data)
-    data, metadata = finished(_BlockBuilder(restart=1))
+    data, metadata = block_and_handle(_BlockBuilder(restart=1))
     yield data
     offset += len(data)
-    data, handle = finished(index)
+    data, handle = block_and_handle(index)
     yield data
     yield (metadata + handle).ljust(_FOOTER - len(_MAGIC), b"\0") + _MAGIC
 
@@ -183,7 +183,7 @@ def _trailer(data: bytes) -> bytes:
 
 
 class _BlockBuilder:
-    """A block being filled; ``key`` is the last one in it."""
+    """A block under construction; ``key`` is its last key."""
 
     def __init__(self, restart: int) -> None:
         self.key = b""

@@ -1,6 +1,6 @@
-"""Reading TensorFlow's checkpoints of before 2016 (V1): one sorted table, or one for each writer.
+"""Reads V1 checkpoints, those of TensorFlow before 2016: one sorted table, or one for each writer.
 
-The empty key of a table holds what there is; the other keys, one for each slice (slicekeys), hold a message
+The empty key of a table has the metadata; the other keys, one for each slice (see ``slice_keys``), have a message
 with the elements in the typed field of a TensorProto. Source: TensorFlow's saved_tensor_slice.proto.
 """
 
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 META_KEY = b""
 
-# Fields whose elements are of the tensor's own type; those of int_val may be of a narrower one.
+# Fields whose elements have the dtype of the tensor; int_val also holds narrower integers.
 _EXACT = ("float_val", "double_val", "int64_val", "uint32_val", "uint64_val", "bool_val")
 
 
-class _Kept(NamedTuple):
-    """A slice of a tensor, and the table it is in."""
+class _StoredSlice(NamedTuple):
+    """A slice of a tensor and its table."""
 
     part: Slice
     table: Table
 
 
 class V1Reader:
-    """A V1 checkpoint, open: all tables of it, one for each of ``files``. Tensors are read when asked for.
+    """An open V1 checkpoint with all its tables, one for each of ``files``. Tensors are read on demand.
 
     Raises NOT_FOUND, PERMISSION_DENIED, DATA_LOSS, or FAILED_PRECONDITION for a future version of the format.
     """
@@ -56,7 +56,7 @@ class V1Reader:
     def __init__(self, path: str, files: Sequence[str]) -> None:
         self.path = path
         self._files: list[DataFile] = []
-        self._kept: dict[str, list[_Kept]] = {}
+        self._kept: dict[str, list[_StoredSlice]] = {}
         entries: dict[str, TensorEntry] = {}
         try:
             for name in files:
@@ -99,7 +99,7 @@ class V1Reader:
         table = Table(file)
         value = table.get(META_KEY)
         if value is None:
-            raise data_loss(path, "the table does not say what it holds: it is no checkpoint")
+            raise data_loss(path, "the table has no metadata: it is not a checkpoint")
         meta = parse_message(SavedTensorSlices(), value, path).meta
         check_version(meta.versions, path)
         for tensor in meta.tensor:
@@ -111,27 +111,29 @@ class V1Reader:
             except TfgError as error:
                 raise data_loss(path, f"{tensor.name!r}: {error.message}") from None
             entries[tensor.name] = self._joined(entries.get(tensor.name), entry, tensor.name, path)
-            self._kept.setdefault(tensor.name, []).extend(_Kept(part, table) for part in parts)
+            self._kept.setdefault(tensor.name, []).extend(_StoredSlice(part, table) for part in parts)
 
     def _joined(self, known: TensorEntry | None, entry: TensorEntry, name: str, path: str) -> TensorEntry:
-        """A tensor as several tables describe it together."""
+        """Merges the entries of one tensor in several tables."""
         if known is None:
             return entry
         if (known.dtype, known.shape) != (entry.dtype, entry.shape) or not (known.slices and entry.slices):
-            raise data_loss(path, f"{name!r} does not fit what another table of the checkpoint says of it")
+            raise data_loss(path, f"{name!r} does not match its entry in another table of the checkpoint")
         return entry._replace(slices=known.slices + entry.slices)
 
-    def _locate(self, name: str, kept: _Kept, dtype: DType, region: Region) -> Callable[[Array], None]:
+    def _locate(
+        self, name: str, stored: _StoredSlice, dtype: DType, region: Region
+    ) -> Callable[[Array], None]:
         """Returns a function that copies a stored slice into an array. The elements are decoded first, to check
         their number."""
-        path = kept.table.path
-        value = kept.table.get(slice_key(name, kept.part))
+        path = stored.table.path
+        value = stored.table.get(slice_key(name, stored.part))
         if value is None:
             raise data_loss(path, f"a slice of {name!r} is missing")
         elements = _elements(parse_message(SavedTensorSlices(), value, path).data.data, dtype, path)
         if elements.size != prod(shape_of(region)):
             raise data_loss(
-                path, f"{name!r} is of shape {list(shape_of(region))}, but has {elements.size} elements"
+                path, f"{name!r} has a slice of shape {list(shape_of(region))} with {elements.size} elements"
             )
 
         def fill(array: Array) -> None:
@@ -141,14 +143,16 @@ class V1Reader:
 
 
 def _elements(message: TensorProto, dtype: DType, path: str) -> Array:
-    """The elements in the typed field of a message, as a vector."""
+    """Returns the elements in the typed field of a message, as a vector."""
     field = FIELD_OF.get(dtype.name, "")
     if dtype is dtypes.string:
         vector = np.empty(len(message.string_val), object)
         vector[:] = list(message.string_val)
         return vector
     if dtype.is_opaque or field == "float8_val":
-        raise TfgError(Status.UNIMPLEMENTED, f"{path} holds a tensor of {dtype}, which no V1 checkpoint can")
+        raise TfgError(
+            Status.UNIMPLEMENTED, f"{path} holds a tensor of {dtype}, which V1 checkpoints cannot hold"
+        )
     values = getattr(message, field)
     if field == "half_val":
         return np.fromiter(values, np.int32, len(values)).astype(np.uint16).view(dtype.numpy)

@@ -1,4 +1,4 @@
-"""Variable-length integers: seven bits a byte, the lowest first."""
+"""Variable-length integers: seven bits per byte, the lowest first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _MOST_BITS = 64
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number that begins at a position, and the position after it. Raises ValueError."""
+    """Reads a number; returns it and the position after it. Raises ValueError."""
     value = shift = 0
     while position < len(data):
         byte = data[position]
@@ -19,11 +19,11 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
         shift += 7
         if shift >= _MOST_BITS:
             break
-    raise ValueError(f"no number ends before byte {position}")
+    raise ValueError(f"a number does not end before byte {position}")
 
 
 def varint_bytes(value: int) -> bytes:
-    """A number that is not negative, as bytes."""
+    """Encodes a non-negative number."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -236,7 +236,7 @@ def test_slices_that_do_not_are_kept_one_by_one(tmp_path: Path) -> None:
         with pytest.raises(tfg.TfgError) as caught:
             reader.read("w")
         assert caught.value.status == "INVALID_ARGUMENT"
-    assert "only parts" in refused(tmp_path / "t.h5", "INVALID_ARGUMENT")
+    assert "only slices" in refused(tmp_path / "t.h5", "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_table_that_lies_claims_no_memory(tmp_path: Path) -> None:
     old_table(tmp_path / "t", "x", 1, 2**40, "float_val", [1.0])
     with (
         V1Reader("t", [str(tmp_path / "t")]) as reader,
-        pytest.raises(TfgError, match="has 1 elements"),
+        pytest.raises(TfgError, match="with 1 elements"),
     ):
         reader.read("x")
 
@@ -76,10 +76,10 @@ def test_a_table_that_lies_claims_no_memory(tmp_path: Path) -> None:
 def test_tables_of_one_checkpoint_must_agree(tmp_path: Path) -> None:
     old_table(tmp_path / "a", "x", 1, 2, "float_val", [1.0, 2.0])
     old_table(tmp_path / "b", "x", 3, 2, "int_val", [1, 2])
-    with pytest.raises(TfgError, match="does not fit what another table"):
+    with pytest.raises(TfgError, match="does not match its entry in another table"):
         V1Reader("t", [str(tmp_path / "a"), str(tmp_path / "b")])
     (tmp_path / "c").write_bytes(b"".join(table_bytes([(b"k", b"v")])))
-    with pytest.raises(TfgError, match="it is no checkpoint"):
+    with pytest.raises(TfgError, match="it is not a checkpoint"):
         V1Reader("t", [str(tmp_path / "c")])
 
 
