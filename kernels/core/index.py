@@ -8,6 +8,7 @@ missing here is found too, only more slowly.
 FAMILY_OF: dict[str, str] = {
     "Abort": "control_flow.control_flow_ops",
     "Abs": "math.unary_ops",
+    "AccumulateNV2": "math.math_ops",
     "Acos": "math.trigonometric_ops",
     "Acosh": "math.trigonometric_ops",
     "Add": "math.math_ops",

@@ -135,7 +135,7 @@ add_n = op(
 
 
 @add_n.kernel
-def _(xp: Any, inputs: tuple[Any, ...]) -> Any:
+def _sum(xp: Any, inputs: tuple[Any, ...]) -> Any:
     first = inputs[0]
     if len(inputs) == 1:
         return first
@@ -153,8 +153,30 @@ def _(xp: Any, inputs: tuple[Any, ...]) -> Any:
 
 
 @add_n.gradient
-def _(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
+def _repeat_gradient(g: GraphBuilder, node: NodeView, dz: Tensor) -> Any:
     return [dz] * len(node.inputs)
+
+
+def _accumulated_shape(c: ShapeContext) -> Shape:
+    return shapes.like_all_inputs(c).merge(c.attrs["shape"])
+
+
+accumulate_n = op(
+    f"AccumulateNV2(inputs: N*T; N: int >= 1, T: type in {types.NUMBERS}, shape: shape) -> (sum: T)",
+    shape=_accumulated_shape,
+    commutative=True,
+)
+
+
+@accumulate_n.kernel
+def _(xp: Any, inputs: tuple[Any, ...], *, shape: Shape) -> Any:
+    for value in inputs:
+        if not shape.is_compatible(Shape(value.shape)):
+            raise invalid(f"AccumulateNV2 of shape {shape} cannot add an input of shape {Shape(value.shape)}")
+    return _sum(xp, inputs)
+
+
+accumulate_n.gradient(_repeat_gradient)
 
 
 # Cross products.
