@@ -297,9 +297,8 @@ def _check_options(options: RunOptions) -> None:
         raise console.UsageError("--stop-on nan and --allow-nan contradict each other")
     if step.until_step is not None and (step.steps, step.epochs) != (None, None):
         raise console.UsageError("--until-step excludes --steps and --epochs")
-    if result.output is not None and not options.signature:
-        if not options.fetch.fetches:
-            raise console.UsageError("-o needs values to save", hint="add --fetch NAME")
+    # Without fetches, those of a signature are taken once the file has been read.
+    if result.output is not None and options.fetch.fetches and not options.signature:
         array_output.check_output(result.output, set(options.fetch.fetches))
     if options.as_json and result.output is not None and array_output.is_standard_output(result.output):
         raise console.UsageError("-o and --json both write to standard output")

@@ -77,7 +77,7 @@ def test_standard_output_that_is_closed(graph: Path) -> None:
 def test_standard_output_on_a_full_disk(graph: Path, options: str) -> None:
     done = shell(f"tfg run g.pbtxt --fetch a {options} >/dev/full", graph.parent)
     assert done.returncode == 1
-    assert done.stderr == "error[UNKNOWN]: system error: No space left on device\n"
+    assert done.stderr == "error[RESOURCE_EXHAUSTED]: system error: No space left on device\n"
 
 
 def test_graphs_flow_through_pipes(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_batches(tmp_path: Path) -> None:
     np.save("rows.npy", np.ones((4, 2), np.float32))
     outcome = run("--feed", "in=@rows.npy", "--batch", "2", "-o", "out.npz")
     assert outcome.status == 0
-    assert np.load("out.npz")["out"].shape == (2, 2, 2)
+    assert np.load("out.npz")["out"].shape == (4, 2)
 
 
 def test_a_state_goes_before_the_models_variables() -> None:
