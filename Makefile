@@ -23,7 +23,6 @@ check: $(VENV)/.installed-dev  ## lint, types and tests: they pass at every comm
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
-	$(BIN)/python -m tests.fuzz --seconds 25 --seed 1
 
 fuzz: $(VENV)/.installed-dev  ## try random and mutated inputs: make fuzz SECONDS=600 SEED=7
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
