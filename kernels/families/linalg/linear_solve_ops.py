@@ -210,7 +210,10 @@ def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any
     if not matrix.size or not rhs.size:
         return xp.zeros((*matrix.shape[:-2], matrix.shape[-1], rhs.shape[-1]), rhs.dtype)
     if not fast:
-        return xp.matmul(xp.linalg.pinv(a), b).astype(rhs.dtype, copy=False)
+        # LAPACK may not return from a matrix with NaN or infinities; the solution for one is NaN.
+        is_finite = xp.isfinite(a).all(axis=(-2, -1), keepdims=True)
+        inverse = xp.where(is_finite, xp.linalg.pinv(xp.where(is_finite, a, 0)), xp.nan)
+        return xp.matmul(inverse, b).astype(rhs.dtype, copy=False)
     turned = adjoint(a)
     tall = a.shape[-2] >= a.shape[-1]
     gramian = xp.matmul(turned, a) if tall else xp.matmul(a, turned)
