@@ -20,6 +20,7 @@ COMMANDS = {
     "validate": "Check graphs, and report every fault.",
     "show": "Summarize a graph or a checkpoint.",
     "ops": "List the registered operations.",
+    "optimize": "Write a graph with the same results and fewer nodes.",
     "grad": "Add gradients, and an optimizer's update.",
     "checkpoint": "Write, list, verify and compare checkpoints.",
     "restore": "Restore a checkpoint into a state, or into the graph.",

@@ -14,6 +14,7 @@ from ....graphfmt.graph import Graph, Node, endpoint
 from ....graphfmt.names import counted
 from ....graphfmt.traversal import ancestors, descendants, readers
 from ....kernels.core.op_sets import INPUTS, VARIABLES
+from ..colocation_requests import without_lost_requests
 from . import node_rules
 from .rewrite import Freezer
 from .variable_constants import variable_name
@@ -58,7 +59,7 @@ def freeze(
         raise _in_the_way(graph, body, [])
     kept = [node for node in graph.nodes if node.name in stays]
     try:
-        nodes = [_without_lost_class(node, stays) for node in freezer.replaced_nodes(body, kept)]
+        nodes = [without_lost_requests(node, stays) for node in freezer.replaced_nodes(body, kept)]
     except TfgError as error:
         raise graph.error_at(error, error.node) if error.node else error from None
     functions = freezer.functions(nodes)
@@ -93,22 +94,6 @@ def _only_reads(node: Node, graph: Graph) -> bool:
     if node.op not in ("Identity", "RefIdentity") and not node_rules.is_variable_read(node):
         return False
     return graph[endpoint(node.inputs[0]).node].op in VARIABLES
-
-
-def _without_lost_class(node: Node, names: Collection[str]) -> Node:
-    """Removes colocation requests (``loc:@name``) for nodes that are gone."""
-    wanted = node.attrs.get("_class")
-    if not isinstance(wanted, tuple):
-        return node
-    left = tuple(item for item in wanted if not _is_lost(item, names))
-    if left == wanted:
-        return node
-    attrs = {key: value for key, value in node.attrs.items() if key != "_class"}
-    return replace(node, attrs={**attrs, "_class": left} if left else attrs)
-
-
-def _is_lost(item: object, names: Collection[str]) -> bool:
-    return isinstance(item, bytes) and item.startswith(b"loc:@") and item[5:].decode() not in names
 
 
 def _check_complete(graph: Graph, nodes: Sequence[Node]) -> None:
