@@ -12,7 +12,7 @@ from ....graphfmt.tensors import from_array
 from ....kernels.core.binding import bind
 from ....kernels.core.facts import constant_fact
 from ....kernels.core.inference import infer_node, topological_order
-from ....kernels.core.op_sets import CONSTANTS
+from ....kernels.core.op_sets import CONSTANTS, IDENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,11 +73,22 @@ class _Folder:
             or op.family.startswith("random.")
         ):
             return False
+        if node.op in IDENTITIES:
+            # A second constant would take the memory of the first again.
+            self._pass_on(node, data[0])
+            return False
         folded = self._computed(node, op, data)
         if folded is None:
             return False
         self.values[node.name] = folded
         return True
+
+    def _pass_on(self, node: Node, source: Endpoint) -> None:
+        before = self.values[source.node]
+        if source.port < len(before.values):
+            controls = tuple(dict.fromkeys([*_controls(node), *before.controls]))
+            port = slice(source.port, source.port + 1)
+            self.values[node.name] = _Folded(before.values[port], before.facts[port], controls)
 
     def _take_constant(self, node: Node) -> None:
         op = self.context.op(node)

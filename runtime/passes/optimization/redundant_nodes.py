@@ -108,13 +108,16 @@ def _neutral(value: int, *, either: bool) -> Rule:
     def rule(node: Node, inputs: Sequence[Fact], outputs: Sequence[Fact]) -> int | None:
         for other, same in ((1, 0), (0, 1)) if either else ((1, 0),):
             constant = inputs[other].constant
-            if constant is None or constant.size == 0 or inputs[same].shape != outputs[0].shape:
-                continue
-            if inputs[same].shape.is_fully_known and _is_exactly(constant, value):
-                return same
+            if constant is not None and constant.size and _keeps_shape(inputs[same], constant, outputs[0]):
+                return same if _is_exactly(constant, value) else None
         return None
 
     return rule
+
+
+def _keeps_shape(value: Fact, constant: Any, output: Fact) -> bool:
+    """Returns True if a value has the output's shape although it is combined with a constant."""
+    return constant.ndim == 0 or (value.shape.is_fully_known and value.shape == output.shape)
 
 
 def _is_exactly(constant: Any, value: int) -> bool:
