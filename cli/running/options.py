@@ -189,6 +189,7 @@ class SessionOptions(NamedTuple):
     wire: str | None
     gpu_memory_limit: str | None
     no_compile_loops: bool
+    no_optimize: bool
 
 
 session_options = option_group(
@@ -219,6 +220,11 @@ session_options = option_group(
         "--no-compile-loops",
         is_flag=True,
         help="Run loops and branches node by node: the same results, slower.",
+    ),
+    click.option(
+        "--no-optimize",
+        is_flag=True,
+        help="Do not merge equal nodes or fold constants before a step is planned.",
     ),
 )
 

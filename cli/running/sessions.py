@@ -35,6 +35,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
         threads_per_device=options.threads_per_device,
         wire=options.wire,
         gpu=_gpu_options(options),
+        optimize=not options.no_optimize,
     )
 
 

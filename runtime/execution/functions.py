@@ -36,18 +36,19 @@ _FRAMES = 20 * MAX_DEPTH
 _LONGEST_CHAIN = 120
 
 
-def function_resolver(graph: Graph, *, compiled: bool = True) -> Functions | None:
+def function_resolver(graph: Graph, *, compiled: bool = True, optimize: bool = True) -> Functions | None:
     """The resolver of a graph's functions; None if it has none. ``compiled`` tells whether well-formed loops and
-    branches of their bodies run as Python's own."""
+    branches of their bodies run as Python's own, ``optimize`` whether their nodes are merged and folded."""
     library = graph_library(graph)
-    return Functions(library, compiled) if library is not None else None
+    return Functions(library, compiled, optimize) if library is not None else None
 
 
 class Functions:
     """Resolves the functions that nodes name; see ``kernels.binding.Resolver``."""
 
-    def __init__(self, library: Library, compiled: bool = True) -> None:
+    def __init__(self, library: Library, compiled: bool = True, optimize: bool = True) -> None:
         self.library = library
+        self._optimize = optimize
         self._compiled = compiled
         self._plans: dict[Any, SegmentPlan | ScheduledPlan] = {}
         self._gradients: dict[Any, Function] = {}
@@ -86,6 +87,7 @@ class Functions:
             compile_control_flow=self._compiled,
             known_facts=facts,
             fetches_handles=True,
+            optimize=self._optimize,
         )
         return build_plan(graph, asked, options)
 

@@ -57,6 +57,8 @@ class Session:
             as there are cores for each device, if ``devices`` is given.
         wire: ``bf16`` to send float32 as bfloat16 between devices.
         gpu: how GPUs among the devices are used.
+        optimize: whether nodes that compute the same are merged, and constants are folded, before a step is planned;
+            results are the same, bit for bit.
     """
 
     def __init__(
@@ -69,13 +71,15 @@ class Session:
         threads_per_device: int | None = None,
         wire: str | None = None,
         gpu: GpuOptions | None = None,
+        optimize: bool = True,
     ) -> None:
         allocator.keep_freed_memory()
         graph_checks.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
-        self._functions = _functions(graph, compile_control_flow) if graph.functions else None
+        self._functions = _functions(graph, compile_control_flow, optimize) if graph.functions else None
         self._compile_control_flow = compile_control_flow
+        self._optimize = optimize
         # The plans of the signatures used last, the latest at the end.
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
         self._devices: Devices | None = None
@@ -186,6 +190,7 @@ class Session:
                     traced=traced,
                     functions=self._functions,
                     compile_control_flow=self._compile_control_flow,
+                    optimize=self._optimize,
                 )
                 devices = self._devices
                 if devices is None:
@@ -276,11 +281,11 @@ class Session:
             self._devices.close()
 
 
-def _functions(graph: Graph, compiled: bool) -> Functions | None:
+def _functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None:
     # Few graphs have functions; the others start without the machinery.
     from . import functions
 
-    return functions.function_resolver(graph, compiled=compiled)
+    return functions.function_resolver(graph, compiled=compiled, optimize=optimize)
 
 
 def _devices(

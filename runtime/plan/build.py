@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ...graphfmt.graph import Graph
     from ...kernels.core.facts import Fact
+    from ...kernels.functions.library import Library
     from ..execution.functions import Functions
     from ..execution.gpu import Gpu
     from ..passes.prune import PrunedGraph, StepSignature
@@ -47,6 +48,7 @@ class BuildOptions:
         known_facts: what is known of the outputs of some nodes by other means than inference, by node name: of the
             fed placeholders of a function, of the receives of a part.
         fetches_handles: resources and variants may be fetched, as by the body of a function.
+        optimize: nodes that compute the same are merged, and constants are folded. Traced plans show every node.
     """
 
     traced: bool = False
@@ -54,6 +56,7 @@ class BuildOptions:
     compile_control_flow: bool = True
     known_facts: Mapping[str, Sequence[Fact]] | None = None
     fetches_handles: bool = False
+    optimize: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,6 +71,9 @@ class PartOptions:
 
 
 DEFAULT_OPTIONS = BuildOptions()
+
+# The number of nodes below which there is nothing to gain from passes.
+_FEW_NODES = 16
 
 
 def build_plan(
@@ -100,6 +106,8 @@ class _Builder:
         self.options = options
         self.part = part
         self.pruned = prune(graph, signature)
+        if part is None and options.optimize and not options.traced:
+            self.pruned = _optimized(self.pruned, self._library)
         frames = _frames(self.pruned, is_whole=part is None)
         typed = type_graph(self.pruned.graph, self._library, options.known_facts)
         self.facts: dict[str, Sequence[Fact]] = {one.name: one.output_facts for one in typed}
@@ -202,6 +210,15 @@ class _Builder:
             constants=constants,
             tasks=tasks,
         )
+
+
+def _optimized(pruned: PrunedGraph, library: Library | None) -> PrunedGraph:
+    # A small graph starts without the passes.
+    if len(pruned.graph.nodes) < _FEW_NODES:
+        return pruned
+    from ..passes.optimization.step_passes import optimize_step
+
+    return optimize_step(pruned, library)
 
 
 def _frames(pruned: PrunedGraph, *, is_whole: bool) -> Mapping[str, tuple[str, ...]]:

@@ -198,6 +198,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
     "tfg ops": ("ops", "ops Neg"),
+    "tfg optimize": (f"optimize {MLP} --fetch accuracy -o fast.pbtxt",),
     "tfg grad": (
         "grad graph.pbtxt --loss loss -o grad.pbtxt",
         f"grad {MLP} --loss loss --optimizer adam -o t.pb",
