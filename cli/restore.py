@@ -97,7 +97,7 @@ def command(**options: Any) -> None:
     """
     parsed = _RestoreOptions(**options)
     _check(parsed)
-    from ..runtime.checkpointing.renaming import parse_rule
+    from ..graphfmt.rename_rules import parse_rule
     from ..runtime.checkpointing.restoring import match_tensors
     from ..runtime.checkpointing.variables import variables_of_nodes
     from ..runtime.saved_models.initialization import model_of

@@ -28,13 +28,15 @@ Collection = tuple[str, ...] | tuple[bytes, ...] | tuple[int, ...] | tuple[float
 class TensorInfo:
     """A tensor of a signature. A sparse or composite tensor has ``parts`` instead of a name.
 
-    The parts of a sparse tensor are values, indices and dense shape; those of a composite one its components.
+    The parts of a sparse tensor are values, indices and dense shape; those of a composite one its components, whose
+    ``type_spec`` is a serialized TypeSpecProto.
     """
 
     name: str
     dtype: DType = dtypes.INVALID
     shape: Shape = UNKNOWN
     parts: tuple[TensorInfo, ...] = ()
+    type_spec: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _signature(message: meta_graph_pb2.SignatureDef) -> SignatureDef:
 
 def _tensor_info(message: meta_graph_pb2.TensorInfo) -> TensorInfo:
     parts: tuple[TensorInfo, ...] = ()
+    type_spec = b""
     shape = from_proto.shape_of(message.tensor_shape) if message.HasField("tensor_shape") else UNKNOWN
     number = int(message.dtype)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     dtype = dtypes.of_number(number)
@@ -134,7 +137,8 @@ def _tensor_info(message: meta_graph_pb2.TensorInfo) -> TensorInfo:
         parts = _sparse_parts(message.coo_sparse, dtype, shape.rank)
     elif message.HasField("composite_tensor"):
         parts = tuple(map(_tensor_info, message.composite_tensor.components))
-    return TensorInfo(message.name, dtype, shape, parts)
+        type_spec = message.composite_tensor.type_spec.SerializeToString(deterministic=True)
+    return TensorInfo(message.name, dtype, shape, parts, type_spec)
 
 
 def _sparse_parts(

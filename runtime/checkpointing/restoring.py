@@ -18,10 +18,10 @@ from ...graphfmt.checkpoints.entries import Slice
 from ...graphfmt.checkpoints.hdf5.state_reader import StateReader
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import nearest
+from ...graphfmt.rename_rules import renamed_names
 from ...graphfmt.shapes import Shape
 from . import partitioned_variables
 from .memory_reader import MemoryReader
-from .renaming import renamed_names
 from .variables import matching_variables
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.dtypes import DType
+    from ...graphfmt.rename_rules import Rule
     from ...graphfmt.tensors import Array
-    from .renaming import Rule
     from .variables import GraphVariable
 
 # Dtypes that may be stored in 16 bits, and the 16-bit dtypes.

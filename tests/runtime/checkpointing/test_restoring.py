@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tfg.graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.proto.trackable_pb2 import TrackableObjectGraph
+from tfg.graphfmt.rename_rules import parse_rule, renamed_names
 from tfg.graphfmt.shapes import Shape
 from tfg.graphfmt.tensors import Array
 from tfg.runtime.checkpointing.memory_reader import MemoryReader
-from tfg.runtime.checkpointing.renaming import parse_rule, renamed_names
 from tfg.runtime.checkpointing.restoring import Match, match_tensors
 from tfg.runtime.checkpointing.variables import graph_variables
 

@@ -1,4 +1,4 @@
-"""Rename rules (``--rename OLD=NEW``) from names in a checkpoint to names in a graph.
+"""Rename rules (``--rename OLD=NEW``) for the nodes of a graph and the tensors of a checkpoint.
 
 OLD is a full name or a pattern with stars, each of which matches any text, including slashes; the stars of NEW
 are replaced by the matched texts in order. The first matching rule applies.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...graphfmt.errors import Status, TfgError, invalid
-from ...graphfmt.names import did_you_mean
+from .errors import Status, TfgError, invalid
+from .names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -28,8 +28,10 @@ def parse_rule(text: str) -> Rule:
     return old, new
 
 
-def renamed_names(names: Collection[str], rules: Iterable[Rule]) -> dict[str, str]:
-    """Returns the new name of each name that a rule matches.
+def renamed_names(
+    names: Collection[str], rules: Iterable[Rule], what: str = "the checkpoint has no tensor"
+) -> dict[str, str]:
+    """Returns the new name of each name that a rule matches. ``what`` begins the message for a rule without a match.
 
     Raises NOT_FOUND for a rule without a match, INVALID_ARGUMENT if two names become one.
     """
@@ -37,7 +39,7 @@ def renamed_names(names: Collection[str], rules: Iterable[Rule]) -> dict[str, st
     for old, new in rules:
         fitting = {name: _replaced(match, new) for name in names if (match := _pattern(old).fullmatch(name))}
         if not fitting:
-            raise _nothing_to_rename(old, new, names)
+            raise _nothing_to_rename(old, new, names, what)
         for name, renamed_to in fitting.items():
             new_names.setdefault(name, renamed_to)
     sources: dict[str, str] = {}
@@ -57,9 +59,9 @@ def _replaced(match: re.Match[str], new: str) -> str:
     return first + "".join(text + part for text, part in zip(match.groups(), others))
 
 
-def _nothing_to_rename(old: str, new: str, names: Collection[str]) -> TfgError:
+def _nothing_to_rename(old: str, new: str, names: Collection[str], what: str) -> TfgError:
     if any(name.startswith(f"{old}/") for name in names):
         hint = f"for all that lies in it: --rename '{old}/*={new}/*'"
     else:
         hint = did_you_mean(old, names)
-    return TfgError(Status.NOT_FOUND, f"the checkpoint has no tensor {old!r} to rename", hint=hint)
+    return TfgError(Status.NOT_FOUND, f"{what} {old!r} to rename", hint=hint)

@@ -1,0 +1,1 @@
+"""Passes that change the extent, the names or the form of a graph, for other programs and other uses."""
