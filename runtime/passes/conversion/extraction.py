@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ....graphfmt.graph import Endpoint, Node, endpoint
 from ....graphfmt.traversal import reachable_from
 from ....kernels.core.op_sets import PLACEHOLDERS
+from .. import validation
 from ..colocation_requests import without_lost_requests
 from ..fed_edges import fed_fact
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ....graphfmt.graph import Graph
+    from ....kernels.core.facts import Fact
 
 
 def extract(graph: Graph, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
@@ -29,8 +31,9 @@ def extract(graph: Graph, inputs: Sequence[str], outputs: Sequence[str]) -> Grap
     ends = [graph[endpoint(name).node].name for name in outputs] or _sinks(graph)
     needed = _needed(graph, ends, cut)
     names = {source: _placeholder_name(graph, source, needed) for source in cut}
+    facts = validation.shapes(graph)
     placeholders = [
-        _placeholder(graph, source, name)
+        _placeholder(graph, source, name, facts)
         for source, name in names.items()
         if graph[source.node].op not in PLACEHOLDERS
     ]
@@ -67,8 +70,9 @@ def _placeholder_name(graph: Graph, source: Endpoint, needed: Collection[str]) -
     return name
 
 
-def _placeholder(graph: Graph, source: Endpoint, name: str) -> Node:
-    fact = fed_fact(graph, source)
+def _placeholder(graph: Graph, source: Endpoint, name: str, facts: Mapping[str, Sequence[Fact]]) -> Node:
+    known = facts.get(source.node, ())
+    fact = known[source.port] if source.port < len(known) else fed_fact(graph, source)
     return Node(name, "Placeholder", attrs={"dtype": fact.dtype.base, "shape": fact.shape})
 
 

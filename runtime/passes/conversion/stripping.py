@@ -82,7 +82,7 @@ def _is_first_value(node: Node, variable: str) -> bool:
 
 
 def _strip_asserts(graph: Graph, keep: frozenset[str]) -> Graph:
-    return _without(graph, {node.name for node in graph.nodes if node.op == "Assert"}, keep)
+    return _without(graph, {node.name for node in graph.nodes if node.op == "Assert"}, keep, conditions=True)
 
 
 def _strip_debug(graph: Graph, keep: frozenset[str]) -> Graph:
@@ -94,7 +94,7 @@ def _strip_debug(graph: Graph, keep: frozenset[str]) -> Graph:
         for node in graph.nodes
         if node.op == "PrintV2" or (_family(node) in _DEBUG_FAMILIES and node.name not in keep)
     }
-    return _without(graph, removed, keep)
+    return _without(graph, removed, keep, conditions=False)
 
 
 def _as_identity(node: Node) -> Node:
@@ -104,8 +104,9 @@ def _as_identity(node: Node) -> Node:
     return replace(node, op="Identity", inputs=inputs, attrs={"T": node.attrs["T"]}, debug=b"")
 
 
-def _without(graph: Graph, removed: set[str], keep: Collection[str]) -> Graph:
-    """Returns the graph without some nodes, without the data readers of them, and without what only they needed."""
+def _without(graph: Graph, removed: set[str], keep: Collection[str], *, conditions: bool) -> Graph:
+    """Returns the graph without some nodes, the data readers of them, and constants that only they read; with
+    ``conditions``, without anything that only they needed."""
     readers_of = readers(graph.nodes)
     stack = list(removed)
     while stack:
@@ -114,11 +115,17 @@ def _without(graph: Graph, removed: set[str], keep: Collection[str]) -> Graph:
             if reader not in removed and _reads_data(graph[reader], name):
                 removed.add(reader)
                 stack.append(reader)
-    before = [node.name for node in graph.nodes if not readers_of.get(node.name) and node.name not in removed]
-    nodes = [_without_controls(node, removed) for node in graph.nodes if node.name not in removed]
-    graph = graph.with_nodes(nodes)
-    needed = ancestors(graph, [*before, *keep, *(node.name for node in nodes if node.op in INPUTS)])
-    return graph.with_nodes(without_lost_requests(node, needed) for node in nodes if node.name in needed)
+    left = [_without_controls(node, removed) for node in graph.nodes if node.name not in removed]
+    read = {endpoint(text).node for node in left for text in node.inputs}
+    lost = {endpoint(text).node for name in removed for text in graph[name].inputs}
+    ends = [
+        node.name
+        for node in left
+        if node.name not in read and (node.name not in lost or not (conditions or node.op in CONSTANTS))
+    ]
+    graph = graph.with_nodes(left)
+    needed = ancestors(graph, [*ends, *keep, *(node.name for node in left if node.op in INPUTS)])
+    return graph.with_nodes(without_lost_requests(node, needed) for node in left if node.name in needed)
 
 
 def _reads_data(node: Node, name: str) -> bool:
