@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "Summarize a graph or a checkpoint.",
     "ops": "List the registered operations.",
     "convert": "Write a graph in another format, a part of it, or with other names.",
+    "diff": "Show how two graphs differ.",
     "optimize": "Write a graph with the same results and fewer nodes.",
     "grad": "Add gradients, and an optimizer's update.",
     "checkpoint": "Write, list, verify and compare checkpoints.",

@@ -44,9 +44,10 @@ def test_a_graph_survives_every_format(name: str) -> None:
     assert run_tfg("convert", "g.pbtxt", "-o", name, *values).status == 0
     back = run_tfg("convert", name, "--outputs", "y", "-o", "back.pbtxt")
     assert back.status == 0, back.err
-    assert y_of(
-        "back.pbtxt", "--state", "s.h5", "--feed", f"x={X}", "--fetch", "y"
-    ) == "y = float[1,2]\n[[17. 30.]]\n"
+    assert (
+        y_of("back.pbtxt", "--state", "s.h5", "--feed", f"x={X}", "--fetch", "y")
+        == "y = float[1,2]\n[[17. 30.]]\n"
+    )
 
 
 def test_text_and_binary_on_standard_output() -> None:

@@ -141,6 +141,22 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tensorflow").mkdir()
     assert run_tfg("checkpoint", "graph.pbtxt", "--run", "init", "-o", "tensorflow/x").status == 0
     Path("bad.h5").write_bytes(b"no HDF5")
+    Path("left.pbtxt").write_text(_sides("a", "Neg", "old", "flag", 1.0, "f"))
+    Path("right.pbtxt").write_text(_sides("b", "Exp", "new", "sign", 2.0, "g"))
+
+
+def _sides(moved: str, op: str, only: str, attr: str, weight: float, function: str) -> str:
+    """A graph with a node that is renamed, one that changes, one that only it has, a weight, a word and a function."""
+    return (
+        f'node {{ name: "{moved}" op: "NoOp" attr {{ key: "_same" value {{ i: 1 }} }} }}\n'
+        f'node {{ name: "x" op: "{op}" }} node {{ name: "{only}" op: "{op}" }}\n'
+        f'node {{ name: "y" op: "NoOp" attr {{ key: "_{attr}" value {{ i: 2 }} }} }}\n'
+        f'node {{ name: "w" op: "Const" attr {{ key: "value" value {{ tensor {{ dtype: DT_FLOAT '
+        f"tensor_shape {{ dim {{ size: 1 }} }} float_val: {weight} }} }} }} }}\n"
+        f'node {{ name: "s" op: "Const" attr {{ key: "value" value {{ tensor {{ dtype: DT_STRING '
+        f'tensor_shape {{ }} string_val: "{moved}" }} }} }} }}\n'
+        f'library {{ function {{ signature {{ name: "{function}" }} }} }}'
+    )
 
 
 def _graph() -> Path:
@@ -198,6 +214,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
     "tfg ops": ("ops", "ops Neg"),
+    "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
+    "tfg diff": ("diff left.pbtxt right.pbtxt",),
     "tfg optimize": (f"optimize {MLP} --fetch accuracy -o fast.pbtxt",),
     "tfg grad": (
         "grad graph.pbtxt --loss loss -o grad.pbtxt",
