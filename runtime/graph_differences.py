@@ -26,8 +26,8 @@ _UNIMPORTANT = frozenset({"_class", "_output_shapes"})
 
 
 class Change(NamedTuple):
-    """What differs at a node: an attribute's name, ``input 0``, ``control inputs``, ``device`` or ``op``; with its text
-    in A and in B, None where it is absent."""
+    """A difference at a node. ``field`` is an attribute's name, ``input 0``, ``control inputs``, ``device`` or ``op``;
+    ``a`` and ``b`` are its texts, None where it is absent."""
 
     field: str
     a: str | None
