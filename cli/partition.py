@@ -21,11 +21,13 @@ from .common.graphs import load_checked
 from .common.options import (
     FeedOptions,
     FetchOptions,
+    check_devices,
     common_options,
     feed_options,
     fetch_options,
     graph_argument,
     init_option,
+    soft_option,
     strict_option,
 )
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--devices",
     metavar="SPEC",
+    callback=check_devices,
     help="Place the graph first: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
 )
 @click.option("-o", "--output", metavar="DIR", required=True, help="Output folder.")
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 @fetch_options
 @feed_options
 @init_option
+@soft_option
 @strict_option
 @common_options
 def command(graph: str, **options: Any) -> None:
@@ -85,6 +89,7 @@ class _PartitionOptions:
     fetch: FetchOptions
     feed: FeedOptions
     init: tuple[str, ...]
+    soft: bool
     as_json: bool
     verbose: int
 
@@ -99,7 +104,7 @@ class _PartitionRun:
     def execute(self) -> None:
         options = self.options
         self._check()
-        graph = _place(load_checked(self.path), options.devices)
+        graph = _place(load_checked(self.path), options.devices, soft=options.soft)
         parts = partition(graph, wire=options.wire)
         if not options.eager_receives:
             parts = schedule_receives(parts)
@@ -150,13 +155,13 @@ class _PartitionRun:
         note(f"compared: {counted(proof.compared, 'value')}; different: {len(proof.differences)}")
 
 
-def _place(graph: Graph, devices: str | None) -> Graph:
+def _place(graph: Graph, devices: str | None, *, soft: bool) -> Graph:
     if devices is None:
         return graph
     from ..runtime.passes.placement.machine.machine import parse_devices
-    from ..runtime.passes.placement.place import place
+    from ..runtime.passes.placement.place import PlacementOptions, place
 
-    return place(graph, parse_devices(devices)).graph
+    return place(graph, parse_devices(devices), options=PlacementOptions(soft=soft)).graph
 
 
 def _json_fields(parts: Parts, files: Sequence[Path], count: int, proof: Proof | None) -> dict[str, Any]:

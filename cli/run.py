@@ -28,6 +28,7 @@ from .common.report import report_profile
 from .running.options import (
     RunOptions,
     checkpoint_options,
+    log_options,
     result_options,
     resume_options,
     session_options,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
+    from ..graphfmt.graph import Graph
     from ..graphfmt.load import GraphFile
     from ..runtime.execution.runner import Progress, StepLoop
     from ..runtime.execution.session import Session
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from .running.checkpoint_loop import CheckpointPlan
     from .running.resume import RunStart
     from .running.saved_fetches import SavedFetches
+    from .running.step_log import StepLog
 
 
 # The reason with which a signal cancels a step.
@@ -68,6 +71,7 @@ _INTERRUPTED = "interrupted"
 @resume_options
 @checkpoint_options
 @result_options
+@log_options
 @session_options
 @strict_option
 @common_options
@@ -106,7 +110,7 @@ class _Run:
         _check_options(options)
         file = self._read_graph()
         model = _model(file)
-        request = self._request(model)
+        request = self._request(model, file.graph if file is not None else None)
         session = open_session(self.path, file.graph if file is not None else None, options.session)
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
@@ -126,7 +130,8 @@ class _Run:
         crashed = checkpoints.written_before_crash() if checkpoints is not None else None
         start = begin(session, options, loop, crashed, model)
         trace = _new_trace() if options.result.trace or options.result.profile else None
-        results = Results(options, request, start.loop, self._saved_fetches(session, request, loop))
+        log = self._open_log(session, request, start)
+        results = Results(options, request, start.loop, self._saved_fetches(session, request, loop), log)
         guard = _make_guard(session, start, options)
         with closing(results):
             try:
@@ -138,6 +143,15 @@ class _Run:
         if options.result.trace is not None and trace is not None:
             write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
+
+    def _open_log(self, session: Session, request: RunRequest, start: RunStart) -> StepLog | None:
+        # Few runs are logged; the others start faster without the import.
+        if not any(self.options.log):
+            return None
+        from .running.step_log import open_step_log
+
+        labels = (*request.labels, *request.fetches[len(request.labels) :])
+        return open_step_log(self.options.log, start.loop, session.graph, labels)
 
     def _saved_fetches(self, session: Session, request: RunRequest, loop: StepLoop) -> SavedFetches | None:
         output = self.options.result.output
@@ -233,12 +247,20 @@ class _Run:
         """Reads the graph; returns None for a folder of parts."""
         return None if holds_parts(self.path) else read_graph_file(self.path, self.options.tags)
 
-    def _request(self, model: Model | None) -> RunRequest:
+    def _request(self, model: Model | None, graph: Graph | None) -> RunRequest:
         options = self.options
         feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
         fetches = options.fetch.fetches
         request = RunRequest(fetches, fetches, options.fetch.targets, feeds)
         request = map_signature(options.signature, self.path, model, request)
+        if not request.fetches and not request.targets:
+            raise console.UsageError(
+                "nothing to run: neither --fetch nor --target is given", "tfg show GRAPH lists the outputs"
+            )
+        if options.log.logdir is not None and graph is not None:
+            from .running.summary_fetches import with_summaries
+
+            request = with_summaries(request, graph)
         if options.result.output is not None:
             if not request.labels:
                 raise console.UsageError("-o needs values to save", hint="add --fetch NAME")

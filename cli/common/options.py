@@ -84,10 +84,24 @@ output_option = click.option(
     help="Output graph: text, or binary if FILE ends in .pb; - is standard output.",
 )
 
+
+def check_devices(context: click.Context, option: click.Parameter, spec: str | None) -> str | None:
+    """A click callback: reports counts of devices that cannot be as a wrong command line."""
+    if spec is not None:
+        from ...runtime.passes.placement.machine.machine import is_machine_file, parse_devices
+        from .console import usage_errors
+
+        if not is_machine_file(spec):
+            with usage_errors():
+                parse_devices(spec)
+    return spec
+
+
 devices_option = click.option(
     "--devices",
     required=True,
     metavar="SPEC",
+    callback=check_devices,
     help="Devices: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
 )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ..common.options import init_option, option_group
+from ..common.console import usage_errors
+from ..common.options import check_devices, init_option, option_group, soft_option
 
 if TYPE_CHECKING:
     from ..common.options import FeedOptions, FetchOptions
@@ -112,6 +113,15 @@ resume_options = option_group(
 )
 
 
+def _check_interval(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text is not None:
+        from ...runtime.checkpointing.intervals import parse_interval
+
+        with usage_errors():
+            parse_interval(text)
+    return text
+
+
 class CheckpointOptions(NamedTuple):
     """Checkpoints written during a run, and restarts from them."""
 
@@ -134,6 +144,7 @@ checkpoint_options = option_group(
     click.option(
         "--every",
         metavar="WHEN",
+        callback=_check_interval,
         help="Checkpoint interval: steps (100), a time (30s, 5m), or auto, the default: the interval that minimizes "
         "the expected time lost.",
     ),
@@ -181,6 +192,44 @@ result_options = option_group(
 )
 
 
+def _check_log_interval(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text == "auto":
+        raise click.BadParameter("'auto' is not a number of steps (100) or a time (10s)", context, option)
+    return _check_interval(context, option, text)
+
+
+class LogOptions(NamedTuple):
+    """Logs of the steps: lines, a table of metrics, TensorBoard's event files; and how often."""
+
+    log_every: str | None
+    metrics: Path | None
+    logdir: Path | None
+
+
+log_options = option_group(
+    "log",
+    LogOptions,
+    click.option(
+        "--log-every",
+        metavar="N|10s",
+        callback=_check_log_interval,
+        help="Write a line to standard error after N steps or so much time, and log only then.",
+    ),
+    click.option(
+        "--metrics",
+        metavar="FILE",
+        type=_FILE,
+        help="Append the scalar fetches of each step, with step, epoch and time, to a .jsonl or .csv file.",
+    ),
+    click.option(
+        "--logdir",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Write event files for TensorBoard: fetches, the values of Summary operations, and the graph.",
+    ),
+)
+
+
 class SessionOptions(NamedTuple):
     """The devices that a session runs on, and how it uses them."""
 
@@ -188,6 +237,7 @@ class SessionOptions(NamedTuple):
     threads_per_device: int | None
     wire: str | None
     gpu_memory_limit: str | None
+    soft: bool
     no_compile_loops: bool
     no_optimize: bool
 
@@ -198,8 +248,10 @@ session_options = option_group(
     click.option(
         "--devices",
         metavar="SPEC",
+        callback=check_devices,
         help="Place the graph on these devices and run it there: cpu:2, cpu:2,gpu:1, or a file that describes them.",
     ),
+    soft_option,
     click.option(
         "--threads-per-device",
         metavar="N",
@@ -240,6 +292,7 @@ class RunOptions(NamedTuple):
     resume: ResumeOptions
     checkpoint: CheckpointOptions
     result: ResultOptions
+    log: LogOptions
     session: SessionOptions
     as_json: bool
     verbose: int

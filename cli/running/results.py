@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...runtime.execution.trace import StepTrace
     from .options import RunOptions
     from .saved_fetches import SavedFetch, SavedFetches
+    from .step_log import StepLog
     from .step_request import RunRequest
 
 
@@ -25,17 +26,27 @@ class Results:
     """Takes the results of steps: prints JSON and progress at once, and prints or saves the fetches at the end."""
 
     def __init__(
-        self, options: RunOptions, request: RunRequest, loop: StepLoop, saved: SavedFetches | None
+        self,
+        options: RunOptions,
+        request: RunRequest,
+        loop: StepLoop,
+        saved: SavedFetches | None,
+        log: StepLog | None = None,
     ) -> None:
         self._options = options
         self._request = request
         self._last: StepResult | None = None
         self._saved = saved
+        self._log = log
         shows_progress = console.is_terminal() and (loop.total or 2) > 1
         self._progress = ProgressLine(loop) if shows_progress else None
 
     def add(self, result: StepResult) -> None:
         """Takes the result of a finished step."""
+        if self._log is not None:
+            self._log.add(result)
+            # The fetches that are for the log alone come last.
+            result = result._replace(values=result.values[: len(self._request.labels)])
         self._last = result
         if self._saved is not None:
             self._saved.add(result)
@@ -74,7 +85,9 @@ class Results:
         return {"saved": {"file": output, "fetches": described}}
 
     def close(self) -> None:
-        """Deletes what is kept on disk for the file."""
+        """Deletes what is kept on disk for the file, and ends the logs."""
+        if self._log is not None:
+            self._log.close()
         if self._saved is not None:
             self._saved.close()
 

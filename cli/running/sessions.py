@@ -34,6 +34,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
         devices=devices,
         threads_per_device=options.threads_per_device,
         wire=options.wire,
+        soft_placement=options.soft,
         gpu=_gpu_options(options),
         optimize=not options.no_optimize,
     )

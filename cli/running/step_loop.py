@@ -10,6 +10,7 @@ import numpy as np
 from ...runtime.execution import batches, runner
 from ...runtime.execution.runner import StepLoop
 from ..common import console, values
+from ..common.console import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -57,6 +58,8 @@ def _make_batches(
     """
     size = options.step.batch
     assert size is not None
+    if not rows:
+        raise UsageError("--batch needs at least one feed from a file", hint="--feed NAME=@data.npz[key]")
     cut = partial(batches.make_batches, rows, size, shuffle=options.step.shuffle, seed=options.feed.seed)
     if not any(f.shape.dims and f.shape[0] is not None for f in plan.feeds if f.name in rows):
         return cut()

@@ -50,9 +50,10 @@ def explain_field(source: SourceText, position: int, message: MessageType, close
         tokens.expected(f"a field of {message.name} or {end}")
     field = message.fields.get(tokens.token)
     if field is None:
-        tokens.fail(
-            f"{message.name} has no field {shorten(tokens.token)}", did_you_mean(tokens.token, message.fields)
-        )
+        hint = did_you_mean(tokens.token, message.fields)
+        if hint is None and message.name == "NodeDef":
+            hint = f'an attribute is written attr {{ key: "{tokens.token}" value {{ … }} }}'
+        tokens.fail(f"{message.name} has no field {shorten(tokens.token)}", hint)
     tokens.next()
     if field.message is not None:
         if tokens.token == ":":

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import dtypes
+from ..errors import TfgError
 from ..names import did_you_mean
 from ..proto.fields import ENUMS, MESSAGES
 from .tokens import (
@@ -144,6 +146,14 @@ def _reachable(root: str) -> list[str]:
     return list(names)
 
 
+def _dtype_hint(token: str) -> str | None:
+    """Returns the hint for a dtype that is called as in Python: ``float32``."""
+    try:
+        return f"did you mean {dtypes.parse(token.lower()).enum_name!r}?"
+    except TfgError:
+        return None
+
+
 def _enum_reader(kind: str) -> Callable[[str], int]:
     numbers = ENUMS[kind]
 
@@ -156,7 +166,8 @@ def _enum_reader(kind: str) -> Callable[[str], int]:
             number = int(token, 0)
         except ValueError:
             what = f"expected a value of {kind} but found {shorten(token)}"
-            raise TokenError(what, did_you_mean(token, numbers)) from None
+            hint = _dtype_hint(token) if kind == "DataType" else None
+            raise TokenError(what, hint or did_you_mean(token, numbers)) from None
         if not _I32[0] <= number <= _I32[1]:
             raise ValueError(f"{shorten(token)} is not between {_I32[0]} and {_I32[1]}")
         return number

@@ -56,6 +56,10 @@ class TensorSource(NamedTuple):
         return value if dtype in (None, self.dtype) else value.astype(dtype.numpy)
 
 
+# The number of names shown in a message.
+_SHOWN = 6
+
+
 @dataclass(frozen=True)
 class Match:
     """The result of matching: sources of variables in graph order, variables without one, and tensors without a
@@ -205,14 +209,23 @@ def _refused(
     parts: list[str] = []
     if missing:
         parts.append(f"has no tensor for {', '.join(map(str, missing))}")
+        parts.append(f"it has {_listed(finder.known)}")
     if unfit:
         parts.append("has " + ", ".join(_unfit(variable, source) for variable, source in unfit.items()))
     hint = _rename_hint(missing[0].name, finder.known) if missing else None
     error = TfgError(
-        Status.INVALID_ARGUMENT if unfit else Status.NOT_FOUND, f"{path!r} {', and '.join(parts)}", hint=hint
+        Status.INVALID_ARGUMENT if unfit else Status.NOT_FOUND, f"{path!r} {'; '.join(parts)}", hint=hint
     )
     first = next(iter([*unfit, *missing]))
     return error.at(first.node, first.location)
+
+
+def _listed(names: Collection[str]) -> str:
+    """Returns the first names for a message."""
+    if not names:
+        return "none"
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _unfit(variable: GraphVariable, source: TensorSource) -> str:

@@ -59,6 +59,7 @@ class Session:
         gpu: how GPUs among the devices are used.
         optimize: whether nodes that compute the same are merged, and constants are folded, before a step is planned;
             results are the same, bit for bit.
+        soft_placement: whether requests for devices that ``devices`` does not have are ignored.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Session:
         wire: str | None = None,
         gpu: GpuOptions | None = None,
         optimize: bool = True,
+        soft_placement: bool = False,
     ) -> None:
         allocator.keep_freed_memory()
         graph_checks.check_structure(graph)
@@ -85,7 +87,12 @@ class Session:
         self._devices: Devices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
             self._devices = _devices(
-                graph, "cpu:1" if devices is None else devices, threads_per_device, wire, gpu
+                graph,
+                "cpu:1" if devices is None else devices,
+                threads_per_device,
+                wire,
+                gpu,
+                soft_placement,
             )
         self._lock = Lock()
         self._state_lock = StateLock()
@@ -289,12 +296,17 @@ def _functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None
 
 
 def _devices(
-    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+    graph: Graph,
+    spec: str | Machine,
+    threads: int | None,
+    wire: str | None,
+    gpu: GpuOptions | None,
+    soft: bool,
 ) -> Devices:
     # Most sessions have one device.
     from ..multi_device import devices
 
-    return devices.open_devices(graph, spec, threads, wire, gpu)
+    return devices.open_devices(graph, spec, threads, wire, gpu, soft=soft)
 
 
 def _to_standard_error(line: str) -> None:

@@ -34,11 +34,17 @@ _LEAST_GAIN = 1.1
 
 
 def open_devices(
-    graph: Graph, spec: str | Machine, threads: int | None, wire: str | None, gpu: GpuOptions | None
+    graph: Graph,
+    spec: str | Machine,
+    threads: int | None,
+    wire: str | None,
+    gpu: GpuOptions | None,
+    *,
+    soft: bool = False,
 ) -> Devices:
     """Opens the devices that a session is to run on; the arguments are those of ``Session``."""
     machine = parse_devices(spec) if isinstance(spec, str) else spec
-    return Devices(graph, machine, threads, wire, gpu or GpuOptions())
+    return Devices(graph, machine, threads, wire, gpu or GpuOptions(), soft=soft)
 
 
 def required_devices(parts: Parts) -> str:
@@ -64,12 +70,19 @@ class Devices:
     """``graph`` is the session's graph, placed as a whole, so that variables stay on one device from step to step."""
 
     def __init__(
-        self, graph: Graph, machine: Machine, threads: int | None, wire: str | None, gpu_options: GpuOptions
+        self,
+        graph: Graph,
+        machine: Machine,
+        threads: int | None,
+        wire: str | None,
+        gpu_options: GpuOptions,
+        *,
+        soft: bool = False,
     ) -> None:
         _check_present(machine)
         self.gpus = open_gpus(machine, gpu_options)
         self.machine = machine = with_measured_figures(machine, self.gpus)
-        self.graph = _placed(graph, machine)
+        self.graph = _placed(graph, machine, soft=soft)
         self.wire = wire
         # A device of this process lives as long as its session does.
         self.incarnations: Mapping[str, int] = {
@@ -98,7 +111,7 @@ class Devices:
         return build_multi_device_plan(self.graph, signature, pruned, parts, settings, options)
 
 
-def _placed(graph: Graph, machine: Machine) -> Graph:
+def _placed(graph: Graph, machine: Machine, *, soft: bool) -> Graph:
     """The graph with a device for every node; a graph that is placed already stays as it is."""
     if len(machine.devices) == 1 and not any(node.device for node in graph.nodes):
         (name,) = machine.names
@@ -109,7 +122,7 @@ def _placed(graph: Graph, machine: Machine) -> Graph:
     from ..passes.placement.place import BEST, QUICK, PlacementOptions, place
 
     algorithm = BEST if len(graph.nodes) <= _MANY_NODES else QUICK
-    options = PlacementOptions(budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN)
+    options = PlacementOptions(budget=Budget(effort=_EFFORT), least_gain=_LEAST_GAIN, soft=soft)
     return place(graph, machine, algorithm, options).graph
 
 

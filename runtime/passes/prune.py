@@ -87,11 +87,22 @@ def _known(graph: Graph, name: str, role: str) -> Endpoint:
     except TfgError as error:
         raise invalid(f"the {role} {error.message}") from None
     if output.node not in graph:
-        hint = did_you_mean(output.node, graph.index)
+        hint = _scope_hint(output, graph) or did_you_mean(output.node, graph.index)
         raise TfgError(Status.NOT_FOUND, f"the {role} {name!r} is not in the graph", hint=hint)
     if output.is_control and role != "target":
         raise invalid(f"the {role} {name!r} is a control output, which has no value")
     return output
+
+
+def _scope_hint(output: Endpoint, graph: Graph) -> str | None:
+    """Returns the hint for a name with a scope too many, such as TensorFlow's ``import/``, or with one too few."""
+    rest = output.node
+    while "/" in rest:
+        rest = rest.partition("/")[2]
+        if rest in graph:
+            return f"did you mean {str(output._replace(node=rest))!r}?"
+    inner = next((name for name in graph.index if name.endswith(f"/{output.node}")), None)
+    return f"did you mean {str(output._replace(node=inner))!r}?" if inner else None
 
 
 def _stand_in(graph: Graph, source: Endpoint) -> str:

@@ -53,7 +53,9 @@ class Feed(NamedTuple):
             return array.astype(wanted)
         if not _is_numeric(array) or not _fits(array, self.dtype):
             raise self._refused(f"and cannot be fed {_described(array)}")
-        return array.astype(wanted)
+        # A number too large for the dtype becomes infinity, as in TensorFlow.
+        with np.errstate(over="ignore"):
+            return array.astype(wanted)
 
     def _as_strings(self, value: Any) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,21 @@ def test_a_request_passed_over_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "why"),
+    [("tpu:2", "unknown device type 'tpu'"), ("cpu:two", "'two' is not a number"), ("", "no device")],
+)
+@pytest.mark.parametrize("command", [PLACE, ("run", "g.pbtxt", "--fetch", "y"), ("partition", "g.pbtxt")])
+def test_counts_of_devices_that_cannot_be_are_a_wrong_command_line(
+    command: Sequence[str], spec: str, why: str
+) -> None:
+    outcome = run_tfg(*command, "--devices", spec, "-o", "o.npz")
+    assert outcome.status == 2
+    assert why in outcome.err
+
+
+@pytest.mark.parametrize(
     ("options", "status", "why"),
     [
-        (["--devices", "tpu:2"], "INVALID_ARGUMENT", "unknown device type 'tpu'"),
         (["--devices", "none.pbtxt"], "", "none.pbtxt"),
         (["--devices", "cpu:2", "--costs", "none.json"], "NOT_FOUND", "none.json"),
         (["--devices", "cpu:2", "--costs", "g.pbtxt"], "INVALID_ARGUMENT", "the trace of costs is not JSON"),

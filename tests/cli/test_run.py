@@ -82,9 +82,22 @@ def test_a_target_alone_prints_nothing(feeds_graph: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "nothing to run"),
+        (["--fetch", "x", "--feed", "x=1", "--batch", "2"], "--batch needs at least one feed"),
+    ],
+)
+def test_commands_that_ask_for_nothing(feeds_graph: Path, options: list[str], why: str) -> None:
+    outcome = run(feeds_graph, *options)
+    assert outcome.status == 2
+    assert why in outcome.err
+
+
+@pytest.mark.parametrize(
     ("options", "status", "why"),
     [
-        ([], "INVALID_ARGUMENT", "Must specify at least one target to fetch or execute."),
+        (["--fetch", "import/y:0"], "NOT_FOUND", "did you mean 'y'?"),
         (["--fetch", "Y"], "NOT_FOUND", "did you mean 'y'?"),
         (["--target", "goo"], "NOT_FOUND", "did you mean 'go'?"),
         (["--fetch", "go"], "INVALID_ARGUMENT", "add --target go"),

@@ -132,7 +132,7 @@ def test_a_wrong_command_line(train: Path, options: list[str], message: str) -> 
 
 def test_an_interval_that_is_none(train: Path, tmp_path: Path) -> None:
     outcome = run_tfg("run", train, *TRAINING, "--checkpoint", tmp_path / "m.h5", "--every", "often")
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert "not 'often'" in outcome.err
 
 

@@ -112,6 +112,13 @@ _ITEM = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?::(.*))?")
 _SPEC = re.compile(r"\s*[A-Za-z][A-Za-z0-9_]*\s*(?::[^/.]*)?(?:,[^/]*)?")
 
 
+def is_machine_file(spec: str) -> bool:
+    """Returns True for the name of a file, False for counts of devices, right or wrong."""
+    if not spec.strip():
+        return False
+    return spec == STANDARD or not _SPEC.fullmatch(spec) or (len(spec) < 256 and Path(spec).is_file())
+
+
 def parse_devices(spec: str) -> Machine:
     """Parses the argument of ``--devices``: ``cpu:2``, ``cpu:4,gpu:1`` (``cpu`` means ``cpu:1``), or the name of a
     file that describes a machine (``-`` for standard input).
@@ -121,7 +128,7 @@ def parse_devices(spec: str) -> Machine:
     """
     if not spec.strip():
         raise invalid("--devices names no device", hint=_EXAMPLES)
-    if spec == STANDARD or not _SPEC.fullmatch(spec) or (len(spec) < 256 and Path(spec).is_file()):
+    if is_machine_file(spec):
         from .machine_file import read_machine
 
         return read_machine(spec)

@@ -1,0 +1,238 @@
+"""Logs of a run: lines on standard error, a table of metrics, and TensorBoard's event files."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...graphfmt.errors import TfgError, invalid
+from ..common import console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...graphfmt.graph import Graph
+    from ...runtime.checkpointing.intervals import CheckpointInterval
+    from ...runtime.execution.runner import StepLoop, StepResult
+    from .options import LogOptions
+
+# Seconds between two writes of what has been logged.
+_FLUSH_INTERVAL = 2.0
+
+
+class Row:
+    """One logged step: its number, epoch, seconds since the run began, and the scalar fetches by name."""
+
+    def __init__(self, result: StepResult, names: Sequence[str], seconds: float) -> None:
+        self.step = result.progress.step
+        self.epoch = result.progress.position.epoch
+        self.seconds = seconds
+        self.result = result
+        self.scalars: Mapping[str, float] = {
+            name: float(value)
+            for name, value in zip(names, result.values)
+            if value.ndim == 0 and value.dtype.kind in "fiub"
+        }
+
+
+class LogSink(Protocol):
+    """A place that logged steps go to."""
+
+    def add(self, row: Row) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StepLog:
+    """Passes every N-th step, or one every so often, to the sinks. A sink that fails is closed, and the run goes on."""
+
+    def __init__(
+        self, sinks: Sequence[LogSink], every: CheckpointInterval | None, names: Sequence[str]
+    ) -> None:
+        self._sinks = list(sinks)
+        self._every = every
+        self._names = names
+        self._began = self._logged = self._flushed = time.monotonic()
+        self._steps = 0
+
+    def add(self, result: StepResult) -> None:
+        """Takes the result of a finished step."""
+        self._steps += 1
+        now = time.monotonic()
+        if not self._is_due(now):
+            return
+        self._logged = now
+        row = Row(result, self._names, now - self._began)
+        self._each("add", row)
+        if now - self._flushed >= _FLUSH_INTERVAL:
+            self._flushed = now
+            self._each("flush")
+
+    def _is_due(self, now: float) -> bool:
+        if self._every is None:
+            return True
+        if self._every.steps is not None:
+            return self._steps % self._every.steps == 0
+        return now - self._logged >= (self._every.seconds or 0)
+
+    def _each(self, action: str, *arguments: Any) -> None:
+        for sink in list(self._sinks):
+            try:
+                getattr(sink, action)(*arguments)
+            except TfgError as error:
+                self._sinks.remove(sink)
+                sink.close()
+                console.print_warning(error)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._each("flush")
+        for sink in self._sinks:
+            sink.close()
+
+
+def open_step_log(options: LogOptions, loop: StepLoop, graph: Graph, labels: Sequence[str]) -> StepLog | None:
+    """Opens the logs that a run asks for; None if it asks for none. Raises for a file that cannot be written."""
+    from ...runtime.checkpointing.intervals import parse_interval
+
+    sinks: list[LogSink] = []
+    if options.log_every is not None:
+        sinks.append(ErrorLines(loop))
+    if options.metrics is not None:
+        sinks.append(open_metrics(options.metrics))
+    if options.logdir is not None:
+        sinks.append(EventSink(options.logdir, graph, labels))
+    if not sinks:
+        return None
+    return StepLog(sinks, None if options.log_every is None else parse_interval(options.log_every), labels)
+
+
+class ErrorLines:
+    """Writes a line per logged step to standard error."""
+
+    def __init__(self, loop: StepLoop) -> None:
+        self._total = loop.total
+        self._last = (0, 0.0)
+
+    def add(self, row: Row) -> None:
+        before, self._last = self._last, (row.step, row.seconds)
+        rate = (row.step - before[0]) / max(row.seconds - before[1], 1e-9) if before[0] else None
+        total = f"/{self._total}" if self._total else ""
+        values = [f"{name} {value:.5g}" for name, value in row.scalars.items()]
+        speed = [] if rate is None else [f"{rate:.3g} steps/s"]
+        console.note("  ".join([f"step {row.step}{total}", *values, *speed]))
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_metrics(path: Path) -> LogSink:
+    """Opens a table of metrics by its suffix. Raises INVALID_ARGUMENT for another one, and as writing does."""
+    if path.suffix == ".jsonl":
+        return JsonLines(path)
+    if path.suffix == ".csv":
+        return CsvTable(path)
+    raise invalid(f"--metrics {str(path)!r} must end in .jsonl or .csv")
+
+
+class _TextFile:
+    """A text file that rows are appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("a", encoding="utf-8", newline="")
+        except OSError as error:
+            raise self._error(error) from error
+        self.is_empty = self._file.tell() == 0
+
+    def _error(self, error: OSError) -> TfgError:
+        from ...graphfmt.files import file_error
+
+        return file_error(error, "write", str(self._path))
+
+    def write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        # What could not be written has been reported.
+        with suppress(OSError):
+            self._file.close()
+
+
+class JsonLines(_TextFile):
+    """One JSON document per logged step."""
+
+    def add(self, row: Row) -> None:
+        values = {name: _json_number(value) for name, value in row.scalars.items()}
+        document = {"step": row.step, "epoch": row.epoch, "seconds": round(row.seconds, 6), "values": values}
+        self.write(json.dumps(document) + "\n")
+
+
+def _json_number(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+class CsvTable(_TextFile):
+    """One row per logged step, under a header with the names of the values."""
+
+    def add(self, row: Row) -> None:
+        if self.is_empty:
+            self.is_empty = False
+            self.write(",".join(["step", "epoch", "seconds", *map(_csv_field, row.scalars)]) + "\n")
+        values = map(repr, row.scalars.values())
+        self.write(",".join([str(row.step), str(row.epoch), f"{row.seconds:.6f}", *values]) + "\n")
+
+
+def _csv_field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
+
+
+class EventSink:
+    """TensorBoard's event files: scalars, the values of Summary operations, and the graph."""
+
+    def __init__(self, folder: Path, graph: Graph, labels: Sequence[str]) -> None:
+        from ...graphfmt.event_file import EventWriter
+
+        self._writer = EventWriter(folder)
+        self._labels = labels
+        self._writer.graph(graph)
+
+    def add(self, row: Row) -> None:
+        if row.scalars:
+            self._writer.scalars(row.step, row.scalars)
+        for label, value in zip(self._labels, row.result.values):
+            item: Any = value[()] if value.dtype == object and value.ndim == 0 else None
+            if _is_summary(item):
+                self._writer.summary(row.step, item)
+            elif value.ndim > 0 and value.dtype.kind in "fiub":
+                self._writer.histogram(row.step, label, value)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _is_summary(value: object) -> bool:
+    """Returns True for bytes that begin as a Summary with a value does."""
+    return isinstance(value, bytes) and value[:1] == b"\n"
