@@ -210,7 +210,7 @@ class EventSink:
     """TensorBoard's event files: scalars, the values of Summary operations, and the graph."""
 
     def __init__(self, folder: Path, graph: Graph, labels: Sequence[str]) -> None:
-        from ...graphfmt.event_file import EventWriter
+        from ...graphfmt.records.event_file import EventWriter
 
         self._writer = EventWriter(folder)
         self._labels = labels

@@ -12,7 +12,7 @@ import pytest
 import tfg
 from tfg.graphfmt.proto import event_pb2
 from tfg.graphfmt.proto.binary import graph_from_bytes
-from tfg.graphfmt.records import read_records
+from tfg.graphfmt.records.record_file import read_records
 
 from .command import run_tfg
 

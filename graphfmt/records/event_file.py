@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .files import file_error
-from .proto import event_pb2
-from .records import framed
+from ..files import file_error
+from ..proto import event_pb2
+from .record_file import framed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .graph import Graph
-    from .tensors import Array
+    from ..graph import Graph
+    from ..tensors import Array
 
 _VERSION = "brain.Event:2"
 # HistogramProto's limits, as TensorFlow makes them: powers of 1.1 from 1e-12.
@@ -45,7 +45,7 @@ class EventWriter:
 
     def graph(self, graph: Graph) -> None:
         """Writes the graph, for TensorBoard's graph page."""
-        from .proto.binary import graph_to_bytes
+        from ..proto.binary import graph_to_bytes
 
         self._write(event_pb2.Event(graph_def=graph_to_bytes(graph)), 0)
 
@@ -58,7 +58,7 @@ class EventWriter:
 
     def summary(self, step: int, serialized: bytes) -> None:
         """Writes a serialized Summary, the output of a Summary operation. Raises DATA_LOSS for any other bytes."""
-        from .proto.binary import parse_message
+        from ..proto.binary import parse_message
 
         message = parse_message(event_pb2.Summary(), serialized, "the value of a Summary operation")
         self._write(event_pb2.Event(summary=message), step)

@@ -11,9 +11,9 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .checkpoints.checksums import masked
-from .errors import Location, Status, TfgError
-from .files import file_error
+from ..checkpoints.checksums import masked
+from ..errors import Location, Status, TfgError
+from ..files import file_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tfg.graphfmt.errors import TfgError
-from tfg.graphfmt.records import RecordReader, framed, read_records
+from tfg.graphfmt.records.record_file import RecordReader, framed, read_records
 
 RECORDS = [b"", b"one", b"x" * 100_000]
 WHOLE = b"".join(map(framed, RECORDS))

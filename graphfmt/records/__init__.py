@@ -1,0 +1,1 @@
+"""TFRecord files, and the event files made of them."""
