@@ -17,6 +17,8 @@ def _leave(number: int, frame: Any) -> NoReturn:
 
 def main() -> NoReturn:
     """Imports and runs the command line."""
+    # BLAS reads it when numpy is imported: tfg has threads of its own, which do not wait for each other.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # A background job of a shell ignores the signal.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)

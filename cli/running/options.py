@@ -256,7 +256,7 @@ session_options = option_group(
         "--threads-per-device",
         metavar="N",
         type=click.IntRange(min=1),
-        help="Threads for one matrix product. Default: the cores, divided among the devices.",
+        help="Threads for one large product or convolution. Default: the processors of this process.",
     ),
     click.option(
         "--wire",

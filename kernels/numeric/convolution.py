@@ -1,9 +1,9 @@
 """Convolutions over any number of spatial axes as matrix products, in channels-last layout.
 
 The elements under each window are copied as one row of a matrix (im2col), a few megabytes at a time so that they
-stay in the cache, and multiplied by the filter. Windows of one element need no copy. Windows that lie mostly in the
-padding are computed one tap at a time, so that memory is bounded by the sizes of the tensors, never by what
-attributes say.
+stay in the cache, and multiplied by the filter; several threads share these blocks. Windows of one element need no
+copy. Windows that lie mostly in the padding are computed one tap at a time, so that memory is bounded by the sizes of
+the tensors, never by what attributes say.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.parallel import POOL, limit_blas
+from . import parallel_products
 from .windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _CPU_PATCH_BYTES = 1 << 21
 _GPU_PATCH_BYTES = 1 << 28
 # A matrix product of fewer rows than this is slow.
 _LEAST_ROWS = 192
 _MODEST_ELEMENTS = 1 << 20
+# The number of partial sums of a filter's gradient: it bounds the threads that share the work, and the memory.
+_FILTER_SUMS = 8
 
 
 def accumulator_dtype(dtype: Any) -> Any:
@@ -61,18 +65,39 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     if not math.prod(shape) or not w.size or not x.size:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
-        return (_pointwise_input(x, win).reshape(-1, x.shape[-1]) @ w.reshape(-1, outs)).reshape(shape)
+        return _product(xp, _pointwise_input(x, win).reshape(-1, x.shape[-1]), w.reshape(-1, outs)).reshape(
+            shape
+        )
     if not is_padding_cheap(win):
         return _forward_by_taps(xp, x, w, win)
     matrix = w.reshape(-1, outs)
     result = xp.empty(shape, x.dtype)
-    for images, rows, patches in _patches(xp, x, win):
+    patches = _Patches(xp, x, win)
+
+    def convolve(number: int) -> None:
+        images, rows = patches.blocks[number]
         block = result[images, rows]
         if block.flags.c_contiguous:
-            xp.matmul(patches, matrix, out=block.reshape(-1, outs))
+            xp.matmul(patches.matrix(number), matrix, out=block.reshape(-1, outs))
         else:
-            block[...] = (patches @ matrix).reshape(block.shape)
+            block[...] = (patches.matrix(number) @ matrix).reshape(block.shape)
+
+    _run(xp, convolve, len(patches.blocks))
     return result
+
+
+def _product(xp: Any, a: Any, b: Any) -> Any:
+    return parallel_products.matmul(a, b) if xp is np else a @ b
+
+
+def _run(xp: Any, chunk: Callable[[int], None], count: int) -> None:
+    """Runs the chunks of a loop, on several threads if they are numpy's."""
+    if xp is not np:
+        for number in range(count):
+            chunk(number)
+        return
+    limit_blas()
+    POOL.run(chunk, count)
 
 
 def _pointwise_input(x: Any, win: Window) -> Any:
@@ -104,21 +129,32 @@ def pad(xp: Any, x: Any, win: Window) -> Any:
     return padded
 
 
-def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]:
-    """Yields blocks of windows: a slice of images, a slice of output rows, and a matrix with a row per window."""
-    batch, channels = x.shape[0], x.shape[-1]
-    columns = math.prod(win.size) * channels
-    per_row = math.prod(win.outputs[1:]) * columns * x.dtype.itemsize
-    budget = _CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES
-    budget = max(budget, _LEAST_ROWS * columns * x.dtype.itemsize)
-    height = win.outputs[0]
-    images = min(batch, max(1, budget // (per_row * height)))
-    rows = height if images > 1 else min(height, max(1, budget // per_row))
-    buffer = xp.empty(images * rows * per_row // x.dtype.itemsize, x.dtype)
-    inner = win.outputs[1:]
-    for first in range(0, batch, images):
-        block = pad(xp, x[first : first + images], win)
-        count = block.shape[0]
+class _Patches:
+    """The elements under the windows, a row per window, for each block of windows. ``blocks`` are slices of images and
+    of output rows."""
+
+    def __init__(self, xp: Any, x: Any, win: Window) -> None:
+        self._xp, self._win = xp, win
+        self._padded = pad(xp, x, win)
+        self._columns = math.prod(win.size) * x.shape[-1]
+        self.blocks = list(self._cut(x.shape[0]))
+
+    def _cut(self, batch: int) -> Iterator[tuple[slice, slice]]:
+        itemsize = self._padded.dtype.itemsize
+        per_row = math.prod(self._win.outputs[1:]) * self._columns * itemsize
+        budget = _CPU_PATCH_BYTES if self._xp is np else _GPU_PATCH_BYTES
+        budget = max(budget, _LEAST_ROWS * self._columns * itemsize)
+        height = self._win.outputs[0]
+        images = min(batch, max(1, budget // (per_row * height)))
+        rows = height if images > 1 else min(height, max(1, budget // per_row))
+        for first in range(0, batch, images):
+            for row in range(0, height, rows):
+                yield slice(first, min(first + images, batch)), slice(row, min(row + rows, height))
+
+    def matrix(self, number: int) -> Any:
+        """Returns the matrix of a block."""
+        images, rows = self.blocks[number]
+        win, block = self._win, self._padded[images]
         steps = block.strides
         spatial = steps[1:-1]
         strides = (
@@ -127,17 +163,12 @@ def _patches(xp: Any, x: Any, win: Window) -> Iterator[tuple[slice, slice, Any]]
             *(d * n for d, n in zip(win.dilations, spatial)),
             steps[-1],
         )
-        for row in range(0, height, rows):
-            height_here = min(rows, height - row)
-            shape = (count, height_here, *inner, *win.size, channels)
-            view = xp.lib.stride_tricks.as_strided(block[:, row * win.strides[0] :], shape, strides)
-            patches = buffer[: math.prod(shape)].reshape(shape)
-            patches[...] = view
-            yield (
-                slice(first, first + count),
-                slice(row, row + height_here),
-                patches.reshape(-1, columns),
-            )
+        shape = (len(block), rows.stop - rows.start, *win.outputs[1:], *win.size, block.shape[-1])
+        start = block[:, rows.start * win.strides[0] :]
+        view = self._xp.lib.stride_tricks.as_strided(start, shape, strides)
+        patches = self._xp.empty(shape, block.dtype)
+        patches[...] = view
+        return patches.reshape(-1, self._columns)
 
 
 def backprop_filter(xp: Any, x: Any, dy: Any, win: Window, filter_shape: tuple[int, ...]) -> Any:
@@ -160,16 +191,26 @@ def _backprop_filter(xp: Any, x: Any, dy: Any, win: Window) -> Any:
     if not dy.size or not x.size:
         return xp.zeros(shape, x.dtype)
     if win.is_pointwise:
-        return (_pointwise_input(x, win).reshape(-1, x.shape[-1]).T @ dy.reshape(-1, outs)).reshape(shape)
+        turned = _pointwise_input(x, win).reshape(-1, x.shape[-1]).T
+        return _product(xp, turned, dy.reshape(-1, outs)).reshape(shape)
     if not is_padding_cheap(win):
         result = xp.zeros(shape, x.dtype)
         for tap, out, ins in win.taps():
             result[tap] = x[:, *ins].reshape(-1, x.shape[-1]).T @ dy[:, *out].reshape(-1, outs)
         return result
-    total: Any = None
-    for images, rows, patches in _patches(xp, x, win):
-        part = patches.T @ dy[images, rows].reshape(-1, outs)
-        total = part if total is None else xp.add(total, part, out=total)
+    patches = _Patches(xp, x, win)
+    groups = min(len(patches.blocks), _FILTER_SUMS)
+    sums: list[Any] = [None] * groups
+
+    def add(group: int) -> None:
+        for number in range(group, len(patches.blocks), groups):
+            part = patches.matrix(number).T @ dy[patches.blocks[number]].reshape(-1, outs)
+            sums[group] = part if sums[group] is None else xp.add(sums[group], part, out=sums[group])
+
+    _run(xp, add, groups)
+    total = sums[0]
+    for part in sums[1:]:
+        total = xp.add(total, part, out=total)
     return total.reshape(shape)
 
 
@@ -193,7 +234,8 @@ def _backprop_input(xp: Any, w: Any, dy: Any, win: Window) -> Any:
     if not math.prod(shape) or not dy.size:
         return xp.zeros(shape, dy.dtype)
     if win.is_pointwise:
-        part = (dy.reshape(-1, outs) @ w.reshape(channels, outs).T).reshape(*dy.shape[:-1], channels)
+        part = _product(xp, dy.reshape(-1, outs), w.reshape(channels, outs).T)
+        part = part.reshape(*dy.shape[:-1], channels)
         return _spread_pointwise(xp, part, shape, win)
     other_way = mirrored_window(win)
     if other_way is not None:
@@ -233,7 +275,9 @@ def _scatter_taps(xp: Any, w: Any, dy: Any, win: Window) -> Any:
     per_image = math.prod(win.outputs) * (channels + outs) * dy.dtype.itemsize
     images = max(1, 2 * (_CPU_PATCH_BYTES if xp is np else _GPU_PATCH_BYTES) // per_image)
     taps = list(win.taps())
-    for first in range(0, dy.shape[0], images):
+
+    def scatter(number: int) -> None:
+        first = number * images
         block, target = dy[first : first + images], result[first : first + images]
         rows = block.reshape(-1, outs)
         part = xp.empty((len(rows), channels), dy.dtype)
@@ -241,4 +285,6 @@ def _scatter_taps(xp: Any, w: Any, dy: Any, win: Window) -> Any:
         for tap, out, ins in taps:
             xp.matmul(rows, w[tap].T, out=part)
             target[:, *ins] += placed[:, *out]
+
+    _run(xp, scatter, -(-dy.shape[0] // images))
     return result

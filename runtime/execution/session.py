@@ -53,8 +53,8 @@ class Session:
         devices: what to run on, such as ``cpu:2``, the name of a file that describes a machine, or a
             ``Machine``. Nodes go where their device fields ask for, and the others where a step is fastest. If
             not given, the graph runs as one, wherever its nodes are placed.
-        threads_per_device: how many threads BLAS uses for one matrix product while the session is open; as many
-            as there are cores for each device, if ``devices`` is given.
+        threads_per_device: how many threads one large computation uses, in the whole process, while the session is
+            open; as many as the process may use if not given.
         wire: ``bf16`` to send float32 as bfloat16 between devices.
         gpu: how GPUs among the devices are used.
         optimize: whether nodes that compute the same are merged, and constants are folded, before a step is planned;

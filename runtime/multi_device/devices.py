@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
+from ...kernels.core.parallel import POOL
 from ..execution.gpu import GpuOptions, open_gpus, with_measured_figures
 from ..execution.memory_budget import MemoryLimit, persistent
 from ..passes.partitioning.partition import partition
@@ -91,13 +92,13 @@ class Devices:
         self.limits = _limits(self.graph, machine)
         for gpu in self.gpus.values():
             gpu.claim()
-        self._threads = _limit_threads(threads, len(machine.devices))
+        self._threads_before = POOL.limit(threads)
 
     def close(self) -> None:
-        """Restores the thread limits of BLAS, and the memory limits of GPUs."""
+        """Restores the number of threads for one computation, and the memory limits of GPUs."""
         for gpu in self.gpus.values():
             gpu.close()
-        self._threads.restore_original_limits()
+        POOL.limit(self._threads_before)
 
     def plan(self, signature: StepSignature, options: BuildOptions) -> Plan:
         """The plan of a signature: a plan for one device if all that it needs is on one without a memory limit."""
@@ -150,22 +151,3 @@ def _check_present(machine: Machine) -> None:
                 f"the device {device.name} is of another task than {LOCAL_TASK}, and cannot be run on here",
                 hint="place and partition the graph for it with tfg place and tfg partition",
             )
-
-
-def _limit_threads(asked: int | None, devices: int) -> Any:
-    """Limits the threads that BLAS uses for one matrix product, for the whole process: to the number asked for, else
-    to a device's share of the cores."""
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    if asked is None:
-        used = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-        asked = max(1, min([*used, _cores() // devices]))
-    return threadpool_limits(asked, user_api="blas")
-
-
-def _cores() -> int:
-    """The number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

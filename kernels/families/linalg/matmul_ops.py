@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
 from ...builder.broadcast_gradients import conj
 from ...core import shapes
 from ...core.registry import Family, Op
+from ...numeric import parallel_products
 from .matrices import adjoint
 from .matrix_nodes import sum_stack_to
 from .products import matmul_gradients, multiply
@@ -60,7 +63,7 @@ def _(b: Binding) -> Any:
     known = b.inputs[0].shape.rank == b.inputs[1].shape.rank == 2
     if not known or b.input_types[0].name not in _BLAS:
         return None
-    product, turned_a, turned_b = b.xp.matmul, b.attrs["transpose_a"], b.attrs["transpose_b"]
+    product, turned_a, turned_b = _product(b), b.attrs["transpose_a"], b.attrs["transpose_b"]
 
     def call(a: Any, b: Any) -> Any:
         left, right = (a.T if turned_a else a), (b.T if turned_b else b)
@@ -70,6 +73,20 @@ def _(b: Binding) -> Any:
             raise _mismatch(left, right) from None
 
     return call
+
+
+def _product(b: Binding) -> Any:
+    """Returns the function for a product: numpy's own for one that is known to be small."""
+    if b.xp is not np:
+        return b.xp.matmul
+    known = [fact.shape.size for fact in b.inputs]
+    if all(size is not None and size < _SMALL for size in known):
+        return np.matmul
+    return parallel_products.matmul
+
+
+# Two matrices of fewer elements are multiplied within the time that another thread takes to wake up.
+_SMALL = 1 << 13
 
 
 @matmul.gradient

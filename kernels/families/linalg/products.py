@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...builder.graph_builder import Tensor
+from ...numeric import parallel_products
 from ...numeric.reductions import accumulator_dtype
 
 # A function from two tensors, and whether each is to be transposed, to their product.
@@ -28,9 +29,13 @@ def multiply(xp: Any, a: Any, b: Any) -> Any:
 def _multiply_stack(xp: Any, a: Any, b: Any) -> Any:
     """Multiplies; a stack times a single matrix is one large product rather than many small ones."""
     if b.ndim == 2 and a.ndim > 2 and a.size and a.flags.c_contiguous:
-        product = xp.matmul(a.reshape(-1, a.shape[-1]), b)
+        product = _matmul(xp)(a.reshape(-1, a.shape[-1]), b)
         return product.reshape(*a.shape[:-1], b.shape[-1])
-    return xp.matmul(a, b)
+    return _matmul(xp)(a, b)
+
+
+def _matmul(xp: Any) -> Any:
+    return parallel_products.matmul if xp is np else xp.matmul
 
 
 def matmul_gradients(

@@ -14,6 +14,7 @@ import tfg
 from tfg.graphfmt.errors import Status, TfgError
 from tfg.graphfmt.graph import Graph
 from tfg.graphfmt.text.reader import read_graph
+from tfg.kernels.core.parallel import POOL
 from tfg.runtime.execution.session import Session
 from tfg.runtime.execution.trace import StepTrace
 from tfg.runtime.multi_device import devices
@@ -280,17 +281,11 @@ def test_a_trace_has_a_track_for_each_device_and_an_arrow_for_each_transfer() ->
     assert arrows[:2] == [(1, "s", device(0)), (1, "f", device(1))]
 
 
-def test_blas_gets_its_threads_back_when_the_session_closes() -> None:
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
-    def threads() -> list[int]:
-        return [lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
-
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        before = threads()
-        with Session(two_hops(), devices="cpu:2", threads_per_device=1):
-            assert set(threads()) <= {1}
-        assert threads() == before
+def test_the_limit_of_threads_ends_with_the_session() -> None:
+    before = POOL.threads
+    with Session(two_hops(), devices="cpu:2", threads_per_device=before + 3):
+        assert POOL.threads == before + 3
+    assert POOL.threads == before
 
 
 def with_memory(*limits: int | None) -> Machine:
