@@ -173,7 +173,7 @@ def _rewire(rng: Random, nodes: list[Node]) -> None:
     place = rng.randrange(len(nodes))
     inputs = list(nodes[place].inputs)
     if inputs:
-        inputs[rng.randrange(len(inputs))] = rng.choice(nodes).name
+        inputs[rng.randrange(len(inputs))] = rng.choice(nodes[: place + (rng.random() < 0.1)] or nodes).name
         nodes[place] = replace(nodes[place], inputs=tuple(inputs))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 VERSIONS = Versions(producer=1087)
 _MAX_ELEMENTS = 4096
+_ARGUMENT_SHAPES = ((), (), (1,), (2,), (3,), (4,), (0,), (2, 2))
 
 
 @cache
@@ -146,7 +147,9 @@ class NodeMaker:
     def _input(self, dtype: DType, arg: Arg, depth: int) -> str:
         if dtype.is_ref or dtype.name in ("resource", "variant"):
             return self._handle(dtype, depth)
-        dims = edge_values.shape(self.rng)
+        # Integers of a fixed dtype are sizes, axes or seeds, which are scalars or vectors.
+        is_argument = arg.dtype is not None and dtype.is_integer
+        dims = self.rng.choice(_ARGUMENT_SHAPES) if is_argument else edge_values.shape(self.rng)
         node = constant(f"x{len(self.nodes)}", edge_values.array(self.rng, dtype, dims), dtype)
         self.nodes.append(node)
         return node.name
