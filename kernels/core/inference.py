@@ -169,11 +169,20 @@ def infer_node(
             item if isinstance(item, Fact) else Fact(dtype, item)
             for item, dtype in zip(inferred, bound.output_types, strict=True)
         )
+        for output in outputs:
+            _check_dims(output.shape.dims)
         return _with_values(op, node, bound, context, outputs)
     except TfgError:
         raise
     except Exception as error:
         raise as_tfg_error(error, node) from error
+
+
+def _check_dims(dims: Sequence[Dim] | None) -> None:
+    """Raises INVALID_ARGUMENT for a negative size, which a shape function has computed from the values of inputs."""
+    for dim in dims or ():
+        if dim is not None and dim < 0:
+            raise invalid(f"an output would have the negative dimension {dim}")
 
 
 def _check_input_types(op: Op, bound: Bound, facts: Sequence[Fact]) -> None:

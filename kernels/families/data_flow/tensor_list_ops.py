@@ -146,7 +146,8 @@ def _(xp: Any, input_handle: Any, *, shape_type: DType) -> Any:
     dims = as_list(input_handle).element_shape.dims
     if dims is None:
         return shape_type.numpy.type(-1)
-    return np.array([-1 if dim is None else dim for dim in dims], shape_type.numpy)
+    # As in TensorFlow, sizes above 32 bits wrap around.
+    return np.array([-1 if dim is None else dim for dim in dims], np.int64).astype(shape_type.numpy)
 
 
 # A resize by at most this many elements pushes or pops, which copies nothing.

@@ -9,7 +9,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, unknown_dims
 from ...core.registry import Family
-from ...numeric.int_arguments import nonnegative_scalar
+from ...numeric.int_arguments import check_allocation, nonnegative_scalar
 from ...numeric.scatter import check_indices, on_host
 from ...numeric.segments import combine_unsorted
 
@@ -44,6 +44,7 @@ def count_values(
         raise invalid(f"values to count must not be negative, but one is {int(values.min())}")
     if weights.size and weights.size != values.size:
         raise invalid(f"weights must be empty or as many as values, but are {weights.size} for {values.size}")
+    check_allocation((height, size), weights.dtype.itemsize)
     values, weights = values.reshape(-1).astype(np.int64), weights.reshape(-1)
     counted = values < size
     bins = values if rows is None else rows * size + values
