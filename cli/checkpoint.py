@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from . import checkpoint_files
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
 from .common.graphs import load_checked
-from .common.options import FeedOptions, common_options, feed_options, single_value
+from .common.options import FeedOptions, common_options, feed_options, single_value, strict_option
 from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: st
     type=click.Choice(["bfloat16", "half"]),
     help="Store floats in 16 bits: bfloat16 or half.",
 )
+@strict_option
 @common_options
 def command(**options: Any) -> None:
     """Write a checkpoint of the state of GRAPH.
@@ -166,6 +168,7 @@ def _run_targets(graph: Graph, options: _WriteOptions) -> Checkpoint:
 
 def _write(graph: Graph, checkpoint: Checkpoint, options: _WriteOptions) -> None:
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
+    from ..graphfmt.file_lock import locked
     from ..runtime.checkpointing.restoring import match_tensors
     from ..runtime.checkpointing.saving import write_variables
     from ..runtime.checkpointing.variables import graph_variables
@@ -174,14 +177,15 @@ def _write(graph: Graph, checkpoint: Checkpoint, options: _WriteOptions) -> None
         graph_variables(graph), checkpoint.reader, only=options.only, allow_missing=options.allow_missing
     )
     other_state = SavedState(notes=checkpoint.rest.notes) if options.only else checkpoint.rest
-    write_variables(
-        options.output,
-        matched,
-        checkpoint.reader,
-        other_state,
-        compress=options.compress,
-        as_dtype=options.as_dtype,
-    )
+    with locked(Path(options.output)):
+        write_variables(
+            options.output,
+            matched,
+            checkpoint.reader,
+            other_state,
+            compress=options.compress,
+            as_dtype=options.as_dtype,
+        )
     step = checkpoint.step if options.is_hdf5 else None
     print_summary(options.output, checkpoint, matched, step=step, as_json=options.as_json)
     if not options.is_hdf5 and not options.only and (checkpoint.others or checkpoint.rest.notes):

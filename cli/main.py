@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -76,6 +77,7 @@ def main() -> NoReturn:
 
         sys.exit(shell_complete(tfg, {}, "tfg", _COMPLETION, os.environ[_COMPLETION]))
     arguments = sys.argv[1:]
+    console.reserve_standard_streams()
     console.escape_unencodable()
     as_json, verbose = "--json" in arguments, _verbosity(arguments)
     at_start = signal.getsignal(signal.SIGINT)
@@ -85,8 +87,7 @@ def main() -> NoReturn:
         # click's own main handles pipes, interrupts and exit statuses differently.
         with console.shown_warnings(), tfg.make_context("tfg", list(arguments)) as context:
             tfg.invoke(context)
-        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            sys.stdout.flush()
+        sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as exiting:
         status = exiting.exit_code
@@ -148,6 +149,8 @@ def _internal_error(error: Exception) -> TfgError:
 
 def _system_error(error: OSError) -> TfgError:
     """Returns the diagnostic of an unexpected system error, such as standard output on a full disk."""
+    if error.errno == errno.EBADF and not error.filename:
+        return TfgError(Status.FAILED_PRECONDITION, "standard output is closed")
     named = f" {error.filename!r}" if error.filename else ""
     status = Status.RESOURCE_EXHAUSTED if is_exhausted(error) else Status.UNKNOWN
     return TfgError(status, f"system error{named}: {error.strerror or error}")

@@ -43,6 +43,21 @@ def escape_unencodable() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def reserve_standard_streams() -> None:
+    """Occupies the standard streams that are closed, so that no file gets their numbers. Writing to a closed standard
+    output is then an error (EBADF); messages to a closed standard error are dropped."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Gets the lowest free number.
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
 def plain(text: str) -> str:
     """Returns a text on one line with control characters escaped: names in a file may contain anything."""
     return text if text.isprintable() else "".join(map(_escape, " ".join(text.splitlines())))

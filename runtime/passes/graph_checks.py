@@ -11,6 +11,8 @@ from ...graphfmt.names import ATTR_NAME, INTERNAL_NODE_NAME, NODE_NAME, Hints
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...kernels.functions.library import Library
+
 # The newest consumer version that this build supports; TensorFlow refuses newer graphs likewise.
 CONSUMER_VERSION = 2500
 # The limit of outputs in lists, beside those that are read: numbers in a file must not take memory and time.
@@ -28,12 +30,23 @@ def check_structure(graph: Graph) -> None:
 def check_graph(graph: Graph) -> None:
     """Raises the first fault that can be found without inferring shapes: of the structure, of an attribute or of the
     number of inputs, or a cycle. Operations need not be known. Warns of attributes that an operation does not have."""
-    from ...kernels.core import registry
-    from ...kernels.core.inference import topological_order, warn_of_attrs
+    from ...kernels.core.inference import topological_order
     from ...kernels.functions.library import graph_library
 
     check_structure(graph)
     library = graph_library(graph)
+    _check_attrs(graph, library)
+    if library is not None:
+        _check_functions(library)
+    for _ in topological_order(graph):
+        pass
+
+
+def _check_attrs(graph: Graph, library: Library | None) -> None:
+    """Raises the first fault of an attribute or of the number of inputs; warns of unknown attributes."""
+    from ...kernels.core import registry
+    from ...kernels.core.inference import warn_of_attrs
+
     ops = {name: registry.find(name, library) for name in {node.op for node in graph.nodes}}
     for node in graph.nodes:
         op = ops[node.op]
@@ -45,8 +58,21 @@ def check_graph(graph: Graph) -> None:
             raise graph.error_at(error, node.name) from None
         if bound.unknown_attrs:
             warn_of_attrs(graph, node, op, bound)
-    for _ in topological_order(graph):
-        pass
+
+
+def _check_functions(library: Library) -> None:
+    """Raises the first fault in a function's body; node names get the function's name as a prefix."""
+    for name in library.definitions:
+        errors, _, body = library.faults(name)
+        try:
+            for error in errors:
+                raise error
+            if body is not None:
+                check_structure(body.graph)
+                _check_attrs(body.graph, library)
+        except TfgError as error:
+            error.node = f"{name}/{error.node}" if error.node else name
+            raise
 
 
 def structure_faults(graph: Graph) -> Iterator[TfgError]:

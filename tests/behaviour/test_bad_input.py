@@ -220,3 +220,35 @@ def test_a_node_of_many_inputs(tmp_path: Path) -> None:
     graph = write(tmp_path, "g.pbtxt", text)
     assert run_tfg("run", graph, "--feed", "x=1", "--fetch", "a").out == "a = 20000.0\n"
     assert run_tfg("grad", graph, "--loss", "a", "--wrt", "x", "-o", tmp_path / "o.pb").status == 0
+
+
+FAULTY_FUNCTION = (
+    ONE
+    + """library { function { signature { name: "f" input_arg { name: "a" type: DT_FLOAT }
+      output_arg { name: "r" type: DT_FLOAT } }
+  node_def { name: "m" op: "MatMul" input: "a" input: "a"
+    attr { key: "T" value { type: DT_FLOAT } } attr { key: "transpose_a" value { i: 3 } } }
+  ret { key: "r" value: "m:product:0" } } }
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "validate g.pbtxt",
+        "show g.pbtxt",
+        "grad g.pbtxt --loss one --wrt one -o o.pbtxt",
+        "place g.pbtxt --devices cpu:2 -o o.pbtxt",
+        "partition g.pbtxt --devices cpu:2 -o parts",
+    ],
+)
+def test_a_fault_in_a_function_is_found_by_each_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "g.pbtxt", FAULTY_FUNCTION)
+    done = run_tfg(*command.split())
+    assert done.status == 1
+    assert "error[INVALID_ARGUMENT]: attr 'transpose_a' must be of kind bool, not int" in done.err
+    assert 'node "f/m"' in done.err and not (tmp_path / "o.pbtxt").exists()

@@ -68,8 +68,20 @@ def test_a_reader_that_goes_away_is_no_error(graph: Path) -> None:
 
 
 def test_standard_output_that_is_closed(graph: Path) -> None:
-    done = shell("tfg run g.pbtxt --fetch a >&-", graph.parent)
-    assert (done.returncode, done.stderr) == (0, "")
+    """What is lost is an error; what needs no standard output is none."""
+    for line in (
+        "tfg run g.pbtxt --fetch a",
+        "tfg run g.pbtxt --fetch a --json",
+        "tfg show g.pbtxt",
+        "tfg ops",
+    ):
+        done = shell(f"{line} >&-", graph.parent)
+        assert (done.returncode, done.stderr) == (
+            1,
+            "error[FAILED_PRECONDITION]: standard output is closed\n",
+        )
+    done = shell("tfg run g.pbtxt --fetch a -o a.npy <&- >&- 2>&-", graph.parent)
+    assert (done.returncode, (graph.parent / "a.npy").exists()) == (0, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -47,11 +47,12 @@ def merge_bundles(
         raise invalid("At least one prefix checkpoint file must exist, but none existed.")
     target = writable_target(destination)
     with write_errors(destination):
-        commit(target, merged.header, merged.entries, [Path(name) for name in merged.data])
+        data = [Path(name) for name in merged.data]
+        commit(target, merged.header, merged.entries, data, removes_unreferenced=False)
     for prefix in present:
         if Path(prefix).resolve() != target:
             Path(index_name(prefix)).unlink(missing_ok=True)
-    _remove(merged.data, target)
+    _remove_merged(merged, target)
     if delete_old_dirs:
         for folder in {Path(prefix).parent.resolve() for prefix in prefixes} - {target.parent}:
             with suppress(OSError):
@@ -106,8 +107,10 @@ def _renumber(merged: _Merged, entry: BundleEntryProto, prefix: str, index: Inde
     return entry
 
 
-def _remove(paths: dict[str, int], target: Path) -> None:
-    """Removes the old names of data files; commit has removed those under the target's prefix."""
-    for path in map(Path, paths):
-        if not (path.parent.resolve() == target.parent and path.name.startswith(f"{target.name}.data-")):
+def _remove_merged(merged: _Merged, target: Path) -> None:
+    """Removes the old names of the merged data files, of which none is a name in the new bundle."""
+    assert merged.header is not None
+    new = {Path(shard_name(str(target), shard, merged.header.num_shards)) for shard in merged.data.values()}
+    for path in map(Path, merged.data):
+        if path.parent.resolve() / path.name not in new:
             path.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from ..data_file import PIECE
 from ..slices import is_whole, region_of, shape_of
 from ..table.slice_keys import encoded, slice_key
 from ..table.sstable import table_bytes
-from .index import HEADER_KEY, VERSION, index_name, shard_name, slice_message
+from .index import HEADER_KEY, VERSION, index_name, read_index, shard_name, slice_message
 from .string_data import string_pieces
 
 if TYPE_CHECKING:
@@ -161,16 +161,23 @@ def _number_pieces(array: Array, dtype: DType) -> Iterator[tuple[memoryview, int
 
 
 def commit(
-    prefix: Path, header: BundleHeaderProto, entries: Mapping[bytes, BundleEntryProto], data: Sequence[Path]
+    prefix: Path,
+    header: BundleHeaderProto,
+    entries: Mapping[bytes, BundleEntryProto],
+    data: Sequence[Path],
+    *,
+    removes_unreferenced: bool = True,
 ) -> None:
     """Puts a bundle in place: data files by shard, already flushed to disk, and the index of them.
 
     ``header.num_shards`` is increased until the names are free. The data files are linked to their new names, or
-    renamed on a file system without hard links. Raises OSError or UNAVAILABLE.
+    renamed on a file system without hard links. The data files of the replaced index are removed, with
+    ``removes_unreferenced`` also those of no index, which a killed writer has left. Raises OSError or UNAVAILABLE.
     """
     index = Path(index_name(str(prefix)))
     with _locked_folder(prefix.parent), reserved(index) as (temporary, descriptor):
         names = _free_names(prefix, header, len(data))
+        obsolete = set(shards_of(prefix) if removes_unreferenced else _shards_of_index(prefix)) - set(names)
         _write_index(descriptor, header, entries)
         try:
             for source, name in zip(data, names):
@@ -186,10 +193,19 @@ def commit(
                 name.unlink(missing_ok=True)
             raise
         flush_folder(prefix.parent)
-        for path in shards_of(prefix):
-            if path not in names:
-                with suppress(OSError):
-                    path.unlink()
+        for path in obsolete:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _shards_of_index(prefix: Path) -> list[Path]:
+    """Returns the data files that the index of a bundle refers to; none if it cannot be read."""
+    try:
+        index = read_index(str(prefix))
+    except TfgError:
+        return []
+    shards = {entry.shard_id for entry in index.entries.values()}
+    return [Path(shard_name(str(prefix), shard, index.header.num_shards)) for shard in shards]
 
 
 def shards_of(prefix: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import SCALAR, Shape, merge_dim, vector
+from ...core.cancellation import check
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 
@@ -165,6 +166,7 @@ def _select(
     chosen: list[int] = []
     kept: list[Any] = []
     while left.size and len(chosen) < int(limit):
+        check()
         best = int(now.argmax())
         chosen.append(int(left[best]))
         kept.append(now[best])

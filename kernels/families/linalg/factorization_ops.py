@@ -9,6 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.cancellation import abandonable
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import (
@@ -35,6 +36,7 @@ cholesky = op(f"Cholesky(input: T; {_TYPES}) -> (output: T)", shape=square_shape
 
 
 @cholesky.kernel
+@abandonable
 def _(xp: Any, input: Any) -> Any:
     """Reads lower triangles only. Matrices that are not positive definite give NaN."""
     check_square("Cholesky", input)
@@ -69,6 +71,7 @@ cholesky_grad = op(
 
 
 @cholesky_grad.kernel
+@abandonable
 def _(xp: Any, l: Any, grad: Any) -> Any:  # noqa: E741
     check_square("CholeskyGrad", l)
     if l.shape != grad.shape:
@@ -107,6 +110,7 @@ qr = op(
 
 
 @qr.kernel
+@abandonable
 def _(xp: Any, input: Any, *, full_matrices: bool) -> tuple[Any, Any]:
     check_matrices("Qr", input)
     q, r = xp.linalg.qr(to_lapack_dtype(input), mode="complete" if full_matrices else "reduced")
@@ -174,6 +178,7 @@ lu = op(
 
 
 @lu.kernel
+@abandonable
 def _(xp: Any, input: Any, *, output_types: Any) -> tuple[Any, Any]:
     """Returns both factors in one matrix, and in ``p`` the row of the input that each row comes from."""
     check_square("Lu", input)

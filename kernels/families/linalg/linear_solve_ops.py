@@ -8,6 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape, broadcast, merge_dim
+from ...core.cancellation import abandonable
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import (
@@ -39,6 +40,7 @@ inverse = op(
 
 
 @inverse.kernel
+@abandonable
 def _(xp: Any, input: Any, *, adjoint: bool) -> Any:
     check_square("MatrixInverse", input)
     wide = to_lapack_dtype(input)
@@ -68,6 +70,7 @@ determinant = op(
 
 
 @determinant.kernel
+@abandonable
 def _(xp: Any, input: Any) -> Any:
     check_square("MatrixDeterminant", input)
     return xp.linalg.det(to_lapack_dtype(input)).astype(input.dtype, copy=False)
@@ -88,6 +91,7 @@ log_determinant = op(
 
 
 @log_determinant.kernel
+@abandonable
 def _(xp: Any, input: Any) -> tuple[Any, Any]:
     check_square("LogMatrixDeterminant", input)
     sign, logarithm = xp.linalg.slogdet(to_lapack_dtype(input))
@@ -123,6 +127,7 @@ solve = op(
 
 
 @solve.kernel
+@abandonable
 def _(xp: Any, matrix: Any, rhs: Any, *, adjoint: bool) -> Any:
     check_square("MatrixSolve", matrix)
     check_solvable("MatrixSolve", matrix, rhs)
@@ -156,6 +161,7 @@ triangular_solve = op(
 
 
 @triangular_solve.kernel
+@abandonable
 def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     check_square("MatrixTriangularSolve", matrix)
     check_solvable("MatrixTriangularSolve", matrix, rhs, broadcasts=True)
@@ -201,6 +207,7 @@ least_squares = op(
 
 
 @least_squares.kernel
+@abandonable
 def _(xp: Any, matrix: Any, rhs: Any, l2_regularizer: Any, *, fast: bool) -> Any:
     """Solves the normal equations if ``fast``; otherwise ignores the regularizer, as TensorFlow does."""
     check_solvable("MatrixSolveLs", matrix, rhs)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, broadcast, merge_dim
+from ...core.cancellation import abandonable, check
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import check_square, not_invertible, square_shape, to_lapack_dtype
@@ -33,6 +34,7 @@ def _map_matrices(function: Callable[[Any], Any], x: Any) -> Any:
     """
     out = np.empty_like(x)
     for place in np.ndindex(x.shape[:-2]):
+        check()
         if not np.isfinite(x[place]).all():
             out[place] = np.nan
             continue
@@ -108,6 +110,7 @@ banded_solve = op(
 
 
 @banded_solve.kernel
+@abandonable
 def _(xp: Any, matrix: Any, rhs: Any, *, lower: bool, adjoint: bool) -> Any:
     """Solves equations of a band matrix given by its diagonals.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Dim, Shape
+from ...core.cancellation import abandonable
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from .matrices import adjoint, check_matrices, check_square, square_shape, to_lapack_dtype
@@ -44,6 +45,7 @@ symmetric_eigen = op(
 
 
 @symmetric_eigen.kernel
+@abandonable
 def _(xp: Any, input: Any, *, compute_v: bool) -> tuple[Any, Any]:
     check_square("SelfAdjointEigV2", input)
     try:
@@ -82,6 +84,7 @@ eigen = op(
 
 
 @eigen.kernel
+@abandonable
 def _(xp: Any, input: Any, *, compute_v: bool, output_types: Any) -> tuple[Any, Any]:
     check_square("Eig", input)
     dtype = output_types[0].numpy
@@ -146,6 +149,7 @@ svd = op(
 
 
 @svd.kernel
+@abandonable
 def _(xp: Any, input: Any, *, compute_uv: bool, full_matrices: bool) -> list[Any]:
     check_matrices("Svd", input)
     wide = to_lapack_dtype(input)

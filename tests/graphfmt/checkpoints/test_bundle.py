@@ -346,6 +346,17 @@ def test_a_bundle_may_be_merged_into_its_own_name(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 3
 
 
+def test_a_merge_removes_no_file_that_it_has_not_merged(tmp_path: Path) -> None:
+    others = ["c.data-00000-of-00001", "c.data-00003-of-00007", "p.data-00004-of-00005", "p.index.old"]
+    for name in others:
+        (tmp_path / name).write_text("another's")
+    for prefix in ("c0", "c1"):
+        write_bundle(str(tmp_path / prefix), [StoredTensor(prefix, np.ones(1))])
+    merge_bundles([str(tmp_path / "c0"), str(tmp_path / "c1")], str(tmp_path / "c"), delete_old_dirs=True)
+    assert contents(tmp_path / "c") == {"c0": [1.0], "c1": [1.0]}
+    assert set(files(tmp_path)) >= set(others) and len(files(tmp_path)) == len(others) + 3
+
+
 def test_parts_that_do_not_fit_are_left_alone(tmp_path: Path) -> None:
     a, b, c = (str(tmp_path / name) for name in "abc")
     write_bundle(a, [StoredTensor("x", np.ones(2))])
