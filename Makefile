@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The versions of Python that tfg supports.
 SUPPORTED := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test check check-all format index operations bench fuzz oracle gpu clean
+.PHONY: demo test check check-all format index operations bench fuzz torture oracle gpu clean
 
 demo: $(VENV)/.installed  ## train a network defined in a text file, and report its accuracy
 	@$(BIN)/python samples/digits/demo.py
@@ -23,9 +23,14 @@ check: $(VENV)/.installed-dev  ## lint, types and tests: they pass at every comm
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m tests.fuzz --count 10000 --seconds 3600 --seed 1
 
 fuzz: $(VENV)/.installed-dev  ## try random and mutated inputs: make fuzz SECONDS=600 SEED=7
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+torture: $(VENV)/.installed-dev  ## kill, starve and repeat what must survive it, for some minutes
+	TFG_TORTURE=20 TFG_KILLS=100000 $(BIN)/python -m pytest -n auto tests/torture \
+		tests/behaviour/test_state_killed.py tests/behaviour/test_state_damage.py
 
 check-all:  ## run the checks under each supported Python that is installed
 	@for version in $(SUPPORTED); do \

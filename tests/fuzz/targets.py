@@ -278,6 +278,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "npy": Target(_mutated(_npy), _feed("f.npy"), 3),
     "npz": Target(_mutated(_npz), _feed("f.npz", "[x]"), 3),
+    "h5": Target(_mutated(_h5), _feed("f.h5")),
     "png": Target(_mutated(_png), _feed("f.png"), 2),
     "machine": Target(
         _mutated(lambda: MACHINE, is_text=True),

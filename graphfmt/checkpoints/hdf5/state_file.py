@@ -144,7 +144,7 @@ def _check_unlocked(path: Path) -> None:
     import fcntl
 
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return  # A missing file has no lock; for an unreadable one, writing raises the error.
     try:

@@ -10,13 +10,14 @@ import hashlib
 import os
 from functools import cached_property
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import dtypes
 from ...errors import Location, Status, TfgError
-from ...files import file_error
+from ...files import check_regular, file_error
 from ..entries import TensorEntry
 from ..slices import assemble, intersection, region_of, shape_of
 from . import chunks, commit_record
@@ -25,7 +26,6 @@ from .encodings import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from ...tensors import Array
@@ -53,8 +53,9 @@ class StateReader:
 
     def __init__(self, path: Path | str, *, called: Path | str | None = None) -> None:
         self.path = str(called or path)
+        check_regular(Path(path))
         try:
-            self._file = os.open(path, os.O_RDONLY)
+            self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
             raise file_error(error, "read", self.path) from error
         try:
