@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...graphfmt.devices import parse_device
 from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.gc_pause import paused_gc
 from ...graphfmt.graph import Endpoint, Graph, Node, endpoint
 from ...graphfmt.names import ATTR_NAME, Hints, counted
 from ...graphfmt.shapes import UNKNOWN
@@ -43,12 +44,13 @@ def validate(graph: Graph) -> Report:
     one."""
     library = _library(graph)
     checker = _Checker(graph, library)
-    checker.found += structure_faults(graph)
-    checker.run()
-    if library is not None:
-        called = library.always_called(graph.nodes)
-        for name in library.definitions:
-            _check_function(checker, library, name, is_called=name in called)
+    with paused_gc():
+        checker.found += structure_faults(graph)
+        checker.run()
+        if library is not None:
+            called = library.always_called(graph.nodes)
+            for name in library.definitions:
+                _check_function(checker, library, name, is_called=name in called)
     return Report(
         sorted(_once(checker.found, lambda e: (e.node, e.location, e.message)), key=_place),
         sorted(_once(checker.warnings, lambda e: e.message), key=_place),
@@ -139,15 +141,19 @@ class _Checker:
         try:
             for node in topological_order(whole):
                 self._check(self.graph.index[node.name])
-            is_whole = len(whole.nodes) == len(self.graph.nodes)
-            if is_whole and all(a.inputs == b.inputs for a, b in zip(whole.nodes, self.graph.nodes)):
+            if whole is self.graph:
                 check_loops(self.graph)
         except TfgError as error:
             self.found.append(error)
 
     def _without_unknown_inputs(self) -> Graph:
-        """Returns the graph without the edges that structural faults have reported, with each node once."""
+        """Returns the graph without the edges that structural faults have reported, with each node once; the graph
+        itself if it has no such fault."""
         index = self.graph.index
+        if len(index) == len(self.graph.nodes) and all(
+            _leads(text, index) for node in self.graph.nodes for text in node.inputs
+        ):
+            return self.graph
         return self.graph.with_nodes(
             Node(n.name, n.op, tuple(i for i in n.inputs if _leads(i, index)), offset=n.offset)
             for n in index.values()
@@ -195,16 +201,16 @@ class _Checker:
         except TfgError as error:
             self._report(error, node)
             return
-        self.facts[node.name] = [Fact(dtype, UNKNOWN) for dtype in bound.output_types]
         inputs = self._inputs(node, bound)
-        if inputs is None:
-            return
         try:
-            self.facts[node.name] = infer_node(
-                op, node, bound, inputs, self.library, self.graph.versions.producer
-            )
+            if inputs is not None:
+                self.facts[node.name] = infer_node(
+                    op, node, bound, inputs, self.library, self.graph.versions.producer
+                )
         except TfgError as error:
             self._report(error, node)
+        if node.name not in self.facts:
+            self.facts[node.name] = [Fact(dtype, UNKNOWN) for dtype in bound.output_types]
 
     def _inputs(self, node: Node, bound: Bound) -> list[Fact] | None:
         """Returns the facts of the inputs, or None if one is unknown or missing."""
