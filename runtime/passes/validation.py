@@ -164,15 +164,28 @@ class _Checker:
         if op is None:
             self._unknown_op(node)
             return
-        faults = op.signature.faults(node)
-        for attr, error in faults:
-            if attr is None or ATTR_NAME.fullmatch(attr):
-                self._report(error, node, attr=attr)
-        self.warnings += unknown_attr_errors(self.graph, node, op, op.signature.unknown_attrs(node))
+        try:
+            # Inputs out of order have been reported already.
+            bound = op.signature.bind(_in_order(node))
+            unknown_attrs = bound.unknown_attrs
+        except TfgError as error:
+            bound = None
+            self._report_faults(op, node, error)
+            unknown_attrs = op.signature.unknown_attrs(node)
+        if unknown_attrs:
+            self.warnings += unknown_attr_errors(self.graph, node, op, unknown_attrs)
         self._check_colocation(node)
-        self._check_device(node)
-        if not faults and node.name not in self.too_many:
-            self._infer(op, node)
+        if node.device:
+            self._check_device(node)
+        if bound is not None and node.name not in self.too_many:
+            self._infer(op, node, bound)
+
+    def _report_faults(self, op: Op, node: Node, error: TfgError) -> None:
+        """Reports all faults of a node's attributes; if it has none, the error of binding it."""
+        faults = op.signature.faults(node)
+        for attr, fault in faults or [(None, error)]:
+            if attr is None or ATTR_NAME.fullmatch(attr):
+                self._report(fault, node, attr=attr)
 
     def _op(self, name: str) -> Op | None:
         """Returns the operation of a name, or None; avoids loading all families for each unknown name."""
@@ -194,13 +207,7 @@ class _Checker:
         else:
             self.notes.append(fault_at_node(self.graph, error, node))
 
-    def _infer(self, op: Op, node: Node) -> None:
-        try:
-            # Inputs out of order have been reported already.
-            bound = op.signature.bind(_in_order(node))
-        except TfgError as error:
-            self._report(error, node)
-            return
+    def _infer(self, op: Op, node: Node, bound: Bound) -> None:
         inputs = self._inputs(node, bound)
         try:
             if inputs is not None:
@@ -266,6 +273,8 @@ def _is_control(text: str) -> bool:
 
 def _in_order(node: Node) -> Node:
     """Returns the node with its data inputs before its control inputs."""
+    if len(node.inputs) < 2:
+        return node
     inputs = tuple(sorted(node.inputs, key=_is_control))
     return node if inputs == node.inputs else replace(node, inputs=inputs)
 
