@@ -183,7 +183,9 @@ class _Checker:
     def _report_faults(self, op: Op, node: Node, error: TfgError) -> None:
         """Reports all faults of a node's attributes; if it has none, the error of binding it."""
         faults = op.signature.faults(node)
-        for attr, fault in faults or [(None, error)]:
+        if not faults and node.name not in self.too_many:
+            faults = [(None, error)]
+        for attr, fault in faults:
             if attr is None or ATTR_NAME.fullmatch(attr):
                 self._report(fault, node, attr=attr)
 
