@@ -111,7 +111,9 @@ class _Run:
         file = self._read_graph()
         model = _model(file)
         request = self._request(model, file.graph if file is not None else None)
-        session = open_session(self.path, file.graph if file is not None else None, options.session)
+        session = open_session(
+            self.path, file.graph if file is not None else None, options.session, options.step.workers
+        )
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
@@ -135,7 +137,8 @@ class _Run:
         guard = _make_guard(session, start, options)
         with closing(results):
             try:
-                progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)
+                with self._background(session, model):
+                    progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)
             except NanFoundError:
                 self._stop_on_nan(session, request, start, guard)
             self._save_state(session, request, start, progress)
@@ -143,6 +146,19 @@ class _Run:
         if options.result.trace is not None and trace is not None:
             write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
+
+    @contextmanager
+    def _background(self, session: Session, model: Model | None) -> Generator[None]:
+        """Runs the nodes of --background and the queue runners beside the steps."""
+        # Few runs have any; the others start faster without the import.
+        runs_queues = model is not None and "queue_runners" in model.meta.collections
+        if not self.options.step.background and not runs_queues:
+            yield
+            return
+        from .running.background_nodes import running_beside
+
+        with running_beside(session, self.options.step.background, model):
+            yield
 
     def _open_log(self, session: Session, request: RunRequest, start: RunStart) -> StepLog | None:
         # Few runs are logged; the others start faster without the import.

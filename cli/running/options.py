@@ -33,6 +33,7 @@ class StepOptions(NamedTuple):
     until_step: int | None
     workers: int
     until_exhausted: bool
+    background: tuple[str, ...]
     timeout: float | None
     stop_on: str | None
     allow_nan: bool
@@ -71,6 +72,13 @@ step_options = option_group(
         help="Run N steps concurrently; {worker} in a --target or --fetch is replaced by the worker's number, from 0.",
     ),
     click.option("--until-exhausted", is_flag=True, help="Run until a step ends with OUT_OF_RANGE."),
+    click.option(
+        "--background",
+        metavar="NODE[:THREADS]",
+        multiple=True,
+        help="Run this node beside the steps, again and again, on so many threads; its queue is closed when it is "
+        "exhausted. The queue runners of a MetaGraph start by themselves; repeatable.",
+    ),
     click.option(
         "--timeout",
         metavar="SECONDS",

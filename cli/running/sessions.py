@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .options import SessionOptions
 
 
-def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Session:
+def open_session(path: str, graph: Graph | None, options: SessionOptions, callers: int = 1) -> Session:
     """Opens a session for a graph, or for the parts in the folder ``path`` if ``graph`` is None.
 
-    Parts are joined, and runs on the devices of its parts unless ``--devices`` names others.
+    ``callers`` threads will run steps. Parts are joined, and run on their devices unless ``--devices`` names others.
     """
     devices = options.devices
     if graph is None:
@@ -36,6 +36,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions) -> Ses
         wire=options.wire,
         soft_placement=options.soft,
         gpu=_gpu_options(options),
+        callers=callers,
         optimize=not options.no_optimize,
     )
 

@@ -179,17 +179,22 @@ def _spread(binding: Binding, function: Callable[..., Any]) -> Callable[..., Any
     return partial(_call_gathered, function, offset, layout)
 
 
-def _call_gathered(function: Any, offset: int, layout: tuple[tuple[int, bool], ...], *values: Any) -> Any:
+def _call_gathered(
+    function: Any, offset: int, layout: tuple[tuple[int, bool], ...], *values: Any, **done: Any
+) -> Any:
     arguments = list(values[:offset])
     position = offset
     for width, is_list in layout:
         arguments.append(values[position : position + width] if is_list else values[position])
         position += width
-    return function(*arguments)
+    return function(*arguments, **done)
 
 
 def _flat_outputs(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Flattens the lists among several outputs; a single list output is flat as it is."""
+    """Flattens the lists among several outputs; a single list output is flat as it is, and so is what an asynchronous
+    kernel reports."""
+    if op.asynchronous:
+        return function
     outputs = op.signature.outputs
     if len(outputs) < 2 or not any(arg.is_list for arg in outputs):
         return function

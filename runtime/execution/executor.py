@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ...kernels.families.state.variables import Variable
 from ..plan.segmentation import FeedTask, NodeTask, SegmentTask, TaskGraph
 from .acyclic_scheduler import AcyclicScheduler
 from .scheduler import CONSTANTS, ROOT, Orders, Run, Scheduler, Tag, TaskKind
+from .waits import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Endpoint, Node
     from .step import Step
 
+# The number of waits that a message names.
+_SHOWN_WAITS = 4
 # Seconds that a step sleeps before it checks whether it was cancelled.
 PATIENCE = 0.05
 
@@ -45,17 +49,52 @@ def execute(
     """
     reports: SimpleQueue[Report] = SimpleQueue()
     execution = Execution(task_graph, step, values, reports.put)
-    execution.start()
-    execution.proceed()
-    while not execution.is_done:
-        try:
-            execution.take(reports.get(timeout=PATIENCE))
-        except Empty:
-            execution.check_cancelled()
-            if execution.only_receives and not step.device:
-                raise unmatched_receives(execution.receiving, step.rendezvous.waiting()) from None
+    try:
+        execution.start()
         execution.proceed()
+        while not execution.is_done:
+            execution.take(_next_report(execution, reports))
+            execution.proceed()
+    finally:
+        execution.cancel_waiting()
     return execution.results(fetches)
+
+
+def _next_report(execution: Execution, reports: SimpleQueue[Report]) -> Report:
+    """Waits for an asynchronous node to finish. Raises if the step is cancelled, or cannot go on."""
+    step = execution.step
+    try:
+        return reports.get_nowait()
+    except Empty:
+        pass
+    if step.device or execution.only_receives:
+        while True:
+            try:
+                return reports.get(timeout=PATIENCE)
+            except Empty:
+                execution.check_cancelled()
+                if execution.only_receives and not step.device:
+                    raise unmatched_receives(execution.receiving, step.rendezvous.waiting()) from None
+    stuck: int | None = None
+    with step.parked(execution.describe_waiting):
+        while True:
+            try:
+                return reports.get(timeout=PATIENCE)
+            except Empty:
+                execution.check_cancelled()
+                before, stuck = stuck, step.stuck_since
+                if stuck is not None and stuck == before:
+                    raise _endless_wait(execution.describe_waiting()) from None
+
+
+def _endless_wait(waits: Sequence[Wait]) -> TfgError:
+    """The error of steps that all wait for each other, or for somebody who does not exist."""
+    return TfgError(
+        Status.FAILED_PRECONDITION,
+        "the step would wait for ever: " + "; ".join(map(str, waits[:_SHOWN_WAITS])),
+        node=waits[0].node.name if waits else None,
+        hint="run what fills or empties it beside the steps: --background NODE",
+    )
 
 
 class Execution:
@@ -84,6 +123,8 @@ class Execution:
         self.ready: deque[Run] = deque()
         self.urgent: deque[Run] = deque()
         self.waiting: dict[Run, NodeTask] = {}
+        # By the runs that wait: the function that gives the wait up, the handle that is waited for, and since when.
+        self._pending: dict[Run, tuple[Callable[[], None] | None, Any, float]] = {}
         self._steps: dict[Tag, Step] = {ROOT: self.step}
 
     def start(self) -> None:
@@ -108,6 +149,7 @@ class Execution:
         """Accepts the result of an asynchronous node."""
         run, result = report
         task = self.waiting.pop(run)
+        self._pending.pop(run, None)
         if task.transfers:
             result = self._arrived(task.node, result)
         if self.task_graph.traced:
@@ -155,9 +197,11 @@ class Execution:
             self.step.check_cancelled()
         except TfgError as error:
             loops = ", ".join(map(repr, self.scheduler.open_frames))
-            raise TfgError(
-                error.status, f"{error.message}, in the loop {loops}" if loops else error.message
-            ) from None
+            message = f"{error.message}, in the loop {loops}" if loops else error.message
+            waits = self.describe_waiting()
+            if waits:
+                message += "; " + "; ".join(map(str, waits[:_SHOWN_WAITS]))
+            raise TfgError(error.status, message, node=waits[0].node.name if waits else None) from None
 
     def _apply(self, orders: Orders, values: _Values | None = None) -> None:
         """Carries orders out; ``values`` are the outputs of the task that has just run, which moves refer to."""
@@ -241,7 +285,26 @@ class Execution:
         def done(result: Any) -> None:
             self.report((run, result))
 
-        task.kernel(step, *arguments, done=done)
+        cancel = task.kernel(step, *arguments, done=done)
+        self._pending[run] = (cancel, arguments[0] if arguments else None, monotonic())
+
+    def cancel_waiting(self) -> None:
+        """Gives up what still waits, after an error or a cancellation."""
+        for cancel, _, _ in self._pending.values():
+            if cancel is not None:
+                cancel()
+        self._pending.clear()
+
+    def describe_waiting(self) -> list[Wait]:
+        """The nodes that wait, and what for."""
+        now = monotonic()
+        waits: list[Wait] = []
+        for run, (_, handle, since) in list(self._pending.items()):
+            task = self.waiting.get(run)
+            if task is not None:
+                describe = getattr(handle, "describe", None)
+                waits.append(Wait(task.node, describe() if describe else "", now - since))
+        return waits
 
     def _finish(self, run: Run, task: NodeTask, result: Any) -> None:
         if isinstance(result, TfgError):

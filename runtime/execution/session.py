@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .functions import Functions
     from .gpu import GpuOptions
     from .step import Watch
+    from .waits import Wait
 
 # A session keeps the plans of this many signatures, those used last; while it has few, their order is not kept.
 MAX_PLANS = 256
@@ -59,6 +60,8 @@ class Session:
         gpu: how GPUs among the devices are used.
         optimize: whether nodes that compute the same are merged, and constants are folded, before a step is planned;
             results are the same, bit for bit.
+        callers: how many threads call ``run``, None if that is not known. If all of them wait for queues, the steps
+            fail with FAILED_PRECONDITION, because none could end the wait.
         soft_placement: whether requests for devices that ``devices`` does not have are ignored.
     """
 
@@ -74,6 +77,7 @@ class Session:
         gpu: GpuOptions | None = None,
         optimize: bool = True,
         soft_placement: bool = False,
+        callers: int | None = None,
     ) -> None:
         allocator.keep_freed_memory()
         graph_checks.check_structure(graph)
@@ -97,6 +101,10 @@ class Session:
         self._lock = Lock()
         self._state_lock = StateLock()
         self._interrupts: list[TfgError] = []
+        # What the steps that do nothing but wait wait for, by the step's id.
+        self._callers = callers
+        self._resumed = 0
+        self._parked: dict[int, Callable[[], Sequence[Wait]]] = {}
         self._is_closed = False
         self._step_ids = count(1)
         self._log = log or _to_standard_error
@@ -146,7 +154,9 @@ class Session:
         elif len(self._plans) > _FEW_PLANS:
             self._mark_used(key)
         self._check_open()
-        step = Step(next(self._step_ids), self.resources, self._log, self._interrupts, timeout)
+        step = Step(
+            next(self._step_ids), self.resources, self._log, self._interrupts, timeout, self, plan.access
+        )
         arguments = self._arguments(plan, given)
         if is_traced:
             step.watch = watch
@@ -272,6 +282,34 @@ class Session:
         """The machine that the session runs on, if it was opened with ``devices``."""
         return self._devices.machine if self._devices is not None else None
 
+    def park(self, step: Step, describe: Callable[[], Sequence[Wait]]) -> None:
+        """Lets go of the state while a step waits for a queue or the like: a checkpoint need not wait for it."""
+        self._parked[step.step_id] = describe
+        self._state_lock.leave(step.access)
+
+    def unpark(self, step: Step) -> None:
+        """Takes hold of the state again for a step that goes on."""
+        self._resumed += 1
+        self._parked.pop(step.step_id, None)
+        self._state_lock.enter(step.access, _never_cancelled)
+
+    @property
+    def stuck_since(self) -> int | None:
+        """A number that stays the same as long as all callers wait; None while one of them may go on."""
+        if self._callers is None or len(self._parked) < self._callers:
+            return None
+        return self._resumed
+
+    def add_callers(self, count: int) -> None:
+        """Changes the number of threads that call ``run``, if it is known."""
+        with self._lock:
+            if self._callers is not None:
+                self._callers += count
+
+    def waits(self) -> list[Wait]:
+        """The nodes of running steps that wait, with what they wait for and since when. From any thread."""
+        return [wait for describe in list(self._parked.values()) for wait in describe()]
+
     def interrupt(self, reason: str) -> None:
         """Ends the steps that run with CANCELLED, and later ones until ``clear_interrupts``. Called from any thread."""
         self._interrupts.append(TfgError(Status.CANCELLED, reason))
@@ -286,6 +324,10 @@ class Session:
         self.interrupt("the session was closed while the step ran")
         if self._devices is not None:
             self._devices.close()
+
+
+def _never_cancelled() -> None:
+    pass
 
 
 def _functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ...graphfmt.errors import Status, TfgError
 from ...kernels.core.context import Resource
 from ...kernels.families.control_flow.rendezvous_keys import ROOT_ITERATION
+from .state_lock import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from ...graphfmt.graph import Node
     from ..multi_device.rendezvous import StepRendezvous
     from .memory_budget import MemoryBudget, MemoryLimit
     from .resources import ResourceManager
+    from .waits import Wait
 
 R = TypeVar("R", bound=Resource)
+
+
+class ParkingSession(Protocol):
+    """The session of a step, which is told when the step does nothing but wait."""
+
+    def park(self, step: Step, describe: Callable[[], Sequence[Wait]]) -> None: ...
+
+    def unpark(self, step: Step) -> None: ...
+
+    @property
+    def stuck_since(self) -> int | None: ...
+
 
 # ``Step.halt`` of a step that must be asked whether it has to stop, because no list tells.
 _ASK = (True,)
@@ -55,6 +70,8 @@ class Step:
         "_interrupts",
         "_log",
         "_rendezvous",
+        "_session",
+        "access",
         "depth",
         "device",
         "halt",
@@ -76,7 +93,11 @@ class Step:
         log: Callable[[str], None],
         interrupts: list[TfgError],
         timeout: float | None,
+        session: ParkingSession | None = None,
+        access: Access = Access.READ,
     ) -> None:
+        self._session = session
+        self.access = access
         self.step_id = step_id
         self.depth = 0
         self.iteration = ROOT_ITERATION
@@ -103,6 +124,24 @@ class Step:
 
             self._rendezvous = InProcessRendezvous({})
         return self._rendezvous
+
+    @contextmanager
+    def parked(self, describe: Callable[[], Sequence[Wait]]) -> Generator[None]:
+        """Lets the state be saved, and other steps have it alone, while this one waits. ``describe`` tells what for."""
+        session = self._session
+        if session is None:
+            yield
+            return
+        session.park(self, describe)
+        try:
+            yield
+        finally:
+            session.unpark(self)
+
+    @property
+    def stuck_since(self) -> int | None:
+        """A number that stays the same as long as all callers of the session wait; None if one may go on."""
+        return None if self._session is None else self._session.stuck_since
 
     def part(self, device: str, rendezvous: StepRendezvous, limit: MemoryLimit | None = None) -> Step:
         """A copy of this step for one of several devices; ``limit`` is that of the device's memory."""

@@ -72,8 +72,8 @@ class PartOptions:
 
 DEFAULT_OPTIONS = BuildOptions()
 
-# The number of nodes below which there is nothing to gain from passes.
-_FEW_NODES = 16
+# The numbers of nodes between which passes pay.
+_FEW_NODES, _MANY_NODES = 16, 100_000
 
 
 def build_plan(
@@ -213,8 +213,8 @@ class _Builder:
 
 
 def _optimized(pruned: PrunedGraph, library: Library | None) -> PrunedGraph:
-    # A small graph starts without the passes.
-    if len(pruned.graph.nodes) < _FEW_NODES:
+    # A small graph starts without the passes, and a very large one gains less from them than they take.
+    if not _FEW_NODES <= len(pruned.graph.nodes) <= _MANY_NODES:
         return pruned
     from ..passes.optimization.step_passes import optimize_step
 
