@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Done = Callable[[Any], None]
 
 
-class Attempt:
+class QueueAttempt:
     """A request that waits: ``wanted`` elements are still to be moved; ``elements`` are those to enqueue, or those that
     were taken.
 
@@ -75,8 +75,8 @@ class Queue:
         self.least = least
         self.is_closed = False
         self._order = order
-        self._enqueues: deque[Attempt] = deque()
-        self._dequeues: deque[Attempt] = deque()
+        self._enqueues: deque[QueueAttempt] = deque()
+        self._dequeues: deque[QueueAttempt] = deque()
         self._lock = Lock()
 
     def read(self) -> Queue:
@@ -93,42 +93,42 @@ class Queue:
         closed = ", closed" if self.is_closed else ""
         return f"{self.op} {self.name!r} ({self.size}{limit} elements{closed})"
 
-    def enqueue(self, elements: Sequence[Element], done: Done) -> Attempt | None:
+    def enqueue(self, elements: Sequence[Element], done: Done) -> QueueAttempt | None:
         """Adds elements, in order, as there is room; ``done`` is called with an empty list when all are added, or with
         CANCELLED if the queue is closed."""
         if not elements:
             done([])
             return None
-        return self._begin(self._enqueues, Attempt(len(elements), done, deque(elements)))
+        return self._begin(self._enqueues, QueueAttempt(len(elements), done, deque(elements)))
 
-    def dequeue(self, done: Done) -> Attempt | None:
+    def dequeue(self, done: Done) -> QueueAttempt | None:
         """Takes one element; ``done`` is called with its components, or with OUT_OF_RANGE if the queue is closed and
         empty."""
-        return self._begin(self._dequeues, Attempt(1, done, deque()))
+        return self._begin(self._dequeues, QueueAttempt(1, done, deque()))
 
-    def dequeue_many(self, count: int, done: Done, *, takes_fewer: bool = False) -> Attempt | None:
+    def dequeue_many(self, count: int, done: Done, *, takes_fewer: bool = False) -> QueueAttempt | None:
         """Takes several elements, stacked. From a closed queue, fewer if ``takes_fewer`` and any are left; else
         ``done`` is called with OUT_OF_RANGE."""
-        attempt = Attempt(count, done, deque())
+        attempt = QueueAttempt(count, done, deque())
         attempt.is_batch, attempt.takes_fewer = True, takes_fewer
         if count == 0:
             done(self._stacked([]))
             return None
         return self._begin(self._dequeues, attempt)
 
-    def close(self, done: Done, *, cancels_pending: bool) -> Attempt | None:
+    def close(self, done: Done, *, cancels_pending: bool) -> QueueAttempt | None:
         """Closes the queue, once the attempts to enqueue that wait are completed, or after cancelling them. ``done`` is
         called with CANCELLED if it is closed already."""
-        cancelled: list[Attempt] = []
+        cancelled: list[QueueAttempt] = []
         if cancels_pending:
             with self._lock:
                 cancelled = list(self._enqueues)
                 self._enqueues.clear()
         for attempt in cancelled:
             attempt.done(self._closed_error())
-        return self._begin(self._enqueues, Attempt(0, done, deque(), closes=True))
+        return self._begin(self._enqueues, QueueAttempt(0, done, deque(), closes=True))
 
-    def cancel(self, attempt: Attempt) -> None:
+    def cancel(self, attempt: QueueAttempt) -> None:
         """Takes an attempt that waits out of the queue; elements that it has taken go back to the front."""
         with self._lock:
             for attempts in (self._enqueues, self._dequeues):
@@ -139,7 +139,7 @@ class Queue:
             finished = self._flush()
         _report(finished)
 
-    def _begin(self, attempts: deque[Attempt], attempt: Attempt) -> Attempt | None:
+    def _begin(self, attempts: deque[QueueAttempt], attempt: QueueAttempt) -> QueueAttempt | None:
         """Lets an attempt wait behind the others, and completes what can be; returns None if it is completed."""
         with self._lock:
             attempts.append(attempt)
@@ -148,9 +148,9 @@ class Queue:
         _report(finished)
         return attempt if waits else None
 
-    def _flush(self) -> list[tuple[Attempt, Any]]:
+    def _flush(self) -> list[tuple[QueueAttempt, Any]]:
         """Moves elements as long as the first attempt of either kind makes progress; returns the completed ones."""
-        finished: list[tuple[Attempt, Any]] = []
+        finished: list[tuple[QueueAttempt, Any]] = []
         progress = True
         while progress:
             progress = False
@@ -165,7 +165,7 @@ class Queue:
                         progress = True
         return finished
 
-    def _add(self, attempt: Attempt) -> Any:
+    def _add(self, attempt: QueueAttempt) -> Any:
         """Moves elements of an attempt into the queue; returns its result once it is completed."""
         if attempt.closes:
             if self.is_closed:
@@ -179,7 +179,7 @@ class Queue:
             attempt.wanted -= 1
         return None if attempt.elements else []
 
-    def _take(self, attempt: Attempt) -> Any:
+    def _take(self, attempt: QueueAttempt) -> Any:
         """Moves elements from the queue to an attempt; returns its result once it is completed."""
         if self.is_closed and self.size < attempt.wanted:
             return self._take_last(attempt)
@@ -190,7 +190,7 @@ class Queue:
             left -= 1
         return None if attempt.wanted else self._result(attempt)
 
-    def _take_last(self, attempt: Attempt) -> Any:
+    def _take_last(self, attempt: QueueAttempt) -> Any:
         """Completes an attempt that a closed queue has too few elements for."""
         self._order.give_back(attempt.elements)
         attempt.elements.clear()
@@ -207,7 +207,7 @@ class Queue:
             f"current size {self.size})",
         )
 
-    def _result(self, attempt: Attempt) -> list[Any]:
+    def _result(self, attempt: QueueAttempt) -> list[Any]:
         if not attempt.is_batch:
             return list(attempt.elements[0])
         return self._stacked(list(attempt.elements))
@@ -272,7 +272,7 @@ class Queue:
                 self._order.add(tuple(row[i] for i in sorted(row)))
 
 
-def _report(finished: Sequence[tuple[Attempt, Any]]) -> None:
+def _report(finished: Sequence[tuple[QueueAttempt, Any]]) -> None:
     # Not under the lock: a callback may use the queue.
     for attempt, result in finished:
         attempt.done(result)
