@@ -154,9 +154,7 @@ class Session:
         elif len(self._plans) > _FEW_PLANS:
             self._mark_used(key)
         self._check_open()
-        step = Step(
-            next(self._step_ids), self.resources, self._log, self._interrupts, timeout, self, plan.access
-        )
+        step = self._new_step(plan, timeout)
         arguments = self._arguments(plan, given)
         if is_traced:
             step.watch = watch
@@ -182,6 +180,10 @@ class Session:
         if timeout is not None and not plan.changes_state:
             step.check_cancelled()
         return self._results(fetches, values)
+
+    def _new_step(self, plan: Plan, timeout: float | None) -> Step:
+        number = next(self._step_ids)
+        return Step(number, self.resources, self._log, self._interrupts, timeout, self, plan.access)
 
     def _arguments(self, plan: Plan, feeds: Mapping[str, Any]) -> list[Any]:
         try:
