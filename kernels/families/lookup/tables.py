@@ -101,7 +101,7 @@ class LookupTable:
                 self._values.pop(key, None)
 
     def initialize(self, keys: Array, values: Array) -> None:
-        """Fills a static table. Raises FAILED_PRECONDITION for one that has other entries already, and for two values
+        """Fills a static table. Raises FAILED_PRECONDITION for one that has another number of entries, and for two values
         of one key."""
         entries: dict[Any, Any] = {}
         for key, value in self._pairs(keys, values):
@@ -112,10 +112,13 @@ class LookupTable:
                     f"value {value}",
                 )
         with self._lock:
-            if self._is_initialized and entries != self._values:
-                raise TfgError(
-                    Status.FAILED_PRECONDITION, "Table was already initialized with different data."
-                )
+            if self._is_initialized:
+                # As in TensorFlow, the number of entries alone tells other data.
+                if len(entries) != len(self._values):
+                    raise TfgError(
+                        Status.FAILED_PRECONDITION, "Table was already initialized with different data."
+                    )
+                return
             self._values = entries
             self._is_initialized = True
 
