@@ -57,6 +57,7 @@ STATUSES = (
     "OUT_OF_RANGE",
     "UNIMPLEMENTED",
     "INTERNAL",
+    "DATA_LOSS",
 )
 
 

@@ -101,8 +101,8 @@ class LookupTable:
                 self._values.pop(key, None)
 
     def initialize(self, keys: Array, values: Array) -> None:
-        """Fills a static table. Raises FAILED_PRECONDITION for one that has another number of entries, and for two values
-        of one key."""
+        """Fills a static table. Raises FAILED_PRECONDITION for one that has another number of entries, and for two
+        values of one key."""
         entries: dict[Any, Any] = {}
         for key, value in self._pairs(keys, values):
             if entries.setdefault(key, value) != value:
