@@ -35,7 +35,7 @@ _FIRST_PRINTABLE = 0x20
 
 
 class _Policy(NamedTuple):
-    """What becomes of malformed input, and of control characters."""
+    """The treatment of malformed input, and of control characters."""
 
     errors: str
     replacement: int
