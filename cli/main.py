@@ -22,6 +22,7 @@ COMMANDS = {
     "show": "Summarize a graph or a checkpoint.",
     "ops": "List the registered operations.",
     "convert": "Write a graph in another format, a part of it, or with other names.",
+    "bench": "Time the steps of a graph.",
     "diff": "Show how two graphs differ.",
     "optimize": "Write a graph with the same results and fewer nodes.",
     "grad": "Add gradients, and an optimizer's update.",

@@ -215,6 +215,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
     "tfg ops": ("ops", "ops Neg"),
     "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
+    "tfg bench": (f"bench {MLP} --steps 2 --batch 2 --against {MLP}", f"bench {MLP} --steps 2 --fetch loss"),
     "tfg diff": ("diff left.pbtxt right.pbtxt",),
     "tfg optimize": (f"optimize {MLP} --fetch accuracy -o fast.pbtxt",),
     "tfg grad": (

@@ -1,0 +1,189 @@
+"""``tfg bench``: times the steps of a graph."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from ..graphfmt.units import human_bytes, human_seconds
+from .common.columns import print_rows
+from .common.console import note, plain, print_json
+from .common.options import (
+    FeedOptions,
+    FetchOptions,
+    common_options,
+    feed_options,
+    fetch_options,
+    graph_argument,
+    init_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..runtime.execution.step_timing import Ratio, SampleLimit, Timing
+    from .running.bench_subject import BenchSubject
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    """A click callback: the numbers of a list ``1,8,32``."""
+    if text is None:
+        return ()
+    numbers = text.split(",")
+    if not all(number.isdecimal() and 1 <= int(number) <= 1 << 20 for number in numbers):
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 1,8,32", context, option)
+    return tuple(map(int, numbers))
+
+
+@click.command("bench")
+@graph_argument
+@fetch_options
+@feed_options
+@click.option("--signature", metavar="NAME", help="Run this signature of a model.")
+@init_option
+@click.option(
+    "--batch", metavar="N,...", callback=_numbers, help="Sizes of the open first dimension of feeds."
+)
+@click.option("--threads", metavar="N,...", callback=_numbers, help="Numbers of threads for one computation.")
+@click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Time this many steps.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Time steps for so long."
+)
+@click.option(
+    "--warm-up", metavar="N", type=click.IntRange(min=0), default=3, show_default=True, help="Untimed steps."
+)
+@click.option("--against", metavar="GRAPH", help="Time another graph in turn, and print the ratio.")
+@common_options
+def command(graph: str, **options: Any) -> None:
+    """Time the steps of GRAPH: percentiles, throughput, first step, peak memory.
+
+    \b
+    tfg bench model.pb --batch 1,8,32
+    tfg bench model.pbtxt --fetch logits --against optimized.pb --json
+
+    Without --fetch, --target and --signature, the outputs that `tfg show` names are computed. Feeds that are not given
+    are made up, and variables initialized. With --against, the two take turns step by step.
+    """
+    parsed = _BenchOptions(**options)
+    from ..kernels.core.parallel import POOL
+
+    subjects = [_subject(path, parsed) for path in (graph, parsed.against) if path is not None]
+    before = POOL.limit(None)
+    rows: list[_BenchRow] = []
+    try:
+        for batch in parsed.batch or (None,):
+            for threads in parsed.threads or (None,):
+                POOL.limit(threads)
+                rows.append(_measure(subjects, batch, threads or POOL.threads, parsed.limit))
+    finally:
+        POOL.limit(before)
+        for subject in subjects:
+            subject.close()
+    if parsed.as_json:
+        print_json(_fields(subjects, rows))
+    else:
+        _print(subjects, rows)
+
+
+class _BenchOptions(NamedTuple):
+    fetch: FetchOptions
+    feed: FeedOptions
+    signature: str | None
+    init: tuple[str, ...]
+    batch: tuple[int, ...]
+    threads: tuple[int, ...]
+    steps: int | None
+    seconds: float
+    warm_up: int
+    against: str | None
+    as_json: bool
+    verbose: int
+
+    @property
+    def limit(self) -> SampleLimit:
+        from ..runtime.execution.step_timing import SampleLimit
+
+        return SampleLimit(self.steps, self.seconds, self.warm_up)
+
+
+class _BenchRow(NamedTuple):
+    """What was measured under one setting: a timing per graph, and their ratio if there are two."""
+
+    batch: int | None
+    threads: int
+    timings: Sequence[Timing]
+    ratio: Ratio | None
+    peak_bytes: int
+
+
+def _subject(path: str, options: _BenchOptions) -> BenchSubject:
+    from .running.bench_subject import BenchSubject
+
+    return BenchSubject(path, options.fetch, options.feed, options.signature, options.init)
+
+
+def _measure(
+    subjects: Sequence[BenchSubject], batch: int | None, threads: int, limit: SampleLimit
+) -> _BenchRow:
+    from ..runtime.execution.step_timing import ratio, time_steps
+
+    for subject in subjects:
+        subject.prepare(batch)
+    timings = time_steps([subject.step for subject in subjects], limit)
+    compared = ratio(timings[0], timings[1]) if len(timings) > 1 else None
+    return _BenchRow(batch, threads, timings, compared, _peak_bytes())
+
+
+def _peak_bytes() -> int:
+    """Returns the largest memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _fields(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> dict[str, Any]:
+    return {
+        "graphs": [subject.path for subject in subjects],
+        "computed": list(subjects[0].fetched),
+        "settings": [
+            {
+                "batch": row.batch,
+                "threads": row.threads,
+                "peak_bytes": row.peak_bytes,
+                "timings": [_timing_fields(timing, row.batch) for timing in row.timings],
+                "ratio": None if row.ratio is None else row.ratio._asdict(),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _timing_fields(timing: Timing, batch: int | None) -> dict[str, Any]:
+    rate = (batch or 1) / timing.median
+    return {"first": timing.first, **timing.percentiles, "steps": len(timing.samples), "throughput": rate}
+
+
+def _print(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> None:
+    note(f"computes {', '.join(map(plain, subjects[0].fetched))}; feeds are made up unless they are given")
+    table: list[Sequence[str]] = [
+        ("graph", "batch", "threads", "first", "p50", "p90", "p99", "per second", "peak memory", "ratio")
+    ]
+    for row in rows:
+        for subject, timing in zip(subjects, row.timings):
+            percentiles = [human_seconds(value) for value in timing.percentiles.values()]
+            batch = "" if row.batch is None else str(row.batch)
+            rate = f"{(row.batch or 1) / timing.median:.4g}"
+            compared = "" if row.ratio is None or timing is not row.timings[0] else _ratio_text(row.ratio)
+            first = human_seconds(timing.first)
+            memory = human_bytes(row.peak_bytes)
+            table.append(
+                (plain(subject.path), batch, str(row.threads), first, *percentiles, rate, memory, compared)
+            )
+    used = [i for i in range(len(table[0])) if any(line[i] for line in table[1:])]
+    print_rows([[line[i] for i in used] for line in table], right=set(range(1, len(used))), indent="")
+
+
+def _ratio_text(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
