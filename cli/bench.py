@@ -110,7 +110,7 @@ class _BenchOptions(NamedTuple):
 
 
 class _BenchRow(NamedTuple):
-    """What was measured under one setting: a timing per graph, and their ratio if there are two."""
+    """The measurements of one setting: a timing per graph, and their ratio if there are two."""
 
     batch: int | None
     threads: int
