@@ -16,7 +16,7 @@ _PERCENTILES = (50, 90, 99)
 
 
 class SampleLimit(NamedTuple):
-    """The end of a measurement: after so many steps if that is given, else after so many seconds, and at least ``least`` steps."""
+    """The end of a measurement: after so many steps if given, else so many seconds, but at least ``least`` steps."""
 
     steps: int | None = None
     seconds: float = 2.0
