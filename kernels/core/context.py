@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,21 @@ class Resource(Protocol):
     def save(self) -> dict[str, Array]: ...
 
     def load(self, state: dict[str, Array]) -> None: ...
+
+
+class Describable(Protocol):
+    """A resource that nodes wait for."""
+
+    def describe(self) -> str:
+        """Returns a description for people: kind, name, how full it is."""
+        ...
+
+
+class Pending(NamedTuple):
+    """An attempt that waits, returned by an asynchronous kernel: the way to give it up, and what it waits for."""
+
+    cancel: Callable[[], None]
+    resource: Describable
 
 
 class Rendezvous(Protocol):

@@ -76,7 +76,8 @@ class Op:
         sparse_gradient: its gradient function passes IndexedSlices on instead of wanting them dense.
         commutative: of its two inputs.
         asynchronous: it may have to wait. Its kernel takes ``done``, by keyword only, returns at once, and
-            calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread.
+            calls ``done(result)`` or ``done(TfgError)`` when it has one, from whatever thread. It returns None, or
+            a ``context.Pending`` if it waits and can be cancelled.
         allocates_output: its outputs are newly allocated and it keeps no reference to its inputs, so that the
             memory of either may be written over after its last use.
         forwards_input: an output is one of the inputs itself: of a reference, the reference.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ...graphfmt.graph import Endpoint, Node
+    from ...kernels.core.context import Pending
     from .step import Step
 
 # The number of waits that a message names.
@@ -123,8 +124,8 @@ class Execution:
         self.ready: deque[Run] = deque()
         self.urgent: deque[Run] = deque()
         self.waiting: dict[Run, NodeTask] = {}
-        # By the runs that wait: the function that gives the wait up, the handle that is waited for, and since when.
-        self._pending: dict[Run, tuple[Callable[[], None] | None, Any, float]] = {}
+        # By the runs that wait: what their kernels returned, if they can be given up, and since when.
+        self._pending: dict[Run, tuple[Pending | None, float]] = {}
         self._steps: dict[Tag, Step] = {ROOT: self.step}
 
     def start(self) -> None:
@@ -285,25 +286,26 @@ class Execution:
         def done(result: Any) -> None:
             self.report((run, result))
 
-        cancel = task.kernel(step, *arguments, done=done)
-        self._pending[run] = (cancel, arguments[0] if arguments else None, monotonic())
+        pending = task.kernel(step, *arguments, done=done)
+        self._pending[run] = (pending, monotonic())
 
     def cancel_waiting(self) -> None:
         """Gives up what still waits, after an error or a cancellation."""
-        for cancel, _, _ in self._pending.values():
-            if cancel is not None:
-                cancel()
+        for pending, _ in self._pending.values():
+            if pending is not None:
+                pending.cancel()
         self._pending.clear()
 
     def describe_waiting(self) -> list[Wait]:
         """The nodes that wait, and what for."""
         now = monotonic()
         waits: list[Wait] = []
-        for run, (_, handle, since) in list(self._pending.items()):
+        for run, (pending, since) in list(self._pending.items()):
             task = self.waiting.get(run)
             if task is not None:
-                describe = getattr(handle, "describe", None)
-                waits.append(Wait(task.node, describe() if describe else "", now - since))
+                waits.append(
+                    Wait(task.node, "" if pending is None else pending.resource.describe(), now - since)
+                )
         return waits
 
     def _finish(self, run: Run, task: NodeTask, result: Any) -> None:

@@ -58,6 +58,7 @@ STATUSES = (
     "UNIMPLEMENTED",
     "INTERNAL",
     "DATA_LOSS",
+    "CANCELLED",
 )
 
 

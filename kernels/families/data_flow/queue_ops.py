@@ -14,6 +14,7 @@ from ....graphfmt import dtypes
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
+from ...core.context import Pending
 from ...core.registry import Family
 from ...core.traits import GpuSupport, StateAccess
 from ...numeric import int_arguments
@@ -189,8 +190,8 @@ def _add(
 
 
 def _waiting(queue: Queue, attempt: Any) -> Any:
-    """Returns the function that cancels an attempt, None for one that is completed."""
-    return None if attempt is None else lambda: queue.cancel(attempt)
+    """Returns an attempt as the executor sees it, None for one that is completed."""
+    return None if attempt is None else Pending(lambda: queue.cancel(attempt), queue)
 
 
 def _dequeue(

@@ -240,7 +240,7 @@ class Queue:
                 raise invalid(f"Shape mismatch in tuple component {number}. Expected {shape}, got {own}")
         if not is_batch:
             return [tuple(arrays)]
-        return [tuple(array[row] for array in arrays) for row in range(len(arrays[0]))]
+        return [tuple(array[row, ...] for array in arrays) for row in range(len(arrays[0]))]
 
     def save(self) -> dict[str, Array]:
         """Returns its elements, in their order, and what decides on the next ones."""
@@ -290,12 +290,13 @@ def _stack(values: Sequence[Any], dtype: DType, shape: Shape) -> Any:
     if len(shapes) == 1:
         stacked = np.empty((len(values), *shapes.pop()), dtype.numpy)
         for row, value in enumerate(values):
-            stacked[row] = value
+            # With the ellipsis, a string stays one: without, an array of objects would take the array that holds it.
+            stacked[row, ...] = value
         return stacked
     largest = tuple(max(sizes) for sizes in zip(*shapes))
     padded = np.zeros((len(values), *largest), dtype.numpy)
     if dtype.name == "string":
         padded[...] = b""
     for row, value in enumerate(values):
-        padded[(row, *map(slice, value.shape))] = value
+        padded[(row, *map(slice, value.shape), ...)] = value
     return padded

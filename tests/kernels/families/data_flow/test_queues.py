@@ -208,3 +208,16 @@ def test_no_element_is_lost_or_doubled(data: st.DataObject) -> None:
             waiting.append(queue.dequeue_many(data.draw(st.integers(1, 3)), results.of("out")))
     taken = [n for name, result in results if name == "out" for n in np.reshape(result, -1)]
     assert taken == sorted(set(taken))
+
+
+def test_strings_stay_strings() -> None:
+    queue = Queue("FIFOQueue", "q", [dtypes.string], [Shape(())], -1, FirstInFirstOut())
+    results: list[Any] = []
+    words = np.array([b"a", b"bc", b"def"], object)
+    queue.enqueue(queue.check_components([words], is_batch=True), results.append)
+    queue.enqueue(queue.check_components([words[1]], is_batch=False), results.append)
+    queue.load(queue.save())
+    queue.dequeue_many(3, results.append)
+    queue.dequeue(results.append)
+    assert results[2][0].tolist() == [b"a", b"bc", b"def"]
+    assert results[3][0].item() == b"bc"
