@@ -248,6 +248,7 @@ class SessionOptions(NamedTuple):
     soft: bool
     no_compile_loops: bool
     no_optimize: bool
+    no_compile: bool
 
 
 session_options = option_group(
@@ -285,6 +286,11 @@ session_options = option_group(
         "--no-optimize",
         is_flag=True,
         help="Do not merge equal nodes or fold constants before a step is planned.",
+    ),
+    click.option(
+        "--no-compile",
+        is_flag=True,
+        help="Do not compile elementwise operations of steps that run often: the same results, slower.",
     ),
 )
 

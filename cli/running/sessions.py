@@ -38,6 +38,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions, caller
         gpu=_gpu_options(options),
         callers=callers,
         optimize=not options.no_optimize,
+        compile=not options.no_compile,
     )
 
 

@@ -89,6 +89,17 @@ def bind(
         raise as_tfg_error(error, node) from error
 
 
+def bind_for_tracing(
+    op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any
+) -> Callable[..., Any] | None:
+    """Returns the function of a node's input values that computes with another array module, such as one that records
+    expressions, None if there is none. It is the ordinary kernel, where there is one: special ones are for numpy."""
+    binding = Binding(op, node, bound.plain_attrs, bound.input_types, bound.output_types, inputs, xp)
+    if op.kernel_function is not None:
+        return _flat_outputs(op, _spread(binding, _partial(binding)))
+    return op.bind_function(binding) if op.bind_function is not None else None
+
+
 def _bind_to_device(
     op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any, functions: Resolver | None
 ) -> Callable[..., Any]:

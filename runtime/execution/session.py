@@ -18,6 +18,7 @@ from ..passes import graph_checks
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
 from . import allocator
+from .hot_plans import HotPlans
 from .resources import ResourceManager
 from .state_lock import StateLock
 from .step import Step
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...graphfmt.graph import Graph
+    from ...kernels.codegen.expression import ElementLoop
     from ..multi_device.devices import Devices
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
@@ -62,6 +64,8 @@ class Session:
             results are the same, bit for bit.
         callers: how many threads call ``run``, None if that is not known. If all of them wait for queues, the steps
             fail with FAILED_PRECONDITION, because none could end the wait.
+        compile: whether elementwise operations on large tensors are compiled to native code once a step has been
+            run often; results are the same, bit for bit.
         soft_placement: whether requests for devices that ``devices`` does not have are ignored.
     """
 
@@ -78,6 +82,7 @@ class Session:
         optimize: bool = True,
         soft_placement: bool = False,
         callers: int | None = None,
+        compile: bool = True,
     ) -> None:
         allocator.keep_freed_memory()
         graph_checks.check_structure(graph)
@@ -98,6 +103,8 @@ class Session:
                 gpu,
                 soft_placement,
             )
+        # Plans on devices run as they are: their parts meet at sends and receives.
+        self._hot = HotPlans(self._build_hot) if compile and self._devices is None else None
         self._lock = Lock()
         self._state_lock = StateLock()
         self._interrupts: list[TfgError] = []
@@ -130,9 +137,7 @@ class Session:
         observer: Observer | None = None,
         watch: Watch | None = None,
     ) -> list[Any]:
-        """Runs one step: feeds the feeds, runs what the fetches and targets need.
-
-        Returns one numpy array per fetch, in order; strings are object arrays of bytes.
+        """Runs one step, and returns one numpy array per fetch, in order; strings are object arrays of bytes.
 
         Args:
             fetches: outputs by name, ``node`` or ``node:1``.
@@ -159,6 +164,8 @@ class Session:
         if is_traced:
             step.watch = watch
             step.start_clock()
+        elif self._hot is not None:
+            plan = self._hot.select(key, plan, arguments)
         self._state_lock.enter(plan.access, step.check_cancelled)
         outer = cancellation.enter(step)
         try:
@@ -171,15 +178,19 @@ class Session:
             raise explained from error
         finally:
             cancellation.enter(outer)
-            self._state_lock.leave(plan.access)
-            if self.resources.has_step_containers:
-                self.resources.end_step(step.step_id)
+            self._leave(plan, step)
         if observer is not None:
             observer(plan, step)
         # A step that has changed the state is not reported as one that failed.
         if timeout is not None and not plan.changes_state:
             step.check_cancelled()
         return self._results(fetches, values)
+
+    def _leave(self, plan: Plan, step: Step) -> None:
+        """Lets go of the state, and of what was for the step alone."""
+        self._state_lock.leave(plan.access)
+        if self.resources.has_step_containers:
+            self.resources.end_step(step.step_id)
 
     def _new_step(self, plan: Plan, timeout: float | None) -> Step:
         number = next(self._step_ids)
@@ -220,6 +231,23 @@ class Session:
                 if len(self._plans) > MAX_PLANS:
                     self._plans.popitem(last=False)
             return plan
+
+    def _build_hot(
+        self,
+        key: tuple[Any, ...],
+        feed_shapes: Sequence[tuple[int, ...]],
+        compile_loop: Callable[[ElementLoop], Any],
+    ) -> Plan:
+        """The plan of a signature for feeds of these shapes, with native code."""
+        fetches, feeds, targets, _ = key
+        options = BuildOptions(
+            functions=self._functions,
+            compile_control_flow=self._compile_control_flow,
+            optimize=self._optimize,
+            feed_shapes=feed_shapes,
+            compile_loop=compile_loop,
+        )
+        return build_plan(self.graph, StepSignature(fetches, feeds, targets), options)
 
     def _mark_used(self, key: tuple[Any, ...]) -> None:
         with self._lock:
@@ -323,6 +351,8 @@ class Session:
     def close(self) -> None:
         """Cancels the steps that still run; any later one fails with CANCELLED."""
         self._is_closed = True
+        if self._hot is not None:
+            self._hot.close()
         self.interrupt("the session was closed while the step ran")
         if self._devices is not None:
             self._devices.close()

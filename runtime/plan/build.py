@@ -11,9 +11,11 @@ from ...graphfmt.errors import TfgError, invalid
 from ...graphfmt.gc_pause import paused_gc
 from ...graphfmt.graph import Endpoint
 from ...graphfmt.names import counted
+from ...graphfmt.shapes import Shape
 from ...kernels.core.binding import bind
 from ...kernels.core.op_sets import LOOP_NODES
 from ...kernels.core.traits import Role
+from ..passes.fed_edges import fed_fact
 from ..passes.prune import prune
 from .codegen import generate_segment
 from .feeds import feed_of_fact, unread_feed
@@ -24,9 +26,10 @@ from .state_access import step_access
 from .typed_graph import type_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ...graphfmt.graph import Graph
+    from ...kernels.codegen.expression import ElementLoop
     from ...kernels.core.facts import Fact
     from ...kernels.functions.library import Library
     from ..execution.functions import Functions
@@ -48,6 +51,8 @@ class BuildOptions:
         known_facts: what is known of the outputs of some nodes by other means than inference, by node name: of the
             fed placeholders of a function, of the receives of a part.
         fetches_handles: resources and variants may be fetched, as by the body of a function.
+        feed_shapes: the shapes of the feeds, in their order, where the plan is for these alone.
+        compile_loop: makes native code of elementwise loops; without it, every node runs its kernel.
         optimize: nodes that compute the same are merged, and constants are folded. Traced plans show every node.
     """
 
@@ -57,6 +62,8 @@ class BuildOptions:
     known_facts: Mapping[str, Sequence[Fact]] | None = None
     fetches_handles: bool = False
     optimize: bool = True
+    feed_shapes: Sequence[tuple[int, ...]] | None = None
+    compile_loop: Callable[[ElementLoop], Callable[..., Sequence[Any]] | None] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,7 +116,7 @@ class _Builder:
         if part is None and options.optimize and not options.traced:
             self.pruned = _optimized(self.pruned, self._library)
         frames = _frames(self.pruned, is_whole=part is None)
-        typed = type_graph(self.pruned.graph, self._library, options.known_facts)
+        typed = type_graph(self.pruned.graph, self._library, self._known_facts())
         self.facts: dict[str, Sequence[Fact]] = {one.name: one.output_facts for one in typed}
         if not options.fetches_handles:
             for name, fetch in zip(signature.fetches, self.pruned.fetches):
@@ -123,6 +130,18 @@ class _Builder:
         self.maybe_dead = _maybe_dead(self.instructions) if part is None else part.maybe_dead
         if options.compile_control_flow and any(map(is_control_flow, self.instructions)):
             self.instructions = self._compile_control_flow(frames)
+
+    def _known_facts(self) -> Mapping[str, Sequence[Fact]] | None:
+        """Facts that do not come from inference: those given, and the shapes of the feeds of such a plan."""
+        shapes = self.options.feed_shapes
+        if shapes is None:
+            return self.options.known_facts
+        known = dict(self.options.known_facts or {})
+        for argument, shape in zip(self.pruned.arguments, shapes):
+            if argument is not None and argument not in known:
+                fact = fed_fact(self.pruned.graph, Endpoint(argument, 0))
+                known[argument] = [fact._replace(shape=Shape(shape))]
+        return known
 
     @property
     def _library(self) -> Any:
@@ -166,8 +185,14 @@ class _Builder:
 
     def segment_plan(self) -> SegmentPlan:
         """The plan that is one function."""
+        instructions = self.instructions
+        if self.options.compile_loop is not None:
+            # Most plans run too few steps to be compiled.
+            from .clusters import join_clusters
+
+            instructions = join_clusters(instructions, self.pruned.fetches, self.options.compile_loop)
         segment = generate_segment(
-            self.instructions,
+            instructions,
             self.facts,
             self.parameters,
             self.pruned.fetches,

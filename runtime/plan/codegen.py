@@ -16,7 +16,7 @@ import numpy as np
 from ...graphfmt.graph import Endpoint, Node
 from ...kernels.core.binding import Inline
 from . import liveness
-from .ir import Constant, KernelCall, is_send, scalar_or_array
+from .ir import ClusterCall, Constant, KernelCall, is_send, scalar_or_array
 from .segment import Segment
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ class StatementWriter:
             record = f"; {self._record(instruction)}" if self._traced else ""
             share = "; ctx.share()" if number in sharing else ""
             check = f"{self.source.use_halt()}; " if self._needs_check(instruction) else ""
-            self.source.add_line(f"{self.indent}{check}{statement}{record}{share}", node, arguments)
+            line = f"{self.indent}{check}{statement}{record}{share}"
+            self.source.add_line(line, node, () if isinstance(instruction, ClusterCall) else arguments)
         self.position = first + len(instructions)
 
     def _record(self, instruction: Computation) -> str:
-        outputs = (Endpoint(instruction.name, port) for port in range(len(instruction.output_facts)))
-        names = (self.names[output] for output in outputs if output in self.names)
+        names = (self.names[output] for output in instruction.outputs if output in self.names)
         return f"ctx.record({', '.join([self.source.add_global('n', instruction.node), *names])})"
 
     def _needs_check(self, instruction: Computation) -> bool:
@@ -185,7 +185,7 @@ class StatementWriter:
         if self._counts_memory:
             node = self.source.add_global("n", instruction.node)
             expression = f"ctx.memory_budget.hold({node}, {expression}, [{', '.join(freed)}])"
-        outputs = [Endpoint(instruction.name, port) for port in range(len(instruction.output_facts))]
+        outputs = instruction.outputs
         slots = [self._slot(output, freed) for output in outputs]
         self._free.extend(freed)
         deletion = f"; del {', '.join(freed)}" if freed and not self._all_scalar(dying) else ""
@@ -212,6 +212,8 @@ class StatementWriter:
         return name
 
     def _expression(self, instruction: Computation, arguments: Sequence[str]) -> str:
+        if isinstance(instruction, ClusterCall):
+            return self._cluster(instruction, arguments)
         if not isinstance(instruction, KernelCall):
             return f"{self._inner_function(instruction)}({', '.join(['ctx', *arguments])})"
         typed, kernel = instruction.typed, instruction.kernel
@@ -221,6 +223,26 @@ class StatementWriter:
             return self._elementwise(typed, arguments)
         context = ["ctx"] if typed.op.takes_context else []
         return f"{self.source.add_global('k', kernel)}({', '.join([*context, *arguments])})"
+
+    def _cluster(self, cluster: ClusterCall, arguments: Sequence[str]) -> str:
+        """The call of a native loop, whose outputs are written over inputs that die with it."""
+        kernel = self.source.add_global("k", cluster.kernel)
+        free = {
+            argument: fact
+            for argument, value, fact in zip(arguments, cluster.inputs, map(self._fact, cluster.inputs))
+            if self._dies_here(value) and argument.startswith("s")
+        }
+        out: list[str] = []
+        for fact in cluster.output_facts:
+            fitting = (a for a, f in free.items() if f.dtype is fact.dtype and f.shape == fact.shape)
+            chosen = next(fitting, "None")
+            free.pop(chosen, None)
+            out.append(chosen)
+        return f"{kernel}({', '.join(arguments)}, out=({', '.join(out)},))"
+
+    def _dies_here(self, value: Endpoint) -> bool:
+        """True if the instruction is the last to read a value, and nothing else refers to its memory."""
+        return value in self.live.reusable and self.live.last_use.get(value) == self.position
 
     def _inner_function(self, region: Computation) -> str:
         """The name of the function that runs a loop or a branch."""

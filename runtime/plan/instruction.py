@@ -31,12 +31,16 @@ class Instruction(Protocol):
 class Computation(Instruction, Protocol):
     """An instruction that becomes a statement.
 
-    ``node`` names it in errors and traces. ``allocates_output`` tells that no output shares memory with an input;
-    ``returns_one`` that the result is the only output, not a sequence of outputs.
+    ``node`` names it in errors and traces. ``outputs`` are the values computed, in the order of ``output_facts``.
+    ``allocates_output`` tells that no output shares memory with an input; ``returns_one`` that the result is the only
+    output, not a sequence of outputs.
     """
 
     @property
     def node(self) -> Node: ...
+
+    @property
+    def outputs(self) -> Sequence[Endpoint]: ...
 
     @property
     def allocates_output(self) -> bool: ...

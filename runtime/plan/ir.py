@@ -1,8 +1,8 @@
 """The instructions that a plan consists of, between the typed graph and generated code.
 
 A list of instructions is in order: each comes after those whose outputs it reads. Outputs are named as in the graph,
-``Endpoint(name, port)``. ``Constant`` and ``Alias`` compute nothing; ``KernelCall``, and ``Loop`` and ``Branch`` of
-``control_flow.regions``, do, and become one statement each.
+``Endpoint(name, port)``. ``Constant`` and ``Alias`` compute nothing; ``KernelCall`` and ``ClusterCall``, and ``Loop``
+and ``Branch`` of ``control_flow.regions``, do, and become one statement each.
 """
 
 from __future__ import annotations
@@ -96,6 +96,10 @@ class KernelCall:
         return self.typed.output_facts
 
     @property
+    def outputs(self) -> Sequence[Endpoint]:
+        return [Endpoint(self.name, port) for port in range(len(self.output_facts))]
+
+    @property
     def allocates_output(self) -> bool:
         return self.typed.op.allocates_output
 
@@ -105,6 +109,32 @@ class KernelCall:
 
     def reads_reference(self, position: int) -> bool:
         return self.typed.reads_reference(position)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClusterCall:
+    """A call of a native loop that computes several ``nodes``, of which others read the ``outputs``."""
+
+    nodes: Sequence[Node]
+    kernel: Callable[..., Sequence[Any]]
+    inputs: Sequence[Endpoint]
+    outputs: Sequence[Endpoint]
+    dependencies: Sequence[Endpoint]
+    output_facts: Sequence[Fact]
+    allocates_output: bool = True
+    returns_one: bool = False
+
+    @property
+    def node(self) -> Node:
+        """The last of the nodes, which errors name."""
+        return self.nodes[-1]
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    def reads_reference(self, position: int) -> bool:
+        return False
 
 
 def scalar_or_array(constant: Any) -> Any:

@@ -56,9 +56,7 @@ def analyse(instructions: Sequence[Instruction], fetches: Iterable[Endpoint]) ->
         kept.add(value)
     for _, instruction in computed:
         if instruction.allocates_output:
-            ports = range(len(instruction.output_facts))
-            outputs = (Endpoint(instruction.name, port) for port in ports)
-            live.reusable.update(output for output in outputs if output not in kept)
+            live.reusable.update(output for output in instruction.outputs if output not in kept)
     return live
 
 

@@ -36,6 +36,10 @@ class Region:
         return (*self.inputs, *self.controls)
 
     @property
+    def outputs(self) -> Sequence[Endpoint]:
+        return [Endpoint(self.name, port) for port in range(len(self.output_facts))]
+
+    @property
     def allocates_output(self) -> bool:
         return False
 

@@ -1,0 +1,1 @@
+"""Loops over elements, compiled to native code: expressions, their emitters, and what runs them."""
