@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
     from ...graphfmt.graph import Node
     from ...graphfmt.signatures import Bound
+    from ..codegen.expression import ElementLoop
     from .context import Callee
     from .facts import Fact
     from .registry import Op
@@ -87,6 +88,16 @@ def bind(
         raise
     except Exception as error:
         raise as_tfg_error(error, node) from error
+
+
+def bind_compiled(
+    op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], compile_loop: Callable[[ElementLoop], Any]
+) -> Callable[..., Any] | None:
+    """Returns the function of a node's input values that uses native code, None if there is none."""
+    if op.compiled_function is None:
+        return None
+    binding = Binding(op, node, bound.plain_attrs, bound.input_types, bound.output_types, inputs, np)
+    return op.compiled_function(binding, compile_loop)
 
 
 def bind_for_tracing(

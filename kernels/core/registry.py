@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 Kernel = Callable[..., Any]
 ShapeFunction = Callable[["ShapeContext"], Any]
 GradientFunction = Callable[..., Any]
+# From a binding and a compiler of native loops.
+CompiledFunction = Callable[..., Kernel | None]
 
 # Keyword-only kernel parameters that are facts of the node rather than attributes.
 NODE_PARAMETERS = frozenset({"node_name", "input_types", "output_types"})
@@ -124,6 +126,7 @@ class Op:
     gradient_function: GradientFunction | None = None
     bind_function: Callable[[Binding], Kernel | None] | None = None
     elements_function: ShapeFunction | None = None
+    compiled_function: CompiledFunction | None = None
 
     @cached_property
     def signature(self) -> OpSignature:
@@ -158,6 +161,12 @@ class Op:
         """Decorator: sees attributes, dtypes and static shapes once, when a plan is built, and returns the
         function to call on the input values alone, or None for the ordinary kernel."""
         self.bind_function = function
+        return function
+
+    def compiled(self, function: CompiledFunction) -> CompiledFunction:
+        """Decorator: as ``bind``, for plans of steps that run often. The function is also given the compiler of native
+        loops; what it returns has the same results, bit for bit. None stands for the kernel that the plan has."""
+        self.compiled_function = function
         return function
 
     def elements(self, function: ShapeFunction) -> ShapeFunction:

@@ -21,7 +21,7 @@ from ...graphfmt.graph import Endpoint
 from ...kernels.codegen.expression import ElementLoop, Input, Literal, Operand, replace_inputs
 from ...kernels.codegen.llvm_emitter import is_supported
 from ...kernels.codegen.tracing import TRACER, trace
-from ...kernels.core.binding import bind_for_tracing
+from ...kernels.core.binding import bind_compiled, bind_for_tracing
 from ...kernels.core.traits import Role
 from .ir import Alias, ClusterCall, Constant, KernelCall, aliases
 
@@ -62,10 +62,27 @@ def join_clusters(
         cluster = None
         if len(members) > 1:
             cluster = _cluster([grouping.found[m] for m in members], grouping, outside, compile_loop)
-        for part in [cluster] if cluster is not None else [instructions[m] for m in members]:
+        parts = (
+            [cluster] if cluster is not None else [_compiled(instructions[m], compile_loop) for m in members]
+        )
+        for part in parts:
             by_position[len(merged)] = members[-1]
             merged.append(part)
     return _in_order(merged, by_position)
+
+
+def _compiled(one: Instruction, compile_loop: Callable[[ElementLoop], Any]) -> Instruction:
+    """The instruction with a kernel of native code, where its operation has one for the node."""
+    if not isinstance(one, KernelCall) or one.typed.op.compiled_function is None or _size(one) < MIN_ELEMENTS:
+        return one
+    typed = one.typed
+    kernel = bind_compiled(typed.op, typed.node, typed.bound, typed.input_facts, compile_loop)
+    return one if kernel is None else KernelCall(typed, kernel)
+
+
+def _size(one: KernelCall) -> int:
+    """The elements of the largest input of known shape."""
+    return max((fact.shape.size or 0 for fact in one.typed.input_facts), default=0)
 
 
 class _Grouping:

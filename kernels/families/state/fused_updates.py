@@ -183,12 +183,25 @@ def compile_rule(
     ``names`` are the names of the arguments after the slots; ``grad`` or ``delta`` is an array, the others are
     scalars.
     """
+    trace, homes, finals = trace_rule(rule, slots, names, flags)
+    return _Compiler(trace, homes, finals, [n for n in names if n not in GRADIENTS]).update()
+
+
+def trace_rule(
+    rule: Callable[..., Any], slots: int, names: Sequence[str], flags: dict[str, bool]
+) -> tuple[FormulaTrace, Sequence[Symbol], Sequence[Symbol]]:
+    """Traces a rule: returns the trace, the symbols of the variable and its slots, and those of their new values."""
     trace = FormulaTrace()
     homes = [trace.new("home", (i,), False) for i in range(slots + 1)]
     others = [trace.new("given", (n,), n not in GRADIENTS) for n in names]
     results = rule(*homes, *others, **flags)
-    finals = list(results) if isinstance(results, tuple) else [results]
-    return _Compiler(trace, homes, finals, [n for n in names if n not in GRADIENTS]).update()
+    return trace, homes, list(results) if isinstance(results, tuple) else [results]
+
+
+def exported_scalars(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Returns the scalars that array expressions use, in the order of ``CompiledUpdate.scalars``."""
+    arguments = (arg for s in symbols if not s.is_scalar for arg in s.args)
+    return list(dict.fromkeys(arg for arg in arguments if isinstance(arg, Symbol) and arg.is_scalar))
 
 
 GRADIENTS = ("grad", "delta")
@@ -248,14 +261,7 @@ class _Compiler:
     @cached_property
     def _exported(self) -> list[str]:
         """The names of the scalars that array expressions use."""
-        used = dict.fromkeys(
-            arg
-            for s in self.symbols
-            if not s.is_scalar
-            for arg in s.args
-            if isinstance(arg, Symbol) and arg.is_scalar
-        )
-        return [self._scalar_names[s] for s in used]
+        return [self._scalar_names[s] for s in exported_scalars(self.symbols)]
 
     def _scalar_lines(self) -> Iterator[str]:
         yield f"def scalars({', '.join(['xp', 'kind', *self.names])}):"

@@ -14,6 +14,7 @@ from ...core.traits import GpuSupport
 from ...core.types import INDEX, NUMBERS
 from ...numeric.scatter import check_indices, on_host
 from .fused_updates import GRADIENTS, CompiledUpdate
+from .native_updates import compile_update
 from .optimizer_rules import rules
 from .state_ops import referenced_shape, typed_variable
 from .update_rules import Rule
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ....graphfmt.dtypes import DType
+    from ...core.binding import Binding
     from ...core.inference import ShapeContext
+    from .native_updates import LoopCompiler, NativeUpdate
     from .variables import Variable
 
 family = Family(__name__, gpu=GpuSupport.STATE)
@@ -63,6 +66,21 @@ class _Operation:
         self.gradient = self.states + at
         self.scalars = [self.states + i for i, n in enumerate(names) if n not in GRADIENTS and n != "indices"]
 
+    def bound(self, b: Binding, native: NativeUpdate | None = None) -> Any:
+        """The function of a node's inputs, which updates with native code, if given."""
+        flags = tuple(bool(b.attrs[name]) for name in self.rule.attrs)
+        dtype: DType = b.attrs["T"]
+        xp = b.xp
+
+        def on_references(*inputs: Any) -> Any:
+            return self.kernel(xp, inputs, dtype, flags, native)
+
+        def on_handles(*inputs: Any) -> Any:
+            self.kernel(xp, inputs, dtype, flags, native)
+            return []
+
+        return on_handles if self.by_handle else on_references
+
     def shape(self, c: ShapeContext) -> Any:
         if self.by_handle:
             states = [referenced_shape(c, c.attr("T"), i) for i in range(self.states)]
@@ -83,7 +101,14 @@ class _Operation:
             shape = shape.merge(gradient)
         return [] if self.by_handle else shape
 
-    def kernel(self, xp: Any, inputs: Sequence[Any], dtype: DType, flags: tuple[bool, ...]) -> Any:
+    def kernel(
+        self,
+        xp: Any,
+        inputs: Sequence[Any],
+        dtype: DType,
+        flags: tuple[bool, ...],
+        native: NativeUpdate | None,
+    ) -> Any:
         """Updates the variable and its slots, and returns the variable."""
         states = [typed_variable(x, dtype) if self.by_handle else x for x in inputs[: self.states]]
         others = self.hyperparameters(inputs, dtype)
@@ -95,7 +120,7 @@ class _Operation:
             if rule.check is not None:
                 rule.check(values)
             flags += tuple(choice(values) for choice in rule.choices.values())
-        update = rule.update(flags)
+        update = native or rule.update(flags)
         with _Locked(states):
             arrays = [state.writable() for state in states]
             self.check_same_shape(states, arrays)
@@ -153,7 +178,12 @@ class _Locked:
 
 
 def _update_rows(
-    xp: Any, update: CompiledUpdate, arrays: Sequence[Any], gradient: Any, indices: Any, others: Sequence[Any]
+    xp: Any,
+    update: CompiledUpdate | NativeUpdate,
+    arrays: Sequence[Any],
+    gradient: Any,
+    indices: Any,
+    others: Sequence[Any],
 ) -> None:
     """Updates the rows at ``indices``; the gradients of a repeated index are applied one after another, in
     order."""
@@ -210,19 +240,14 @@ def _declare(rule: Rule, *, by_handle: bool, sparse: bool) -> None:
         raise NotImplementedError
 
     @declared.bind
-    def _(b: Any) -> Any:
+    def _(b: Binding) -> Any:
+        return operation.bound(b)
+
+    @declared.compiled
+    def _(b: Binding, compile_loop: LoopCompiler) -> Any:
         flags = tuple(bool(b.attrs[name]) for name in rule.attrs)
-        dtype: DType = b.attrs["T"]
-        xp = b.xp
-
-        def on_references(*inputs: Any) -> Any:
-            return operation.kernel(xp, inputs, dtype, flags)
-
-        def on_handles(*inputs: Any) -> Any:
-            operation.kernel(xp, inputs, dtype, flags)
-            return []
-
-        return on_handles if by_handle else on_references
+        native = compile_update(rule, flags, b.attrs["T"], compile_loop, by_rows=sparse)
+        return operation.bound(b, native) if native is not None else None
 
 
 for _rule in rules():
