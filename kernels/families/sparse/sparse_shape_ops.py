@@ -13,6 +13,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...core.types import NUMBERS
 from ...numeric.int_arguments import normalize_axis
+from ...numeric.row_filling import check_rows, fill_rows, filled_grads
 from .coo import check_static, coo, indices_of, keys_of, row_major, unknown_count
 
 if TYPE_CHECKING:
@@ -247,20 +248,13 @@ def _(xp: Any, indices: Any, values: Any, shape: Any, default: Any) -> list[Any]
         raise invalid(f"default_value must be a scalar, but has shape {list(np.shape(default))}")
     if not given.dims:
         raise invalid("a sparse tensor of rank 0 has no rows")
-    rows, of_row = given.dims[0], given.indices[:, 0]
-    if of_row.size and not (of_row.min() >= 0 and of_row.max() < rows):
-        place = int(((of_row < 0) | (of_row >= rows)).argmax())
-        raise invalid(f"indices[{place}, 0] = {of_row[place]} is not in [0, {rows})")
-    empty = np.bincount(of_row, minlength=rows)[:rows] == 0
-    added = np.zeros((int(empty.sum()), given.rank), np.int64)
-    added[:, 0] = np.flatnonzero(empty)
-    all_indices = np.concatenate([given.indices, added])
-    fill = np.empty(len(added), values.dtype)
-    fill[:] = default if values.dtype != object else np.asarray(default, object).item()
-    order = np.argsort(all_indices[:, 0], kind="stable")
-    new_place = np.empty(len(order), np.int64)
-    new_place[order] = np.arange(len(order))
-    return [all_indices[order], np.concatenate([given.values, fill])[order], empty, new_place[: len(of_row)]]
+    of_row = given.indices[:, 0]
+    check_rows(of_row, given.dims[0], "the rows of indices")
+    filled = fill_rows(of_row, given.dims[0])
+    added = np.zeros((int(filled.empty.sum()), given.rank), np.int64)
+    added[:, 0] = np.flatnonzero(filled.empty)
+    all_indices = np.concatenate([given.indices, added])[filled.order]
+    return [all_indices, filled.values(given.values, default), filled.empty, filled.new_place]
 
 
 @fill_empty_rows.gradient
@@ -280,13 +274,4 @@ fill_empty_rows_grad = op(
 
 @fill_empty_rows_grad.kernel
 def _(xp: Any, index_map: Any, grads: Any) -> list[Any]:
-    if index_map.ndim != 1 or grads.ndim != 1:
-        raise invalid(
-            "reverse_index_map and grad_values must be vectors, but have shapes "
-            f"{Shape(index_map.shape)} and {Shape(grads.shape)}"
-        )
-    if index_map.size and not (index_map.min() >= 0 and index_map.max() < len(grads)):
-        raise invalid(f"reverse_index_map must be in [0, {len(grads)}), but has {index_map.tolist()[:8]}")
-    rest = np.ones(len(grads), bool)
-    rest[index_map] = False
-    return [grads[index_map], grads[rest].sum(dtype=grads.dtype)]
+    return filled_grads(index_map, grads)
