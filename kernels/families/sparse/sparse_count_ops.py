@@ -157,4 +157,8 @@ class _Counted:
             return np.ones(len(starts), self._dtype)
         if not weights.size:
             return np.diff(np.append(starts, len(order))).astype(self._dtype)
-        return np.add.reduceat(weights[order], starts, dtype=self._dtype) if len(starts) else np.zeros(0, self._dtype)
+        return (
+            np.add.reduceat(weights[order], starts, dtype=self._dtype)
+            if len(starts)
+            else np.zeros(0, self._dtype)
+        )
