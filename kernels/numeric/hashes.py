@@ -5,6 +5,7 @@ MurmurHash64A.
 from __future__ import annotations
 
 from struct import iter_unpack, unpack_from
+from typing import Any
 
 _MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
@@ -182,3 +183,18 @@ def _sip_round(a: int, b: int, c: int, d: int) -> tuple[int, int, int, int]:
     c = c + b & _MASK
     b = _rotate_right(b, 47) ^ c
     return a, b, _rotate_right(c, 32), d
+
+
+def fingerprint_cat64(first: Any, second: Any) -> Any:
+    """Combines fingerprints, uint64 arrays of one shape, into one each (fingerprint.h in TensorFlow)."""
+    import numpy as np
+
+    factor = np.uint64(0xC6A4A7935BD1E995)
+    with np.errstate(over="ignore"):
+        result = (first ^ factor) ^ _mixed(second * factor) * factor
+        result = _mixed(result * factor) * factor
+    return _mixed(result)
+
+
+def _mixed(values: Any) -> Any:
+    return values ^ (values >> 47)

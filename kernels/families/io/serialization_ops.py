@@ -7,17 +7,14 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
-from ....graphfmt import dtypes
 from ....graphfmt.errors import Status, TfgError, invalid
-from ....graphfmt.proto import from_proto, tensor_pb2, to_proto
 from ....graphfmt.shapes import UNKNOWN, Shape
-from ....graphfmt.tensors import TensorValue
 from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric.string_tensors import array_of, map_strings
+from ...numeric.tensor_messages import from_message, to_message
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -33,15 +30,7 @@ serialize = op(
 @serialize.kernel
 def _(xp: Any, tensor: Any, *, T: DType) -> Any:
     array = tensor if isinstance(tensor, np.ndarray) else array_of((), [tensor], T.numpy)
-    shape = Shape(tuple(array.shape))
-    if T is dtypes.string:
-        elements = tuple(bytes(item) for item in array.reshape(-1).tolist())
-        value = TensorValue(T, shape, values={"string_val": elements} if elements else {})
-    else:
-        value = TensorValue(T, shape, content=np.ascontiguousarray(array).tobytes())
-    message = tensor_pb2.TensorProto()
-    to_proto.fill_tensor(message, value)
-    return array_of((), [message.SerializeToString(deterministic=True)])
+    return array_of((), [to_message(array, T)])
 
 
 parse = op(
@@ -56,16 +45,7 @@ def _(xp: Any, serialized: Any, *, out_type: DType) -> Any:
     if isinstance(serialized, np.ndarray) and serialized.ndim:
         raise invalid(f"Expected `serialized` to be a scalar, got shape: {Shape(tuple(serialized.shape))}")
     data: Any = serialized[()] if isinstance(serialized, np.ndarray) else serialized
-    message = tensor_pb2.TensorProto()
-    try:
-        message.ParseFromString(data)
-        value = from_proto.tensor_of(message)
-        array = value.array()
-    except (DecodeError, TfgError) as error:
-        raise invalid(f"Could not parse `serialized` as TensorProto: {data[:40]!r}") from error
-    if value.dtype is not out_type:
-        raise invalid(f"Type mismatch between parsed tensor ({value.dtype}) and dtype ({out_type})")
-    return array
+    return from_message(data, out_type, "`serialized`")
 
 
 decompress = op(
