@@ -4,7 +4,7 @@
 Input(f4, 1)))``, adds a vector to the rows of a matrix. Inputs broadcast to the shape of the loop as numpy's do; each
 output has that shape. An expression that is used twice is one object that occurs twice, and is computed once.
 
-Functions have the names, dtypes and results of numpy's, bit for bit; ``FUNCTIONS`` lists them.
+Functions have the names, dtypes and results of numpy's, bit for bit; ``FUNCTIONS`` and ``CALLS`` list them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ FUNCTIONS = {
     **dict.fromkeys(("isnan", "logical_not", "cast"), 1),
     "where": 3,
 }
+# Functions of one float that numpy computes, block by block: its results depend on the processor, and must be the same.
+CALLS = frozenset(
+    {"exp", "exp2", "expm1", "log", "log2", "log1p", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ class Literal(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Apply(Expression):
-    """A function of ``FUNCTIONS``, applied to expressions."""
+    """A function of ``FUNCTIONS`` or ``CALLS``, applied to expressions."""
 
     function: str
     arguments: tuple[Expression, ...]

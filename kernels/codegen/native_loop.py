@@ -14,26 +14,46 @@ from ..core.parallel import POOL
 from .expression import iteration_space
 from .llvm_emitter import NAME, UnsupportedError, emit
 from .llvm_engine import function_address
+from .stages import cut_into_stages, result_dtypes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .expression import ElementLoop, Operand
+    from .stages import Stage
 
-# Elements per chunk: some 50 microseconds of a loop that memory bounds.
+# Elements per chunk: some 50 microseconds of a loop that memory bounds; with stages, as many as caches hold.
 _CHUNK = 1 << 16
+_STAGED_CHUNK = 1 << 14
 
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+_ADDRESSES = (1 << 64) - 1
 
 
 def compile_loop(loop: ElementLoop) -> NativeLoop | None:
     """The loop as native code; None where it cannot be compiled."""
+    stages = cut_into_stages(loop)
+    functions: list[Callable[..., None]] = []
+    for stage in stages:
+        try:
+            ir = emit(stage.loop)
+        except UnsupportedError:
+            return None
+        address = function_address(ir, NAME)
+        if address is None:
+            return None
+        functions.append(_PROTOTYPE(address))
+    return NativeLoop(loop, stages, functions)
+
+
+def is_compilable(loop: ElementLoop) -> bool:
+    """True if there is code for everything in a loop. Does not compile it."""
     try:
-        ir = emit(loop)
+        for stage in cut_into_stages(loop):
+            emit(stage.loop)
     except UnsupportedError:
-        return None
-    address = function_address(ir, NAME)
-    return None if address is None else NativeLoop(loop, address)
+        return False
+    return True
 
 
 class NativeLoop:
@@ -42,13 +62,17 @@ class NativeLoop:
     Chunks are the same for any number of threads, and an element does not depend on its chunk.
     """
 
-    def __init__(self, loop: ElementLoop, address: int) -> None:
+    def __init__(
+        self, loop: ElementLoop, stages: Sequence[Stage], functions: Sequence[Callable[..., None]]
+    ) -> None:
         self.loop = loop
-        self._function = _PROTOTYPE(address)
+        self._stages = stages
+        self._functions = functions
         dims = iteration_space(loop.shape, [one.shape for one in loop.inputs]).dims
         # What is counted from begin to end, and how many elements each of it has.
         self._steps, self._step_size = (loop.size, 1) if len(dims) == 1 else (math.prod(dims[:-1]), dims[-1])
         self._output_dtypes = [one.dtype for one in loop.outputs]
+        self._result_dtypes = result_dtypes(stages)
 
     def __call__(self, *inputs: Any, out: Sequence[Any] = ()) -> list[Any]:
         """Runs the loop.
@@ -89,18 +113,43 @@ class NativeLoop:
     ) -> None:
         """Runs some steps of the loop on contiguous arrays: elements if it has one dimension, else rows. An output may
         be an input of the shape of the loop. ``stops_early``: a step that is cancelled leaves the rest undone."""
-        addresses = [array.ctypes.data for array in (*inputs, *outputs)]
-        table = (ctypes.c_void_p * len(addresses))(*addresses)
-        function = self._function
-        chunk = max(1, _CHUNK // self._step_size)
-        count = -(-steps // chunk)
-        if count <= 1:
-            function(table, 0, steps)
-            return
+        sources = [array.ctypes.data for array in inputs]
+        targets = [array.ctypes.data for array in outputs]
+        last = self._functions[-1]
+        table = _table([*sources, *targets])
+        chunk = max(1, (_STAGED_CHUNK if self._result_dtypes else _CHUNK) // self._step_size)
 
         def run_chunk(number: int) -> None:
             if stops_early:
                 check()
-            function(table, number * chunk, min(steps, (number + 1) * chunk))
+            begin, end = number * chunk, min(steps, (number + 1) * chunk)
+            if self._result_dtypes:
+                results = self._run_stages(sources, begin, end)
+                last(_table([*sources, *self._addresses(results, begin), *targets]), begin, end)
+            else:
+                last(table, begin, end)
 
-        POOL.run(run_chunk, count)
+        POOL.run(run_chunk, -(-steps // chunk))
+
+    def _run_stages(self, sources: Sequence[int], begin: int, end: int) -> list[Any]:
+        """Runs all stages but the last on some steps; returns the results of their functions."""
+        size = (end - begin) * self._step_size
+        results = [np.empty(size, dtype) for dtype in self._result_dtypes]
+        addresses = self._addresses(results, begin)
+        done = 0
+        for stage, function in zip(self._stages[:-1], self._functions):
+            after = done + len(stage.functions)
+            function(_table([*sources, *addresses[:after]]), begin, end)
+            for name, result in zip(stage.functions, results[done:after]):
+                getattr(np, name)(result, out=result)
+            done = after
+        return results
+
+    def _addresses(self, results: Sequence[Any], begin: int) -> list[int]:
+        """The addresses at which arrays of all elements would begin, of which the results are the part from a step."""
+        offset = begin * self._step_size
+        return [(one.ctypes.data - offset * one.itemsize) & _ADDRESSES for one in results]
+
+
+def _table(addresses: Sequence[int]) -> Any:
+    return (ctypes.c_void_p * len(addresses))(*addresses)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .expression import FUNCTIONS, Apply, Expression, Input, Literal
+from .expression import CALLS, FUNCTIONS, Apply, Expression, Input, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +83,36 @@ class TracedArray:
     def __rtruediv__(self, other: Any) -> TracedArray:
         return _apply("divide", other, self)
 
+    def __iadd__(self, other: Any) -> TracedArray:
+        return self.write(self + other)
+
+    def __isub__(self, other: Any) -> TracedArray:
+        return self.write(self - other)
+
+    def __imul__(self, other: Any) -> TracedArray:
+        return self.write(self * other)
+
+    def __itruediv__(self, other: Any) -> TracedArray:
+        return self.write(self / other)
+
+    def __iand__(self, other: Any) -> TracedArray:
+        return self.write(self & other)
+
+    def __ior__(self, other: Any) -> TracedArray:
+        return self.write(self | other)
+
+    def __ixor__(self, other: Any) -> TracedArray:
+        return self.write(self ^ other)
+
+    def write(self, value: TracedArray) -> TracedArray:
+        """Becomes the value, for all who refer to this array: what writing into its memory does."""
+        if value.dtype != self.dtype or value.shape != self.shape:
+            raise TypeError(
+                f"{value.dtype} of {value.shape} is not written over {self.dtype} of {self.shape}"
+            )
+        self.expression = value.expression
+        return self
+
     def __neg__(self) -> TracedArray:
         return _apply("negative", self)
 
@@ -129,8 +159,8 @@ class Tracer:
 
     def __getattr__(self, name: str) -> Any:
         known = _ALIASES.get(name, name)
-        if known in FUNCTIONS or known in _BITWISE:
-            return partial(_apply, known)
+        if known in FUNCTIONS or known in CALLS or known in _BITWISE:
+            return partial(_call, known)
         found = getattr(np, name)
         if isinstance(found, type) and issubclass(found, np.generic):
             return found
@@ -174,6 +204,12 @@ def trace(kernel: Callable[..., Any], operands: Sequence[Operand]) -> TracedArra
     return result if isinstance(result, TracedArray) else None
 
 
+def _call(function: str, *values: Any, out: TracedArray | None = None) -> TracedArray:
+    """A function as kernels call it, which may write into an array."""
+    result = _apply(function, *values)
+    return result if out is None else out.write(result)
+
+
 def _apply(function: str, *values: Any) -> TracedArray:
     """A function of the IR on symbols and numbers, converted and broadcast as numpy does."""
     shape = np.broadcast_shapes(*(getattr(value, "shape", ()) for value in values))
@@ -187,7 +223,7 @@ def _apply(function: str, *values: Any) -> TracedArray:
         return TracedArray(Apply(np.dtype(bool), function, tuple(expressions)), shape)
     expressions = _converted(values)
     dtype = expressions[0].dtype
-    if function == "divide" and dtype.kind != "f":
+    if (function == "divide" or function in CALLS) and dtype.kind != "f":
         raise TypeError(f"{function} of {dtype}")
     result = np.dtype(bool) if function in _COMPARISONS or function == "isnan" else dtype
     return TracedArray(Apply(result, function, tuple(expressions)), shape)

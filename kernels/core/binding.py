@@ -104,11 +104,12 @@ def bind_for_tracing(
     op: Op, node: Node, bound: Bound, inputs: Sequence[Fact], xp: Any
 ) -> Callable[..., Any] | None:
     """Returns the function of a node's input values that computes with another array module, such as one that records
-    expressions, None if there is none. It is the ordinary kernel, where there is one: special ones are for numpy."""
+    expressions, None if there is none."""
     binding = Binding(op, node, bound.plain_attrs, bound.input_types, bound.output_types, inputs, xp)
-    if op.kernel_function is not None:
-        return _flat_outputs(op, _spread(binding, _partial(binding)))
-    return op.bind_function(binding) if op.bind_function is not None else None
+    special = op.bind_function(binding) if op.bind_function is not None else None
+    if special is not None or op.kernel_function is None:
+        return special
+    return _flat_outputs(op, _spread(binding, _partial(binding)))
 
 
 def _bind_to_device(

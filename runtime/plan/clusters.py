@@ -20,6 +20,7 @@ import numpy as np
 from ...graphfmt.graph import Endpoint
 from ...kernels.codegen.expression import ElementLoop, Input, Literal, Operand, replace_inputs
 from ...kernels.codegen.llvm_emitter import is_supported
+from ...kernels.codegen.native_loop import is_compilable
 from ...kernels.codegen.tracing import TRACER, trace
 from ...kernels.core.binding import bind_compiled, bind_for_tracing
 from ...kernels.core.traits import Role
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 # From this many elements on, memory decides how long an elementwise kernel takes, rather than the call of it.
 MIN_ELEMENTS = 1 << 13
 _MOST_CALLS = 64
-_MOST_ARRAYS = 24
+_MOST_ARRAYS = 40
+# Groups that are looked at to find out whether two others may be merged.
+_MOST_VISITED = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ def join_clusters(
     outside = _read_outside(instructions, results, grouping)
     merged: list[Instruction] = []
     by_position: dict[int, int] = {}
-    for members in grouping.members:
+    for members in filter(None, grouping.members):
         cluster = None
         if len(members) > 1:
             cluster = _cluster([grouping.found[m] for m in members], grouping, outside, compile_loop)
@@ -95,56 +98,76 @@ class _Grouping:
         self.group_of: dict[int, int] = {}
         self.position_of = {one.name: position for position, one in enumerate(instructions)}
         self.instructions = instructions
-        epoch, epochs = 0, list[int]()
+        self.befores: dict[int, list[int]] = {}
+        self.epochs: list[int] = []
+        epoch = 0
         for position, one in enumerate(instructions):
             is_barrier = _is_barrier(one)
             epoch += is_barrier
-            epochs.append(epoch)
+            self.epochs.append(epoch)
             epoch += is_barrier
-            self._place(position, one, epochs)
+            self._place(position, one)
 
-    def _place(self, position: int, one: Instruction, epochs: Sequence[int]) -> None:
+    def _place(self, position: int, one: Instruction) -> None:
+        """Puts an instruction into a group: a new one, or all those that it can join."""
+        own = len(self.members)
+        self.group_of[position] = own
+        self.members.append([position])
         found = _elementwise(one)
         if found is not None:
             self.found[position] = found
-            for group in self._candidates(one, found, epochs):
-                if self._may_join(position, group):
-                    self.group_of[position] = group
-                    self.members[group].append(position)
-                    return
-        self.group_of[position] = len(self.members)
-        self.members.append([position])
+            for group in self._candidates(position, found):
+                if len(self.members[own]) + len(self.members[group]) <= _MOST_CALLS and self._may_merge(
+                    own, group
+                ):
+                    self._merge(own, group)
 
-    def _candidates(self, one: Instruction, found: _Elementwise, epochs: Sequence[int]) -> list[int]:
+    def _merge(self, own: int, group: int) -> None:
+        for member in self.members[group]:
+            self.group_of[member] = own
+        self.members[own] = sorted(self.members[own] + self.members[group])
+        self.members[group] = []
+
+    def _candidates(self, position: int, found: _Elementwise) -> list[int]:
         """The groups of the inputs that have the shape and epoch of a call, the latest first."""
         groups: set[int] = set()
-        for before in self._before(one):
+        for before in self._before(position):
             other = self.found.get(before)
-            if other is not None and other.shape == found.shape and epochs[before] == epochs[-1]:
+            if (
+                other is not None
+                and other.shape == found.shape
+                and self.epochs[before] == self.epochs[position]
+            ):
                 groups.add(self.group_of[before])
-        return sorted((g for g in groups if len(self.members[g]) < _MOST_CALLS), reverse=True)
+        return sorted(groups, reverse=True)
 
-    def _before(self, one: Instruction) -> list[int]:
+    def _before(self, position: int) -> list[int]:
         """The positions of what an instruction depends on, aliases followed."""
-        sources = (self.source.get(each, each) for each in one.dependencies)
-        names = {each.node for each in sources} | {each.node for each in one.dependencies}
-        return [self.position_of[name] for name in names if name in self.position_of]
+        known = self.befores.get(position)
+        if known is None:
+            dependencies = self.instructions[position].dependencies
+            sources = (self.source.get(each, each) for each in dependencies)
+            names = {each.node for each in sources} | {each.node for each in dependencies}
+            known = [self.position_of[name] for name in names if name in self.position_of]
+            self.befores[position] = known
+        return known
 
-    def _may_join(self, position: int, group: int) -> bool:
-        """True unless another group, on which the call depends, depends on the group."""
-        first = self.members[group][0]
-        pending = [self.group_of[b] for b in self._before(self.instructions[position])]
-        seen = {group}
+    def _may_merge(self, one: int, other: int) -> bool:
+        """True unless one of two groups depends on the other by way of a third."""
+        both = {one, other}
+        positions = [*self.members[one], *self.members[other]]
+        pending = [self.group_of[b] for p in positions for b in self._before(p)]
+        seen = set(both)
         while pending:
-            other = pending.pop()
-            if other in seen or self.members[other][-1] < first:
+            third = pending.pop()
+            # A group lies in one epoch, and depends on none of a later one.
+            if third in seen or self.epochs[self.members[third][0]] < self.epochs[positions[0]]:
                 continue
-            seen.add(other)
-            for member in self.members[other]:
-                for before in self._before(self.instructions[member]):
-                    if self.group_of[before] == group:
-                        return False
-                    pending.append(self.group_of[before])
+            seen.add(third)
+            before = [self.group_of[b] for m in self.members[third] for b in self._before(m)]
+            if both.intersection(before) or len(seen) > _MOST_VISITED:
+                return False
+            pending.extend(before)
         return True
 
 
@@ -177,7 +200,8 @@ def _elementwise(one: Instruction) -> _Elementwise | None:
     traced = trace(kernel, known[:-1]) if kernel is not None else None
     if traced is None or traced.shape != known[-1].shape or traced.dtype != known[-1].dtype:
         return None
-    return _Elementwise(one, known[-1].shape, traced.expression)
+    loop = ElementLoop(traced.shape, tuple(known[:-1]), (traced.expression,))
+    return _Elementwise(one, traced.shape, traced.expression) if is_compilable(loop) else None
 
 
 def _operand(fact: Fact) -> Operand | None:

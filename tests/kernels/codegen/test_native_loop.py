@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tfg.graphfmt.errors import TfgError
-from tfg.kernels.codegen import llvm_engine, native_loop
+from tfg.kernels.codegen import expression, llvm_engine, native_loop
 from tfg.kernels.codegen.expression import Apply, ElementLoop, Input, Literal, Operand
 from tfg.kernels.codegen.native_loop import compile_loop
 from tfg.kernels.core.parallel import Pool
@@ -18,6 +18,7 @@ pytest.importorskip("llvmlite")
 
 UNARY = ("negative", "absolute", "sqrt", "sign", "floor", "ceil", "trunc", "rint")
 BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "fmax", "fmin")
+CALLS = sorted(expression.CALLS)
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-310, 3.5, -2.5, 1e30, -1e300]
 BOOL = np.dtype(bool)
@@ -35,6 +36,7 @@ def expressions(dtype: Any, inputs: int) -> st.SearchStrategy[Any]:
         )
         return (
             st.builds(lambda f, a: Apply(dtype, f, (a,)), st.sampled_from(UNARY), inner)
+            | st.builds(lambda f, a: Apply(dtype, f, (a,)), st.sampled_from(CALLS), inner)
             | st.builds(lambda f, a, b: Apply(dtype, f, (a, b)), st.sampled_from(BINARY), inner, inner)
             | st.builds(lambda c, a, b: Apply(dtype, "where", (c, a, b)), conditions, inner, inner)
             | st.builds(lambda c: Apply(dtype, "cast", (c,)), conditions)
@@ -43,16 +45,16 @@ def expressions(dtype: Any, inputs: int) -> st.SearchStrategy[Any]:
     return st.recursive(leaves, grown, max_leaves=12)
 
 
-def evaluate(expression: Any, arrays: list[Any]) -> Any:
+def evaluate(one: Any, arrays: list[Any]) -> Any:
     """The same with numpy."""
-    if isinstance(expression, Input):
-        return arrays[expression.index]
-    if isinstance(expression, Literal):
-        return expression.dtype.type(expression.value)
-    values = [evaluate(one, arrays) for one in expression.arguments]
-    if expression.function == "cast":
-        return np.asarray(values[0]).astype(expression.dtype)
-    return getattr(np, expression.function)(*values)
+    if isinstance(one, Input):
+        return arrays[one.index]
+    if isinstance(one, Literal):
+        return one.dtype.type(one.value)
+    values = [evaluate(argument, arrays) for argument in one.arguments]
+    if one.function == "cast":
+        return np.asarray(values[0]).astype(one.dtype)
+    return getattr(np, one.function)(*values)
 
 
 def assert_same_bits(found: Any, wanted: Any) -> None:
@@ -92,7 +94,8 @@ def test_equals_numpy(case: tuple[ElementLoop, list[Any]]) -> None:
     assert native is not None
     with np.errstate(all="ignore"):
         wanted = [evaluate(output, arrays) for output in loop.outputs]
-    for found, expected in zip(native(*arrays), wanted):
+        results = native(*arrays)
+    for found, expected in zip(results, wanted):
         assert found.shape == loop.shape
         assert_same_bits(found, expected)
 
@@ -186,3 +189,30 @@ def test_a_failed_compilation_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     before = llvm_engine.COUNTS.failed
     assert compile_loop(_sum((3, 977), (977,))) is None
     assert llvm_engine.COUNTS.failed == before + 1
+
+
+@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_functions_of_numpy_do_not_depend_on_the_block(function: str, dtype: str) -> None:
+    kind = np.dtype(dtype)
+    x = (np.random.default_rng(0).standard_normal(60_001) * 8).astype(kind)
+    x[::101] = np.random.default_rng(1).choice(SPECIAL[:7], x[::101].size)
+    one = Apply(kind, "add", (Apply(kind, function, (Input(kind, 0),)), Input(kind, 0)))
+    native = compile_loop(ElementLoop(x.shape, (Operand(kind, x.shape),), (one,)))
+    assert native is not None
+    with np.errstate(all="ignore"):
+        assert_same_bits(native(x)[0], getattr(np, function)(x) + x)
+
+
+def test_functions_of_functions_of_rows() -> None:
+    kind = np.dtype("f4")
+    x, b = np.random.default_rng(0).standard_normal((1000, 70)).astype("f4"), np.arange(70, dtype="f4")
+    first = Apply(kind, "exp", (Apply(kind, "subtract", (Input(kind, 0), Input(kind, 1))),))
+    second = Apply(kind, "tanh", (Apply(kind, "multiply", (first, Input(kind, 1))),))
+    outputs = (Apply(kind, "add", (first, second)), second)
+    native = compile_loop(ElementLoop((1000, 70), (Operand(kind, (1000, 70)), Operand(kind, (70,))), outputs))
+    assert native is not None
+    e = np.exp(x - b)
+    t = np.tanh(e * b)
+    for found, wanted in zip(native(x, b, out=(x,)), (e + t, t)):
+        assert_same_bits(found, wanted)

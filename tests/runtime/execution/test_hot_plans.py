@@ -85,12 +85,32 @@ def test_a_call_between_splits_a_chain() -> None:
     _compare(build, (100, 100), 2)
 
 
+def test_groups_that_depend_on_each_other_stay_apart() -> None:
+    def build(g: GraphBuilder, x: Any) -> list[Any]:
+        first = x + x
+        product = g.MatMul(first, x)
+        other = g.Square(product)
+        both = other * first
+        return [g.Relu(both), g.Maximum(first, g.Abs(first))]
+
+    _compare(build, (100, 100), 2)
+
+
 def test_small_arrays_are_left_alone() -> None:
     _compare(lambda g, x: [g.Relu(x + x) * x], (10, 10), 0)
 
 
-def test_functions_that_are_not_exact_are_left_to_numpy() -> None:
-    _compare(lambda g, x: [g.Exp(x + x) * x], (100, 100), 0)
+def test_functions_of_numpy_are_called_between_loops() -> None:
+    def build(g: GraphBuilder, x: Any) -> list[Any]:
+        y = g.Sigmoid(x + x) * g.Tanh(x)
+        return [g.TanhGrad(y, g.Softplus(y)), g.Elu(y)]
+
+    # Loops up to each of three levels of functions, and that of the outputs.
+    _compare(build, (100, 100), 1)
+
+
+def test_powers_are_left_alone() -> None:
+    _compare(lambda g, x: [g.Pow(x + x, g.constant(np.float32(1.5))) * x], (100, 100), 0)
 
 
 def test_each_shape_has_its_plan_up_to_a_bound() -> None:
@@ -108,6 +128,31 @@ def test_each_shape_has_its_plan_up_to_a_bound() -> None:
         assert hot.compiled_loops == 4
         value = np.full((103, 100), 3, "f4")
         np.testing.assert_array_equal(session.run([y], {"x": value})[0], value * 6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_graphs(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    g = GraphBuilder()
+    x = g.Placeholder(dtype="float", name="x")
+    values = [x, g.constant(random.standard_normal((100, 1)).astype("f4"))]
+    for _ in range(40):
+        a, b = (values[i] for i in random.integers(0, len(values), 2))
+        kind = random.integers(0, 8)
+        if kind == 0:
+            values.append(g.MatMul(x, g.Tanh(a + x)))
+        elif kind == 1:
+            values.append(g.Sum(g.Sigmoid(a), g.constant(np.int32(1)), keep_dims=True))
+        else:
+            name = ("AddV2", "Sub", "Mul", "Maximum", "SquaredDifference", "Minimum")[kind - 2]
+            values.append(getattr(g, name)(g.Tanh(a), b))
+    fetches = [values[i].name for i in random.integers(20, len(values), 3)]
+    feeds = {"x": np.random.default_rng(0).standard_normal((100, 100)).astype("f4")}
+    wanted, _ = _runs(g.graph(), fetches, feeds, compile=False)
+    found, count = _runs(g.graph(), fetches, feeds, compile=True)
+    assert count
+    for a, b in zip(found, wanted):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_watched_step_shows_every_node() -> None:
