@@ -40,6 +40,7 @@ from .running.resume import begin
 from .running.sessions import holds_parts, open_session
 from .running.step_loop import joinable_fetches, make_step_loop, run_steps
 from .running.step_request import RunRequest, map_signature
+from .running.wait_report import explaining_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -135,7 +136,7 @@ class _Run:
         log = self._open_log(session, request, start)
         results = Results(options, request, start.loop, self._saved_fetches(session, request, loop), log)
         guard = _make_guard(session, start, options)
-        with closing(results):
+        with closing(results), explaining_waits(session):
             try:
                 with self._background(session, model):
                     progress = self._run_steps(session, request, start, checkpoints, results, trace, guard)

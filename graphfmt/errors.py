@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import warnings
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Status(StrEnum):
@@ -38,11 +41,18 @@ class Location(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
+class WaitOfNode(Protocol):
+    """A wait of a node, as an object of JSON."""
+
+    def fields(self) -> dict[str, Any]: ...
+
+
 class TfgError(Exception):
     """A failure that a user can cause.
 
     ``status`` is TensorFlow's canonical status, ``node`` the name of the failed node, ``location`` the place of that
-    node (or of its input or attribute) in a file, ``attr`` the attribute at fault, ``hint`` a suggestion.
+    node (or of its input or attribute) in a file, ``attr`` the attribute at fault, ``hint`` a suggestion, ``waits``
+    what the nodes of the step waited for.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class TfgError(Exception):
         self.node = node
         self.location = location
         self.hint = hint
+        self.waits: Sequence[WaitOfNode] = ()
         self.attr: str | None = None
 
     def __str__(self) -> str:
@@ -69,6 +80,11 @@ class TfgError(Exception):
     def of_attr(self, name: str) -> TfgError:
         """Sets the attribute at fault, which the location will be that of; returns the error."""
         self.attr = name
+        return self
+
+    def while_waiting(self, waits: Sequence[WaitOfNode]) -> TfgError:
+        """Sets what the nodes of the step waited for; returns the error."""
+        self.waits = waits
         return self
 
     def at(self, node: str | None, location: Location | None) -> TfgError:

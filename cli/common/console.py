@@ -75,7 +75,8 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
     if as_json:
         # The error may be that standard output cannot be written.
         with suppress(OSError):
-            print_json({"error": error_fields(error)})
+            waits = {"waits": [wait.fields() for wait in error.waits]} if error.waits else {}
+            print_json({"error": error_fields(error), **waits})
     click.echo(
         click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {plain(error.message)}",
         err=True,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...graphfmt.errors import TfgError
 from ...runtime.execution.background import Background, BackgroundNode
-from ..common import console
 from ..common.console import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ def running_beside(session: Session, texts: Sequence[str], model: Model | None) 
         nodes += [node for node in queue_runners(model.meta) if node.name not in named]
     background = Background(session, nodes)
     background.start()
-    before = signal.signal(signal.SIGQUIT, lambda number, frame: print_waits(session))
     try:
         yield
     except TfgError as error:
@@ -39,7 +36,6 @@ def running_beside(session: Session, texts: Sequence[str], model: Model | None) 
         raise
     finally:
         background.stop()
-        signal.signal(signal.SIGQUIT, before)
     if background.error is not None:
         raise background.error
 
@@ -52,12 +48,3 @@ def parse_background(text: str) -> BackgroundNode:
     if not threads.isdecimal() or not 1 <= int(threads) <= 256:
         raise UsageError(f"--background {text}: {threads!r} is not a number of threads from 1 to 256")
     return BackgroundNode(name, int(threads))
-
-
-def print_waits(session: Session) -> None:
-    """Prints what the nodes of the running steps wait for; called by SIGQUIT (Ctrl-\\)."""
-    waits: Sequence[Any] = session.waits()
-    for wait in waits:
-        console.note(console.plain(str(wait)))
-    if not waits:
-        console.note("no node waits for a queue")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock, Thread
+from threading import Lock, Thread, get_ident
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...graphfmt.errors import Status, TfgError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
+_FAILED = "has failed"
 _OVER = frozenset({Status.OUT_OF_RANGE, Status.CANCELLED})
 
 
@@ -49,6 +50,10 @@ class Background:
 
     def start(self) -> None:
         self._session.add_callers(len(self._threads))
+        for node, threads in self._left.items():
+            self._session.beside[node.name] = (
+                f"runs beside the steps in {threads} thread{'s' * (threads > 1)}"
+            )
         for thread in self._threads:
             thread.start()
 
@@ -62,14 +67,17 @@ class Background:
             self._session.clear_interrupts()
 
     def _run(self, node: BackgroundNode) -> None:
+        self._session.helpers.add(get_ident())
         try:
             while not self._is_stopping:
                 self._session.run(targets=[node.name])
         except TfgError as error:
             if error.status not in _OVER:
+                self._session.beside[node.name] = f"{_FAILED}: {error}"
                 self._fail(error)
         finally:
             self._end(node)
+            self._session.helpers.discard(get_ident())
             self._session.add_callers(-1)
 
     def _fail(self, error: TfgError) -> None:
@@ -80,6 +88,8 @@ class Background:
         with self._lock:
             self._left[node] -= 1
             is_last = not self._left[node]
+            if is_last and not self._session.beside[node.name].startswith(_FAILED):
+                self._session.beside[node.name] = "has ended"
         if not is_last or self._is_stopping:
             return
         try:

@@ -85,17 +85,19 @@ def _next_report(execution: Execution, reports: SimpleQueue[Report]) -> Report:
                 execution.check_cancelled()
                 before, stuck = stuck, step.stuck_since
                 if stuck is not None and stuck == before:
-                    raise _endless_wait(execution.describe_waiting()) from None
+                    raise _endless_wait(execution.describe_waiting(), step.waits()) from None
 
 
-def _endless_wait(waits: Sequence[Wait]) -> TfgError:
-    """The error of steps that all wait for each other, or for somebody who does not exist."""
+def _endless_wait(own: Sequence[Wait], every: Sequence[Wait]) -> TfgError:
+    """The error of a step that waits for others, which all wait too, or for somebody who does not exist."""
+    nodes = {wait.node.name for wait in own}
+    waits = [*own, *(wait for wait in every if wait.node.name not in nodes)]
     return TfgError(
         Status.FAILED_PRECONDITION,
         "the step would wait for ever: " + "; ".join(map(str, waits[:_SHOWN_WAITS])),
         node=waits[0].node.name if waits else None,
         hint="run what fills or empties it beside the steps: --background NODE",
-    )
+    ).while_waiting(waits)
 
 
 class Execution:
@@ -202,7 +204,8 @@ class Execution:
             waits = self.describe_waiting()
             if waits:
                 message += "; " + "; ".join(map(str, waits[:_SHOWN_WAITS]))
-            raise TfgError(error.status, message, node=waits[0].node.name if waits else None) from None
+            node = waits[0].node.name if waits else None
+            raise TfgError(error.status, message, node=node).while_waiting(waits) from None
 
     def _apply(self, orders: Orders, values: _Values | None = None) -> None:
         """Carries orders out; ``values`` are the outputs of the task that has just run, which moves refer to."""
@@ -303,9 +306,8 @@ class Execution:
         for run, (pending, since) in list(self._pending.items()):
             task = self.waiting.get(run)
             if task is not None:
-                waits.append(
-                    Wait(task.node, "" if pending is None else pending.resource.describe(), now - since)
-                )
+                resource = "" if pending is None else pending.resource.describe()
+                waits.append(Wait(task.node, resource, now - since, self.step.counterparts(task.node)))
         return waits
 
     def _finish(self, run: Run, task: NodeTask, result: Any) -> None:

@@ -74,6 +74,12 @@ class ResourceManager:
             self._resources.clear()
             self._saved = dict(saved)
 
+    def reset(self, container: str) -> None:
+        """Drops the resources of a container, those restored but not used yet included, and no others."""
+        with self._lock:
+            self._resources = {key: found for key, found in self._resources.items() if key[0] != container}
+            self._saved = {key: state for key, state in self._saved.items() if key[0] != container}
+
     def _items(self) -> list[tuple[tuple[str, type[Any], str], Any]]:
         with self._lock:
             return list(self._resources.items())

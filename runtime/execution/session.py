@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
-    from ...graphfmt.graph import Graph
+    from ...graphfmt.graph import Graph, Node
     from ...kernels.codegen.expression import ElementLoop
     from ..multi_device.devices import Devices
     from ..passes.placement.machine.machine import Machine
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .functions import Functions
     from .gpu import GpuOptions
     from .step import Watch
-    from .waits import Wait
+    from .waits import Counterpart, Wait
 
 # A session keeps the plans of this many signatures, those used last; while it has few, their order is not kept.
 MAX_PLANS = 256
@@ -111,6 +111,10 @@ class Session:
         # What the steps that do nothing but wait wait for, by the step's id.
         self._callers = callers
         self._resumed = 0
+        # The states of the nodes that run beside the steps, for messages.
+        self.beside: dict[str, str] = {}
+        # The threads that run them.
+        self.helpers: set[int] = set()
         self._parked: dict[int, Callable[[], Sequence[Wait]]] = {}
         self._is_closed = False
         self._step_ids = count(1)
@@ -297,6 +301,11 @@ class Session:
             self.resources.restore(state.resources)
         return state.notes
 
+    def reset(self, container: str) -> None:
+        """Drops the variables, queues and other resources of a container, "" for the default one."""
+        with self._state_lock.exclusive(self._check_open):
+            self.resources.reset(container)
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise TfgError(Status.CANCELLED, "Session has been closed.")
@@ -325,8 +334,9 @@ class Session:
 
     @property
     def stuck_since(self) -> int | None:
-        """A number that stays the same as long as all callers wait; None while one of them may go on."""
-        if self._callers is None or len(self._parked) < self._callers:
+        """A number that stays the same as long as all callers wait; None while one of them may go on, and for the
+        threads of ``helpers``, whose waits the others tell."""
+        if self._callers is None or len(self._parked) < self._callers or get_ident() in self.helpers:
             return None
         return self._resumed
 
@@ -335,6 +345,12 @@ class Session:
         with self._lock:
             if self._callers is not None:
                 self._callers += count
+
+    def counterparts(self, node: Node) -> list[Counterpart] | None:
+        """The nodes that could end the wait of a node, None if that is not known."""
+        from .waits import counterparts
+
+        return counterparts(self.graph, node, self.beside)
 
     def waits(self) -> list[Wait]:
         """The nodes of running steps that wait, with what they wait for and since when. From any thread."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..multi_device.rendezvous import StepRendezvous
     from .memory_budget import MemoryBudget, MemoryLimit
     from .resources import ResourceManager
-    from .waits import Wait
+    from .waits import Counterpart, Wait
 
 R = TypeVar("R", bound=Resource)
 
@@ -33,6 +33,10 @@ class ParkingSession(Protocol):
 
     @property
     def stuck_since(self) -> int | None: ...
+
+    def counterparts(self, node: Node) -> Sequence[Counterpart] | None: ...
+
+    def waits(self) -> Sequence[Wait]: ...
 
 
 # ``Step.halt`` of a step that must be asked whether it has to stop, because no list tells.
@@ -142,6 +146,14 @@ class Step:
     def stuck_since(self) -> int | None:
         """A number that stays the same as long as all callers of the session wait; None if one may go on."""
         return None if self._session is None else self._session.stuck_since
+
+    def counterparts(self, node: Node) -> Sequence[Counterpart] | None:
+        """The nodes of the graph that could end the wait of a node, None if that is not known."""
+        return None if self._session is None else self._session.counterparts(node)
+
+    def waits(self) -> Sequence[Wait]:
+        """The nodes that wait in all steps of the session."""
+        return () if self._session is None else self._session.waits()
 
     def part(self, device: str, rendezvous: StepRendezvous, limit: MemoryLimit | None = None) -> Step:
         """A copy of this step for one of several devices; ``limit`` is that of the device's memory."""

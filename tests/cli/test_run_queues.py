@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tfg
+from tfg.cli.running.wait_report import explaining_waits
 
 from .command import is_diagnostic, run_tfg
 
@@ -68,9 +73,34 @@ def test_a_wait_that_nobody_could_end_is_explained() -> None:
         "would wait for ever",
         "'next' (QueueDequeueV2)",
         "FIFOQueue 'queue' (0 of 2 elements)",
+        "could be ended by 'count' (nothing runs it beside the steps)",
         "--background",
     )
     assert is_diagnostic(outcome, "FAILED_PRECONDITION", *words)
+
+
+def test_a_timeout_tells_who_could_end_the_wait() -> None:
+    """The second fill finds no room, and the background node waits for room in another queue."""
+    options = ("--init", "init", "--background", "count", "--timeout", "0.3", "--json")
+    outcome = run_tfg("run", "g.pbtxt", *options, "--target", "fill", "--steps", "2")
+    assert outcome.status == 1
+    wait = outcome.json_lines[-1]["waits"][0]
+    assert (wait["node"], wait["op"]) == ("fill", "QueueEnqueueMany")
+    assert wait["resource"] == "RandomShuffleQueue 'mixed' (9 of 9 elements)"
+    assert wait["counterparts"] == [{"node": "take", "state": "nothing runs it beside the steps"}]
+
+
+def test_ctrl_backslash_prints_what_waits(capfd: pytest.CaptureFixture[str]) -> None:
+    session = tfg.Session(tfg.load("g.pbtxt"))
+    with ThreadPoolExecutor(1) as pool, explaining_waits(session):
+        step = pool.submit(session.run, ["next"])
+        while not session.waits():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGQUIT)
+        session.close()
+        with pytest.raises(tfg.TfgError, match="closed"):
+            step.result()
+    assert "'next' (QueueDequeueV2) has waited" in capfd.readouterr().err
 
 
 def test_saved_queues_go_on_bit_for_bit() -> None:

@@ -135,6 +135,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     swap.Transpose(swap.placeholder("float", name="x"), [1, 0], name="y")
     tfg.save(swap.graph(), "swap.pbtxt")
     tfg.save(_scattered(), "placed.pbtxt")
+    waiting = tfg.GraphBuilder()
+    waiting.Stage([np.float32(1)], shared_name="area", name="fill")
+    waiting.Unstage(dtypes=["float"], shared_name="area", name="next")
+    tfg.save(waiting.graph(), "waiting.pbtxt")
     for name, target in (("a.h5", "init"), ("b.h5", "init2"), ("small.h5", "few")):
         made = run_tfg("run", "graph.pbtxt", "--target", target, "--state", name, "--allow-nan")
         assert made.status == 0, made.err
@@ -205,6 +209,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "run odd.pbtxt --fetch x",
         "show wrong.pbtxt",
         "ops --nothing",
+        "run waiting.pbtxt --fetch next",
     ),
     "tfg run": (
         "run graph.pbtxt --init init --fetch w --fetch c --fetch s --fetch n --fetch flag",
