@@ -313,7 +313,7 @@ class _Run:
         assert state is not None
         first = request.for_worker(0)
         plan = session.plan(first.fetches, first.fed, first.targets)
-        return plan.changes_state or not state.exists()
+        return plan.changes_state or bool(self.options.resume.reset) or not state.exists()
 
 
 def _model(file: GraphFile | None) -> Model | None:

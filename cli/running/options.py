@@ -101,6 +101,7 @@ class ResumeOptions(NamedTuple):
     init: tuple[str, ...]
     state: Path | None
     restore: str | None
+    reset: tuple[str, ...]
 
 
 resume_options = option_group(
@@ -117,6 +118,13 @@ resume_options = option_group(
         "--restore",
         metavar="FILE",
         help="Start from this checkpoint; latest:FOLDER is the newest valid one in a folder.",
+    ),
+    click.option(
+        "--reset",
+        metavar="CONTAINER",
+        multiple=True,
+        help="Drop the variables, queues and other resources of a container from the state before the first step; "
+        "'' is the default container.",
     ),
 )
 

@@ -64,9 +64,9 @@ def _initial_notes(session: Session, options: RunOptions, model: Model | None) -
             )
         notes = _restore(session, options.resume.restore, is_optional=bool(init))
         if notes is not None:
-            return notes
+            return _reset(session, options, notes)
     elif state is not None and state.exists():
-        return session.restore(state)
+        return _reset(session, options, session.restore(state))
     if model is not None:
         from ...runtime.saved_models.initialization import make_ready
 
@@ -74,6 +74,13 @@ def _initial_notes(session: Session, options: RunOptions, model: Model | None) -
     for node in init:
         session.run(targets=[node], timeout=options.step.timeout)
     return {}
+
+
+def _reset(session: Session, options: RunOptions, notes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Drops the containers of ``--reset`` from what was restored; returns its notes."""
+    for container in options.resume.reset:
+        session.reset(container)
+    return notes
 
 
 def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str, Any] | None:

@@ -116,3 +116,17 @@ def test_bad_requests() -> None:
     assert is_diagnostic(
         run_tfg("run", "g.pbtxt", "--background", "cnt", "--fetch", "next"), "NOT_FOUND", "count"
     )
+
+
+def test_reset_drops_one_container_and_nothing_else() -> None:
+    g = tfg.GraphBuilder()
+    for name, container in (("v", ""), ("w", "box")):
+        variable = g.VariableV2(shape=[], dtype="float", container=container, name=name)
+        g.Assign(variable, g.constant(np.float32(7)), name=f"set_{name}")
+    tfg.save(g.graph(), "two.pbtxt")
+    run_tfg("run", "two.pbtxt", "--target", "set_v", "--target", "set_w", "--state", "s.h5")
+    assert run_tfg("run", "two.pbtxt", "--fetch", "w", "--state", "s.h5").status == 0
+    outcome = run_tfg("run", "two.pbtxt", "--reset", "box", "--fetch", "v", "--state", "s.h5", "--json")
+    assert outcome.json["values"]["v"]["value"] == 7
+    outcome = run_tfg("run", "two.pbtxt", "--fetch", "w", "--state", "s.h5")
+    assert is_diagnostic(outcome, "FAILED_PRECONDITION", "uninitialized")
