@@ -1,4 +1,4 @@
-"""What the nodes of a run wait for, on demand: Ctrl-\\."""
+"""The report, on demand (Ctrl-\\), of what the nodes of a run wait for."""
 
 from __future__ import annotations
 
