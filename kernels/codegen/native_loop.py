@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphfmt.errors import invalid
 from ..core.cancellation import check
 from ..core.parallel import POOL
+from .evaluation import evaluate
 from .expression import iteration_space
 from .llvm_emitter import NAME, UnsupportedError, emit
 from .llvm_engine import function_address
@@ -78,24 +78,18 @@ class NativeLoop:
         """Runs the loop.
 
         Args:
-            inputs: of the dtypes and shapes that the loop was compiled for.
+            inputs: of the dtypes and shapes that the loop was compiled for; numpy computes with others.
             out: per output an input that is to be written over, or None; where its memory does not fit, or none is
                 given, the output is newly allocated.
         """
-        arrays = [self._array(x, operand) for x, operand in zip(inputs, self.loop.inputs)]
+        arrays = [np.asarray(x, order="C") for x in inputs]
+        if any(not _fits(x, operand) for x, operand in zip(arrays, self.loop.inputs)):
+            # A variable may have been given a shape that the graph does not tell.
+            return evaluate(self.loop.outputs, arrays)
         offered = [*out, *[None] * (len(self._output_dtypes) - len(out))]
         outputs = [self._output(dtype, given) for dtype, given in zip(self._output_dtypes, offered)]
         self.run(arrays, outputs, self._steps)
         return outputs
-
-    def _array(self, value: Any, operand: Operand) -> Any:
-        """The value as a contiguous array. Raises INVALID_ARGUMENT for one of another shape than inferred."""
-        array = np.asarray(value, order="C")
-        if array.shape != operand.shape or array.dtype != operand.dtype:
-            raise invalid(
-                f"a {array.dtype} value of shape {array.shape} where the graph tells {operand.dtype} of {operand.shape}"
-            )
-        return array
 
     def _output(self, dtype: np.dtype[Any], given: Any) -> Any:
         if (
@@ -149,6 +143,10 @@ class NativeLoop:
         """The addresses at which arrays of all elements would begin, of which the results are the part from a step."""
         offset = begin * self._step_size
         return [(one.ctypes.data - offset * one.itemsize) & _ADDRESSES for one in results]
+
+
+def _fits(array: Any, operand: Operand) -> bool:
+    return array.shape == operand.shape and array.dtype == operand.dtype
 
 
 def _table(addresses: Sequence[int]) -> Any:
