@@ -23,6 +23,7 @@ COMMANDS = {
     "ops": "List the registered operations.",
     "convert": "Write a graph in another format, a part of it, or with other names.",
     "bench": "Time the steps of a graph.",
+    "compare": "Find the first value that differs between two graphs or settings.",
     "diff": "Show how two graphs differ.",
     "optimize": "Write a graph with the same results and fewer nodes.",
     "grad": "Add gradients, and an optimizer's update.",

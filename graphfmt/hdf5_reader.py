@@ -1,7 +1,8 @@
 """The process that reads a dataset for ``isolated_hdf5``: ``python -m tfg.graphfmt.hdf5_reader FILE KEY MEMORY``.
 
 Writes the elements to the file descriptor MEMORY, and one JSON object to standard output: ``dtype`` and ``shape``, for
-strings also ``lengths``; or ``error`` with a status, a message and a hint.
+strings also ``lengths``; or ``error`` with a status, a message and a hint. Without MEMORY (-1), the object has the
+``names`` of all datasets.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ADDRESS_SPACE = 4 << 30
 
 def _main(path: Path, key: str, memory: int) -> None:
     try:
-        reply = _read(path, key or None, memory)
+        reply = _list(path) if memory < 0 else _read(path, key or None, memory)
     except TfgError as error:
         reply = {"error": [str(error.status), error.message, error.hint]}
     except MemoryError:
@@ -51,6 +52,13 @@ def _reason(error: Exception) -> str:
     """Returns the message of an HDF5 error without the function name."""
     text = str(error).strip("'") or type(error).__name__
     return text.removeprefix("Unable to synchronously open file (").removesuffix(")")
+
+
+def _list(path: Path) -> dict[str, Any]:
+    import h5py
+
+    _limit(path.stat().st_size)
+    return {"names": _datasets(h5py.File(path, "r", locking=False), h5py)}
 
 
 def _read(path: Path, key: str | None, memory: int) -> dict[str, Any]:

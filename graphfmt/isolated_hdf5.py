@@ -36,10 +36,13 @@ def read_dataset(path: Path, key: str | None) -> Array:
     check_regular(path)
     with _shared_memory() as memory:
         reply = _run_reader(path, key, memory.fileno())
-        if "error" in reply:
-            status, message, hint = reply["error"]
-            raise TfgError(Status(status), message, hint=hint, location=Location(str(path)))
         return _array(memory.fileno(), reply)
+
+
+def dataset_names(path: Path) -> list[str]:
+    """Returns the names of all datasets. Raises as ``read_dataset``."""
+    check_regular(path)
+    return _run_reader(path, None, -1)["names"]
 
 
 def _shared_memory() -> Any:
@@ -49,12 +52,15 @@ def _shared_memory() -> Any:
 
 
 def _run_reader(path: Path, key: str | None, memory: int) -> dict[str, Any]:
-    """Runs the reader, and returns its reply. Raises DATA_LOSS if it ends without one."""
+    """Runs the reader, and returns its reply. Raises the error that it reports, DATA_LOSS if it ends without a reply.
+
+    ``memory`` is the file descriptor for the elements, -1 to list the datasets.
+    """
     # -P: no module is taken from the current folder.
     command = [sys.executable, "-P", "-m", "tfg.graphfmt.hdf5_reader", str(path), key or "", str(memory)]
     done = subprocess.run(
         command,
-        pass_fds=[memory],
+        pass_fds=[memory] if memory >= 0 else [],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -62,7 +68,11 @@ def _run_reader(path: Path, key: str | None, memory: int) -> dict[str, Any]:
         check=False,
     )
     if done.returncode == 0:
-        return json.loads(done.stdout)
+        reply = json.loads(done.stdout)
+        if "error" in reply:
+            status, message, hint = reply["error"]
+            raise TfgError(Status(status), message, hint=hint, location=Location(str(path)))
+        return reply
     if done.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
     if done.returncode == -signal.SIGPROF:

@@ -1,8 +1,9 @@
-"""A graph whose steps ``tfg bench`` times: session, fetches, and feeds, made up where they are not given."""
+"""A graph that ``tfg bench`` times or ``tfg compare`` compares: session, fetches, and feeds, made up where they are
+not given."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.load import read_graph_file
@@ -21,11 +22,24 @@ if TYPE_CHECKING:
     from ..common.options import FeedOptions, FetchOptions
 
 
+class SubjectSettings(NamedTuple):
+    """How a session runs the graph."""
+
+    devices: str | None = None
+    optimize: bool = True
+
+
 class BenchSubject:
     """One graph under one setting. ``step`` runs it."""
 
     def __init__(
-        self, path: str, fetch: FetchOptions, feed: FeedOptions, signature: str | None, init: Sequence[str]
+        self,
+        path: str,
+        fetch: FetchOptions,
+        feed: FeedOptions,
+        signature: str | None,
+        init: Sequence[str],
+        settings: SubjectSettings | None = None,
     ) -> None:
         file = read_graph_file(path)
         check_graph(file.graph)
@@ -33,7 +47,10 @@ class BenchSubject:
         self._graph = file.graph
         self._random = values.Randomness(feed.seed)
         model = _model(file)
-        self._session = Session(file.graph, log=console.note, callers=1)
+        devices, optimize = settings or SubjectSettings()
+        self._session = Session(
+            file.graph, log=console.note, callers=1, devices=devices, optimize=optimize, compile=optimize
+        )
         given = values.parse_feeds(feed.feeds, feed.archives)
         request = RunRequest(fetch.fetches, fetch.fetches, fetch.targets, given)
         if model is not None:
@@ -60,6 +77,37 @@ class BenchSubject:
             if value is _MADE_UP:
                 value = values.parse_feed(text)
             self._feeds[feed.name] = value.read(feed, self._random)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as the file has it."""
+        return self._graph
+
+    @property
+    def session(self) -> Session:
+        """The session, with the variables initialized."""
+        return self._session
+
+    @property
+    def feeds(self) -> Mapping[str, Any]:
+        """The fed arrays by tensor name."""
+        return self._feeds
+
+    @property
+    def ends(self) -> Sequence[str]:
+        """The fetches and targets of a step, by the graph's names."""
+        return (*self._request.fetches, *self._request.targets)
+
+    def share_feeds(self, other: BenchSubject) -> None:
+        """Takes the arrays that ``other`` feeds. Raises INVALID_ARGUMENT for a feed that ``other`` does not have, or
+        that does not fit this graph."""
+        for feed in self._plan_feeds:
+            if feed.name not in other.feeds:
+                raise TfgError(
+                    Status.INVALID_ARGUMENT,
+                    f"{self.path!r} needs the feed {feed.name!r}, {other.path!r} does not",
+                )
+        self._feeds = {feed.name: other.feeds[feed.name] for feed in self._plan_feeds}
 
     def step(self) -> Sequence[Any]:
         """Runs one step."""

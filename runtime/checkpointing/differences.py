@@ -77,7 +77,7 @@ def _values(
     for part in chunk_slices(entry.shape):
         difference = compare(of_a(part), of_b(part), tolerance)
         if difference is not None:
-            worst = _worse(worst, difference._replace(at=_absolute(part, difference.at)))
+            worst = merge(worst, difference._replace(at=_absolute(part, difference.at)))
     return worst
 
 
@@ -86,8 +86,8 @@ def _absolute(part: Slice | None, at: tuple[int, ...]) -> tuple[int, ...]:
     return at if part is None else tuple(start + i for start, i in zip(part.starts, at))
 
 
-def _worse(one: ValueDifference | None, two: ValueDifference) -> ValueDifference:
-    """Merges the differences of two chunks."""
+def merge(one: ValueDifference | None, two: ValueDifference) -> ValueDifference:
+    """Merges the differences of two chunks of a tensor."""
     if one is None:
         return two
     elements = one.elements + two.elements

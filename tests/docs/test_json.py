@@ -147,6 +147,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("bad.h5").write_bytes(b"no HDF5")
     Path("left.pbtxt").write_text(_sides("a", "Neg", "old", "flag", 1.0, "f"))
     Path("right.pbtxt").write_text(_sides("b", "Exp", "new", "sign", 2.0, "g"))
+    for side, factor, word in (("a", 1.0, "one"), ("b", 2.0, "two")):
+        tfg.save(_computing(factor, word), f"compared_{side}.pbtxt")
+    for name, number in (("one", 1), ("two", 2)):
+        np.savez(f"{name}.npz", n=np.int32(number), sized=np.zeros(number))
 
 
 def _sides(moved: str, op: str, only: str, attr: str, weight: float, function: str) -> str:
@@ -161,6 +165,18 @@ def _sides(moved: str, op: str, only: str, attr: str, weight: float, function: s
         f'tensor_shape {{ }} string_val: "{moved}" }} }} }} }}\n'
         f'library {{ function {{ signature {{ name: "{function}" }} }} }}'
     )
+
+
+def _computing(factor: float, word: str) -> tfg.Graph:
+    """A graph whose value, number and text depend on the arguments, and a branch that may not be taken."""
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [1], name="x")
+    g.Mul(x, g.constant(np.float32(factor)), name="p")
+    g.Identity(g.constant(np.int32(factor)), name="n")
+    g.Identity(g.constant(word), name="t")
+    _, taken = g.Switch(g.constant(1.0), g.placeholder("bool", [], name="c"), name="switch")
+    g.Neg(taken, name="dead")
+    return g.graph()
 
 
 def _graph() -> Path:
@@ -221,6 +237,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg ops": ("ops", "ops Neg"),
     "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
     "tfg bench": (f"bench {MLP} --steps 2 --batch 2 --against {MLP}", f"bench {MLP} --steps 2 --fetch loss"),
+    "tfg compare": (
+        "compare compared_a.pbtxt compared_b.pbtxt --fetch p --fetch n --fetch t --feed x=[1]",
+        "compare compared_a.pbtxt compared_a.pbtxt --fetch dead --feed c=false",
+        "compare one.npz two.npz",
+    ),
     "tfg diff": ("diff left.pbtxt right.pbtxt",),
     "tfg optimize": (f"optimize {MLP} --fetch accuracy -o fast.pbtxt",),
     "tfg grad": (
