@@ -13,6 +13,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import feature_crosses
 from ...numeric.feature_crosses import Column
+from ...numeric.int_arguments import check_allocation
 from ..sparse.sparse_cross_ops import dense_column, sparse_column
 from .row_splits import check_splits, splits_of
 
@@ -58,7 +59,7 @@ def _(
         raise invalid(
             f"input_order {input_order!r} names {len(input_order)} inputs, but there are {len(heights)}"
         )
-    rows = heights[0] if heights else 0
+    rows = check_allocation(heights[:1], 24)[0] if heights else 0
     if any(height != rows for height in heights):
         raise invalid(f"inputs must all have the same batch dimension size, but have {heights}")
     kinds = {

@@ -14,7 +14,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import feature_crosses
 from ...numeric.feature_crosses import Column, Crosses
-from ...numeric.int_arguments import int_scalar, int_vector
+from ...numeric.int_arguments import check_allocation, int_scalar, int_vector
 from ...numeric.string_tensors import encode
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _columns(
         if shape.shape != (2,):
             raise invalid(f"shapes should have 2 elements, but one has shape {Shape(shape.shape)}")
     heights = [int(shape[0]) for shape in shapes] + [tensor.shape[0] for tensor in dense]
-    rows = heights[0] if heights else 0
+    rows = check_allocation(heights[:1], 24)[0] if heights else 0
     if any(height != rows for height in heights):
         raise invalid(f"Expected batch size {rows}, but the inputs have {heights} rows")
     columns = [sparse_column(*part, rows) for part in zip(indices, values)]

@@ -13,6 +13,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape, matrix, vector
 from ...core.registry import Family
 from ...core.traits import GpuSupport
+from ...numeric.int_arguments import check_allocation
 from ...numeric.tensor_messages import from_message, to_message
 from ...numeric.variants import Variant
 from .coo import Coo, check_static, coo, indices_of, unknown_count
@@ -20,6 +21,9 @@ from .coo import Coo, check_static, coo, indices_of, unknown_count
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
+
+# What a row of a batch takes at least, even if it is empty.
+_ROW_BYTES = 600
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
@@ -78,6 +82,7 @@ def rows_of(given: Coo) -> list[Coo]:
     if given.rank < 2:
         raise invalid(f"Rank of input SparseTensor should be > 1, but saw rank: {given.rank}")
     row_of, rows = given.indices[:, 0], given.dims[0]
+    check_allocation((rows,), _ROW_BYTES)
     if row_of.size and (row_of.min() < 0 or row_of.max() >= rows or (np.diff(row_of) < 0).any()):
         raise invalid(f"the rows of a minibatch of {rows} must be sorted and in [0, {rows})")
     bounds = np.searchsorted(row_of, np.arange(rows + 1)).tolist()

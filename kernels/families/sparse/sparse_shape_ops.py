@@ -12,7 +12,7 @@ from ....graphfmt.shapes import Shape, vector
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...core.types import NUMBERS
-from ...numeric.int_arguments import normalize_axis
+from ...numeric.int_arguments import check_allocation, normalize_axis
 from ...numeric.row_filling import check_rows, fill_rows, filled_grads
 from .coo import check_static, coo, indices_of, keys_of, row_major, unknown_count
 
@@ -249,6 +249,7 @@ def _(xp: Any, indices: Any, values: Any, shape: Any, default: Any) -> list[Any]
     if not given.dims:
         raise invalid("a sparse tensor of rank 0 has no rows")
     of_row = given.indices[:, 0]
+    check_allocation(given.dims[:1], 17)
     check_rows(of_row, given.dims[0], "the rows of indices")
     filled = fill_rows(of_row, given.dims[0])
     added = np.zeros((int(filled.empty.sum()), given.rank), np.int64)
