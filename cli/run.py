@@ -25,6 +25,7 @@ from .common.options import (
 )
 from .common.output_paths import check_distinct, check_output_path, check_state_name
 from .common.report import report_profile
+from .running.fetch_patterns import expand_fetches
 from .running.options import (
     RunOptions,
     checkpoint_options,
@@ -267,7 +268,7 @@ class _Run:
     def _request(self, model: Model | None, graph: Graph | None) -> RunRequest:
         options = self.options
         feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
-        fetches = options.fetch.fetches
+        fetches = expand_fetches(graph, options.fetch.fetches)
         request = RunRequest(fetches, fetches, options.fetch.targets, feeds)
         request = map_signature(options.signature, self.path, model, request)
         if not request.fetches and not request.targets:
