@@ -166,7 +166,8 @@ def _partial(binding: Binding) -> Callable[..., Any]:
         "input_types": binding.input_types,
         "output_types": binding.output_types,
     }
-    keywords = {k: facts[k] if k in facts else binding.attrs[k] for k in op.parameters.attrs}
+    known = {**facts, **binding.attrs}
+    keywords = {k: known[k] for k in op.parameters.attrs}
     if op.asynchronous:
         return partial(_with_callback, function, binding.xp, keywords)
     if op.takes_context:

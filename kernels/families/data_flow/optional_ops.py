@@ -33,10 +33,10 @@ class Optional(NamedTuple):
     components: tuple[Any, ...] | None
 
 
-def _variant(value: Optional) -> Any:
-    """Wraps a value in a variant tensor of rank 0."""
+def optional_variant(components: tuple[Any, ...] | None) -> Any:
+    """Returns an optional value as a variant tensor of rank 0."""
     array = np.empty((), object)
-    array[()] = value
+    array[()] = Optional(components)
     return array
 
 
@@ -53,7 +53,7 @@ none = op("OptionalNone() -> (optional: variant)", shape=shapes.scalar)
 
 @none.kernel
 def _(xp: Any) -> Any:
-    return _variant(Optional(None))
+    return optional_variant(None)
 
 
 from_value = op(
@@ -64,7 +64,7 @@ from_value = op(
 
 @from_value.kernel
 def _(xp: Any, components: Sequence[Any]) -> Any:
-    return _variant(Optional(tuple(components)))
+    return optional_variant(tuple(components))
 
 
 has_value = op("OptionalHasValue(optional: variant) -> (has_value: bool)", shape=shapes.scalar)

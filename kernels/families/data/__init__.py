@@ -1,0 +1,1 @@
+"""Datasets and iterators: sequences of elements that are computed as they are asked for."""

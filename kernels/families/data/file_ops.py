@@ -1,0 +1,259 @@
+"""Datasets of the records and lines of files: TFRecordDataset, TextLineDataset, FixedLengthRecordDataset
+(tf_record_dataset_op.cc and its relatives in TensorFlow)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import invalid
+from ....graphfmt.records.record_file import RecordReader, open_compressed
+from ....graphfmt.shapes import Shape
+from ...core import shapes
+from ...core.registry import Family
+from ...core.traits import GpuSupport
+from ...numeric import int_arguments
+from .datasets import Element, Pass, State, new_variant, save_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+family = Family(__name__, gpu=GpuSupport.NONE)
+op = family.op
+
+_METADATA = 'metadata: string = "") -> (handle: variant)'
+_CHUNK = 1 << 18
+
+
+class Reader(Protocol):
+    """Reads the records of one file; ``offset`` is the position of the next one in the uncompressed bytes."""
+
+    offset: int
+
+    def read(self) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
+class Records(Pass):
+    """The records of files, one file after the other. After an error it goes on with the next file."""
+
+    def __init__(self, count: int, open_reader: Callable[[int, int | None], Reader]) -> None:
+        self._count = count
+        self._open = open_reader
+        self._file = 0
+        self._reader: Reader | None = None
+
+    def next(self) -> Element | None:
+        while self._file < self._count:
+            try:
+                if self._reader is None:
+                    self._reader = self._open(self._file, None)
+                record = self._reader.read()
+            except BaseException:
+                self._leave()
+                raise
+            if record is not None:
+                return (record,)
+            self._leave()
+        return None
+
+    def _leave(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+        self._file += 1
+
+    def save(self) -> State:
+        return save_numbers(file=self._file, offset=-1 if self._reader is None else self._reader.offset)
+
+    def load(self, state: State) -> None:
+        self._file = int(state["file"])
+        offset = int(state["offset"])
+        self._reader = None if offset < 0 else self._open(self._file, offset)
+
+
+class LineReader:
+    """Reads lines without their ends, a newline with or without a carriage return before it."""
+
+    def __init__(self, path: str, compression: str, offset: int) -> None:
+        self._file = open_compressed(path, compression)
+        self._buffer = b""
+        self._has_ended = False
+        self.offset = 0
+        while self.offset < offset:
+            skipped = self._file.read(min(_CHUNK, offset - self.offset))
+            if not skipped:
+                break
+            self.offset += len(skipped)
+
+    def read(self) -> bytes | None:
+        pieces: list[bytes] = []
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                pieces.append(self._buffer[:end])
+                self._buffer = self._buffer[end + 1 :]
+                line = b"".join(pieces)
+                self.offset += len(line) + 1
+                return line.removesuffix(b"\r")
+            pieces.append(self._buffer)
+            self._buffer = b"" if self._has_ended else self._file.read(_CHUNK)
+            if not self._buffer:
+                self._has_ended = True
+                rest = b"".join(pieces)
+                self.offset += len(rest)
+                return rest.removesuffix(b"\r") if rest else None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class FixedLengthReader:
+    """Reads records of one length between a header and a footer."""
+
+    def __init__(self, path: str, compression: str, layout: tuple[int, int, int], offset: int | None) -> None:
+        header, self._length, self._footer = layout
+        self._file = open_compressed(path, compression)
+        self._check_size(path, compression, header)
+        self.offset = 0
+        self._skip(header if offset is None else offset)
+        self._ahead = self._file.read(self._footer)
+
+    def _check_size(self, path: str, compression: str, header: int) -> None:
+        if compression:
+            return
+        body = Path(path).stat().st_size - header - self._footer
+        if body % self._length:
+            self._file.close()
+            raise invalid(
+                f"Excluding the header ({header} bytes) and footer ({self._footer} bytes), input file {path!r} has "
+                f"body length {body} bytes, which is not an exact multiple of the record length ({self._length} "
+                "bytes)."
+            )
+
+    def _skip(self, count: int) -> None:
+        while self.offset < count:
+            piece = self._file.read(min(_CHUNK, count - self.offset))
+            if not piece:
+                return
+            self.offset += len(piece)
+
+    def read(self) -> bytes | None:
+        data = self._ahead
+        while len(data) < self._length + self._footer:
+            piece = self._file.read(self._length + self._footer - len(data))
+            if not piece:
+                return None
+            data += piece
+        self._ahead = data[self._length :]
+        self.offset += self._length
+        return data[: self._length]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _paths(filenames: Any) -> list[str]:
+    if np.ndim(filenames) > 1:
+        raise invalid("`filenames` must be a scalar or a vector.")
+    names = np.asarray(filenames, object).reshape(-1).tolist()
+    return [os.fsdecode(name) for name in names]
+
+
+def _text(value: Any, what: str) -> str:
+    if np.ndim(value):
+        raise invalid(f"{what} must be a scalar, but has shape {list(np.shape(value))}")
+    found: Any = value[()] if isinstance(value, np.ndarray) else value
+    return found.decode("utf-8", "replace")
+
+
+def _check_buffer(value: Any, least: int = 0) -> None:
+    if int_arguments.int_scalar(value, "buffer_size") < least:
+        raise invalid("`buffer_size` must be >= 0 (0 == no buffering)")
+
+
+def _compression(value: Any) -> str:
+    name = _text(value, "compression_type")
+    if name not in ("", "ZLIB", "GZIP"):
+        raise invalid(f"Unsupported compression_type: {name}")
+    return name
+
+
+def _dataset(count: int, open_reader: Callable[[int, int | None], Reader]) -> Any:
+    return new_variant((dtypes.string,), (Shape(()),), lambda reading: Records(count, open_reader))
+
+
+def _records(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any, *byte_offsets: Any) -> Any:
+    paths, compression = _paths(filenames), _compression(compression_type)
+    # -1 leaves the size to TensorFlow.
+    _check_buffer(buffer_size, -1)
+    starts = np.asarray(byte_offsets[0]).reshape(-1).tolist() if byte_offsets else []
+    if starts and len(starts) != len(paths):
+        raise invalid(f"there are {len(paths)} filenames, but {len(starts)} byte_offsets")
+
+    def open_reader(place: int, offset: int | None) -> Reader:
+        start = starts[place] if starts else 0
+        return RecordReader(paths[place], compression, start if offset is None else offset)
+
+    return _dataset(len(paths), open_reader)
+
+
+for _name, _arguments in (("TFRecordDataset", ""), ("TFRecordDatasetV2", ", byte_offsets: int64")):
+    op(
+        f"{_name}(filenames: string, compression_type: string, buffer_size: int64{_arguments}; {_METADATA}",
+        shape=shapes.scalar,
+        stateful=True,
+    ).kernel(_records)
+
+
+lines = op(
+    f"TextLineDataset(filenames: string, compression_type: string, buffer_size: int64; {_METADATA}",
+    shape=shapes.scalar,
+    stateful=True,
+)
+
+
+@lines.kernel
+def _(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any) -> Any:
+    paths, compression = _paths(filenames), _compression(compression_type)
+    _check_buffer(buffer_size)
+    return _dataset(len(paths), lambda place, offset: LineReader(paths[place], compression, offset or 0))
+
+
+def _fixed(
+    xp: Any, filenames: Any, header_bytes: Any, record_bytes: Any, footer_bytes: Any, buffer_size: Any,
+    *compression_type: Any,
+) -> Any:  # fmt: skip
+    paths = _paths(filenames)
+    compression = _compression(compression_type[0]) if compression_type else ""
+    _check_buffer(buffer_size)
+    layout: list[int] = []
+    for what, value, least in (
+        ("header_bytes", header_bytes, 0), ("record_bytes", record_bytes, 1), ("footer_bytes", footer_bytes, 0)
+    ):  # fmt: skip
+        layout.append(int_arguments.int_scalar(value, what))
+        if layout[-1] < least:
+            raise invalid(f"{what} must be {'> 0' if least else '>= 0'}")
+    header, record, footer = layout
+
+    def open_reader(place: int, offset: int | None) -> Reader:
+        return FixedLengthReader(paths[place], compression, (header, record, footer), offset)
+
+    return _dataset(len(paths), open_reader)
+
+
+for _name, _arguments in (
+    ("FixedLengthRecordDataset", ""),
+    ("FixedLengthRecordDatasetV2", ", compression_type: string"),
+):
+    op(
+        f"{_name}(filenames: string, header_bytes: int64, record_bytes: int64, footer_bytes: int64, "
+        f"buffer_size: int64{_arguments}; {_METADATA}",
+        shape=shapes.scalar,
+        stateful=True,
+    ).kernel(_fixed)

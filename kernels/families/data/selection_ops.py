@@ -1,0 +1,453 @@
+"""Datasets that choose, repeat and join the elements of others: Take, Skip, Repeat, Concatenate, Zip, Shard, Prefetch,
+Unique, IgnoreErrors, DirectedInterleave (take_dataset_op.cc and its relatives in TensorFlow)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....graphfmt import dtypes
+from ....graphfmt.errors import Status, TfgError, invalid
+from ...core import shapes
+from ...core.registry import Family
+from ...core.traits import GpuSupport
+from ...numeric import int_arguments
+from .datasets import (
+    Dataset,
+    Element,
+    Pass,
+    Reading,
+    State,
+    Transformation,
+    load_elements,
+    new_variant,
+    part,
+    prefixed,
+    save_elements,
+    save_numbers,
+    to_dataset,
+    to_variant,
+)
+from .source_ops import OUTPUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....graphfmt.dtypes import DType
+    from ....graphfmt.shapes import Shape
+
+family = Family(__name__, gpu=GpuSupport.NONE)
+op = family.op
+
+_METADATA = 'metadata: string = "") -> (handle: variant)'
+
+
+class Take(Transformation):
+    counts = ("left",)
+
+    def __init__(self, source: Pass, count: int) -> None:
+        super().__init__(source)
+        self.left = count
+
+    def next(self) -> Element | None:
+        if self.left == 0:
+            return None
+        element = self.source.next()
+        self.left = 0 if element is None else self.left - 1
+        return element
+
+
+take = op(f"TakeDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+
+
+@take.kernel
+def _(
+    xp: Any, input_dataset: Any, count: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
+) -> Any:
+    source, limit = to_dataset(input_dataset), int_arguments.int_scalar(count, "count")
+    return new_variant(
+        output_types, output_shapes, lambda reading: Take(source.begin(reading), max(limit, -1))
+    )
+
+
+class Skip(Transformation):
+    counts = ("to_skip",)
+
+    def __init__(self, source: Pass, count: int, reading: Reading) -> None:
+        super().__init__(source)
+        self.to_skip = count
+        self._reading = reading
+
+    def next(self) -> Element | None:
+        while self.to_skip:
+            self._reading.ctx.check_cancelled()
+            if self.source.next() is None:
+                return None
+            self.to_skip -= 1
+        return self.source.next()
+
+
+class Nothing(Pass):
+    def next(self) -> Element | None:
+        return None
+
+    def save(self) -> State:
+        return {}
+
+    def load(self, state: State) -> None:
+        pass
+
+
+skip = op(f"SkipDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+
+
+@skip.kernel
+def _(
+    xp: Any, input_dataset: Any, count: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
+) -> Any:
+    source, number = to_dataset(input_dataset), int_arguments.int_scalar(count, "count")
+
+    def begin(reading: Reading) -> Pass:
+        return Nothing() if number < 0 else Skip(source.begin(reading), number, reading)
+
+    return new_variant(output_types, output_shapes, begin)
+
+
+class Repeat(Pass):
+    """Passes over a dataset one after the other; an endless one stops at a pass without elements."""
+
+    def __init__(self, dataset: Dataset, count: int, reading: Reading) -> None:
+        self._dataset = dataset
+        self._count = count
+        self._reading = reading
+        self._finished = 0
+        self._is_first = True
+        self._source: Pass | None = None
+
+    def next(self) -> Element | None:
+        while self._count < 0 or self._finished < self._count:
+            if self._source is None:
+                self._source = self._dataset.begin(self._reading)
+            element = self._source.next()
+            if element is not None:
+                self._is_first = False
+                return element
+            if self._count < 0 and self._is_first:
+                return None
+            self._finished += 1
+            self._source = None
+            self._is_first = True
+        return None
+
+    def save(self) -> State:
+        state = save_numbers(finished=self._finished, is_first=self._is_first)
+        return {
+            **state,
+            **(prefixed("source", {"begun": np.array(1), **self._source.save()}) if self._source else {}),
+        }
+
+    def load(self, state: State) -> None:
+        self._finished, self._is_first = int(state["finished"]), bool(state["is_first"])
+        inner = part("source", state)
+        if inner:
+            self._source = self._dataset.begin(self._reading)
+            self._source.load(inner)
+
+
+repeat = op(
+    f"RepeatDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar
+)
+
+
+@repeat.kernel
+def _(
+    xp: Any, input_dataset: Any, count: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
+) -> Any:
+    source, number = to_dataset(input_dataset), int_arguments.int_scalar(count, "count")
+    return new_variant(output_types, output_shapes, lambda reading: Repeat(source, number, reading))
+
+
+class Concatenation(Pass):
+    def __init__(self, datasets: Sequence[Dataset], reading: Reading) -> None:
+        self._datasets = datasets
+        self._reading = reading
+        self._place = 0
+        self._source = datasets[0].begin(reading)
+
+    def next(self) -> Element | None:
+        while True:
+            element = self._source.next()
+            if element is not None or self._place + 1 == len(self._datasets):
+                return element
+            self._place += 1
+            self._source = self._datasets[self._place].begin(self._reading)
+
+    def save(self) -> State:
+        return {**save_numbers(place=self._place), **prefixed("source", self._source.save())}
+
+    def load(self, state: State) -> None:
+        self._place = int(state["place"])
+        self._source = self._datasets[self._place].begin(self._reading)
+        self._source.load(part("source", state))
+
+
+concatenate = op(
+    f"ConcatenateDataset(input_dataset: variant, another_dataset: variant; {OUTPUTS}, {_METADATA}",
+    shape=shapes.scalar,
+)
+
+
+@concatenate.kernel
+def _(
+    xp: Any, input_dataset: Any, another_dataset: Any, *, output_types: Sequence[DType],
+    output_shapes: Sequence[Shape],
+) -> Any:  # fmt: skip
+    both = (to_dataset(input_dataset), to_dataset(another_dataset))
+    if both[0].types != both[1].types:
+        raise invalid(
+            "input dataset and dataset to concatenate have different output types: "
+            f"{list(map(str, both[0].types))} and {list(map(str, both[1].types))}"
+        )
+    return new_variant(output_types, output_shapes, lambda reading: Concatenation(both, reading))
+
+
+class Zip(Pass):
+    def __init__(self, sources: Sequence[Pass]) -> None:
+        self._sources = sources
+        self._has_ended = False
+
+    def next(self) -> Element | None:
+        if self._has_ended:
+            return None
+        elements: list[Any] = []
+        for source in self._sources:
+            element = source.next()
+            if element is None:
+                self._has_ended = True
+                return None
+            elements.extend(element)
+        return tuple(elements)
+
+    def save(self) -> State:
+        state = save_numbers(has_ended=self._has_ended)
+        for place, source in enumerate(self._sources):
+            state |= prefixed(str(place), source.save())
+        return state
+
+    def load(self, state: State) -> None:
+        self._has_ended = bool(state["has_ended"])
+        for place, source in enumerate(self._sources):
+            source.load(part(str(place), state))
+
+
+zipped = op(f"ZipDataset(input_datasets: N*variant; {OUTPUTS}, N: int >= 1, {_METADATA}", shape=shapes.scalar)
+
+
+@zipped.kernel
+def _(
+    xp: Any, input_datasets: Sequence[Any], *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
+) -> Any:
+    sources = [to_dataset(value) for value in input_datasets]
+    return new_variant(
+        output_types, output_shapes, lambda reading: Zip([source.begin(reading) for source in sources])
+    )
+
+
+class Shard(Transformation):
+    counts = ("position",)
+
+    def __init__(self, source: Pass, shards: int, index: int) -> None:
+        super().__init__(source)
+        self._shards = shards
+        self._index = index
+        self.position = 0
+
+    def next(self) -> Element | None:
+        while True:
+            element = self.source.next()
+            if element is None:
+                return None
+            self.position += 1
+            if (self.position - 1) % self._shards == self._index:
+                return element
+
+
+shard = op(
+    f"ShardDataset(input_dataset: variant, num_shards: int64, index: int64; require_non_empty: bool = false, "
+    f"{OUTPUTS}, {_METADATA}",
+    shape=shapes.scalar,
+)
+
+
+@shard.kernel
+def _(
+    xp: Any, input_dataset: Any, num_shards: Any, index: Any, *, output_types: Sequence[DType],
+    output_shapes: Sequence[Shape],
+) -> Any:  # fmt: skip
+    source = to_dataset(input_dataset)
+    number, place = (
+        int_arguments.int_scalar(num_shards, "num_shards"),
+        int_arguments.int_scalar(index, "index"),
+    )
+    if number <= 0:
+        raise invalid(f"Number of shards must be greater than zero (currently num_shards = {number}).")
+    if not 0 <= place < number:
+        raise invalid(f"Index must be between 0 and {number - 1} (currently index = {place}).")
+    return new_variant(
+        output_types, output_shapes, lambda reading: Shard(source.begin(reading), number, place)
+    )
+
+
+class Unique(Pass):
+    """Leaves out elements that came before. They have one component: an integer or a string."""
+
+    def __init__(self, source: Pass) -> None:
+        self._source = source
+        self._seen: dict[bytes, Element] = {}
+
+    def next(self) -> Element | None:
+        while True:
+            element = self._source.next()
+            if element is None:
+                return None
+            value = np.asarray(element[0])
+            key = repr((value.shape, value.tolist())).encode()
+            if key not in self._seen:
+                self._seen[key] = element
+                return element
+
+    def save(self) -> State:
+        return {**save_elements("seen", list(self._seen.values())), **prefixed("source", self._source.save())}
+
+    def load(self, state: State) -> None:
+        for element in load_elements("seen", state):
+            value = np.asarray(element[0])
+            self._seen[repr((value.shape, value.tolist())).encode()] = element
+        self._source.load(part("source", state))
+
+
+unique = op(f"UniqueDataset(input_dataset: variant; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+
+
+@unique.kernel
+def _(xp: Any, input_dataset: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]) -> Any:
+    source = to_dataset(input_dataset)
+    if len(source.types) != 1 or source.types[0] not in (dtypes.int32, dtypes.int64, dtypes.string):
+        raise invalid("UniqueDataset takes elements with one component, of int32, int64 or string")
+    return new_variant(output_types, output_shapes, lambda reading: Unique(source.begin(reading)))
+
+
+class IgnoreErrors(Transformation):
+    """Leaves out the elements whose computation fails; a step that is cancelled still is."""
+
+    def next(self) -> Element | None:
+        while True:
+            try:
+                return self.source.next()
+            except TfgError as error:
+                if error.status in (Status.CANCELLED, Status.DEADLINE_EXCEEDED):
+                    raise
+
+
+ignore_errors = op(
+    f"IgnoreErrorsDataset(input_dataset: variant; {OUTPUTS}, log_warning: bool = false) -> (handle: variant)",
+    shape=shapes.scalar,
+)
+
+
+@ignore_errors.kernel
+def _(xp: Any, input_dataset: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]) -> Any:
+    source = to_dataset(input_dataset)
+    return new_variant(output_types, output_shapes, lambda reading: IgnoreErrors(source.begin(reading)))
+
+
+class DirectedInterleave(Pass):
+    """Takes the next element from the source whose number a pass over a dataset of numbers gives."""
+
+    def __init__(self, selector: Pass, sources: Sequence[Pass], *, stops: bool) -> None:
+        self._selector = selector
+        self._sources: list[Pass | None] = list(sources)
+        self._stops = stops
+
+    def next(self) -> Element | None:
+        while any(self._sources):
+            chosen = self._selector.next()
+            if chosen is None:
+                break
+            number = int(chosen[0])
+            if not 0 <= number < len(self._sources):
+                raise invalid(f"Selector index out of range: {number} >= {len(self._sources)}")
+            source = self._sources[number]
+            element = source.next() if source is not None else None
+            if element is not None:
+                return element
+            self._sources[number] = None
+            if self._stops:
+                break
+        self._sources = [None] * len(self._sources)
+        return None
+
+    def save(self) -> State:
+        state = prefixed("selector", self._selector.save())
+        for place, source in enumerate(self._sources):
+            state |= save_numbers(**{f"open_{place}": source is not None})
+            state |= prefixed(str(place), source.save()) if source is not None else {}
+        return state
+
+    def load(self, state: State) -> None:
+        self._selector.load(part("selector", state))
+        for place, source in enumerate(self._sources):
+            if not state[f"open_{place}"]:
+                self._sources[place] = None
+            elif source is not None:
+                source.load(part(str(place), state))
+
+
+directed = op(
+    "DirectedInterleaveDataset(selector_input_dataset: variant, data_input_datasets: N*variant; "
+    f"{OUTPUTS}, N: int >= 1, stop_on_empty_dataset: bool = false) -> (handle: variant)",
+    shape=shapes.scalar,
+)
+
+
+@directed.kernel
+def _(
+    xp: Any, selector_input_dataset: Any, data_input_datasets: Sequence[Any], *, output_types: Sequence[DType],
+    output_shapes: Sequence[Shape], stop_on_empty_dataset: bool,
+) -> Any:  # fmt: skip
+    selector, sources = to_dataset(selector_input_dataset), [to_dataset(x) for x in data_input_datasets]
+    if selector.types != (dtypes.int64,):
+        raise invalid("The selector input must be a dataset of scalar int64 elements.")
+
+    def begin(reading: Reading) -> Pass:
+        passes = [source.begin(reading) for source in sources]
+        return DirectedInterleave(selector.begin(reading), passes, stops=stop_on_empty_dataset)
+
+    return new_variant(output_types, output_shapes, begin)
+
+
+# Elements are computed when they are asked for: what only reads ahead, or states facts for optimizers, is the input.
+prefetch = op(
+    f"PrefetchDataset(input_dataset: variant, buffer_size: int64; {OUTPUTS}, slack_period: int = 0, "
+    f"legacy_autotune: bool = true, buffer_size_min: int = 0, {_METADATA}",
+    shape=shapes.scalar,
+)
+
+
+@prefetch.kernel
+def _(xp: Any, input_dataset: Any, buffer_size: Any) -> Any:
+    size = int_arguments.int_scalar(buffer_size, "buffer_size")
+    if size < -1:
+        raise invalid(f"buffer_size must be >= 0 or set buffer_size to be -1 for auto-tuning, but is {size}")
+    return to_variant(to_dataset(input_dataset))
+
+
+for _name, _arguments, _attrs in (
+    ("OptionsDataset", "", f"serialized_options: string, {OUTPUTS}, {_METADATA}"),
+    ("RewriteDataset", ", rewrite_name: string", f"{OUTPUTS}) -> (handle: variant)"),
+):
+
+    @op(f"{_name}(input_dataset: variant{_arguments}; {_attrs}", shape=shapes.scalar).kernel
+    def _(xp: Any, input_dataset: Any, *rest: Any) -> Any:
+        return to_variant(to_dataset(input_dataset))
