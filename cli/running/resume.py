@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...graphfmt.traversal import ancestors
 from ...runtime.execution.runner import Progress, StepLoop, progress_from
 from ..common import console
 
@@ -46,6 +47,7 @@ def begin(
         notes = session.restore(crashed)
         console.note(f"resuming from {crashed} at step {notes.get('step', 0)}")
         goal = notes.get("until", goal)
+        _give_datasets(session, options)
     else:
         notes = _initial_notes(session, options, model)
     # A look at the data begins with its first row, also where training stopped in the middle.
@@ -64,9 +66,9 @@ def _initial_notes(session: Session, options: RunOptions, model: Model | None) -
             )
         notes = _restore(session, options.resume.restore, is_optional=bool(init))
         if notes is not None:
-            return _reset(session, options, notes)
+            return _restored(session, options, notes)
     elif state is not None and state.exists():
-        return _reset(session, options, session.restore(state))
+        return _restored(session, options, session.restore(state))
     if model is not None:
         from ...runtime.saved_models.initialization import make_ready
 
@@ -76,11 +78,22 @@ def _initial_notes(session: Session, options: RunOptions, model: Model | None) -
     return {}
 
 
-def _reset(session: Session, options: RunOptions, notes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Drops the containers of ``--reset`` from what was restored; returns its notes."""
+def _restored(session: Session, options: RunOptions, notes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Drops the containers of ``--reset`` from what was restored, and gives iterators their datasets; returns the
+    notes."""
     for container in options.resume.reset:
         session.reset(container)
+    _give_datasets(session, options)
     return notes
+
+
+def _give_datasets(session: Session, options: RunOptions) -> None:
+    """Gives iterators their datasets after a restore: their positions are part of the state, but not what the elements
+    are computed from. The other ``--init`` nodes do not run."""
+    needed = ancestors(session.graph, options.resume.init) if options.resume.init else ()
+    makers = [name for name in needed if session.graph[name].op == "MakeIterator"]
+    if makers:
+        session.run(targets=makers, timeout=options.step.timeout)
 
 
 def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str, Any] | None:

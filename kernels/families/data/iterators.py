@@ -63,8 +63,8 @@ class DatasetIterator:
             if self._dataset is None:
                 raise TfgError(
                     Status.FAILED_PRECONDITION,
-                    "GetNext() failed because the iterator has not been initialized. Run its MakeIterator before "
-                    f"getting the next element of iterator {self.name!r}.",
+                    "GetNext() failed because the iterator has not been initialized. Run the MakeIterator of iterator "
+                    f"{self.name!r} first (--init)",
                 )
             if self._has_ended:
                 return None
