@@ -52,7 +52,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DatasetRecord:
     """A tensor in the file, or the ``part`` of a variable of shape ``whole``."""
 
     path: str
@@ -79,7 +79,7 @@ class Dataset:
 class CommitRecord:
     """The contents of a file. ``structure`` is the checksum of all bytes outside data and record."""
 
-    datasets: tuple[Dataset, ...]
+    datasets: tuple[DatasetRecord, ...]
     resources: tuple[tuple[str, str, str], ...]
     notes: Mapping[str, Any]
     size: int
@@ -156,7 +156,7 @@ def decode(text: bytes) -> CommitRecord:
     return record
 
 
-def bytes_in_memory(dataset: Dataset) -> int:
+def bytes_in_memory(dataset: DatasetRecord) -> int:
     """Returns the bytes of memory that the tensor of a dataset takes, as the record states its shape."""
     dtype = dataset.encoding.dtype
     return (
@@ -164,7 +164,7 @@ def bytes_in_memory(dataset: Dataset) -> int:
     )
 
 
-def first_beyond_limit(record: CommitRecord) -> Dataset | None:
+def first_beyond_limit(record: CommitRecord) -> DatasetRecord | None:
     """Returns the first dataset with which the tensors exceed the memory limit for a file of its size, or None."""
     total, limit = 0, max(_HARMLESS, LARGEST_RATIO * record.size)
     for dataset in record.datasets:
@@ -181,7 +181,7 @@ def _check_structure(record: CommitRecord, length: int) -> None:
         raise ValueError(f"{rest} bytes belong to no dataset")
 
 
-def _to_json(dataset: Dataset) -> dict[str, Any]:
+def _to_json(dataset: DatasetRecord) -> dict[str, Any]:
     container, kind, name, field, part = dataset.origin
     encoding = dataset.encoding
     optional = {
@@ -208,7 +208,7 @@ def _to_json(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _from_json(item: Any) -> Dataset:
+def _from_json(item: Any) -> DatasetRecord:
     path = _text(item["path"])
     try:
         return _dataset(path, item)
@@ -216,7 +216,7 @@ def _from_json(item: Any) -> Dataset:
         raise ValueError(f"dataset {path!r}: {error}") from error
 
 
-def _dataset(path: str, item: Any) -> Dataset:
+def _dataset(path: str, item: Any) -> DatasetRecord:
     container, kind, name, field = (_text(item[key]) for key in ("container", "kind", "name", "field"))
     origin = Origin(container, kind, name, field, _text(item.get("slice", "")))
     dtype = dtypes.BY_NAME[item["dtype"]]
@@ -228,7 +228,7 @@ def _dataset(path: str, item: Any) -> Dataset:
     if "part" in item:
         starts, lengths = item["part"]
         part = Slice(_dims(starts), _dims(lengths, least=-1))
-    dataset = Dataset(
+    dataset = DatasetRecord(
         path,
         origin,
         encoding,
@@ -243,7 +243,7 @@ def _dataset(path: str, item: Any) -> Dataset:
     return dataset
 
 
-def _check_encoding(dataset: Dataset) -> None:
+def _check_encoding(dataset: DatasetRecord) -> None:
     encoding = dataset.encoding
     if encoding.dtype.is_ref or encoding.dtype in (dtypes.resource, dtypes.variant):
         raise ValueError(f"dtype {encoding.dtype.name} cannot be stored")
@@ -267,7 +267,7 @@ def _lies_within(part: Slice, shape: tuple[int, ...], whole: tuple[int, ...]) ->
         return False
 
 
-def _check_pieces(dataset: Dataset) -> None:
+def _check_pieces(dataset: DatasetRecord) -> None:
     grid = dataset.grid
     if grid.chunks:
         if len(grid.chunks) != len(grid.shape) or not all(c <= n for c, n in zip(grid.chunks, grid.shape)):

@@ -13,7 +13,7 @@ import numpy as np
 from ... import dtypes
 from ...errors import TfgError, invalid
 from . import chunks, commit_record, paths
-from .commit_record import COMMIT, LARGEST_RATIO, SEAL, SEAL_SIZE, CommitRecord, Dataset, Piece
+from .commit_record import COMMIT, LARGEST_RATIO, SEAL, SEAL_SIZE, CommitRecord, DatasetRecord, Piece
 from .encodings import encode
 from .state_reader import StateReader
 from .structure import Structure
@@ -83,7 +83,7 @@ def _write(file: int, items: Sequence[Item], draft: CommitRecord, compress: bool
     chunks.write_all(file, seal_at, commit_record.seal_bytes(commit_at, text))
 
 
-def _write_item(structure: Structure, file: int, path: str, item: Item, compress: bool) -> Dataset:
+def _write_item(structure: Structure, file: int, path: str, item: Item, compress: bool) -> DatasetRecord:
     encoding = item.encoding
     grid = chunks.chunk_grid(encoding.stored_shape, encoding.stored_type.itemsize, compress=compress)
     compressed = compress and bool(grid.chunks)
@@ -96,7 +96,7 @@ def _write_item(structure: Structure, file: int, path: str, item: Item, compress
             Piece(address, data.nbytes, chunks.write(file, address, chunks.octets(data)))
             for address, (_, data) in zip(addresses, _pieces(item, grid))
         )
-    dataset = Dataset(path, item.origin, encoding, grid, compressed, pieces, item.part, item.whole)
+    dataset = DatasetRecord(path, item.origin, encoding, grid, compressed, pieces, item.part, item.whole)
     structure.describe(stored, _attributes(dataset))
     return dataset
 
@@ -147,7 +147,7 @@ def _filled(data: Array, room: int) -> Array:
     return data if data.nbytes == room else np.concatenate([data, np.zeros(room - data.nbytes, np.uint8)])
 
 
-def _attributes(dataset: Dataset) -> dict[str, Any]:
+def _attributes(dataset: DatasetRecord) -> dict[str, Any]:
     """Returns the attributes that describe the dataset to other programs."""
     origin, encoding = dataset.origin, dataset.encoding
     checksums = np.array([piece.checksum for piece in dataset.pieces], np.uint32)

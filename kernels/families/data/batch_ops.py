@@ -44,7 +44,7 @@ _METADATA = 'metadata: string = "") -> (handle: variant)'
 _DETERMINISTIC = f'deterministic: string = "default", {_METADATA}'
 
 
-class Batches(Transformation):
+class BatchPass(Transformation):
     """Joins every ``size`` elements; the last, smaller batch is given unless ``drops``."""
 
     counts = ("has_ended",)
@@ -111,7 +111,7 @@ def _declare_batch(name: str, arguments: str, attrs: str) -> None:
         return new_variant(
             output_types,
             output_shapes,
-            lambda reading: Batches(source.begin(reading), size, stacked, drops=drops),
+            lambda reading: BatchPass(source.begin(reading), size, stacked, drops=drops),
         )
 
 
@@ -187,7 +187,7 @@ def _declare_padded(name: str, arguments: str, attrs: str) -> None:
         return new_variant(
             Toutput_types,
             output_shapes,
-            lambda reading: Batches(source.begin(reading), size, join, drops=drops),
+            lambda reading: BatchPass(source.begin(reading), size, join, drops=drops),
         )
 
 

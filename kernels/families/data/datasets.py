@@ -27,7 +27,7 @@ State = dict[str, "Array"]
 
 
 class Reading:
-    """What the passes of one iterator share: the step that asks for elements, in which functions run."""
+    """The state that the passes of one iterator share: the step that asks for elements, in which functions run."""
 
     __slots__ = ("ctx",)
 

@@ -15,7 +15,7 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
-from .batch_ops import Batches, stacked
+from .batch_ops import BatchPass, stacked
 from .datasets import (
     Element,
     Pass,
@@ -49,7 +49,7 @@ _DETERMINISTIC = 'deterministic: string = "default"'
 _INPUTS = "input_dataset: variant, other_arguments: *Targuments"
 
 
-class Function:
+class ElementFunction:
     """A function of the graph with the arguments that follow an element's components."""
 
     __slots__ = ("_callee", "_others", "_reading")
@@ -71,7 +71,7 @@ class Function:
 
 
 class Map(Transformation):
-    def __init__(self, source: Pass, function: Function) -> None:
+    def __init__(self, source: Pass, function: ElementFunction) -> None:
         super().__init__(source)
         self._function = function
 
@@ -92,7 +92,7 @@ def _declare_map(name: str, arguments: str, attrs: str) -> None:
         _check_parallel_calls(parallel_calls)
 
         def begin(reading: Reading) -> Pass:
-            return Map(source.begin(reading), Function(f, other_arguments, reading))
+            return Map(source.begin(reading), ElementFunction(f, other_arguments, reading))
 
         return new_variant(output_types, output_shapes, begin)
 
@@ -140,14 +140,14 @@ def _(
     _check_parallel_calls([num_parallel_calls])
 
     def begin(reading: Reading) -> Pass:
-        mapped = Map(source.begin(reading), Function(f, other_arguments, reading))
-        return Batches(mapped, size, stacked, drops=bool(drop_remainder))
+        mapped = Map(source.begin(reading), ElementFunction(f, other_arguments, reading))
+        return BatchPass(mapped, size, stacked, drops=bool(drop_remainder))
 
     return new_variant(output_types, output_shapes, begin)
 
 
 class Filter(Transformation):
-    def __init__(self, source: Pass, predicate: Function) -> None:
+    def __init__(self, source: Pass, predicate: ElementFunction) -> None:
         super().__init__(source)
         self._predicate = predicate
 
@@ -161,7 +161,7 @@ class Filter(Transformation):
 class TakeWhile(Transformation):
     counts = ("has_ended",)
 
-    def __init__(self, source: Pass, predicate: Function) -> None:
+    def __init__(self, source: Pass, predicate: ElementFunction) -> None:
         super().__init__(source)
         self._predicate = predicate
         self.has_ended = 0
@@ -174,7 +174,9 @@ class TakeWhile(Transformation):
         return None
 
 
-def _declare_choice(name: str, arguments: str, attrs: str, kind: Callable[[Pass, Function], Pass]) -> None:
+def _declare_choice(
+    name: str, arguments: str, attrs: str, kind: Callable[[Pass, ElementFunction], Pass]
+) -> None:
     declared = op(
         f"{name}({_INPUTS}{arguments}; predicate: func, {attrs}{_ARGUMENTS}, {OUTPUTS}, {_METADATA}",
         shape=shapes.scalar,
@@ -189,7 +191,7 @@ def _declare_choice(name: str, arguments: str, attrs: str, kind: Callable[[Pass,
         _check_parallel_calls(parallel_calls)
 
         def begin(reading: Reading) -> Pass:
-            return kind(source.begin(reading), Function(predicate, other_arguments, reading))
+            return kind(source.begin(reading), ElementFunction(predicate, other_arguments, reading))
 
         return new_variant(output_types, output_shapes, begin)
 
@@ -202,7 +204,7 @@ _declare_choice("TakeWhileDataset", "", "", TakeWhile)
 class Scan(Pass):
     """Calls the function on the state and an element, for the next state and what it gives."""
 
-    def __init__(self, source: Pass, function: Function, state: Sequence[Any]) -> None:
+    def __init__(self, source: Pass, function: ElementFunction, state: Sequence[Any]) -> None:
         self._source = source
         self._function = function
         self._state = tuple(state)
@@ -239,7 +241,7 @@ def _(
     source = to_dataset(input_dataset)
 
     def begin(reading: Reading) -> Pass:
-        return Scan(source.begin(reading), Function(f, other_arguments, reading), initial_state)
+        return Scan(source.begin(reading), ElementFunction(f, other_arguments, reading), initial_state)
 
     return new_variant(output_types, output_shapes, begin)
 
@@ -247,7 +249,7 @@ def _(
 class _Inner:
     """A pass over the dataset that the function gives for an element."""
 
-    def __init__(self, function: Function, reading: Reading, element: Element) -> None:
+    def __init__(self, function: ElementFunction, reading: Reading, element: Element) -> None:
         results = function(*element)
         if len(results) != 1:
             raise invalid("The function must return a single dataset variant.")
@@ -258,7 +260,7 @@ class _Inner:
         return {**save_elements("element", [self.element]), **prefixed("elements", self.elements.save())}
 
     @staticmethod
-    def loaded(function: Function, reading: Reading, state: State) -> _Inner:
+    def loaded(function: ElementFunction, reading: Reading, state: State) -> _Inner:
         (element,) = load_elements("element", state)
         inner = _Inner(function, reading, element)
         inner.elements.load(part("elements", state))
@@ -268,7 +270,9 @@ class _Inner:
 class Interleave(Pass):
     """Takes ``block`` elements in turn from ``cycle`` datasets, each computed from an element of the source."""
 
-    def __init__(self, source: Pass, function: Function, reading: Reading, cycle: int, block: int) -> None:
+    def __init__(
+        self, source: Pass, function: ElementFunction, reading: Reading, cycle: int, block: int
+    ) -> None:
         self._source = source
         self._function = function
         self._reading = reading
@@ -333,7 +337,7 @@ def _(
     source = to_dataset(input_dataset)
 
     def begin(reading: Reading) -> Pass:
-        return Interleave(source.begin(reading), Function(f, other_arguments, reading), reading, 1, 1)
+        return Interleave(source.begin(reading), ElementFunction(f, other_arguments, reading), reading, 1, 1)
 
     return new_variant(output_types, output_shapes, begin)
 
@@ -363,7 +367,7 @@ def _declare_interleave(name: str, arguments: str, attrs: str) -> None:
                 raise invalid(f"`{what}` must be > 0")
 
         def begin(reading: Reading) -> Pass:
-            function = Function(f, other_arguments, reading)
+            function = ElementFunction(f, other_arguments, reading)
             return Interleave(source.begin(reading), function, reading, cycle, block)
 
         return new_variant(output_types, output_shapes, begin)

@@ -50,7 +50,7 @@ _WORDS = 4
 _GROUPS = 16
 
 
-class WordStream:
+class SeededWords:
     """The 32-bit words of a Philox stream, one by one."""
 
     def __init__(self, seed: int, seed2: int, taken: int = 0) -> None:
@@ -84,14 +84,14 @@ class SeedGenerator:
     def __init__(self, seed: int, seed2: int, *, varies: bool) -> None:
         if seed == 0 and seed2 == 0:
             seed, seed2 = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
-        self._words = WordStream(seed, seed2)
+        self._words = SeededWords(seed, seed2)
         self._varies = varies
 
-    def next(self) -> WordStream:
+    def next(self) -> SeededWords:
         if not self._varies:
-            return WordStream(*self._words.seeds)
+            return SeededWords(*self._words.seeds)
         first = self._words.next()
-        return WordStream(first, self._words.next())
+        return SeededWords(first, self._words.next())
 
     def save(self) -> State:
         return self._words.save()
@@ -100,7 +100,7 @@ class SeedGenerator:
         self._words.load(state)
 
 
-class Slice:
+class ShuffledSlice:
     """The elements of one pass over the input that are in the buffer."""
 
     def __init__(self, elements: Sequence[Element] = ()) -> None:
@@ -142,7 +142,7 @@ class Shuffle(Pass):
         self._reading = reading
         self._left = count
         self._words = generator.next()
-        self._slices = [Slice()]
+        self._slices = [ShuffledSlice()]
         self._source: Pass | None = dataset.begin(reading)
         self._is_empty_pass = True
 
@@ -167,7 +167,7 @@ class Shuffle(Pass):
                 self._source = None
             else:
                 self._source, self._is_empty_pass = self._dataset.begin(self._reading), True
-                self._slices.append(Slice())
+                self._slices.append(ShuffledSlice())
 
     def save(self) -> State:
         state = save_numbers(left=self._left, is_empty_pass=self._is_empty_pass, slices=len(self._slices))
@@ -181,7 +181,9 @@ class Shuffle(Pass):
         self._left, self._is_empty_pass = int(state["left"]), bool(state["is_empty_pass"])
         self._words.load(part("words", state))
         self._generator.load(part("generator", state))
-        self._slices = [Slice(load_elements(f"slice{place}", state)) for place in range(int(state["slices"]))]
+        self._slices = [
+            ShuffledSlice(load_elements(f"slice{place}", state)) for place in range(int(state["slices"]))
+        ]
         inner = part("source", state)
         if not inner:
             self._source = None
@@ -333,7 +335,7 @@ def _(
 class Sample(Transformation):
     """Gives every element with the same probability."""
 
-    def __init__(self, source: Pass, rate: float, words: WordStream) -> None:
+    def __init__(self, source: Pass, rate: float, words: SeededWords) -> None:
         super().__init__(source)
         self._rate = rate
         self._words = words
