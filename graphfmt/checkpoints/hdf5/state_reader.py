@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...tensors import Array
     from ..entries import Slice
     from ..slices import Region
-    from .commit_record import CommitRecord, Dataset
+    from .commit_record import CommitRecord, DatasetRecord
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # The position of the file length in HDF5's superblock, of the versions that tfg writes.
@@ -82,7 +82,7 @@ class StateReader:
         return self.record.notes
 
     @property
-    def datasets(self) -> tuple[Dataset, ...]:
+    def datasets(self) -> tuple[DatasetRecord, ...]:
         """The datasets with data, ordered by path."""
         return self.record.datasets
 
@@ -96,8 +96,8 @@ class StateReader:
         return {name: _entry(datasets) for name, datasets in sorted(self._variables.items())}
 
     @cached_property
-    def _variables(self) -> dict[str, list[Dataset]]:
-        variables: dict[str, list[Dataset]] = {}
+    def _variables(self) -> dict[str, list[DatasetRecord]]:
+        variables: dict[str, list[DatasetRecord]] = {}
         for dataset in self.record.datasets:
             container, _, name, *_ = dataset.origin
             if dataset.origin.is_variable:
@@ -121,7 +121,7 @@ class StateReader:
             lambda place: lambda target: np.copyto(target, self.array(datasets[place])),
         )
 
-    def array(self, dataset: Dataset, wanted: Region | None = None) -> Array:
+    def array(self, dataset: DatasetRecord, wanted: Region | None = None) -> Array:
         """Reads the tensor of a dataset, or a box of it; of chunks only those that intersect the box."""
         encoding = dataset.encoding
         try:
@@ -134,7 +134,7 @@ class StateReader:
         except (EOFError, ValueError) as error:
             raise self._faulty(dataset, str(error)) from error
 
-    def _stored(self, dataset: Dataset) -> Array:
+    def _stored(self, dataset: DatasetRecord) -> Array:
         """Reads a dataset in its stored form."""
         encoding = dataset.encoding
         target = np.empty(encoding.stored_shape, encoding.stored_type)
@@ -147,7 +147,7 @@ class StateReader:
         chunks.in_threads(lambda share: self._fill(dataset, *share), shares)
         return target
 
-    def _assembled(self, dataset: Dataset, wanted: Region) -> Array:
+    def _assembled(self, dataset: DatasetRecord, wanted: Region) -> Array:
         encoding = dataset.encoding
         target = np.empty(shape_of(wanted), encoding.dtype.numpy)
 
@@ -165,7 +165,7 @@ class StateReader:
         chunks.in_threads(fill, shares)
         return target
 
-    def _fill(self, dataset: Dataset, number: int, target: Array) -> None:
+    def _fill(self, dataset: DatasetRecord, number: int, target: Array) -> None:
         """Reads a piece. Raises ValueError if it does not verify, EOFError if the file is too short."""
         piece = dataset.pieces[number]
         packed = dataset.compressed
@@ -264,14 +264,14 @@ class StateReader:
         except OSError as error:
             raise file_error(error, "read", self.path) from error
 
-    def _faulty(self, dataset: Dataset, why: str) -> TfgError:
+    def _faulty(self, dataset: DatasetRecord, why: str) -> TfgError:
         return self._refused(Status.DATA_LOSS, f"has a damaged dataset {dataset.path!r}: {why}")
 
     def _refused(self, status: Status, why: str) -> TfgError:
         return TfgError(status, f"{self.path!r} {why}", location=Location(self.path))
 
 
-def _entry(datasets: list[Dataset]) -> TensorEntry:
+def _entry(datasets: list[DatasetRecord]) -> TensorEntry:
     first = datasets[0]
     slices = tuple(dataset.part for dataset in datasets if dataset.part is not None)
     return TensorEntry(first.encoding.dtype, first.whole if slices else first.encoding.shape, slices)
