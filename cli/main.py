@@ -121,6 +121,11 @@ def main() -> NoReturn:
     except Exception as error:
         console.print_error(_internal_error(error), as_json=as_json, verbose=verbose)
         status = 1
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would report it once more at exit, with a status of its own.
+        console.discard_output()
     sys.exit(status)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -210,6 +211,10 @@ def file_error(error: Exception, action: str, name: str) -> TfgError:
     if isinstance(error, IsADirectoryError):
         return TfgError(
             Status.FAILED_PRECONDITION, f"{name} cannot be {action}: it is a folder", location=location
+        )
+    if getattr(error, "errno", None) == errno.EBADF and action == "written":
+        return TfgError(
+            Status.FAILED_PRECONDITION, "standard output is closed", location=Location("<stdout>")
         )
     reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
     status = Status.RESOURCE_EXHAUSTED if is_exhausted(error) else Status.FAILED_PRECONDITION

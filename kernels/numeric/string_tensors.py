@@ -15,6 +15,11 @@ def string_array(value: Any) -> Any:
     return value if isinstance(value, np.ndarray) else np.asarray(value, object)
 
 
+def to_value(value: Any) -> Any:
+    """Returns a tensor as kernels give it out: bare bytes become an array of rank 0."""
+    return np.asarray(value, object) if isinstance(value, bytes) else value
+
+
 def array_of(shape: tuple[int, ...], items: Iterable[Any], dtype: Any = object) -> Any:
     """Returns an array of that shape from its elements in row-major order."""
     array = np.empty(shape, dtype)

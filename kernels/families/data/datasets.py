@@ -14,6 +14,7 @@ import numpy as np
 from ....graphfmt import dtypes
 from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape
+from ...numeric.string_tensors import to_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -115,7 +116,7 @@ def save_elements(name: str, elements: Sequence[Element]) -> State:
     """
     state = save_numbers(**{f"{name}_count": len(elements)})
     for place, values in enumerate(zip(*elements)):
-        arrays = [_to_array(value) for value in values]
+        arrays = [np.asarray(to_value(value)) for value in values]
         if any(_holds_dataset(array) for array in arrays):
             for number, array in enumerate(arrays):
                 state |= prefixed(f"{name}/{place}/{number}", _save_dataset(to_dataset(array)))
@@ -124,14 +125,6 @@ def save_elements(name: str, elements: Sequence[Element]) -> State:
         else:
             state |= {f"{name}/{place}/{number}": np.array(array) for number, array in enumerate(arrays)}
     return state
-
-
-def _to_array(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value)
-    array = np.empty((), object)
-    array[()] = value
-    return array
 
 
 def _holds_dataset(array: Any) -> bool:
@@ -154,7 +147,7 @@ def load_elements(name: str, state: State) -> list[Element]:
     while True:
         key = f"{name}/{len(columns)}"
         if key in state:
-            columns.append([row if row.shape else row[()] for row in map(_to_array, state[key])])
+            columns.append([to_value(row) for row in state[key]])
         elif f"{key}/0/elements_count" in state:
             columns.append([_load_dataset(part(f"{key}/{number}", state)) for number in range(count)])
         elif f"{key}/0" in state:
@@ -165,7 +158,7 @@ def load_elements(name: str, state: State) -> list[Element]:
 
 def _load_dataset(state: State) -> Any:
     elements = load_elements("elements", state)
-    types = [_type_of(_to_array(value)) for value in elements[0]]
+    types = [_type_of(np.asarray(to_value(value))) for value in elements[0]]
     return to_variant(literal(types, [Shape(None)] * len(types), elements))
 
 

@@ -17,6 +17,7 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
+from ...numeric.string_tensors import to_value
 from .datasets import Element, Pass, State, new_variant, save_numbers
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Records(Pass):
                 self._leave()
                 raise
             if record is not None:
-                return (record,)
+                return (to_value(record),)
             self._leave()
         return None
 

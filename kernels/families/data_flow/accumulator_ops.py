@@ -141,7 +141,7 @@ def _sparse_average(c: ShapeContext) -> Sequence[Shape]:
 
 def _declare(prefix: str, handle: str, *, stateful: bool) -> None:
     """Declares what is done to dense accumulators of one kind of handle."""
-    changes: dict[str, Any] = {"stateful": stateful, "differentiable": False, "state": StateAccess.CHANGES}
+    changes: dict[str, Any] = {"stateful": stateful, "state": StateAccess.CHANGES}
     op(
         f"{prefix}AccumulatorApplyGradient(handle: {handle}, local_step: int64, gradient: dtype; {_NUMBER})",
         shape=_scalar_step,
@@ -164,7 +164,6 @@ def _declare(prefix: str, handle: str, *, stateful: bool) -> None:
         f"{prefix}AccumulatorNumAccumulated(handle: {handle}) -> (num_accumulated: int32)",
         shape=shapes.scalar,
         stateful=stateful,
-        differentiable=False,
         state=StateAccess.READS,
     ).kernel(_count)
 
@@ -179,7 +178,6 @@ for _name, _handle, _kind in (
         shape=_pair,
         kernel_types=_FLOATS,
         stateful=True,
-        differentiable=False,
         state=StateAccess.READS,
     ).kernel(_maker(_kind))
 
@@ -190,7 +188,6 @@ op(
     f"gradient_values: dtype, gradient_shape: int64; {_NUMBER}, has_known_shape: bool)",
     shape=_scalar_step,
     kernel_types=_FLOATS,
-    differentiable=False,
     state=StateAccess.CHANGES,
 ).kernel(_apply_sparse)
 op(
@@ -198,7 +195,6 @@ op(
     "values: dtype, shape: int64)",
     shape=_sparse_average,
     kernel_types=_FLOATS,
-    differentiable=False,
     asynchronous=True,
     state=StateAccess.CHANGES,
 ).kernel(_take_sparse)

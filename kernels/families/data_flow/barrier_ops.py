@@ -29,7 +29,6 @@ barrier = op(
     'container: string = "", shared_name: string = "") -> (handle: Ref(string))',
     shape=lambda c: Shape((2,)),
     stateful=True,
-    differentiable=False,
     state=StateAccess.READS,
 )
 
@@ -80,7 +79,6 @@ def _insert_shapes(c: ShapeContext) -> Sequence[Shape]:
 insert_many = op(
     "BarrierInsertMany(handle: Ref(string), keys: string, values: T; T: type, component_index: int)",
     shape=_insert_shapes,
-    differentiable=False,
     asynchronous=True,
     state=StateAccess.CHANGES,
 )
@@ -118,7 +116,6 @@ take_many = op(
     "allow_small_batch: bool = false, wait_for_incomplete: bool = false, timeout_ms: int = -1) -> (indices: int64, "
     "keys: string, values: *component_types)",
     shape=_taken_shapes,
-    differentiable=False,
     asynchronous=True,
     state=StateAccess.CHANGES,
 )
@@ -146,7 +143,6 @@ def _(
 close = op(
     "BarrierClose(handle: Ref(string); cancel_pending_enqueues: bool = false)",
     shape=shapes.no_outputs,
-    differentiable=False,
     state=StateAccess.CHANGES,
 )
 
@@ -169,6 +165,5 @@ for _name, _kernel in (("BarrierReadySize", _ready_size), ("BarrierIncompleteSiz
     op(
         f"{_name}(handle: Ref(string)) -> (size: int32)",
         shape=shapes.scalar,
-        differentiable=False,
         state=StateAccess.READS,
     ).kernel(_kernel)

@@ -11,6 +11,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core.registry import Family
 from ...core.traits import GpuSupport
+from ...numeric.string_tensors import to_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,8 @@ def _names(names: Any, count: int) -> list[bytes]:
 
 def _by_argument(parsed: Any) -> list[Any]:
     """Returns one list of tensors per output argument of the operations without ragged features."""
-    return [parsed.sparse_indices, parsed.sparse_values, parsed.sparse_shapes, parsed.dense]
+    dense = [to_value(value) for value in parsed.dense]
+    return [parsed.sparse_indices, parsed.sparse_values, parsed.sparse_shapes, dense]
 
 
 def _second_shapes(c: ShapeContext) -> list[Shape]:

@@ -39,7 +39,6 @@ cross = op(
     "out_type: type in {int64, string}, internal_type: type in {int64, string}) "
     "-> (output_indices: int64, output_values: out_type, output_shape: int64)",
     shape=_shape,
-    differentiable=False,
 )
 
 
@@ -66,7 +65,6 @@ cross_v2 = op(
     f"SparseCrossV2({_INPUTS}, sep: string; N: int >= 0, {_TYPES}) "
     "-> (output_indices: int64, output_values: string, output_shape: int64)",
     shape=_shape,
-    differentiable=False,
 )
 
 
@@ -85,7 +83,6 @@ hashed = op(
     f"SparseCrossHashed({_INPUTS}, num_buckets: int64, strong_hash: bool, salt: int64; N: int >= 0, {_TYPES}) "
     "-> (output_indices: int64, output_values: int64, output_shape: int64)",
     shape=_shape,
-    differentiable=False,
 )
 
 

@@ -18,10 +18,16 @@ DATA = Path(__file__).parents[2] / "data"
 FACTS = (DATA / "op-signatures.txt", DATA / "internal-op-signatures.txt")
 
 # Operations that have no gradient here yet, though TensorFlow has one.
-WITHOUT_GRADIENT = frozenset[str]()
+WITHOUT_GRADIENT = frozenset({"SparseMatrixSparseMatMul"})
 
 # TensorFlow's operations that the file leaves out: what was recorded shows that their signatures hold.
-NOT_IN_FILE = frozenset({"Abort", "For", "ComputeAccidentalHits", "_Send", "_HostSend", "_Recv", "_HostRecv"})
+NOT_IN_FILE = frozenset(
+    {
+        *("Abort", "For", "ComputeAccidentalHits", "_Send", "_HostSend", "_Recv", "_HostRecv"),
+        *("OptionsDataset", "RewriteDataset"),
+        *("IteratorToStringHandle", "IteratorFromStringHandle", "IteratorFromStringHandleV2"),
+    }
+)
 
 
 @cache
