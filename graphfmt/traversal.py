@@ -120,7 +120,10 @@ def _cycle_error(graph: Graph, left: Sequence[Node]) -> TfgError:
     while current.name not in seen:
         seen[current.name] = len(path)
         path.append(current.name)
-        current = next(graph.index[e.node] for e in map(endpoint, current.inputs) if e.node in names)
+        before = [e.node for e in map(endpoint, current.inputs) if e.node in names]
+        if not before:
+            return invalid(f"several nodes have the name {current.name!r}", node=current.name)
+        current = graph.index[before[0]]
     cycle = path[seen[current.name] :][::-1]
     shown = " -> ".join([*cycle[:8], "…", cycle[0]] if len(cycle) > 8 else [*cycle, cycle[0]])
     return invalid(f"the graph has a cycle without NextIteration: {shown}", node=cycle[0])

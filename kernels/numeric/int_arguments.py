@@ -42,6 +42,14 @@ def int_scalar(value: Any, what: str) -> int:
     return int(value.item())
 
 
+def bool_scalar(value: Any, what: str) -> bool:
+    """Returns a boolean. Raises INVALID_ARGUMENT for a tensor of another rank than 0."""
+    dims = getattr(value, "shape", ())
+    if dims:
+        raise invalid(f"{what} must be a scalar, but has shape {list(dims)}")
+    return bool(value)
+
+
 def nonnegative_scalar(value: Any, what: str) -> int:
     """Returns a scalar that states a size. Raises INVALID_ARGUMENT for other ranks and negative values."""
     check_integers(value, what)

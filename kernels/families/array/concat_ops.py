@@ -182,6 +182,8 @@ def _(xp: Any, concat_dim: Any, extents: Sequence[Any]) -> list[Any]:
     start = 0
     for extent in extents:
         offset = np.zeros_like(extent)
+        if start > np.iinfo(offset.dtype).max:
+            raise invalid(f"the offset {start} is too large for {offset.dtype}")
         offset[at] = start
         start += int(extent[at])
         offsets.append(offset)

@@ -107,7 +107,7 @@ def _declare_batch(name: str, arguments: str, attrs: str) -> None:
         output_shapes: Sequence[Shape],
     ) -> Any:  # fmt: skip
         source, size = to_dataset(input_dataset), _batch_size(batch_size)
-        drops = bool(rest[-1]) if rest else False
+        drops = int_arguments.bool_scalar(rest[-1], "drop_remainder") if rest else False
         return new_variant(
             output_types,
             output_shapes,
@@ -176,7 +176,7 @@ def _declare_padded(name: str, arguments: str, attrs: str) -> None:
         Toutput_types: Sequence[DType], output_shapes: Sequence[Shape],
     ) -> Any:  # fmt: skip
         source, size = to_dataset(input_dataset), _batch_size(batch_size)
-        drops = bool(rest[0]) if rest else False
+        drops = int_arguments.bool_scalar(rest[0], "drop_remainder") if rest else False
         wanted = [int_arguments.partial_shape(shape) for shape in padded_shapes]
         for number, value in enumerate(padding_values):
             if np.ndim(value):
@@ -313,8 +313,9 @@ def _(
         if numbers[-1] <= 0:
             raise invalid(f"{what} must be greater than zero.")
     layout = (numbers[0], numbers[1], numbers[2])
+    drops = int_arguments.bool_scalar(drop_remainder, "drop_remainder")
 
     def begin(reading: Reading) -> Pass:
-        return Windows(source.begin(reading), source, layout, drops=bool(drop_remainder))
+        return Windows(source.begin(reading), source, layout, drops=drops)
 
     return new_variant(output_types, output_shapes, begin)

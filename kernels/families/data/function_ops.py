@@ -138,10 +138,11 @@ def _(
     if size <= 0:
         raise invalid("batch_size must be greater than zero.")
     _check_parallel_calls([num_parallel_calls])
+    drops = int_arguments.bool_scalar(drop_remainder, "drop_remainder")
 
     def begin(reading: Reading) -> Pass:
         mapped = Map(source.begin(reading), ElementFunction(f, other_arguments, reading))
-        return BatchPass(mapped, size, stacked, drops=bool(drop_remainder))
+        return BatchPass(mapped, size, stacked, drops=drops)
 
     return new_variant(output_types, output_shapes, begin)
 

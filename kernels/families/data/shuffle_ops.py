@@ -270,7 +270,11 @@ generator = op(
 
 @generator.kernel
 def _(xp: Any, seed: Any, seed2: Any, reshuffle: Any) -> Any:
-    made = SeedGenerator(_number(seed, "seed"), _number(seed2, "seed2"), varies=bool(reshuffle))
+    made = SeedGenerator(
+        _number(seed, "seed"),
+        _number(seed2, "seed2"),
+        varies=int_arguments.bool_scalar(reshuffle, "reshuffle"),
+    )
     return made, np.empty((), object)
 
 
@@ -369,6 +373,8 @@ def _(
 ) -> Any:  # fmt: skip
     source = to_dataset(input_dataset)
     generator = SeedGenerator(_number(seed, "seed"), _number(seed2, "seed2"), varies=False)
+    if np.ndim(rate):
+        raise invalid(f"rate must be a scalar, but has shape {list(np.shape(rate))}")
     return new_variant(
         output_types,
         output_shapes,

@@ -73,10 +73,16 @@ def _batch_shapes(c: ShapeContext, batch: Any, *, is_single: bool, ragged: int =
         UNKNOWN if shape.dims is None else Shape((*stack, *shape.dims)) for shape in c.attrs["dense_shapes"]
     ]
     splits = Shape((0,)) if is_single else Shape((None if batch is None else batch + 1,))
-    return [
+    found = [
         *[Shape((None, rank))] * sparse, *[Shape((None,))] * sparse, *[Shape((rank,))] * sparse, *dense,
         *[Shape((None,))] * ragged, *[splits] * ragged,
     ]  # fmt: skip
+    if len(found) != len(c.bound.output_types):
+        raise invalid(
+            f"the numbers of keys, types and shapes do not agree: there are {len(c.bound.output_types)} outputs, but "
+            f"{len(found)} of the features"
+        )
+    return found
 
 
 def _first_shapes(c: ShapeContext) -> list[Shape]:
@@ -133,7 +139,7 @@ def _second_shapes(c: ShapeContext) -> list[Shape]:
     serialized = c.input("serialized")
     ragged = len(c.attrs["ragged_value_types"])
     if serialized.rank is None:
-        return [UNKNOWN] * len(c.bound.output_types)
+        return [UNKNOWN] * len(_batch_shapes(c, None, is_single=True, ragged=ragged))
     is_single = serialized.rank == 0
     return _batch_shapes(c, None if is_single else serialized[0], is_single=is_single, ragged=ragged)
 

@@ -85,6 +85,10 @@ def _dense(
 ) -> LookupTable:
     if buckets < 1 or buckets & (buckets - 1):
         raise invalid(f"initial_num_buckets must be a power of 2, got: {buckets}")
+    if any(np.ndim(key) for key in reserved):
+        raise invalid(
+            f"empty and deleted keys must be scalars, but have shapes {[np.shape(key) for key in reserved]}"
+        )
     keys = [key[()].item() if hasattr(key[()], "item") else key[()] for key in map(np.asarray, reserved)]
     if len(keys) == 2 and keys[0] == keys[1]:
         raise invalid("Empty and deleted keys must be different.")

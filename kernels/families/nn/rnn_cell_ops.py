@@ -97,6 +97,20 @@ def _check_cell(x: Any, cs_prev: Any, h_prev: Any, w: Any, b: Any) -> None:
         raise invalid(f"b must have shape {Shape((4 * cells,))}, but has {Shape(tuple(b.shape))}")
 
 
+def _check_sequence(x: Any, cs_prev: Any, h_prev: Any, w: Any, b: Any) -> None:
+    """Raises INVALID_ARGUMENT for shapes that do not fit; x is [time, batch, inputs]."""
+    if x.ndim != 3:
+        raise invalid(f"x must have rank 3, but has shape {Shape(tuple(x.shape))}")
+    _check_cell(x[0] if len(x) else x.reshape(-1, x.shape[-1])[:0], cs_prev, h_prev, w, b)
+
+
+def _check_states(states: Sequence[Any], shape: tuple[int, ...]) -> None:
+    """Raises INVALID_ARGUMENT unless all states and gradients of states have this shape."""
+    for state in states:
+        if state.shape != shape:
+            raise invalid(f"a state has shape {Shape(tuple(state.shape))}, not {Shape(shape)}")
+
+
 def _check_peephole(cells: int, use_peephole: bool, *weights: Any) -> None:
     for weight in weights if use_peephole else ():
         if weight.shape != (cells,):
@@ -145,6 +159,8 @@ def _(
     o: Any, ci: Any, co: Any, cs_grad: Any, h_grad: Any, *, use_peephole: bool,
 ) -> Any:  # fmt: skip
     _check_cell(x, cs_prev, h_prev, w, b)
+    _check_states((i, cs, f, o, ci, co, cs_grad, h_grad), cs_prev.shape)
+    _check_peephole(cs_prev.shape[1], use_peephole, wci, wcf, wco)
     lstm = _Lstm(w, wci, wcf, wco, b, 0, 0, use_peephole)
     cs_prev_grad, gates, single = lstm.step_gradient(xp, (i, cs, f, o, ci, co), cs_prev, cs_grad, h_grad)
     return cs_prev_grad, gates, *_peephole_gradients(xp, single, cs_prev, use_peephole)
@@ -224,6 +240,9 @@ def _sequence_gradient(order: str) -> Any:
         xp: Any, seq_len_max: Any, x: Any, cs_prev: Any, h_prev: Any, w: Any, wci: Any, wcf: Any, wco: Any, b: Any,
         i: Any, cs: Any, f: Any, o: Any, ci: Any, co: Any, h: Any, cs_grad: Any, h_grad: Any, *, use_peephole: bool,
     ) -> Any:  # fmt: skip
+        _check_sequence(x, cs_prev, h_prev, w, b)
+        _check_states((i, cs, f, o, ci, co, h, cs_grad, h_grad), (*x.shape[:2], *cs_prev.shape[1:]))
+        _check_peephole(cs_prev.shape[1], use_peephole, wci, wcf, wco)
         lstm = _Lstm(w, wci, wcf, wco, b, 0, 0, use_peephole, order)
         return _SequenceGradient(xp, lstm, x, cs_prev, h_prev).run(
             int_arguments.int_scalar(seq_len_max, "seq_len_max"), (i, cs, f, o, ci, co, h), cs_grad, h_grad

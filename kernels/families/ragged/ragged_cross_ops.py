@@ -54,6 +54,10 @@ def _(
 ) -> list[Any]:  # fmt: skip
     if (out_values_type is dtypes.string) == hashed_output:
         raise invalid(f"hashed_output is {hashed_output}, but out_values_type is {out_values_type}")
+    if any(np.ndim(x) != 1 for x in (*splits, *shapes)) or any(np.ndim(x) != 2 for x in dense):
+        raise invalid("row splits and sparse shapes must be vectors, dense inputs matrices")
+    if any(not len(x) for x in (*splits, *shapes)):
+        raise invalid("row splits and sparse shapes must not be empty")
     heights = [len(s) - 1 for s in splits] + [int(s[0]) for s in shapes] + [d.shape[0] for d in dense]
     if len(input_order) != len(heights):
         raise invalid(

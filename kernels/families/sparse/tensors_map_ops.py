@@ -46,8 +46,8 @@ class TensorsMap:
     def take(self, numbers: list[int]) -> list[Coo]:
         """Removes tensors and returns them. Raises INVALID_ARGUMENT for a number that is not there."""
         with self._lock:
-            for number in numbers:
-                if number not in self._tensors:
+            for place, number in enumerate(numbers):
+                if number not in self._tensors or number in numbers[:place]:
                     raise invalid(f"Unable to find SparseTensor: {number} in map")
             return [self._tensors.pop(number) for number in numbers]
 

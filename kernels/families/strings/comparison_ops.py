@@ -120,7 +120,7 @@ fingerprint = op(
 @fingerprint.kernel
 def _(xp: Any, data: Any, method: Any, *, T: DType) -> Any:
     name = method[()] if isinstance(method, np.ndarray) and not method.ndim else method
-    if name != b"farmhash64":
+    if not isinstance(name, bytes) or name != b"farmhash64":
         raise invalid(f"Unsupported fingerprint method: {name!r}")
     if data.ndim < 1:
         raise invalid("`data` should have at least one dimension: []")
