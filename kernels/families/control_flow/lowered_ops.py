@@ -70,6 +70,9 @@ def _(xp: Any, data: Any, output_index: Any, *, num_outs: int) -> list[Any]:
 
 
 def _list_shapes(c: ShapeContext) -> Sequence[Shape]:
+    given, wanted = list(c.bound.input_types), list(c.bound.output_types)
+    if given != wanted:
+        raise invalid(f"the inputs are {len(given)} tensors of other types than the {len(wanted)} outputs")
     return c.inputs()
 
 
