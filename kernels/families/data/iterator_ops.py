@@ -135,7 +135,8 @@ def _(xp: Any, dataset: Any, iterator: Any) -> Any:
     return []
 
 
-def _stated_shapes(c: ShapeContext) -> Sequence[Shape]:
+def stated_shapes(c: ShapeContext) -> Sequence[Shape]:
+    """Returns the shapes that the node states of an element. Raises INVALID_ARGUMENT unless there is one per type."""
     types, stated = c.attr("output_types"), c.attr("output_shapes")
     if len(stated) != len(types):
         raise invalid(f"output_types has {len(types)} entries, but output_shapes has {len(stated)}")
@@ -172,7 +173,7 @@ def check_values(element: Sequence[Any], types: Sequence[DType], stated: Sequenc
 for _name in ("IteratorGetNext", "IteratorGetNextSync"):
     op(
         f"{_name}(iterator: resource; {OUTPUTS}) -> (components: *output_types)",
-        shape=_stated_shapes,
+        shape=stated_shapes,
         stateful=True,
     ).kernel(_next)
 

@@ -20,7 +20,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport, StateAccess
 from ..lookup.tables import LookupTable
 from .datasets import Reading, to_dataset
-from .iterator_ops import check_values
+from .iterator_ops import check_values, stated_shapes
 from .source_ops import OUTPUTS
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ....graphfmt.shapes import Shape
     from ...core.context import Callee
-    from ...core.inference import ShapeContext
     from .datasets import Dataset, Element
 
 family = Family(__name__, gpu=GpuSupport.NONE)
@@ -46,15 +45,11 @@ def _elements(dataset: Dataset, ctx: Any) -> Iterator[Element]:
         yield element
 
 
-def _stated_shapes(c: ShapeContext) -> Sequence[Shape]:
-    return c.attr("output_shapes")
-
-
 reduce = op(
     "ReduceDataset(input_dataset: variant, initial_state: *Tstate, other_arguments: *Targuments; f: func, "
     f"Tstate: list(type) >= 1, Targuments: list(type) >= 0, {OUTPUTS}, use_inter_op_parallelism: bool = true, "
     'metadata: string = "") -> (components: *output_types)',
-    shape=_stated_shapes,
+    shape=stated_shapes,
     stateful=True,
     differentiable=False,
 )
@@ -74,7 +69,7 @@ def _(
 
 single = op(
     f'DatasetToSingleElement(dataset: variant; {OUTPUTS}, metadata: string = "") -> (components: *output_types)',
-    shape=_stated_shapes,
+    shape=stated_shapes,
     stateful=True,
 )
 
