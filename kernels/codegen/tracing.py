@@ -28,7 +28,7 @@ _BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_x
 
 
 class TracedArray:
-    """An array that a kernel under trace computes with. It has no elements: whoever asks for them gets TypeError."""
+    """An array that a kernel under trace computes with. It has no elements: reading them raises TypeError."""
 
     __array_ufunc__ = None
     __iter__ = None

@@ -82,7 +82,7 @@ class _Loop:
                 self._chunk(number)
             except BaseException as error:
                 with self._changed:
-                    # The chunks that nobody has begun are left out.
+                    # Chunks that no thread has begun are not computed.
                     self._next = self._count
                     self._error = self._error or error
             finally:

@@ -23,7 +23,8 @@ NOT_YET = object()
 
 
 class Attempts:
-    """The attempts on a resource that wait. ``lock`` guards the resource: whoever reads or changes it holds it."""
+    """The attempts on a resource that wait. ``lock`` guards the resource and must be held to read or
+    change it."""
 
     def __init__(self) -> None:
         self.lock = RLock()

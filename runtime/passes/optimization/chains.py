@@ -26,8 +26,8 @@ class Chains:
         self._readers = readers(graph.nodes)
 
     def producer(self, node: Node, ops: Collection[str], position: int = 0) -> Node | None:
-        """Returns the node behind an input that can be fused into ``node``: of one of these operations, read at its
-        first output by nobody else, not kept, on the same device and without control inputs."""
+        """Returns the node behind an input that can be fused into ``node``: of one of these operations, with ``node``
+        as the only reader, of its first output; not kept, on the same device and without control inputs."""
         source = endpoint(node.inputs[position])
         before = self.graph.index.get(source.node)
         if before is None or before.op not in ops or source.port != 0 or before.name in self.kept:
@@ -51,8 +51,8 @@ class Chains:
         return value.array() if isinstance(value, TensorValue) else None
 
     def reads_only_first_output(self, node: Node) -> bool:
-        """Returns True if nobody reads an output of a node other than its first."""
-        others = {f"{node.name}:{port}" for port in range(1, 8)}
-        return not any(
-            others.intersection(self.graph[name].inputs) for name in self._readers.get(node.name, ())
+        """Returns True if no node reads an output of a node other than its first."""
+        sources = (
+            s for name in self._readers.get(node.name, ()) for s in map(endpoint, self.graph[name].inputs)
         )
+        return all(source.port == 0 or source.is_control for source in sources if source.node == node.name)
