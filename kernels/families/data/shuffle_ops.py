@@ -16,6 +16,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport, StateAccess
 from ...numeric import int_arguments
 from ...numeric.philox import Philox
+from ..random.word_streams import WordStream
 from .datasets import (
     Dataset,
     Element,
@@ -43,38 +44,8 @@ family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _METADATA = 'metadata: string = "") -> (handle: variant)'
-_MASK64 = 2**64 - 1
 # TensorFlow's number for "as many as there are".
 _ALL = -2
-_WORDS = 4
-_GROUPS = 16
-
-
-class SeededWords:
-    """The 32-bit words of a Philox stream, one by one."""
-
-    def __init__(self, seed: int, seed2: int, taken: int = 0) -> None:
-        self.seeds = (seed & _MASK64, seed2 & _MASK64)
-        self.taken = taken
-        self._block: list[int] = []
-
-    def next(self) -> int:
-        place = self.taken % (_WORDS * _GROUPS)
-        if not place or not self._block:
-            start = Philox.from_seeds(*self.seeds).skip(self.taken // (_WORDS * _GROUPS) * _GROUPS)
-            self._block = start.words(_GROUPS).tolist()
-        self.taken += 1
-        return self._block[place]
-
-    def save(self) -> State:
-        return {
-            "seeds": np.array(self.seeds, np.uint64).view(np.int64),
-            "taken": np.array(self.taken, np.int64),
-        }
-
-    def load(self, state: State) -> None:
-        first, second = state["seeds"].view(np.uint64).tolist()
-        self.seeds, self.taken, self._block = (first, second), int(state["taken"]), []
 
 
 class SeedGenerator:
@@ -84,14 +55,15 @@ class SeedGenerator:
     def __init__(self, seed: int, seed2: int, *, varies: bool) -> None:
         if seed == 0 and seed2 == 0:
             seed, seed2 = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
-        self._words = SeededWords(seed, seed2)
+        self._words = WordStream(Philox.from_seeds(seed, seed2))
         self._varies = varies
 
-    def next(self) -> SeededWords:
+    def next(self) -> WordStream:
+        """Returns the words of a pass."""
         if not self._varies:
-            return SeededWords(*self._words.seeds)
+            return self._words.copy()
         first = self._words.next()
-        return SeededWords(first, self._words.next())
+        return WordStream(Philox.from_seeds(first, self._words.next()))
 
     def save(self) -> State:
         return self._words.save()
@@ -202,63 +174,65 @@ def _checked_size(value: Any) -> int:
     return size
 
 
-def _seed_generator(handle: Any, seed: Any, seed2: Any, *, varies: bool) -> SeedGenerator:
-    """The generator behind a handle; one from the seeds if the handle is none of a generator."""
-    if isinstance(handle, SeedGenerator):
-        return handle
-    return SeedGenerator(_number(seed, "seed"), _number(seed2, "seed2"), varies=varies)
+def _shuffled(
+    source: Dataset,
+    size: int,
+    generator: SeedGenerator,
+    types: Sequence[DType],
+    stated: Sequence[Shape],
+    count: int = 1,
+) -> Any:
+    return new_variant(types, stated, lambda reading: Shuffle(source, size, generator, reading, count))
 
 
-def _declare_shuffle(name: str, arguments: str, attrs: str, *, seeds: bool, repeats: bool) -> None:
-    has_handle = "seed_generator" in arguments
+def _declare_seeded(name: str, arguments: str, *, repeats: bool) -> None:
+    """Declares a shuffle with seeds; the generator behind its last input, if there is one, takes their place."""
     declared = op(
-        f"{name}(input_dataset: variant, buffer_size: int64{arguments}; {attrs}{OUTPUTS}, {_METADATA}"
-        if not attrs
-        else f"{name}(input_dataset: variant, buffer_size: int64{arguments}; {attrs}, {OUTPUTS}, {_METADATA}",
+        f"{name}(input_dataset: variant, buffer_size: int64, seed: int64, seed2: int64{arguments}; "
+        f"reshuffle_each_iteration: bool = true, {OUTPUTS}, {_METADATA}",
         shape=shapes.scalar,
-        stateful=has_handle,
+        stateful=_HANDLE in arguments,
     )
 
-    def kernel(rest: Sequence[Any], source: Dataset, size: int, varies: bool, types: Any, stated: Any) -> Any:
-        seed, seed2 = rest[:2] if seeds else (np.int64(0), np.int64(0))
-        count = _number(rest[2], "count") if repeats else 1
+    @declared.kernel
+    def _(
+        xp: Any, input_dataset: Any, buffer_size: Any, seed: Any, seed2: Any, *rest: Any,
+        reshuffle_each_iteration: bool, output_types: Sequence[DType], output_shapes: Sequence[Shape],
+    ) -> Any:  # fmt: skip
+        source, size = to_dataset(input_dataset), _checked_size(buffer_size)
+        count = _number(rest[0], "count") if repeats else 1
         if count < 1 and count != -1:
             raise invalid("count must be greater than zero or equal to -1 (repeat indefinitely).")
-        handle = rest[-1] if has_handle else None
-        generator = _seed_generator(handle, seed, seed2, varies=varies)
-        return new_variant(types, stated, lambda reading: Shuffle(source, size, generator, reading, count))
-
-    if attrs:
-
-        @declared.kernel
-        def _(
-            xp: Any, input_dataset: Any, buffer_size: Any, *rest: Any, reshuffle_each_iteration: bool,
-            output_types: Sequence[DType], output_shapes: Sequence[Shape],
-        ) -> Any:  # fmt: skip
-            source, size = to_dataset(input_dataset), _checked_size(buffer_size)
-            return kernel(rest, source, size, reshuffle_each_iteration, output_types, output_shapes)
-
-    else:
-
-        @declared.kernel
-        def _(
-            xp: Any, input_dataset: Any, buffer_size: Any, *rest: Any, output_types: Sequence[DType],
-            output_shapes: Sequence[Shape],
-        ) -> Any:  # fmt: skip
-            source, size = to_dataset(input_dataset), _checked_size(buffer_size)
-            return kernel(rest, source, size, True, output_types, output_shapes)
+        generator = rest[-1] if rest and isinstance(rest[-1], SeedGenerator) else None
+        if generator is None:
+            seeds = _number(seed, "seed"), _number(seed2, "seed2")
+            generator = SeedGenerator(*seeds, varies=reshuffle_each_iteration)
+        return _shuffled(source, size, generator, output_types, output_shapes, count)
 
 
-_SEEDS = ", seed: int64, seed2: int64"
 _HANDLE = ", seed_generator: resource"
-_RESHUFFLE = "reshuffle_each_iteration: bool = true"
-_declare_shuffle("ShuffleDataset", _SEEDS, _RESHUFFLE, seeds=True, repeats=False)
-_declare_shuffle("ShuffleDatasetV2", _HANDLE, "", seeds=False, repeats=False)
-_declare_shuffle("ShuffleDatasetV3", _SEEDS + _HANDLE, _RESHUFFLE, seeds=True, repeats=False)
-_declare_shuffle("ShuffleAndRepeatDataset", f"{_SEEDS}, count: int64", _RESHUFFLE, seeds=True, repeats=True)
-_declare_shuffle(
-    "ShuffleAndRepeatDatasetV2", f"{_SEEDS}, count: int64{_HANDLE}", _RESHUFFLE, seeds=True, repeats=True
+_declare_seeded("ShuffleDataset", "", repeats=False)
+_declare_seeded("ShuffleDatasetV3", _HANDLE, repeats=False)
+_declare_seeded("ShuffleAndRepeatDataset", ", count: int64", repeats=True)
+_declare_seeded("ShuffleAndRepeatDatasetV2", f", count: int64{_HANDLE}", repeats=True)
+
+shuffle = op(
+    f"ShuffleDatasetV2(input_dataset: variant, buffer_size: int64{_HANDLE}; {OUTPUTS}, {_METADATA}",
+    shape=shapes.scalar,
+    stateful=True,
 )
+
+
+@shuffle.kernel
+def _(
+    xp: Any, input_dataset: Any, buffer_size: Any, seed_generator: Any, *, output_types: Sequence[DType],
+    output_shapes: Sequence[Shape],
+) -> Any:  # fmt: skip
+    source, size = to_dataset(input_dataset), _checked_size(buffer_size)
+    if not isinstance(seed_generator, SeedGenerator):
+        raise invalid(f"the handle must be of a seed generator, but is of a {type(seed_generator).__name__}")
+    return _shuffled(source, size, seed_generator, output_types, output_shapes)
+
 
 generator = op(
     "AnonymousSeedGenerator(seed: int64, seed2: int64, reshuffle: bool) -> (handle: resource, deleter: variant)",
@@ -339,7 +313,7 @@ def _(
 class Sample(Transformation):
     """Gives every element with the same probability."""
 
-    def __init__(self, source: Pass, rate: float, words: SeededWords) -> None:
+    def __init__(self, source: Pass, rate: float, words: WordStream) -> None:
         super().__init__(source)
         self._rate = rate
         self._words = words

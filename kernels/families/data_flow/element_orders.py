@@ -6,9 +6,7 @@ import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from ..random.generators import from_state, to_state
+from ..random.word_streams import WordStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,9 +81,7 @@ class Shuffled:
     """Gives out a random element; its place is taken by the last one (random_shuffle_queue_op.cc)."""
 
     def __init__(self, generator: Philox) -> None:
-        # The stream from the group on whose words are being used, and those of them that are left.
-        self._generator = generator
-        self._words: list[int] = []
+        self._words = WordStream(generator)
         self._elements: list[Element] = []
 
     def __len__(self) -> int:
@@ -96,19 +92,10 @@ class Shuffled:
 
     def take(self) -> Element:
         elements = self._elements
-        place = self._next_word() % len(elements)
+        place = self._words.next() % len(elements)
         taken, elements[place] = elements[place], elements[-1]
         elements.pop()
         return taken
-
-    def _next_word(self) -> int:
-        """Returns the next 32 bits; a group of the generator has four of them."""
-        if not self._words:
-            self._words = self._generator.words(1).tolist()[::-1]
-        word = self._words.pop()
-        if not self._words:
-            self._generator = self._generator.skip(1)
-        return word
 
     def give_back(self, elements: Iterable[Element]) -> None:
         self._elements.extend(reversed(list(elements)))
@@ -120,12 +107,10 @@ class Shuffled:
         self._elements.clear()
 
     def save(self) -> dict[str, Array]:
-        return {"generator": to_state(self._generator), "words_left": np.array([len(self._words)], np.int64)}
+        return self._words.save()
 
     def load(self, state: dict[str, Array]) -> None:
-        self._generator = from_state(state["generator"])
-        left = int(state["words_left"][0])
-        self._words = self._generator.words(1).tolist()[::-1][:left]
+        self._words.load(state)
 
 
 class ByPriority:

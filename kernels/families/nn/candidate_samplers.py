@@ -14,9 +14,10 @@ from ....graphfmt.errors import invalid
 from ...core.cancellation import check, checked
 from ...numeric.distributions import uniform_double, uniform_float
 from ...numeric.int_arguments import check_allocation
+from ..random.word_streams import WordStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from ....graphfmt.tensors import Array
     from ...numeric.philox import Philox
@@ -25,36 +26,6 @@ _MAX_WEIGHT = 2**31 - 1
 # The memory that a drawn class takes while they are collected, and the tries between two checks for cancellation.
 _BYTES_PER_CLASS = 64
 _CHECK_INTERVAL = 256
-
-
-class WordStream:
-    """Random words read one by one from a Philox stream."""
-
-    def __init__(self, generator: Philox) -> None:
-        self._words = self._all(generator)
-
-    @staticmethod
-    def _all(generator: Philox) -> Iterator[int]:
-        size = 32
-        while True:
-            yield from generator.words(size).tolist()
-            generator = generator.skip(size)
-            size = min(2 * size, 4096)
-
-    def take(self, count: int) -> Array:
-        """Returns the next words as an array."""
-        return np.array([next(self._words) for _ in range(count)], np.uint32)
-
-    def below(self, limit: int, bits: int) -> int:
-        """Returns an integer uniform in [0, limit), made of 32 or 64 random bits, without bias."""
-        while True:
-            drawn = next(self._words)
-            if bits == 64:
-                drawn |= next(self._words) << 32
-            if limit & (limit - 1) == 0:
-                return drawn & (limit - 1)
-            if drawn >= (2**bits - 1) % limit + 1:
-                return drawn % limit
 
 
 class Sampler(Protocol):
