@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.traversal import ancestors
+from ...kernels.core import registry
+from ...kernels.core.traits import Role
 from ...runtime.execution.runner import Progress, StepLoop, progress_from
 from ..common import console
 
@@ -91,9 +93,10 @@ def _give_datasets(session: Session, options: RunOptions) -> None:
     """Gives iterators their datasets after a restore: their positions are part of the state, but not what the elements
     are computed from. The other ``--init`` nodes do not run."""
     needed = ancestors(session.graph, options.resume.init) if options.resume.init else ()
-    makers = [name for name in needed if session.graph[name].op == "MakeIterator"]
-    if makers:
-        session.run(targets=makers, timeout=options.step.timeout)
+    ops = ((name, registry.find(session.graph[name].op)) for name in needed)
+    initializers = [name for name, op in ops if op is not None and op.role is Role.ITERATOR_INITIALIZER]
+    if initializers:
+        session.run(targets=initializers, timeout=options.step.timeout)
 
 
 def _restore(session: Session, source: str, *, is_optional: bool) -> Mapping[str, Any] | None:

@@ -24,6 +24,8 @@ class Role(Enum):
     VARIABLE_READ = auto()
     # Output: true if the variable has a value.
     INITIALIZATION_QUERY = auto()
+    # Gives an iterator its dataset, which is not part of the state: it must run again after a restore.
+    ITERATOR_INITIALIZER = auto()
     # The five operations of TensorFlow's dataflow control flow, and the one that runs even if its inputs are dead.
     SWITCH = auto()
     MERGE = auto()

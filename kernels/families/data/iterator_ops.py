@@ -11,7 +11,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import GpuSupport, Role, StateAccess
 from ..data_flow.optional_ops import optional_variant
 from .datasets import to_dataset
 from .iterators import DatasetIterator, check_elements
@@ -126,7 +126,12 @@ def _(xp: Any, handle: Any, deleter: Any) -> Any:
     return []
 
 
-make = op("MakeIterator(dataset: variant, iterator: resource)", shape=shapes.no_outputs, stateful=True)
+make = op(
+    "MakeIterator(dataset: variant, iterator: resource)",
+    shape=shapes.no_outputs,
+    stateful=True,
+    role=Role.ITERATOR_INITIALIZER,
+)
 
 
 @make.kernel
