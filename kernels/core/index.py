@@ -999,6 +999,7 @@ OPS_OF_ROLE: dict[str, list[str]] = {
     "ASSIGNMENT": ["Assign", "AssignVariableOp"],
     "VARIABLE_READ": ["ReadVariableOp"],
     "INITIALIZATION_QUERY": ["IsVariableInitialized", "VarIsInitializedOp"],
+    "ITERATOR_INITIALIZER": ["MakeIterator"],
     "SWITCH": ["RefSwitch", "Switch", "_SwitchN"],
     "MERGE": ["Merge", "RefMerge"],
     "ENTER": ["Enter", "RefEnter"],
