@@ -30,7 +30,7 @@ from .datasets import (
     to_dataset,
     to_variant,
 )
-from .source_ops import OUTPUTS
+from .signature_parts import DETERMINISTIC, METADATA, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
-
-_METADATA = 'metadata: string = "") -> (handle: variant)'
-_DETERMINISTIC = f'deterministic: string = "default", {_METADATA}'
 
 
 class BatchPass(Transformation):
@@ -115,14 +112,14 @@ def _declare_batch(name: str, arguments: str, attrs: str) -> None:
         )
 
 
-_declare_batch("BatchDataset", "", f"{OUTPUTS}, {_METADATA}")
+_declare_batch("BatchDataset", "", f"{OUTPUTS}, {METADATA}")
 _declare_batch(
-    "BatchDatasetV2", ", drop_remainder: bool", f"parallel_copy: bool = false, {OUTPUTS}, {_METADATA}"
+    "BatchDatasetV2", ", drop_remainder: bool", f"parallel_copy: bool = false, {OUTPUTS}, {METADATA}"
 )
 _declare_batch(
     "ParallelBatchDataset",
     ", num_parallel_calls: int64, drop_remainder: bool",
-    f"parallel_copy: bool = false, {OUTPUTS}, {_DETERMINISTIC}",
+    f"parallel_copy: bool = false, {OUTPUTS}, {DETERMINISTIC}, {METADATA}",
 )
 
 
@@ -166,7 +163,7 @@ def _declare_padded(name: str, arguments: str, attrs: str) -> None:
     batch = op(
         f"{name}(input_dataset: variant, batch_size: int64, padded_shapes: N*int64, padding_values: *Toutput_types"
         f"{arguments}; {attrs}Toutput_types: list(type) >= 1, output_shapes: list(shape) >= 1, N: int >= 1, "
-        f"{_METADATA}",
+        f"{METADATA}",
         shape=shapes.scalar,
     )
 
@@ -234,7 +231,7 @@ class Rows(Pass):
         self._source.load(part("source", state))
 
 
-unbatch = op(f"UnbatchDataset(input_dataset: variant; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+unbatch = op(f"UnbatchDataset(input_dataset: variant; {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @unbatch.kernel
@@ -291,7 +288,7 @@ class Windows(Pass):
 
 window = op(
     "WindowDataset(input_dataset: variant, size: int64, shift: int64, stride: int64, drop_remainder: bool; "
-    f"{OUTPUTS}, {_METADATA}",
+    f"{OUTPUTS}, {METADATA}",
     shape=shapes.scalar,
 )
 

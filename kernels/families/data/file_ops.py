@@ -19,6 +19,7 @@ from ...core.traits import GpuSupport
 from ...numeric import int_arguments
 from ...numeric.string_tensors import to_value
 from .datasets import Element, Pass, State, new_variant, save_numbers
+from .signature_parts import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-_METADATA = 'metadata: string = "") -> (handle: variant)'
 _CHUNK = 1 << 18
 
 
@@ -206,14 +206,14 @@ def _records(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any, *
 
 for _name, _arguments in (("TFRecordDataset", ""), ("TFRecordDatasetV2", ", byte_offsets: int64")):
     op(
-        f"{_name}(filenames: string, compression_type: string, buffer_size: int64{_arguments}; {_METADATA}",
+        f"{_name}(filenames: string, compression_type: string, buffer_size: int64{_arguments}; {METADATA}",
         shape=shapes.scalar,
         stateful=True,
     ).kernel(_records)
 
 
 lines = op(
-    f"TextLineDataset(filenames: string, compression_type: string, buffer_size: int64; {_METADATA}",
+    f"TextLineDataset(filenames: string, compression_type: string, buffer_size: int64; {METADATA}",
     shape=shapes.scalar,
     stateful=True,
 )
@@ -254,7 +254,7 @@ for _name, _arguments in (
 ):
     op(
         f"{_name}(filenames: string, header_bytes: int64, record_bytes: int64, footer_bytes: int64, "
-        f"buffer_size: int64{_arguments}; {_METADATA}",
+        f"buffer_size: int64{_arguments}; {METADATA}",
         shape=shapes.scalar,
         stateful=True,
     ).kernel(_fixed)

@@ -30,7 +30,7 @@ from .datasets import (
     save_numbers,
     to_dataset,
 )
-from .source_ops import OUTPUTS
+from .signature_parts import DETERMINISTIC, METADATA, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,10 +42,8 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-_METADATA = 'metadata: string = "") -> (handle: variant)'
 _ARGUMENTS = "Targuments: list(type) >= 0"
 _PRESERVED = "preserve_cardinality: bool = false"
-_DETERMINISTIC = 'deterministic: string = "default"'
 _INPUTS = "input_dataset: variant, other_arguments: *Targuments"
 
 
@@ -81,7 +79,7 @@ class Map(Transformation):
 
 
 def _declare_map(name: str, arguments: str, attrs: str) -> None:
-    declared = op(f"{name}({_INPUTS}{arguments}; f: func, {attrs}, {_METADATA}", shape=shapes.scalar)
+    declared = op(f"{name}({_INPUTS}{arguments}; f: func, {attrs}, {METADATA}", shape=shapes.scalar)
 
     @declared.kernel
     def _(
@@ -117,14 +115,14 @@ _declare_map(
 _declare_map(
     "ParallelMapDatasetV2",
     ", num_parallel_calls: int64",
-    f"{_ARGUMENTS}, {OUTPUTS}, use_inter_op_parallelism: bool = true, {_DETERMINISTIC}, {_PRESERVED}, "
+    f"{_ARGUMENTS}, {OUTPUTS}, use_inter_op_parallelism: bool = true, {DETERMINISTIC}, {_PRESERVED}, "
     "use_unbounded_threadpool: bool = false",
 )
 
 
 map_and_batch = op(
     f"MapAndBatchDataset({_INPUTS}, batch_size: int64, num_parallel_calls: int64, drop_remainder: bool; f: func, "
-    f"{_ARGUMENTS}, {OUTPUTS}, {_PRESERVED}, {_METADATA}",
+    f"{_ARGUMENTS}, {OUTPUTS}, {_PRESERVED}, {METADATA}",
     shape=shapes.scalar,
 )
 
@@ -179,7 +177,7 @@ def _declare_choice(
     name: str, arguments: str, attrs: str, kind: Callable[[Pass, ElementFunction], Pass]
 ) -> None:
     declared = op(
-        f"{name}({_INPUTS}{arguments}; predicate: func, {attrs}{_ARGUMENTS}, {OUTPUTS}, {_METADATA}",
+        f"{name}({_INPUTS}{arguments}; predicate: func, {attrs}{_ARGUMENTS}, {OUTPUTS}, {METADATA}",
         shape=shapes.scalar,
     )
 
@@ -198,7 +196,7 @@ def _declare_choice(
 
 
 _declare_choice("FilterDataset", "", "", Filter)
-_declare_choice("ParallelFilterDataset", ", num_parallel_calls: int64", f"{_DETERMINISTIC}, ", Filter)
+_declare_choice("ParallelFilterDataset", ", num_parallel_calls: int64", f"{DETERMINISTIC}, ", Filter)
 _declare_choice("TakeWhileDataset", "", "", TakeWhile)
 
 
@@ -229,7 +227,7 @@ class Scan(Pass):
 
 scan = op(
     "ScanDataset(input_dataset: variant, initial_state: *Tstate, other_arguments: *Targuments; f: func, "
-    f"Tstate: list(type) >= 1, {_ARGUMENTS}, {OUTPUTS}, {_PRESERVED}, use_default_device: bool = true, {_METADATA}",
+    f"Tstate: list(type) >= 1, {_ARGUMENTS}, {OUTPUTS}, {_PRESERVED}, use_default_device: bool = true, {METADATA}",
     shape=shapes.scalar,
 )
 
@@ -327,7 +325,7 @@ class Interleave(Pass):
         self._source.load(part("source", state))
 
 
-flat_map = op(f"FlatMapDataset({_INPUTS}; f: func, {_ARGUMENTS}, {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+flat_map = op(f"FlatMapDataset({_INPUTS}; f: func, {_ARGUMENTS}, {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @flat_map.kernel
@@ -350,7 +348,7 @@ _AUTOMATIC = 16
 def _declare_interleave(name: str, arguments: str, attrs: str) -> None:
     declared = op(
         f"{name}({_INPUTS}, cycle_length: int64, block_length: int64{arguments}; f: func, {attrs}{_ARGUMENTS}, "
-        f"{OUTPUTS}, {_METADATA}",
+        f"{OUTPUTS}, {METADATA}",
         shape=shapes.scalar,
     )
 
@@ -378,5 +376,5 @@ _declare_interleave("InterleaveDataset", "", "")
 _declare_interleave(
     "ParallelInterleaveDatasetV4",
     ", buffer_output_elements: int64, prefetch_input_elements: int64, num_parallel_calls: int64",
-    f"{_DETERMINISTIC}, ",
+    f"{DETERMINISTIC}, ",
 )

@@ -15,7 +15,7 @@ from ...core.traits import GpuSupport, Role, StateAccess
 from ..data_flow.optional_ops import optional_variant
 from .datasets import to_dataset
 from .iterators import DatasetIterator, check_elements
-from .source_ops import OUTPUTS
+from .signature_parts import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

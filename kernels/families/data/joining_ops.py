@@ -22,7 +22,7 @@ from .datasets import (
     save_numbers,
     to_dataset,
 )
-from .source_ops import OUTPUTS
+from .signature_parts import METADATA, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
-
-_METADATA = 'metadata: string = "") -> (handle: variant)'
 
 
 class Concatenation(Pass):
@@ -61,7 +59,7 @@ class Concatenation(Pass):
 
 
 concatenate = op(
-    f"ConcatenateDataset(input_dataset: variant, another_dataset: variant; {OUTPUTS}, {_METADATA}",
+    f"ConcatenateDataset(input_dataset: variant, another_dataset: variant; {OUTPUTS}, {METADATA}",
     shape=shapes.scalar,
 )
 
@@ -109,7 +107,7 @@ class Zip(Pass):
             source.load(part(str(place), state))
 
 
-zipped = op(f"ZipDataset(input_datasets: N*variant; {OUTPUTS}, N: int >= 1, {_METADATA}", shape=shapes.scalar)
+zipped = op(f"ZipDataset(input_datasets: N*variant; {OUTPUTS}, N: int >= 1, {METADATA}", shape=shapes.scalar)
 
 
 @zipped.kernel

@@ -21,7 +21,7 @@ from ...core.traits import GpuSupport, StateAccess
 from ..lookup.tables import LookupTable
 from .datasets import Reading, to_dataset
 from .iterator_ops import check_values, stated_shapes
-from .source_ops import OUTPUTS
+from .signature_parts import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -29,7 +29,7 @@ from .datasets import (
     to_dataset,
     to_variant,
 )
-from .source_ops import OUTPUTS
+from .signature_parts import METADATA, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
-
-_METADATA = 'metadata: string = "") -> (handle: variant)'
 
 
 class Take(Transformation):
@@ -58,7 +56,7 @@ class Take(Transformation):
         return element
 
 
-take = op(f"TakeDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+take = op(f"TakeDataset(input_dataset: variant, count: int64; {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @take.kernel
@@ -99,7 +97,7 @@ class Nothing(Pass):
         pass
 
 
-skip = op(f"SkipDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+skip = op(f"SkipDataset(input_dataset: variant, count: int64; {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @skip.kernel
@@ -155,9 +153,7 @@ class Repeat(Pass):
             self._source.load(inner)
 
 
-repeat = op(
-    f"RepeatDataset(input_dataset: variant, count: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar
-)
+repeat = op(f"RepeatDataset(input_dataset: variant, count: int64; {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @repeat.kernel
@@ -189,7 +185,7 @@ class Shard(Transformation):
 
 shard = op(
     f"ShardDataset(input_dataset: variant, num_shards: int64, index: int64; require_non_empty: bool = false, "
-    f"{OUTPUTS}, {_METADATA}",
+    f"{OUTPUTS}, {METADATA}",
     shape=shapes.scalar,
 )
 
@@ -241,7 +237,7 @@ class Unique(Pass):
         self._source.load(part("source", state))
 
 
-unique = op(f"UniqueDataset(input_dataset: variant; {OUTPUTS}, {_METADATA}", shape=shapes.scalar)
+unique = op(f"UniqueDataset(input_dataset: variant; {OUTPUTS}, {METADATA}", shape=shapes.scalar)
 
 
 @unique.kernel
@@ -279,7 +275,7 @@ def _(xp: Any, input_dataset: Any, *, output_types: Sequence[DType], output_shap
 # Elements are computed when they are asked for: what only reads ahead, or states facts for optimizers, is the input.
 prefetch = op(
     f"PrefetchDataset(input_dataset: variant, buffer_size: int64; {OUTPUTS}, slack_period: int = 0, "
-    f"legacy_autotune: bool = true, buffer_size_min: int = 0, {_METADATA}",
+    f"legacy_autotune: bool = true, buffer_size_min: int = 0, {METADATA}",
     shape=shapes.scalar,
 )
 
@@ -293,7 +289,7 @@ def _(xp: Any, input_dataset: Any, buffer_size: Any) -> Any:
 
 
 for _name, _arguments, _attrs in (
-    ("OptionsDataset", "", f"serialized_options: string, {OUTPUTS}, {_METADATA}"),
+    ("OptionsDataset", "", f"serialized_options: string, {OUTPUTS}, {METADATA}"),
     ("RewriteDataset", ", rewrite_name: string", f"{OUTPUTS}) -> (handle: variant)"),
 ):
 

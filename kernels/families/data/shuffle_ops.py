@@ -32,7 +32,7 @@ from .datasets import (
     save_numbers,
     to_dataset,
 )
-from .source_ops import OUTPUTS
+from .signature_parts import METADATA, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-_METADATA = 'metadata: string = "") -> (handle: variant)'
 # TensorFlow's number for "as many as there are".
 _ALL = -2
 
@@ -189,7 +188,7 @@ def _declare_seeded(name: str, arguments: str, *, repeats: bool) -> None:
     """Declares a shuffle with seeds; the generator behind its last input, if there is one, takes their place."""
     declared = op(
         f"{name}(input_dataset: variant, buffer_size: int64, seed: int64, seed2: int64{arguments}; "
-        f"reshuffle_each_iteration: bool = true, {OUTPUTS}, {_METADATA}",
+        f"reshuffle_each_iteration: bool = true, {OUTPUTS}, {METADATA}",
         shape=shapes.scalar,
         stateful=_HANDLE in arguments,
     )
@@ -217,7 +216,7 @@ _declare_seeded("ShuffleAndRepeatDataset", ", count: int64", repeats=True)
 _declare_seeded("ShuffleAndRepeatDatasetV2", f", count: int64{_HANDLE}", repeats=True)
 
 shuffle = op(
-    f"ShuffleDatasetV2(input_dataset: variant, buffer_size: int64{_HANDLE}; {OUTPUTS}, {_METADATA}",
+    f"ShuffleDatasetV2(input_dataset: variant, buffer_size: int64{_HANDLE}; {OUTPUTS}, {METADATA}",
     shape=shapes.scalar,
     stateful=True,
 )
@@ -298,7 +297,7 @@ class RandomNumbers(Pass):
 
 
 random = op(
-    f"RandomDataset(seed: int64, seed2: int64; {OUTPUTS}, {_METADATA}", shape=shapes.scalar, stateful=True
+    f"RandomDataset(seed: int64, seed2: int64; {OUTPUTS}, {METADATA}", shape=shapes.scalar, stateful=True
 )
 
 

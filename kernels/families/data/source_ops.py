@@ -15,6 +15,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
 from .datasets import Counted, Element, Pass, new_variant
+from .signature_parts import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
-
-OUTPUTS = "output_types: list(type) >= 1, output_shapes: list(shape) >= 1"
 
 
 def _kept(value: Any) -> Any:
