@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tfg.kernels.codegen import expression, llvm_engine, native_loop
 from tfg.kernels.codegen.expression import Apply, ElementLoop, Input, Literal, Operand
@@ -56,13 +56,17 @@ def evaluate(one: Any, arrays: list[Any]) -> Any:
     return getattr(np, one.function)(*values)
 
 
-def assert_same_bits(found: Any, wanted: Any) -> None:
+# Which of 0 and -0 numpy takes depends on the length of the array.
+EXTREMA = {"maximum", "minimum", "fmax", "fmin"}
+
+
+def assert_same_bits(found: Any, wanted: Any, *, signs_of_zeros: bool = True) -> None:
     """Equal bits, but for those of NaN."""
     wanted = np.broadcast_to(wanted, found.shape)
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted)
     if found.dtype.kind == "f":
-        numbers = ~np.isnan(found)
+        numbers = ~np.isnan(found) & (signs_of_zeros | (found != 0))
         np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(wanted)[numbers])
 
 
@@ -94,9 +98,12 @@ def test_equals_numpy(case: tuple[ElementLoop, list[Any]]) -> None:
     with np.errstate(all="ignore"):
         wanted = [evaluate(output, arrays) for output in loop.outputs]
         results = native(*arrays)
-    for found, expected in zip(results, wanted):
+    for found, expected, output in zip(results, wanted, loop.outputs):
         assert found.shape == loop.shape
-        assert_same_bits(found, expected)
+        parts = {one.function for one in expression.in_order([output]) if isinstance(one, Apply)}
+        # Zeros of either sign have other quotients and arguments of angles.
+        assume(not (parts & EXTREMA and parts & {"divide"}))
+        assert_same_bits(found, expected, signs_of_zeros=not parts & EXTREMA)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
@@ -181,8 +188,8 @@ def test_empty_loops_do_nothing() -> None:
 
 
 def test_a_failed_compilation_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(ir: str, name: str) -> int:
-        raise RuntimeError(name)
+    def fail(ir: str) -> bytes:
+        raise RuntimeError(ir)
 
     monkeypatch.setattr(llvm_engine, "_compile", fail)
     before = llvm_engine.COUNTS.failed
