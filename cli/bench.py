@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..graphfmt.units import human_bytes, human_seconds
+from .common import completions
 from .common.columns import print_rows
 from .common.console import note, plain, print_json
 from .common.options import (
@@ -42,7 +43,12 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 @graph_argument
 @fetch_options
 @feed_options
-@click.option("--signature", metavar="NAME", help="Run this signature of a model.")
+@click.option(
+    "--signature",
+    metavar="NAME",
+    shell_complete=completions.signatures,
+    help="Run this signature of a model.",
+)
 @init_option
 @click.option(
     "--batch", metavar="N,...", callback=_numbers, help="Sizes of the open first dimension of feeds."
@@ -55,7 +61,12 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
 @click.option(
     "--warm-up", metavar="N", type=click.IntRange(min=0), default=3, show_default=True, help="Untimed steps."
 )
-@click.option("--against", metavar="GRAPH", help="Time another graph in turn, and print the ratio.")
+@click.option(
+    "--against",
+    metavar="GRAPH",
+    shell_complete=completions.paths,
+    help="Time another graph in turn, and print the ratio.",
+)
 @common_options
 def command(graph: str, **options: Any) -> None:
     """Time the steps of GRAPH: percentiles, throughput, first step, peak memory.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from . import checkpoint_files
+from .common import completions
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
 from .common.graphs import load_checked
@@ -17,6 +17,8 @@ from .common.options import FeedOptions, common_options, feed_options, single_va
 from .common.output_paths import check_not_input, check_output_path
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from ..graphfmt.graph import Graph
     from ..runtime.checkpointing.checkpoint_files import Checkpoint
 
@@ -46,8 +48,16 @@ class _CheckpointCommand(click.Command):
             formatter.write_dl([(name, sub.get_short_help_str(60)) for name, sub in _SUBCOMMANDS.items()])
 
 
-def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = [CompletionItem(name) for name in _SUBCOMMANDS if name.startswith(incomplete)]
+def _graph_or_command(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem
+
+    names = [
+        CompletionItem(name, help=sub.get_short_help_str(60))
+        for name, sub in _SUBCOMMANDS.items()
+        if name.startswith(incomplete)
+    ]
     return [*names, CompletionItem(incomplete, type="file")]
 
 
@@ -63,6 +73,7 @@ def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: st
     "--run",
     "targets",
     metavar="NODE",
+    shell_complete=completions.nodes,
     multiple=True,
     help="Instead of --state: run this node in a new session; repeatable.",
 )
@@ -71,6 +82,7 @@ def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: st
     "-o",
     "--output",
     metavar="CKPT",
+    shell_complete=completions.paths,
     multiple=True,
     callback=single_value,
     required=True,
@@ -79,6 +91,7 @@ def _graph_or_command(ctx: click.Context, param: click.Parameter, incomplete: st
 @click.option(
     "--only",
     metavar="GLOB",
+    shell_complete=completions.nodes,
     multiple=True,
     help="Write only matching variables and no other state; repeatable.",
 )

@@ -14,6 +14,7 @@ from ..graphfmt.names import counted, nothing_called
 from ..graphfmt.shapes import Shape
 from ..graphfmt.units import human_bytes
 from ..runtime.checkpointing import checkpoint_files
+from .common import completions
 from .common.columns import print_rows
 from .common.console import UsageError, error_fields, note, plain, print_error, print_json
 from .common.options import common_options
@@ -30,7 +31,7 @@ _VALUE_TITLES = ("tensor", "type", "differ", "max abs", "max rel", "at", "A", "B
 
 
 @click.command("list")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=completions.paths)
 @common_options
 def list_command(files: tuple[str, ...], as_json: bool, verbose: int) -> None:
     """List checkpoints: format, step, tensors, parameters, bytes.
@@ -153,7 +154,7 @@ def _short(value: Any) -> str:
 
 
 @click.command("verify")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=completions.paths)
 @common_options
 def verify_command(files: tuple[str, ...], as_json: bool, verbose: int) -> None:
     """Read every FILE and verify its checksums.
@@ -184,8 +185,8 @@ def _print_verification(path: str, count: int | None, faults: Sequence[TfgError]
 
 
 @click.command("diff")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=completions.paths)
+@click.argument("b", metavar="B", shell_complete=completions.paths)
 @click.option(
     "--rtol",
     metavar="X",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graphfmt.arrays import jsonable
 from ..graphfmt.names import counted
+from .common import completions
 from .common.columns import print_rows
 from .common.console import note, plain, print_json, usage_errors
 from .common.options import (
@@ -36,15 +37,40 @@ _SHOWN = 10
 @click.argument("b", type=click.Path())
 @fetch_options
 @feed_options
-@click.option("--signature", metavar="NAME", help="Compare what this signature of a model computes.")
+@click.option(
+    "--signature",
+    metavar="NAME",
+    shell_complete=completions.signatures,
+    help="Compare what this signature of a model computes.",
+)
 @init_option
-@click.option("--state", metavar="FILE.h5", help="Give both graphs the variables in this file.")
-@click.option("--devices", metavar="SPEC", callback=check_devices, help="Run A on these devices.")
-@click.option("--b-devices", metavar="SPEC", callback=check_devices, help="Run B on these devices.")
+@click.option(
+    "--state",
+    metavar="FILE.h5",
+    shell_complete=completions.paths,
+    help="Give both graphs the variables in this file.",
+)
+@click.option(
+    "--devices",
+    metavar="SPEC",
+    callback=check_devices,
+    shell_complete=completions.devices,
+    help="Run A on these devices.",
+)
+@click.option(
+    "--b-devices",
+    metavar="SPEC",
+    callback=check_devices,
+    shell_complete=completions.devices,
+    help="Run B on these devices.",
+)
 @click.option("--optimize", type=click.Choice(["on", "off"]), default="on", help="Optimize the plan of A.")
 @click.option("--b-optimize", type=click.Choice(["on", "off"]), default="on", help="Optimize the plan of B.")
 @click.option(
-    "--names", metavar="FILE", help="Pairs of names that correspond, a line each: NAME-IN-A NAME-IN-B."
+    "--names",
+    metavar="FILE",
+    shell_complete=completions.paths,
+    help="Pairs of names that correspond, a line each: NAME-IN-A NAME-IN-B.",
 )
 @click.option(
     "--tolerance",

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
+from .common.completion_scripts import SCRIPTS
 from .common.options import common_options
-
-_HOW = {
-    "bash": 'eval "$(tfg completion bash)"   # in ~/.bashrc',
-    "zsh": 'eval "$(tfg completion zsh)"   # in ~/.zshrc',
-    "fish": "tfg completion fish > ~/.config/fish/completions/tfg.fish",
-}
 
 
 @click.command("completion")
-@click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(list(_HOW)))
+@click.argument("shell", metavar="{bash|zsh|fish}", type=click.Choice(list(SCRIPTS)))
 @common_options
 def command(shell: str, as_json: bool, verbose: int) -> None:
     """Print the completion script of a shell.
 
+    It completes commands, options, the names of nodes and signatures of the graph on the line, operations, optimizers,
+    and behind --feed NAME=@ files and the arrays in them.
+
     \b
-    eval "$(tfg completion bash)"                 # in ~/.bashrc
-    eval "$(tfg completion zsh)"                  # in ~/.zshrc
-    tfg completion fish > ~/.config/fish/completions/tfg.fish
+    Examples:
+      source <(tfg completion bash)                 # in ~/.bashrc
+      source <(tfg completion zsh)                  # in ~/.zshrc
+      tfg completion fish > ~/.config/fish/completions/tfg.fish
     """
     from .common.console import print_json
-    from .main import tfg
 
-    kind = get_completion_class(shell)
-    assert kind is not None
-    script = kind(tfg, {}, "tfg", "_TFG_COMPLETE").source()
     if as_json:
-        print_json({"shell": shell, "script": script})
+        print_json({"shell": shell, "script": SCRIPTS[shell]})
     else:
-        click.echo(script)
+        click.echo(SCRIPTS[shell], nl=False)

@@ -11,6 +11,7 @@ import click
 
 from ..graphfmt.load import read_graph_file, save
 from ..graphfmt.names import counted
+from .common import completions
 from .common.console import UsageError, note, plain, print_json, usage_errors
 from .common.options import common_options, graph_argument, strict_option, tags_option
 from .common.output_paths import check_not_input, check_output_path
@@ -36,6 +37,7 @@ _SUFFIXES = {".pb": "binary", ".meta": "metagraph", "": "savedmodel"}
     "--output",
     required=True,
     metavar="OUT",
+    shell_complete=completions.paths,
     help="Output: text, binary if OUT ends in .pb, a MetaGraph if it ends in .meta, a SavedModel if it has no suffix; "
     "- is standard output.",
 )
@@ -43,18 +45,21 @@ _SUFFIXES = {".pb": "binary", ".meta": "metagraph", "": "savedmodel"}
 @click.option(
     "--inputs",
     metavar="NAME,...",
+    shell_complete=completions.node_lists,
     multiple=True,
     help="Take the part that starts at these values, which become placeholders; repeatable.",
 )
 @click.option(
     "--outputs",
     metavar="NAME,...",
+    shell_complete=completions.node_lists,
     multiple=True,
     help="Take the part that computes these values; repeatable.",
 )
 @click.option(
     "--rename",
     metavar="OLD=NEW",
+    shell_complete=completions.nodes,
     multiple=True,
     help="Rename nodes. A * in OLD matches any text, and * in NEW stands for it; repeatable.",
 )
@@ -74,6 +79,7 @@ _SUFFIXES = {".pb": "binary", ".meta": "metagraph", "": "savedmodel"}
 @click.option(
     "--state",
     metavar="FILE",
+    shell_complete=completions.paths,
     help="For a SavedModel: the values of its variables, a state or a checkpoint of any format.",
 )
 @click.option(

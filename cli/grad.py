@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..graphfmt.load import save
+from .common import completions
 from .common.console import UsageError, note, plain, print_json, usage_errors
 from .common.graphs import load_checked
 from .common.options import (
@@ -27,16 +28,24 @@ if TYPE_CHECKING:
 
 @click.command("grad")
 @graph_argument
-@click.option("--loss", metavar="NAME", required=True, help="The value to differentiate or minimize.")
+@click.option(
+    "--loss",
+    metavar="NAME",
+    required=True,
+    shell_complete=completions.nodes,
+    help="The value to differentiate or minimize.",
+)
 @click.option(
     "--wrt",
     metavar="GLOB",
     multiple=True,
+    shell_complete=completions.nodes,
     help="Differentiate by these; repeatable. Default: all variables that the loss depends on.",
 )
 @click.option(
     "--optimizer",
     metavar="SPEC",
+    shell_complete=completions.optimizers,
     help="NAME or NAME:KEY=VALUE,...; NAME: sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam, "
     "adamax or ftrl.",
 )

@@ -16,8 +16,15 @@ DOCS = Path(__file__).parent.parent / "docs"
 _WIDEST = 100
 
 
+def _complete_topic(context: click.Context, parameter: click.Parameter, word: str) -> list[str]:
+    from .main import COMMANDS
+
+    topics = [*(path.stem for path in sorted(DOCS.glob("*.md")) if path.stem != "README"), *COMMANDS]
+    return [topic for topic in topics if topic.startswith(word)]
+
+
 @click.command("help")
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=_complete_topic)
 @click.option("--man", is_flag=True, help="Write a man page of all commands to standard output.")
 @common_options
 def command(topic: str | None, man: bool, as_json: bool, verbose: int) -> None:

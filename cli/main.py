@@ -48,7 +48,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f".{cmd_name}", __package__).command
+        command: click.Command = importlib.import_module(f".{cmd_name}", __package__).command
+        command.short_help = COMMANDS[cmd_name]
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -75,9 +77,7 @@ def main() -> NoReturn:
     """Runs the command line and exits: 0 success, 1 failure or a difference found, 2 a wrong command line, 130
     interrupted."""
     if _COMPLETION in os.environ:
-        from click.shell_completion import shell_complete
-
-        sys.exit(shell_complete(tfg, {}, "tfg", _COMPLETION, os.environ[_COMPLETION]))
+        _complete(os.environ[_COMPLETION])
     arguments = sys.argv[1:]
     console.reserve_standard_streams()
     console.escape_unencodable()
@@ -127,6 +127,18 @@ def main() -> NoReturn:
         # Python would report it once more at exit, with a status of its own.
         console.discard_output()
     sys.exit(status)
+
+
+def _complete(shell: str) -> NoReturn:
+    """Prints completions for the script of a shell, which has no use for errors."""
+    from .common.completion_lines import completion_lines
+
+    try:
+        for line in completion_lines(tfg, shell, os.environ):
+            click.echo(line)
+    except Exception:
+        sys.exit(1)
+    sys.exit(0)
 
 
 def _verbosity(arguments: list[str]) -> int:

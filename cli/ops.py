@@ -11,6 +11,7 @@ import click
 from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
 from ..kernels.core import device_support, registry
+from .common import completions
 from .common.console import print_json
 from .common.options import common_options
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("ops")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completions.operations)
 @common_options
 def command(name: str | None, as_json: bool, verbose: int) -> None:
     """List the registered operations; with NAME or a pattern such as 'Conv*', show signature, devices and gradient."""

@@ -10,6 +10,7 @@ from ..graphfmt.graph import endpoint
 from ..graphfmt.load import read_graph_file, save
 from ..graphfmt.names import counted
 from ..kernels.core.op_sets import CONSTANTS
+from .common import completions
 from .common.columns import print_rows
 from .common.console import UsageError, note, plain, print_json
 from .common.options import (
@@ -42,7 +43,12 @@ if TYPE_CHECKING:
     help="training: only passes that keep every result bit for bit, and gradients possible.",
 )
 @fetch_options
-@click.option("--signature", metavar="NAME", help="Keep only what this signature of a model needs.")
+@click.option(
+    "--signature",
+    metavar="NAME",
+    shell_complete=completions.signatures,
+    help="Keep only what this signature of a model needs.",
+)
 @click.option(
     "--without",
     metavar="PASS",

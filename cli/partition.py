@@ -15,7 +15,7 @@ from ..runtime.passes.partitioning.partition import partition
 from ..runtime.passes.partitioning.parts import cross_device_transfers
 from ..runtime.passes.partitioning.recv_schedule import schedule_receives
 from ..runtime.passes.partitioning.transfer_compression import WIRES
-from .common import values
+from .common import completions, values
 from .common.console import UsageError, note, plain, print_json
 from .common.graphs import load_checked
 from .common.options import (
@@ -45,9 +45,12 @@ if TYPE_CHECKING:
     "--devices",
     metavar="SPEC",
     callback=check_devices,
+    shell_complete=completions.devices,
     help="Place the graph first: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
 )
-@click.option("-o", "--output", metavar="DIR", required=True, help="Output folder.")
+@click.option(
+    "-o", "--output", metavar="DIR", required=True, shell_complete=completions.paths, help="Output folder."
+)
 @click.option(
     "--wire",
     type=click.Choice(list(WIRES)),

@@ -11,6 +11,7 @@ from ..graphfmt.graph import endpoint
 from ..graphfmt.load import save
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes, human_seconds
+from .common import completions
 from .common.columns import print_rows
 from .common.console import UsageError, note, plain, print_json
 from .common.drawings import DrawingOptions, drawing_options
@@ -42,7 +43,13 @@ _EVERY_NODE = "*"
 @click.command("place")
 @graph_argument
 @devices_option
-@click.option("-o", "--output", metavar="FILE", help="Output graph; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completions.paths,
+    help="Output graph; - is standard output.",
+)
 @click.option(
     "--algorithm",
     type=click.Choice(_ALGORITHMS),
@@ -51,7 +58,12 @@ _EVERY_NODE = "*"
     help="Placement algorithm. quick: the better of heft and single. best: the best of all. all: like best, with a "
     "table of the results.",
 )
-@click.option("--costs", metavar="TRACE.json", help="Measured costs: a trace written by tfg run --trace.")
+@click.option(
+    "--costs",
+    metavar="TRACE.json",
+    shell_complete=completions.paths,
+    help="Measured costs: a trace written by tfg run --trace.",
+)
 @click.option(
     "--budget", metavar="TIME", help="Time limit of the search (10s, 2m). Default: a fixed amount of work."
 )
@@ -69,6 +81,7 @@ _EVERY_NODE = "*"
 @click.option(
     "--explain",
     metavar="[NODE]",
+    shell_complete=completions.nodes,
     is_flag=False,
     flag_value=_EVERY_NODE,
     help="Explain the device of NODE, with its finish time on every device; without NODE, list all nodes.",

@@ -11,6 +11,7 @@ import click
 
 from ..graphfmt.load import read_graph_file, save
 from ..runtime.passes.graph_checks import check_graph
+from .common import completions
 from .common.checkpoint_summary import print_summary
 from .common.console import UsageError, note
 from .common.options import common_options, graph_argument, single_value, strict_option, tags_option
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--state",
     metavar="FILE.h5",
+    shell_complete=completions.paths,
     multiple=True,
     callback=single_value,
     help="Output: a state for tfg run --state.",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     metavar="FROZEN",
+    shell_complete=completions.paths,
     multiple=True,
     callback=single_value,
     help="Output: the graph with constants for variables; text, or binary if FROZEN ends in .pb; - is standard output.",
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--only",
     metavar="GLOB",
+    shell_complete=completions.nodes,
     multiple=True,
     help="Restore only matching variables and no other state; repeatable.",
 )
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
     "--init",
     metavar="NODE",
     multiple=True,
+    shell_complete=completions.nodes,
     help="With --state: run this node first, to initialize what is not restored; repeatable.",
 )
 @click.option(
@@ -74,9 +79,15 @@ if TYPE_CHECKING:
     "fetches",
     metavar="NAME",
     multiple=True,
+    shell_complete=completions.nodes,
     help="With -o: keep only what these outputs need; repeatable.",
 )
-@click.option("--signature", metavar="NAME", help="With -o: keep only what this signature's outputs need.")
+@click.option(
+    "--signature",
+    metavar="NAME",
+    shell_complete=completions.signatures,
+    help="With -o: keep only what this signature's outputs need.",
+)
 @tags_option
 @strict_option
 @common_options

@@ -14,6 +14,7 @@ from ..graphfmt.units import human_bytes
 from ..runtime.example_step import example_step, needed_initialisers
 from ..runtime.passes.graph_checks import check_graph
 from ..runtime.summary import NodeSummary, Summary, summarize
+from .common import completions
 from .common.console import UsageError, plain, print_json
 from .common.options import common_options, strict_option, tags_option
 from .common.run_lines import CHECKPOINT, example_line, signature_line
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("graph", metavar="GRAPH|CKPT", type=click.Path(allow_dash=True))
-@click.option("--signature", metavar="NAME", help="Show only this signature of a SavedModel or MetaGraph.")
+@click.option(
+    "--signature",
+    metavar="NAME",
+    shell_complete=completions.signatures,
+    help="Show only this signature of a SavedModel or MetaGraph.",
+)
 @tags_option
 @strict_option
 @common_options

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from ...graphfmt.errors import TfgWarning
+from . import completions
 
 if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
@@ -81,6 +82,7 @@ output_option = click.option(
     "--output",
     required=True,
     metavar="FILE",
+    shell_complete=completions.paths,
     help="Output graph: text, or binary if FILE ends in .pb; - is standard output.",
 )
 
@@ -102,6 +104,7 @@ devices_option = click.option(
     required=True,
     metavar="SPEC",
     callback=check_devices,
+    shell_complete=completions.devices,
     help="Devices: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
 )
 
@@ -116,6 +119,7 @@ init_option = click.option(
     "--init",
     metavar="NODE",
     multiple=True,
+    shell_complete=completions.nodes,
     help="Run this node once before the first step, unless a state is restored; repeatable.",
 )
 
@@ -124,6 +128,7 @@ pin_option = click.option(
     "pins",
     metavar="GLOB=DEVICE",
     multiple=True,
+    shell_complete=completions.nodes,
     help="Request a device for nodes whose names match ('hidden/*=/device:CPU:1'); repeatable, the last match wins.",
 )
 
@@ -138,9 +143,21 @@ class FetchOptions(NamedTuple):
 fetch_options = option_group(
     "fetch",
     FetchOptions,
-    click.option("--fetch", "fetches", metavar="NAME", multiple=True, help="Fetch this value; repeatable."),
     click.option(
-        "--target", "targets", metavar="NODE", multiple=True, help="Run this node for its effect; repeatable."
+        "--fetch",
+        "fetches",
+        metavar="NAME",
+        multiple=True,
+        shell_complete=completions.fetches,
+        help="Fetch this value; repeatable.",
+    ),
+    click.option(
+        "--target",
+        "targets",
+        metavar="NODE",
+        multiple=True,
+        shell_complete=completions.nodes,
+        help="Run this node for its effect; repeatable.",
     ),
 )
 
@@ -161,6 +178,7 @@ feed_options = option_group(
         "feeds",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=completions.feeds,
         help="VALUE: JSON, @FILE, @FILE[KEY], @-, zeros, ones, random or random:SHAPE; repeatable.",
     ),
     click.option(
@@ -168,6 +186,7 @@ feed_options = option_group(
         "archives",
         metavar="FILE.npz",
         multiple=True,
+        shell_complete=completions.paths,
         help="Feed every array of an archive under its own name; repeatable.",
     ),
     click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from ..common import completions
 from ..common.console import usage_errors
 from ..common.options import check_devices, init_option, option_group, soft_option
 
@@ -18,6 +19,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 signature_option = click.option(
     "--signature",
     metavar="NAME",
+    shell_complete=completions.signatures,
     help="Feed and fetch by the names of this signature of a SavedModel; without --fetch, fetch all its outputs. "
     "Default: serving_default, or the only one.",
 )
@@ -75,6 +77,7 @@ step_options = option_group(
     click.option(
         "--background",
         metavar="NODE[:THREADS]",
+        shell_complete=completions.nodes,
         multiple=True,
         help="Run this node beside the steps, again and again, on so many threads; its queue is closed when it is "
         "exhausted. The queue runners of a MetaGraph start by themselves; repeatable.",
@@ -117,6 +120,7 @@ resume_options = option_group(
     click.option(
         "--restore",
         metavar="FILE",
+        shell_complete=completions.paths,
         help="Start from this checkpoint; latest:FOLDER is the newest valid one in a folder.",
     ),
     click.option(
@@ -266,6 +270,7 @@ session_options = option_group(
         "--devices",
         metavar="SPEC",
         callback=check_devices,
+        shell_complete=completions.devices,
         help="Place the graph on these devices and run it there: cpu:2, cpu:2,gpu:1, or a file that describes them.",
     ),
     soft_option,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,25 +76,3 @@ def test_verbose_twice_adds_the_traceback(tmp_path: Path) -> None:
     for flags, shown in ([], False), (["-v"], False), (["-vv"], True), (["-v", "-v"], True):
         outcome = run_tfg("show", tmp_path / "no.pbtxt", *flags)
         assert ("Traceback" in outcome.err) is shown
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_parse(shell: str) -> None:
-    outcome = run_tfg("completion", shell)
-    assert outcome.status == 0
-    assert "_TFG_COMPLETE" in outcome.out
-    assert run_tfg("completion", shell, "--json").json["script"] == outcome.out.removesuffix("\n")
-    if shutil.which(shell):
-        subprocess.run([shell, "-n"], input=outcome.out, text=True, check=True)
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [("tfg va", "validate"), ("tfg run --fe", "--fetch"), ("tfg completion f", "fish")],
-)
-def test_completion_completes(words: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_TFG_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", words)
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
-    outcome = run_tfg()
-    assert f"plain,{expected}" in outcome.out.splitlines()
