@@ -40,7 +40,7 @@ class Describable(Protocol):
 class Pending(NamedTuple):
     """An attempt that waits, returned by an asynchronous kernel: the way to give it up, and what it waits for."""
 
-    cancel: Callable[[], None]
+    cancel: Callable[[], object]
     resource: Describable
 
 

@@ -80,14 +80,15 @@ def _takes(node: Node) -> bool:
 
 
 def _resource(graph: Graph, node: Node) -> tuple[str, str] | None:
-    """Returns container and name of the resource whose handle is the first input of a node, or that a node which may
-    wait names itself; None if there is none."""
+    """Returns container and name of the resource whose handle is the last input of a node that is one (a reader comes
+    before its queue), or that a node which may wait names itself; None if there is none."""
     op = registry.find(node.op)
     if op is None:
         return None
     inputs = node.data_inputs
-    if inputs and op.signature.inputs and _is_handle(op.signature.inputs[0]):
-        made = graph.index.get(inputs[0].node)
+    handles = [number for number, arg in enumerate(op.signature.inputs[: len(inputs)]) if _is_handle(arg)]
+    if handles:
+        made = graph.index.get(inputs[handles[-1]].node)
     elif op.asynchronous and "shared_name" in op.signature.attr_index:
         made = node
     else:

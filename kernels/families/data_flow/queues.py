@@ -128,16 +128,20 @@ class Queue:
             attempt.done(self._closed_error())
         return self._begin(self._enqueues, QueueAttempt(0, done, deque(), closes=True))
 
-    def cancel(self, attempt: QueueAttempt) -> None:
-        """Takes an attempt that waits out of the queue; elements that it has taken go back to the front."""
+    def cancel(self, attempt: QueueAttempt) -> bool:
+        """Takes an attempt that waits out of the queue; elements that it has taken go back to the front. Returns False
+        if it waits no longer."""
+        waits = False
         with self._lock:
             for attempts in (self._enqueues, self._dequeues):
                 if attempt in attempts:
+                    waits = True
                     attempts.remove(attempt)
                     if attempts is self._dequeues:
                         self._order.give_back(attempt.elements)
             finished = self._flush()
         _report(finished)
+        return waits
 
     def _begin(self, attempts: deque[QueueAttempt], attempt: QueueAttempt) -> QueueAttempt | None:
         """Lets an attempt wait behind the others, and completes what can be; returns None if it is completed."""
