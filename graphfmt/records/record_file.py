@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..checkpoints.checksums import masked
 from ..errors import Location, Status, TfgError
@@ -24,6 +24,18 @@ HEADER_BYTES = _LENGTH.size + _CRC.size
 FOOTER_BYTES = _CRC.size
 # The compressions by TensorFlow's name, with zlib's parameter for the kind of wrapper.
 _WINDOW_BITS = {"ZLIB": 15, "GZIP": 31}
+
+
+class RecordStream(Protocol):
+    """Reads records one by one; ``offset`` is the position of the next one in the uncompressed bytes."""
+
+    offset: int
+
+    def read(self) -> bytes | None:
+        """Returns the next record, None at the end."""
+        ...
+
+    def close(self) -> None: ...
 
 
 def framed(record: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,30 +25,22 @@ from .signature_parts import METADATA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ....graphfmt.records.record_file import RecordStream
+
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
 _CHUNK = 1 << 18
 
 
-class Reader(Protocol):
-    """Reads the records of one file; ``offset`` is the position of the next one in the uncompressed bytes."""
-
-    offset: int
-
-    def read(self) -> bytes | None: ...
-
-    def close(self) -> None: ...
-
-
 class Records(Pass):
     """The records of files, one file after the other. After an error it goes on with the next file."""
 
-    def __init__(self, count: int, open_reader: Callable[[int, int | None], Reader]) -> None:
+    def __init__(self, count: int, open_reader: Callable[[int, int | None], RecordStream]) -> None:
         self._count = count
         self._open = open_reader
         self._file = 0
-        self._reader: Reader | None = None
+        self._reader: RecordStream | None = None
 
     def next(self) -> Element | None:
         while self._file < self._count:
@@ -150,7 +142,7 @@ def _compression(value: Any) -> str:
     return name
 
 
-def _dataset(count: int, open_reader: Callable[[int, int | None], Reader]) -> Any:
+def _dataset(count: int, open_reader: Callable[[int, int | None], RecordStream]) -> Any:
     return new_variant((dtypes.string,), (Shape(()),), lambda reading: Records(count, open_reader))
 
 
@@ -162,7 +154,7 @@ def _records(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any, *
     if starts and len(starts) != len(paths):
         raise invalid(f"there are {len(paths)} filenames, but {len(starts)} byte_offsets")
 
-    def open_reader(place: int, offset: int | None) -> Reader:
+    def open_reader(place: int, offset: int | None) -> RecordStream:
         start = starts[place] if starts else 0
         return RecordReader(paths[place], compression, start if offset is None else offset)
 
@@ -207,7 +199,7 @@ def _fixed(
             raise invalid(f"{what} must be {'> 0' if least else '>= 0'}")
     header, record, footer = layout
 
-    def open_reader(place: int, offset: int | None) -> Reader:
+    def open_reader(place: int, offset: int | None) -> RecordStream:
         return FixedLengthReader(paths[place], compression, (header, record, footer), offset)
 
     return _dataset(len(paths), open_reader)

@@ -23,9 +23,10 @@ from ...core.failures import as_tfg_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ....graphfmt.records.record_file import RecordStream
     from ....graphfmt.tensors import Array
     from ..data_flow.queues import Done, Queue, QueueAttempt
-    from .work_formats import RecordStream, WorkFormat
+    from .work_formats import WorkFormat
 
 # Key and value.
 Record = tuple[bytes, bytes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ....graphfmt.errors import Status, TfgError
 from ....graphfmt.files import read_file
@@ -13,17 +13,9 @@ from ....graphfmt.records.record_file import RecordReader, open_compressed
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from ....graphfmt.records.record_file import RecordStream
+
 _CHUNK = 1 << 20
-
-
-class RecordStream(Protocol):
-    """The records of one unit of work; ``offset`` is the position of the next one in its uncompressed bytes."""
-
-    offset: int
-
-    def read(self) -> bytes | None: ...
-
-    def close(self) -> None: ...
 
 
 class WorkFormat:
