@@ -13,13 +13,17 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.proto import example_pb2
 from ...core.cancellation import checked
 from ...numeric import int_arguments
+from . import native_examples
+from .feature_columns import FeatureColumn, column_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ....graphfmt.dtypes import DType
+    from ....graphfmt.errors import TfgError
     from ....graphfmt.shapes import Shape
     from ....graphfmt.tensors import Array
+    from .native_examples import NativeExamples
 
 _LISTS: dict[str, str] = {"string": "bytes_list", "float": "float_list", "int64": "int64_list"}
 _DTYPES = {kind: name for name, kind in _LISTS.items()}
@@ -74,9 +78,12 @@ class ExampleBatch:
     def __init__(
         self, serialized: Sequence[bytes], names: Sequence[bytes] = (), *, is_single: bool = False
     ) -> None:
+        self._serialized = serialized
         self._names = names
         self._is_single = is_single
-        self._features = [self._parsed(data, number) for number, data in enumerate(checked(serialized))]
+        # By key; made when native code does not do.
+        self._messages: list[Mapping[str, Any]] | None = None
+        self._native: NativeExamples | None = None
 
     def _parsed(self, data: bytes, number: int) -> Mapping[str, Any]:
         try:
@@ -100,6 +107,9 @@ class ExampleBatch:
         """Returns the features. Raises INVALID_ARGUMENT for a feature of another dtype or size, or that is missing
         without a default."""
         result = ParsedFeatures([], [], [], [], [], [])
+        self._native = native_examples.scan(self._serialized, [one.key for one in (*sparse, *dense, *ragged)])
+        if self._native is None:
+            self._parse_messages()
         for feature in sparse:
             self._add_sparse(result, feature)
         for feature in dense:
@@ -109,9 +119,24 @@ class ExampleBatch:
             self._add_ragged(result, feature)
         return result
 
-    def _values(self, number: int, key: str, dtype: DType) -> Any:
+    def _parse_messages(self) -> list[Mapping[str, Any]]:
+        if self._messages is None:
+            self._messages = [
+                self._parsed(data, number) for number, data in enumerate(checked(self._serialized))
+            ]
+        return self._messages
+
+    def _column(self, key: str, dtype: DType) -> FeatureColumn:
+        """Returns the values of a feature. Raises INVALID_ARGUMENT for one of another dtype."""
+        if self._native is not None:
+            found = self._native.column(key, dtype)
+            if found is not None:
+                return found
+        messages = self._parse_messages()
+        return column_of([self._values(message, n, key, dtype) for n, message in enumerate(messages)], dtype)
+
+    def _values(self, features: Mapping[str, Any], number: int, key: str, dtype: DType) -> Any:
         """Returns the values of a feature of one message, None if it is missing."""
-        features = self._features[number]
         if key not in features:
             return None
         feature = features[key]
@@ -125,85 +150,78 @@ class ExampleBatch:
             )
         return getattr(feature, kind).value
 
-    def _lists(self, key: str, dtype: DType) -> list[Any]:
-        return [self._values(number, key, dtype) or () for number in range(len(self._features))]
-
     def _add_sparse(self, result: ParsedFeatures, feature: SparseFeature) -> None:
-        lists = self._lists(feature.key, feature.dtype)
-        sizes = np.array([len(values) for values in lists], np.int64)
-        result.sparse_values.append(_joined(lists, feature.dtype))
+        column = self._column(feature.key, feature.dtype)
+        sizes = column.counts
+        result.sparse_values.append(column.values)
         columns = _counted(sizes)
         if self._is_single:
             result.sparse_indices.append(columns[:, None])
             result.sparse_shapes.append(sizes)
             return
-        rows = np.repeat(np.arange(len(lists)), sizes)
+        rows = np.repeat(np.arange(len(sizes)), sizes)
         result.sparse_indices.append(np.stack([rows, columns], axis=1))
-        result.sparse_shapes.append(np.array([len(lists), sizes.max(initial=0)], np.int64))
+        result.sparse_shapes.append(np.array([len(sizes), sizes.max(initial=0)], np.int64))
 
     def _add_ragged(self, result: ParsedFeatures, feature: RaggedFeature) -> None:
-        lists = self._lists(feature.key, feature.dtype)
-        result.ragged_values.append(_joined(lists, feature.dtype))
-        splits = np.zeros(0 if self._is_single else len(lists) + 1, feature.split_dtype.numpy)
+        column = self._column(feature.key, feature.dtype)
+        result.ragged_values.append(column.values)
+        splits = np.zeros(0 if self._is_single else len(column.counts) + 1, feature.split_dtype.numpy)
         if not self._is_single:
-            np.cumsum([len(values) for values in lists], out=splits[1:])
+            np.cumsum(column.counts, out=splits[1:])
         result.ragged_splits.append(splits)
 
     def _dense(self, feature: DenseFeature) -> Array:
         shape = feature.shape.known()
         size = prod(shape)
-        int_arguments.check_allocation((len(self._features), *shape), max(feature.dtype.size, 8))
-        flat = np.empty((len(self._features), size), feature.dtype.numpy)
-        for number in range(len(self._features)):
-            values = self._values(number, feature.key, feature.dtype)
-            if values is None:
-                flat[number] = self._default(feature, number)
-            elif len(values) != size:
-                raise invalid(
-                    f"Key: {feature.key}.  Number of {feature.dtype} values != expected.  values size: {len(values)} "
-                    f"but output shape: {feature.shape}{self._name(number)}"
-                )
-            else:
-                flat[number] = values
-        return flat.reshape(len(self._features), *shape)
+        count = len(self._serialized)
+        int_arguments.check_allocation((count, *shape), max(feature.dtype.size, 8))
+        column = self._column(feature.key, feature.dtype)
+        has_default = bool(feature.default.size) or not size
+        is_bad = np.where(column.is_present, column.counts != size, not has_default)
+        if is_bad.any():
+            raise self._dense_error(feature, column, int(is_bad.argmax()))
+        if column.is_present.all():
+            return column.values.reshape(count, *shape)
+        flat = np.empty((count, size), feature.dtype.numpy)
+        flat[column.is_present] = column.values.reshape(-1, size) if size else 0
+        flat[~column.is_present] = feature.default.reshape(-1)
+        return flat.reshape(count, *shape)
 
-    def _default(self, feature: DenseFeature, number: int) -> Any:
-        if not feature.default.size and prod(feature.shape.known()):
-            raise invalid(
+    def _dense_error(self, feature: DenseFeature, column: FeatureColumn, number: int) -> TfgError:
+        if not column.is_present[number]:
+            return invalid(
                 f"Feature: {feature.key} (data type: {feature.dtype}) is required but could not be found."
                 f"{self._name(number)}"
             )
-        return feature.default.reshape(-1)
+        return invalid(
+            f"Key: {feature.key}.  Number of {feature.dtype} values != expected.  values size: "
+            f"{column.counts[number]} but output shape: {feature.shape}{self._name(number)}"
+        )
 
     def _dense_rows(self, feature: DenseFeature) -> Array:
         """Returns rows of a feature whose number of rows varies, padded with the default."""
         inner = tuple(size or 0 for size in (feature.shape.dims or ())[1:])
         row_size = prod(inner)
-        lists = self._lists(feature.key, feature.dtype)
-        for number, values in enumerate(lists):
-            if row_size == 0 or len(values) % row_size:
-                raise invalid(
-                    f"Key: {feature.key}.  Number of {feature.dtype} values is not a multiple of stride length. Saw "
-                    f"{len(values)} values but output shape is: {feature.shape}{self._name(number)}"
-                )
-        rows = max((len(values) // row_size for values in lists), default=0)
-        int_arguments.check_allocation((len(lists), rows, *inner), max(feature.dtype.size, 8))
-        flat = np.empty((len(lists), rows * row_size), feature.dtype.numpy)
+        column = self._column(feature.key, feature.dtype)
+        sizes = column.counts
+        is_bad = sizes % row_size != 0 if row_size else np.ones(len(sizes), bool)
+        if is_bad.any():
+            number = int(is_bad.argmax())
+            raise invalid(
+                f"Key: {feature.key}.  Number of {feature.dtype} values is not a multiple of stride length. Saw "
+                f"{sizes[number]} values but output shape is: {feature.shape}{self._name(number)}"
+            )
+        rows = int(sizes.max(initial=0)) // max(row_size, 1)
+        int_arguments.check_allocation((len(sizes), rows, *inner), max(feature.dtype.size, 8))
+        flat = np.empty((len(sizes), rows * row_size), feature.dtype.numpy)
         flat[...] = feature.default.reshape(-1)[0] if feature.default.size else _blank(feature.dtype)
-        for number, values in enumerate(lists):
-            flat[number, : len(values)] = values
-        return flat.reshape(len(lists), rows, *inner)
+        flat[np.arange(flat.shape[1]) < sizes[:, None]] = column.values
+        return flat.reshape(len(sizes), rows, *inner)
 
 
 def _blank(dtype: DType) -> Any:
     return b"" if dtype is dtypes.string else 0
-
-
-def _joined(lists: Sequence[Any], dtype: DType) -> Array:
-    flat = [value for values in lists for value in values]
-    result = np.empty(len(flat), dtype.numpy)
-    result[:] = flat
-    return result
 
 
 def _counted(sizes: Array) -> Array:
