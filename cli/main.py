@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": "Check graphs, and report every fault.",
     "show": "Summarize a graph or a checkpoint.",
     "ops": "List the registered operations.",
+    "scan": "List what a graph could do before it is run.",
     "convert": "Write a graph in another format, a part of it, or with other names.",
     "bench": "Time the steps of a graph.",
     "compare": "Find the first value that differs between two graphs or settings.",

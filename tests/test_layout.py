@@ -28,6 +28,7 @@ ROOMS = {
         "checkpointing",
         "saved_models",
         "visualization",
+        "scan",
     ),
     "cli": ("common", "running"),
 }

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...graphfmt import dtypes, signatures
 from ...graphfmt.errors import Status, TfgError
 from ...graphfmt.names import did_you_mean
-from .traits import CONTROL_FLOW, CallForm, GpuSupport, Role, StateAccess
+from .traits import CONTROL_FLOW, NO_EFFECTS, CallForm, Effects, GpuSupport, Role, StateAccess
 
 if TYPE_CHECKING:
     from ...graphfmt.signatures import Bound, OpSignature
@@ -95,6 +95,7 @@ class Op:
             sizes and seeds (TensorFlow's HostMemory).
         host_outputs: its kernel leaves its outputs in host memory.
         computed_on_host: the host computes it for a GPU too, and copies the outputs.
+        effects: what it does outside of the session: files, prints, network.
         expands: it may make a large output of small inputs, so a GPU computes it even if they are in host memory.
     """
 
@@ -122,6 +123,7 @@ class Op:
     host_outputs: bool = False
     computed_on_host: bool = False
     expands: bool = False
+    effects: Effects = NO_EFFECTS
     kernel_function: Kernel | None = None
     gradient_function: GradientFunction | None = None
     bind_function: Callable[[Binding], Kernel | None] | None = None
@@ -257,6 +259,7 @@ class Family:
         host_outputs: bool = False,
         computed_on_host: bool = False,
         expands: bool = False,
+        effects: Effects = NO_EFFECTS,
     ) -> Op:
         """Declares an operation with these traits (see ``Op``). Raises ValueError if one of its name exists.
 
@@ -288,6 +291,7 @@ class Family:
                 host_outputs=host_outputs,
                 computed_on_host=computed_on_host or self.computed_on_host,
                 expands=expands,
+                effects=effects,
                 kernel_function=partial(_call_ufunc, ufunc) if ufunc else None,
             )
         )

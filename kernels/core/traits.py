@@ -58,6 +58,35 @@ class StateAccess(Enum):
     CHANGES = auto()
 
 
+class Effects(NamedTuple):
+    """The effects of an operation outside of its session.
+
+    Attributes:
+        reads_files: names of the arguments, or of the attributes, that name the files it reads; an attribute does so
+            where it is written ``file://PATH``.
+        writes_files: those of the files that it writes or deletes.
+        prints: it writes text for the user.
+        aborts: it ends the step, whatever its inputs.
+        uses_network: it exchanges values with other processes.
+        reads_environment: it reads what the computer is or does, such as its clock.
+    """
+
+    reads_files: tuple[str, ...] = ()
+    writes_files: tuple[str, ...] = ()
+    prints: bool = False
+    aborts: bool = False
+    uses_network: bool = False
+    reads_environment: bool = False
+
+    @property
+    def touches_files(self) -> bool:
+        """True if it reads or writes files."""
+        return bool(self.reads_files or self.writes_files)
+
+
+NO_EFFECTS = Effects()
+
+
 class GpuSupport(Enum):
     """The condition on which the kernels of an operation run on a GPU (the dtypes must allow it too)."""
 

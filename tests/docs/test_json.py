@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tfg
+from tfg.graphfmt.attributes import Function
 
 from tests.runtime.models import meta_graph, saved_model
 
@@ -129,6 +130,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         'node { name: "w" op: "NoOp" attr { key: "hint" value { i: 1 } } }\n'
         'library { function { signature { name: "f" } node_def { name: "n" op: "CudnnRNN" } } }'
     )
+    Path("strange.pbtxt").write_text('node { name: "f" op: "PyFunc" }')
     Path("wrong.pbtxt").write_text("node {")
     np.save("x.npy", np.zeros((3, 2), np.float32))
     swap = tfg.GraphBuilder()
@@ -147,6 +149,12 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("bad.h5").write_bytes(b"no HDF5")
     Path("left.pbtxt").write_text(_sides("a", "Neg", "old", "flag", 1.0, "f"))
     Path("right.pbtxt").write_text(_sides("b", "Exp", "new", "sign", 2.0, "g"))
+    files = tfg.GraphBuilder()
+    files.function("Reading", lambda inner, name: inner.ReadFile(name), "string")
+    files.StatefulPartitionedCall([files.constant("name")], f=Function("Reading"), Tout=["string"])
+    files.ReadFile("name")
+    for name in ("files.pbtxt", "files.pb"):
+        tfg.save(files.graph(), name)
     for side, factor, word in (("a", 1.0, "one"), ("b", 2.0, "two")):
         tfg.save(_computing(factor, word), f"compared_{side}.pbtxt")
     for name, number in (("one", 1), ("two", 2)):
@@ -235,6 +243,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
     "tfg ops": ("ops", "ops Neg"),
+    "tfg scan": (
+        "scan files.pbtxt --deny files",
+        "scan files.pb",
+        f"scan {MLP} --fetch loss",
+        "scan graph.pbtxt --target init",
+        "scan strange.pbtxt",
+    ),
     "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
     "tfg bench": (f"bench {MLP} --steps 2 --batch 2 --against {MLP}", f"bench {MLP} --steps 2 --fetch loss"),
     "tfg compare": (

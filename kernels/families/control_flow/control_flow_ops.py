@@ -15,7 +15,7 @@ from ....graphfmt.shapes import SCALAR, UNKNOWN
 from ...core.binding import PASS_ON
 from ...core.facts import Fact
 from ...core.registry import Family
-from ...core.traits import Role
+from ...core.traits import Effects, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +163,10 @@ def _(xp: Any, index: Any, inputs: Sequence[Any]) -> Any:
 
 
 abort = op(
-    'Abort(; error_msg: string = "", exit_without_error: bool = false)', shape=lambda c: [], stateful=True
+    'Abort(; error_msg: string = "", exit_without_error: bool = false)',
+    shape=lambda c: [],
+    stateful=True,
+    effects=Effects(aborts=True),
 )
 
 

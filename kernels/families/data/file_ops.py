@@ -16,7 +16,7 @@ from ....graphfmt.records.record_file import RecordReader, open_compressed
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import Effects, GpuSupport
 from ...numeric import int_arguments
 from ...numeric.string_tensors import to_value
 from .datasets import Element, Pass, State, new_variant, save_numbers
@@ -166,6 +166,7 @@ for _name, _arguments in (("TFRecordDataset", ""), ("TFRecordDatasetV2", ", byte
         f"{_name}(filenames: string, compression_type: string, buffer_size: int64{_arguments}; {METADATA}",
         shape=shapes.scalar,
         stateful=True,
+        effects=Effects(reads_files=("filenames",)),
     ).kernel(_records)
 
 
@@ -173,6 +174,7 @@ lines = op(
     f"TextLineDataset(filenames: string, compression_type: string, buffer_size: int64; {METADATA}",
     shape=shapes.scalar,
     stateful=True,
+    effects=Effects(reads_files=("filenames",)),
 )
 
 
@@ -214,4 +216,5 @@ for _name, _arguments in (
         f"buffer_size: int64{_arguments}; {METADATA}",
         shape=shapes.scalar,
         stateful=True,
+        effects=Effects(reads_files=("filenames",)),
     ).kernel(_fixed)

@@ -17,7 +17,7 @@ from ....graphfmt.files import write_file
 from ....graphfmt.records.record_file import framed
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import Effects, GpuSupport, StateAccess
 from ..lookup.tables import LookupTable
 from .datasets import Reading, to_dataset
 from .iterator_ops import check_values, stated_shapes
@@ -114,6 +114,7 @@ records = op(
     "DatasetToTFRecord(input_dataset: variant, filename: string, compression_type: string)",
     shape=shapes.no_outputs,
     stateful=True,
+    effects=Effects(writes_files=("filename",)),
 )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import Effects, GpuSupport, StateAccess
 from ...core.types import FLOATS
 from ...numeric.value_summary import summarize_value
 
@@ -125,6 +125,7 @@ print_ = op(
     stateful=True,
     gpu=GpuSupport.NONE,
     state=StateAccess.NONE,
+    effects=Effects(prints=True),
 )
 
 
@@ -151,6 +152,7 @@ print_v2 = op(
     stateful=True,
     gpu=GpuSupport.NONE,
     state=StateAccess.NONE,
+    effects=Effects(writes_files=("output_stream",), prints=True),
 )
 
 
@@ -179,6 +181,7 @@ timestamp = op(
     stateful=True,
     differentiable=False,
     state=StateAccess.NONE,
+    effects=Effects(reads_environment=True),
 )
 
 

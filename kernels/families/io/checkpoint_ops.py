@@ -19,7 +19,7 @@ from ....graphfmt.names import counted
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, Role, StateAccess
+from ...core.traits import Effects, GpuSupport, Role, StateAccess
 from ...numeric.string_tensors import decode, encode, string_array
 from .shape_and_slice import parse_saved_slice
 
@@ -115,6 +115,7 @@ save = op(
     stateful=True,
     state=StateAccess.READS,
     role=Role.SAVER,
+    effects=Effects(writes_files=("filename",)),
 )
 
 
@@ -130,6 +131,7 @@ save_slices = op(
     stateful=True,
     state=StateAccess.READS,
     role=Role.SAVER,
+    effects=Effects(writes_files=("filename",)),
 )
 
 
@@ -153,6 +155,7 @@ save_v2 = op(
     stateful=True,
     state=StateAccess.READS,
     role=Role.SAVER,
+    effects=Effects(writes_files=("prefix",)),
 )
 
 
@@ -189,6 +192,7 @@ restore_v2 = op(
     stateful=True,
     state=StateAccess.NONE,
     role=Role.RESTORER,
+    effects=Effects(reads_files=("prefix",)),
 )
 
 
@@ -210,6 +214,7 @@ restore = op(
     stateful=True,
     state=StateAccess.NONE,
     role=Role.RESTORER,
+    effects=Effects(reads_files=("file_pattern",)),
 )
 
 
@@ -233,6 +238,7 @@ restore_slice = op(
     stateful=True,
     state=StateAccess.NONE,
     role=Role.RESTORER,
+    effects=Effects(reads_files=("file_pattern",)),
 )
 
 
@@ -313,6 +319,9 @@ merge_v2_checkpoints = op(
     stateful=True,
     state=StateAccess.NONE,
     role=Role.CHECKPOINT_MERGER,
+    effects=Effects(
+        reads_files=("checkpoint_prefixes",), writes_files=("checkpoint_prefixes", "destination_prefix")
+    ),
 )
 
 

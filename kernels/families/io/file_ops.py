@@ -12,7 +12,7 @@ from ....graphfmt.errors import invalid
 from ....graphfmt.files import file_error, read_file
 from ....graphfmt.shapes import Shape
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import Effects, GpuSupport, StateAccess
 from ...numeric.string_tensors import array_of
 
 family = Family(__name__, gpu=GpuSupport.NONE)
@@ -32,7 +32,11 @@ def _scalar_strings(c: Any) -> Any:
     return Shape(()) if c.bound.output_types else []
 
 
-read = op("ReadFile(filename: string) -> (contents: string)", shape=_scalar_strings)
+read = op(
+    "ReadFile(filename: string) -> (contents: string)",
+    shape=_scalar_strings,
+    effects=Effects(reads_files=("filename",)),
+)
 
 
 @read.kernel
@@ -46,6 +50,7 @@ write = op(
     shape=_scalar_strings,
     stateful=True,
     state=StateAccess.NONE,
+    effects=Effects(writes_files=("filename",)),
 )
 
 
@@ -61,7 +66,11 @@ def _(xp: Any, filename: Any, contents: Any) -> Any:
     return ()
 
 
-match = op("MatchingFiles(pattern: string) -> (filenames: string)", shape=lambda c: Shape((None,)))
+match = op(
+    "MatchingFiles(pattern: string) -> (filenames: string)",
+    shape=lambda c: Shape((None,)),
+    effects=Effects(reads_files=("pattern",)),
+)
 
 
 @match.kernel

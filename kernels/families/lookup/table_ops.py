@@ -11,7 +11,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import UNKNOWN, Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import Effects, GpuSupport, StateAccess
 from .tables import LookupTable
 
 if TYPE_CHECKING:
@@ -294,6 +294,7 @@ def _declare_uses(version: str, handle: str) -> None:
         "value_index: int >= -2, "
         'vocab_size: int >= -1 = -1, delimiter: string = "\\t", offset: int = 0)',
         differentiable=False,
+        effects=Effects(reads_files=("filename",)),
         **changes,
     ).kernel(_initialize_from_file)
 

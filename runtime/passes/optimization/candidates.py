@@ -33,6 +33,8 @@ class PassContext(NamedTuple):
         op = self.op(node)
         if op is None or op.stateful or op.asynchronous or op.is_control_flow or node.op in INPUTS:
             return False
+        if op.effects.touches_files:
+            return False
         return not any(arg.is_ref for arg in (*op.signature.inputs, *op.signature.outputs))
 
     def reads_state(self, node: Node, graph: Graph) -> bool:
