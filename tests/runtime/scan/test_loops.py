@@ -14,19 +14,16 @@ def frame_loop(compare: str, limit: int, step: int, add: str = "AddV2", start: i
     """A loop of TensorFlow 1 that counts."""
     g = tfg.GraphBuilder()
     enter: dict[str, Any] = {"frame_name": "loop"}
-    first = g.Enter(g.constant(start), **enter)
+    first = g.Enter(g.constant(start), name="first", **enter)
     bound = g.Enter(g.constant(limit), is_constant=True, **enter)
     merge, _ = g.Merge([first, first], name="merge")
     on = g.LoopCond(getattr(g, compare)(merge, bound), name="on")
     out, inside = g.Switch(merge, on)
-    following = g.NextIteration(
-        getattr(g, add)(g.Identity(inside), g.Enter(g.constant(step), is_constant=True, **enter)), name="next"
-    )
+    stride = g.Enter(g.constant(step), is_constant=True, **enter)
+    g.NextIteration(getattr(g, add)(g.Identity(inside), stride), name="next")
     g.Exit(out, name="out")
     nodes = [
-        node
-        if node.name != "merge"
-        else node.__class__("merge", "Merge", (str(first), str(following)), node.attrs)
+        node if node.name != "merge" else node.__class__("merge", "Merge", ("first", "next"), node.attrs)
         for node in g.graph().nodes
     ]
     return g.graph().with_nodes(nodes)
