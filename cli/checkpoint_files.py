@@ -18,6 +18,7 @@ from .common import completions
 from .common.columns import print_rows
 from .common.console import UsageError, error_fields, note, plain, print_error, print_json
 from .common.options import common_options
+from .common.report import element_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -292,4 +293,4 @@ def _values_row(diff: TensorDifference) -> list[str]:
 
 def _shown(value: Any) -> str:
     item = value.item() if hasattr(value, "item") else value
-    return f"{item:.7g}" if isinstance(item, float) else repr(item)
+    return f"{item:.7g}" if isinstance(item, float) else element_text(item)

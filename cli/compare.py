@@ -21,6 +21,7 @@ from .common.options import (
     fetch_options,
     init_option,
 )
+from .common.report import element_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -201,7 +202,7 @@ def _print_first(first: Difference) -> None:
     values, statistics = first.value.difference, first.value.statistics
     if values is not None:
         at = f" at [{','.join(map(str, values.at))}]" if values.at else ""
-        click.echo(f"  largest{at}: {values.a!s} and {values.b!s}")
+        click.echo(f"  largest{at}: {element_text(values.a)} and {element_text(values.b)}")
     if statistics is not None:
         ulps = "" if statistics.ulps is None else f", at most {counted(statistics.ulps, 'ULP')}"
         click.echo(f"  mean {statistics.mean:.3g}{ulps}")

@@ -60,11 +60,14 @@ def reserve_standard_streams() -> None:
 
 def plain(text: str) -> str:
     """Returns a text on one line with control characters escaped: names in a file may contain anything."""
-    return text if text.isprintable() else "".join(map(_escape, " ".join(text.splitlines())))
+    return text if text.isprintable() else escaped(" ".join(text.splitlines()))
 
 
-def _escape(char: str) -> str:
-    return char if char.isprintable() else repr(char)[1:-1]
+def escaped(text: str) -> str:
+    """Returns a text with its control characters and line ends escaped as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> None:

@@ -28,12 +28,20 @@ def print_step(names: Sequence[str], values: Sequence[Any]) -> None:
             click.echo(f"{name} = {_scalar(value)}")
         else:
             click.echo(f"{name} = {dtypes.of_numpy(value.dtype)}{Shape(value.shape)}")
-            click.echo(np.array2string(value, threshold=_MAX_PRINTED, max_line_width=79))
+            formatter: Any = {"object": element_text}
+            click.echo(np.array2string(value, threshold=_MAX_PRINTED, max_line_width=79, formatter=formatter))
 
 
 def _scalar(value: Any) -> str:
-    item = value[()]
-    return repr(item) if isinstance(item, bytes) else str(item)
+    return element_text(value[()])
+
+
+def element_text(item: Any) -> str:
+    """Returns an element as text: a string in quotes, its control characters and bytes that are not UTF-8 escaped."""
+    if not isinstance(item, bytes):
+        return str(item)
+    text = item.replace(b"\\", b"\\\\").replace(b'"', b'\\"').decode("utf-8", "backslashreplace")
+    return f'"{console.escaped(text)}"'
 
 
 def print_step_json(step: int, names: Sequence[str], values: Sequence[Any]) -> None:
