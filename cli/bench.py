@@ -10,7 +10,6 @@ import click
 
 from ..graphfmt.units import human_bytes, human_seconds
 from .common import completions
-from .common.columns import print_rows
 from .common.console import note, plain, print_json
 from .common.options import (
     FeedOptions,
@@ -21,6 +20,7 @@ from .common.options import (
     graph_argument,
     init_option,
 )
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,7 +193,8 @@ def _print(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> None:
                 (plain(subject.path), batch, str(row.threads), first, *percentiles, rate, memory, compared)
             )
     used = [i for i in range(len(table[0])) if any(line[i] for line in table[1:])]
-    print_rows([[line[i] for i in used] for line in table], right=set(range(1, len(used))), indent="")
+    header, *cells = [[line[i] for i in used] for line in table]
+    print_table(cells, header=header, right=set(range(1, len(used))), indent=0)
 
 
 def _ratio_text(ratio: Ratio) -> str:

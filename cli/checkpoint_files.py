@@ -15,10 +15,10 @@ from ..graphfmt.shapes import Shape
 from ..graphfmt.units import human_bytes
 from ..runtime.checkpointing import checkpoint_files
 from .common import completions
-from .common.columns import print_rows
-from .common.console import UsageError, error_fields, note, plain, print_error, print_json
+from .common.console import UsageError, error_fields, note, plain, print_error, print_json, say
 from .common.options import common_options
 from .common.report import element_text
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def list_command(files: tuple[str, ...], as_json: bool, verbose: int) -> None:
 def _print_list(documents: Sequence[dict[str, Any]], *, detailed: bool) -> None:
     if not detailed:
         titles = ("file", "format", "step", "tensors", "parameters", "bytes")
-        print_rows([titles, *map(_list_row, documents)], right={2, 3, 4, 5}, indent="")
+        print_table(list(map(_list_row, documents)), header=titles, right={2, 3, 4, 5}, indent=0)
         return
     for number, file in enumerate(documents):
         click.echo("\n" if number else "", nl=False)
@@ -128,14 +128,14 @@ def print_checkpoint(file: dict[str, Any]) -> None:
     """Prints a checkpoint as text, from its ``checkpoint_fields``."""
     step = "" if file["step"] is None else f", step {file['step']}"
     size = f"{file['parameters']:,} parameters, {human_bytes(file['bytes'])}"
-    click.echo(f"{plain(file['file'])}: {file['format']}{step}, {counted(file['count'], 'tensor')}, {size}")
+    say(f"{plain(file['file'])}: {file['format']}{step}, {counted(file['count'], 'tensor')}, {size}")
     if file["tensors"]:
         titles = ("tensor", "type", "bytes", "min", "max", "mean", "std", "")
         click.echo()
-        print_rows([titles, *map(_tensor_row, file["tensors"])], right={2, 3, 4, 5, 6})
+        print_table(list(map(_tensor_row, file["tensors"])), header=titles, right={2, 3, 4, 5, 6})
     if file["others"]:
         click.echo("\nother state:")
-        print_rows([(other["kind"], other["name"]) for other in file["others"]])
+        print_table([(other["kind"], other["name"]) for other in file["others"]])
 
 
 def _tensor_row(tensor: dict[str, Any]) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def _print_verification(path: str, count: int | None, faults: Sequence[TfgError]
     if faults:
         note(f"{plain(path)}: {counted(len(faults), 'fault')}")
     else:
-        click.echo(f"{plain(path)}: verified, {counted(count or 0, 'tensor')}")
+        say(f"{plain(path)}: verified, {counted(count or 0, 'tensor')}")
 
 
 @click.command("diff")
@@ -271,11 +271,11 @@ def _print_differences(a: str, b: str, diffs: Sequence[TensorDifference]) -> Non
     titles = (f"only in {a}", f"only in {b}", "different dtype", "different shape", "different values")
     groups = [(title, [d for d in diffs if d.how == how]) for how, title in zip(_DIFFERENCE_KINDS, titles)]
     for number, (title, group) in enumerate((title, group) for title, group in groups if group):
-        click.echo(("\n" if number else "") + f"{plain(title)}:")
+        say(("\n" if number else "") + f"{plain(title)}:")
         if group[0].values is None:
-            print_rows([[d.name, *_types(d)] for d in group])
+            print_table([[d.name, *_types(d)] for d in group])
         else:
-            print_rows([_VALUE_TITLES, *map(_values_row, group)], right={2, 3, 4})
+            print_table(list(map(_values_row, group)), header=_VALUE_TITLES, right={2, 3, 4})
 
 
 def _types(diff: TensorDifference) -> list[str]:

@@ -10,8 +10,7 @@ import numpy as np
 from ..graphfmt.arrays import jsonable
 from ..graphfmt.names import counted
 from .common import completions
-from .common.columns import print_rows
-from .common.console import note, plain, print_json, usage_errors
+from .common.console import note, plain, print_json, say, usage_errors
 from .common.options import (
     FeedOptions,
     FetchOptions,
@@ -22,6 +21,7 @@ from .common.options import (
     init_option,
 )
 from .common.report import element_text
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,28 +189,29 @@ def _print(comparison: Comparison, shown: int | None) -> None:
         return
     _print_first(comparison.differences[0])
     rows = [_row(difference) for difference in comparison.differences[:shown]]
-    click.echo(f"values that differ, in execution order: {len(comparison.differences)}")
-    print_rows([("name", "op", "shape", "elements", "largest", "relative"), *rows], right={3, 4, 5})
+    say(f"values that differ, in execution order: {len(comparison.differences)}")
+    titles = ("name", "op", "shape", "elements", "largest", "relative")
+    print_table(rows, header=titles, right={3, 4, 5})
     if len(comparison.differences) > len(rows):
-        click.echo(f"  and {len(comparison.differences) - len(rows)} more (-v lists them)")
+        say(f"  and {len(comparison.differences) - len(rows)} more (-v lists them)")
 
 
 def _print_first(first: Difference) -> None:
-    click.echo(f"first difference: {plain(first.name)} ({plain(first.op or 'value')}), {_how(first)}")
+    say(f"first difference: {plain(first.name)} ({plain(first.op or 'value')}), {_how(first)}")
     for name, verdict in first.inputs:
-        click.echo(f"  input {plain(name)}: {verdict}")
+        say(f"  input {plain(name)}: {verdict}")
     values, statistics = first.value.difference, first.value.statistics
     if values is not None:
         at = f" at [{','.join(map(str, values.at))}]" if values.at else ""
-        click.echo(f"  largest{at}: {element_text(values.a)} and {element_text(values.b)}")
+        say(f"  largest{at}: {element_text(values.a)} and {element_text(values.b)}")
     if statistics is not None:
         ulps = "" if statistics.ulps is None else f", at most {counted(statistics.ulps, 'ULP')}"
-        click.echo(f"  mean {statistics.mean:.3g}{ulps}")
+        say(f"  mean {statistics.mean:.3g}{ulps}")
         decades = "  ".join(f"1e{e}: {count}" for e, count in statistics.decades.items())
-        click.echo(f"  differences by size: {decades}" if decades else "  no finite difference")
+        say(f"  differences by size: {decades}" if decades else "  no finite difference")
         if any((*statistics.nans, *statistics.infinities)):
             (a, b), (c, d) = statistics.nans, statistics.infinities
-            click.echo(f"  NaN: {a} and {b}; infinite: {c} and {d}")
+            say(f"  NaN: {a} and {b}; infinite: {c} and {d}")
 
 
 def _how(difference: Difference) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..graphfmt.load import load
 from ..graphfmt.names import counted
-from .common.columns import print_rows
-from .common.console import note, plain, print_json, usage_errors
+from .common.console import note, plain, print_json, say, usage_errors
 from .common.options import common_options
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,14 +96,14 @@ def _print(a: str, b: str, difference: GraphDifference, limit: int | None) -> No
         ),
     )
     for number, (title, rows) in enumerate((title, rows) for title, rows in groups if rows):
-        click.echo(("\n" if number else "") + f"{plain(title)}:")
+        say(("\n" if number else "") + f"{plain(title)}:")
         _print_limited(rows, limit)
 
 
 def _print_limited(rows: Sequence[Sequence[str]], limit: int | None) -> None:
-    print_rows(rows[:limit])
+    print_table(rows[:limit])
     if limit is not None and len(rows) > limit:
-        click.echo(f"  … and {len(rows) - limit} more (-v)")
+        say(f"  … and {len(rows) - limit} more (-v)")
 
 
 def _change_rows(node: ChangedNode) -> Iterator[Sequence[str]]:

@@ -70,10 +70,11 @@ def title(page: Path) -> str:
 
 
 def _list_topics(titles: dict[str, str]) -> None:
-    width = max(map(len, titles))
-    for name, text in titles.items():
-        click.echo(f"{name:{width}}  {text}")
-    click.echo("\ntfg help TOPIC shows a page; the name of a command is a topic too.")
+    from .common.console import say
+    from .common.tables import print_table
+
+    print_table(list(titles.items()), indent=0)
+    say("\ntfg help TOPIC shows a page; the name of a command is a topic too.")
 
 
 def _page(topic: str, pages: dict[str, Path]) -> str:

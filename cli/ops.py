@@ -12,7 +12,7 @@ from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.names import did_you_mean
 from ..kernels.core import device_support, registry
 from .common import completions
-from .common.console import print_json
+from .common.console import print_json, terminal_width
 from .common.options import common_options
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def gradient(op: Op) -> str:
 
 
 def _wrapped(line: str) -> str:
-    """Wraps a line of the table at 79 characters, continued under its second column."""
-    return textwrap.fill(line, 79, subsequent_indent=" " * 15, break_long_words=False)
+    """Wraps a line of the table at 79 characters or the width of the terminal, continued under its second column."""
+    return textwrap.fill(
+        line, min(terminal_width() or 79, 79), subsequent_indent=" " * 15, break_long_words=False
+    )
 
 
 def _print_op(op: Op) -> None:

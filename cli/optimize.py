@@ -11,7 +11,6 @@ from ..graphfmt.load import read_graph_file, save
 from ..graphfmt.names import counted
 from ..kernels.core.op_sets import CONSTANTS
 from .common import completions
-from .common.columns import print_rows
 from .common.console import UsageError, note, plain, print_json
 from .common.options import (
     FetchOptions,
@@ -23,6 +22,7 @@ from .common.options import (
     tags_option,
 )
 from .common.output_paths import check_output_path
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from ..graphfmt.graph import Graph
@@ -149,7 +149,7 @@ def _print_report(before: Graph, optimized: Optimized, options: _OptimizeOptions
     )
     rows = [(report.name, _effect(report)) for report in optimized.reports if report.changed]
     if rows:
-        print_rows(rows, err=True)
+        print_table(rows, err=True)
 
 
 def _effect(report: PassReport) -> str:

@@ -16,7 +16,7 @@ from ..runtime.passes.partitioning.parts import cross_device_transfers
 from ..runtime.passes.partitioning.recv_schedule import schedule_receives
 from ..runtime.passes.partitioning.transfer_compression import WIRES
 from .common import completions, values
-from .common.console import UsageError, note, plain, print_json
+from .common.console import UsageError, note, plain, print_json, say
 from .common.graphs import load_checked
 from .common.options import (
     FeedOptions,
@@ -154,7 +154,7 @@ class _PartitionRun:
         if proof is None:
             return
         for difference in proof.differences:
-            click.echo(plain(f"differs: {difference}"))
+            say(plain(f"differs: {difference}"))
         note(f"compared: {counted(proof.compared, 'value')}; different: {len(proof.differences)}")
 
 

@@ -12,8 +12,7 @@ from ..graphfmt.load import save
 from ..graphfmt.names import counted
 from ..graphfmt.units import human_bytes, human_seconds
 from .common import completions
-from .common.columns import print_rows
-from .common.console import UsageError, note, plain, print_json
+from .common.console import UsageError, note, plain, print_json, say
 from .common.drawings import DrawingOptions, drawing_options
 from .common.graphs import load_checked
 from .common.options import (
@@ -27,6 +26,7 @@ from .common.options import (
     soft_option,
     strict_option,
 )
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -233,7 +233,8 @@ class _PlacementReport:
     def print(self, output: str | None, *, table: bool, explanation: dict[str, Any]) -> None:
         placement, best = self.placement, self.placement.best
         if table:
-            print_rows(list(self.table()), err=self.err)
+            header, *rows = self.table()
+            print_table(rows, header=header, right=set(range(1, len(header) - 1)), err=self.err)
         used = len(set(best.schedule.place))
         devices = f"{used} of {counted(len(placement.machine.names), 'device')}"
         bound = placement.bounds.best
@@ -294,7 +295,7 @@ class _PlacementReport:
                     _verdict(a, chosen),
                 )
             )
-        print_rows(rows, err=self.err)
+        print_table(rows[1:], header=rows[0], err=self.err)
 
     def print_nodes(self, fields: list[dict[str, Any]]) -> None:
         self.line("")
@@ -314,10 +315,10 @@ class _PlacementReport:
                     ", ".join(elsewhere) or "no other device is feasible",
                 )
             )
-        print_rows(rows, err=self.err)
+        print_table(rows[1:], header=rows[0], err=self.err)
 
     def line(self, text: str) -> None:
-        click.echo(plain(text), err=self.err)
+        say(plain(text), err=self.err)
 
 
 def _verdict(device: dict[str, Any], chosen: dict[str, Any]) -> str:

@@ -27,7 +27,8 @@ def command(copy_to: Path | None, as_json: bool, verbose: int) -> None:
       tfg samples
       tfg samples my-samples
     """
-    from .common.console import print_json
+    from .common.console import print_json, say
+    from .common.tables import print_table
 
     if copy_to is not None:
         _copy(copy_to)
@@ -41,11 +42,13 @@ def command(copy_to: Path | None, as_json: bool, verbose: int) -> None:
         ]
         print_json({"samples": fields, "copied_to": None if copy_to is None else str(copy_to)})
     elif copy_to is not None:
-        click.echo(f"copied to {copy_to}: {', '.join(folder.name for folder in samples)}")
+        say(f"copied to {copy_to}: {', '.join(folder.name for folder in samples)}")
     else:
+        rows: list[tuple[str, str]] = []
         for folder, title in samples.items():
-            click.echo(f"{folder.name:10} {title}")
-            click.echo(f"{'':10} {' '.join(path.name for path in _files(folder))}")
+            files = " ".join(path.name for path in _files(folder))
+            rows += [(folder.name, title), ("", files)]
+        print_table(rows, indent=0)
 
 
 def _title(folder: Path) -> str:

@@ -15,9 +15,10 @@ from ..runtime.example_step import example_step, needed_initialisers
 from ..runtime.passes.graph_checks import check_graph
 from ..runtime.summary import NodeSummary, Summary, summarize
 from .common import completions
-from .common.console import UsageError, plain, print_json
+from .common.console import UsageError, plain, print_json, say
 from .common.options import common_options, strict_option, tags_option
 from .common.run_lines import CHECKPOINT, example_line, signature_line
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +112,7 @@ def _entry_fields(entry: NodeSummary) -> dict[str, Any]:
 
 def _print(path: str, file: GraphFile, summary: Summary, calls: Sequence[SignatureCall]) -> None:
     graph = file.graph
-    click.echo(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
+    say(f"{plain(path)}: {counted(summary.nodes, 'node')}, producer {graph.versions.producer}")
     if len(file.tag_sets) > 1:
         _section("graphs, by tags", [(",".join(tags) or "(none)",) for tags in file.tag_sets])
     _section("inputs", [(e.name, _typed(e)) for e in summary.inputs])
@@ -120,7 +121,7 @@ def _print(path: str, file: GraphFile, summary: Summary, calls: Sequence[Signatu
     _section("variables", [(e.name, _typed(e), human_bytes(e.bytes)) for e in summary.variables])
     if summary.variables:
         total = sum(e.bytes or 0 for e in summary.variables)
-        click.echo(f"  {summary.parameters:,} parameters, {human_bytes(total)}")
+        say(f"  {summary.parameters:,} parameters, {human_bytes(total)}")
     _section("functions", [(name,) for name in summary.functions])
     _section("operations", [(op, str(count)) for op, count in summary.ops.items()])
     if calls:
@@ -142,9 +143,7 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> None:
     if not rows:
         return
     click.echo(f"\n{title}:")
-    widths = [max(len(plain(row[i])) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  " + "  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print_table(rows)
 
 
 def _signature_line(path: str, file: GraphFile, summary: Summary, call: SignatureCall) -> str:

@@ -12,7 +12,7 @@ from ..graphfmt.graph import Endpoint
 from ..graphfmt.load import load
 from ..graphfmt.names import counted
 from ..runtime.passes.validation import Report, validate
-from .common.console import error_fields, note, plain, print_error, print_json, print_warning
+from .common.console import error_fields, note, plain, print_error, print_json, print_warning, say
 from .common.options import common_options
 
 if TYPE_CHECKING:
@@ -97,4 +97,4 @@ def _print(checked: _Checked) -> None:
     if count:
         note(f"{plain(checked.file)}: {counted(count, 'fault')}")
     elif checked.shapes is None:
-        click.echo(f"{plain(checked.file)}: valid, {counted(checked.nodes or 0, 'node')}")
+        say(f"{plain(checked.file)}: valid, {counted(checked.nodes or 0, 'node')}")

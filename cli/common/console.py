@@ -1,4 +1,4 @@
-"""Console output besides results: errors, notes and the progress line on standard error, and JSON documents."""
+"""Console output besides results: errors and notes on standard error, and JSON documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import click
 
@@ -80,19 +80,22 @@ def print_error(error: TfgError, *, as_json: bool = False, verbose: int = 0) -> 
         with suppress(OSError):
             waits = {"waits": [wait.fields() for wait in error.waits]} if error.waits else {}
             print_json({"error": error_fields(error), **waits})
-    click.echo(
-        click.style(f"error[{error.status}]", fg="red", bold=True, reset=True) + f": {plain(error.message)}",
-        err=True,
-    )
+    _print_marked(f"error[{error.status}]", f": {plain(error.message)}", fg="red", bold=True, reset=True)
     where = location_text(error)
     if where:
-        click.echo(f"  {click.style('-->', fg='blue', bold=True)} {where}", err=True)
+        _print_marked("  -->", f" {where}", fg="blue", bold=True)
     if error.hint:
-        click.echo(f"  {click.style('hint:', fg='cyan')} {plain(error.hint)}", err=True)
+        _print_marked("  hint:", f" {plain(error.hint)}", fg="cyan")
     if verbose >= 2:
         import traceback
 
         click.echo("".join(traceback.format_exception(error)), err=True)
+
+
+def _print_marked(mark: str, text: str, **style: Any) -> None:
+    """Prints a text on standard error, behind a mark with a style."""
+    lines = wrapped(mark + text, err=True, indent="    ")
+    click.echo(click.style(mark, **style) + lines.removeprefix(mark), err=True)
 
 
 def print_warning(error: TfgError, kind: str = "warning") -> None:
@@ -167,38 +170,65 @@ def _json_text(value: Any) -> Any:
     return str(value)
 
 
-class _Progress:
-    """``is_shown`` is True while the cursor stands after a progress line, which other text must replace."""
+class Display(Protocol):
+    """Lines at the bottom of the terminal that other text has to go above of."""
 
-    is_shown = False
+    def print_above(self, text: str) -> None: ...
+
+
+class _Shown:
+    """The display that is shown; None if there is none."""
+
+    display: ClassVar[Display | None] = None
+
+
+def set_display(display: Display | None) -> None:
+    """Makes notes go above a display, until it is None again."""
+    _Shown.display = display
 
 
 def note(text: str) -> None:
-    """Prints a note on standard error, in place of the progress line, which its next update shows again."""
+    """Prints a note on standard error, above the display of the progress if there is one."""
     # The terminal may be gone.
     with suppress(OSError):
-        if _Progress.is_shown:
-            sys.stderr.write(_CLEAR_LINE)
-            _Progress.is_shown = False
-        click.echo(text, err=True)
+        if _Shown.display is None:
+            say(text, err=True)
+        else:
+            _Shown.display.print_above(text)
 
 
-# Moves to the start of the line, and clears it.
-_CLEAR_LINE = "\r\x1b[K"
+def say(text: str, *, err: bool = False) -> None:
+    """Prints a sentence to standard output, wrapped on a terminal; with ``err`` to standard error."""
+    click.echo(wrapped(text, err=err), err=err)
 
 
-def rewrite(text: str) -> None:
-    """Replaces the progress line."""
-    sys.stderr.write(f"{_CLEAR_LINE}{text}")
-    sys.stderr.flush()
-    _Progress.is_shown = True
+def terminal_width(*, err: bool = False) -> int | None:
+    """Returns the width of the terminal that standard output, or standard error, is; None for anything else."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty():
+        return None
+    try:
+        # Some terminals have no width.
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
 
 
-def end_line() -> None:
-    """Ends the progress line, if there is one."""
-    if _Progress.is_shown:
-        sys.stderr.write("\n")
-        _Progress.is_shown = False
+def wrapped(text: str, *, err: bool = False, indent: str = "  ") -> str:
+    """Wraps the lines of a text between words where they are longer than the terminal is wide; elsewhere than on a
+    terminal, returns the text as it is. Wrapped lines continue after ``indent``."""
+    width = terminal_width(err=err)
+    if width is None:
+        return text
+    return "\n".join(_wrapped_line(line, width, indent) for line in text.splitlines())
+
+
+def _wrapped_line(line: str, width: int, indent: str) -> str:
+    if len(line) <= width:
+        return line
+    from textwrap import fill
+
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def is_terminal() -> bool:

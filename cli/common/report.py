@@ -11,6 +11,7 @@ from ...graphfmt import dtypes
 from ...graphfmt.arrays import jsonable
 from ...graphfmt.shapes import Shape
 from . import console
+from .tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,11 @@ def print_step(names: Sequence[str], values: Sequence[Any]) -> None:
             click.echo(f"{name} = {_scalar(value)}")
         else:
             click.echo(f"{name} = {dtypes.of_numpy(value.dtype)}{Shape(value.shape)}")
+            width = min(console.terminal_width() or 79, 79)
             formatter: Any = {"object": element_text}
-            click.echo(np.array2string(value, threshold=_MAX_PRINTED, max_line_width=79, formatter=formatter))
+            click.echo(
+                np.array2string(value, threshold=_MAX_PRINTED, max_line_width=width, formatter=formatter)
+            )
 
 
 def _scalar(value: Any) -> str:
@@ -67,19 +71,16 @@ def report_profile(costs: Sequence[Cost], *, as_json: bool) -> dict[str, Any]:
 
 def print_profile(costs: Sequence[Cost]) -> None:
     """Prints the execution time by operation type as a table on standard error."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("operation", "calls", "total ms", "µs per call", "share"):
-        table.add_column(title, justify="left" if title == "operation" else "right")
     total = sum(cost.total for cost in costs) or 1
-    for cost in costs:
-        table.add_row(
+    rows = [
+        (
             cost.op,
             str(cost.calls),
             f"{cost.total / 1e6:.3f}",
             f"{cost.total / cost.calls / 1e3:.2f}",
             f"{cost.total / total:.1%}",
         )
-    Console(stderr=True).print(table)
+        for cost in costs
+    ]
+    header = ("operation", "calls", "total ms", "µs per call", "share")
+    print_table(rows, header=header, right={1, 2, 3, 4}, indent=0, err=True)

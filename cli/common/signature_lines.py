@@ -8,6 +8,7 @@ import click
 
 from ...runtime.saved_models import signatures
 from .console import plain
+from .tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,12 +54,12 @@ def print_signatures(calls: Sequence[SignatureCall], run_line: RunLine) -> None:
     """Prints each signature: its inputs, its outputs, and a command line that runs it."""
     for call in calls:
         click.echo(f"\nsignature {plain(call.name)}:")
-        rows = [("in", tensor) for tensor in call.inputs.values()]
-        rows += [("out", tensor) for tensor in call.outputs.values()]
-        key_width = max((len(plain(tensor.key)) for _, tensor in rows), default=0)
-        types = [f"{tensor.info.dtype.name}{tensor.info.shape}" for _, tensor in rows]
-        type_width = max(map(len, types), default=0)
-        for (direction, tensor), kind in zip(rows, types):
-            key = plain(tensor.key).ljust(key_width)
-            click.echo(f"  {direction:3}  {key}  {kind.ljust(type_width)}  {plain(tensor.name)}".rstrip())
+        tensors = [("in", tensor) for tensor in call.inputs.values()]
+        tensors += [("out", tensor) for tensor in call.outputs.values()]
+        print_table(
+            [
+                (direction, tensor.key, f"{tensor.info.dtype.name}{tensor.info.shape}", tensor.name)
+                for direction, tensor in tensors
+            ]
+        )
         click.echo(f"  {plain(run_line(call))}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.files import write_file
 from ..common import console
-from ..common.progress import ProgressLine
+from ..common.progress import RunProgress
 from ..common.report import print_step, print_step_json
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Results:
         self._last: StepResult | None = None
         self._saved = saved
         self._log = log
-        shows_progress = console.is_terminal() and (loop.total or 2) > 1
-        self._progress = ProgressLine(loop) if shows_progress else None
+        shows_progress = console.is_terminal() and (loop.total or 2) > 1 and not _streams(options)
+        self._progress = RunProgress(loop) if shows_progress else None
 
     def add(self, result: StepResult) -> None:
         """Takes the result of a finished step."""
@@ -57,7 +58,7 @@ class Results:
             self._progress.update(result)
 
     def close_progress(self) -> None:
-        """Ends the progress line."""
+        """Ends the display of the progress."""
         if self._progress is not None:
             self._progress.close()
 
@@ -90,6 +91,11 @@ class Results:
             self._log.close()
         if self._saved is not None:
             self._saved.close()
+
+
+def _streams(options: RunOptions) -> bool:
+    """Returns True if a line per step goes to the terminal, between which the progress would be lost."""
+    return options.as_json and sys.stdout.isatty()
 
 
 def write_trace(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...graphfmt.errors import TfgError, invalid
 from ..common import console
+from ..common.progress import rate_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +126,7 @@ class ErrorLines:
         rate = (row.step - before[0]) / max(row.seconds - before[1], 1e-9) if before[0] else None
         total = f"/{self._total}" if self._total else ""
         values = [f"{name} {value:.5g}" for name, value in row.scalars.items()]
-        speed = [] if rate is None else [f"{rate:.3g} steps/s"]
+        speed = [] if rate is None else [rate_text(rate)]
         console.note("  ".join([f"step {row.step}{total}", *values, *speed]))
 
     def flush(self) -> None: ...
