@@ -10,9 +10,10 @@ from ..graphfmt.errors import TfgError
 from ..graphfmt.load import read_graph_file
 from ..graphfmt.names import counted, did_you_mean
 from ..graphfmt.units import human_bytes, human_seconds
-from .common.columns import print_rows
-from .common.console import UsageError, note, plain, print_json
+from .common import completions
+from .common.console import UsageError, note, plain, print_json, say
 from .common.options import common_options, graph_argument, tags_option
+from .common.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +62,22 @@ def _split_kinds(context: click.Context, option: click.Parameter, values: tuple[
     help="Exit with status 1 if there is a finding of these kinds: files (reads, writes), network, environment, "
     "unknown, loops, waits, aborts, prints, state, all; repeatable.",
 )
-@click.option("--fetch", "fetches", metavar="NAME", multiple=True, help="Estimate a step that fetches this.")
-@click.option("--target", "targets", metavar="NODE", multiple=True, help="Estimate a step that runs this.")
+@click.option(
+    "--fetch",
+    "fetches",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=completions.fetches,
+    help="Estimate a step that fetches this.",
+)
+@click.option(
+    "--target",
+    "targets",
+    metavar="NODE",
+    multiple=True,
+    shell_complete=completions.nodes,
+    help="Estimate a step that runs this.",
+)
 @click.option(
     "--batch",
     metavar="N",
@@ -169,18 +184,18 @@ def _finding_fields(finding: Finding) -> dict[str, Any]:
 
 
 def _print(path: str, graph: Graph, findings: Sequence[Finding], limit: int | None) -> None:
-    click.echo(f"{plain(path)}: {counted(len(graph.nodes), 'node')}, {counted(len(findings), 'finding')}")
+    say(f"{plain(path)}: {counted(len(graph.nodes), 'node')}, {counted(len(findings), 'finding')}")
     for kind, title in _TITLES.items():
         found = [finding for finding in findings if finding.kind == kind]
         if not found:
             continue
-        click.echo(f"\n{title}: {len(found)}")
-        print_rows([_row(finding) for finding in found[:limit]])
+        say(f"\n{title}: {len(found)}")
+        print_table([_row(finding) for finding in found[:limit]])
         if limit is not None and len(found) > limit:
-            click.echo(f"  … and {len(found) - limit} more (-v)")
+            say(f"  … and {len(found) - limit} more (-v)")
     absent = [title for kind, title in _TITLES.items() if all(one.kind != kind for one in findings)]
     if absent:
-        click.echo(f"\nnone: {', '.join(absent)}")
+        say(f"\nnone: {', '.join(absent)}")
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
@@ -193,14 +208,14 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 def _print_estimate(estimate: StepEstimate | None, why: str) -> None:
     if estimate is None:
-        click.echo(f"\nno estimate of a step: {plain(why)}")
+        say(f"\nno estimate of a step: {plain(why)}")
         return
     what = ", ".join((*estimate.fetches, *estimate.targets))
-    click.echo(f"\na step ({plain(what)}), estimated from shapes:")
+    say(f"\na step ({plain(what)}), estimated from shapes:")
     rows = [
         ("memory", human_bytes(estimate.memory), f"most at {estimate.largest}" if estimate.largest else ""),
         ("of that", human_bytes(estimate.persistent), "variables and constants"),
         ("operations", f"{estimate.flops:,.0f}", "floating-point"),
         ("time", human_seconds(estimate.seconds), "on one processor"),
     ]
-    print_rows(rows)
+    print_table(rows)
