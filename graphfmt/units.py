@@ -32,6 +32,24 @@ def parse_duration(text: str, expected: str = "a time is written as 30s, 5m, 2h 
     return seconds
 
 
+_BYTES = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgt]i?b|b|)", re.IGNORECASE)
+# Bytes by unit, in lower case.
+SIZE_UNITS = {"": 1, "b": 1} | {
+    f"{prefix}{kind}": base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for kind, base in (("b", 1000), ("ib", 1024))
+}
+
+
+def parse_bytes(text: str) -> int:
+    """Returns the bytes in ``2GiB``, ``512 MB`` or ``1048576``. Raises INVALID_ARGUMENT for other texts and for 0."""
+    match = _BYTES.fullmatch(text.strip())
+    size = int(float(match[1]) * SIZE_UNITS[match[2].lower()]) if match else 0
+    if not size:
+        raise invalid(f"a size is written as 2GiB, 512MB or a number of bytes, not {text!r}")
+    return size
+
+
 def human_seconds(seconds: float) -> str:
     """Returns a duration with three digits and a unit: ``1.25 ms``, ``41 s``, ``24 h``."""
     for unit, scale, least in _SHOWN_UNITS:

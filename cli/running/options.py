@@ -12,6 +12,7 @@ from ..common.console import usage_errors
 from ..common.options import check_devices, init_option, option_group, soft_option
 
 if TYPE_CHECKING:
+    from ...runtime.execution.budget import RunBudget
     from ..common.options import FeedOptions, FetchOptions
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -250,6 +251,15 @@ log_options = option_group(
 )
 
 
+def _parse_budget(context: click.Context, option: click.Parameter, text: str | None) -> RunBudget | None:
+    if text is None:
+        return None
+    from ...runtime.execution.budget import parse_budget
+
+    with usage_errors():
+        return parse_budget(text)
+
+
 class SessionOptions(NamedTuple):
     """The devices that a session runs on, and how it uses them."""
 
@@ -261,6 +271,7 @@ class SessionOptions(NamedTuple):
     no_compile_loops: bool
     no_optimize: bool
     no_compile: bool
+    budget: RunBudget | None
 
 
 session_options = option_group(
@@ -304,6 +315,13 @@ session_options = option_group(
         "--no-compile",
         is_flag=True,
         help="Do not compile elementwise operations of steps that run often: the same results, slower.",
+    ),
+    click.option(
+        "--budget",
+        metavar="LIMIT,...",
+        callback=_parse_budget,
+        help="Limits of the graph: memory=2GiB, time=10s (all steps together), files=none, files=read or files=FOLDER. "
+        "A step that passes one fails, and names the node.",
     ),
 )
 

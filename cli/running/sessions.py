@@ -39,6 +39,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions, caller
         callers=callers,
         optimize=not options.no_optimize,
         compile=not options.no_compile,
+        budget=options.budget,
     )
 
 

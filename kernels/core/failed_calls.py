@@ -48,7 +48,7 @@ def _refusal(node: Node, values: Sequence[Any], library: Library | None) -> TfgE
     op = registry.get(node.op, library)
     bound = op.signature.bind(node)
     try:
-        infer_node(op, node, bound, list(map(_fact_of, values, bound.input_types)), library)
+        infer_node(op, node, bound, list(map(fact_of_value, values, bound.input_types)), library)
     except UnexpectedError:
         return None
     except TfgError as error:
@@ -68,7 +68,8 @@ def _missing_kernel(node: Node, exception: Exception, library: Library | None) -
     return TfgError(Status.UNIMPLEMENTED, f"operation {node.op} has no kernel for {names}")
 
 
-def _fact_of(value: Any, dtype: DType) -> Fact:
+def fact_of_value(value: Any, dtype: DType) -> Fact:
+    """Returns the fact of an input value: its shape, and its elements if they are few."""
     if not isinstance(value, np.ndarray | np.generic):
         shape = getattr(value, "shape", None)
         return Fact(dtype, Shape(tuple(shape)) if isinstance(shape, tuple) else Shape())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...graphfmt.dtypes import DType
     from ..plan.scheduled_plan import ScheduledPlan
     from ..plan.segment_plan import SegmentPlan
+    from ..plan.typed_graph import TypedNode
 
 # The greatest depth of nested calls in a step. Each call takes about eight of Python's frames.
 MAX_DEPTH = 600
@@ -48,6 +49,8 @@ class Functions:
 
     def __init__(self, library: Library, compiled: bool = True, optimize: bool = True) -> None:
         self.library = library
+        # As in ``build.BuildOptions``; set before anything is called.
+        self.guard: Callable[[TypedNode, Callable[..., Any]], Callable[..., Any]] | None = None
         self._optimize = optimize
         self._compiled = compiled
         self._plans: dict[Any, SegmentPlan | ScheduledPlan] = {}
@@ -88,6 +91,7 @@ class Functions:
             known_facts=facts,
             fetches_handles=True,
             optimize=self._optimize,
+            guard=self.guard,
         )
         return build_plan(graph, asked, options)
 

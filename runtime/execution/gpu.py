@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...graphfmt.names import counted
+from ...graphfmt.units import SIZE_UNITS
 from ...kernels.core import device_memory
 from ..passes.placement.machine.machine import default_device
 from .step import Step
@@ -172,15 +173,10 @@ def memory_limit(text: str | int, total: int) -> int:
         raise invalid(
             f"{text!r} is no limit of a GPU's memory", hint="write bytes, 8GiB, or per cent such as 80%"
         )
-    return int(amount * (total / 100 if unit == "%" else _UNITS[unit]))
+    return int(amount * (total / 100 if unit == "%" else SIZE_UNITS[unit]))
 
 
 _LIMIT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(%|[kmgt]i?b|b|)", re.IGNORECASE)
-_UNITS = {"": 1, "b": 1} | {
-    f"{prefix}{kind}": base**power
-    for power, prefix in enumerate("kmgt", 1)
-    for kind, base in (("b", 1000), ("ib", 1024))
-}
 
 
 def _cupy(wanted: str) -> Any:

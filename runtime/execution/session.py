@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..multi_device.devices import Devices
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
+    from .budget import BudgetGuard, RunBudget
     from .functions import Functions
     from .gpu import GpuOptions
     from .step import Watch
@@ -67,6 +68,8 @@ class Session:
         compile: whether elementwise operations on large tensors are compiled to native code once a step has been
             run often; results are the same, bit for bit.
         soft_placement: whether requests for devices that ``devices`` does not have are ignored.
+        budget: limits of memory, time and files, such as ``memory=2GiB,time=10s,files=none``; a step that passes one
+            fails, and the error names the node.
     """
 
     def __init__(
@@ -83,12 +86,14 @@ class Session:
         soft_placement: bool = False,
         callers: int | None = None,
         compile: bool = True,
+        budget: RunBudget | str | None = None,
     ) -> None:
         allocator.keep_freed_memory()
         graph_checks.check_structure(graph)
         self.graph = graph
         self.resources = ResourceManager()
         self._functions = _functions(graph, compile_control_flow, optimize) if graph.functions else None
+        self._budget = _budget_guard(budget, self._functions) if budget is not None else None
         self._compile_control_flow = compile_control_flow
         self._optimize = optimize
         # The plans of the signatures used last, the latest at the end.
@@ -103,8 +108,9 @@ class Session:
                 gpu,
                 soft_placement,
             )
-        # Plans on devices run as they are: their parts meet at sends and receives.
-        self._hot = HotPlans(self._build_hot) if compile and self._devices is None else None
+        # Plans on devices run as they are: their parts meet at sends and receives. A budget guards single kernels.
+        is_compiled = compile and self._devices is None and self._budget is None
+        self._hot = HotPlans(self._build_hot) if is_compiled else None
         self._lock = Lock()
         self._state_lock = StateLock()
         self._interrupts: list[TfgError] = []
@@ -177,6 +183,8 @@ class Session:
                 values = plan.execute(step, arguments)
         except Exception as error:
             explained = self._explained(plan, error)
+            if self._budget is not None:
+                explained = self._budget.explained(explained)
             if explained is error:
                 raise
             raise explained from error
@@ -197,6 +205,8 @@ class Session:
             self.resources.end_step(step.step_id)
 
     def _new_step(self, plan: Plan, timeout: float | None) -> Step:
+        if self._budget is not None:
+            timeout = self._budget.timeout(timeout)
         number = next(self._step_ids)
         return Step(number, self.resources, self._log, self._interrupts, timeout, self, plan.access)
 
@@ -225,6 +235,7 @@ class Session:
                     functions=self._functions,
                     compile_control_flow=self._compile_control_flow,
                     optimize=self._optimize,
+                    guard=self._budget.guard if self._budget is not None else None,
                 )
                 devices = self._devices
                 if devices is None:
@@ -383,6 +394,17 @@ def _functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None
     from . import functions
 
     return functions.function_resolver(graph, compiled=compiled, optimize=optimize)
+
+
+def _budget_guard(budget: RunBudget | str, functions: Functions | None) -> BudgetGuard:
+    # Few sessions have one.
+    from .budget import BudgetGuard, parse_budget
+
+    parsed = parse_budget(budget) if isinstance(budget, str) else budget
+    guard = BudgetGuard(parsed, functions.library if functions is not None else None)
+    if functions is not None:
+        functions.guard = guard.guard
+    return guard
 
 
 def _devices(

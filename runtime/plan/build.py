@@ -53,6 +53,7 @@ class BuildOptions:
         fetches_handles: resources and variants may be fetched, as by the body of a function.
         feed_shapes: the shapes of the feeds, in their order, where the plan is for these alone.
         compile_loop: makes native code of elementwise loops; without it, every node runs its kernel.
+        guard: takes a node and its kernel, and returns the kernel that the plan calls instead.
         optimize: nodes that compute the same are merged, and constants are folded. Traced plans show every node.
     """
 
@@ -64,6 +65,7 @@ class BuildOptions:
     optimize: bool = True
     feed_shapes: Sequence[tuple[int, ...]] | None = None
     compile_loop: Callable[[ElementLoop], Callable[..., Sequence[Any]] | None] | None = None
+    guard: Callable[[TypedNode, Callable[..., Any]], Callable[..., Any]] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,7 +176,8 @@ class _Builder:
             kernel = bind(typed.op, typed.node, typed.bound, typed.input_facts, xp, self.options.functions)
         except TfgError as error:
             raise graph.error_at(error, typed.name) from error.__cause__
-        return lower_node(typed, kernel)
+        guard = self.options.guard
+        return lower_node(typed, kernel if guard is None else guard(typed, kernel))
 
     def _compile_control_flow(self, frames: Mapping[str, tuple[str, ...]]) -> list[Instruction]:
         # Few graphs have loops or branches; the others start without the machinery.
