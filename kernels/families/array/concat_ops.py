@@ -25,7 +25,7 @@ family = Family(__name__, host_inputs="axis concat_dim shape")
 op = family.op
 
 
-def _concat_shape(inputs: Sequence[Shape], axis: int | None) -> Shape:
+def concat_shape(inputs: Sequence[Shape], axis: int | None) -> Shape:
     """Returns the static shape of a concatenation. Raises INVALID_ARGUMENT where other axes differ."""
     known = [s.dims for s in inputs if s.dims is not None]
     if not known:
@@ -58,7 +58,8 @@ def _mismatch(values: Sequence[Any], axis: int) -> TfgError:
     return invalid(f"tensors of shapes {shown} cannot be concatenated along axis {axis}")
 
 
-def _concatenate(xp: Any, values: Sequence[Any], axis: int) -> Any:
+def concatenate(xp: Any, values: Sequence[Any], axis: int) -> Any:
+    """Returns the tensors joined along an axis. Raises INVALID_ARGUMENT where they do not fit."""
     try:
         return xp.concatenate(values, axis)
     except (ValueError, IndexError):
@@ -67,14 +68,14 @@ def _concatenate(xp: Any, values: Sequence[Any], axis: int) -> Any:
 
 concat_v2 = op(
     f"ConcatV2(values: N*T, axis: Tidx; N: int >= 2, T: type, Tidx: type in {INDEX} = int32) -> (output: T)",
-    shape=lambda c: _concat_shape(c.inputs("values"), static_axis(c, "axis")),
+    shape=lambda c: concat_shape(c.inputs("values"), static_axis(c, "axis")),
     allocates_output=True,
 )
 
 
 @concat_v2.kernel
 def _(xp: Any, values: Sequence[Any], axis: Any) -> Any:
-    return _concatenate(xp, values, int_scalar(axis, "the concatenation axis"))
+    return concatenate(xp, values, int_scalar(axis, "the concatenation axis"))
 
 
 @concat_v2.bind
@@ -86,7 +87,7 @@ def _(b: Binding) -> Any:
 
 
 def _concatenate_bound(xp: Any, axis: int, *values: Any) -> Any:
-    return _concatenate(xp, values[:-1], axis)
+    return concatenate(xp, values[:-1], axis)
 
 
 def _concat_elements(c: ShapeContext, places: range) -> tuple[Dim, ...] | None:
@@ -107,14 +108,14 @@ def _(c: ShapeContext) -> tuple[Dim, ...] | None:
 
 concat = op(
     "Concat(concat_dim: int32, values: N*T; N: int >= 2, T: type) -> (output: T)",
-    shape=lambda c: _concat_shape(c.inputs("values"), static_axis(c, 0)),
+    shape=lambda c: concat_shape(c.inputs("values"), static_axis(c, 0)),
     allocates_output=True,
 )
 
 
 @concat.kernel
 def _(xp: Any, concat_dim: Any, values: Sequence[Any]) -> Any:
-    return _concatenate(xp, values, int_scalar(concat_dim, "the concatenation axis"))
+    return concatenate(xp, values, int_scalar(concat_dim, "the concatenation axis"))
 
 
 @concat.elements
@@ -218,7 +219,7 @@ parallel_concat = op(
 
 @parallel_concat.kernel
 def _(xp: Any, values: Sequence[Any], *, shape: Shape) -> Any:
-    output = _concatenate(xp, values, 0)
+    output = concatenate(xp, values, 0)
     if output.shape != shape.dims:
         raise _mismatch(values, 0)
     return output

@@ -128,7 +128,8 @@ def _(c: ShapeContext) -> tuple[Dim]:
 # Reshape
 
 
-def _reshape_shape(c: ShapeContext) -> Shape:
+def reshape_shape(c: ShapeContext) -> Shape:
+    """Returns the shape that the second input states, its -1 resolved where the first one's shape is known."""
     wanted, dims = c.as_shape(1), c.input(0).dims
     if wanted.dims is None or dims is None or None in dims or wanted.dims.count(None) > 1:
         return wanted
@@ -178,7 +179,7 @@ def _reshape_to(wanted: tuple[int, ...], x: Any) -> Any:
 
 reshape = op(
     f"Reshape(tensor: T, shape: Tshape; T: type, Tshape: type in {INDEX} = int32) -> (output: T)",
-    shape=_reshape_shape,
+    shape=reshape_shape,
     is_free=True,
 )
 

@@ -26,7 +26,8 @@ _BILINEAR = "{int8, uint8, int16, uint16, int32, int64, bfloat16, half, float, d
 _CORNERS = "align_corners: bool = false, half_pixel_centers: bool = false"
 
 
-def _resized_shape(c: ShapeContext) -> Shape:
+def resized_shape(c: ShapeContext) -> Shape:
+    """Returns the shape of the images, the first input, at the size that the second states."""
     images, size = c.with_rank(0, 4), c.with_rank(1, 1)
     if size[0] not in (None, 2):
         raise invalid(f"size must have 2 elements, but has shape {size}")
@@ -40,7 +41,7 @@ def _resized_shape(c: ShapeContext) -> Shape:
     return Shape((images[0], height, width, images[3]))
 
 
-def _sizes(images: Any, size: Any) -> tuple[int, int]:
+def requested_sizes(images: Any, size: Any) -> tuple[int, int]:
     """Returns the requested height and width. Raises INVALID_ARGUMENT unless they and the images' sizes
     are positive."""
     if images.ndim != 4:
@@ -62,7 +63,7 @@ def _check_centers(align_corners: bool, half_pixel_centers: bool) -> None:
 
 nearest = op(
     f"ResizeNearestNeighbor(images: T, size: int32; T: type in {_REAL}, {_CORNERS}) -> (resized_images: T)",
-    shape=_resized_shape,
+    shape=resized_shape,
     allocates_output=True,
 )
 
@@ -70,7 +71,7 @@ nearest = op(
 @nearest.kernel
 def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_centers: bool) -> Any:
     _check_centers(align_corners, half_pixel_centers)
-    height, width = _sizes(images, size)
+    height, width = requested_sizes(images, size)
     down = resampling.nearest(images.shape[1], height, align_corners, half_pixel_centers)
     across = resampling.nearest(images.shape[2], width, align_corners, half_pixel_centers)
     return images.take(xp.asarray(down), 1).take(xp.asarray(across), 2)
@@ -91,14 +92,14 @@ def _corners(node: NodeView) -> dict[str, bool]:
 nearest_grad = op(
     "ResizeNearestNeighborGrad(grads: T, size: int32; T: type in {uint8, int8, int32, half, float, double, "
     f"bfloat16}}, {_CORNERS}) -> (output: T)",
-    shape=_resized_shape,
+    shape=resized_shape,
     allocates_output=True,
 )
 
 
 @nearest_grad.kernel
 def _(xp: Any, grads: Any, size: Any, *, align_corners: bool, half_pixel_centers: bool) -> Any:
-    height, width = _sizes(grads, size)
+    height, width = requested_sizes(grads, size)
     down = resampling.nearest(height, grads.shape[1], align_corners, half_pixel_centers)
     across = resampling.nearest(width, grads.shape[2], align_corners, half_pixel_centers)
     return _collected(xp, _collected(xp, grads, down, height, 1), across, width, 2)
@@ -121,7 +122,7 @@ def _collected(xp: Any, grads: Any, places: Any, size: int, axis: int) -> Any:
 
 bilinear = op(
     f"ResizeBilinear(images: T, size: int32; T: type in {_BILINEAR}, {_CORNERS}) -> (resized_images: float)",
-    shape=_resized_shape,
+    shape=resized_shape,
     allocates_output=True,
 )
 
@@ -129,7 +130,7 @@ bilinear = op(
 @bilinear.kernel
 def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_centers: bool) -> Any:
     _check_centers(align_corners, half_pixel_centers)
-    height, width = _sizes(images, size)
+    height, width = requested_sizes(images, size)
     values = images.astype(np.float32)
     if images.shape[1:3] == (height, width):
         return values
@@ -218,7 +219,7 @@ def _(xp: Any, grads: Any, original: Any, *, align_corners: bool, half_pixel_cen
 
 bicubic = op(
     f"ResizeBicubic(images: T, size: int32; T: type in {_REAL}, {_CORNERS}) -> (resized_images: float)",
-    shape=_resized_shape,
+    shape=resized_shape,
     allocates_output=True,
 )
 
@@ -226,7 +227,7 @@ bicubic = op(
 @bicubic.kernel
 def _(xp: Any, images: Any, size: Any, *, align_corners: bool, half_pixel_centers: bool) -> Any:
     _check_centers(align_corners, half_pixel_centers)
-    height, width = _sizes(images, size)
+    height, width = requested_sizes(images, size)
     values: Any = images.astype(np.float32)
     for axis, wanted in ((1, height), (2, width)):
         places, weights = resampling.cubic(values.shape[axis], wanted, align_corners, half_pixel_centers)
@@ -263,14 +264,14 @@ def _(xp: Any, grads: Any, original: Any, *, align_corners: bool, half_pixel_cen
 area = op(
     f"ResizeArea(images: T, size: int32; T: type in {_REAL}, align_corners: bool = false) -> "
     "(resized_images: float)",
-    shape=_resized_shape,
+    shape=resized_shape,
     allocates_output=True,
 )
 
 
 @area.kernel
 def _(xp: Any, images: Any, size: Any, *, align_corners: bool) -> Any:
-    height, width = _sizes(images, size)
+    height, width = requested_sizes(images, size)
     down = resampling.area(images.shape[1], height, align_corners)
     across = resampling.area(images.shape[2], width, align_corners)
     return resampling.resample(xp, images.astype(np.float32), down, across)

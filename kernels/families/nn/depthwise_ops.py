@@ -46,7 +46,7 @@ _REST = (
 
 
 @lru_cache(256)
-def _depthwise_spec(
+def depthwise_spec(
     data_format: str,
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
@@ -78,7 +78,7 @@ def _depthwise_spec(
 
 def _static_spec(c: ShapeContext) -> WindowSpec:
     a = c.attrs
-    return _depthwise_spec(
+    return depthwise_spec(
         a["data_format"], a["strides"], a["dilations"], a["padding"], a.get("explicit_paddings", ())
     )
 
@@ -87,8 +87,8 @@ def _multiply_dims(a: Dim, b: Dim) -> Dim:
     return None if a is None or b is None else a * b
 
 
-def _forward_shape(c: ShapeContext) -> Shape:
-    spec = _static_spec(c)
+def convolution_shape(c: ShapeContext, spec: WindowSpec) -> Shape:
+    """Returns the shape of the convolution of the first input with the second."""
     x, w = c.with_rank(0, 4), c.with_rank(1, 4)
     assert x.dims is not None and w.dims is not None
     channels = merge_dim(x[spec.channel_axis], w[2])
@@ -142,6 +142,13 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
         for tap, outs, ins in win.taps():
             target[:, *outs] += block[:, *ins, :, None] * w_wide[tap]
     return result.reshape(*result.shape[:3], channels * multiplier).astype(x.dtype, copy=False)
+
+
+def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
+    """Returns the convolution in the data format of ``spec``. Raises INVALID_ARGUMENT where shapes do not fit."""
+    win = _fit_filter(spec, x.shape, w.shape)
+    check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
+    return from_channels_last(xp, _forward(xp, to_channels_last(xp, x, spec), w, win), spec)
 
 
 def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
@@ -218,7 +225,7 @@ def _filter_gradient(xp: Any, x: Any, dy: Any, win: Window, w: tuple[int, ...]) 
 
 forward = op(
     f"DepthwiseConv2dNative(input: T, filter: T; {_REST}) -> (output: T)",
-    shape=_forward_shape,
+    shape=lambda c: convolution_shape(c, _static_spec(c)),
     allocates_output=True,
 )
 
@@ -228,10 +235,7 @@ def _(
     xp: Any, x: Any, w: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
-    win = _fit_filter(spec, x.shape, w.shape)
-    check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
-    return from_channels_last(xp, _forward(xp, to_channels_last(xp, x, spec), w, win), spec)
+    return convolve(xp, depthwise_spec(data_format, strides, dilations, padding, explicit_paddings), x, w)
 
 
 input_gradient = op(
@@ -253,7 +257,7 @@ def _(
     xp: Any, sizes: Any, w: Any, dy: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    spec = depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
     x = _check_sizes(sizes)
     win = _fit_filter(spec, x, w.shape)
     _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
@@ -274,7 +278,7 @@ def _(
     xp: Any, x: Any, sizes: Any, dy: Any, *,
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
-    spec = _depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    spec = depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
     w = _check_sizes(sizes)
     win = _fit_filter(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], math.prod(w[2:]), dy.shape)

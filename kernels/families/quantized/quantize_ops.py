@@ -10,6 +10,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import SCALAR, Shape, vector
 from ...core.registry import Family
 from ...core.traits import GpuSupport
+from ...numeric import quantization
 
 if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
@@ -49,11 +50,6 @@ def _check_range(x: Any, low: Any, high: Any, axis: int) -> list[int]:
 def _integer_range(dtype: DType, narrow: bool = False) -> tuple[int, int]:
     limits = np.iinfo(dtype.numpy)
     return int(limits.min) + int(narrow), int(limits.max)
-
-
-def _round_half_away(xp: Any, x: Any) -> Any:
-    """Rounds to the nearest integer, halves away from zero."""
-    return xp.copysign(xp.floor(xp.abs(x) + x.dtype.type(0.5)), x)
 
 
 def _cast(xp: Any, x: Any, dtype: DType) -> Any:
@@ -107,15 +103,16 @@ def _(
     if mode == "SCALED":
         low, high, scale = _scaled_range(xp, low, high, _integer_range(T, narrow_range))
         inside = xp.clip(x, low.reshape(along), high.reshape(along)) * scale.reshape(along)
-        steps = xp.rint(inside) if round_mode == "HALF_TO_EVEN" else _round_half_away(xp, inside)
+        steps = xp.rint(inside) if round_mode == "HALF_TO_EVEN" else quantization.round_half_away(inside)
         return _cast(xp, steps, T), low, high
     if mode == "MIN_FIRST":
-        return _min_first(xp, x, low, high, T, axis), low, high
+        _check_scalar_range(mode, axis)
+        return quantization.from_float_fast(x, low.reshape(()), high.reshape(()), T), low, high
     first, last = _integer_range(T)
     scale = (_float(last - first) / (high - low)).reshape(along)
     inside = (xp.clip(x, low.reshape(along), high.reshape(along)) - low.reshape(along)) * scale
     half = _float((last - first + 1) / 2 if first < 0 else 0)
-    return _cast(xp, _round_half_away(xp, inside - half), T), low, high
+    return _cast(xp, quantization.round_half_away(inside - half), T), low, high
 
 
 def _scaled_range(xp: Any, low: Any, high: Any, ends: tuple[int, int]) -> tuple[Any, Any, Any]:
@@ -132,16 +129,6 @@ def _check_scalar_range(mode: str, axis: int) -> None:
         raise TfgError(
             Status.UNIMPLEMENTED, f"mode {mode} takes one range for all, not one along axis {axis}"
         )
-
-
-def _min_first(xp: Any, x: Any, low: Any, high: Any, dtype: DType, axis: int) -> Any:
-    _check_scalar_range("MIN_FIRST", axis)
-    first, last = _integer_range(dtype)
-    steps = float(last - first + 1)
-    span = (high - low).astype(np.float64) * (steps / (steps - 1))
-    scale = xp.where(span > 0, steps / span, 0)
-    start = _round_half_away(xp, low * scale) - first
-    return _cast(xp, _round_half_away(xp, x * scale.astype(_float)) - start, dtype)
 
 
 # Dequantize
@@ -177,10 +164,7 @@ def _(
         values = x.astype(_float) * xp.maximum(by_low, high / _float(last))
     elif mode == "MIN_FIRST":
         _check_scalar_range(mode, axis)
-        steps = float(last - first + 1)
-        scale = ((high - low).astype(np.float64) * (steps / (steps - 1))).astype(_float) / _float(steps)
-        start = xp.where(low == high, low, _round_half_away(xp, low / scale) * scale)
-        values = start + (x.astype(np.float64) - first) * scale
+        values = quantization.to_float_fast(x, low.reshape(()), high.reshape(()), T)
     else:
         half = _float((last - first + 1) / 2 if first < 0 else 0)
         values = (x.astype(_float) + half) * ((high - low) / _float(last - first)) + low
