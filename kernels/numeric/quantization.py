@@ -98,7 +98,7 @@ def from_float(x: Any, low: Any, high: Any, dtype: DType) -> Any:
 
 
 def zero_point(low: Any, high: Any, dtype: DType) -> int:
-    """Returns the integer, of 32 bits, that stands for 0. It lies outside of the limits if 0 is outside of the range."""
+    """Returns the integer, of 32 bits, that stands for 0. Outside of the limits if 0 is outside of the range."""
     first = limits(dtype)[0]
     if low == high:
         return first
