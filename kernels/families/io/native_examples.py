@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from .example_routines import ExampleRoutines
 
-# Messages per chunk: some 0.2 ms.
-_CHUNK = 1024
+# Messages per chunk: some 2 ms.
+_CHUNK = 8192
 # The code is compiled once a process has parsed so many messages, or has so many in one batch; it takes 0.5 s.
 _WORTH_COMPILING = 20_000
 
