@@ -14,7 +14,7 @@ from ....graphfmt.proto import example_pb2
 from ...core.cancellation import checked
 from ...numeric import int_arguments
 from . import native_examples
-from .feature_columns import FeatureColumn, column_of
+from .feature_columns import FeatureColumn, column_of, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ....graphfmt.tensors import Array
     from .native_examples import NativeExamples
 
-_LISTS: dict[str, str] = {"string": "bytes_list", "float": "float_list", "int64": "int64_list"}
-_DTYPES = {kind: name for name, kind in _LISTS.items()}
+# The list in a Feature for a dtype, and the dtype of a list.
+LISTS: dict[str, str] = {"string": "bytes_list", "float": "float_list", "int64": "int64_list"}
+DTYPES = {kind: name for name, kind in LISTS.items()}
 
 
 class SparseFeature(NamedTuple):
@@ -143,9 +144,9 @@ class ExampleBatch:
         kind = feature.WhichOneof("kind")
         if kind is None:
             return None
-        if kind != _LISTS[dtype.name]:
+        if kind != LISTS[dtype.name]:
             raise invalid(
-                f"Key: {key}.  Data types don't match. Data type: {_DTYPES[kind]} but expected type: {dtype}"
+                f"Key: {key}.  Data types don't match. Data type: {DTYPES[kind]} but expected type: {dtype}"
                 f"{self._name(number)}"
             )
         return getattr(feature, kind).value
@@ -154,7 +155,7 @@ class ExampleBatch:
         column = self._column(feature.key, feature.dtype)
         sizes = column.counts
         result.sparse_values.append(column.values)
-        columns = _counted(sizes)
+        columns = counted(sizes)
         if self._is_single:
             result.sparse_indices.append(columns[:, None])
             result.sparse_shapes.append(sizes)
@@ -222,13 +223,6 @@ class ExampleBatch:
 
 def _blank(dtype: DType) -> Any:
     return b"" if dtype is dtypes.string else 0
-
-
-def _counted(sizes: Array) -> Array:
-    """Returns 0, 1, … for each size, one after the other."""
-    total = int(sizes.sum())
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.arange(total) - starts
 
 
 def texts(value: Any, what: str) -> list[str]:

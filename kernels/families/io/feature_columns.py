@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class FeatureColumn(NamedTuple):
     values: Array
 
 
-def column_of(lists: Sequence[Sequence[bytes | int | float] | None], dtype: DType) -> FeatureColumn:
+def column_of(lists: Sequence[Any], dtype: DType) -> FeatureColumn:
     """Returns the column of a list per message, None for one that is missing."""
     is_present = np.array([values is not None for values in lists], bool)
     counts = np.array([len(values or ()) for values in lists], np.int64)
@@ -35,3 +35,10 @@ def column_of(lists: Sequence[Sequence[bytes | int | float] | None], dtype: DTyp
     joined = np.empty(len(flat), dtype.numpy)
     joined[:] = flat
     return FeatureColumn(is_present, counts, joined)
+
+
+def counted(sizes: Array) -> Array:
+    """Returns 0, 1, … for each size, one after the other."""
+    total = int(sizes.sum())
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.arange(total) - starts

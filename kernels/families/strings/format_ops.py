@@ -3,7 +3,6 @@ string_format_op.cc in TensorFlow)."""
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
-from ...numeric import value_summary
+from ...numeric import number_text, value_summary
 from ...numeric.string_tensors import array_of, string_array
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
-_HEXADECIMAL = re.compile(rb"[+-]?0x[0-9a-f]+", re.IGNORECASE)
-# Longer integers are out of range for every dtype, and slow to parse in Python.
-_MAX_DIGITS = 100
-_WHOLE = re.compile(rb"[+-]?\d+")
 # A wider printf field is a mistake and could exhaust the memory.
 _MAX_WIDTH = 1 << 20
 
@@ -45,35 +39,7 @@ string_to_number = op(
 @string_to_number.kernel
 def _(xp: Any, text: Any, *, out_type: DType) -> Any:
     array = string_array(text)
-    items: list[bytes] = array.reshape(-1).tolist()
-    quick = float if out_type.is_floating else int
-    parse = _parse_float if out_type.is_floating else partial(_parse_whole, np.iinfo(out_type.numpy))
-    try:
-        # Python accepts almost the same syntax as TensorFlow; digits grouped by _ are the exception.
-        if b"_" in b"".join(items) or max(map(len, items), default=0) > _MAX_DIGITS:
-            raise ValueError
-        return array_of(array.shape, map(quick, items), out_type.numpy)
-    except (ValueError, OverflowError):
-        return array_of(array.shape, map(parse, items), out_type.numpy)
-
-
-def _parse_float(item: bytes) -> float:
-    text = item.strip()
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    if _HEXADECIMAL.fullmatch(text):
-        return float(int(text, 16))
-    raise invalid(f"the string {item!r} is not a number")
-
-
-def _parse_whole(limits: Any, item: bytes) -> int:
-    text = item.strip()
-    if not _WHOLE.fullmatch(text) or (limits.min == 0 and text.startswith(b"-")):
-        raise invalid(f"the string {item!r} is not a number of type {limits.dtype}")
-    number = int(text) if len(text.lstrip(b"+-0")) < _MAX_DIGITS else limits.max + 1
-    if not limits.min <= number <= limits.max:
-        raise invalid(f"the string {item!r} is out of range for type {limits.dtype}")
-    return number
+    return array_of(array.shape, number_text.parse_all(array.reshape(-1).tolist(), out_type), out_type.numpy)
 
 
 as_string = op(
