@@ -26,13 +26,13 @@ def chunks_of_product(rows: int, inner: int, columns: int) -> int:
 def matmul(a: Any, b: Any, out: Any = None) -> Any:
     """Multiplies two matrices, or two stacks of them, as ``numpy.matmul`` does. Large products of matrices are cut into
     chunks; BLAS is single-threaded."""
+    limit_blas()
     if a.ndim != 2 or b.ndim != 2 or a.dtype.char not in _TYPES or a.shape[1] != b.shape[0]:
         return np.matmul(a, b, out=out)
     rows, columns = a.shape[0], b.shape[1]
     count = chunks_of_product(rows, a.shape[1], columns)
     if count < 2:
         return np.matmul(a, b, out=out)
-    limit_blas()
     product = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
     if columns >= rows:
         POOL.run(
