@@ -18,10 +18,10 @@ from ..runtime.passes.partitioning.transfer_compression import WIRES
 from .common import completions, values
 from .common.console import UsageError, note, plain, print_json, say
 from .common.graphs import load_checked
+from .common.machines import chosen_machine, cluster_option, devices_option
 from .common.options import (
     FeedOptions,
     FetchOptions,
-    check_devices,
     common_options,
     feed_options,
     fetch_options,
@@ -35,19 +35,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ..graphfmt.graph import Graph
+    from ..runtime.multi_device.devices import DeviceSource
     from ..runtime.multi_device.proof import Proof, StepRequest
     from ..runtime.passes.partitioning.parts import Parts
 
 
 @click.command("partition")
 @graph_argument
-@click.option(
-    "--devices",
-    metavar="SPEC",
-    callback=check_devices,
-    shell_complete=completions.devices,
-    help="Place the graph first: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
-)
+@devices_option
+@cluster_option
 @click.option(
     "-o", "--output", metavar="DIR", required=True, shell_complete=completions.paths, help="Output folder."
 )
@@ -85,6 +81,7 @@ def command(graph: str, **options: Any) -> None:
 @dataclass(frozen=True)
 class _PartitionOptions:
     devices: str | None
+    cluster: str | None
     output: str
     wire: str | None
     eager_receives: bool
@@ -107,7 +104,7 @@ class _PartitionRun:
     def execute(self) -> None:
         options = self.options
         self._check()
-        graph = _place(load_checked(self.path), options.devices, soft=options.soft)
+        graph = self._placed(load_checked(self.path))
         parts = partition(graph, wire=options.wire)
         if not options.eager_receives:
             parts = schedule_receives(parts)
@@ -116,6 +113,15 @@ class _PartitionRun:
         self._print_summary(parts, files, proof)
         if proof is not None and proof.differences:
             raise click.exceptions.Exit(1)
+
+    def _placed(self, graph: Graph) -> Graph:
+        """Places the graph first where --devices or --cluster is given."""
+        machine = chosen_machine(self.options.devices, self.options.cluster)
+        if machine is None:
+            return graph
+        from ..runtime.passes.placement.place import PlacementOptions, place
+
+        return place(graph, machine, options=PlacementOptions(soft=self.options.soft)).graph
 
     def _check(self) -> None:
         options = self.options
@@ -130,7 +136,7 @@ class _PartitionRun:
         from ..runtime.multi_device.proof import Proof, StepRequest, everything, initialisers
 
         options = self.options
-        proof = Proof(graph, read_parts(options.output))
+        proof = Proof(graph, read_parts(options.output), self._tasks())
         feeds = _ProofFeeds(options.feed)
         fetch = options.fetch
         steps = [StepRequest(fetch.fetches, fetch.targets)] if fetch.fetches or fetch.targets else []
@@ -141,7 +147,16 @@ class _PartitionRun:
         ]:
             proof.step(request, feeds.values(graph, proof, request))
         proof.compare_state()
+        proof.close()
         return proof
+
+    def _tasks(self) -> DeviceSource | None:
+        """The tasks on which --cluster runs the parts; None for devices of this process."""
+        if self.options.cluster is None:
+            return None
+        from ..runtime.cluster.spec import parse_cluster
+
+        return parse_cluster(self.options.cluster)
 
     def _print_summary(self, parts: Parts, files: Sequence[Path], proof: Proof | None) -> None:
         count = len(cross_device_transfers(parts))
@@ -156,15 +171,6 @@ class _PartitionRun:
         for difference in proof.differences:
             say(plain(f"differs: {difference}"))
         note(f"compared: {counted(proof.compared, 'value')}; different: {len(proof.differences)}")
-
-
-def _place(graph: Graph, devices: str | None, *, soft: bool) -> Graph:
-    if devices is None:
-        return graph
-    from ..runtime.passes.placement.machine.machine import parse_devices
-    from ..runtime.passes.placement.place import PlacementOptions, place
-
-    return place(graph, parse_devices(devices), options=PlacementOptions(soft=soft)).graph
 
 
 def _json_fields(parts: Parts, files: Sequence[Path], count: int, proof: Proof | None) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from .common import completions
 from .common.console import UsageError, note, plain, print_json, say
 from .common.drawings import DrawingOptions, drawing_options
 from .common.graphs import load_checked
+from .common.machines import chosen_machine, cluster_option, devices_option
 from .common.options import (
     FetchOptions,
     common_options,
-    devices_option,
     fetch_options,
     graph_argument,
     pin_nodes,
@@ -43,6 +43,7 @@ _EVERY_NODE = "*"
 @click.command("place")
 @graph_argument
 @devices_option
+@cluster_option
 @click.option(
     "-o",
     "--output",
@@ -121,7 +122,8 @@ def command(graph: str, **options: Any) -> None:
 
 @dataclass(frozen=True)
 class _PlaceOptions:
-    devices: str
+    devices: str | None
+    cluster: str | None
     output: str | None
     algorithm: str
     costs: str | None
@@ -141,10 +143,11 @@ def _place(graph: Graph, options: _PlaceOptions) -> Placement:
     from ..runtime.passes.placement.algorithms.annealing import Budget
     from ..runtime.passes.placement.costs.measured_costs import read_measurements
     from ..runtime.passes.placement.costs.observed_steps import with_hand_over
-    from ..runtime.passes.placement.machine.machine import parse_devices
     from ..runtime.passes.placement.place import PlacementOptions, place
 
-    machine = parse_devices(options.devices)
+    machine = chosen_machine(options.devices, options.cluster)
+    if machine is None:
+        raise UsageError("no devices are given", hint="--devices cpu:2, or --cluster ps:1,worker:3")
     measured = read_measurements(options.costs) if options.costs else None
     return place(
         graph,

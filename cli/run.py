@@ -44,12 +44,12 @@ from .running.step_request import RunRequest, map_signature
 from .running.wait_report import explaining_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
     from ..graphfmt.graph import Graph
     from ..graphfmt.load import GraphFile
-    from ..runtime.execution.runner import Progress, StepLoop
+    from ..runtime.execution.runner import Progress, StepLoop, StepResult
     from ..runtime.execution.session import Session
     from ..runtime.execution.trace import StepTrace
     from ..runtime.saved_models.initialization import Model
@@ -94,7 +94,7 @@ def command(graph: str, **options: Any) -> None:
     if restarts is not None:
         from .running import supervision
 
-        if supervision.current_attempt() is None:
+        if supervision.current_attempt() is None and parsed.session.cluster is None:
             supervision.supervise(graph, parsed.feed.feeds, parsed.checkpoint.checkpoint, restarts)
     _Run(graph, parsed).execute()
 
@@ -106,12 +106,13 @@ class _Run:
     path: str
     options: RunOptions
     interruption: Interruption = field(default_factory=Interruption)
+    model: Model | None = None
 
     def execute(self) -> None:
         options = self.options
         _check_options(options)
         file = self._read_graph()
-        model = _model(file)
+        self.model = model = _model(file)
         request = self._request(model, file.graph if file is not None else None)
         session = open_session(
             self.path, file.graph if file is not None else None, options.session, options.step.workers
@@ -120,7 +121,7 @@ class _Run:
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
         with self._locked_files(session, request):
-            self._run(session, request, loop, checkpoints, model)
+            self._run(session, request, loop, checkpoints)
 
     def _run(
         self,
@@ -128,9 +129,8 @@ class _Run:
         request: RunRequest,
         loop: StepLoop,
         checkpoints: CheckpointPlan | None,
-        model: Model | None,
     ) -> None:
-        options = self.options
+        options, model = self.options, self.model
         crashed = checkpoints.written_before_crash() if checkpoints is not None else None
         start = begin(session, options, loop, crashed, model)
         trace = _new_trace() if options.result.trace or options.result.profile else None
@@ -208,16 +208,10 @@ class _Run:
             cancel=partial(session.interrupt, _INTERRUPTED) if is_alone else None,
         )
         with watched, _checkpointing(checkpoints, session, start, guard) as after_step:
-            steps = run_steps(
-                session,
-                start.loop,
-                request,
-                progress,
-                workers=self.options.step.workers,
-                stop=lambda: self.interruption.is_requested,
-                observer=trace.observe if trace is not None else None,
-                before_step=guard.before_step,
-            )
+            steps_from = partial(self._steps_from, session, request, trace, guard)
+            steps = steps_from(start)
+            if self.options.session.cluster is not None:
+                steps = self._surviving_losses(session, start, steps_from, checkpoints, guard)
             try:
                 for result in steps:
                     guard.check(result)
@@ -234,6 +228,45 @@ class _Run:
             finally:
                 results.close_progress()
         return progress
+
+    def _steps_from(
+        self,
+        session: Session,
+        request: RunRequest,
+        trace: StepTrace | None,
+        guard: RunGuard,
+        start: RunStart,
+    ) -> Iterator[StepResult]:
+        return run_steps(
+            session,
+            start.loop,
+            request,
+            start.progress,
+            workers=self.options.step.workers,
+            stop=lambda: self.interruption.is_requested,
+            observer=trace.observe if trace is not None else None,
+            before_step=guard.before_step,
+        )
+
+    def _surviving_losses(
+        self,
+        session: Session,
+        start: RunStart,
+        steps_from: Callable[[RunStart], Iterator[StepResult]],
+        checkpoints: CheckpointPlan | None,
+        guard: RunGuard,
+    ) -> Iterator[StepResult]:
+        """The results of the steps, which go on from the newest checkpoint after tasks of the cluster were lost."""
+        from .running.cluster_restarts import surviving_losses
+
+        def restart() -> RunStart:
+            guard.forget()
+            newest = checkpoints.newest() if checkpoints is not None else None
+            return begin(session, self.options, start.loop, newest, self.model)
+
+        return surviving_losses(
+            session, start, steps_from, restart, self.options.checkpoint.max_restarts or 0
+        )
 
     @contextmanager
     def _locked_files(self, session: Session, request: RunRequest) -> Generator[None]:

@@ -131,6 +131,9 @@ class DType:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Any, tuple[int]]:
+        return of_number, (self.number,)
+
 
 def _all() -> tuple[DType, ...]:
     plain = [DType(*row) for row in _TABLE]

@@ -99,15 +99,6 @@ def check_devices(context: click.Context, option: click.Parameter, spec: str | N
     return spec
 
 
-devices_option = click.option(
-    "--devices",
-    required=True,
-    metavar="SPEC",
-    callback=check_devices,
-    shell_complete=completions.devices,
-    help="Devices: cpu:2, cpu:4,gpu:1, or a file that describes devices and links.",
-)
-
 soft_option = click.option(
     "--soft/--hard",
     default=False,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...graphfmt.checkpoints.hdf5 import state_file
+from ...graphfmt.errors import TfgError
 from ...graphfmt.units import parse_duration
 from ...runtime.checkpointing.checkpoints import JOB, Checkpointer, CheckpointSeries
 from ...runtime.checkpointing.intervals import (
@@ -43,7 +44,11 @@ class CheckpointPlan(NamedTuple):
         """Returns the newest valid checkpoint of an earlier attempt at this job; None for a first attempt."""
         if self.attempt is None or self.attempt.number == 0:
             return None
-        return self.series.newest(self.attempt.job, console.note)
+        return self.newest()
+
+    def newest(self) -> Path | None:
+        """Returns the newest valid checkpoint that this job has written; None if there is none."""
+        return None if self.attempt is None else self.series.newest(self.attempt.job, console.note)
 
 
 def plan_checkpoints(options: CheckpointOptions) -> CheckpointPlan | None:
@@ -60,6 +65,9 @@ def plan_checkpoints(options: CheckpointOptions) -> CheckpointPlan | None:
         )
     state_file.check_replaceable(options.checkpoint)
     attempt = supervision.current_attempt()
+    if attempt is None and options.max_restarts is not None:
+        # A run on a cluster restarts its tasks itself.
+        attempt = supervision.new_attempt()
     mtbf = expected_mtbf(attempt.uptime, attempt.number) if attempt else expected_mtbf(0, 0)
     return CheckpointPlan(
         CheckpointSeries(options.checkpoint, options.keep),
@@ -89,7 +97,12 @@ def checkpointing(
     def after_step(now: Progress) -> None:
         nonlocal progress
         progress = now
-        checkpointer.after_step(now.step, notes)
+        try:
+            checkpointer.after_step(now.step, notes)
+        except TfgError:
+            # Without the task that was lost there is no state to save; the next step tells of the loss.
+            if not session.lost_tasks:
+                raise
 
     try:
         yield after_step

@@ -9,6 +9,7 @@ import click
 
 from ..common import completions
 from ..common.console import usage_errors
+from ..common.machines import check_cluster
 from ..common.options import check_devices, init_option, option_group, soft_option
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ class SessionOptions(NamedTuple):
     """The devices that a session runs on, and how it uses them."""
 
     devices: str | None
+    cluster: str | None
     threads_per_device: int | None
     wire: str | None
     gpu_memory_limit: str | None
@@ -283,6 +285,13 @@ session_options = option_group(
         callback=check_devices,
         shell_complete=completions.devices,
         help="Place the graph on these devices and run it there: cpu:2, cpu:2,gpu:1, or a file that describes them.",
+    ),
+    click.option(
+        "--cluster",
+        metavar="SPEC",
+        callback=check_cluster,
+        help="Run the graph on tasks, each a process with a device: ps:1,worker:3 on this machine, or a file that "
+        "describes them. --max-restarts starts lost tasks anew.",
     ),
     soft_option,
     click.option(

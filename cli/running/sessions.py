@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from ...graphfmt.errors import invalid
 from ...runtime.execution.session import Session
 from ..common import console
 
 if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
+    from ...runtime.cluster.spec import ClusterSpec
     from ...runtime.execution.gpu import GpuOptions
     from .options import SessionOptions
 
@@ -19,7 +22,9 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions, caller
 
     ``callers`` threads will run steps. Parts are joined, and run on their devices unless ``--devices`` names others.
     """
-    devices = options.devices
+    devices: str | ClusterSpec | None = options.devices
+    if options.cluster is not None:
+        devices = _cluster(options)
     if graph is None:
         from ...runtime.multi_device.devices import required_devices
         from ...runtime.passes.partitioning.folder import read_parts
@@ -27,7 +32,7 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions, caller
 
         parts = read_parts(path)
         graph, devices = join_parts(parts), devices or required_devices(parts)
-    return Session(
+    session = Session(
         graph,
         log=console.note,
         compile_control_flow=not options.no_compile_loops,
@@ -41,6 +46,18 @@ def open_session(path: str, graph: Graph | None, options: SessionOptions, caller
         compile=not options.no_compile,
         budget=options.budget,
     )
+    if options.cluster is not None:
+        click.get_current_context().call_on_close(session.close)
+    return session
+
+
+def _cluster(options: SessionOptions) -> ClusterSpec:
+    if options.devices is not None:
+        raise console.UsageError("--devices and --cluster exclude each other")
+    from ...runtime.cluster.spec import parse_cluster
+
+    assert options.cluster is not None
+    return parse_cluster(options.cluster)
 
 
 def _gpu_options(options: SessionOptions) -> GpuOptions | None:

@@ -41,13 +41,18 @@ def current_attempt() -> Attempt | None:
     return Attempt(*json.loads(text)) if text else None
 
 
+def new_attempt() -> Attempt:
+    """Returns the first attempt at a job of its own."""
+    return Attempt(os.urandom(8).hex())
+
+
 def supervise(graph: str, feeds: tuple[str, ...], checkpoint: Path | None, restarts: int) -> NoReturn:
     """Runs this command as a child, restarts it after a crash at most ``restarts`` times, and exits as it did."""
     if checkpoint is None:
         raise console.UsageError("--max-restarts resumes from checkpoints, so it needs --checkpoint")
     if graph == "-" or any(feed.endswith("=@-") for feed in feeds):
         raise console.UsageError("--max-restarts excludes standard input, which cannot be read again")
-    attempt = Attempt(os.urandom(8).hex())
+    attempt = new_attempt()
     while True:
         began, written = time.monotonic(), _modification_time(checkpoint)
         status = _run(attempt)

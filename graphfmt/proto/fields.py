@@ -166,6 +166,8 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
     "Machine": {
         "device": ("Machine.Device", "repeated", ""),
         "link": ("Machine.Link", "repeated", ""),
+        "task": ("Machine.Task", "repeated", ""),
+        "ray_address": ("string", "", ""),
     },
     "Machine.Device": {
         "name": ("string", "", ""),
@@ -179,6 +181,10 @@ MESSAGES: dict[str, dict[str, tuple[str, str, str]]] = {
         "bandwidth": ("string", "", ""),
         "latency": ("string", "", ""),
         "one_way": ("bool", "", ""),
+    },
+    "Machine.Task": {
+        "name": ("string", "", ""),
+        "address": ("string", "", ""),
     },
     "MetaGraphDef": {
         "meta_info_def": ("MetaGraphDef.MetaInfoDef", "", ""),

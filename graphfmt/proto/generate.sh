@@ -12,7 +12,7 @@ trap 'rm -rf "$out"' EXIT
     tfg/graphfmt/proto/meta_graph.proto tfg/graphfmt/proto/trackable.proto \
     tfg/graphfmt/proto/checkpoint.proto \
     tfg/graphfmt/proto/step_stats.proto tfg/graphfmt/proto/event.proto tfg/graphfmt/proto/machine.proto \
-    tfg/graphfmt/proto/example.proto tfg/graphfmt/proto/reader_state.proto
+    tfg/graphfmt/proto/example.proto tfg/graphfmt/proto/reader_state.proto tfg/graphfmt/proto/transport.proto
 for stub in "$out"/tfg/graphfmt/proto/*.pyi; do
     # The old generator's stubs are not strict.
     sed -i -e '1i # pyright: basic' -e 's/_Mapping\]/_Mapping[str, object]]/g' "$stub"

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tfg/graphfmt/proto/machine.proto\x12\x03tfg\"\xf6\x01\n\x07Machine\x12#\n\x06\x64\x65vice\x18\x01 \x03(\x0b\x32\x13.tfg.Machine.Device\x12\x1f\n\x04link\x18\x02 \x03(\x0b\x32\x11.tfg.Machine.Link\x1aH\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\r\n\x05speed\x18\x03 \x01(\t\x12\x11\n\tbandwidth\x18\x04 \x01(\t\x1a[\n\x04Link\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x11\n\tbandwidth\x18\x03 \x01(\t\x12\x0f\n\x07latency\x18\x04 \x01(\t\x12\x0f\n\x07one_way\x18\x05 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tfg/graphfmt/proto/machine.proto\x12\x03tfg\"\xd3\x02\n\x07Machine\x12#\n\x06\x64\x65vice\x18\x01 \x03(\x0b\x32\x13.tfg.Machine.Device\x12\x1f\n\x04link\x18\x02 \x03(\x0b\x32\x11.tfg.Machine.Link\x12\x1f\n\x04task\x18\x03 \x03(\x0b\x32\x11.tfg.Machine.Task\x12\x13\n\x0bray_address\x18\x04 \x01(\t\x1aH\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\r\n\x05speed\x18\x03 \x01(\t\x12\x11\n\tbandwidth\x18\x04 \x01(\t\x1a[\n\x04Link\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x11\n\tbandwidth\x18\x03 \x01(\t\x12\x0f\n\x07latency\x18\x04 \x01(\t\x12\x0f\n\x07one_way\x18\x05 \x01(\x08\x1a%\n\x04Task\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,9 +22,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tfg.graphfmt.proto.machine_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MACHINE']._serialized_start=42
-  _globals['_MACHINE']._serialized_end=288
-  _globals['_MACHINE_DEVICE']._serialized_start=123
-  _globals['_MACHINE_DEVICE']._serialized_end=195
-  _globals['_MACHINE_LINK']._serialized_start=197
-  _globals['_MACHINE_LINK']._serialized_end=288
+  _globals['_MACHINE']._serialized_end=381
+  _globals['_MACHINE_DEVICE']._serialized_start=177
+  _globals['_MACHINE_DEVICE']._serialized_end=249
+  _globals['_MACHINE_LINK']._serialized_start=251
+  _globals['_MACHINE_LINK']._serialized_end=342
+  _globals['_MACHINE_TASK']._serialized_start=344
+  _globals['_MACHINE_TASK']._serialized_end=381
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.parallel import POOL, limit_blas
+from ..core.parallel import POOL
 from . import parallel_products
 from .windows import Window
 
@@ -96,7 +96,6 @@ def _run(xp: Any, chunk: Callable[[int], None], count: int) -> None:
         for number in range(count):
             chunk(number)
         return
-    limit_blas()
     POOL.run(chunk, count)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.parallel import POOL, limit_blas
+from ..core.parallel import POOL
 
 # A chunk is worth about 50 µs of one processor: less is not handed to another thread.
 _LEAST_WORK = 10_000_000
@@ -26,7 +26,6 @@ def chunks_of_product(rows: int, inner: int, columns: int) -> int:
 def matmul(a: Any, b: Any, out: Any = None) -> Any:
     """Multiplies two matrices, or two stacks of them, as ``numpy.matmul`` does. Large products of matrices are cut into
     chunks; BLAS is single-threaded."""
-    limit_blas()
     if a.ndim != 2 or b.ndim != 2 or a.dtype.char not in _TYPES or a.shape[1] != b.shape[0]:
         return np.matmul(a, b, out=out)
     rows, columns = a.shape[0], b.shape[1]

@@ -7,7 +7,7 @@ resetting a container drops its resources and no others.
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ...kernels.core.context import Resource
 
@@ -21,6 +21,25 @@ R = TypeVar("R", bound=Resource)
 
 # A container with this prefix and a step's id lives as long as that step.
 PER_STEP = "__per_step_"
+
+
+class StateStore(Protocol):
+    """The state of a session, wherever it lives. Methods are those of ``ResourceManager``."""
+
+    @property
+    def has_step_containers(self) -> bool: ...
+
+    def get(self, container: str, name: str, kind: type[R], make: Callable[[], R]) -> R: ...
+
+    def end_step(self, step_id: int) -> None: ...
+
+    def save(self) -> dict[Key, Mapping[str, Array]]: ...
+
+    def restore(self, saved: Mapping[Key, Mapping[str, Array]]) -> None: ...
+
+    def reset(self, container: str) -> None: ...
+
+    def all(self) -> Iterator[tuple[str, str, Any]]: ...
 
 
 class ResourceManager:

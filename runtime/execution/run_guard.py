@@ -83,6 +83,10 @@ class RunGuard:
         now = self._clock()
         self._due = now + max(_INTERVAL, _DUTY * (now - began))
 
+    def forget(self) -> None:
+        """Drops the snapshot: the run continues from an earlier step than the snapshot's."""
+        self._recent, self._due = None, float("-inf")
+
     def check(self, result: StepResult) -> None:
         """Raises NanFoundError if a fetched value has NaN."""
         if self._stops_on_nan and any(map(has_nan, result.values)):

@@ -14,10 +14,11 @@ import numpy as np
 
 from ...graphfmt.errors import Status, TfgError, invalid
 from ...kernels.core import cancellation
+from ...kernels.core.parallel import limit_blas
 from ..passes import graph_checks
 from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
-from . import allocator
+from . import allocator, session_parts
 from .hot_plans import HotPlans
 from .resources import ResourceManager
 from .state_lock import StateLock
@@ -29,18 +30,20 @@ if TYPE_CHECKING:
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
     from ...graphfmt.graph import Graph, Node
     from ...kernels.codegen.expression import ElementLoop
-    from ..multi_device.devices import Devices
+    from ..multi_device.devices import DeviceSource, SessionDevices
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
-    from .budget import BudgetGuard, RunBudget
-    from .functions import Functions
+    from .budget import RunBudget
     from .gpu import GpuOptions
+    from .resources import StateStore
     from .step import Watch
     from .waits import Counterpart, Wait
 
 # A session keeps the plans of this many signatures, those used last; while it has few, their order is not kept.
 MAX_PLANS = 256
 _FEW_PLANS = 32
+# How many steps a cluster runs at once, if the number of callers is not known.
+_CALLERS = 8
 
 Observer = Callable[["Plan", Step], None]
 
@@ -54,8 +57,8 @@ class Session:
         log: takes the lines that Print nodes write; standard error where not given.
         compile_control_flow: whether well-formed loops and branches run as Python's own; if not, the
             scheduler runs them node by node, to the same results.
-        devices: what to run on, such as ``cpu:2``, the name of a file that describes a machine, or a
-            ``Machine``. Nodes go where their device fields ask for, and the others where a step is fastest. If
+        devices: what to run on, such as ``cpu:2``, the name of a file that describes a machine, a ``Machine``, or the
+            tasks of a cluster. Nodes go where their device fields ask for, and the others where a step is fastest. If
             not given, the graph runs as one, wherever its nodes are placed.
         threads_per_device: how many threads one large computation uses, in the whole process, while the session is
             open; as many as the process may use if not given.
@@ -78,7 +81,7 @@ class Session:
         *,
         log: Callable[[str], None] | None = None,
         compile_control_flow: bool = True,
-        devices: str | Machine | None = None,
+        devices: str | Machine | DeviceSource | None = None,
         threads_per_device: int | None = None,
         wire: str | None = None,
         gpu: GpuOptions | None = None,
@@ -89,25 +92,30 @@ class Session:
         budget: RunBudget | str | None = None,
     ) -> None:
         allocator.keep_freed_memory()
+        limit_blas()
         graph_checks.check_structure(graph)
         self.graph = graph
-        self.resources = ResourceManager()
-        self._functions = _functions(graph, compile_control_flow, optimize) if graph.functions else None
-        self._budget = _budget_guard(budget, self._functions) if budget is not None else None
+        self.resources: StateStore = ResourceManager()
+        self._functions = (
+            session_parts.open_functions(graph, compile_control_flow, optimize) if graph.functions else None
+        )
+        self._budget = session_parts.open_budget(budget, self._functions) if budget is not None else None
         self._compile_control_flow = compile_control_flow
         self._optimize = optimize
         # The plans of the signatures used last, the latest at the end.
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
-        self._devices: Devices | None = None
+        self._devices: SessionDevices | None = None
         if devices is not None or threads_per_device is not None or wire is not None:
-            self._devices = _devices(
+            self._devices = session_parts.open_devices(
                 graph,
                 "cpu:1" if devices is None else devices,
                 threads_per_device,
                 wire,
                 gpu,
                 soft_placement,
+                callers or _CALLERS,
             )
+            self.resources = self._devices.resources or self.resources
         # Plans on devices run as they are: their parts meet at sends and receives. A budget guards single kernels.
         is_compiled = compile and self._devices is None and self._budget is None
         self._hot = HotPlans(self._build_hot) if is_compiled else None
@@ -332,6 +340,21 @@ class Session:
         """The machine that the session runs on, if it was opened with ``devices``."""
         return self._devices.machine if self._devices is not None else None
 
+    @property
+    def lost_tasks(self) -> Sequence[str]:
+        """The tasks of the session's cluster that have ended or do not answer."""
+        return () if self._devices is None else self._devices.lost_tasks
+
+    def restart_tasks(self) -> None:
+        """Starts all tasks of the session's cluster anew; their state is gone. No step may run meanwhile.
+
+        Raises UNAVAILABLE where they cannot be started.
+        """
+        if self._devices is not None:
+            with self._lock:
+                self._devices.restart()
+                self._plans.clear()
+
     def park(self, step: Step, describe: Callable[[], Sequence[Wait]]) -> None:
         """Lets go of the state while a step waits for a queue or the like: a checkpoint need not wait for it."""
         self._parked[step.step_id] = describe
@@ -387,38 +410,6 @@ class Session:
 
 def _never_cancelled() -> None:
     pass
-
-
-def _functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None:
-    # Few graphs have functions; the others start without the machinery.
-    from . import functions
-
-    return functions.function_resolver(graph, compiled=compiled, optimize=optimize)
-
-
-def _budget_guard(budget: RunBudget | str, functions: Functions | None) -> BudgetGuard:
-    # Few sessions have one.
-    from .budget import BudgetGuard, parse_budget
-
-    parsed = parse_budget(budget) if isinstance(budget, str) else budget
-    guard = BudgetGuard(parsed, functions.library if functions is not None else None)
-    if functions is not None:
-        functions.guard = guard.guard
-    return guard
-
-
-def _devices(
-    graph: Graph,
-    spec: str | Machine,
-    threads: int | None,
-    wire: str | None,
-    gpu: GpuOptions | None,
-    soft: bool,
-) -> Devices:
-    # Most sessions have one device.
-    from ..multi_device import devices
-
-    return devices.open_devices(graph, spec, threads, wire, gpu, soft=soft)
 
 
 def _to_standard_error(line: str) -> None:

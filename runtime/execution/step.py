@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Node
     from ..multi_device.rendezvous import StepRendezvous
     from .memory_budget import MemoryBudget, MemoryLimit
-    from .resources import ResourceManager
+    from .resources import StateStore
     from .waits import Counterpart, Wait
 
 R = TypeVar("R", bound=Resource)
@@ -93,7 +93,7 @@ class Step:
     def __init__(
         self,
         step_id: int,
-        resources: ResourceManager,
+        resources: StateStore,
         log: Callable[[str], None],
         interrupts: list[TfgError],
         timeout: float | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...graphfmt.devices import LOCAL_TASK, parse_device
 from ...graphfmt.errors import invalid
@@ -18,9 +18,10 @@ from ..plan.build import BuildOptions, build_plan
 from .multi_device_plan import PartSettings, build_multi_device_plan, place_feeds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...graphfmt.graph import Graph
+    from ..execution.resources import StateStore
     from ..passes.partitioning.parts import Parts
     from ..passes.placement.machine.machine import Machine
     from ..plan.plan import Plan
@@ -67,8 +68,47 @@ _TYPES = ("CPU", "GPU")
 _FIRST = LOCAL_TASK._replace(type="CPU", id=0)
 
 
+class SessionDevices(Protocol):
+    """The devices of a session, of this process or of others. ``resources`` is the state that its steps change, None if
+    the session has it itself."""
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def resources(self) -> StateStore | None: ...
+
+    @property
+    def lost_tasks(self) -> Sequence[str]:
+        """The tasks that have ended or do not answer."""
+        ...
+
+    def plan(self, signature: StepSignature, options: BuildOptions) -> Plan:
+        """The plan of a signature. Raises the first fault of the part of the graph that it needs."""
+        ...
+
+    def restart(self) -> None:
+        """Starts all tasks anew, without state; plans have to be built again. Raises UNAVAILABLE."""
+        ...
+
+    def close(self) -> None:
+        """Gives the devices back."""
+        ...
+
+
+class DeviceSource(Protocol):
+    """Opens devices in other processes for a session."""
+
+    def open(
+        self, graph: Graph, threads: int | None, wire: str | None, *, soft: bool, callers: int
+    ) -> SessionDevices:
+        """Opens the devices; the arguments are those of ``Session``."""
+        ...
+
+
 class Devices:
-    """``graph`` is the session's graph, placed as a whole, so that variables stay on one device from step to step."""
+    """Implements ``SessionDevices`` in this process. ``graph`` is the session's graph, placed as a whole, so that
+    variables stay on one device from step to step."""
 
     def __init__(
         self,
@@ -81,18 +121,26 @@ class Devices:
         soft: bool = False,
     ) -> None:
         _check_present(machine)
+        self.resources = None
         self.gpus = open_gpus(machine, gpu_options)
         self.machine = machine = with_measured_figures(machine, self.gpus)
-        self.graph = _placed(graph, machine, soft=soft)
+        self.graph = placed_on(graph, machine, soft=soft)
         self.wire = wire
         # A device of this process lives as long as its session does.
         self.incarnations: Mapping[str, int] = {
             name: int.from_bytes(os.urandom(8), signed=True) for name in machine.names
         }
-        self.limits = _limits(self.graph, machine)
+        self.limits = device_limits(self.graph, machine)
         for gpu in self.gpus.values():
             gpu.claim()
         self._threads_before = POOL.limit(threads)
+
+    @property
+    def lost_tasks(self) -> Sequence[str]:
+        return ()
+
+    def restart(self) -> None:
+        """Does nothing: the devices live as long as the process."""
 
     def close(self) -> None:
         """Restores the number of threads for one computation, and the memory limits of GPUs."""
@@ -112,7 +160,7 @@ class Devices:
         return build_multi_device_plan(self.graph, signature, pruned, parts, settings, options)
 
 
-def _placed(graph: Graph, machine: Machine, *, soft: bool) -> Graph:
+def placed_on(graph: Graph, machine: Machine, *, soft: bool) -> Graph:
     """The graph with a device for every node; a graph that is placed already stays as it is."""
     if len(machine.devices) == 1 and not any(node.device for node in graph.nodes):
         (name,) = machine.names
@@ -127,7 +175,7 @@ def _placed(graph: Graph, machine: Machine, *, soft: bool) -> Graph:
     return place(graph, machine, algorithm, options).graph
 
 
-def _limits(graph: Graph, machine: Machine) -> dict[str, MemoryLimit]:
+def device_limits(graph: Graph, machine: Machine) -> dict[str, MemoryLimit]:
     """The memory limits of those CPU devices that have one."""
     return {
         device.name: MemoryLimit(

@@ -230,6 +230,7 @@ class MultiDeviceExecutor:
             try:
                 if self._error is None:
                     member.proceed()
+                    self._rendezvous.flush()
                     member.has_ended = member.execution.is_done
             except BaseException as error:
                 self._fail(error)

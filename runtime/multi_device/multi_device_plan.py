@@ -19,7 +19,7 @@ from .multi_device_executor import MultiDeviceExecutor
 from .rendezvous import InProcessRendezvous
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ...kernels.core.failed_calls import FailedCall
     from ..execution.gpu import Gpu
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..passes.prune import PrunedGraph
     from ..plan.feeds import Feed
     from ..plan.scheduled_plan import ScheduledPlan
+    from .rendezvous import StepRendezvous
 
 
 class DevicePart(NamedTuple):
@@ -60,15 +61,23 @@ class MultiDevicePlan(PlanFields):
     incarnations: Mapping[str, int]
 
     def execute(self, step: Step, values: Sequence[Any]) -> Sequence[Any]:
-        executor = MultiDeviceExecutor(step, InProcessRendezvous(self.incarnations))
-        for part in self.parts:
-            known = part.plan.initial_values(part.own_values(values))
-            executor.add(part.device, part.plan.tasks, known, part.limit)
-        fetched = executor.run([part.plan.fetches for part in self.parts])
+        fetched = execute_parts(self.parts, step, InProcessRendezvous(self.incarnations), values)
         return [fetched[part][position] for part, position in self.locations]
 
     def failed_call(self, error: BaseException) -> FailedCall | None:
         return next((call for call in (part.plan.failed_call(error) for part in self.parts) if call), None)
+
+
+def execute_parts(
+    parts: Sequence[DevicePart], step: Step, rendezvous: StepRendezvous, values: Sequence[Any]
+) -> list[list[Any]]:
+    """Runs a step of parts, which meet at the rendezvous; returns what is fetched from each part. ``values`` are
+    those of the step's feeds."""
+    executor = MultiDeviceExecutor(step, rendezvous)
+    for part in parts:
+        known = part.plan.initial_values(part.own_values(values))
+        executor.add(part.device, part.plan.tasks, known, part.limit)
+    return executor.run([part.plan.fetches for part in parts])
 
 
 class PartSettings(NamedTuple):
@@ -105,53 +114,77 @@ def build_multi_device_plan(
     Raises:
         TfgError: the first fault of a part, or of how the parts fit together.
     """
-    builder = _PartBuilder(pruned, parts, settings, replace(options, known_facts=parts.received))
-    built = tuple(builder.build(device, part) for device, part in parts.graphs.items())
+    maybe_dead = maybe_dead_nodes(parts)
+    options = replace(options, known_facts=parts.received)
+    built = tuple(
+        build_device_part(part, parts.graphs[part.device], maybe_dead, settings, options)
+        for part in part_signatures(pruned, parts)
+    )
     fetches = {fetch: (n, i) for n, part in enumerate(built) for i, fetch in enumerate(part.fetches)}
     return MultiDevicePlan(
         graph=pruned.graph,
-        feeds=_feeds(graph, signature, built),
+        feeds=step_feeds(
+            graph, signature, {i: feed for part in built for i, feed in zip(part.feeds, part.plan.feeds)}
+        ),
         fetches=pruned.fetches,
         changes_state=any(part.plan.changes_state for part in built),
-        access=max((part.plan.access for part in built), key=_STRICTNESS.index),
+        access=strictest(part.plan.access for part in built),
         locations=tuple(fetches[fetch] for fetch in pruned.fetches),
         parts=built,
         incarnations=settings.incarnations,
     )
 
 
-def _feeds(graph: Graph, signature: StepSignature, parts: Sequence[DevicePart]) -> tuple[Feed, ...]:
-    """The feeds of a step, from those of its parts."""
-    read = {i: feed for part in parts for i, feed in zip(part.feeds, part.plan.feeds)}
+def step_feeds(graph: Graph, signature: StepSignature, read: Mapping[int, Feed]) -> tuple[Feed, ...]:
+    """The feeds of a step, from those that its parts read, by position."""
     return tuple(
         read[i]._replace(name=name) if i in read else unread_feed(name, graph)
         for i, name in enumerate(signature.feeds)
     )
 
 
-class _PartBuilder:
-    """Builds the parts of one plan; ``_home`` is the device of each node."""
+class PartSignature(NamedTuple):
+    """The feeds and fetches of one device's part of a step. ``signature`` has the names within the part; ``feeds`` are
+    the positions of its feeds among those of the step; ``fetches`` are what it fetches for the step."""
 
-    def __init__(
-        self, pruned: PrunedGraph, parts: Parts, settings: PartSettings, options: BuildOptions
-    ) -> None:
-        self._pruned = pruned
-        self._settings = settings
-        self._options = options
-        self._maybe_dead = maybe_dead_nodes(parts)
-        self._home = {node.name: device for device, node in parts.nodes}
+    device: str
+    signature: StepSignature
+    feeds: tuple[int, ...]
+    fetches: tuple[Endpoint, ...]
 
-    def build(self, device: str, part: Graph) -> DevicePart:
-        home, pruned, settings = self._home, self._pruned, self._settings
-        fetches = tuple(fetch for fetch in dict.fromkeys(pruned.fetches) if home[fetch.node] == device)
+
+def part_signatures(pruned: PrunedGraph, parts: Parts) -> list[PartSignature]:
+    """The signature of each part of a pruned graph, in the order of the parts."""
+    home = {node.name: device for device, node in parts.nodes}
+    wanted = dict.fromkeys(pruned.fetches)
+    found: list[PartSignature] = []
+    for device, part in parts.graphs.items():
+        fetches = tuple(fetch for fetch in wanted if home[fetch.node] == device)
         targets = [name for name in pruned.targets if home[name] == device]
         sends = [node.name for node in part.nodes if node.op in SENDS]
         feeds = {i: name for i, name in enumerate(pruned.arguments) if name and home[name] == device}
         signature = StepSignature(tuple(map(str, fetches)), tuple(feeds.values()), (*targets, *sends))
-        limit, gpu = settings.limits.get(device), settings.gpus.get(device)
-        own = PartOptions(self._maybe_dead, counts_memory=limit is not None, gpu=gpu)
-        plan = build_part(part, signature, self._options, own)
-        return DevicePart(device, plan, tuple(feeds), fetches, limit, gpu)
+        found.append(PartSignature(device, signature, tuple(feeds), fetches))
+    return found
+
+
+def build_device_part(
+    part: PartSignature,
+    graph: Graph,
+    maybe_dead: Collection[str],
+    settings: PartSettings,
+    options: BuildOptions,
+) -> DevicePart:
+    """The plan of one device's part. ``maybe_dead`` are the names of nodes, of any part, whose values may be dead."""
+    limit, gpu = settings.limits.get(part.device), settings.gpus.get(part.device)
+    own = PartOptions(maybe_dead, counts_memory=limit is not None, gpu=gpu)
+    plan = build_part(graph, part.signature, options, own)
+    return DevicePart(part.device, plan, part.feeds, part.fetches, limit, gpu)
+
+
+def strictest(accesses: Iterable[Access]) -> Access:
+    """The access of a step of which each part has one of these."""
+    return max(accesses, key=_STRICTNESS.index)
 
 
 _STRICTNESS = (Access.READ, Access.CHANGE, Access.ALONE)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ...graphfmt.tensors import Array
     from ..passes.partitioning.parts import Parts
     from ..plan.feeds import Feed
+    from .devices import DeviceSource
 
 
 class StepRequest(NamedTuple):
@@ -87,18 +88,26 @@ def initialisers(graph: Graph) -> list[str]:
 
 @dataclass
 class Proof:
-    """Runs a graph and its parts side by side. ``compared`` is the number of values compared."""
+    """Runs a graph and its parts side by side. The parts run on the devices of ``tasks``, or, without these, on CPU
+    devices of this process. ``compared`` is the number of values compared."""
 
     graph: Graph
     parts: Parts
+    tasks: DeviceSource | None = None
     compared: int = 0
     differences: list[Mismatch] = field(default_factory=list[Mismatch])
 
     def __post_init__(self) -> None:
         self._whole = Session(_seeded(self.graph), log=_discard)
-        self._together = Session(
-            _seeded(_on_local_devices(self.parts)), log=_discard, devices=f"cpu:{len(self.parts.graphs)}"
-        )
+        if self.tasks is None:
+            graph, devices = _on_local_devices(self.parts), f"cpu:{len(self.parts.graphs)}"
+        else:
+            graph, devices = join_parts(self.parts), self.tasks
+        self._together = Session(_seeded(graph), log=_discard, devices=devices)
+
+    def close(self) -> None:
+        """Ends what the parts ran on."""
+        self._together.close()
 
     def feeds(self, asked: StepRequest, fed: Sequence[str]) -> Sequence[Feed]:
         """The dtypes and shapes of the values to feed in a step."""

@@ -48,6 +48,10 @@ class StepRendezvous(Protocol):
         with the value, with DEAD, or with the TfgError that ``send`` would raise."""
         ...
 
+    def flush(self) -> None:
+        """Sends on what was kept back to travel together. Called when a part waits or ends."""
+        ...
+
     def abort(self, error: TfgError) -> None:
         """Fails all waiting and future sends and receives; only the first error counts."""
         ...
@@ -76,23 +80,32 @@ class InProcessRendezvous:
         self._waiting: dict[str, deque[Done]] = {}
 
     def send(self, key: str, value: Any, is_dead: bool) -> None:
-        self._check(key)
-        value = DEAD if is_dead else value
+        self.check(key)
+        if not self.put(key, DEAD if is_dead else value):
+            assert self.error is not None
+            raise copied(self.error)
+
+    def put(self, key: str, value: Any) -> bool:
+        """Leaves a value, or DEAD, under a key; False, and nothing, once the step has been aborted."""
         with self._lock:
             if self.error is not None:
-                raise copied(self.error)
+                return False
             receivers = self._waiting.get(key)
             if receivers is None:
                 self._sent.setdefault(key, deque()).append(value)
-                return
+                return True
             done = receivers.popleft()
             if not receivers:
                 del self._waiting[key]
         done(value)
+        return True
+
+    def flush(self) -> None:
+        """Keeps nothing back."""
 
     def receive(self, key: str, done: Done) -> None:
         try:
-            self._check(key)
+            self.check(key)
             value = self._take(key, done)
         except TfgError as error:
             value = error
@@ -127,7 +140,7 @@ class InProcessRendezvous:
         with self._lock:
             return [key for key, receivers in self._waiting.items() for _ in receivers]
 
-    def _check(self, key: str) -> None:
+    def check(self, key: str) -> None:
         """Raises for an ill-formed key, and for one of an earlier incarnation of the sending device."""
         parsed = parse_key(key)
         present = self._incarnations.get(parsed.source)

@@ -172,8 +172,13 @@ def _cut(text: str) -> str:
 
 def default_device(kind: str, number: int) -> Device:
     """Returns a local device with the default cost-model figures."""
+    return default_device_named(str(LOCAL_TASK._replace(type=kind, id=number)))
+
+
+def default_device_named(name: str) -> Device:
+    """Returns a CPU or GPU device of any task, by its full name, with the default cost-model figures."""
+    kind = parse_device(name).type or ""
     figures = _DEFAULTS[kind]
-    name = str(LOCAL_TASK._replace(type=kind, id=number))
     return Device(name, kind, None, figures.speed, figures.bandwidth)
 
 

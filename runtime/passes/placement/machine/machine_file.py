@@ -53,7 +53,16 @@ def read_machine(path: str) -> Machine:
 
 def machine_from_text(text: str, name: str) -> Machine:
     """Parses a machine description; ``name`` is the file's name for messages."""
-    tree, source = parse_message(_schema()["Machine"], text, name)
+    return machine_from_tree(*parse_machine(text, name))
+
+
+def parse_machine(text: str, name: str) -> tuple[Tree, SourceText]:
+    """Parses the message of a machine or cluster file. Raises INVALID_ARGUMENT with line and column of the fault."""
+    return parse_message(_schema()["Machine"], text, name)
+
+
+def machine_from_tree(tree: Tree, source: SourceText) -> Machine:
+    """The devices and links of a parsed file. Raises INVALID_ARGUMENT with line and column of the fault."""
     reader = _Reader(source)
     devices = reader.devices(tree.get("device", ()))
     links = reader.links(tree.get("link", ()), devices)
@@ -150,6 +159,7 @@ def _schema() -> Schema:
         ("Machine.Device", "bandwidth"): bandwidth,
         ("Machine.Link", "bandwidth"): bandwidth,
         ("Machine.Link", "latency"): _reader("latency", _SECONDS, "20 us", zero=True),
+        ("Machine.Task", "name"): _read_pattern,
         ("Machine.Link", "source"): _read_pattern,
         ("Machine.Link", "target"): _read_pattern,
     }

@@ -1,0 +1,1 @@
+"""Sessions on several tasks: processes with devices of their own, on one machine or many."""
