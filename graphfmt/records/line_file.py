@@ -8,11 +8,12 @@ _CHUNK = 1 << 18
 
 
 class LineReader:
-    """Reads lines without their ends, a newline with or without a carriage return before it."""
+    """Reads lines without their ends, newlines. Carriage returns are left out, wherever they are, as TensorFlow does."""
 
     def __init__(self, path: str, compression: str, offset: int) -> None:
         self._file = open_compressed(path, compression)
         self._buffer = b""
+        self._place = 0
         self._has_ended = False
         self.offset = 0
         while self.offset < offset:
@@ -24,20 +25,20 @@ class LineReader:
     def read(self) -> bytes | None:
         pieces: list[bytes] = []
         while True:
-            end = self._buffer.find(b"\n")
+            end = self._buffer.find(b"\n", self._place)
             if end >= 0:
-                pieces.append(self._buffer[:end])
-                self._buffer = self._buffer[end + 1 :]
+                pieces.append(self._buffer[self._place : end])
+                self._place = end + 1
                 line = b"".join(pieces)
                 self.offset += len(line) + 1
-                return line.removesuffix(b"\r")
-            pieces.append(self._buffer)
-            self._buffer = b"" if self._has_ended else self._file.read(_CHUNK)
+                return line.replace(b"\r", b"")
+            pieces.append(self._buffer[self._place :])
+            self._buffer, self._place = b"" if self._has_ended else self._file.read(_CHUNK), 0
             if not self._buffer:
                 self._has_ended = True
                 rest = b"".join(pieces)
                 self.offset += len(rest)
-                return rest.removesuffix(b"\r") if rest else None
+                return rest.replace(b"\r", b"") if rest else None
 
     def close(self) -> None:
         self._file.close()

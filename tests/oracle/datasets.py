@@ -12,14 +12,23 @@ v1 = tf.compat.v1
 Data: Any = v1.data.Dataset
 
 PIPELINES: dict[str, Callable[[], Any]] = {}
+WITH_HANDLES: set[str] = set()
 
 
 def pipeline(build: Callable[[], Any]) -> Callable[[], Any]:
+    """Adds a pipeline under the name of the function."""
     PIPELINES[build.__name__] = build
     return build
 
 
-def _numbers(count: int = 10) -> Any:
+def pipeline_with_handle(build: Callable[[], Any]) -> Callable[[], Any]:
+    """Adds a pipeline whose iterator cannot make its dataset itself, because that has handles of resources."""
+    WITH_HANDLES.add(build.__name__)
+    return pipeline(build)
+
+
+def numbers(count: int = 10) -> Any:
+    """Returns the dataset of the integers below a count."""
     return Data.range(count)
 
 
@@ -41,121 +50,121 @@ def downwards() -> Any:
 @pipeline
 def mapped() -> Any:
     offset = tf.constant(np.int64(3))
-    return _numbers().map(lambda x: (x * offset, tf.cast(x, tf.float32) / 2))
+    return numbers().map(lambda x: (x * offset, tf.cast(x, tf.float32) / 2))
 
 
 @pipeline
 def mapped_in_parallel() -> Any:
-    return _numbers().map(lambda x: x * x, num_parallel_calls=4)
+    return numbers().map(lambda x: x * x, num_parallel_calls=4)
 
 
 @pipeline
 def filtered() -> Any:
-    return _numbers().filter(lambda x: tf.equal(x % 3, 0))
+    return numbers().filter(lambda x: tf.equal(x % 3, 0))
 
 
 @pipeline
 def batches() -> Any:
-    return _numbers().map(lambda x: (x, tf.as_string(x))).batch(4)
+    return numbers().map(lambda x: (x, tf.as_string(x))).batch(4)
 
 
 @pipeline
 def whole_batches() -> Any:
-    return _numbers().batch(4, drop_remainder=True)
+    return numbers().batch(4, drop_remainder=True)
 
 
 @pipeline
 def parallel_batches() -> Any:
-    return _numbers().batch(3, num_parallel_calls=2)
+    return numbers().batch(3, num_parallel_calls=2)
 
 
 @pipeline
 def uneven_batches() -> Any:
-    return _numbers(5).map(lambda x: tf.range(x)).batch(2)
+    return numbers(5).map(lambda x: tf.range(x)).batch(2)
 
 
 @pipeline
 def padded_batches() -> Any:
-    lists = _numbers(7).map(lambda x: (tf.fill([x], x), tf.fill([1, x], tf.as_string(x))))
+    lists = numbers(7).map(lambda x: (tf.fill([x], x), tf.fill([1, x], tf.as_string(x))))
     return lists.padded_batch(3, padded_shapes=([None], [2, None]), padding_values=(np.int64(-1), b"none"))
 
 
 @pipeline
 def too_long_for_their_padding() -> Any:
-    return _numbers(7).map(lambda x: tf.fill([x], x)).padded_batch(3, padded_shapes=[4])
+    return numbers(7).map(lambda x: tf.fill([x], x)).padded_batch(3, padded_shapes=[4])
 
 
 @pipeline
 def unbatched() -> Any:
-    return _numbers().map(lambda x: (tf.fill([x % 3], x), tf.fill([x % 3, 2], 1.5))).unbatch()
+    return numbers().map(lambda x: (tf.fill([x % 3], x), tf.fill([x % 3, 2], 1.5))).unbatch()
 
 
 @pipeline
 def repeated() -> Any:
-    return _numbers(3).repeat(2).concatenate(_numbers(2)).take(20).skip(1)
+    return numbers(3).repeat(2).concatenate(numbers(2)).take(20).skip(1)
 
 
 @pipeline
 def endless() -> Any:
-    return _numbers(3).repeat().shard(4, 1)
+    return numbers(3).repeat().shard(4, 1)
 
 
 @pipeline
 def endless_without_elements() -> Any:
-    return _numbers(0).repeat()
+    return numbers(0).repeat()
 
 
 @pipeline
 def zipped() -> Any:
-    return Data.zip((_numbers(3), (_numbers(5), Data.from_tensors("s").repeat())))
+    return Data.zip((numbers(3), (numbers(5), Data.from_tensors("s").repeat())))
 
 
 @pipeline
 def flat() -> Any:
-    return _numbers(5).flat_map(lambda x: Data.range(x).map(lambda y: x * 10 + y))
+    return numbers(5).flat_map(lambda x: Data.range(x).map(lambda y: x * 10 + y))
 
 
 @pipeline
 def interleaved() -> Any:
-    return _numbers(7).interleave(lambda x: Data.from_tensors(x).repeat(x), cycle_length=3, block_length=2)
+    return numbers(7).interleave(lambda x: Data.from_tensors(x).repeat(x), cycle_length=3, block_length=2)
 
 
 @pipeline
 def interleaved_in_parallel() -> Any:
-    return _numbers(7).interleave(
+    return numbers(7).interleave(
         lambda x: Data.from_tensors(x).repeat(6), cycle_length=2, block_length=2, num_parallel_calls=2
     )
 
 
 @pipeline
 def shuffled() -> Any:
-    return _numbers(20).shuffle(6, seed=5)
+    return numbers(20).shuffle(6, seed=5)
 
 
 @pipeline
 def shuffled_anew() -> Any:
-    return _numbers(9).shuffle(20, seed=5).repeat(3)
+    return numbers(9).shuffle(20, seed=5).repeat(3)
 
 
 @pipeline
 def shuffled_alike() -> Any:
-    return _numbers(9).shuffle(4, seed=7, reshuffle_each_iteration=False).repeat(3)
+    return numbers(9).shuffle(4, seed=7, reshuffle_each_iteration=False).repeat(3)
 
 
 @pipeline
 def shuffled_and_repeated() -> Any:
     apply = tf.data.experimental.shuffle_and_repeat(6, count=3, seed=11)
-    return _numbers(9).apply(apply)
+    return numbers(9).apply(apply)
 
 
 @pipeline
 def scanned() -> Any:
-    return _numbers(6).scan(np.int64(100), lambda state, x: (state + x, state * x))
+    return numbers(6).scan(np.int64(100), lambda state, x: (state + x, state * x))
 
 
 @pipeline
 def taken_while() -> Any:
-    return _numbers().take_while(lambda x: x < 4)
+    return numbers().take_while(lambda x: x < 4)
 
 
 @pipeline
@@ -165,12 +174,12 @@ def unique() -> Any:
 
 @pipeline
 def windows() -> Any:
-    return _numbers().window(3, shift=2, stride=2).flat_map(lambda w: w.batch(3))
+    return numbers().window(3, shift=2, stride=2).flat_map(lambda w: w.batch(3))
 
 
 @pipeline
 def whole_windows() -> Any:
-    return _numbers().window(3, shift=5, drop_remainder=True).flat_map(lambda w: w.batch(3))
+    return numbers().window(3, shift=5, drop_remainder=True).flat_map(lambda w: w.batch(3))
 
 
 @pipeline
@@ -180,20 +189,18 @@ def random_numbers() -> Any:
 
 @pipeline
 def sampled() -> Any:
-    return Data.sample_from_datasets([_numbers(5), _numbers(8)], weights=[0.3, 0.7], seed=3)
+    return Data.sample_from_datasets([numbers(5), numbers(8)], weights=[0.3, 0.7], seed=3)
 
 
 @pipeline
 def chosen() -> Any:
     choices = Data.from_tensor_slices(np.int64([0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1]))
-    return Data.choose_from_datasets([_numbers(3), Data.range(10, 14)], choices, stop_on_empty_dataset=False)
+    return Data.choose_from_datasets([numbers(3), Data.range(10, 14)], choices, stop_on_empty_dataset=False)
 
 
 @pipeline
 def failing_elements() -> Any:
-    return _numbers(6).map(
-        lambda x: tf.debugging.check_numerics(6.0 / tf.cast(x % 3, tf.float32), "infinite")
-    )
+    return numbers(6).map(lambda x: tf.debugging.check_numerics(6.0 / tf.cast(x % 3, tf.float32), "infinite"))
 
 
 @pipeline
@@ -205,12 +212,12 @@ def without_failures() -> Any:
 def prefetched() -> Any:
     options = tf.data.Options()
     options.deterministic = True
-    return _numbers(5).with_options(options).prefetch(2)
+    return numbers(5).with_options(options).prefetch(2)
 
 
 @pipeline
 def reduced() -> Any:
     def total(x: Any) -> Any:
-        return _numbers(10).take(x).reduce(np.int64(5), lambda state, y: state * 2 + y)
+        return numbers(10).take(x).reduce(np.int64(5), lambda state, y: state * 2 + y)
 
-    return _numbers(4).map(total)
+    return numbers(4).map(total)

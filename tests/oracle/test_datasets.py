@@ -9,13 +9,15 @@ import pytest
 
 tf: Any = pytest.importorskip("tensorflow")
 
-from .datasets import PIPELINES  # noqa: E402
-from .record_datasets import build  # noqa: E402
+from tests.kernels.families.data.pipelines import FILES  # noqa: E402
+
+from .record_datasets import PIPELINES, build  # noqa: E402
 
 
 @pytest.mark.parametrize("one_shot", [True, False])
 @pytest.mark.parametrize("name", PIPELINES)
-def test_elements(name: str, one_shot: bool, tmp_path: Path) -> None:
+def test_elements(name: str, one_shot: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FILES)
     pipeline = build(name, tmp_path, one_shot=one_shot)
     with pipeline.session() as session:
         pipeline.check(session, range(len(pipeline.outcomes)))

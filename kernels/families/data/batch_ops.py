@@ -13,6 +13,7 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
+from . import cardinalities
 from .datasets import (
     Dataset,
     Element,
@@ -21,15 +22,14 @@ from .datasets import (
     State,
     Transformation,
     literal,
-    load_elements,
     new_variant,
     part,
     prefixed,
-    save_elements,
     save_numbers,
     to_dataset,
     to_variant,
 )
+from .element_states import load_elements, save_elements
 from .signature_parts import DETERMINISTIC, METADATA, OUTPUTS
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def _stack(place: int, values: Sequence[Any]) -> Any:
     return batch
 
 
-def _batch_size(value: Any) -> int:
+def checked_size(value: Any) -> int:
+    """Returns the size of batches. Raises INVALID_ARGUMENT unless it is positive."""
     size = int_arguments.int_scalar(value, "batch_size")
     if size <= 0:
         raise invalid("Batch size must be greater than zero.")
@@ -103,12 +104,13 @@ def _declare_batch(name: str, arguments: str, attrs: str) -> None:
         xp: Any, input_dataset: Any, batch_size: Any, *rest: Any, output_types: Sequence[DType],
         output_shapes: Sequence[Shape],
     ) -> Any:  # fmt: skip
-        source, size = to_dataset(input_dataset), _batch_size(batch_size)
+        source, size = to_dataset(input_dataset), checked_size(batch_size)
         drops = int_arguments.bool_scalar(rest[-1], "drop_remainder") if rest else False
         return new_variant(
             output_types,
             output_shapes,
             lambda reading: BatchPass(source.begin(reading), size, stacked, drops=drops),
+            cardinalities.batched(source.cardinality, size, drops=drops),
         )
 
 
@@ -172,7 +174,7 @@ def _declare_padded(name: str, arguments: str, attrs: str) -> None:
         xp: Any, input_dataset: Any, batch_size: Any, padded_shapes: Any, padding_values: Any, *rest: Any,
         Toutput_types: Sequence[DType], output_shapes: Sequence[Shape],
     ) -> Any:  # fmt: skip
-        source, size = to_dataset(input_dataset), _batch_size(batch_size)
+        source, size = to_dataset(input_dataset), checked_size(batch_size)
         drops = int_arguments.bool_scalar(rest[0], "drop_remainder") if rest else False
         wanted = [int_arguments.partial_shape(shape) for shape in padded_shapes]
         for number, value in enumerate(padding_values):
@@ -185,6 +187,7 @@ def _declare_padded(name: str, arguments: str, attrs: str) -> None:
             Toutput_types,
             output_shapes,
             lambda reading: BatchPass(source.begin(reading), size, join, drops=drops),
+            cardinalities.batched(source.cardinality, size, drops=drops),
         )
 
 
@@ -237,15 +240,24 @@ unbatch = op(f"UnbatchDataset(input_dataset: variant; {OUTPUTS}, {METADATA}", sh
 @unbatch.kernel
 def _(xp: Any, input_dataset: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]) -> Any:
     source = to_dataset(input_dataset)
-    return new_variant(output_types, output_shapes, lambda reading: Rows(source.begin(reading)))
+    known = [shape.dims[0] for shape in source.shapes if shape.dims and shape.dims[0] is not None]
+    count = cardinalities.unbatched(source.cardinality, known[0] if known else None)
+    return new_variant(output_types, output_shapes, lambda reading: Rows(source.begin(reading)), count)
 
 
 class Windows(Pass):
-    """Gives windows of elements, each component a dataset of its own."""
+    """Gives what ``join`` makes of windows of elements, which may overlap; ``layout`` is size, shift and stride."""
 
-    def __init__(self, source: Pass, dataset: Dataset, layout: tuple[int, int, int], *, drops: bool) -> None:
+    def __init__(
+        self,
+        source: Pass,
+        join: Callable[[Sequence[Element]], Element],
+        layout: tuple[int, int, int],
+        *,
+        drops: bool,
+    ) -> None:
         self._source = source
-        self._dataset = dataset
+        self._join = join
         self._size, self._shift, self._stride = layout
         self._drops = drops
         self._buffer: list[Element] = []
@@ -267,14 +279,7 @@ class Windows(Pass):
         window = self._buffer[: span : self._stride]
         self._to_skip = max(self._shift - len(self._buffer), 0)
         self._buffer = self._buffer[self._shift :]
-        return tuple(self._component(place, window) for place in range(len(self._dataset.types)))
-
-    def _component(self, place: int, window: Sequence[Element]) -> Any:
-        part_of_all = slice(place, place + 1)
-        elements = [element[part_of_all] for element in window]
-        return to_variant(
-            literal(self._dataset.types[part_of_all], self._dataset.shapes[part_of_all], elements)
-        )
+        return self._join(window)
 
     def save(self) -> State:
         own = save_numbers(to_skip=self._to_skip, has_ended=self._has_ended)
@@ -284,6 +289,29 @@ class Windows(Pass):
         self._to_skip, self._has_ended = int(state["to_skip"]), bool(state["has_ended"])
         self._buffer = load_elements("buffer", state)
         self._source.load(part("source", state))
+
+
+def _datasets(dataset: Dataset) -> Callable[[Sequence[Element]], Element]:
+    """Returns the function from elements of a dataset to datasets of their components."""
+
+    def join(elements: Sequence[Element]) -> Element:
+        return tuple(component(slice(place, place + 1), elements) for place in range(len(dataset.types)))
+
+    def component(place: slice, elements: Sequence[Element]) -> Any:
+        values = [element[place] for element in elements]
+        return to_variant(literal(dataset.types[place], dataset.shapes[place], values))
+
+    return join
+
+
+def window_layout(size: Any, shift: Any, stride: Any) -> tuple[int, int, int]:
+    """Returns three positive numbers. Raises INVALID_ARGUMENT."""
+    numbers: list[int] = []
+    for name, value in (("size", size), ("shift", shift), ("stride", stride)):
+        numbers.append(int_arguments.int_scalar(value, name))
+        if numbers[-1] <= 0:
+            raise invalid(f"Window {name} must be greater than zero.")
+    return numbers[0], numbers[1], numbers[2]
 
 
 window = op(
@@ -299,20 +327,11 @@ def _(
     output_types: Sequence[DType], output_shapes: Sequence[Shape],
 ) -> Any:  # fmt: skip
     source = to_dataset(input_dataset)
-    named = (
-        ("size", size, "Window size"),
-        ("shift", shift, "Window shift"),
-        ("stride", stride, "Window stride"),
-    )
-    numbers: list[int] = []
-    for name, value, what in named:
-        numbers.append(int_arguments.int_scalar(value, name))
-        if numbers[-1] <= 0:
-            raise invalid(f"{what} must be greater than zero.")
-    layout = (numbers[0], numbers[1], numbers[2])
+    layout, join = window_layout(size, shift, stride), _datasets(source)
     drops = int_arguments.bool_scalar(drop_remainder, "drop_remainder")
 
     def begin(reading: Reading) -> Pass:
-        return Windows(source.begin(reading), source, layout, drops=drops)
+        return Windows(source.begin(reading), join, layout, drops=drops)
 
-    return new_variant(output_types, output_shapes, begin)
+    count = cardinalities.windowed(source.cardinality, layout, drops=drops)
+    return new_variant(output_types, output_shapes, begin, count)

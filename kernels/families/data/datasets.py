@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....graphfmt import dtypes
-from ....graphfmt.errors import Status, TfgError, invalid
-from ....graphfmt.shapes import Shape
-from ...numeric.string_tensors import to_value
+from ....graphfmt.errors import invalid
+from .cardinalities import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ....graphfmt.dtypes import DType
+    from ....graphfmt.shapes import Shape
     from ....graphfmt.tensors import Array
 
 # One array per component.
@@ -58,19 +57,25 @@ class Dataset:
     Attributes:
         types, shapes: of the components of every element.
         begin: begins a pass.
+        cardinality: the number of elements, INFINITE or UNKNOWN, as TensorFlow derives it without computing any.
         elements: all elements, if they are not computed.
     """
 
-    __slots__ = ("begin", "elements", "shapes", "types")
+    __slots__ = ("begin", "cardinality", "elements", "shapes", "types")
 
     def __init__(
-        self, types: Sequence[DType], shapes: Sequence[Shape], begin: Callable[[Reading], Pass]
+        self,
+        types: Sequence[DType],
+        shapes: Sequence[Shape],
+        begin: Callable[[Reading], Pass],
+        cardinality: int = UNKNOWN,
     ) -> None:
         if len(types) != len(shapes):
             raise invalid(f"there are {len(types)} output types, but {len(shapes)} output shapes")
         self.types = tuple(types)
         self.shapes = tuple(shapes)
         self.begin = begin
+        self.cardinality = cardinality
         self.elements: Sequence[Element] | None = None
 
 
@@ -89,9 +94,14 @@ def to_dataset(value: Any) -> Dataset:
     return element
 
 
-def new_variant(types: Sequence[DType], shapes: Sequence[Shape], begin: Callable[[Reading], Pass]) -> Any:
+def new_variant(
+    types: Sequence[DType],
+    shapes: Sequence[Shape],
+    begin: Callable[[Reading], Pass],
+    cardinality: int = UNKNOWN,
+) -> Any:
     """Returns a dataset as a variant."""
-    return to_variant(Dataset(types, shapes, begin))
+    return to_variant(Dataset(types, shapes, begin, cardinality))
 
 
 def prefixed(prefix: str, state: State) -> State:
@@ -107,63 +117,6 @@ def part(prefix: str, state: State) -> State:
 
 def save_numbers(**numbers: int) -> State:
     return {name: np.array(number, np.int64) for name, number in numbers.items()}
-
-
-def save_elements(name: str, elements: Sequence[Element]) -> State:
-    """Returns elements as arrays: components of one shape are stacked.
-
-    Raises UNIMPLEMENTED if a component is a dataset whose elements are computed.
-    """
-    state = save_numbers(**{f"{name}_count": len(elements)})
-    for place, values in enumerate(zip(*elements)):
-        arrays = [np.asarray(to_value(value)) for value in values]
-        if any(_holds_dataset(array) for array in arrays):
-            for number, array in enumerate(arrays):
-                state |= prefixed(f"{name}/{place}/{number}", _save_dataset(to_dataset(array)))
-        elif all(array.shape == arrays[0].shape for array in arrays):
-            state[f"{name}/{place}"] = np.stack(arrays)
-        else:
-            state |= {f"{name}/{place}/{number}": np.array(array) for number, array in enumerate(arrays)}
-    return state
-
-
-def _holds_dataset(array: Any) -> bool:
-    return array.dtype == object and array.ndim == 0 and isinstance(array[()], Dataset)
-
-
-def _save_dataset(dataset: Dataset) -> State:
-    if dataset.elements is None:
-        raise TfgError(
-            Status.UNIMPLEMENTED,
-            "the position of an iterator over datasets that are computed cannot be saved within one of them",
-        )
-    return save_elements("elements", dataset.elements)
-
-
-def load_elements(name: str, state: State) -> list[Element]:
-    """Returns the elements that ``save_elements`` has saved."""
-    count = int(state[f"{name}_count"])
-    columns: list[Iterable[Any]] = []
-    while True:
-        key = f"{name}/{len(columns)}"
-        if key in state:
-            columns.append([to_value(row) for row in state[key]])
-        elif f"{key}/0/elements_count" in state:
-            columns.append([_load_dataset(part(f"{key}/{number}", state)) for number in range(count)])
-        elif f"{key}/0" in state:
-            columns.append([state[f"{key}/{number}"] for number in range(count)])
-        else:
-            return list(zip(*columns)) if columns else [()] * count
-
-
-def _load_dataset(state: State) -> Any:
-    elements = load_elements("elements", state)
-    types = [_type_of(np.asarray(to_value(value))) for value in elements[0]]
-    return to_variant(literal(types, [Shape(None)] * len(types), elements))
-
-
-def _type_of(array: Any) -> DType:
-    return dtypes.string if array.dtype == object else dtypes.of_numpy(array.dtype)
 
 
 class Transformation(Pass):
@@ -210,6 +163,6 @@ class Counted(Pass):
 def literal(types: Sequence[DType], shapes: Sequence[Shape], elements: Sequence[Element]) -> Dataset:
     """Returns the dataset of these elements."""
     kept = list(elements)
-    made = Dataset(types, shapes, lambda reading: Counted(len(kept), kept.__getitem__))
+    made = Dataset(types, shapes, lambda reading: Counted(len(kept), kept.__getitem__), len(kept))
     made.elements = kept
     return made

@@ -62,6 +62,10 @@ class Records(Pass):
         self._reader = None
         self._file += 1
 
+    def __del__(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
     def save(self) -> State:
         return save_numbers(file=self._file, offset=-1 if self._reader is None else self._reader.offset)
 
@@ -116,27 +120,31 @@ class FixedLengthReader:
         self._file.close()
 
 
-def _paths(filenames: Any) -> list[str]:
+def file_paths(filenames: Any) -> list[str]:
+    """Returns the names of a scalar or vector. Raises INVALID_ARGUMENT for higher ranks."""
     if np.ndim(filenames) > 1:
         raise invalid("`filenames` must be a scalar or a vector.")
     names = np.asarray(filenames, object).reshape(-1).tolist()
     return [os.fsdecode(name) for name in names]
 
 
-def _text(value: Any, what: str) -> str:
+def scalar_text(value: Any, what: str) -> str:
+    """Returns a string. Raises INVALID_ARGUMENT for another rank than 0."""
     if np.ndim(value):
         raise invalid(f"{what} must be a scalar, but has shape {list(np.shape(value))}")
     found: Any = value[()] if isinstance(value, np.ndarray) else value
     return found.decode("utf-8", "replace")
 
 
-def _check_buffer(value: Any, least: int = 0) -> None:
+def check_buffer(value: Any, least: int = 0) -> None:
+    """Raises INVALID_ARGUMENT for a size of a buffer below the least one."""
     if int_arguments.int_scalar(value, "buffer_size") < least:
         raise invalid("`buffer_size` must be >= 0 (0 == no buffering)")
 
 
-def _compression(value: Any) -> str:
-    name = _text(value, "compression_type")
+def checked_compression(value: Any) -> str:
+    """Returns the name of a compression. Raises INVALID_ARGUMENT for an unknown one."""
+    name = scalar_text(value, "compression_type")
     if name not in ("", "ZLIB", "GZIP"):
         raise invalid(f"Unsupported compression_type: {name}")
     return name
@@ -147,9 +155,9 @@ def _dataset(count: int, open_reader: Callable[[int, int | None], RecordStream])
 
 
 def _records(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any, *byte_offsets: Any) -> Any:
-    paths, compression = _paths(filenames), _compression(compression_type)
+    paths, compression = file_paths(filenames), checked_compression(compression_type)
     # -1 leaves the size to TensorFlow.
-    _check_buffer(buffer_size, -1)
+    check_buffer(buffer_size, -1)
     starts = np.asarray(byte_offsets[0]).reshape(-1).tolist() if byte_offsets else []
     if starts and len(starts) != len(paths):
         raise invalid(f"there are {len(paths)} filenames, but {len(starts)} byte_offsets")
@@ -180,8 +188,8 @@ lines = op(
 
 @lines.kernel
 def _(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any) -> Any:
-    paths, compression = _paths(filenames), _compression(compression_type)
-    _check_buffer(buffer_size)
+    paths, compression = file_paths(filenames), checked_compression(compression_type)
+    check_buffer(buffer_size)
     return _dataset(len(paths), lambda place, offset: LineReader(paths[place], compression, offset or 0))
 
 
@@ -189,9 +197,9 @@ def _fixed(
     xp: Any, filenames: Any, header_bytes: Any, record_bytes: Any, footer_bytes: Any, buffer_size: Any,
     *compression_type: Any,
 ) -> Any:  # fmt: skip
-    paths = _paths(filenames)
-    compression = _compression(compression_type[0]) if compression_type else ""
-    _check_buffer(buffer_size)
+    paths = file_paths(filenames)
+    compression = checked_compression(compression_type[0]) if compression_type else ""
+    check_buffer(buffer_size)
     layout: list[int] = []
     for what, value, least in (
         ("header_bytes", header_bytes, 0), ("record_bytes", record_bytes, 1), ("footer_bytes", footer_bytes, 0)

@@ -15,21 +15,22 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
+from . import cardinalities
 from .batch_ops import BatchPass, stacked
+from .cardinalities import UNKNOWN
 from .datasets import (
     Element,
     Pass,
     Reading,
     State,
     Transformation,
-    load_elements,
     new_variant,
     part,
     prefixed,
-    save_elements,
     save_numbers,
     to_dataset,
 )
+from .element_states import load_elements, save_elements
 from .signature_parts import DETERMINISTIC, METADATA, OUTPUTS
 
 if TYPE_CHECKING:
@@ -85,17 +86,20 @@ def _declare_map(name: str, arguments: str, attrs: str) -> None:
     def _(
         xp: Any, input_dataset: Any, other_arguments: Any, *parallel_calls: Any, f: Callee,
         output_types: Sequence[DType], output_shapes: Sequence[Shape],
+        preserve_cardinality: bool,
     ) -> Any:  # fmt: skip
         source = to_dataset(input_dataset)
-        _check_parallel_calls(parallel_calls)
+        check_parallel_calls(parallel_calls)
 
         def begin(reading: Reading) -> Pass:
             return Map(source.begin(reading), ElementFunction(f, other_arguments, reading))
 
-        return new_variant(output_types, output_shapes, begin)
+        count = source.cardinality if preserve_cardinality else UNKNOWN
+        return new_variant(output_types, output_shapes, begin, count)
 
 
-def _check_parallel_calls(values: Sequence[Any]) -> None:
+def check_parallel_calls(values: Sequence[Any]) -> None:
+    """Raises INVALID_ARGUMENT unless each number is positive, or -1 for one that TensorFlow chooses."""
     for value in values:
         number = int_arguments.int_scalar(value, "num_parallel_calls")
         if number < 1 and number != -1:
@@ -131,18 +135,20 @@ map_and_batch = op(
 def _(
     xp: Any, input_dataset: Any, other_arguments: Any, batch_size: Any, num_parallel_calls: Any,
     drop_remainder: Any, *, f: Callee, output_types: Sequence[DType], output_shapes: Sequence[Shape],
+    preserve_cardinality: bool,
 ) -> Any:  # fmt: skip
     source, size = to_dataset(input_dataset), int_arguments.int_scalar(batch_size, "batch_size")
     if size <= 0:
         raise invalid("batch_size must be greater than zero.")
-    _check_parallel_calls([num_parallel_calls])
+    check_parallel_calls([num_parallel_calls])
     drops = int_arguments.bool_scalar(drop_remainder, "drop_remainder")
 
     def begin(reading: Reading) -> Pass:
         mapped = Map(source.begin(reading), ElementFunction(f, other_arguments, reading))
         return BatchPass(mapped, size, stacked, drops=drops)
 
-    return new_variant(output_types, output_shapes, begin)
+    count = cardinalities.batched(source.cardinality, size, drops=drops) if preserve_cardinality else UNKNOWN
+    return new_variant(output_types, output_shapes, begin, count)
 
 
 class Filter(Transformation):
@@ -187,7 +193,7 @@ def _declare_choice(
         output_types: Sequence[DType], output_shapes: Sequence[Shape],
     ) -> Any:  # fmt: skip
         source = to_dataset(input_dataset)
-        _check_parallel_calls(parallel_calls)
+        check_parallel_calls(parallel_calls)
 
         def begin(reading: Reading) -> Pass:
             return kind(source.begin(reading), ElementFunction(predicate, other_arguments, reading))
@@ -236,13 +242,15 @@ scan = op(
 def _(
     xp: Any, input_dataset: Any, initial_state: Any, other_arguments: Any, *, f: Callee,
     output_types: Sequence[DType], output_shapes: Sequence[Shape],
+    preserve_cardinality: bool,
 ) -> Any:  # fmt: skip
     source = to_dataset(input_dataset)
 
     def begin(reading: Reading) -> Pass:
         return Scan(source.begin(reading), ElementFunction(f, other_arguments, reading), initial_state)
 
-    return new_variant(output_types, output_shapes, begin)
+    count = source.cardinality if preserve_cardinality else UNKNOWN
+    return new_variant(output_types, output_shapes, begin, count)
 
 
 class _Inner:
@@ -373,6 +381,18 @@ def _declare_interleave(name: str, arguments: str, attrs: str) -> None:
 
 
 _declare_interleave("InterleaveDataset", "", "")
+_declare_interleave(
+    "ParallelInterleaveDataset",
+    ", sloppy: bool, buffer_output_elements: int64, prefetch_input_elements: int64",
+    "",
+)
+_declare_interleave(
+    "LegacyParallelInterleaveDatasetV2",
+    ", buffer_output_elements: int64, prefetch_input_elements: int64",
+    f"{DETERMINISTIC}, ",
+)
+_declare_interleave("ParallelInterleaveDatasetV2", ", num_parallel_calls: int64", "sloppy: bool = false, ")
+_declare_interleave("ParallelInterleaveDatasetV3", ", num_parallel_calls: int64", f"{DETERMINISTIC}, ")
 _declare_interleave(
     "ParallelInterleaveDatasetV4",
     ", buffer_output_elements: int64, prefetch_input_elements: int64, num_parallel_calls: int64",

@@ -12,6 +12,8 @@ from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport, Role, StateAccess
+from ...numeric.string_tensors import to_value
+from ...numeric.variants import Variant
 from ..data_flow.optional_ops import optional_variant
 from .datasets import to_dataset
 from .iterators import DatasetIterator, check_elements
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ....graphfmt.dtypes import DType
     from ...core.context import Callee
     from ...core.inference import ShapeContext
+    from .datasets import State
 
 family = Family(__name__, gpu=GpuSupport.NONE, state=StateAccess.CHANGES)
 op = family.op
@@ -240,3 +243,59 @@ for _name in ("IteratorFromStringHandle", "IteratorFromStringHandleV2"):
         stateful=True,
         state=StateAccess.READS,
     ).kernel(_from_string)
+
+
+class IteratorState(Variant):
+    """The position of an iterator as a variant."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+
+serialize = op(
+    "SerializeIterator(resource_handle: resource; external_state_policy: int = 0) -> (serialized: variant)",
+    shape=lambda c: Shape((None,)),
+    stateful=True,
+    state=StateAccess.READS,
+)
+
+
+@serialize.kernel
+def _(xp: Any, resource_handle: Any) -> Any:
+    serialized = np.empty(1, object)
+    serialized[0] = IteratorState(_iterator(resource_handle).save())
+    return serialized
+
+
+deserialize = op(
+    "DeserializeIterator(resource_handle: resource, serialized: variant)",
+    shape=shapes.no_outputs,
+    stateful=True,
+)
+
+
+@deserialize.kernel
+def _(xp: Any, resource_handle: Any, serialized: Any) -> Any:
+    items = np.reshape(serialized, -1).tolist() if isinstance(serialized, np.ndarray) else [serialized]
+    if len(items) != 1 or not isinstance(items[0], IteratorState):
+        raise invalid("the variant does not hold the position of an iterator")
+    iterator = _iterator(resource_handle)
+    iterator.check_initialized()
+    iterator.load(items[0].state)
+    return []
+
+
+device = op(
+    "IteratorGetDevice(resource: resource) -> (device: string)",
+    shape=shapes.scalar,
+    stateful=True,
+    state=StateAccess.READS,
+)
+
+
+@device.kernel
+def _(ctx: Any, xp: Any, resource: Any) -> Any:
+    _iterator(resource)
+    return to_value((ctx.device or "/job:localhost/replica:0/task:0/device:CPU:0").encode())

@@ -60,23 +60,28 @@ class DatasetIterator:
         """Returns the next element, None at the end. Raises FAILED_PRECONDITION without a dataset, and what the
         dataset's functions raise."""
         with self._lock:
-            if self._dataset is None:
-                raise TfgError(
-                    Status.FAILED_PRECONDITION,
-                    "GetNext() failed because the iterator has not been initialized. Run the MakeIterator of iterator "
-                    f"{self.name!r} first (--init)",
-                )
+            dataset = self.check_initialized()
             if self._has_ended:
                 return None
             self._reading.ctx = ctx
             try:
-                element = self._begun(self._dataset).next()
+                element = self._begun(dataset).next()
             finally:
                 self._reading.ctx = None
             if element is None:
                 self._has_ended = True
                 self._pass = None
             return element
+
+    def check_initialized(self) -> Dataset:
+        """Returns the dataset. Raises FAILED_PRECONDITION without one."""
+        if self._dataset is None:
+            raise TfgError(
+                Status.FAILED_PRECONDITION,
+                "GetNext() failed because the iterator has not been initialized. Run the MakeIterator of iterator "
+                f"{self.name!r} first (--init)",
+            )
+        return self._dataset
 
     def _begun(self, dataset: Dataset) -> Pass:
         if self._pass is None:

@@ -10,6 +10,8 @@ from ....graphfmt.errors import invalid
 from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
+from . import cardinalities
+from .cardinalities import INFINITE, UNKNOWN
 from .datasets import (
     Dataset,
     Element,
@@ -75,7 +77,8 @@ def _(
             "input dataset and dataset to concatenate have different output types: "
             f"{list(map(str, both[0].types))} and {list(map(str, both[1].types))}"
         )
-    return new_variant(output_types, output_shapes, lambda reading: Concatenation(both, reading))
+    count = cardinalities.concatenated([one.cardinality for one in both])
+    return new_variant(output_types, output_shapes, lambda reading: Concatenation(both, reading), count)
 
 
 class Zip(Pass):
@@ -116,7 +119,10 @@ def _(
 ) -> Any:
     sources = [to_dataset(value) for value in input_datasets]
     return new_variant(
-        output_types, output_shapes, lambda reading: Zip([source.begin(reading) for source in sources])
+        output_types,
+        output_shapes,
+        lambda reading: Zip([source.begin(reading) for source in sources]),
+        cardinalities.zipped([source.cardinality for source in sources]),
     )
 
 
@@ -182,4 +188,6 @@ def _(
         passes = [source.begin(reading) for source in sources]
         return DirectedInterleave(selector.begin(reading), passes, stops=stop_on_empty_dataset)
 
-    return new_variant(output_types, output_shapes, begin)
+    # As TensorFlow has it, even where the dataset of numbers ends.
+    endless = any(one.cardinality == INFINITE for one in sources)
+    return new_variant(output_types, output_shapes, begin, INFINITE if endless else UNKNOWN)

@@ -13,6 +13,7 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
+from . import cardinalities
 from .datasets import (
     Dataset,
     Element,
@@ -20,15 +21,14 @@ from .datasets import (
     Reading,
     State,
     Transformation,
-    load_elements,
     new_variant,
     part,
     prefixed,
-    save_elements,
     save_numbers,
     to_dataset,
     to_variant,
 )
+from .element_states import load_elements, save_elements
 from .signature_parts import METADATA, OUTPUTS
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def _(
 ) -> Any:
     source, limit = to_dataset(input_dataset), int_arguments.int_scalar(count, "count")
     return new_variant(
-        output_types, output_shapes, lambda reading: Take(source.begin(reading), max(limit, -1))
+        output_types,
+        output_shapes,
+        lambda reading: Take(source.begin(reading), max(limit, -1)),
+        cardinalities.taken(source.cardinality, limit),
     )
 
 
@@ -109,7 +112,8 @@ def _(
     def begin(reading: Reading) -> Pass:
         return Nothing() if number < 0 else Skip(source.begin(reading), number, reading)
 
-    return new_variant(output_types, output_shapes, begin)
+    count = cardinalities.skipped(source.cardinality, number)
+    return new_variant(output_types, output_shapes, begin, count)
 
 
 class Repeat(Pass):
@@ -161,7 +165,12 @@ def _(
     xp: Any, input_dataset: Any, count: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
 ) -> Any:
     source, number = to_dataset(input_dataset), int_arguments.int_scalar(count, "count")
-    return new_variant(output_types, output_shapes, lambda reading: Repeat(source, number, reading))
+    return new_variant(
+        output_types,
+        output_shapes,
+        lambda reading: Repeat(source, number, reading),
+        cardinalities.repeated(source.cardinality, number),
+    )
 
 
 class Shard(Transformation):
@@ -205,7 +214,10 @@ def _(
     if not 0 <= place < number:
         raise invalid(f"Index must be between 0 and {number - 1} (currently index = {place}).")
     return new_variant(
-        output_types, output_shapes, lambda reading: Shard(source.begin(reading), number, place)
+        output_types,
+        output_shapes,
+        lambda reading: Shard(source.begin(reading), number, place),
+        cardinalities.sharded(source.cardinality, number, place),
     )
 
 
@@ -269,10 +281,12 @@ ignore_errors = op(
 @ignore_errors.kernel
 def _(xp: Any, input_dataset: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]) -> Any:
     source = to_dataset(input_dataset)
-    return new_variant(output_types, output_shapes, lambda reading: IgnoreErrors(source.begin(reading)))
+    return new_variant(
+        output_types, output_shapes, lambda reading: IgnoreErrors(source.begin(reading)), source.cardinality
+    )
 
 
-# Elements are computed when they are asked for: what only reads ahead, or states facts for optimizers, is the input.
+# What only reads ahead, or is for TensorFlow's optimizers and statistics, is the input.
 prefetch = op(
     f"PrefetchDataset(input_dataset: variant, buffer_size: int64; {OUTPUTS}, slack_period: int = 0, "
     f"legacy_autotune: bool = true, buffer_size_min: int = 0, {METADATA}",
@@ -288,9 +302,30 @@ def _(xp: Any, input_dataset: Any, buffer_size: Any) -> Any:
     return to_variant(to_dataset(input_dataset))
 
 
+_PLAIN = f"{OUTPUTS}) -> (handle: variant)"
+_OPTIMIZATIONS = "optimization_configs: list(string) = []"
 for _name, _arguments, _attrs in (
     ("OptionsDataset", "", f"serialized_options: string, {OUTPUTS}, {METADATA}"),
-    ("RewriteDataset", ", rewrite_name: string", f"{OUTPUTS}) -> (handle: variant)"),
+    ("RewriteDataset", ", rewrite_name: string", _PLAIN),
+    (
+        "ModelDataset",
+        "",
+        f"algorithm: int = 0, cpu_budget: int = 0, ram_budget: int = 0, {_PLAIN}",
+    ),
+    ("OptimizeDataset", ", optimizations: string", f"{OUTPUTS}, {_OPTIMIZATIONS}) -> (handle: variant)"),
+    (
+        "OptimizeDatasetV2",
+        ", optimizations_enabled: string, optimizations_disabled: string, optimizations_default: string",
+        f"{OUTPUTS}, {_OPTIMIZATIONS}) -> (handle: variant)",
+    ),
+    ("FinalizeDataset", "", f"has_captured_ref: bool = false, {_PLAIN}"),
+    ("NonSerializableDataset", "", _PLAIN),
+    ("PrivateThreadPoolDataset", ", num_threads: int64", _PLAIN),
+    ("MaxIntraOpParallelismDataset", ", max_intra_op_parallelism: int64", _PLAIN),
+    ("LatencyStatsDataset", ", tag: string", _PLAIN),
+    ("BytesProducedStatsDataset", ", tag: string", _PLAIN),
+    ("AssertNextDataset", ", transformations: string", _PLAIN),
+    ("AssertPrevDataset", ", transformations: string", _PLAIN),
 ):
 
     @op(f"{_name}(input_dataset: variant{_arguments}; {_attrs}", shape=shapes.scalar).kernel

@@ -17,6 +17,8 @@ from ...core.traits import GpuSupport, StateAccess
 from ...numeric import int_arguments
 from ...numeric.philox import Philox
 from ..random.word_streams import WordStream
+from . import cardinalities
+from .cardinalities import INFINITE
 from .datasets import (
     Dataset,
     Element,
@@ -24,14 +26,13 @@ from .datasets import (
     Reading,
     State,
     Transformation,
-    load_elements,
     new_variant,
     part,
     prefixed,
-    save_elements,
     save_numbers,
     to_dataset,
 )
+from .element_states import load_elements, save_elements
 from .signature_parts import METADATA, OUTPUTS
 
 if TYPE_CHECKING:
@@ -181,7 +182,12 @@ def _shuffled(
     stated: Sequence[Shape],
     count: int = 1,
 ) -> Any:
-    return new_variant(types, stated, lambda reading: Shuffle(source, size, generator, reading, count))
+    return new_variant(
+        types,
+        stated,
+        lambda reading: Shuffle(source, size, generator, reading, count),
+        cardinalities.repeated(source.cardinality, count),
+    )
 
 
 def _declare_seeded(name: str, arguments: str, *, repeats: bool) -> None:
@@ -265,6 +271,23 @@ def _(xp: Any, seed: Any, seed2: Any) -> Any:
     return made, np.empty((), object)
 
 
+class NoGenerator:
+    """The handle in place of a generator that a dataset makes for itself."""
+
+
+no_generator = op(
+    "DummySeedGenerator() -> (handle: resource)",
+    shape=shapes.scalar,
+    stateful=True,
+    state=StateAccess.PER_STEP,
+)
+
+
+@no_generator.kernel
+def _(xp: Any) -> Any:
+    return NoGenerator()
+
+
 def _forget(xp: Any, handle: Any, deleter: Any) -> Any:
     return []
 
@@ -306,7 +329,27 @@ def _(
     xp: Any, seed: Any, seed2: Any, *, output_types: Sequence[DType], output_shapes: Sequence[Shape]
 ) -> Any:
     generator = SeedGenerator(_number(seed, "seed"), _number(seed2, "seed2"), varies=False)
-    return new_variant(output_types, output_shapes, lambda reading: RandomNumbers(generator))
+    return new_variant(output_types, output_shapes, lambda reading: RandomNumbers(generator), INFINITE)
+
+
+random_v2 = op(
+    "RandomDatasetV2(seed: int64, seed2: int64, seed_generator: resource; rerandomize_each_iteration: bool = false, "
+    f"{OUTPUTS}, {METADATA}",
+    shape=shapes.scalar,
+    stateful=True,
+)
+
+
+@random_v2.kernel
+def _(
+    xp: Any, seed: Any, seed2: Any, seed_generator: Any, *, rerandomize_each_iteration: bool,
+    output_types: Sequence[DType], output_shapes: Sequence[Shape],
+) -> Any:  # fmt: skip
+    generator = seed_generator
+    if not isinstance(generator, SeedGenerator):
+        seeds = _number(seed, "seed"), _number(seed2, "seed2")
+        generator = SeedGenerator(*seeds, varies=rerandomize_each_iteration)
+    return new_variant(output_types, output_shapes, lambda reading: RandomNumbers(generator), INFINITE)
 
 
 class Sample(Transformation):

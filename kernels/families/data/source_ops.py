@@ -46,7 +46,7 @@ tensor = op(
 @tensor.kernel
 def _(xp: Any, components: Sequence[Any], *, Toutput_types: Sequence[DType]) -> Any:
     values = tuple(map(_kept, components))
-    return new_variant(Toutput_types, _fixed_shapes(values), lambda reading: Counted(1, lambda i: values))
+    return new_variant(Toutput_types, _fixed_shapes(values), lambda reading: Counted(1, lambda i: values), 1)
 
 
 slices = op(
@@ -69,7 +69,7 @@ def _(xp: Any, components: Sequence[Any], *, Toutput_types: Sequence[DType]) -> 
     def begin(reading: Any) -> Pass:
         return Counted(count, lambda i: tuple(value[i, ...] for value in values))
 
-    return new_variant(Toutput_types, _fixed_shapes(values, drop=1), begin)
+    return new_variant(Toutput_types, _fixed_shapes(values, drop=1), begin, count)
 
 
 sparse_slices = op(
@@ -105,7 +105,8 @@ def _(xp: Any, indices: Any, values: Any, dense_shape: Any, *, Tvalues: DType) -
 
     types = (dtypes.int64, Tvalues, dtypes.int64)
     stated = (Shape((None, rank - 1)), Shape((None,)), Shape((rank - 1,)))
-    return new_variant(types, stated, lambda reading: Counted(int(dense_shape[0]), element))
+    count = int(dense_shape[0])
+    return new_variant(types, stated, lambda reading: Counted(count, element), count)
 
 
 ranges = op(
@@ -135,5 +136,5 @@ def _(
     make = output_types[0].numpy.type
     count = len(numbers)
     return new_variant(
-        output_types, output_shapes, lambda reading: Counted(count, lambda i: (make(numbers[i]),))
+        output_types, output_shapes, lambda reading: Counted(count, lambda i: (make(numbers[i]),)), count
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ....graphfmt.dtypes import DType
     from ...core.inference import ShapeContext
-    from .examples import DenseFeature
+    from .examples import DenseFeature, SparseFeature
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
@@ -26,7 +26,7 @@ op = family.op
 _TYPE = "list(type) in {float, int64, string} >= 0"
 
 
-def _dense_features(
+def dense_features(
     keys: Sequence[str], types: Sequence[DType], shapes: Sequence[Shape], defaults: Any
 ) -> list[DenseFeature]:
     """Returns the dense features. Raises INVALID_ARGUMENT for attributes or defaults that do not fit each other."""
@@ -56,7 +56,8 @@ def _dense_features(
     return features
 
 
-def _sparse_features(keys: Sequence[str], types: Sequence[DType]) -> Any:
+def sparse_features(keys: Sequence[str], types: Sequence[DType]) -> list[SparseFeature]:
+    """Returns the sparse features. Raises INVALID_ARGUMENT unless there is a type for each key."""
     from .examples import SparseFeature
 
     if len(keys) != len(types):
@@ -109,8 +110,8 @@ def _(
     sparse = [texts(key, "sparse_keys")[0] for key in sparse_keys]
     dense = [texts(key, "dense_keys")[0] for key in dense_keys]
     features = (
-        _sparse_features(sparse, sparse_types),
-        _dense_features(dense, Tdense, dense_shapes, dense_defaults),
+        sparse_features(sparse, sparse_types),
+        dense_features(dense, Tdense, dense_shapes, dense_defaults),
     )
     batch = ExampleBatch(serialized.tolist(), _names(names, len(serialized)))
     return _by_argument(batch.parse(*features))
@@ -172,8 +173,8 @@ def _(
         numbers = f"{len(ragged_value_types)} types and {len(ragged_split_types)} split types"
         raise invalid(f"there are {len(ragged)} ragged_keys, {numbers}")
     parsed = ExampleBatch(data, _names(names, len(data)), is_single=is_single).parse(
-        _sparse_features(texts(sparse_keys, "sparse_keys"), sparse_types),
-        _dense_features(texts(dense_keys, "dense_keys"), Tdense, dense_shapes, dense_defaults),
+        sparse_features(texts(sparse_keys, "sparse_keys"), sparse_types),
+        dense_features(texts(dense_keys, "dense_keys"), Tdense, dense_shapes, dense_defaults),
         [RaggedFeature(*fields) for fields in zip(ragged, ragged_value_types, ragged_split_types)],
     )
     return [*_by_argument(parsed), parsed.ragged_values, parsed.ragged_splits]
@@ -204,7 +205,7 @@ def _(
         raise invalid(f"Expected serialized to be a scalar, got shape: {Shape(tuple(serialized.shape))}")
     data: Any = serialized[()] if isinstance(serialized, np.ndarray) else serialized
     parsed = ExampleBatch([data], is_single=True).parse(
-        _sparse_features(sparse_keys, sparse_types),
-        _dense_features(dense_keys, Tdense, dense_shapes, dense_defaults),
+        sparse_features(sparse_keys, sparse_types),
+        dense_features(dense_keys, Tdense, dense_shapes, dense_defaults),
     )
     return _by_argument(parsed)

@@ -39,6 +39,17 @@ class TensorVariant(Variant):
         self.dtype_of_tensor = dtype
 
 
+def sparse_variant(dtype: DType, indices: Any, values: Any, dense_shape: Any) -> Any:
+    """Returns a sparse tensor as a vector of three variants; ``dtype`` is that of the values."""
+    triple = np.empty(3, object)
+    triple[:] = [
+        TensorVariant(indices, dtypes.int64),
+        TensorVariant(values, dtype),
+        TensorVariant(dense_shape, dtypes.int64),
+    ]
+    return triple
+
+
 def _serialized_shape(c: ShapeContext) -> Shape:
     check_static(c, 0, 1, 2)
     return vector(3)

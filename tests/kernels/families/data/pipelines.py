@@ -13,16 +13,20 @@ import tfg
 from tfg.graphfmt.errors import TfgError
 
 GOLDEN = Path(__file__).parent / "golden"
+# The files that pipelines read, and the folder in which they run.
+FILES = GOLDEN / "files"
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A graph with an iterator, what to fetch and to run first, and per step the name of its status or the values."""
+    """A graph with an iterator, what to fetch and to run first, per step the name of its status or the values, and the
+    cardinality of the dataset."""
 
     graph: tfg.Graph
     fetches: list[str]
     init: list[str]
     outcomes: list[Any]
+    cardinality: int
 
     def session(self) -> tfg.Session:
         """Returns a session whose iterator has a dataset."""
@@ -56,4 +60,5 @@ def to_json(value: Any) -> dict[str, Any]:
 def recorded(name: str) -> Pipeline:
     """Returns a pipeline from its golden files."""
     record = json.loads((GOLDEN / f"{name}.json").read_text())
-    return Pipeline(tfg.load(GOLDEN / f"{name}.pbtxt"), record["fetches"], record["init"], record["outcomes"])
+    fields = (record[key] for key in ("fetches", "init", "outcomes", "cardinality"))
+    return Pipeline(tfg.load(GOLDEN / f"{name}.pbtxt"), *fields)

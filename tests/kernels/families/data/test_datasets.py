@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 import tfg
 
-from .pipelines import GOLDEN, recorded
+from .pipelines import FILES, GOLDEN, recorded
 
 _NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 
+@pytest.fixture(autouse=True)
+def _in_the_folder_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FILES)
+
+
 def test_there_are_pipelines() -> None:
-    assert len(_NAMES) > 30
+    assert len(_NAMES) > 80
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -21,6 +26,13 @@ def test_elements(name: str) -> None:
     pipeline = recorded(name)
     with pipeline.session() as session:
         pipeline.check(session, range(len(pipeline.outcomes)))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_cardinality(name: str) -> None:
+    pipeline = recorded(name)
+    with tfg.Session(pipeline.graph) as session:
+        assert session.run(["cardinality"])[0] == pipeline.cardinality
 
 
 @pytest.mark.parametrize("steps", [1, 4, 9])
