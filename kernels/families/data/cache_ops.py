@@ -14,7 +14,7 @@ import numpy as np
 from ....graphfmt.errors import Status, TfgError, invalid
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport, StateAccess
+from ...core.traits import Effects, GpuSupport, StateAccess
 from ...numeric.string_tensors import to_value
 from .datasets import (
     Dataset,
@@ -198,8 +198,11 @@ def _begin(source: Dataset, filename: Any, cache: MemoryCache) -> Callable[[Read
     return lambda reading: FileCachePass(source, os.fsdecode(name), reading)
 
 
+_EFFECTS = Effects(reads_files=("filename",), writes_files=("filename",))
 cached = op(
-    f"CacheDataset(input_dataset: variant, filename: string; {OUTPUTS}, {METADATA}", shape=shapes.scalar
+    f"CacheDataset(input_dataset: variant, filename: string; {OUTPUTS}, {METADATA}",
+    shape=shapes.scalar,
+    effects=_EFFECTS,
 )
 
 
@@ -222,6 +225,7 @@ cached_v2 = op(
     f"CacheDatasetV2(input_dataset: variant, filename: string, cache: resource; {OUTPUTS}, {METADATA}",
     shape=shapes.scalar,
     stateful=True,
+    effects=_EFFECTS,
 )
 
 

@@ -13,7 +13,7 @@ from ....graphfmt.errors import TfgError, invalid
 from ....graphfmt.records.record_file import open_compressed
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import Effects, GpuSupport
 from ...numeric import int_arguments, number_text
 from ...numeric.string_tensors import to_value
 from .datasets import Element, Pass, State, new_variant, save_numbers
@@ -338,4 +338,5 @@ for _name, _arguments in (("CSVDataset", ""), ("CSVDatasetV2", ", exclude_cols: 
         f"{OUTPUTS.replace('list(type)', 'list(type) in {float, double, int32, int64, string}')}) -> (handle: variant)",
         shape=shapes.scalar,
         stateful=True,
+        effects=Effects(reads_files=("filenames",)),
     ).kernel(_csv)

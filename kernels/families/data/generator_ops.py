@@ -14,7 +14,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Shape
 from ...core import shapes
 from ...core.registry import Family
-from ...core.traits import GpuSupport
+from ...core.traits import Effects, GpuSupport
 from ...numeric.string_tensors import to_value
 from .datasets import Counted, Element, Pass, Reading, State, new_variant, save_numbers
 from .element_states import load_elements, save_elements
@@ -159,7 +159,10 @@ def _with_folder(pattern: bytes) -> bytes:
 _FIXED = re.compile(rb"[^*?\[\\]*")
 
 matching = op(
-    "MatchingFilesDataset(patterns: string) -> (handle: variant)", shape=shapes.scalar, stateful=True
+    "MatchingFilesDataset(patterns: string) -> (handle: variant)",
+    shape=shapes.scalar,
+    stateful=True,
+    effects=Effects(reads_files=("patterns",)),
 )
 
 
