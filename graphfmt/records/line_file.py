@@ -8,7 +8,7 @@ _CHUNK = 1 << 18
 
 
 class LineReader:
-    """Reads lines without their ends, newlines. Carriage returns are left out, wherever they are, as TensorFlow does."""
+    """Reads lines without their newlines. Carriage returns are left out, wherever they are, as in TensorFlow."""
 
     def __init__(self, path: str, compression: str, offset: int) -> None:
         self._file = open_compressed(path, compression)
