@@ -20,7 +20,7 @@ from .common.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..graphfmt.graph import Graph
     from ..runtime.passes.optimizers.optimizer import Optimizer
@@ -52,7 +52,20 @@ if TYPE_CHECKING:
 @click.option(
     "--replicas",
     metavar="SPEC",
-    help="With --optimizer: compute the loss on each of these devices (cpu:2), each for its share of the batch.",
+    help="With --optimizer: compute the loss on each of these devices (cpu:2) or tasks (worker:4), each for its "
+    "share of the batch.",
+)
+@click.option(
+    "--servers",
+    metavar="SPEC",
+    help="With --replicas: keep the variables on these tasks (ps:2). Default: on the first replica.",
+)
+@click.option(
+    "--shard",
+    type=click.Choice(["bytes", "round-robin"]),
+    default="bytes",
+    show_default=True,
+    help="With --servers: give each as many bytes, or a variable in turn.",
 )
 @click.option(
     "--asynchronous",
@@ -69,6 +82,8 @@ def command(
     wrt: tuple[str, ...],
     optimizer: str | None,
     replicas: str | None,
+    servers: str | None,
+    shard: str,
     asynchronous: bool,
     pins: tuple[str, ...],
     output: str,
@@ -85,7 +100,9 @@ def command(
     grad/NAME/indices. With an optimizer, its slots and the targets `train` and `init` are added.
     """
     method = _parse_optimizer(optimizer)
-    devices = _parse_replicas(replicas)
+    devices = _parse_devices(replicas)
+    if servers is not None and not devices:
+        raise UsageError("--servers needs --replicas")
     if asynchronous and not devices:
         raise UsageError("--asynchronous needs --replicas")
     if devices and method is None:
@@ -96,7 +113,8 @@ def command(
 
         result = differentiate(loaded, loss, wrt)
     elif devices:
-        result = _replicate(loaded, loss, wrt, method, devices, asynchronous)
+        homes = _share_variables(loaded, _parse_devices(servers), shard)
+        result = _replicate(loaded, loss, wrt, method, devices, homes, asynchronous)
     else:
         from ..runtime.passes.optimizers.minimize import minimize
 
@@ -116,14 +134,25 @@ def _parse_optimizer(text: str | None) -> Optimizer | None:
         return parse_optimizer(text)
 
 
-def _parse_replicas(spec: str | None) -> list[str]:
-    """Returns the names of the devices of --replicas."""
+def _parse_devices(spec: str | None) -> list[str]:
+    """Returns the names of the devices of --replicas or --servers: of this process, or one per task."""
     if spec is None:
         return []
+    from ..runtime.cluster.spec import parse_cluster
     from ..runtime.passes.placement.machine.machine import parse_devices
 
     with usage_errors():
-        return [device.name for device in parse_devices(spec).devices]
+        is_local = spec.lower().startswith(("cpu", "gpu"))
+        return list((parse_devices(spec) if is_local else parse_cluster(spec).machine).names)
+
+
+def _share_variables(graph: Graph, servers: Sequence[str], strategy: str) -> Mapping[str, str]:
+    """Returns the servers of the variables; none without servers."""
+    if not servers:
+        return {}
+    from ..runtime.passes.optimizers.servers import share_variables
+
+    return share_variables(graph, servers, strategy)
 
 
 def _replicate(
@@ -132,12 +161,13 @@ def _replicate(
     wrt: tuple[str, ...],
     optimizer: Optimizer,
     devices: Sequence[str],
+    homes: Mapping[str, str],
     asynchronous: bool,
 ) -> Graph:
     from ..runtime.passes.optimizers.minimize import minimize, minimize_each
     from ..runtime.passes.optimizers.replicas import replicate
 
-    replicated = replicate(graph, loss, devices, split=not asynchronous)
+    replicated = replicate(graph, loss, devices, split=not asynchronous, homes=homes)
     if replicated.loss is not None:
         return minimize(replicated.graph, replicated.loss, optimizer, wrt or None)
     steps = {f"replica_{number}/train": loss for number, loss in enumerate(replicated.losses)}

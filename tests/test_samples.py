@@ -134,19 +134,34 @@ def commands(readme: Path) -> str:
     return "\n".join(lines)
 
 
-def test_what_the_readme_of_parallel_says_can_be_typed(tmp_path: Path) -> None:
-    (tmp_path / "samples").symlink_to(ROOT / "samples")
-    script = commands(ROOT / "samples" / "parallel" / "README.md").replace("--epochs 10", "--epochs 2")
-    done = subprocess.run(
+def typed(script: str, folder: Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """The outcome of a script in bash, in a folder."""
+    return subprocess.run(
         ["bash", "-ec", f'tfg() {{ "{sys.executable}" -m tfg "$@"; }}\n{script}'],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
+
+
+def test_what_the_readme_of_parallel_says_can_be_typed(tmp_path: Path) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    script = commands(ROOT / "samples" / "parallel" / "README.md").replace("--epochs 10", "--epochs 2")
+    done = typed(script, tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     accuracies = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("accuracy")]
     assert len(accuracies) == 3
     assert all(accuracy > 0.5 for accuracy in accuracies)
     assert "different: 0" in done.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_what_the_readme_of_the_cluster_says_can_be_typed(tmp_path: Path) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    script = commands(ROOT / "samples" / "cluster" / "README.md").replace("--epochs 10", "--epochs 2")
+    done = typed(script, tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    accuracies = [float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("accuracy")]
+    assert len(accuracies) == 3 and min(accuracies) > 0.9

@@ -91,6 +91,8 @@ def test_what_has_no_gradient(options: list[str], status: str, why: str) -> None
         (["--optimizer", "sgd", "--replicas", "cpu:x"], "'x' is not a number of devices"),
         (["--replicas", "cpu:2"], "--replicas needs --optimizer"),
         (["--optimizer", "sgd", "--asynchronous"], "--asynchronous needs --replicas"),
+        (["--optimizer", "sgd", "--servers", "ps:1"], "--servers needs --replicas"),
+        (["--optimizer", "sgd", "--replicas", "worker:0"], "a job has at least 1 task"),
     ],
 )
 def test_a_wrong_option_is_a_wrong_command_line(options: list[str], why: str) -> None:

@@ -8,7 +8,9 @@ its step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ....graphfmt import dtypes
@@ -22,7 +24,7 @@ from ....kernels.core.op_sets import INPUTS, VARIABLES
 from ....kernels.core.traits import StateAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ....graphfmt.attributes import AttrValue
     from ....kernels.builder.graph_builder import Tensor
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 # Scopes of a replica's nodes (followed by its number), and of the nodes that combine replicas.
 SCOPE = "replica_"
 _WHOLE = "replicas"
+
+
+NO_HOMES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,23 @@ class Replicas:
     losses: Sequence[str]
 
 
-def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = True) -> Replicas:
+def replicate(
+    graph: Graph,
+    loss: str,
+    devices: Sequence[str],
+    *,
+    split: bool = True,
+    homes: Mapping[str, str] = NO_HOMES,
+) -> Replicas:
     """Copies the subgraph that a loss needs once per device, except for variables and operations on them.
 
-    A copy of ``hidden`` is named ``replica_0/hidden``. Variables without a device go to the first device. A
-    random operation with a seed gets a different seed in each replica.
+    A copy of ``hidden`` is named ``replica_0/hidden``. Variables without a device go to those of ``homes``, else to the
+    first device. A random operation with a seed gets a different seed in each replica.
 
     Args:
         loss: a scalar, the mean over the rows of a batch.
         devices: one name per replica.
+        homes: devices of variables, by name.
         split: True if each replica takes an (almost) equal share of the rows of every placeholder whose first
             dimension is unknown; otherwise each takes all rows.
 
@@ -72,7 +85,9 @@ def replicate(graph: Graph, loss: str, devices: Sequence[str], *, split: bool = 
             y.node,
         )
     copied = _copied(graph, needed, batch)
-    replicated = graph.with_nodes(_at_home(node, needed, devices[0]) for node in graph.nodes)
+    replicated = graph.with_nodes(
+        _at_home(node, needed, homes.get(node.name, devices[0])) for node in graph.nodes
+    )
     if split:
         replicated = _with_rows(replicated, batch, devices)
     for number, device in enumerate(devices):
