@@ -1,6 +1,6 @@
 """NonMaxSuppression in its versions 1 to 5 (non_max_suppression_op.cc in TensorFlow): of boxes that
 overlap too much, only the one with the highest score is kept. Version 5 can lower scores instead (soft
-NMS, Bodla and others, ICCV 2017)."""
+NMS, Bodla and others, ICCV 2017). NonMaxSuppressionWithOverlaps is given the overlaps instead of boxes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...core.inference import ShapeContext
 
 family = Family(__name__, gpu=GpuSupport.NONE)
@@ -133,6 +135,39 @@ def _(
     return _padded(chosen, int(limit), pad), _padded(kept, int(limit), pad), np.int32(chosen.size)
 
 
+def _overlaps_shape(c: ShapeContext) -> Shape:
+    overlaps, scores = c.with_rank(0, 2), c.with_rank(1, 1)
+    merge_dim(merge_dim(overlaps[0], overlaps[1]), scores[0])
+    for shape in c.inputs()[2:]:
+        if shape.rank not in (None, 0):
+            raise invalid(f"limits and thresholds must be scalars, but one has shape {shape}")
+    return vector(None)
+
+
+with_overlaps = op(
+    "NonMaxSuppressionWithOverlaps(overlaps: float, scores: float, max_output_size: int32, overlap_threshold: float, "
+    "score_threshold: float) -> (selected_indices: int32)",
+    shape=_overlaps_shape,
+    differentiable=False,
+    allocates_output=True,
+)
+
+
+@with_overlaps.kernel
+def _(xp: Any, overlaps: Any, scores: Any, limit: Any, overlap_threshold: Any, score_threshold: Any) -> Any:
+    if overlaps.ndim != 2 or scores.ndim != 1 or overlaps.shape != 2 * scores.shape:
+        raise invalid(
+            "overlaps must be of shape [boxes, boxes] and scores of shape [boxes], but are of shapes "
+            f"{Shape(overlaps.shape)} and {Shape(scores.shape)}"
+        )
+    if any(np.ndim(value) for value in (limit, overlap_threshold, score_threshold)):
+        raise invalid("max_output_size and thresholds must be scalars")
+    if int(limit) < 0:
+        raise invalid(f"max_output_size is {int(limit)}, but must not be negative")
+    thresholds = (overlap_threshold, score_threshold, 0.0)
+    return _keep_best(scores, int(limit), lambda box, others: overlaps[others, box], thresholds)[0]
+
+
 def _padded(values: Any, size: int, pad: bool) -> Any:
     return np.concatenate([values, np.zeros(size - values.size, values.dtype)]) if pad else values
 
@@ -160,33 +195,50 @@ def _select(
         )
     if int(limit) < 0:
         raise invalid(f"max_output_size is {int(limit)}, but must not be negative")
+    corners, areas = corners_and_areas(boxes)
+
+    def overlap_of(box: int, others: Any) -> Any:
+        return overlaps_with(corners, areas, box, others)
+
+    thresholds = (iou_threshold, score_threshold, sigma)
+    return _keep_best(scores, int(limit), overlap_of, thresholds)
+
+
+def _keep_best(
+    scores: Any, limit: int, overlap_of: Callable[[int, Any], Any], thresholds: tuple[Any, Any, float]
+) -> tuple[Any, Any]:
+    """Returns the indices of the selected boxes, best score first, and their scores.
+
+    ``overlap_of`` gives the overlaps of a box with others; the thresholds are those of overlap and score, and the
+    deviation by which soft suppression lowers scores, 0 for none.
+    """
+    overlap_threshold, score_threshold, sigma = thresholds
     left = np.flatnonzero(scores > score_threshold)
     now = scores[left]
-    corners, areas = _corners_and_areas(boxes)
     chosen: list[int] = []
     kept: list[Any] = []
-    while left.size and len(chosen) < int(limit):
+    while left.size and len(chosen) < limit:
         check()
         best = int(now.argmax())
         chosen.append(int(left[best]))
         kept.append(now[best])
-        overlap = _overlap(corners, areas, chosen[-1], left)
+        overlap = overlap_of(chosen[-1], left)
         if sigma > 0:
             now = now * np.exp(np.float32(-0.5 / sigma) * overlap * overlap).astype(now.dtype)
-        stays = (overlap <= iou_threshold) if sigma <= 0 else (now > score_threshold)
+        stays = ~(overlap > overlap_threshold) if sigma <= 0 else (now > score_threshold)
         stays[best] = False
         left, now = left[stays], now[stays]
     return np.array(chosen, np.int32), np.array(kept, scores.dtype)
 
 
-def _corners_and_areas(boxes: Any) -> tuple[Any, Any]:
+def corners_and_areas(boxes: Any) -> tuple[Any, Any]:
     """Returns the lower and upper corners of boxes, which state any two opposite corners, and their areas."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     sides = high - low
     return (low, high), sides[:, 0] * sides[:, 1]
 
 
-def _overlap(corners: tuple[Any, Any], areas: Any, box: int, others: Any) -> Any:
+def overlaps_with(corners: tuple[Any, Any], areas: Any, box: int, others: Any) -> Any:
     """Returns the intersection over union of a box with others; 0 if one of the two has no area."""
     low, high = corners
     sides = np.minimum(high[box], high[others]) - np.maximum(low[box], low[others])

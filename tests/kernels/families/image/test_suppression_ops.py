@@ -20,7 +20,35 @@ BOXES = f32(
 SCORES = f32([0.9, 0.75, 0.6, 0.95, 0.5, 0.3, 0.2])
 MANY = np.concatenate([rand(40, 2, low=0, high=3), rand(40, 2, low=2, high=5)], axis=1)
 
+OVERLAPS = rand(40, 40, low=0, high=1)
+
 CASES = [
+    *(
+        case("NonMaxSuppressionWithOverlaps", OVERLAPS, rand(40), i32(limit), f32(overlap), f32(score))
+        for limit in (0, 5, 100)
+        for overlap in (0.3, 0.9, 2.0)
+        for score in (-1.0, 0.5)
+    ),
+    case("NonMaxSuppressionWithOverlaps", OVERLAPS, f32(np.ones(40)), i32(9), f32(0.8), f32(0)),
+    case("NonMaxSuppressionWithOverlaps", OVERLAPS[:0, :0], f32([]), i32(9), f32(0.8), f32(0)),
+    case(
+        "NonMaxSuppressionWithOverlaps",
+        OVERLAPS[:9],
+        rand(40),
+        i32(9),
+        f32(0.8),
+        f32(0),
+        error="INVALID_ARGUMENT: equal",
+    ),
+    case(
+        "NonMaxSuppressionWithOverlaps",
+        OVERLAPS,
+        rand(40),
+        i32(-1),
+        f32(0.8),
+        f32(0),
+        error="INVALID_ARGUMENT: negative",
+    ),
     *(
         case("NonMaxSuppression", BOXES, SCORES, i32(n), iou_threshold=t)
         for n in (0, 3, 30)
