@@ -59,7 +59,7 @@ class _Box(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class _CropLimits:
     """Limits of a crop: its aspect ratio (width by height) and its area as a share of the image's."""
 
     ratios: Sequence[float]
@@ -167,7 +167,9 @@ def _covers(crop: _Box, objects: list[_Box], share: Any) -> bool:
     )
 
 
-def _sample(image_size: Any, boxes: Any, share: Any, limits: _Limits, stream: Philox) -> tuple[Any, Any, Any]:
+def _sample(
+    image_size: Any, boxes: Any, share: Any, limits: _CropLimits, stream: Philox
+) -> tuple[Any, Any, Any]:
     if np.ndim(share):
         raise invalid(f"min_object_covered must be 0-D, got shape {Shape(np.shape(share))}")
     if not share >= 0:
@@ -215,7 +217,7 @@ def _(
     max_attempts: int,
     use_image_if_no_bounding_boxes: bool,
 ) -> tuple[Any, Any, Any]:
-    limits = _Limits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
+    limits = _CropLimits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
     limits.check()
     stream = reserve_node_stream(ctx, node_name, seed, seed2, max_attempts)
     return _sample(image_size, boxes, min_object_covered, limits, stream)
@@ -246,7 +248,7 @@ def _(
     max_attempts: int,
     use_image_if_no_bounding_boxes: bool,
 ) -> tuple[Any, Any, Any]:
-    limits = _Limits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
+    limits = _CropLimits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
     limits.check()
     stream = reserve_node_stream(ctx, node_name, seed, seed2, max_attempts)
     return _sample(image_size, boxes, min_object_covered, limits, stream)
@@ -277,7 +279,7 @@ def _(
     max_attempts: int,
     use_image_if_no_bounding_boxes: bool,
 ) -> tuple[Any, Any, Any]:
-    limits = _Limits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
+    limits = _CropLimits(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
     limits.check()
     if seed.shape != (2,):
         raise invalid(f"seed must have shape [2], but has {Shape(seed.shape)}")

@@ -46,7 +46,7 @@ def _shape(c: ShapeContext) -> list[Shape]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class _SelectionLimits:
     """How many boxes are selected of a class and of an image, and the thresholds of overlap and score."""
 
     per_class: int
@@ -55,7 +55,7 @@ class _Limits:
     score: Any
 
 
-def _limits(boxes: Any, scores: Any, sizes_and_thresholds: tuple[Any, ...]) -> _Limits:
+def _limits(boxes: Any, scores: Any, sizes_and_thresholds: tuple[Any, ...]) -> _SelectionLimits:
     """Reads the scalars. Raises INVALID_ARGUMENT for inputs that do not fit together."""
     if boxes.ndim != 4 or scores.ndim != 3 or boxes.shape[3] != 4 or boxes.shape[:2] != scores.shape[:2]:
         raise invalid(
@@ -75,7 +75,7 @@ def _limits(boxes: Any, scores: Any, sizes_and_thresholds: tuple[Any, ...]) -> _
         )
     if not 0 <= overlap <= 1:
         raise invalid(f"iou_threshold must be in [0, 1], but is {overlap}")
-    return _Limits(int(per_class), int(total), overlap, score)
+    return _SelectionLimits(int(per_class), int(total), overlap, score)
 
 
 class _Candidate:
@@ -102,7 +102,7 @@ def _by_score(scores: Any, threshold: Any) -> Any:
     return np.array([heapq.heappop(heap).box for _ in range(len(heap))], np.int64)
 
 
-def _select(boxes: Any, scores: Any, limits: _Limits) -> list[int]:
+def _select(boxes: Any, scores: Any, limits: _SelectionLimits) -> list[int]:
     """Returns the boxes [boxes, 4] of one class that are selected, the best first."""
     corners, areas = corners_and_areas(boxes)
     left = _by_score(scores, limits.score)
@@ -116,7 +116,7 @@ def _select(boxes: Any, scores: Any, limits: _Limits) -> list[int]:
     return chosen
 
 
-def _detections(boxes: Any, scores: Any, limits: _Limits) -> tuple[Any, Any, Any]:
+def _detections(boxes: Any, scores: Any, limits: _SelectionLimits) -> tuple[Any, Any, Any]:
     """Returns boxes, scores and classes of what is selected of one image, the best first."""
     slots = min(limits.per_class, len(boxes))
     kept = np.full((scores.shape[1], slots), -np.inf, np.float32)

@@ -23,7 +23,7 @@ CASES = [
     case("DrawBoundingBoxes", rand(2, 9, 12, 3), BOXES[:, :0]),
     case("DrawBoundingBoxes", rand(0, 9, 12, 3), BOXES[:0]),
     case("DrawBoundingBoxes", rand(2, 9, 12, 2), BOXES, error="INVALID_ARGUMENT: Channel depth"),
-    case("DrawBoundingBoxes", rand(1, 9, 12, 3), BOXES, error="INVALID_ARGUMENT: of shape"),
+    case("DrawBoundingBoxes", rand(1, 9, 12, 3), BOXES, error="INVALID_ARGUMENT: equal"),
     case("DrawBoundingBoxes", rand(9, 12, 3), BOXES, error="INVALID_ARGUMENT: rank 4"),
     case("DrawBoundingBoxesV2", rand(2, 9, 12, 4), BOXES, COLORS[:, :3], error="INVALID_ARGUMENT: columns"),
     case("DrawBoundingBoxesV2", rand(2, 9, 12, 4), BOXES, COLORS[0], error="INVALID_ARGUMENT: rank 2"),
