@@ -50,7 +50,7 @@ class _Options:
 
 @dataclass(frozen=True, slots=True)
 class _Paths:
-    """What the labels of a batch ask of the scores, padded to one number of states.
+    """The sequences of states that the labels of a batch allow, padded to one number of states.
 
     Attributes:
         states: [batch, states], the class of each state: the labels with a blank before, between and after.
