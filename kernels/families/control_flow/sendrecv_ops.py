@@ -75,7 +75,6 @@ for _name in ("_Send", "_HostSend"):
         f"{_name}(tensor: T; T: type, {_ATTRS})",
         shape=lambda c: [],
         stateful=True,
-        differentiable=False,
         role=Role.SEND,
     ).kernel(_send)
 
@@ -84,7 +83,6 @@ for _name in ("_Recv", "_HostRecv"):
         f"{_name}(; tensor_type: type, {_ATTRS}) -> (tensor: tensor_type)",
         shape=_received_shape,
         stateful=True,
-        differentiable=False,
         asynchronous=True,
         role=Role.RECV,
     ).kernel(_receive)

@@ -190,7 +190,10 @@ lines = op(
 def _(xp: Any, filenames: Any, compression_type: Any, buffer_size: Any) -> Any:
     paths, compression = file_paths(filenames), checked_compression(compression_type)
     check_buffer(buffer_size)
-    return _dataset(len(paths), lambda place, offset: LineReader(paths[place], compression, offset or 0))
+    return _dataset(
+        len(paths),
+        lambda place, offset: LineReader(paths[place], compression, offset or 0, drops_returns=True),
+    )
 
 
 def _fixed(

@@ -102,7 +102,7 @@ class TextLineFormat(WorkFormat):
     op = "TextLineReader"
 
     def open(self, work: str, offset: int) -> RecordStream:
-        return LineReader(work, "", offset)
+        return LineReader(work, "", offset, drops_returns=False)
 
     def skip_header(self, stream: RecordStream) -> int:
         for number in range(self.skip_lines):
