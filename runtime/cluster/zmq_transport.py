@@ -10,7 +10,7 @@ import contextlib
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from ...graphfmt.errors import TfgError
+from ...graphfmt.errors import Status, TfgError
 from .messages import decode, encode
 from .transport import Peer
 
@@ -49,6 +49,7 @@ class ZmqTransport:
         self._peer = Peer(f"tcp://{host}:{port}", self._public)
         self._is_closed = Event()
         self._lock = Lock()
+        self._peers: dict[str, Peer] = {}
         self._outgoing: dict[str, tuple[Any, Lock]] = {}
         self._thread = Thread(target=self._receive, name="tfg-transport", daemon=True)
         self._thread.start()
@@ -71,28 +72,39 @@ class ZmqTransport:
         return self._peer
 
     def connect(self, peers: Mapping[str, Peer]) -> None:
+        self._known.update(peer.public_key for peer in peers.values())
+        self._peers.update(peers)
+
+    def _connection(self, task: str) -> tuple[Any, Lock]:
+        """The socket to a task, and the lock under which it is used.
+
+        It is connected with the first value, when every task has been told the keys of all: a handshake that is refused
+        is never tried again.
+        """
         import zmq
 
-        self._known.update(peer.public_key for peer in peers.values())
         with self._lock:
-            for task, peer in peers.items():
-                if peer == self._peer:
-                    continue
+            if task not in self._outgoing:
+                peer = self._peers[task]
                 socket: Any = self._context.socket(zmq.PUSH)
                 self._secure(socket)
                 socket.curve_serverkey = peer.public_key
                 socket.connect(peer.address)
                 self._outgoing[task] = (socket, Lock())
+            return self._outgoing[task]
 
     def send(self, task: str, step: int, parcels: Sequence[Parcel]) -> None:
         import zmq
 
         frames = encode(step, parcels)
-        socket, lock = self._outgoing[task]
-        with lock, contextlib.suppress(zmq.ContextTerminated):
-            for frame in frames[:-1]:
-                socket.send(frame, zmq.SNDMORE, copy=len(frame) < _SMALL)
-            socket.send(frames[-1], copy=len(frames[-1]) < _SMALL)
+        socket, lock = self._connection(task)
+        try:
+            with lock, contextlib.suppress(zmq.ContextTerminated):
+                for frame in frames[:-1]:
+                    socket.send(frame, zmq.SNDMORE | zmq.DONTWAIT, copy=len(frame) < _SMALL)
+                socket.send(frames[-1], zmq.DONTWAIT, copy=len(frames[-1]) < _SMALL)
+        except zmq.Again:
+            raise TfgError(Status.UNAVAILABLE, f"{task} refuses the connection of this task") from None
 
     def _receive(self) -> None:
         import zmq

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -56,6 +57,20 @@ def test_a_stranger_is_refused() -> None:
         one.send("other", 2, [])
         assert arrived.get(timeout=10) == (2, [])
         stranger.close()
+
+
+def test_a_task_that_is_told_of_its_peers_first_is_not_refused_by_them() -> None:
+    """The handshake of one that connects before the other knows its key would be refused for ever."""
+    arrived: SimpleQueue[Any] = SimpleQueue()
+    one = ZmqTransport("127.0.0.1", lambda step, parcels: None)
+    other = ZmqTransport("127.0.0.1", lambda step, parcels: arrived.put((step, parcels)))
+    one.connect({"one": one.peer, "other": other.peer})
+    time.sleep(0.3)
+    other.connect({"one": one.peer, "other": other.peer})
+    one.send("other", 7, [])
+    assert arrived.get(timeout=10) == (7, [])
+    one.close()
+    other.close()
 
 
 def test_it_listens_at_its_own_address_alone() -> None:
