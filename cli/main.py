@@ -32,6 +32,7 @@ COMMANDS = {
     "restore": "Restore a checkpoint into a state, or into the graph.",
     "place": "Assign a device to every node.",
     "partition": "Split a graph into one graph per device.",
+    "simulate": "Predict training on many workers.",
     "samples": "List the sample graphs, or copy them.",
     "help": "Show a page of the documentation.",
     "completion": "Print the completion script of a shell.",

@@ -7,8 +7,8 @@ import re
 
 from .errors import invalid
 
-_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d)")
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min|m|h|d)")
 
 # Unit, its seconds, and the least duration that is shown in it.
 _SHOWN_UNITS = (
@@ -21,7 +21,7 @@ _SHOWN_UNITS = (
 
 
 def parse_duration(text: str, expected: str = "a time is written as 30s, 5m, 2h or 1d") -> float:
-    """Returns the seconds in ``30s``, ``5m``, ``2h`` or ``1d``.
+    """Returns the seconds in ``30s``, ``5m``, ``2h`` or ``1d``, or in ``20ms`` or ``70us``.
 
     Raises INVALID_ARGUMENT, with ``expected`` as the rule in the message, for any other text.
     """

@@ -252,6 +252,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
     "tfg bench": (f"bench {MLP} --steps 2 --batch 2 --against {MLP}", f"bench {MLP} --steps 2 --fetch loss"),
+    "tfg simulate": (
+        "simulate --compute 1s --workers 2,8 --backup 0:1 --measured 2=1s",
+        f"simulate {MLP} --fetch loss --mtbf 10h --checkpoint-time 1s --backup 3",
+    ),
     "tfg compare": (
         "compare compared_a.pbtxt compared_b.pbtxt --fetch p --fetch n --fetch t --feed x=[1]",
         "compare compared_a.pbtxt compared_a.pbtxt --fetch dead --feed c=false",
