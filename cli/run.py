@@ -24,7 +24,6 @@ from .common.options import (
     tags_option,
 )
 from .common.output_paths import check_distinct, check_output_path, check_state_name
-from .common.report import report_profile
 from .running.fetch_patterns import expand_fetches
 from .running.options import (
     RunOptions,
@@ -186,7 +185,9 @@ class _Run:
         with suppress(OSError) if self.interruption.is_requested else nullcontext():
             document = results.report()
             if self.options.result.profile and trace is not None:
-                document |= report_profile(trace.costs(), as_json=self.options.as_json)
+                from .running.profile_report import report_profile
+
+                document |= report_profile(trace, as_json=self.options.as_json, verbose=self.options.verbose)
             if document and self.options.as_json:
                 console.print_json(document)
 

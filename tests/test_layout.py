@@ -27,6 +27,7 @@ ROOMS = {
         "multi_device",
         "checkpointing",
         "saved_models",
+        "profiling",
         "visualization",
         "scan",
     ),

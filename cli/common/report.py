@@ -1,4 +1,4 @@
-"""Fetched values and profiles, as text and as JSON."""
+"""Fetched values, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from ...graphfmt import dtypes
 from ...graphfmt.arrays import jsonable
 from ...graphfmt.shapes import Shape
 from . import console
-from .tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...runtime.execution.trace import Cost
 
 # Arrays with more elements are abbreviated.
 _MAX_PRINTED = 1000
@@ -59,28 +57,3 @@ def _field(value: Any) -> dict[str, Any]:
         "shape": list(value.shape),
         "value": jsonable(value),
     }
-
-
-def report_profile(costs: Sequence[Cost], *, as_json: bool) -> dict[str, Any]:
-    """Prints the execution time by operation type, or returns it for a JSON document."""
-    if not as_json:
-        print_profile(costs)
-        return {}
-    return {"profile": [{"op": c.op, "calls": c.calls, "seconds": c.total / 1e9} for c in costs]}
-
-
-def print_profile(costs: Sequence[Cost]) -> None:
-    """Prints the execution time by operation type as a table on standard error."""
-    total = sum(cost.total for cost in costs) or 1
-    rows = [
-        (
-            cost.op,
-            str(cost.calls),
-            f"{cost.total / 1e6:.3f}",
-            f"{cost.total / cost.calls / 1e3:.2f}",
-            f"{cost.total / total:.1%}",
-        )
-        for cost in costs
-    ]
-    header = ("operation", "calls", "total ms", "µs per call", "share")
-    print_table(rows, header=header, right={1, 2, 3, 4}, indent=0, err=True)

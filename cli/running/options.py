@@ -210,7 +210,11 @@ result_options = option_group(
         type=_FILE,
         help="Write the execution times of all nodes as a trace for Chrome or Perfetto.",
     ),
-    click.option("--profile", is_flag=True, help="Print the execution time by operation type."),
+    click.option(
+        "--profile",
+        is_flag=True,
+        help="Print time, GFLOP/s, GB/s and memory by operation, node and name scope; -v prints all.",
+    ),
 )
 
 

@@ -102,7 +102,9 @@ def write_trace(
     trace: StepTrace, options: RunOptions, session: Session, loop: StepLoop, request: RunRequest
 ) -> None:
     """Writes the trace file."""
-    document = trace.chrome()
+    from ...runtime.profiling.chrome_trace import chrome_trace
+
+    document = chrome_trace(trace)
     if session.machine is not None and options.step.workers == 1:
         from .simulated_trace import simulated_events
 

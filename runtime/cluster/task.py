@@ -19,6 +19,7 @@ from ...kernels.core.failures import as_tfg_error
 from ...kernels.core.parallel import limit_blas
 from ..execution import allocator
 from ..execution.functions import function_resolver
+from ..execution.memory_meter import MemoryMeter
 from ..execution.resources import ResourceManager
 from ..execution.step import NodeRecord, Step
 from .failures import Failure, failure_of
@@ -135,6 +136,7 @@ class ClusterTask:
         records: list[tuple[str, Sequence[NodeRecord]]] = []
         for number in range(order.first, order.first + order.steps):
             step = Step(number, self.resources, log.append, [], None, None, plan.access)
+            step.meter = MemoryMeter()
             step.start_clock()
             try:
                 fetched.append(self._run_step(plan, step, order.feeds))

@@ -13,11 +13,12 @@ from ...kernels.families.control_flow.rendezvous_keys import ROOT_ITERATION
 from .state_lock import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from ...graphfmt.graph import Node
     from ..multi_device.rendezvous import StepRendezvous
     from .memory_budget import MemoryBudget, MemoryLimit
+    from .memory_meter import MemoryMeter
     from .resources import StateStore
     from .waits import Counterpart, Wait
 
@@ -47,13 +48,39 @@ _ASK = (True,)
 Watch = Callable[["Node", "Sequence[Any]"], None]
 
 
+class TracedTensor(NamedTuple):
+    """The dtype, shape and bytes of a tensor that a traced node read or computed."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
 class NodeRecord(NamedTuple):
-    """The time of a node in a traced step: start and end in nanoseconds of the process's clock."""
+    """A node in a traced step: start and end in nanoseconds of the process's clock, the tensors that it read and
+    computed as far as they are known, and the bytes of arrays that the step held when it ended."""
 
     node: Node
     iteration: str
     start: int
     end: int
+    inputs: Sequence[TracedTensor] = ()
+    outputs: Sequence[TracedTensor] = ()
+    held: int = 0
+
+
+def _traced(values: Iterable[Any]) -> Sequence[TracedTensor]:
+    """Describes those values that are tensors."""
+    return tuple(
+        TracedTensor(value.dtype.name, value.shape, value.nbytes)
+        for value in values
+        if hasattr(value, "nbytes") and hasattr(value, "dtype")
+    )
+
+
+def _content(value: Any) -> Any:
+    """Returns the tensor in a variable; any other value as it is."""
+    return getattr(value, "value", value)
 
 
 def _share_nothing() -> None:
@@ -81,7 +108,9 @@ class Step:
         "halt",
         "iteration",
         "memory_budget",
+        "meter",
         "parts",
+        "read",
         "records",
         "resources",
         "share",
@@ -119,6 +148,8 @@ class Step:
         self.started = 0
         self.watch: Watch | None = None
         self.records: list[NodeRecord] = []
+        self.meter: MemoryMeter | None = None
+        self.read: Sequence[TracedTensor] = ()
 
     @property
     def rendezvous(self) -> StepRendezvous:
@@ -194,12 +225,24 @@ class Step:
 
     def start_clock(self) -> None:
         """Starts timing. Traced plans call it before a node, unless another one has just ended."""
+        self.read = ()
+        self.started = time.perf_counter_ns()
+
+    def begin(self, *inputs: Any) -> None:
+        """Starts timing a node that reads these values. Traced plans call it before every computation."""
+        if self.meter is not None:
+            self.read = _traced(map(_content, inputs))
         self.started = time.perf_counter_ns()
 
     def record(self, node: Node, *outputs: Any) -> None:
         """Records the time of a node. Traced plans call it after every node, with those outputs that are read."""
         now = time.perf_counter_ns()
-        self.records.append(NodeRecord(node, self.iteration, self.started, now))
+        written, held = (), 0
+        if self.meter is not None:
+            self.meter.hold(outputs)
+            written, held = _traced(outputs), self.meter.used
+        self.records.append(NodeRecord(node, self.iteration, self.started, now, self.read, written, held))
+        self.read = ()
         if self.watch is not None:
             self.watch(node, outputs)
-        self.started = now
+        self.started = time.perf_counter_ns()

@@ -48,8 +48,8 @@ def generate_segment(
     Args:
         facts: what is known of the outputs of every node, by node name.
         parameters: the outputs that are passed in; None for an argument that nothing reads.
-        traced: the function calls ``ctx.record(node, *outputs)`` after every computation, with the outputs
-            that are read.
+        traced: the function calls ``ctx.begin(*inputs)`` before and ``ctx.record(node, *outputs)`` after every
+            computation, with the outputs that are read.
         counts_memory: the function has ``ctx.memory_budget`` count the values computed and deleted.
         reads_results: references among the results are read; if False, another function is to take them.
     """
@@ -138,9 +138,16 @@ class StatementWriter:
             record = f"; {self._record(instruction)}" if self._traced else ""
             share = "; ctx.share()" if number in sharing else ""
             check = f"{self.source.use_halt()}; " if self._needs_check(instruction) else ""
-            line = f"{self.indent}{check}{statement}{record}{share}"
+            begin = f"{self._begin(arguments)}; " if self._traced else ""
+            line = f"{self.indent}{check}{begin}{statement}{record}{share}"
             self.source.add_line(line, node, () if isinstance(instruction, ClusterCall) else arguments)
         self.position = first + len(instructions)
+
+    @staticmethod
+    def _begin(arguments: Sequence[str]) -> str:
+        """Starts the clock. Variables are passed themselves: reading them is the node's own work."""
+        names = [argument.removesuffix(".read()") for argument in arguments]
+        return f"ctx.begin({', '.join(names)})"
 
     def _record(self, instruction: Computation) -> str:
         names = (self.names[output] for output in instruction.outputs if output in self.names)

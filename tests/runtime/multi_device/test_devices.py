@@ -22,6 +22,7 @@ from tfg.runtime.multi_device.multi_device_plan import MultiDevicePlan
 from tfg.runtime.passes.placement.machine.machine import Machine, parse_devices
 from tfg.runtime.passes.placement.machine.machine_file import machine_from_text
 from tfg.runtime.plan.segment_plan import SegmentPlan
+from tfg.runtime.profiling.chrome_trace import chrome_trace
 
 from tests.runtime import programs
 from tests.runtime.plan.control_flow.test_control_flow import doubling_loop
@@ -268,9 +269,9 @@ def test_a_trace_has_a_track_for_each_device_and_an_arrow_for_each_transfer() ->
     with Session(two_hops(), devices="cpu:2") as session:
         for _ in range(2):
             session.run(["c"], {"x": [1]}, observer=trace.observe)
-    events = trace.chrome()["traceEvents"]
-    tracks = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M"}
-    nodes = [(tracks[e["tid"]], e["cat"], e["args"]["step"]) for e in events if e["ph"] == "X"]
+    events = chrome_trace(trace)["traceEvents"]
+    tracks = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    nodes = [(tracks[e["tid"]], e["cat"], e["args"]["step"]) for e in events if "step" in e.get("args", {})]
     on_first = [(device(0), kind, 1) for kind in ("AddV2", "_Send", "_Recv", "Sub")]
     assert [n for n in nodes if n[2] == 1 and n[0] == device(0)] == on_first
     assert sorted(nodes) == sorted(

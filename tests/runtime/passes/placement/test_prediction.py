@@ -22,6 +22,7 @@ from tfg.runtime.passes.placement.costs.observed_steps import (
 )
 from tfg.runtime.passes.placement.costs.prediction import predict
 from tfg.runtime.passes.placement.machine.machine import parse_devices
+from tfg.runtime.profiling.chrome_trace import chrome_trace
 
 ONE, OTHER = (f"/job:localhost/replica:0/task:0/device:CPU:{i}" for i in range(2))
 MS = 1_000_000
@@ -134,7 +135,7 @@ def test_a_measured_hand_over_counts_where_nobody_said_what_one_takes() -> None:
 def test_a_trace_s_file_tells_what_the_trace_does(tmp_path: Path) -> None:
     trace = StepTrace([event for n in range(5) for event in step(n, n * 100 * MS)])
     path = tmp_path / "t.json"
-    path.write_text(json.dumps(trace.chrome()))
+    path.write_text(json.dumps(chrome_trace(trace)))
     found, known = read_measurements(str(path)), summarize_steps(observe_steps(trace.events))
     assert found.costs == pytest.approx(known.costs)
     assert (found.seconds, found.hand_over) == pytest.approx((known.seconds, known.hand_over))

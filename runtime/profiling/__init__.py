@@ -1,0 +1,1 @@
+"""Reports on traced steps: profiles, timelines, and what a machine can reach."""
