@@ -20,7 +20,6 @@ from ..passes.prune import StepSignature
 from ..plan.build import BuildOptions, build_plan
 from . import allocator, session_parts
 from .hot_plans import HotPlans
-from .memory_meter import MemoryMeter
 from .resources import ResourceManager
 from .state_lock import StateLock
 from .step import Step
@@ -181,10 +180,7 @@ class Session:
         step = self._new_step(plan, timeout)
         arguments = self._arguments(plan, given)
         if is_traced:
-            step.watch = watch
-            if observer is not None:
-                step.meter = MemoryMeter()
-            step.start_clock()
+            step.trace(watch, describes_tensors=observer is not None)
         elif self._hot is not None:
             plan = self._hot.select(key, plan, arguments)
         self._state_lock.enter(plan.access, step.check_cancelled)

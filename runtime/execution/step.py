@@ -223,6 +223,15 @@ class Step:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TfgError(Status.DEADLINE_EXCEEDED, "the step took longer than its timeout")
 
+    def trace(self, watch: Watch | None, *, describes_tensors: bool) -> None:
+        """Prepares a traced step; ``describes_tensors`` to record shapes and memory too."""
+        self.watch = watch
+        if describes_tensors:
+            from .memory_meter import MemoryMeter
+
+            self.meter = MemoryMeter()
+        self.start_clock()
+
     def start_clock(self) -> None:
         """Starts timing. Traced plans call it before a node, unless another one has just ended."""
         self.read = ()

@@ -1,4 +1,4 @@
-"""What this machine reaches: floating-point operations and bytes per second, measured in a few hundredths of a
+"""The peaks of this machine: floating-point operations and bytes per second, measured in a few hundredths of a
 second."""
 
 from __future__ import annotations
