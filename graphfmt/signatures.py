@@ -371,5 +371,8 @@ def _value(kind: str, text: str) -> AttrValue:
             return UNKNOWN if text == "?" else Shape(tuple(int(d) for d in _split(text[1:-1])))
         case "string":
             return str(ast.literal_eval(text)).encode()
+        case "tensor":
+            # Written as <tensor>: the kernel knows it.
+            return None
         case _:
             raise ValueError(f"no default can be written for an attribute of kind {kind}: {text}")

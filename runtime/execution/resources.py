@@ -73,9 +73,10 @@ class ResourceManager:
         """Drops the resources that end with a step."""
         own = f"{PER_STEP}{step_id}"
         with self._lock:
-            for key in [key for key in self._resources if key[0] == own]:
-                del self._resources[key]
+            ended = [self._resources.pop(key) for key in list(self._resources) if key[0] == own]
             self.has_step_containers = any(key[0].startswith(PER_STEP) for key in self._resources)
+        # Not under the lock: a resource that goes may wake another step.
+        del ended
 
     def save(self) -> dict[Key, Mapping[str, Array]]:
         """The state of every resource, including those restored but not used yet; resources that end with a running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from tfg.graphfmt.tensors import TensorValue
 
 from tests.kernels.harness import Case, Record, gradient_graph_of, graph_of, weights_for
 from tests.kernels.state_harness import StateCase, state_graph_of
+
+# Registers the gradients of maps, which TensorFlow leaves out at first.
+import_module("tensorflow.python.ops.map_ops")
 
 v1: Any = tf.compat.v1
 v1.disable_v2_behavior()

@@ -128,11 +128,17 @@ def _(xp: Any, audio: Any, sample_rate: Any) -> Any:
     channels, rate = audio.shape[1], int(sample_rate)
     if rate <= 0 or not 0 < channels < 1 << 16:
         raise invalid(f"audio of {channels} channels at {rate} samples per second cannot be encoded")
+    return np.array(wav_bytes(audio, rate), object)
+
+
+def wav_bytes(audio: Any, rate: int) -> bytes:
+    """The bytes of a WAV file of 16-bit samples, from values in [-1, 1] of ``[samples, channels]``."""
+    channels = audio.shape[1]
     samples = _rounded(audio * _SCALE).clip(-(1 << 15), (1 << 15) - 1).astype("<i2").tobytes()
     frame = 2 * channels
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16, _PCM, channels, rate,
                        rate * frame, frame, 16, b"data", len(samples))  # fmt: skip
-    return np.array(head + samples, object)
+    return head + samples
 
 
 def _rounded(values: Any) -> Any:

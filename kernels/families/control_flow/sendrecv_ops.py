@@ -2,7 +2,8 @@
 
 A Send puts its value into the step's rendezvous and never waits. A Recv takes it from there and occupies no thread
 while it waits. Deadness is sent with the value, so branches and loops may be partitioned anywhere. _HostSend and
-_HostRecv do the same for tensors in host memory.
+_HostRecv do the same for tensors in host memory; Send and Recv are the names under which TensorFlow's own builders
+write them.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _received_shape(c: ShapeContext) -> Shape:
     return shapes[0]
 
 
-for _name in ("_Send", "_HostSend"):
+for _name in ("_Send", "_HostSend", "Send"):
     op(
         f"{_name}(tensor: T; T: type, {_ATTRS})",
         shape=lambda c: [],
@@ -78,7 +79,7 @@ for _name in ("_Send", "_HostSend"):
         role=Role.SEND,
     ).kernel(_send)
 
-for _name in ("_Recv", "_HostRecv"):
+for _name in ("_Recv", "_HostRecv", "Recv"):
     op(
         f"{_name}(; tensor_type: type, {_ATTRS}) -> (tensor: tensor_type)",
         shape=_received_shape,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,37 +15,24 @@ from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...core.types import REAL_NUMBERS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ...numeric import wire_messages as messages
 
 family = Family(__name__, gpu=GpuSupport.NONE)
 op = family.op
 
-# Field numbers of the messages Summary, Summary.Value and HistogramProto, and wire types.
+# Field numbers of the messages Summary, Summary.Value and HistogramProto.
 _VALUE, _TAG, _SIMPLE_VALUE, _HISTOGRAM = 1, 1, 2, 5
 _LIMITS, _COUNTS = 6, 7
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+def summary_value(tag: bytes, content: bytes) -> bytes:
+    """A Summary with one value, ``content`` being its fields behind the tag."""
+    head = messages.bytes_field(_TAG, tag) if tag else b""
+    return messages.bytes_field(_VALUE, head + content)
 
 
-def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
-
-
-def _value(tag: bytes, content: bytes) -> bytes:
-    return _field(_VALUE, (_field(_TAG, tag) if tag else b"") + content)
-
-
-def _summary(data: bytes) -> Any:
+def string_scalar(data: bytes) -> Any:
+    """A string tensor of rank 0."""
     out = np.empty((), object)
     out[()] = data
     return out
@@ -66,8 +53,8 @@ def _(xp: Any, tags: Any, values: Any) -> Any:
         raise invalid(f"tags of shape {Shape(tags.shape)} do not fit values of shape {Shape(values.shape)}")
     with np.errstate(over="ignore"):
         numbers = values.astype(np.float32).reshape(-1).tolist()
-    simple = (_varint(_SIMPLE_VALUE << 3 | _FIXED32) + struct.pack("<f", x) for x in numbers)
-    return _summary(b"".join(map(_value, tags.reshape(-1).tolist(), simple)))
+    simple = (messages.float_field(_SIMPLE_VALUE, x) for x in numbers)
+    return string_scalar(b"".join(map(summary_value, tags.reshape(-1).tolist(), simple)))
 
 
 histogram = op(
@@ -86,7 +73,7 @@ def _(xp: Any, tag: Any, values: Any) -> Any:
     numbers = np.asarray(values).astype(np.float64).reshape(-1)
     if not np.isfinite(numbers).all():
         raise invalid(f"Nan or infinity in summary histogram for: {tag.item()!r}")
-    return _summary(_value(tag.item(), _field(_HISTOGRAM, _histogram(numbers))))
+    return string_scalar(summary_value(tag.item(), messages.bytes_field(_HISTOGRAM, _histogram(numbers))))
 
 
 @cache
@@ -112,11 +99,14 @@ def _histogram(numbers: Any) -> bytes:
     total, squares = (float(np.add.accumulate(x)[-1]) if x.size else 0.0 for x in (numbers, numbers**2))
     head = [least, most, float(numbers.size), total, squares]
     fields = (
-        _varint(number << 3 | _FIXED64) + struct.pack("<d", x)
+        messages.double_field(number, x)
         for number, x in enumerate(head, 1)
         if struct.pack("<d", x) != bytes(8)
     )
-    lists = (_field(_LIMITS, limits[kept].tobytes()), _field(_COUNTS, counts[kept].tobytes()))
+    lists = (
+        messages.bytes_field(_LIMITS, limits[kept].tobytes()),
+        messages.bytes_field(_COUNTS, counts[kept].tobytes()),
+    )
     return b"".join((*fields, *lists))
 
 
@@ -139,39 +129,13 @@ def _(xp: Any, inputs: Any) -> Any:
                     raise invalid(f"Duplicate tag {tag!r} found in summary inputs")
                 seen.add(tag)
             merged.append(data)
-    return _summary(b"".join(merged))
+    return string_scalar(b"".join(merged))
 
 
 def _tags(data: bytes) -> list[bytes]:
     """Returns the non-empty tags of a serialized Summary. Raises INVALID_ARGUMENT if it cannot be parsed."""
     try:
-        values = [content for number, content in _fields(data) if number == _VALUE]
-        return [tag for value in values for number, tag in _fields(value) if number == _TAG and tag]
+        values = [content for number, content in messages.fields(data) if number == _VALUE]
+        return [tag for value in values for number, tag in messages.fields(value) if number == _TAG and tag]
     except (IndexError, struct.error):
         raise invalid("one of the summaries to merge cannot be read: no summary operation wrote it") from None
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        key, at = _read_varint(data, at)
-        kind = key & 7
-        if kind == _VARINT:
-            _, end = _read_varint(data, at)
-        elif kind == _BYTES:
-            size, at = _read_varint(data, at)
-            end = at + size
-        else:
-            end = at + {_FIXED64: 8, _FIXED32: 4}.get(kind, len(data) + 1)
-        if end > len(data) or not key >> 3:
-            raise IndexError
-        yield key >> 3, data[at:end]
-        at = end
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while data[at] > 127:
-        number |= (data[at] & 127) << shift
-        shift, at = shift + 7, at + 1
-    return number | data[at] << shift, at + 1

@@ -167,6 +167,34 @@ def _(xp: Any, images: Any, factor: Any) -> Any:
     return ((values - mean) * factor + mean).astype(images.dtype, copy=False)
 
 
+def _contrast_shape(c: ShapeContext) -> Shape:
+    for name in ("contrast_factor", "min_value", "max_value"):
+        c.with_rank(name, 0)
+    return c.with_rank_at_least(0, 3)
+
+
+adjust_contrast_v1 = op(
+    "AdjustContrast(images: T, contrast_factor: float, min_value: float, max_value: float; "
+    "T: type in {uint8, int8, int16, int32, int64, float, double}) -> (output: float)",
+    shape=_contrast_shape,
+    allocates_output=True,
+)
+
+
+@adjust_contrast_v1.kernel
+def _(xp: Any, images: Any, factor: Any, low: Any, high: Any) -> Any:
+    """Of graphs before version 2: results are clipped, and always float."""
+    if images.ndim < 3:
+        raise invalid(f"images must be of rank 3 or more, but have shape {Shape(images.shape)}")
+    for name, value in (("contrast_factor", factor), ("min_value", low), ("max_value", high)):
+        _check_scalar(name, value)
+    values = images.astype(np.float32)
+    if not values.size:
+        return values
+    mean = values.mean(axis=(-3, -2), keepdims=True)
+    return xp.minimum(xp.maximum((values - mean) * factor + mean, low), high)
+
+
 def _check_scalar(name: str, value: Any) -> None:
     if value.ndim:
         raise invalid(f"{name} must be a scalar, but has shape {Shape(value.shape)}")

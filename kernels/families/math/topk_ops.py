@@ -1,4 +1,4 @@
-"""TopK, NthElement and InTopK: the largest elements of rows.
+"""TopK, ApproxTopK, NthElement and InTopK: the largest elements of rows.
 
 Elements are mapped to unsigned integers of the same order. With an element's position in the low half of a 64-bit
 integer, a plain partition keeps ties in order; NaN counts as larger than every number.
@@ -163,6 +163,62 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> Tensor | No
 @top_k_v2.gradient
 def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> tuple[Tensor | None, None]:
     return _scatter_gradient(g, node, dy), None
+
+
+def _approx_shape(c: ShapeContext) -> list[Shape]:
+    x, k = c.with_rank_at_least(0, 1), c.attr("k")
+    if x.dims is None:
+        return [UNKNOWN, UNKNOWN]
+    axis = c.attr("reduction_dimension")
+    if not -len(x.dims) <= axis < len(x.dims):
+        raise invalid(f"reduction_dimension is {axis}, but must be in [-{len(x.dims)}, {len(x.dims)})")
+    dims = list(x.dims)
+    size = dims[axis]
+    if size is not None and size < k:
+        raise invalid(f"input must have at least k columns. Had {size}, needed {k}")
+    dims[axis] = k
+    return [Shape(tuple(dims))] * 2
+
+
+approx_top_k = op(
+    "ApproxTopK(input: T; k: int >= 0, reduction_dimension: int = -1, recall_target: float = 0.95, "
+    "is_max_k: bool = true, reduction_input_size_override: int = -1, aggregate_to_topk: bool = true, "
+    "T: type in {half, bfloat16, float}) -> (values: T, indices: int32)",
+    shape=_approx_shape,
+    allocates_output=True,
+)
+
+
+@approx_top_k.kernel
+def _(xp: Any, x: Any, *, k: int, reduction_dimension: int, is_max_k: bool) -> tuple[Any, Any]:
+    """The exact elements, as TensorFlow's CPU kernel gives them whatever the target."""
+    if not -x.ndim <= reduction_dimension < x.ndim:
+        raise invalid(f"reduction_dimension is {reduction_dimension}, but the input has rank {x.ndim}")
+    last = xp.moveaxis(x, reduction_dimension, -1)
+    if k > last.shape[-1]:
+        raise invalid(f"input must have at least k columns. Had {last.shape[-1]}, needed {k}")
+    values, index = top_k(xp, last if is_max_k else -last, k)
+    values = values if is_max_k else -values
+    moved = (xp.moveaxis(each, -1, reduction_dimension) for each in (values, index.astype(np.int32)))
+    first, second = moved
+    return first, second
+
+
+@approx_top_k.gradient
+def _(g: GraphBuilder, node: NodeView, dy: Tensor | None, _: Any) -> Tensor | None:
+    """Scatters dy along the axis: one-hot rows of the indices, weighted by dy, summed over k."""
+    if dy is None:
+        return None
+    axis, x = node.attr("reduction_dimension"), node.inputs[0]
+    rank = g.Rank(x)
+    axis = g.FloorMod(g.constant(axis), rank)
+    place = g.ExpandDims(axis, 0)
+    ones = g.Fill(g.ExpandDims(rank, 0), g.constant(1))
+    width = g.Gather(g.shape_of(x), axis)
+    along = g.TensorScatterUpdate(ones, g.ExpandDims(place, 1), g.Reshape(width, [1]))
+    columns = g.Reshape(g.Range(g.constant(0), width, g.constant(1)), along)
+    chosen = g.Equal(g.ExpandDims(node.outputs[1], axis), g.ExpandDims(columns, axis + 1))
+    return g.Sum(g.cast(chosen, dy.dtype) * g.ExpandDims(dy, axis), axis + 1)
 
 
 def _scatter_gradient(g: GraphBuilder, node: NodeView, dy: Tensor | None) -> Tensor | None:

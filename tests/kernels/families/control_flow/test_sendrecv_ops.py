@@ -69,3 +69,15 @@ def test_a_receive_has_the_shape_that_it_is_told() -> None:
     )
     with pytest.raises(tfg.TfgError, match="must be a list of one shape"):
         received(_output_shapes=3)
+
+
+@pytest.mark.parametrize(
+    ("send", "receive"), [("_Send", "_Recv"), ("_HostSend", "_HostRecv"), ("Send", "Recv")]
+)
+def test_both_ends_of_an_edge_have_one_key(send: str, receive: str) -> None:
+    ctx = Context()
+    bound(Node("s", send, ("a",), {"T": dtypes.float32, **ENDS}), None)(ctx, np.float32(1))
+    got: list[Any] = []
+    bound(Node("r", receive, (), {"tensor_type": dtypes.float32, **ENDS}))(ctx, done=got.append)
+    assert ctx.noted == [(KEY, np.float32(1), False), (KEY,)]
+    assert got == [np.float32(5)]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from ...harness import case, f32, rand, table_tests
+from typing import Any
+
+from ...harness import case, cast, f32, graph_case, rand, table_tests
 
 PRIMARY = f32(
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 0], [1, 1, 1], [0.2, 0.2, 0.5]]
 )
 DISTINCT = rand(4, 5, 3, low=0.05, high=1)
+
+
+def _contrast(g: Any, images: Any) -> Any:
+    """The form that clips, which graphs of version 1 have."""
+    factor, low, high = (g.constant(f32(number)) for number in (2, 10, 90))
+    return g.AdjustContrast(images, factor, low, high)
+
 
 CASES = [
     case("RGBToHSV", PRIMARY, tol=1e-5),
@@ -44,6 +53,13 @@ CASES = [
         )
     ),
     case("AdjustContrastv2", rand(2, 4, 4), f32(0.5), tol=1e-5),
+    *(
+        graph_case(
+            f"AdjustContrast {dtype}", _contrast, cast(dtype, rand(2, 3, 4, 2, low=0, high=100)), producer=1
+        )
+        for dtype in ("uint8", "int8", "int16", "int32", "float", "double")
+    ),
+    graph_case("AdjustContrast empty", _contrast, rand(0, 3, 3), producer=1),
     *(
         case(op, rand(2, 4, 4), f32(0.5), error="INVALID_ARGUMENT: have 3 channels")
         for op in ("AdjustHue", "AdjustSaturation")

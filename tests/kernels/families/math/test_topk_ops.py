@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tfg.kernels.families.math.topk_ops import top_k
 
 from ...harness import case, cast, f32, f64, gradients_tfg, i32, i64, rand, run_tfg, table_tests
@@ -46,6 +47,11 @@ CASES = [
     case("TopKV2", rand(6), i32(-1), error="INVALID_ARGUMENT: the last dimension of"),
     case("TopKV2", rand(6), i32([1]), error="INVALID_ARGUMENT: must be a scalar"),
     case("TopKV2", f32(1), i32(1), error="INVALID_ARGUMENT: 'input' must be of rank"),
+    *(case("ApproxTopK", cast(d, TIED), k=3) for d in ("float", "half", "bfloat16")),
+    case("ApproxTopK", rand(3, 40), k=4, grad=True),
+    case("ApproxTopK", rand(6), k=6, aggregate_to_topk=False),
+    case("ApproxTopK", f32([1, 2, INF, np.nan]), k=2, unset=(0, 1)),
+    case("ApproxTopK", rand(6), k=7, error="INVALID_ARGUMENT: at least k columns"),
     *(
         case("NthElement", cast(d, [[3, 1, 2], [5, 5, 4]]), i32(n), reverse=r)
         for d in DTYPES
@@ -88,3 +94,18 @@ def test_nan_is_the_largest() -> None:
             values, index = top_k(np, np.array([1, np.nan, 3, -np.nan, 2, *[0] * more], dtype), 4)
             assert index.tolist() == [1, 3, 2, 4]
             assert np.isnan(values[:2]).all()
+
+
+@pytest.mark.parametrize("is_max_k", [True, False])
+@pytest.mark.parametrize("axis", [0, 1, -2])
+def test_the_least_or_greatest_along_any_axis(axis: int, is_max_k: bool) -> None:
+    x = rand(5, 4, 3)
+    attrs = {"k": 2, "reduction_dimension": axis, "is_max_k": is_max_k}
+    values, index = run_tfg(case("ApproxTopK", x, **attrs))
+    order = np.argsort(-x if is_max_k else x, axis=axis, kind="stable")
+    np.testing.assert_array_equal(index, np.take(order, [0, 1], axis=axis))
+    np.testing.assert_array_equal(values, np.take_along_axis(x, index.astype(np.int64), axis))
+    (gradient,) = gradients_tfg(case("ApproxTopK", x, grad=True, **attrs))
+    chosen = np.zeros(x.shape, bool)
+    np.put_along_axis(chosen, index.astype(np.int64), True, axis)
+    np.testing.assert_array_equal(gradient != 0, chosen)
