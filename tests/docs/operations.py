@@ -72,6 +72,12 @@ _DOMAINS = (
     ("math", r""),
 )
 
+# The reasons for which operations are not here.
+REASONS = {
+    "ComputeBatchSize": "TensorFlow's distribution strategies alone ask for it, of a serialized dataset",
+    "DatasetFingerprint": "a hash of TensorFlow's own serialization of a dataset",
+}
+
 
 class Row(NamedTuple):
     """An operation of TensorFlow's list: its flags there, and what this build says of it, if it has it."""
@@ -138,8 +144,13 @@ def _section(domain: str, rows: Sequence[Row]) -> str:
         text += "| operation | dtypes | gradient | devices |\n|---|---|---|---|\n"
         text += "".join(map(_line, families[family]))
     if absent:
-        text += f"\nNot here: {', '.join(f'`{row.name}`' for row in absent)}.\n"
+        text += f"\nNot here: {', '.join(f'`{row.name}`{_reason(row.name)}' for row in absent)}.\n"
     return text
+
+
+def _reason(name: str) -> str:
+    reason = REASONS.get(name)
+    return f" ({reason})" if reason else ""
 
 
 def _line(row: Row) -> str:
