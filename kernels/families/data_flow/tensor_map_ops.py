@@ -76,7 +76,7 @@ def _shown(key: Any) -> str:
     return " ".join(map(str, np.asarray(key).reshape(-1)[:8].tolist()))
 
 
-empty = op("EmptyTensorMap() -> (handle: variant)", shape=shapes.scalar, differentiable=False)
+empty = op("EmptyTensorMap() -> (handle: variant)", shape=shapes.scalar)
 
 
 @empty.kernel
@@ -84,7 +84,7 @@ def _(xp: Any) -> Any:
     return TensorMap({})
 
 
-size = op("TensorMapSize(input_handle: variant) -> (size: int32)", shape=shapes.scalar, differentiable=False)
+size = op("TensorMapSize(input_handle: variant) -> (size: int32)", shape=shapes.scalar)
 
 
 @size.kernel
@@ -161,7 +161,6 @@ def _(g: GraphBuilder, node: NodeView, dy: Tensor) -> list[Tensor | None]:
 has_key = op(
     "TensorMapHasKey(input_handle: variant, key: key_dtype; key_dtype: type) -> (has_key: bool)",
     shape=shapes.scalar,
-    differentiable=False,
 )
 
 
@@ -171,9 +170,7 @@ def _(xp: Any, input_handle: Any, key: Any) -> Any:
 
 
 stack_keys = op(
-    "TensorMapStackKeys(input_handle: variant; key_dtype: type) -> (keys: key_dtype)",
-    shape=lambda c: UNKNOWN,
-    differentiable=False,
+    "TensorMapStackKeys(input_handle: variant; key_dtype: type) -> (keys: key_dtype)", shape=lambda c: UNKNOWN
 )
 
 

@@ -23,7 +23,6 @@ op = family.op
 immutable = op(
     "ImmutableConst(; dtype: type, shape: shape, memory_region_name: string) -> (tensor: dtype)",
     shape=lambda c: attr_shape(c.attr("shape")),
-    differentiable=False,
     effects=Effects(reads_files=("memory_region_name",)),
 )
 
