@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphfmt.errors import invalid
+from ...graphfmt.shapes import Shape
 from ..core.parallel import POOL
 from . import parallel_products
 from .windows import Window
@@ -27,6 +29,14 @@ _LEAST_ROWS = 192
 _MODEST_ELEMENTS = 1 << 20
 # The number of partial sums of a filter's gradient: it bounds the threads that share the work, and the memory.
 _FILTER_SUMS = 8
+
+
+def check_filter(w: Any) -> None:
+    """Raises INVALID_ARGUMENT for a filter without elements."""
+    if not w.size:
+        raise invalid(
+            f"filter must not have zero elements (i.e. all dimensions must be non-zero), but has shape {Shape(w.shape)}"
+        )
 
 
 def accumulator_dtype(dtype: Any) -> Any:

@@ -6,8 +6,10 @@ import os
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...graphfmt.errors import Status, TfgError, invalid
-from ...graphfmt.shapes import LARGEST_ITEM, UNKNOWN, Dim, Shape, check_bytes
+from ...graphfmt.shapes import LARGEST_ITEM, MAX_RANK, UNKNOWN, Dim, Shape, check_bytes
 from ..core import facts
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # Allocations below this many bytes are not compared with the memory of the computer.
 _SMALL = 2**30
+# The rank that numpy's arrays have at most.
+_LARGEST_RANK = 64 if int(np.__version__.partition(".")[0]) >= 2 else 32
 
 
 def check_integers(values: Any, what: str) -> None:
@@ -73,6 +77,7 @@ def known_shape(value: Any) -> tuple[int, ...]:
     if any(dim < 0 for dim in dims):
         raise invalid(f"a shape must not have negative dimensions, but is {list(dims)}")
     check_bytes(dims, 1)
+    _check_rank(len(dims))
     return dims
 
 
@@ -120,7 +125,19 @@ def check_dims(dims: Sequence[int], what: str = "shape") -> tuple[int, ...]:
         if size < 0:
             raise invalid(f"{what} {list(dims)} has the negative dimension {size}")
     check_bytes(dims, LARGEST_ITEM)
+    _check_rank(len(dims))
     return tuple(dims)
+
+
+def _check_rank(rank: int) -> None:
+    """Raises INVALID_ARGUMENT for a rank that TensorFlow refuses, UNIMPLEMENTED for one that numpy cannot hold."""
+    if rank <= _LARGEST_RANK:
+        return
+    if rank >= MAX_RANK:
+        raise invalid(f"too many dimensions: must be < {MAX_RANK}, but received {rank}")
+    raise TfgError(
+        Status.UNIMPLEMENTED, f"tensors have at most {_LARGEST_RANK} dimensions, but {rank} are asked for"
+    )
 
 
 def check_allocation(dims: Sequence[int], itemsize: int, what: str = "shape") -> tuple[int, ...]:

@@ -91,6 +91,7 @@ def _conv_shape(rank: int) -> Callable[[ShapeContext], Shape]:
 
 def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
     """Returns the convolution in the data format of ``spec``. Raises INVALID_ARGUMENT where shapes do not fit."""
+    convolution.check_filter(w)
     win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, w.shape[-1]), x.dtype.itemsize, "output")
     return from_channels_last(xp, convolution.forward(xp, to_channels_last(xp, x, spec), w, win), spec)
@@ -133,6 +134,8 @@ def _filter_gradient(xp: Any, spec: WindowSpec, x: Any, sizes: Any, dy: Any) -> 
     win = _fit_filter(spec, x.shape, w)
     _check_outputs(spec, win, x.shape[0], w[-1], dy.shape)
     check_allocation(w, dy.dtype.itemsize, "filter_sizes")
+    if 0 in w:
+        return xp.zeros(w, dy.dtype)
     return convolution.backprop_filter(
         xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win, w
     )

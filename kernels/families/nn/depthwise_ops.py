@@ -15,7 +15,7 @@ from ....graphfmt.errors import Status, TfgError, invalid
 from ....graphfmt.shapes import Dim, Shape, merge_dim
 from ...core.registry import Family
 from ...core.types import HALF_FIRST_FLOATS
-from ...numeric.convolution import accumulator_dtype, is_padding_cheap, mirrored_window, pad
+from ...numeric.convolution import accumulator_dtype, check_filter, is_padding_cheap, mirrored_window, pad
 from ...numeric.int_arguments import check_allocation
 from ...numeric.windows import (
     Window,
@@ -146,6 +146,7 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
 
 def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
     """Returns the convolution in the data format of ``spec``. Raises INVALID_ARGUMENT where shapes do not fit."""
+    check_filter(w)
     win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
     return from_channels_last(xp, _forward(xp, to_channels_last(xp, x, spec), w, win), spec)

@@ -70,6 +70,10 @@ def pool_spec(
     size, _, depth = split_spatial(ksize, channels_last)
     steps, _, depth_stride = split_spatial(strides, channels_last)
     pads = spatial_pads(rank, channels_last, padding, explicit_paddings)
+    if any(pad >= width for width, sides in zip(size, pads) for pad in sides):
+        raise invalid(
+            f"explicit_paddings {list(explicit_paddings)} need to be smaller than the window, which is {list(ksize)}"
+        )
     return PoolSpec(
         WindowSpec(channels_last, steps, (1,) * len(steps), padding, pads), size, depth, depth_stride
     )

@@ -25,6 +25,8 @@ CASES = [
     case("Reshape", rand(2, 3, 4), i64([-1, 8]), grad=True),
     case("Reshape", rand(2, 3, 4), i32([-1])),
     case("Reshape", rand(2, 3, 4), i32(-1), error="INVALID_ARGUMENT: shape must be a vector"),
+    case("Reshape", f32([1]), i32([1] * 254), error="INVALID_ARGUMENT: too many dimensions"),
+    case("Reshape", f32([1]), i32([1] * 255), error="INVALID_ARGUMENT: dimensions"),
     case("Reshape", f32([1]), i32(1), error="INVALID_ARGUMENT: shape must be a vector"),
     case("Reshape", f32([1]), np.zeros(0, np.int32), grad=True),
     case("Reshape", f32(1), i32([1, 1]), grad=True),

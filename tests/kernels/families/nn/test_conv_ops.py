@@ -108,6 +108,38 @@ CASES = [
     _conv(rand(1, 3, 3, 1), rand(3, 3, 1, 1), stride=5),
     _error(rand(1, 4, 4, 3), error="INVALID_ARGUMENT: must be a multiple of"),
     _error(rand(1, 4, 4, 0), error="INVALID_ARGUMENT: must be a multiple of"),
+    *(
+        _error(
+            rand(1, 4, 4, 2),
+            np.zeros(shape, np.float32),
+            error="INVALID_ARGUMENT: must not have zero elements",
+        )
+        for shape in ((0, 2, 2, 3), (2, 0, 2, 3), (2, 2, 2, 0), (0, 0, 2, 3))
+    ),
+    case(
+        "Conv2DBackpropFilter",
+        rand(1, 5, 5, 2),
+        i32([0, 3, 2, 4]),
+        rand(1, 5, 5, 4),
+        strides=[1] * 4,
+        padding="SAME",
+    ),
+    case(
+        "Conv2DBackpropInput",
+        i32([1, 5, 5, 2]),
+        rand(0, 3, 2, 4),
+        rand(1, 5, 5, 4),
+        strides=[1] * 4,
+        padding="SAME",
+    ),
+    case(
+        "Conv3D",
+        rand(1, 3, 3, 3, 2),
+        rand(1, 0, 1, 2, 4),
+        strides=[1] * 5,
+        padding="SAME",
+        error="INVALID_ARGUMENT: must not have zero elements",
+    ),
     _error(rand(1, 4, 4, 2), rand(2, 2, 0, 3), error="INVALID_ARGUMENT: depth must not be 0"),
     _error(rand(1, 4, 4, 4), rand(2, 2, 2, 3), error="INVALID_ARGUMENT: must be a multiple of"),
     _error(rand(4, 4, 2), error="INVALID_ARGUMENT: 'input' must be of rank"),

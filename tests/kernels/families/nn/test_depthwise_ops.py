@@ -43,6 +43,8 @@ CASES = [
     _conv(rand(1, 4, 4, 2, dtype="double"), rand(2, 2, 2, 2, dtype="double"), tol=1e-12),
     _conv(rand(1, 4, 4, 2, dtype="half"), rand(2, 2, 2, 2, dtype="half"), tol=5e-3, grad=False),
     _conv(rand(1, 4, 4, 2, dtype="bfloat16"), rand(2, 2, 2, 2, dtype="bfloat16"), tol=3e-2, grad=False),
+    _bad(_NAME, rand(1, 4, 4, 2), rand(0, 2, 2, 1), error="INVALID_ARGUMENT: must not have zero elements"),
+    _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 2, 0), error="INVALID_ARGUMENT: must not have zero elements"),
     _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 3, 1), error="INVALID_ARGUMENT: Dimensions must be equal"),
     _bad(_NAME, rand(4, 4, 2), rand(2, 2, 2, 1), error="INVALID_ARGUMENT: 'input' must be of rank"),
     _bad(_NAME, rand(1, 4, 4, 2), rand(2, 2, 2), error="INVALID_ARGUMENT: 'filter' must be of rank"),

@@ -105,6 +105,10 @@ CASES = [
         for pads in ([0, 0, 1, 2, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0])
     ],
     _bad(ksize=[1, 0, 2, 1], error="INVALID_ARGUMENT: ksize must be positive"),
+    *(
+        _bad(padding="EXPLICIT", explicit_paddings=pads, error="INVALID_ARGUMENT: smaller than the window")
+        for pads in ([0, 0, 2, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3, 0, 0])
+    ),
     _bad(ksize=[1, -2, 2, 1], error="INVALID_ARGUMENT: ksize must be positive"),
     _bad(strides=[1, 0, 2, 1], error="INVALID_ARGUMENT: strides must be positive"),
     _bad(strides=[1, -1, 2, 1], error="INVALID_ARGUMENT: strides must be positive"),
