@@ -26,6 +26,7 @@ COMMANDS = {
     "bench": "Time the steps of a graph.",
     "compare": "Find the first value that differs between two graphs or settings.",
     "diff": "Show how two graphs differ.",
+    "draw": "Draw a graph by scopes.",
     "optimize": "Write a graph with the same results and fewer nodes.",
     "grad": "Add gradients, and an optimizer's update.",
     "checkpoint": "Write, list, verify and compare checkpoints.",

@@ -250,6 +250,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "scan graph.pbtxt --target init",
         "scan strange.pbtxt",
     ),
+    "tfg draw": (f"draw {MLP} -o m.svg",),
     "tfg convert": (f"convert {MLP} -o m.pb", "convert model -o plain.pbtxt"),
     "tfg bench": (f"bench {MLP} --steps 2 --batch 2 --against {MLP}", f"bench {MLP} --steps 2 --fetch loss"),
     "tfg simulate": (
