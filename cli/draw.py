@@ -44,7 +44,8 @@ def _check_suffix(context: click.Context, option: click.Parameter, path: Path) -
 @click.option(
     "--color",
     type=click.Choice(_COLORS),
-    help="Color by kind of operation, device, time in --trace, or bytes of results. Default: time with --trace, else kind.",
+    help="Color by kind of operation, device, time in --trace, or bytes of results. Default: time with --trace, else "
+    "kind.",
 )
 @click.option(
     "--trace", metavar="TRACE.json", help="Measured times of nodes: a trace written by tfg run --trace."

@@ -26,8 +26,8 @@ class BoxPosition(NamedTuple):
 
 
 def open_scopes(tree: ScopeTree, most: int) -> set[int]:
-    """Returns the scopes to open, outer ones first, so that at most so many boxes are visible. The whole graph is always
-    open."""
+    """Returns the scopes to open, outer ones first, so that at most so many boxes are visible; always the whole
+    graph."""
     opened, level = {0}, [0]
     visible = len(tree.items[0].children)
     while level:

@@ -119,7 +119,8 @@ def test_five_thousand_nodes_are_drawn_in_three_seconds() -> None:
 def opened(page: str, click: str = "") -> str:
     """Returns the document of a page after its scripts."""
     if click:
-        script = f'<script>document.querySelector("{click}").dispatchEvent(new MouseEvent("click", {{bubbles: true}}))</script>'
+        event = 'new MouseEvent("click", {bubbles: true})'
+        script = f'<script>document.querySelector("{click}").dispatchEvent({event})</script>'
         Path(page).write_text(Path(page).read_text().replace("</body>", f"{script}</body>"))
     assert BROWSER is not None
     profile = f"--user-data-dir={Path('profile').absolute()}"
