@@ -26,8 +26,9 @@ from .common.tables import print_table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..graphfmt.errors import TfgError
     from ..runtime.checkpointing.differences import Tolerance
-    from .running.comparison import Comparison, Difference
+    from .running.comparison import Comparison, ComparisonFailure, Difference
 
 # The number of differing values that are listed without --verbose.
 _SHOWN = 10
@@ -98,11 +99,12 @@ def command(a: str, b: str, **options: Any) -> None:
         tolerances = _tolerances(parsed.tolerance)
     with open_sides(a, b, parsed) as (one, other):
         comparison = run_comparison(one, other, parsed.names, tolerances)
+    differs = bool(comparison.differences or comparison.failures)
     if parsed.as_json:
-        print_json({"equal": not comparison.differences, "a": a, "b": b, **_fields(comparison)})
+        print_json({"equal": not differs, "a": a, "b": b, **_fields(comparison)})
     else:
         _print(comparison, None if parsed.verbose else _SHOWN)
-    if comparison.differences:
+    if differs:
         raise click.exceptions.Exit(1)
 
 
@@ -145,8 +147,18 @@ def _fields(comparison: Comparison) -> dict[str, Any]:
     return {
         "compared": comparison.compared,
         "not_executed": list(comparison.not_executed),
+        "failures": [
+            {"name": failed.name, "a": _error_fields(failed, failed.a), "b": _error_fields(failed, failed.b)}
+            for failed in comparison.failures
+        ],
         "differences": [_difference_fields(difference) for difference in comparison.differences],
     }
+
+
+def _error_fields(failed: ComparisonFailure, error: TfgError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"status": str(error.status), "message": error.message, "node": error.node or failed.name}
 
 
 def _difference_fields(difference: Difference) -> dict[str, Any]:
@@ -184,8 +196,13 @@ def _print(comparison: Comparison, shown: int | None) -> None:
     note(f"compared {counted(comparison.compared, 'value')}")
     if comparison.not_executed:
         note(f"not executed: {counted(len(comparison.not_executed), 'value')}")
+    _print_failures(comparison.failures)
     if not comparison.differences:
-        note("no difference")
+        note(
+            "no difference"
+            if not comparison.failures
+            else "no difference among the values that were computed"
+        )
         return
     _print_first(comparison.differences[0])
     rows = [_row(difference) for difference in comparison.differences[:shown]]
@@ -194,6 +211,19 @@ def _print(comparison: Comparison, shown: int | None) -> None:
     print_table(rows, header=titles, right={3, 4, 5})
     if len(comparison.differences) > len(rows):
         say(f"  and {len(comparison.differences) - len(rows)} more (-v lists them)")
+
+
+def _print_failures(failures: Sequence[ComparisonFailure]) -> None:
+    """Tells which values could not be computed, and why the first could not."""
+    if not failures:
+        return
+    first = failures[0]
+    for side, error in (("A", first.a), ("B", first.b)):
+        if error is not None:
+            at = f" at {plain(error.node)}" if error.node else ""
+            say(f"{plain(first.name)} fails in {side}: {error.status}{at}: {plain(error.message)}")
+    if len(failures) > 1:
+        say(f"  and with it {counted(len(failures) - 1, 'other value')}")
 
 
 def _print_first(first: Difference) -> None:

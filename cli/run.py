@@ -24,10 +24,10 @@ from .common.options import (
     tags_option,
 )
 from .common.output_paths import check_distinct, check_output_path, check_state_name
-from .running.fetch_patterns import expand_fetches
 from .running.options import (
     RunOptions,
     checkpoint_options,
+    dump_options,
     log_options,
     result_options,
     resume_options,
@@ -65,6 +65,7 @@ _INTERRUPTED = "interrupted"
 @click.command("run")
 @graph_argument
 @fetch_options
+@dump_options
 @feed_options
 @signature_option
 @tags_option
@@ -302,9 +303,18 @@ class _Run:
     def _request(self, model: Model | None, graph: Graph | None) -> RunRequest:
         options = self.options
         feeds = values.parse_feeds(options.feed.feeds, options.feed.archives)
-        fetches = expand_fetches(graph, options.fetch.fetches)
+        fetches = options.fetch.fetches
+        # Few runs have patterns; the others start faster without the import.
+        if any(set("*?[") & set(name) for name in fetches):
+            from .running.fetch_patterns import expand_fetches
+
+            fetches = expand_fetches(graph, fetches)
         request = RunRequest(fetches, fetches, options.fetch.targets, feeds)
         request = map_signature(options.signature, self.path, model, request)
+        if any(options.dump):
+            from .running.fetch_patterns import with_dumped
+
+            request = with_dumped(request, graph, options.dump)
         if not request.fetches and not request.targets:
             raise console.UsageError(
                 "nothing to run: neither --fetch nor --target is given", "tfg show GRAPH lists the outputs"

@@ -139,7 +139,7 @@ def check_output(path: Path, names: Collection[str]) -> None:
     if suffix == ".npy" and count != 1:
         raise invalid(f"a .npy file holds one array, not {count}", hint="use .npz")
     if suffix == ".h5":
-        _check_groups(names)
+        h5_names(names)
     if not path.parent.is_dir():
         raise TfgError(
             Status.NOT_FOUND,
@@ -150,12 +150,15 @@ def check_output(path: Path, names: Collection[str]) -> None:
         raise TfgError(Status.FAILED_PRECONDITION, f"{str(path)!r} is a folder")
 
 
-def _check_groups(names: Collection[str]) -> None:
-    """Raises for a name that is also the prefix of another: HDF5 has a dataset or a group of one name, not both."""
-    for name in names:
-        inner = next((other for other in names if other.startswith(f"{name}/")), None)
-        if inner is not None:
-            raise invalid(f"a .h5 file cannot hold both {name!r} and {inner!r}", hint="use .npz")
+def h5_names(names: Collection[str]) -> dict[str, str]:
+    """Returns the names of datasets: ``hidden:0`` for ``hidden`` where another name is ``hidden/product``, because HDF5
+    has a dataset or a group of one name, not both. Raises INVALID_ARGUMENT for two datasets of one name."""
+    groups = {name[:at] for name in names for at, c in enumerate(name) if c == "/"}
+    datasets = {name: f"{name}:0" if name in groups else name for name in names}
+    for name, dataset in datasets.items():
+        if dataset != name and dataset in datasets:
+            raise invalid(f"a .h5 file cannot hold both {name!r} and {dataset!r}", hint="use .npz")
+    return datasets
 
 
 def _write_npz(path: Path, arrays: Mapping[str, BlockArray]) -> None:
@@ -194,8 +197,9 @@ def _write_h5(path: Path, arrays: Mapping[str, BlockArray]) -> None:
     try:
         # atomic_write has locked the file.
         with h5py.File(path, "w", locking=False) as file:
+            names = h5_names(arrays)
             for name, array in arrays.items():
-                _fill(file.create_dataset(name, shape=array.shape, dtype=array.dtype), array)
+                _fill(file.create_dataset(names[name], shape=array.shape, dtype=array.dtype), array)
     except (OSError, RuntimeError) as error:
         # HDF5 states the system's error in its text alone.
         number = _ERRNO.search(str(error))

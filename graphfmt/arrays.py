@@ -90,6 +90,12 @@ def _names(archive: ZipFile) -> list[str]:
     return list(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
 
 
+def npz_sizes(path: Path) -> dict[str, int]:
+    """Returns the bytes of the arrays in a ``.npz`` file, by name, as the archive states them."""
+    with _archive(path) as archive:
+        return {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
+
+
 def npz_array(path: Path, key: str | None) -> Array:
     """Reads an array of a ``.npz`` file; the key may be None if the file has only one."""
     with _archive(path) as archive:
@@ -142,6 +148,8 @@ def select_key(path: Path, key: str | None, names: list[str]) -> str:
             f"{str(path)!r} holds several arrays: {some}",
             hint=f"choose one: @{path}[{names[0]}]",
         )
+    if key not in names and f"{key}:0" in names:
+        return f"{key}:0"
     if key not in names:
         raise TfgError(
             Status.NOT_FOUND, f"{str(path)!r} holds no array {key!r}", hint=did_you_mean(key, names)

@@ -2,7 +2,7 @@
 
 Writes the elements to the file descriptor MEMORY, and one JSON object to standard output: ``dtype`` and ``shape``, for
 strings also ``lengths``; or ``error`` with a status, a message and a hint. Without MEMORY (-1), the object has the
-``names`` of all datasets.
+``names`` and ``sizes`` in bytes of all datasets.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ def _list(path: Path) -> dict[str, Any]:
     import h5py
 
     _limit(path.stat().st_size)
-    return {"names": _datasets(h5py.File(path, "r", locking=False), h5py)}
+    file = h5py.File(path, "r", locking=False)
+    names = _datasets(file, h5py)
+    datasets: list[Any] = [file[name] for name in names]
+    return {"names": names, "sizes": [(one.size or 0) * one.dtype.itemsize for one in datasets]}
 
 
 def _read(path: Path, key: str | None, memory: int) -> dict[str, Any]:

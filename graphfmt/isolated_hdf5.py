@@ -45,6 +45,13 @@ def dataset_names(path: Path) -> list[str]:
     return _run_reader(path, None, -1)["names"]
 
 
+def dataset_sizes(path: Path) -> dict[str, int]:
+    """Returns the bytes of the elements of all datasets, by name. Raises as ``read_dataset``."""
+    check_regular(path)
+    reply = _run_reader(path, None, -1)
+    return dict(zip(reply["names"], reply["sizes"]))
+
+
 def _shared_memory() -> Any:
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create("hdf5"), "w+b")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ...graphfmt.arrays import h5_array, npz_array, npz_names
+from ...graphfmt.arrays import h5_array, npz_array, npz_sizes
 from ...graphfmt.errors import TfgError
 from ...graphfmt.graph import endpoint
-from ...graphfmt.isolated_hdf5 import dataset_names
+from ...graphfmt.isolated_hdf5 import dataset_sizes
 from ...graphfmt.traversal import ancestors
 from ...kernels.core.op_sets import PLACEHOLDERS
+from ...runtime.execution.executor import is_dead_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +36,15 @@ class ValueSource(Protocol):
         """Returns those of the named values that there are: a node may not have been executed."""
         ...
 
+    def size(self, name: str) -> int | None:
+        """Returns the bytes of a value; None if they are not known before it is read."""
+        ...
+
+    @property
+    def failures(self) -> Mapping[str, TfgError]:
+        """The errors of the values that could not be computed, by name."""
+        ...
+
     def close(self) -> None:
         """Frees what the source holds."""
         ...
@@ -46,19 +56,25 @@ class GraphValues:
     def __init__(self, subject: BenchSubject) -> None:
         self.path = subject.path
         self.subject = subject
-        self._names = _tensors(subject)
+        self._sizes = _tensors(subject)
         self._state = subject.session.snapshot()
+        self.failures: dict[str, TfgError] = {}
 
     @property
     def names(self) -> Collection[str]:
-        return self._names
+        return self._sizes
+
+    def size(self, name: str) -> int | None:
+        return self._sizes[name]
 
     def read(self, names: Sequence[str]) -> Mapping[str, Array]:
         try:
             return dict(zip(names, self._run(names)))
-        except TfgError:
+        except TfgError as error:
             # One of them is not executed, or fails.
             if len(names) == 1:
+                if not is_dead_fetch(error):
+                    self.failures[names[0]] = error
                 return {}
             half = len(names) // 2
             return {**self.read(names[:half]), **self.read(names[half:])}
@@ -81,12 +97,17 @@ class FileValues:
     def __init__(self, path: str) -> None:
         self.path = path
         self._is_npz = path.endswith(".npz")
-        keys = npz_names(Path(path)) if self._is_npz else dataset_names(Path(path))
-        self._keys = {key.removesuffix(":0"): key for key in keys}
+        sizes = npz_sizes(Path(path)) if self._is_npz else dataset_sizes(Path(path))
+        self._keys = {key.removesuffix(":0"): key for key in sizes}
+        self._sizes = {key.removesuffix(":0"): size for key, size in sizes.items()}
+        self.failures: Mapping[str, TfgError] = {}
 
     @property
     def names(self) -> Collection[str]:
         return self._keys
+
+    def size(self, name: str) -> int | None:
+        return self._sizes[name]
 
     def read(self, names: Sequence[str]) -> Mapping[str, Array]:
         read = npz_array if self._is_npz else h5_array
@@ -101,9 +122,9 @@ def is_values_file(path: str) -> bool:
     return Path(path).suffix in _FILES
 
 
-def _tensors(subject: BenchSubject) -> list[str]:
-    """Returns the names of all tensors that a step computes outside loops, in execution order; none that is fed, and
-    no resources, variants and references."""
+def _tensors(subject: BenchSubject) -> dict[str, int | None]:
+    """Returns the names and, where known, bytes of all tensors that a step computes outside loops, in execution order;
+    none that is fed, and no resources, variants and references."""
     from ...kernels.functions.library import graph_library
     from ...runtime.plan.control_flow.nesting import NodeNesting
     from ...runtime.plan.typed_graph import type_graph
@@ -112,7 +133,7 @@ def _tensors(subject: BenchSubject) -> list[str]:
     nesting = NodeNesting(graph)
     needed = ancestors(graph, [endpoint(name).node for name in subject.ends])
     fed = {endpoint(name).node for name in subject.feeds}
-    names: list[str] = []
+    sizes: dict[str, int | None] = {}
     for typed in type_graph(graph, graph_library(graph)):
         if typed.name not in needed or typed.name in fed or typed.node.op in PLACEHOLDERS:
             continue
@@ -120,5 +141,7 @@ def _tensors(subject: BenchSubject) -> list[str]:
             continue
         for port, fact in enumerate(typed.output_facts):
             if not (fact.dtype.is_ref or fact.dtype.is_opaque):
-                names.append(typed.name if port == 0 else f"{typed.name}:{port}")
-    return names
+                elements = fact.shape.size
+                name = typed.name if port == 0 else f"{typed.name}:{port}"
+                sizes[name] = None if elements is None else elements * fact.dtype.size
+    return sizes

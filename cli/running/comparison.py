@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What a group of values that are read at once may take, and the most values in it.
 _GROUP_BYTES = 16 << 20
 _MOST_IN_GROUP = 64
+# What a value of unknown size is taken for.
+_UNKNOWN_BYTES = 2 << 20
 
 
 class SideOptions(Protocol):
@@ -72,11 +74,20 @@ class Difference(NamedTuple):
     inputs: Sequence[tuple[str, str]]
 
 
+class ComparisonFailure(NamedTuple):
+    """A value that A, B or both could not compute: the errors, None for a side that computed it or did not try."""
+
+    name: str
+    a: TfgError | None
+    b: TfgError | None
+
+
 class Comparison(NamedTuple):
-    """The result of a comparison: differences in execution order."""
+    """The result of a comparison: differences and failures in execution order."""
 
     compared: int
     not_executed: Sequence[str]
+    failures: Sequence[ComparisonFailure]
     differences: Sequence[Difference]
 
 
@@ -122,10 +133,15 @@ def run_comparison(
     verdicts: dict[str, str] = {}
     differences: list[Difference] = []
     missing: list[str] = []
+    failures: list[ComparisonFailure] = []
     graph = next((side for side in (a, b) if isinstance(side, GraphValues)), None)
     for name, other, value_a, value_b in _values(a, b, pairs):
         if value_a is None or value_b is None:
-            missing.append(name)
+            failed = ComparisonFailure(name, a.failures.get(name), b.failures.get(other))
+            if failed.a is None and failed.b is None:
+                missing.append(name)
+            else:
+                failures.append(failed)
             continue
         compared = compare_values(value_a, value_b, tolerances)
         in_graph = other if graph is b else name
@@ -134,9 +150,9 @@ def run_comparison(
             op, inputs = _origin(graph, in_graph, verdicts)
             types = _type(value_a), _type(value_b)
             differences.append(Difference(name, other, op, *types, compared, inputs))
-    if not verdicts:
+    if not verdicts and not failures:
         raise invalid(f"{a.path!r} and {b.path!r} have no value that both compute", hint="see --names")
-    return Comparison(len(verdicts), missing, differences)
+    return Comparison(len(verdicts), missing, failures, differences)
 
 
 def _pairs(a: ValueSource, b: ValueSource, names_file: str | None) -> Sequence[tuple[str, str]]:
@@ -168,17 +184,30 @@ def _read_names(path: Path) -> Mapping[str, str]:
 def _values(
     a: ValueSource, b: ValueSource, pairs: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[str, str, Array | None, Array | None]]:
-    """Yields the names and values of each pair. Values are read in groups whose number follows their sizes."""
-    start, count = 0, 1
-    while start < len(pairs):
-        group = pairs[start : start + count]
+    """Yields the names and values of each pair. Values are read in groups of limited size."""
+    for group in _groups(a, b, pairs):
         of_a = a.read([one for one, _ in group])
         of_b = b.read([other for _, other in group])
         for one, other in group:
             yield one, other, of_a.get(one), of_b.get(other)
-        held = sum(value.nbytes for value in (*of_a.values(), *of_b.values()))
-        start += count
-        count = min(2 * count, _MOST_IN_GROUP) if held < _GROUP_BYTES // 2 else max(count // 2, 1)
+
+
+def _groups(
+    a: ValueSource, b: ValueSource, pairs: Sequence[tuple[str, str]]
+) -> Iterator[Sequence[tuple[str, str]]]:
+    group: list[tuple[str, str]] = []
+    held = 0
+    for one, other in pairs:
+        # Two values of which one is known have the same size, or else one of them is small.
+        sizes = [size for size in (a.size(one), b.size(other)) if size is not None]
+        size = 2 * max(sizes) if sizes else _UNKNOWN_BYTES
+        if group and (held + size > _GROUP_BYTES or len(group) == _MOST_IN_GROUP):
+            yield group
+            group, held = [], 0
+        group.append((one, other))
+        held += size
+    if group:
+        yield group
 
 
 def _origin(

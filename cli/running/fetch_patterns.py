@@ -1,16 +1,21 @@
-"""``--fetch 'hidden/*'``: patterns of names stand for all values of a graph that can be fetched."""
+"""Patterns of fetches: names with wildcards, operations, and everything, among the values that can be fetched."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ...graphfmt.errors import Status, TfgError
+from ...graphfmt.errors import Status, TfgError, invalid
+from ...graphfmt.graph import endpoint
+from ...graphfmt.traversal import ancestors, descendants
+from ...kernels.core.op_sets import PLACEHOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ...graphfmt.graph import Graph
+    from .options import DumpOptions
+    from .step_request import RunRequest
 
 _WILD = frozenset("*?[")
 
@@ -35,9 +40,42 @@ def expand_fetches(graph: Graph | None, names: Sequence[str]) -> tuple[str, ...]
     return tuple(found)
 
 
+def with_dumped(request: RunRequest, graph: Graph | None, dump: DumpOptions) -> RunRequest:
+    """Returns the request with the values of ``--fetch-all`` and ``--fetch-kind`` behind its own fetches, in execution
+    order: those that its fetches and targets need, or else all whose placeholders are fed.
+
+    Raises INVALID_ARGUMENT for a folder of parts, NOT_FOUND if there are none.
+    """
+    if not any(dump):
+        return request
+    if graph is None:
+        raise invalid("--fetch-all and --fetch-kind need a graph, not a folder of parts")
+    reachable = _needed(graph, request)
+    added = [
+        name
+        for name in _fetchable(graph)
+        if endpoint(name).node in reachable
+        and name not in request.fetches
+        and (dump.fetch_all or graph[endpoint(name).node].op in dump.fetch_kinds)
+    ]
+    if not added and not (dump.fetch_all and request.fetches):
+        kinds = " or ".join(map(repr, dump.fetch_kinds)) or "that can be fetched"
+        raise TfgError(Status.NOT_FOUND, f"the step computes no value {kinds}")
+    return request._replace(labels=(*request.labels, *added), fetches=(*request.fetches, *added))
+
+
+def _needed(graph: Graph, request: RunRequest) -> Collection[str]:
+    """Returns the nodes of the step; without fetches and targets, all that need no placeholder besides the fed ones."""
+    fed = {endpoint(name).node for name in request.fed}
+    ends = [endpoint(name).node for name in (*request.fetches, *request.targets)]
+    if ends:
+        return ancestors(graph, ends).keys() - fed
+    missing = [node.name for node in graph.nodes if node.op in PLACEHOLDERS and node.name not in fed]
+    return {node.name for node in graph.nodes} - descendants(graph.nodes, missing).keys() - fed
+
+
 def _fetchable(graph: Graph) -> list[str]:
     from ...graphfmt.graph import Endpoint
-    from ...kernels.core.op_sets import PLACEHOLDERS
     from ...kernels.functions.library import graph_library
     from ...runtime.plan.control_flow.nesting import NodeNesting
     from ...runtime.plan.typed_graph import type_graph

@@ -27,6 +27,32 @@ signature_option = click.option(
 )
 
 
+class DumpOptions(NamedTuple):
+    """Fetches of everything, or of all values of some operations."""
+
+    fetch_all: bool
+    fetch_kinds: tuple[str, ...]
+
+
+dump_options = option_group(
+    "dump",
+    DumpOptions,
+    click.option(
+        "--fetch-all",
+        is_flag=True,
+        help="Fetch every value that the step computes outside of loops; without --fetch and --target, every value of "
+        "the graph that the feeds allow.",
+    ),
+    click.option(
+        "--fetch-kind",
+        "fetch_kinds",
+        metavar="OP",
+        multiple=True,
+        help="The same for the values of one operation, such as MatMul; repeatable.",
+    ),
+)
+
+
 class StepOptions(NamedTuple):
     """The number of steps and the batches that they take; ``timeout`` in seconds."""
 
@@ -343,6 +369,7 @@ class RunOptions(NamedTuple):
     """All options of ``tfg run``."""
 
     fetch: FetchOptions
+    dump: DumpOptions
     feed: FeedOptions
     signature: str | None
     tags: tuple[str, ...] | None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # The number of waits that a message names.
 _SHOWN_WAITS = 4
+_DEAD_FETCH = "does not have a value: it is on a branch that was not taken"
 # Seconds that a step sleeps before it checks whether it was cancelled.
 PATIENCE = 0.05
 
@@ -330,10 +331,15 @@ class Execution:
         value = self.known[ROOT].get(fetch, DEAD)
         if value is DEAD:
             raise invalid(
-                f"the fetch {str(fetch)!r} does not have a value: it is on a branch that was not taken",
+                f"the fetch {str(fetch)!r} {_DEAD_FETCH}",
                 node=fetch.node,
             )
         return value.read() if isinstance(value, Variable) else value
+
+
+def is_dead_fetch(error: TfgError) -> bool:
+    """Returns True for the error of a fetch on a branch that was not taken."""
+    return error.message.endswith(_DEAD_FETCH)
 
 
 def unmatched_receives(receiving: Sequence[str], keys: Sequence[str]) -> TfgError:

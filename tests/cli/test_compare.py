@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tfg
+from tfg.cli.running.compared_sources import FileValues
 
 from .command import is_diagnostic, run_tfg
 
@@ -140,3 +142,50 @@ def test_bad_requests() -> None:
         outcome = run_tfg("compare", *arguments)
         assert outcome.status == code, arguments
         assert is_diagnostic(outcome, status)
+
+
+def quotient(path: str, divisor: int) -> None:
+    g = tfg.GraphBuilder()
+    y = g.FloorDiv(g.placeholder("int32", [2], name="x"), np.int32(divisor), name="y")
+    g.Neg(y, name="z")
+    tfg.save(g.graph(), path)
+
+
+def test_a_kernel_that_fails_is_named_with_its_error() -> None:
+    quotient("two.pbtxt", 2)
+    quotient("zero.pbtxt", 0)
+    outcome = run_tfg("compare", "two.pbtxt", "zero.pbtxt", "--feed", "x=[4,6]")
+    assert outcome.status == 1
+    assert "y fails in B: INVALID_ARGUMENT at y: Integer division by zero" in outcome.out
+    assert "and with it 1 other value" in outcome.out
+    document = run_tfg("compare", "zero.pbtxt", "two.pbtxt", "--feed", "x=[4,6]", "--json").json
+    assert not document["equal"]
+    assert [(one["name"], one["a"]["node"], one["b"]) for one in document["failures"]] == [
+        ("y", "y", None),
+        ("z", "y", None),
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_files_are_read_a_few_values_at_a_time(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [1 << 18], name="x")
+    for number in range(40):
+        x = g.Neg(x, name=f"n{number}")
+    tfg.save(g.graph(), "chain.pbtxt")
+    feed = ("--feed", f"x=random:{1 << 18}")
+    assert run_tfg("run", "chain.pbtxt", *feed, "--fetch-all", "-o", f"all{suffix}").status == 0
+    largest = 0
+    read = FileValues.read
+
+    def counted(self: FileValues, names: Sequence[str]) -> Mapping[str, Any]:
+        nonlocal largest
+        values = read(self, names)
+        largest = max(largest, sum(value.nbytes for value in values.values()))
+        return values
+
+    monkeypatch.setattr(FileValues, "read", counted)
+    outcome = run_tfg("compare", "chain.pbtxt", f"all{suffix}", *feed, "--json")
+    assert outcome.json["equal"]
+    assert outcome.json["compared"] == 40
+    assert 0 < largest <= 8 << 20

@@ -157,6 +157,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tfg.save(files.graph(), name)
     for side, factor, word in (("a", 1.0, "one"), ("b", 2.0, "two")):
         tfg.save(_computing(factor, word), f"compared_{side}.pbtxt")
+    for divisor in (0, 2):
+        g = tfg.GraphBuilder()
+        g.Neg(g.FloorDiv(np.int32(7), np.int32(divisor), name="quotient"), name="negative")
+        tfg.save(g.graph(), f"divided_by_{divisor}.pbtxt")
     for name, number in (("one", 1), ("two", 2)):
         np.savez(f"{name}.npz", n=np.int32(number), sized=np.zeros(number))
 
@@ -261,6 +265,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "compare compared_a.pbtxt compared_b.pbtxt --fetch p --fetch n --fetch t --feed x=[1]",
         "compare compared_a.pbtxt compared_a.pbtxt --fetch dead --feed c=false",
         "compare one.npz two.npz",
+        "compare divided_by_0.pbtxt divided_by_2.pbtxt",
+        "compare divided_by_2.pbtxt divided_by_0.pbtxt",
     ),
     "tfg diff": ("diff left.pbtxt right.pbtxt",),
     "tfg optimize": (f"optimize {MLP} --fetch accuracy -o fast.pbtxt",),

@@ -77,10 +77,16 @@ def test_names_that_numpy_and_hdf5_keep_apart(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays.h5_array(tmp_path / "o.h5", name), value)
 
 
-def test_hdf5_cannot_hold_a_name_and_what_is_below_it(tmp_path: Path) -> None:
-    with pytest.raises(tfg.TfgError, match="both 'a' and 'a/b'"):
-        array_output.check_output(tmp_path / "o.h5", ["a", "a/b"])
-    array_output.check_output(tmp_path / "o.npz", ["a", "a/b"])
+def test_hdf5_names_an_array_otherwise_whose_name_is_that_of_a_group(tmp_path: Path) -> None:
+    assert array_output.h5_names(["a", "a/b", "a/b/c", "ab"]) == {
+        "a": "a:0",
+        "a/b": "a/b:0",
+        "a/b/c": "a/b/c",
+        "ab": "ab",
+    }
+    with pytest.raises(tfg.TfgError, match="both 'a' and 'a:0'"):
+        array_output.check_output(tmp_path / "o.h5", ["a", "a/b", "a:0"])
+    array_output.check_output(tmp_path / "o.npz", ["a", "a/b", "a:0"])
     array_output.check_output(tmp_path / "o.h5", ["a", "ab"])
 
 
