@@ -157,6 +157,16 @@ def test_what_the_readme_of_parallel_says_can_be_typed(tmp_path: Path) -> None:
     assert "different: 0" in done.stderr
 
 
+def test_what_the_readme_of_input_says_can_be_typed(tmp_path: Path) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    script = commands(ROOT / "samples" / "input" / "README.md").replace("python ", f"{sys.executable} ")
+    done = typed(script, tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (accuracy,) = (float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("accuracy"))
+    assert accuracy > 0.95
+    assert "could be ended by 'files/fill' (nothing runs it beside the steps)" in done.stderr
+
+
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_what_the_readme_of_the_cluster_says_can_be_typed(tmp_path: Path) -> None:
     (tmp_path / "samples").symlink_to(ROOT / "samples")
