@@ -144,6 +144,7 @@ class _Run:
             except NanFoundError:
                 self._stop_on_nan(session, request, start, guard)
             self._save_state(session, request, start, progress)
+            results.log_trace(trace)
             self._report(results, trace)
         if options.result.trace is not None and trace is not None:
             write_trace(trace, options, session, start.loop, request)
@@ -209,7 +210,7 @@ class _Run:
             at_once=start.loop.total == 1,
             cancel=partial(session.interrupt, _INTERRUPTED) if is_alone else None,
         )
-        with watched, _checkpointing(checkpoints, session, start, guard) as after_step:
+        with watched, _checkpointing(checkpoints, session, start, guard, results) as after_step:
             steps_from = partial(self._steps_from, session, request, trace, guard)
             steps = steps_from(start)
             if self.options.session.cluster is not None:
@@ -396,13 +397,17 @@ def _check_options(options: RunOptions) -> None:
 
 
 def _checkpointing(
-    checkpoints: CheckpointPlan | None, session: Session, start: RunStart, guard: RunGuard
+    checkpoints: CheckpointPlan | None,
+    session: Session,
+    start: RunStart,
+    guard: RunGuard,
+    results: Results,
 ) -> AbstractContextManager[Callable[[Progress], None]]:
     if checkpoints is None:
         return nullcontext(lambda progress: None)
     from .running.checkpoint_loop import checkpointing
 
-    return checkpointing(checkpoints, session, start, guard.is_good)
+    return checkpointing(checkpoints, session, start, guard.is_good, results.log_checkpoint)
 
 
 def _make_guard(session: Session, start: RunStart, options: RunOptions) -> RunGuard:

@@ -34,11 +34,26 @@ if TYPE_CHECKING:
     shell_complete=completions.signatures,
     help="Show only this signature of a SavedModel or MetaGraph.",
 )
+@click.option(
+    "--layers", is_flag=True, help="Print parameters, FLOPs and bytes of results per name scope instead."
+)
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="With --layers: size of open dimensions.  [default: 1]",
+)
 @tags_option
 @strict_option
 @common_options
 def command(
-    graph: str, signature: str | None, tags: tuple[str, ...] | None, as_json: bool, verbose: int
+    graph: str,
+    signature: str | None,
+    layers: bool,
+    batch: int | None,
+    tags: tuple[str, ...] | None,
+    as_json: bool,
+    verbose: int,
 ) -> None:
     """Summarize GRAPH: inputs, outputs, variables with shapes and bytes, operations, the number of parameters, and a
     command line that runs it. For a checkpoint CKPT, list its tensors as `tfg checkpoint list` does."""
@@ -47,8 +62,15 @@ def command(
 
         show_checkpoint(graph, as_json=as_json)
         return
+    if batch is not None and not layers:
+        raise UsageError("--batch needs --layers")
     file = read_graph_file(graph, tags)
     check_graph(file.graph)
+    if layers:
+        from .common.layer_lines import print_layers
+
+        print_layers(graph, file.graph, batch or 1, as_json=as_json)
+        return
     calls = _signatures(graph, file, signature)
     summary = summarize(file.graph)
     if as_json:

@@ -79,16 +79,20 @@ def plan_checkpoints(options: CheckpointOptions) -> CheckpointPlan | None:
 
 @contextmanager
 def checkpointing(
-    plan: CheckpointPlan, session: Session, start: RunStart, is_good: Callable[[SavedState], bool]
+    plan: CheckpointPlan,
+    session: Session,
+    start: RunStart,
+    is_good: Callable[[SavedState], bool],
+    on_take: Callable[[int], None],
 ) -> Generator[Callable[[Progress], None]]:
     """Writes checkpoints while the steps run, and a last one at the end unless a step failed. A state that is not good
     leaves the last checkpoint as it is.
 
-    Yields the function to call after each step.
+    Yields the function to call after each step. ``on_take`` is called with the step of each checkpoint.
     """
     progress = start.progress
     schedule = CheckpointSchedule(plan.every, plan.mtbf, time.monotonic, console.note)
-    checkpointer = Checkpointer(session, plan.series, schedule, progress.step, is_good)
+    checkpointer = Checkpointer(session, plan.series, schedule, progress.step, is_good, on_take)
 
     def notes() -> dict[str, Any]:
         run_notes = progress.notes(start.loop.batches)

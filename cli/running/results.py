@@ -57,6 +57,17 @@ class Results:
         if self._progress is not None:
             self._progress.update(result)
 
+    def log_checkpoint(self, step: int) -> None:
+        """Writes into the logs that a checkpoint was taken."""
+        path = self._options.checkpoint.checkpoint
+        if self._log is not None and path is not None:
+            self._log.checkpoint(step, path)
+
+    def log_trace(self, trace: StepTrace | None) -> None:
+        """Writes the last traced step into the logs."""
+        if self._log is not None and trace is not None:
+            self._log.trace(trace)
+
     def close_progress(self) -> None:
         """Ends the display of the progress."""
         if self._progress is not None:

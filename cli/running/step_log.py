@@ -7,7 +7,7 @@ import math
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...graphfmt.errors import TfgError, invalid
 from ..common import console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from ...runtime.checkpointing.intervals import CheckpointInterval
     from ...runtime.execution.runner import StepLoop, StepResult
+    from ...runtime.execution.trace import StepTrace
     from .options import LogOptions
 
 # Seconds between two writes of what has been logged.
@@ -40,14 +41,23 @@ class Row:
         }
 
 
-class LogSink(Protocol):
-    """A place that logged steps go to."""
+class LogSink:
+    """A place that logged steps go to. Checkpoints and traced steps are for sinks that have a use for them."""
 
-    def add(self, row: Row) -> None: ...
+    def add(self, row: Row) -> None:
+        """Takes a logged step."""
 
-    def flush(self) -> None: ...
+    def checkpoint(self, step: int, path: str) -> None:
+        """Takes note of a checkpoint that is being written."""
 
-    def close(self) -> None: ...
+    def trace(self, step: int, trace: StepTrace) -> None:
+        """Takes the traced steps of the run, of which the last is ``step``."""
+
+    def flush(self) -> None:
+        """Makes what was taken visible to readers."""
+
+    def close(self) -> None:
+        """Ends the log."""
 
 
 class StepLog:
@@ -61,10 +71,12 @@ class StepLog:
         self._names = names
         self._began = self._logged = self._flushed = time.monotonic()
         self._steps = 0
+        self._step = 0
 
     def add(self, result: StepResult) -> None:
         """Takes the result of a finished step."""
         self._steps += 1
+        self._step = result.progress.step
         now = time.monotonic()
         if not self._is_due(now):
             return
@@ -74,6 +86,15 @@ class StepLog:
         if now - self._flushed >= _FLUSH_INTERVAL:
             self._flushed = now
             self._each("flush")
+
+    def checkpoint(self, step: int, path: Path) -> None:
+        """Takes note of a checkpoint."""
+        self._each("checkpoint", step, str(path))
+
+    def trace(self, trace: StepTrace) -> None:
+        """Takes the traced steps of the run."""
+        if trace.events:
+            self._each("trace", self._step, trace)
 
     def _is_due(self, now: float) -> bool:
         if self._every is None:
@@ -114,7 +135,7 @@ def open_step_log(options: LogOptions, loop: StepLoop, graph: Graph, labels: Seq
     return StepLog(sinks, None if options.log_every is None else parse_interval(options.log_every), labels)
 
 
-class ErrorLines:
+class ErrorLines(LogSink):
     """Writes a line per logged step to standard error."""
 
     def __init__(self, loop: StepLoop) -> None:
@@ -129,10 +150,6 @@ class ErrorLines:
         speed = [] if rate is None else [rate_text(rate)]
         console.note("  ".join([f"step {row.step}{total}", *values, *speed]))
 
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
-
 
 def open_metrics(path: Path) -> LogSink:
     """Opens a table of metrics by its suffix. Raises INVALID_ARGUMENT for another one, and as writing does."""
@@ -143,7 +160,7 @@ def open_metrics(path: Path) -> LogSink:
     raise invalid(f"--metrics {str(path)!r} must end in .jsonl or .csv")
 
 
-class _TextFile:
+class _TextFile(LogSink):
     """A text file that rows are appended to."""
 
     def __init__(self, path: Path) -> None:
@@ -207,8 +224,9 @@ def _csv_field(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
 
 
-class EventSink:
-    """TensorBoard's event files: scalars, the values of Summary operations, and the graph."""
+class EventSink(LogSink):
+    """TensorBoard's event files: scalars, the values of Summary operations, the graph, checkpoints, and a traced
+    step."""
 
     def __init__(self, folder: Path, graph: Graph, labels: Sequence[str]) -> None:
         from ...graphfmt.records.event_file import EventWriter
@@ -226,6 +244,14 @@ class EventSink:
                 self._writer.summary(row.step, item)
             elif value.ndim > 0 and value.dtype.kind in "fiub":
                 self._writer.histogram(row.step, label, value)
+
+    def checkpoint(self, step: int, path: str) -> None:
+        self._writer.checkpoint(step, path)
+
+    def trace(self, step: int, trace: StepTrace) -> None:
+        from ...runtime.profiling.run_metadata import run_metadata
+
+        self._writer.run_metadata(step, f"step {step}", run_metadata(trace.events))
 
     def flush(self) -> None:
         self._writer.flush()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ...graphfmt.graph import Graph
     from .step_request import RunRequest
 
-# The family that declares them.
-_FAMILY = "debug.summary_ops"
+# The families that declare them.
+_FAMILIES = ("debug.summary_ops", "debug.media_summary_ops")
 
 
 def with_summaries(request: RunRequest, graph: Graph) -> RunRequest:
@@ -39,7 +39,7 @@ def _is_summary(op_name: str) -> bool:
     if not op_name.endswith(("Summary", "SummaryV2")):
         return False
     op = registry.find(op_name)
-    return op is not None and op.family == _FAMILY
+    return op is not None and op.family in _FAMILIES
 
 
 def _is_fed(graph: Graph, name: str, fed: Collection[Endpoint]) -> bool:

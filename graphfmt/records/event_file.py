@@ -74,6 +74,11 @@ class EventWriter:
         log = event_pb2.SessionLog(status=event_pb2.SessionLog.CHECKPOINT, checkpoint_path=path)
         self._write(event_pb2.Event(session_log=log), step)
 
+    def run_metadata(self, step: int, tag: str, serialized: bytes) -> None:
+        """Writes a serialized RunMetadata, for the list of runs on TensorBoard's graph page."""
+        tagged = event_pb2.TaggedRunMetadata(tag=tag, run_metadata=serialized)
+        self._write(event_pb2.Event(tagged_run_metadata=tagged), step)
+
     def _write(self, event: event_pb2.Event, step: int) -> None:
         event.wall_time = time.time()
         event.step = step

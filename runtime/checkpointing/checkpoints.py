@@ -175,7 +175,7 @@ class Checkpointer:
 
     One checkpoint is written at a time. With an interval in steps, the steps wait for a late writer, so that no
     checkpoint is skipped; with an interval in time, a checkpoint that falls due meanwhile is skipped. A state for which
-    ``is_good`` is false is not written.
+    ``is_good`` is false is not written. ``on_take`` is called with the step of each checkpoint.
     """
 
     def __init__(
@@ -185,11 +185,13 @@ class Checkpointer:
         schedule: CheckpointSchedule,
         first_step: int,
         is_good: Callable[[SavedState], bool] = lambda state: True,
+        on_take: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._session = session
         self._series = series
         self._schedule = schedule
         self._is_good = is_good
+        self._on_take = on_take
         self._saved_step = first_step
         self._pace = WriterPace()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
@@ -229,6 +231,7 @@ class Checkpointer:
         self._saved_step = step
         self._pace.begin()
         self._pending = self._writer.submit(self._write, state, step)
+        self._on_take(step)
 
     def _write(self, state: SavedState, step: int) -> None:
         if not self._is_good(state):

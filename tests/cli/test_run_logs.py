@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tfg
-from tfg.graphfmt.proto import event_pb2
+from tfg.graphfmt.proto import event_pb2, step_stats_pb2
 from tfg.graphfmt.proto.binary import graph_from_bytes
 from tfg.graphfmt.records.record_file import read_records
 
@@ -96,6 +96,55 @@ def test_a_resumed_run_goes_on_in_the_same_curve() -> None:
     assert run_tfg(*line).status == run_tfg(*line).status == 0
     steps = [event.step for event in events("logs") for value in event.summary.value if value.tag == "loss"]
     assert sorted(steps) == [1, 2, 3, 4]
+
+
+def test_checkpoints_are_in_the_events() -> None:
+    line = (
+        *STEP,
+        "--target",
+        "count",
+        "--init",
+        "init",
+        "--checkpoint",
+        "c.h5",
+        "--every",
+        "2",
+        "--logdir",
+        "logs",
+    )
+    assert run_tfg(*line).status == 0
+    logs = [(event.step, event.session_log) for event in events("logs") if event.HasField("session_log")]
+    assert [(step, log.status, log.checkpoint_path) for step, log in logs] == [(2, 3, "c.h5"), (4, 3, "c.h5")]
+
+
+def test_a_traced_step_has_its_times_memory_and_shapes() -> None:
+    assert run_tfg(*STEP, "--logdir", "logs", "--trace", "t.json").status == 0
+    (event,) = (event for event in events("logs") if event.HasField("tagged_run_metadata"))
+    assert (event.step, event.tagged_run_metadata.tag) == (4, "step 4")
+    metadata = step_stats_pb2.RunMetadata()
+    metadata.ParseFromString(event.tagged_run_metadata.run_metadata)
+    (device,) = metadata.step_stats.dev_stats
+    assert device.device.endswith("CPU:0")
+    stats = {node.node_name: node for node in device.node_stats}
+    assert stats["loss"].all_end_rel_nanos > 0
+    assert stats["loss"].output[0].tensor_description.dtype == 1
+    assert stats["loss"].memory[0].total_bytes == 4
+
+
+def test_summaries_of_images_sounds_and_tensors_are_in_the_events() -> None:
+    g = tfg.GraphBuilder()
+    x = g.placeholder("float", [1, 4, 4, 1], name="x")
+    g.ImageSummary("image", x, name="images")
+    g.AudioSummaryV2("sound", g.Reshape(x, [1, 16]), np.float32(8000), name="sounds")
+    curves = b"\n\x0b\n\tpr_curves"
+    g.TensorSummaryV2("curve", x, curves, name="tensors")
+    tfg.save(g.graph(), "media.pbtxt")
+    assert run_tfg("run", "media.pbtxt", "--feed", "x=random", "--fetch", "x", "--logdir", "logs").status == 0
+    values = {value.tag: value for event in events("logs") for value in event.summary.value}
+    assert values["image/image/0"].image.encoded_image_string.startswith(b"\x89PNG")
+    assert values["sound/audio/0"].audio.encoded_audio_string.startswith(b"RIFF")
+    assert values["curve"].metadata.plugin_data.plugin_name == "pr_curves"
+    assert values["curve"].tensor.dtype == 1
 
 
 def test_bad_requests() -> None:

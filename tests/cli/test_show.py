@@ -13,6 +13,8 @@ from tfg.graphfmt.proto.binary import graph_to_bytes
 from .command import is_diagnostic, matches_golden, run_tfg, write
 from .graphs import FLOAT, node
 
+MLP = Path(__file__).parents[2] / "samples" / "digits" / "mlp.pbtxt"
+
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +128,19 @@ def test_every_kind_of_file_shows_the_same(training: Path, tmp_path: Path) -> No
         assert run_tfg("show", name).out == expected.replace("train.pbtxt", name)
     for data in ((tmp_path / "g.pb").read_bytes(), training.read_bytes()):
         assert run_tfg("show", "-", stdin=data).out == expected.replace("train.pbtxt", "-")
+
+
+def test_layers_of_a_sample() -> None:
+    outcome = run_tfg("show", MLP, "--layers", "--batch", "64")
+    assert outcome.status == 0, outcome.err
+    (hidden,) = (line.split() for line in outcome.out.splitlines() if line.startswith("hidden "))
+    assert hidden[3] == "1,064,960"
+    document = run_tfg("show", MLP, "--layers", "--json").json
+    assert document["layers"][-1]["name"] == "total"
+    assert document["layers"][-1]["parameters"] == 64 * 128 + 128 + 128 * 10 + 10
+
+
+def test_a_batch_is_for_layers() -> None:
+    outcome = run_tfg("show", MLP, "--batch", "64")
+    assert outcome.status == 2
+    assert is_diagnostic(outcome, "INVALID_ARGUMENT", "--batch needs --layers")

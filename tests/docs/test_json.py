@@ -246,6 +246,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),
+    "tfg show --layers": (f"show {MLP} --layers",),
     "tfg ops": ("ops", "ops Neg"),
     "tfg scan": (
         "scan files.pbtxt --deny files",
