@@ -37,7 +37,7 @@ def test_tensorboard_reads_every_kind_of_event(tmp_path: Path) -> None:
         tmp_path / "t.json",
     )
     assert outcome.status == 0, outcome.err
-    events = accumulators.EventAccumulator(str(logs))
+    events = accumulators.EventAccumulator(str(logs), size_guidance={"histograms": 0, "images": 0})
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 1.0), (2, 5.0), (3, 9.0)]
     assert [event.histogram_value.max for event in events.Histograms("spread")] == [1.0, 3.0, 5.0]
