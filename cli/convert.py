@@ -30,6 +30,15 @@ _STRIPPED = ("training", "asserts", "debug")
 _SUFFIXES = {".pb": "binary", ".meta": "metagraph", "": "savedmodel"}
 
 
+def _parse_size(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    if text is None:
+        return None
+    from ..graphfmt.units import parse_bytes
+
+    with usage_errors():
+        return parse_bytes(text)
+
+
 @click.command("convert")
 @graph_argument
 @click.option(
@@ -77,6 +86,12 @@ _SUFFIXES = {".pb": "binary", ".meta": "metagraph", "": "savedmodel"}
 @click.option("--clear-devices", is_flag=True, help="Remove device requests and colocation.")
 @click.option("--inline-functions", is_flag=True, help="Replace calls by the bodies of the functions.")
 @click.option(
+    "--external-constants",
+    metavar="SIZE",
+    callback=_parse_size,
+    help="Keep constants of at least SIZE (4kB, 1MiB) in a .npz file beside a text graph, which refers to it.",
+)
+@click.option(
     "--state",
     metavar="FILE",
     shell_complete=completions.paths,
@@ -113,7 +128,8 @@ def command(**options: Any) -> None:
     graph, names = _changed(file, parsed)
     if form in ("text", "binary"):
         dropped = _parts_of_model(file)
-        _save_graph(graph, parsed.output, form)
+        written = graph if parsed.external_constants is None else _externalized(graph, parsed)
+        _save_graph(written, parsed.output, form)
     else:
         graph, dropped = _write_model(file, graph, names, parsed, form)
     _report(file.graph, graph, dropped, parsed)
@@ -132,6 +148,7 @@ class _ConvertOptions:
     batch_size: int | None
     clear_devices: bool
     inline_functions: bool
+    external_constants: int | None
     state: str | None
     signature: str | None
     tags: tuple[str, ...] | None
@@ -179,6 +196,8 @@ def _check_options(options: _ConvertOptions, form: str) -> None:
             "--state is for a SavedModel",
             "tfg restore GRAPH CKPT -o OUT puts values into the graph as constants",
         )
+    if options.external_constants is not None and (form != "text" or options.output == "-"):
+        raise UsageError("--external-constants is for a text file")
     if options.signature is not None and form in ("text", "binary"):
         raise UsageError("--signature is for a SavedModel or MetaGraph")
 
@@ -241,6 +260,20 @@ def _parts_of_model(file: GraphFile) -> list[str]:
         parts.append("the values of variables (tfg restore makes them constants)")
     parts += [f"asset {name!r}" for name in meta.assets.values()]
     return parts + [f"collection {name!r}" for name in meta.collections]
+
+
+def _externalized(graph: Graph, options: _ConvertOptions) -> Graph:
+    """Writes large constants to a file beside the output; returns the graph that refers to it."""
+    from ..graphfmt import array_output
+    from ..graphfmt.external_constants import externalized
+
+    assert options.external_constants is not None
+    target = Path(options.output).with_suffix(".constants.npz")
+    short, arrays = externalized(graph, target.name, options.external_constants)
+    if arrays:
+        array_output.save(target, arrays)
+        note(f"{target}: {counted(len(arrays), 'constant')}")
+    return short
 
 
 def _save_graph(graph: Graph, output: str, form: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .attributes import AttrValue
 from .errors import Location, TfgError, invalid
@@ -84,6 +84,9 @@ class Versions(NamedTuple):
 
 NO_VERSIONS = Versions()
 
+# The views of a graph that higher layers provide, by name; the package registers them.
+VIEWS: dict[str, Any] = {}
+
 
 class Argument(NamedTuple):
     """An OpDef.ArgDef of a function's signature; the fields are those of op_def.proto."""
@@ -157,6 +160,14 @@ class Graph:
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
         """Returns a graph with other nodes and the same library, versions and source."""
         return replace(self, nodes=tuple(nodes))
+
+    def draw(self, **options: Any) -> Any:
+        """Returns a drawing by scopes, which a notebook shows; the options are those of ``visualization.notebook``."""
+        return VIEWS["draw"](self, **options)
+
+    def summary(self) -> Any:
+        """Returns inputs, outputs, variables and operations as ``tfg show`` lists them; a notebook shows them."""
+        return VIEWS["summary"](self)
 
     def locate(
         self, node: Node | str, *, input: int | None = None, attr: str | None = None

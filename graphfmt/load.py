@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Location, Status, TfgError, invalid
+from .external_constants import internalized
 from .file_types import FileType, Message, recognize
 from .files import STANDARD, read_file, write_file
 from .text.source import SourceText
@@ -55,7 +56,8 @@ def read_graph_file(path: str | Path, tags: Sequence[str] | None = None) -> Grap
             raise invalid("tags select a MetaGraph, and the file holds a plain graph").at(
                 None, Location(name)
             )
-        return GraphFile(_graph(data, name, is_text=kind.is_text))
+        folder = None if str(path) == STANDARD else file.parent
+        return GraphFile(internalized(_graph(data, name, is_text=kind.is_text), folder))
     metas = _meta_graphs(data, name, kind)
     meta = _select(metas, tags, name)
     is_model = kind.message is Message.SAVED_MODEL and str(path) != STANDARD

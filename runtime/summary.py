@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..graphfmt.dtypes import DType
 from ..graphfmt.errors import TfgError
@@ -81,6 +81,35 @@ class Summary:
     def parameters(self) -> int:
         """Elements of all variables whose shape is known."""
         return sum(v.elements or 0 for v in self.variables)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Returns a dictionary per input, output and variable. ``pandas.DataFrame`` takes them."""
+        groups = (("input", self.inputs), ("output", self.outputs), ("variable", self.variables))
+        return [
+            {
+                "role": role,
+                "name": entry.name,
+                "op": entry.op,
+                "dtype": entry.dtype.name if entry.dtype else None,
+                "shape": entry.shape.dims,
+                "bytes": entry.bytes,
+            }
+            for role, entries in groups
+            for entry in entries
+        ]
+
+    def _repr_html_(self) -> str:
+        from .profiling.html_table import html_table
+
+        header = ("", "name", "operation", "dtype", "shape", "bytes")
+        shapes = [str(entry.shape) for entry in (*self.inputs, *self.outputs, *self.variables)]
+        rows = [
+            (one["role"], one["name"], one["op"], one["dtype"] or "?", shape, one["bytes"] or "")
+            for one, shape in zip(self.records(), shapes)
+        ]
+        caption = f"{self.nodes:,} nodes, {self.parameters:,} parameters"
+        operations = html_table(("operation", "nodes"), list(self.ops.items()))
+        return html_table(header, rows, caption) + operations
 
 
 def summarize(graph: Graph) -> Summary:

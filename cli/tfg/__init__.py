@@ -43,6 +43,8 @@ _HOMES = {
     "save": "graphfmt.load",
 }
 
+_VIEWS = {"draw": ("runtime.visualization.notebook", "draw_graph"), "summary": ("runtime.summary", "summarize")}
+
 __all__ = [
     "Graph",
     "GraphBuilder",
@@ -65,4 +67,23 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'tfg' has no attribute {name!r}")
+    _register_views()
     return getattr(importlib.import_module(f".{home}", __name__), name)
+
+
+def _register_views() -> None:
+    """Gives graphs their views, which layers above them provide; each is imported when it is first asked for."""
+    views = importlib.import_module(".graphfmt.graph", __name__).VIEWS
+    for view, (home, name) in _VIEWS.items():
+        views.setdefault(view, _LazyFunction(home, name))
+
+
+class _LazyFunction:
+    """A function of a module that is imported when it is first called."""
+
+    def __init__(self, home: str, name: str) -> None:
+        self._home = home
+        self._name = name
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(f".{self._home}", __name__), self._name)(*args, **options)

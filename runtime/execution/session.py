@@ -154,6 +154,7 @@ class Session:
         timeout: float | None = None,
         observer: Observer | None = None,
         watch: Watch | None = None,
+        trace: bool = False,
     ) -> list[Any]:
         """Runs one step, and returns one numpy array per fetch, in order; strings are object arrays of bytes.
 
@@ -164,18 +165,19 @@ class Session:
             timeout: seconds after which the step is to stop.
             observer: is called with the plan and the finished step, whose records tell when each node ran.
             watch: is called after each node, with the node and those of its outputs that are read.
+            trace: returns ``TracedValues``, a list that also has the trace of the step, and shows itself in a notebook.
 
         Raises:
             TfgError: with the status that TensorFlow gives, the node, and its line in the file.
         """
+        if trace:
+            return session_parts.run_traced(self, fetches, feeds, targets, timeout)
         given = feeds or {}
         is_traced = observer is not None or watch is not None
         key = (tuple(fetches), tuple(given), tuple(targets), is_traced)
         plan = self._plans.get(key)
-        if plan is None:
-            plan = self._build(key)
-        elif len(self._plans) > _FEW_PLANS:
-            self._mark_used(key)
+        if plan is None or len(self._plans) > _FEW_PLANS:
+            plan = self._used_plan(key)
         self._check_open()
         step = self._new_step(plan, timeout)
         arguments = self._arguments(plan, given)
@@ -190,8 +192,6 @@ class Session:
                 values = plan.execute(step, arguments)
         except Exception as error:
             explained = self._explained(plan, error)
-            if self._budget is not None:
-                explained = self._budget.explained(explained)
             if explained is error:
                 raise
             raise explained from error
@@ -271,12 +271,21 @@ class Session:
         )
         return build_plan(self.graph, StepSignature(fetches, feeds, targets), options)
 
-    def _mark_used(self, key: tuple[Any, ...]) -> None:
-        with self._lock:
-            if key in self._plans:
-                self._plans.move_to_end(key)
+    def _used_plan(self, key: tuple[Any, ...]) -> Plan:
+        """Returns the plan of a signature, built if necessary, and marks it as the one used last."""
+        plan = self._build(key)
+        if len(self._plans) > _FEW_PLANS:
+            with self._lock:
+                if key in self._plans:
+                    self._plans.move_to_end(key)
+        return plan
 
     def _explained(self, failed: Plan, error: Exception) -> TfgError:
+        """Returns the exception of a kernel as an error of the node at which it was raised, or of the budget."""
+        located = self._located(failed, error)
+        return located if self._budget is None else self._budget.explained(located)
+
+    def _located(self, failed: Plan, error: Exception) -> TfgError:
         """The exception of a kernel as an error of the node at which it was raised."""
         from ...kernels.core.failures import as_tfg_error
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ...graphfmt.graph import Graph
     from ..multi_device.devices import DeviceSource, SessionDevices
     from ..passes.placement.machine.machine import Machine
     from .budget import BudgetGuard, RunBudget
     from .functions import Functions
     from .gpu import GpuOptions
+    from .session import Session
 
 
 def open_functions(graph: Graph, compiled: bool, optimize: bool) -> Functions | None:
@@ -47,3 +50,19 @@ def open_devices(
     if not isinstance(spec, str | Machine):
         return spec.open(graph, threads, wire, soft=soft, callers=callers)
     return devices.open_devices(graph, spec, threads, wire, gpu, soft=soft)
+
+
+def run_traced(
+    session: Session,
+    fetches: Sequence[str],
+    feeds: Mapping[str, Any] | None,
+    targets: Sequence[str],
+    timeout: float | None,
+) -> list[Any]:
+    """Runs a step, and returns ``TracedValues``: its fetches with its trace."""
+    from ..profiling.traced_values import TracedValues
+    from .trace import StepTrace
+
+    steps = StepTrace()
+    values = session.run(fetches, feeds, targets, timeout=timeout, observer=steps.observe)
+    return TracedValues(fetches, values, steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...kernels.core.op_sets import RECVS, SENDS
 from .resources import ResourceManager
@@ -64,6 +64,17 @@ class StepTrace:
         for part in (step, *step.parts):
             self.events += [_event(step.step_id, part.device, record) for record in part.records]
         self.queue_sizes += _queue_sizes(step)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Returns a dictionary per node and call. ``pandas.DataFrame`` takes them."""
+        from ..profiling.trace_records import trace_records
+
+        return trace_records(self.events)
+
+    def _repr_html_(self) -> str:
+        from ..profiling.trace_records import trace_html
+
+        return trace_html(self.events)
 
     @property
     def origin(self) -> int:
