@@ -47,7 +47,8 @@ class Results:
         if self._log is not None:
             self._log.add(result)
             # The fetches that are for the log alone come last.
-            result = result._replace(values=result.values[: len(self._request.labels)])
+            if len(result.values) > len(self._request.labels):
+                result = result._replace(values=result.values[: len(self._request.labels)])
         self._last = result
         if self._saved is not None:
             self._saved.add(result)

@@ -28,11 +28,15 @@ _SMALLEST, _LARGEST, _GROWTH = 1e-12, 1e20, 1.1
 
 class EventWriter:
     """Writes an event file into a folder, which is made if necessary. Files of one folder continue each other.
+    ``wall_time`` is in seconds since 1970; now, if not given.
 
     Raises the TfgError of a system call that fails: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED.
     """
 
     def __init__(self, folder: str | Path) -> None:
+        self._tags: tuple[str, ...] = ()
+        self._scalars = event_pb2.Event()
+        self._targets: list[event_pb2.Summary.Value] = []
         host = socket.gethostname()
         # The process number tells two runs of the same second apart.
         self.path = Path(folder) / f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.tfg"
@@ -49,25 +53,29 @@ class EventWriter:
 
         self._write(event_pb2.Event(graph_def=graph_to_bytes(graph)), 0)
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def scalars(self, step: int, values: Mapping[str, float], wall_time: float | None = None) -> None:
         """Writes one value per tag."""
-        event = event_pb2.Event()
-        for tag, value in values.items():
-            event.summary.value.add(tag=tag, simple_value=value)
-        self._write(event, step)
+        tags = tuple(values)
+        if tags != self._tags:
+            # Steps have the same tags, so that one message serves them all.
+            self._tags, self._scalars = tags, event_pb2.Event()
+            self._targets = [self._scalars.summary.value.add(tag=tag) for tag in tags]
+        for target, value in zip(self._targets, values.values()):
+            target.simple_value = value
+        self._write(self._scalars, step, wall_time)
 
-    def summary(self, step: int, serialized: bytes) -> None:
+    def summary(self, step: int, serialized: bytes, wall_time: float | None = None) -> None:
         """Writes a serialized Summary, the output of a Summary operation. Raises DATA_LOSS for any other bytes."""
         from ..proto.binary import parse_message
 
         message = parse_message(event_pb2.Summary(), serialized, "the value of a Summary operation")
-        self._write(event_pb2.Event(summary=message), step)
+        self._write(event_pb2.Event(summary=message), step, wall_time)
 
-    def histogram(self, step: int, tag: str, values: Array) -> None:
+    def histogram(self, step: int, tag: str, values: Array, wall_time: float | None = None) -> None:
         """Writes the distribution of the finite elements of an array."""
         event = event_pb2.Event()
         _fill_histogram(event.summary.value.add(tag=tag).histo, values)
-        self._write(event, step)
+        self._write(event, step, wall_time)
 
     def checkpoint(self, step: int, path: str) -> None:
         """Writes that a checkpoint was saved."""
@@ -79,8 +87,8 @@ class EventWriter:
         tagged = event_pb2.TaggedRunMetadata(tag=tag, run_metadata=serialized)
         self._write(event_pb2.Event(tagged_run_metadata=tagged), step)
 
-    def _write(self, event: event_pb2.Event, step: int) -> None:
-        event.wall_time = time.time()
+    def _write(self, event: event_pb2.Event, step: int, wall_time: float | None = None) -> None:
+        event.wall_time = time.time() if wall_time is None else wall_time
         event.step = step
         try:
             self._file.write(framed(event.SerializeToString(deterministic=True)))
