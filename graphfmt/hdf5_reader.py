@@ -1,8 +1,8 @@
-"""The process that reads a dataset for ``isolated_hdf5``: ``python -m tfg.graphfmt.hdf5_reader FILE KEY MEMORY``.
+"""The process that reads datasets for ``isolated_hdf5``: ``python -m tfg.graphfmt.hdf5_reader FILE KEY MEMORY …``.
 
-Writes the elements to the file descriptor MEMORY, and one JSON object to standard output: ``dtype`` and ``shape``, for
-strings also ``lengths``; or ``error`` with a status, a message and a hint. Without MEMORY (-1), the object has the
-``names`` and ``sizes`` in bytes of all datasets.
+Writes the elements of each KEY to the file descriptor MEMORY behind it, and one JSON object to standard output:
+``datasets``, a list with ``dtype`` and ``shape``, for strings also ``lengths``; or ``error`` with a status, a message
+and a hint. Without MEMORY (-1), the object has the ``names`` and ``sizes`` in bytes of all datasets.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import check_claim, select_key
 from .errors import Status, TfgError, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Processor time: seconds, and seconds per byte of the file and of the dataset.
 _START, _PER_BYTE = 1.0, 1 / (4 << 20)
@@ -27,9 +30,12 @@ _START, _PER_BYTE = 1.0, 1 / (4 << 20)
 _ADDRESS_SPACE = 4 << 30
 
 
-def _main(path: Path, key: str, memory: int) -> None:
+def _main(path: Path, wanted: Sequence[tuple[str, int]]) -> None:
     try:
-        reply = _list(path) if memory < 0 else _read(path, key or None, memory)
+        if any(memory < 0 for _, memory in wanted):
+            reply = _list(path)
+        else:
+            reply = {"datasets": [_read(path, key or None, memory) for key, memory in wanted]}
     except TfgError as error:
         reply = {"error": [str(error.status), error.message, error.hint]}
     except MemoryError:
@@ -128,4 +134,4 @@ def _write_strings(dataset: Any, memory: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    _main(Path(sys.argv[1]), list(zip(sys.argv[2::2], map(int, sys.argv[3::2]))))

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .errors import Location, Status, TfgError
 from .files import check_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from .tensors import Array
@@ -33,22 +35,22 @@ def read_dataset(path: Path, key: str | None) -> Array:
     claims far more memory than its file justifies, DATA_LOSS for a file on which HDF5 crashes or does not return, and
     INVALID_ARGUMENT for all others that cannot be read.
     """
-    check_regular(path)
-    with _shared_memory() as memory:
-        reply = _run_reader(path, key, memory.fileno())
-        return _array(memory.fileno(), reply)
+    return read_datasets(path, [key])[0]
 
 
-def dataset_names(path: Path) -> list[str]:
-    """Returns the names of all datasets. Raises as ``read_dataset``."""
+def read_datasets(path: Path, keys: Sequence[str | None]) -> list[Array]:
+    """Reads some datasets in one process. Raises as ``read_dataset``, for the first that cannot be read."""
     check_regular(path)
-    return _run_reader(path, None, -1)["names"]
+    with ExitStack() as stack:
+        memories = [stack.enter_context(_shared_memory()).fileno() for _ in keys]
+        reply = _run_reader(path, list(zip(keys, memories)))
+        return [_array(memory, one) for memory, one in zip(memories, reply["datasets"])]
 
 
 def dataset_sizes(path: Path) -> dict[str, int]:
     """Returns the bytes of the elements of all datasets, by name. Raises as ``read_dataset``."""
     check_regular(path)
-    reply = _run_reader(path, None, -1)
+    reply = _run_reader(path, [(None, -1)])
     return dict(zip(reply["names"], reply["sizes"]))
 
 
@@ -58,16 +60,17 @@ def _shared_memory() -> Any:
     return tempfile.TemporaryFile()
 
 
-def _run_reader(path: Path, key: str | None, memory: int) -> dict[str, Any]:
+def _run_reader(path: Path, wanted: Sequence[tuple[str | None, int]]) -> dict[str, Any]:
     """Runs the reader, and returns its reply. Raises the error that it reports, DATA_LOSS if it ends without a reply.
 
-    ``memory`` is the file descriptor for the elements, -1 to list the datasets.
+    ``wanted`` has a key and the file descriptor for the elements of each dataset, -1 to list all.
     """
     # -P: no module is taken from the current folder.
-    command = [sys.executable, "-P", "-m", "tfg.graphfmt.hdf5_reader", str(path), key or "", str(memory)]
+    command = [sys.executable, "-P", "-m", "tfg.graphfmt.hdf5_reader", str(path)]
+    command += [word for key, memory in wanted for word in (key or "", str(memory))]
     done = subprocess.run(
         command,
-        pass_fds=[memory] if memory >= 0 else [],
+        pass_fds=[memory for _, memory in wanted if memory >= 0],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

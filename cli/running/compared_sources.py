@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ...graphfmt.arrays import h5_array, npz_array, npz_sizes
+from ...graphfmt.arrays import npz_array, npz_sizes
 from ...graphfmt.errors import TfgError
 from ...graphfmt.graph import endpoint
-from ...graphfmt.isolated_hdf5 import dataset_sizes
+from ...graphfmt.isolated_hdf5 import dataset_sizes, read_datasets
 from ...graphfmt.traversal import ancestors
 from ...kernels.core.op_sets import PLACEHOLDERS
 from ...runtime.execution.executor import is_dead_fetch
@@ -110,8 +110,10 @@ class FileValues:
         return self._sizes[name]
 
     def read(self, names: Sequence[str]) -> Mapping[str, Array]:
-        read = npz_array if self._is_npz else h5_array
-        return {name: read(Path(self.path), self._keys[name]) for name in names}
+        path, keys = Path(self.path), [self._keys[name] for name in names]
+        if self._is_npz:
+            return {name: npz_array(path, key) for name, key in zip(names, keys)}
+        return dict(zip(names, read_datasets(path, keys)))
 
     def close(self) -> None:
         """Does nothing: files are open only while they are read."""

@@ -203,7 +203,7 @@ class _TextFile(LogSink):
     def _error(self, error: OSError) -> TfgError:
         from ...graphfmt.files import file_error
 
-        return file_error(error, "write", str(self._path))
+        return file_error(error, "written", str(self._path))
 
     def write(self, text: str) -> None:
         try:

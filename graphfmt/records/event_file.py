@@ -44,7 +44,7 @@ class EventWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
         except OSError as error:
-            raise file_error(error, "write", str(self.path)) from error
+            raise file_error(error, "written", str(self.path)) from error
         self._write(event_pb2.Event(file_version=_VERSION), 0)
 
     def graph(self, graph: Graph) -> None:
@@ -93,14 +93,14 @@ class EventWriter:
         try:
             self._file.write(framed(event.SerializeToString(deterministic=True)))
         except OSError as error:
-            raise file_error(error, "write", str(self.path)) from error
+            raise file_error(error, "written", str(self.path)) from error
 
     def flush(self) -> None:
         """Makes what was written visible to readers."""
         try:
             self._file.flush()
         except OSError as error:
-            raise file_error(error, "write", str(self.path)) from error
+            raise file_error(error, "written", str(self.path)) from error
 
     def close(self) -> None:
         """Closes the file; raises nothing for what could not be written, which ``flush`` reports."""

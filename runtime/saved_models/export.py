@@ -99,7 +99,7 @@ def _new_folder(folder: Path) -> Generator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise file_error(error, "write", str(folder)) from error
+        raise file_error(error, "written", str(folder)) from error
     try:
         yield made
         made.chmod(0o777 & ~_umask())
@@ -107,7 +107,7 @@ def _new_folder(folder: Path) -> Generator[Path]:
             folder.rmdir()
         made.replace(folder)
     except OSError as error:
-        raise file_error(error, "write", str(folder)) from error
+        raise file_error(error, "written", str(folder)) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

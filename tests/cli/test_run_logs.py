@@ -153,6 +153,9 @@ def test_bad_requests() -> None:
     assert "must end in .jsonl or .csv" in run_tfg(*STEP, "--metrics", "m.txt").err
     Path("file").touch()
     assert run_tfg(*STEP, "--logdir", "file").status in (1, 2)
+    outcome = run_tfg(*STEP, "--logdir", "file/logs")
+    assert outcome.status == 1
+    assert "cannot be written: Not a directory" in outcome.err
     assert run_tfg(*STEP, "--metrics", "none/m.csv").status == 1
 
 

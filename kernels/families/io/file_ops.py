@@ -62,7 +62,7 @@ def _(xp: Any, filename: Any, contents: Any) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except (OSError, ValueError) as error:
-        raise file_error(error, "write", str(path)) from error
+        raise file_error(error, "written", str(path)) from error
     return ()
 
 
