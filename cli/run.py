@@ -113,15 +113,26 @@ class _Run:
         _check_options(options)
         file = self._read_graph()
         self.model = model = _model(file)
-        request = self._request(model, file.graph if file is not None else None)
-        session = open_session(
-            self.path, file.graph if file is not None else None, options.session, options.step.workers
-        )
+        graph = file.graph if file is not None else None
+        request = self._request(model, graph)
+        session = open_session(self.path, self._traced(graph), options.session, options.step.workers)
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
         with self._locked_files(session, request):
             self._run(session, request, loop, checkpoints)
+
+    def _traced(self, graph: Graph | None) -> Graph | None:
+        """Returns the graph to run: for a trace or a profile one without calls, so that the nodes of functions are in
+        it. A state names the nodes that it belongs to, and keeps the graph as it is."""
+        options = self.options
+        is_traced = bool(options.result.trace or options.result.profile)
+        has_state = bool(options.resume.state or options.resume.restore or options.checkpoint.checkpoint)
+        if graph is None or not graph.functions or not is_traced or has_state:
+            return graph
+        from ..runtime.passes.conversion.function_inlining import inline_functions
+
+        return inline_functions(graph)
 
     def _run(
         self,

@@ -95,7 +95,7 @@ class _TreeBuilder:
             for label, kind in regions.path(node.name):
                 parent = self._scope(parent, label, kind)
             numbers[node.name] = self._add_node(node, parent, node.name.rsplit("/", 1)[-1])
-            self._add_functions(node, numbers[node.name], 1)
+            self._add_functions(node, numbers[node.name], node.name, 1)
         self._add_edges(self._graph.nodes, numbers, self._facts)
 
     def _scope(self, parent: int, label: str, kind: str) -> int:
@@ -114,22 +114,25 @@ class _TreeBuilder:
         seconds = self._seconds.get(node.name, 0.0)
         return self._add(ScopeItem(label, parent, "node", node, count=1, seconds=seconds, bytes=size))
 
-    def _add_functions(self, node: Node, number: int, depth: int) -> None:
-        """Adds the bodies of the functions that a node calls as items inside of it."""
-        for attr, name in _functions(node):
-            function = self._functions.get(name)
+    def _add_functions(self, node: Node, number: int, name: str, depth: int) -> None:
+        """Adds the bodies of the functions that a node calls as items inside of it. In a trace, the name of a node of a
+        body is behind that of the call."""
+        for attr, called in _functions(node):
+            function = self._functions.get(called)
             if function is None or depth > _DEEPEST_CALL or self._called > _MOST_CALLED_NODES:
                 continue
             self._called += len(function.body)
-            inside = self._add(ScopeItem(f"{attr}: {name}", number, "function"))
+            inside = self._add(ScopeItem(f"{attr}: {called}", number, "function"))
             numbers = {
                 argument.name: self._add(ScopeItem(argument.name, inside, "node"))
                 for argument in function.inputs
             }
             for body_node in function.body:
-                label = body_node.name
-                numbers[body_node.name] = self._add(ScopeItem(label, inside, "node", body_node, count=1))
-                self._add_functions(body_node, numbers[body_node.name], depth + 1)
+                path = f"{name}/{body_node.name}"
+                seconds = self._seconds.get(path, 0.0)
+                item = ScopeItem(body_node.name, inside, "node", body_node, count=1, seconds=seconds)
+                numbers[body_node.name] = self._add(item)
+                self._add_functions(body_node, numbers[body_node.name], path, depth + 1)
             self._add_edges(function.body, numbers, {})
 
     def _add_edges(
@@ -154,8 +157,7 @@ class _TreeBuilder:
                 parent = self.items[item.parent]
                 parent.count += item.count
                 parent.bytes += item.bytes
-                # The time of a call has that of the nodes of its functions.
-                parent.seconds += item.seconds if parent.node is None else 0.0
+                parent.seconds += item.seconds
         inner = self._inner_edges()
         for number, item in enumerate(self.items):
             if item.children:
