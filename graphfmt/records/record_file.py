@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
+_HEADER = struct.Struct("<QI")
 HEADER_BYTES = _LENGTH.size + _CRC.size
 FOOTER_BYTES = _CRC.size
+# Bytes that are read of a file at least, and at most, at a time.
+_CHUNK, _LARGEST_CHUNK = 1 << 18, 1 << 20
 # The compressions by TensorFlow's name, with zlib's parameter for the kind of wrapper.
 _WINDOW_BITS = {"ZLIB": 15, "GZIP": 31}
 
@@ -81,8 +84,14 @@ class RecordReader:
     False once the rest of the file cannot be told into records."""
 
     def __init__(self, path: str | Path, compression: str = "", offset: int = 0) -> None:
+        import google_crc32c
+
         self._path = str(path)
+        self._crc = google_crc32c.value
         self._file = open_compressed(path, compression)
+        # What has been read of the file, and the place of the next record in it.
+        self._buffer = b""
+        self._place = 0
         self.offset = 0
         self.can_go_on = True
         if offset:
@@ -90,38 +99,38 @@ class RecordReader:
 
     def read(self) -> bytes | None:
         """Returns the next record, None at the end. Raises DATA_LOSS."""
-        import google_crc32c
-
-        header = self._exactly(HEADER_BYTES, "its length")
-        if header is None:
+        if len(self._buffer) - self._place < HEADER_BYTES and not self._fill(HEADER_BYTES):
+            if len(self._buffer) > self._place:
+                raise self._lost("the file ends within its length")
             return None
-        length, length_crc = _LENGTH.unpack_from(header)[0], _CRC.unpack_from(header, _LENGTH.size)[0]
-        if masked(google_crc32c.value(header[: _LENGTH.size])) != length_crc:
+        length, length_crc = _HEADER.unpack_from(self._buffer, self._place)
+        if masked(self._crc(self._buffer[self._place : self._place + _LENGTH.size])) != length_crc:
             raise self._lost("the checksum of its length is wrong")
-        body = self._exactly(length + FOOTER_BYTES, "its data")
-        if body is None:
-            raise self._lost("the file ends before its data")
-        record = body[:length]
-        start, self.offset = self.offset, self.offset + HEADER_BYTES + len(body)
-        if masked(google_crc32c.value(record)) != _CRC.unpack_from(body, length)[0]:
+        size = HEADER_BYTES + length + FOOTER_BYTES
+        if len(self._buffer) - self._place < size and not self._fill(size):
+            has_data = len(self._buffer) - self._place > HEADER_BYTES
+            raise self._lost("the file ends within its data" if has_data else "the file ends before its data")
+        begin = self._place + HEADER_BYTES
+        record = self._buffer[begin : begin + length]
+        (record_crc,) = _CRC.unpack_from(self._buffer, begin + length)
+        start, self.offset, self._place = self.offset, self.offset + size, self._place + size
+        if masked(self._crc(record)) != record_crc:
             raise self._lost("its checksum is wrong", start, is_final=False)
         return record
 
-    def _exactly(self, count: int, what: str) -> bytes | None:
-        """Returns bytes of the file, None at its end. A length beyond the end allocates nothing."""
-        pieces: list[bytes] = []
-        left = count
-        while left:
-            piece = self._read(min(left, 1 << 20))
+    def _fill(self, wanted: int) -> bool:
+        """Reads on until the buffer holds so many bytes from its place on; returns False where the file ends before. A
+        length beyond the end allocates nothing."""
+        pieces = [self._buffer[self._place :]]
+        left = wanted - len(pieces[0])
+        while left > 0:
+            piece = self._read(max(_CHUNK, min(left, _LARGEST_CHUNK)))
             if not piece:
                 break
             pieces.append(piece)
             left -= len(piece)
-        if left == count:
-            return None
-        if left:
-            raise self._lost(f"the file ends within {what}")
-        return b"".join(pieces)
+        self._buffer, self._place = b"".join(pieces), 0
+        return left <= 0
 
     def _read(self, count: int) -> bytes:
         try:

@@ -244,7 +244,7 @@ class Queue:
                 raise invalid(f"Shape mismatch in tuple component {number}. Expected {shape}, got {own}")
         if not is_batch:
             return [tuple(arrays)]
-        return [tuple(array[row, ...] for array in arrays) for row in range(len(arrays[0]))]
+        return list(zip(*map(_rows, arrays)))
 
     def save(self) -> dict[str, Array]:
         """Returns its elements, in their order, and what decides on the next ones."""
@@ -286,13 +286,24 @@ def _fits(shape: Shape, wanted: Shape) -> bool:
     return shape.is_compatible(wanted)
 
 
+def _rows(array: Any) -> Sequence[Any]:
+    """The rows of an array: views, or numbers. Strings stay arrays of rank 0, as components are."""
+    if array.ndim == 1 and array.dtype.kind == "O":
+        return [array[row, ...] for row in range(len(array))]
+    return list(array)
+
+
 def _stack(values: Sequence[Any], dtype: DType, shape: Shape) -> Any:
     if not values:
         known = () if shape.dims is None else tuple(size or 0 for size in shape.dims)
         return np.zeros((0, *known), dtype.numpy)
     shapes = {value.shape for value in values}
     if len(shapes) == 1:
-        stacked = np.empty((len(values), *shapes.pop()), dtype.numpy)
+        (own,) = shapes
+        if dtype.numpy.kind != "O":
+            rows = np.concatenate(values) if own else np.array(values, dtype.numpy)
+            return rows.reshape(len(values), *own)
+        stacked = np.empty((len(values), *own), dtype.numpy)
         for row, value in enumerate(values):
             # With the ellipsis, a string stays one: without, an array of objects would take the array that holds it.
             stacked[row, ...] = value

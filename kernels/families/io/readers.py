@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # Key and value.
 Record = tuple[bytes, bytes]
 
+# Records that are read before a cancellation is looked for.
+_AT_ONCE = 64
+
 
 class ReadRequest:
     """A request for one record, or for up to ``limit`` of one unit of work.
@@ -178,26 +181,29 @@ class Reader:
         self._units_started += 1
 
     def _read_some(self, request: ReadRequest) -> None:
-        """Reads a record of the unit in progress, or finds that it has ended. After an error, the next request tries
-        the same record again."""
+        """Reads records of the unit in progress, as many as the request lacks, but few enough for a cancellation to be
+        noticed, or finds that it has ended. After an error, the next request tries the same record again."""
         if request.check is not None:
             request.check()
         if self._stream is None:
             self._stream = self.format.open(self._work, self._offset)
-        try:
-            value = self._stream.read()
-        except TfgError:
-            self._close()
-            raise
-        if value is not None:
-            key = self.format.key(self._work, self._offset, self._number)
-            request.records.append((os.fsencode(key), value))
-            self.records_produced += 1
-            self._number += 1
-            self._offset = self._stream.offset
-        if value is None or self.format.is_single:
-            self.units_completed = self._units_started
-            self._close()
+        stream, work = self._stream, os.fsencode(self._work)
+        lacks = 1 if request.limit is None else request.limit - len(request.records)
+        for _ in range(min(lacks, _AT_ONCE)):
+            try:
+                value = stream.read()
+            except TfgError:
+                self._close()
+                raise
+            if value is not None:
+                request.records.append((self.format.key(work, self._offset, self._number), value))
+                self.records_produced += 1
+                self._number += 1
+                self._offset = stream.offset
+            if value is None or self.format.is_single:
+                self.units_completed = self._units_started
+                self._close()
+                return
 
     def _close(self) -> None:
         if self._stream is not None:

@@ -39,9 +39,9 @@ class WorkFormat:
         """Skips the header of a unit that was opened at its beginning; returns the number of its first record."""
         return 0
 
-    def key(self, work: str, offset: int, number: int) -> str:
+    def key(self, work: bytes, offset: int, number: int) -> bytes:
         """Returns the key of a record from its position and its number."""
-        return f"{work}:{number}"
+        return b"%s:%d" % (work, number)
 
 
 class IdentityFormat(WorkFormat):
@@ -54,7 +54,7 @@ class IdentityFormat(WorkFormat):
     def open(self, work: str, offset: int) -> RecordStream:
         return _OneRecord(work.encode("utf-8", "surrogateescape"))
 
-    def key(self, work: str, offset: int, number: int) -> str:
+    def key(self, work: bytes, offset: int, number: int) -> bytes:
         return work
 
 
@@ -90,8 +90,8 @@ class TFRecordFormat(WorkFormat):
     def open(self, work: str, offset: int) -> RecordStream:
         return RecordReader(work, self.compression, offset)
 
-    def key(self, work: str, offset: int, number: int) -> str:
-        return f"{work}:{offset}"
+    def key(self, work: bytes, offset: int, number: int) -> bytes:
+        return b"%s:%d" % (work, offset)
 
 
 @dataclass(frozen=True)
