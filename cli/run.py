@@ -119,7 +119,7 @@ class _Run:
         loop = make_step_loop(session, request, options)
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
-        with self._locked_files(session, request):
+        with self._locked_files(session, request), self._skipping_records():
             self._run(session, request, loop, checkpoints)
 
     def _traced(self, graph: Graph | None) -> Graph | None:
@@ -161,6 +161,14 @@ class _Run:
             write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
 
+    def _skipping_records(self) -> AbstractContextManager[None]:
+        # Few runs do; the others start faster without the import.
+        if not self.options.step.skip_bad_records:
+            return nullcontext()
+        from .running.skipped_records import skipping
+
+        return skipping()
+
     @contextmanager
     def _background(self, session: Session, model: Model | None) -> Generator[None]:
         """Runs the nodes of --background and the queue runners beside the steps."""
@@ -197,6 +205,10 @@ class _Run:
             return
         with suppress(OSError) if self.interruption.is_requested else nullcontext():
             document = results.report()
+            if self.options.step.skip_bad_records:
+                from .running.skipped_records import report_skipped
+
+                document |= report_skipped(as_json=self.options.as_json)
             if self.options.result.profile and trace is not None:
                 from .running.profile_report import report_profile
 
@@ -391,6 +403,9 @@ def _check_options(options: RunOptions) -> None:
         raise console.UsageError("--epochs needs --batch")
     if step.stop_on and step.allow_nan:
         raise console.UsageError("--stop-on nan and --allow-nan contradict each other")
+    if step.skip_bad_records and options.session.cluster is not None:
+        # The tasks read the files.
+        raise console.UsageError("--skip-bad-records does not work with --cluster")
     if step.until_step is not None and (step.steps, step.epochs) != (None, None):
         raise console.UsageError("--until-step excludes --steps and --epochs")
     # Without fetches, those of a signature are taken once the file has been read.

@@ -64,6 +64,7 @@ class StepOptions(NamedTuple):
     workers: int
     until_exhausted: bool
     background: tuple[str, ...]
+    skip_bad_records: bool
     timeout: float | None
     stop_on: str | None
     allow_nan: bool
@@ -109,6 +110,11 @@ step_options = option_group(
         multiple=True,
         help="Run this node beside the steps, again and again, on so many threads; its queue is closed when it is "
         "exhausted. The queue runners of a MetaGraph start by themselves; repeatable.",
+    ),
+    click.option(
+        "--skip-bad-records",
+        is_flag=True,
+        help="Leave out damaged records of TFRecord files, and count them, instead of stopping.",
     ),
     click.option(
         "--timeout",

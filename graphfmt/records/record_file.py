@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from ..checkpoints.checksums import masked
 from ..errors import Location, Status, TfgError
 from ..files import file_error
+from .bad_records import BAD_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,18 @@ class RecordReader:
             self._skip(offset)
 
     def read(self) -> bytes | None:
-        """Returns the next record, None at the end. Raises DATA_LOSS."""
+        """Returns the next record, None at the end. Raises DATA_LOSS for a damaged one, unless ``BAD_RECORDS`` leaves
+        them out."""
+        while True:
+            start = self.offset
+            try:
+                return self._next() if self.can_go_on or not BAD_RECORDS.skips else None
+            except TfgError as error:
+                if not BAD_RECORDS.skips or error.status is not Status.DATA_LOSS:
+                    raise
+                BAD_RECORDS.add(self._path, start)
+
+    def _next(self) -> bytes | None:
         if len(self._buffer) - self._place < HEADER_BYTES and not self._fill(HEADER_BYTES):
             if len(self._buffer) > self._place:
                 raise self._lost("the file ends within its length")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tfg
 from tfg.graphfmt.attributes import Function
+from tfg.graphfmt.records.record_file import framed
 
 from tests.runtime.models import meta_graph, saved_model
 
@@ -136,6 +137,12 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     swap = tfg.GraphBuilder()
     swap.Transpose(swap.placeholder("float", name="x"), [1, 0], name="y")
     tfg.save(swap.graph(), "swap.pbtxt")
+    damaged = bytearray(framed(b"a") + framed(b"b"))
+    damaged[12] ^= 1
+    Path("records").write_bytes(damaged)
+    records = tfg.GraphBuilder()
+    records.RecordInput(file_pattern="records", batch_size=1, name="r")
+    tfg.save(records.graph(), "records.pbtxt")
     tfg.save(_scattered(), "placed.pbtxt")
     waiting = tfg.GraphBuilder()
     waiting.Stage([np.float32(1)], shared_name="area", name="fill")
@@ -243,6 +250,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "run graph.pbtxt --init init --fetch w --fetch c --fetch s --fetch n --fetch flag",
         "run graph.pbtxt --init init --fetch w --fetch c --steps 2 -o w.npz --profile",
         "run swap.pbtxt --feed x=@x.npy --batch 2 --fetch y -o y.npz",
+        "run records.pbtxt --fetch r --skip-bad-records",
     ),
     "tfg validate": ("validate graph.pbtxt empty.pbtxt --shapes", "validate odd.pbtxt wrong.pbtxt none.pb"),
     "tfg show": ("show graph.pbtxt", "show model", "show empty.pbtxt"),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Messages per chunk: some 2 ms.
 _CHUNK = 8192
-# The code is compiled once a process has parsed so many messages, or has so many in one batch. That takes 0.5 s, or 0.05 s where the code is on disk.
+# The code is compiled once a process has parsed so many messages, or has so many in one batch. That takes 0.5 s, or
+# 0.05 s where the code is on disk.
 _WORTH_COMPILING = 8_000
 
 
