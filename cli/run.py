@@ -23,7 +23,7 @@ from .common.options import (
     strict_option,
     tags_option,
 )
-from .common.output_paths import check_distinct, check_output_path, check_state_name
+from .running.option_checks import check_options
 from .running.options import (
     RunOptions,
     checkpoint_options,
@@ -110,7 +110,7 @@ class _Run:
 
     def execute(self) -> None:
         options = self.options
-        _check_options(options)
+        check_options(options)
         file = self._read_graph()
         self.model = model = _model(file)
         graph = file.graph if file is not None else None
@@ -392,34 +392,6 @@ def _model(file: GraphFile | None) -> Model | None:
     from ..runtime.saved_models.initialization import model_of
 
     return model_of(file)
-
-
-def _check_options(options: RunOptions) -> None:
-    """Raises before anything runs for options that contradict each other, and for outputs that cannot be written."""
-    step, result = options.step, options.result
-    if step.shuffle and step.batch is None:
-        raise console.UsageError("--shuffle needs --batch")
-    if step.epochs is not None and step.batch is None:
-        raise console.UsageError("--epochs needs --batch")
-    if step.stop_on and step.allow_nan:
-        raise console.UsageError("--stop-on nan and --allow-nan contradict each other")
-    if step.skip_bad_records and options.session.cluster is not None:
-        # The tasks read the files.
-        raise console.UsageError("--skip-bad-records does not work with --cluster")
-    if step.until_step is not None and (step.steps, step.epochs) != (None, None):
-        raise console.UsageError("--until-step excludes --steps and --epochs")
-    # Without fetches, those of a signature are taken once the file has been read.
-    if result.output is not None and options.fetch.fetches and not options.signature:
-        array_output.check_output(result.output, set(options.fetch.fetches))
-    if options.as_json and result.output is not None and array_output.is_standard_output(result.output):
-        raise console.UsageError("-o and --json both write to standard output")
-    outputs = (result.output, options.resume.state, options.checkpoint.checkpoint, result.trace)
-    written = [path for path in outputs if path]
-    check_distinct(written)
-    for path in written:
-        check_output_path(path.absolute())
-    if options.resume.state is not None:
-        check_state_name(options.resume.state)
 
 
 def _checkpointing(
