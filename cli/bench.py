@@ -10,10 +10,11 @@ import click
 
 from ..graphfmt.units import human_bytes, human_seconds
 from .common import completions
-from .common.console import note, plain, print_json
+from .common.console import UsageError, note, plain, print_json
 from .common.options import (
     FeedOptions,
     FetchOptions,
+    check_devices,
     common_options,
     feed_options,
     fetch_options,
@@ -39,6 +40,9 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
     return tuple(map(int, numbers))
 
 
+_SWITCH = ("on", "off")
+
+
 @click.command("bench")
 @graph_argument
 @fetch_options
@@ -54,6 +58,7 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
     "--batch", metavar="N,...", callback=_numbers, help="Sizes of the open first dimension of feeds."
 )
 @click.option("--threads", metavar="N,...", callback=_numbers, help="Numbers of threads for one computation.")
+@click.option("--workers", metavar="N,...", callback=_numbers, help="Numbers of steps that run at once.")
 @click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Time this many steps.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Time steps for so long."
@@ -67,6 +72,30 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
     shell_complete=completions.paths,
     help="Time another graph in turn, and print the ratio.",
 )
+@click.option(
+    "--devices",
+    metavar="SPEC",
+    callback=check_devices,
+    shell_complete=completions.devices,
+    help="Run on these devices.",
+)
+@click.option(
+    "--b-devices",
+    metavar="SPEC",
+    callback=check_devices,
+    shell_complete=completions.devices,
+    help="Run the other graph, or without --against this one once more, on these devices.",
+)
+@click.option(
+    "--optimize",
+    type=click.Choice(_SWITCH),
+    default="on",
+    show_default=True,
+    help="Optimize and compile the plan.",
+)
+@click.option(
+    "--b-optimize", type=click.Choice(_SWITCH), help="The same for the other graph, or this one once more."
+)
 @common_options
 def command(graph: str, **options: Any) -> None:
     """Time the steps of GRAPH: percentiles, throughput, first step, peak memory.
@@ -74,21 +103,29 @@ def command(graph: str, **options: Any) -> None:
     \b
     tfg bench model.pb --batch 1,8,32
     tfg bench model.pbtxt --fetch logits --against optimized.pb --json
+    tfg bench model.pb --b-optimize off
 
     Without --fetch, --target and --signature, the outputs that `tfg show` names are computed. Feeds that are not given
-    are made up, and variables initialized. With --against, the two take turns step by step.
+    are made up, and variables initialized. With --against or a setting of B, the two take turns step by step.
     """
     parsed = _BenchOptions(**options)
+    if parsed.workers and parsed.has_other:
+        raise UsageError("--workers excludes --against and the settings of B")
     from ..kernels.core.parallel import POOL
 
-    subjects = [_subject(path, parsed) for path in (graph, parsed.against) if path is not None]
+    subjects = [_subject(graph, parsed, parsed.devices, parsed.optimize)]
+    if parsed.has_other:
+        other = (parsed.b_devices or parsed.devices, parsed.b_optimize or parsed.optimize)
+        subjects.append(_subject(parsed.against or graph, parsed, *other))
     before = POOL.limit(None)
     rows: list[_BenchRow] = []
     try:
         for batch in parsed.batch or (None,):
             for threads in parsed.threads or (None,):
                 POOL.limit(threads)
-                rows.append(_measure(subjects, batch, threads or POOL.threads, parsed.limit))
+                for workers in parsed.workers or (1,):
+                    setting = (batch, threads or POOL.threads, workers)
+                    rows.append(_measure(subjects, setting, parsed.limit))
     finally:
         POOL.limit(before)
         for subject in subjects:
@@ -106,12 +143,22 @@ class _BenchOptions(NamedTuple):
     init: tuple[str, ...]
     batch: tuple[int, ...]
     threads: tuple[int, ...]
+    workers: tuple[int, ...]
     steps: int | None
     seconds: float
     warm_up: int
     against: str | None
+    devices: str | None
+    b_devices: str | None
+    optimize: str
+    b_optimize: str | None
     as_json: bool
     verbose: int
+
+    @property
+    def has_other(self) -> bool:
+        """True if two graphs or settings take turns."""
+        return any(value is not None for value in (self.against, self.b_devices, self.b_optimize))
 
     @property
     def limit(self) -> SampleLimit:
@@ -125,27 +172,33 @@ class _BenchRow(NamedTuple):
 
     batch: int | None
     threads: int
+    workers: int
     timings: Sequence[Timing]
     ratio: Ratio | None
     peak_bytes: int
 
 
-def _subject(path: str, options: _BenchOptions) -> BenchSubject:
-    from .running.bench_subject import BenchSubject
+def _subject(path: str, options: _BenchOptions, devices: str | None, optimize: str) -> BenchSubject:
+    from .running.bench_subject import BenchSubject, SubjectSettings
 
-    return BenchSubject(path, options.fetch, options.feed, options.signature, options.init)
+    settings = SubjectSettings(devices, optimize == "on", callers=max(options.workers or (1,)))
+    return BenchSubject(path, options.fetch, options.feed, options.signature, options.init, settings)
 
 
 def _measure(
-    subjects: Sequence[BenchSubject], batch: int | None, threads: int, limit: SampleLimit
+    subjects: Sequence[BenchSubject], setting: tuple[int | None, int, int], limit: SampleLimit
 ) -> _BenchRow:
-    from ..runtime.execution.step_timing import ratio, time_steps
+    from ..runtime.execution.step_timing import ratio, time_concurrent_steps, time_steps
 
+    batch, threads, workers = setting
     for subject in subjects:
         subject.prepare(batch)
-    timings = time_steps([subject.step for subject in subjects], limit)
+    if workers > 1:
+        timings = [time_concurrent_steps(subjects[0].step, workers, limit)]
+    else:
+        timings = time_steps([subject.step for subject in subjects], limit)
     compared = ratio(timings[0], timings[1]) if len(timings) > 1 else None
-    return _BenchRow(batch, threads, timings, compared, _peak_bytes())
+    return _BenchRow(batch, threads, workers, timings, compared, _peak_bytes())
 
 
 def _peak_bytes() -> int:
@@ -162,6 +215,7 @@ def _fields(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> dict
             {
                 "batch": row.batch,
                 "threads": row.threads,
+                "workers": row.workers,
                 "peak_bytes": row.peak_bytes,
                 "timings": [_timing_fields(timing, row.batch) for timing in row.timings],
                 "ratio": None if row.ratio is None else row.ratio._asdict(),
@@ -172,25 +226,48 @@ def _fields(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> dict
 
 
 def _timing_fields(timing: Timing, batch: int | None) -> dict[str, Any]:
-    rate = (batch or 1) / timing.median
+    rate = (batch or 1) * timing.rate
     return {"first": timing.first, **timing.percentiles, "steps": len(timing.samples), "throughput": rate}
 
 
 def _print(subjects: Sequence[BenchSubject], rows: Sequence[_BenchRow]) -> None:
     note(f"computes {', '.join(map(plain, subjects[0].fetched))}; feeds are made up unless they are given")
     table: list[Sequence[str]] = [
-        ("graph", "batch", "threads", "first", "p50", "p90", "p99", "per second", "peak memory", "ratio")
+        (
+            "graph",
+            "batch",
+            "threads",
+            "workers",
+            "first",
+            "p50",
+            "p90",
+            "p99",
+            "per second",
+            "peak memory",
+            "ratio",
+        )
     ]
     for row in rows:
         for subject, timing in zip(subjects, row.timings):
             percentiles = [human_seconds(value) for value in timing.percentiles.values()]
             batch = "" if row.batch is None else str(row.batch)
-            rate = f"{(row.batch or 1) / timing.median:.4g}"
+            rate = f"{(row.batch or 1) * timing.rate:.4g}"
+            workers = "" if row.workers == 1 else str(row.workers)
             compared = "" if row.ratio is None or timing is not row.timings[0] else _ratio_text(row.ratio)
             first = human_seconds(timing.first)
             memory = human_bytes(row.peak_bytes)
             table.append(
-                (plain(subject.path), batch, str(row.threads), first, *percentiles, rate, memory, compared)
+                (
+                    plain(subject.path),
+                    batch,
+                    str(row.threads),
+                    workers,
+                    first,
+                    *percentiles,
+                    rate,
+                    memory,
+                    compared,
+                )
             )
     used = [i for i in range(len(table[0])) if any(line[i] for line in table[1:])]
     header, *cells = [[line[i] for i in used] for line in table]

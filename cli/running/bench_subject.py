@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class SubjectSettings(NamedTuple):
-    """How a session runs the graph."""
+    """How a session runs the graph; ``callers`` is the number of threads that run steps."""
 
     devices: str | None = None
     optimize: bool = True
+    callers: int = 1
 
 
 class BenchSubject:
@@ -47,9 +48,14 @@ class BenchSubject:
         self._graph = file.graph
         self._random = values.Randomness(feed.seed)
         model = _model(file)
-        devices, optimize = settings or SubjectSettings()
+        devices, optimize, callers = settings or SubjectSettings()
         self._session = Session(
-            file.graph, log=console.note, callers=1, devices=devices, optimize=optimize, compile=optimize
+            file.graph,
+            log=console.note,
+            callers=callers,
+            devices=devices,
+            optimize=optimize,
+            compile=optimize,
         )
         given = values.parse_feeds(feed.feeds, feed.archives)
         request = RunRequest(fetch.fetches, fetch.fetches, fetch.targets, given)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,10 +27,19 @@ class SampleLimit(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Seconds per step: of the first one, which builds the plan, and of those after the warm-up."""
+    """Seconds per step: of the first one, which builds the plan, and of those after the warm-up.
+
+    ``elapsed`` are the seconds that all samples took together, where several steps ran at once.
+    """
 
     first: float
     samples: Sequence[float]
+    elapsed: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Steps per second."""
+        return 1 / self.median if self.elapsed is None else len(self.samples) / self.elapsed
 
     def percentile(self, percent: float) -> float:
         return float(np.percentile(self.samples, percent))
@@ -64,6 +75,35 @@ def time_steps(
         for step, times in zip(steps, samples):
             times.append(_timed(step, clock))
     return [Timing(one, times) for one, times in zip(first, samples)]
+
+
+def time_concurrent_steps(
+    step: Callable[[], object], workers: int, limit: SampleLimit, clock: Clock = time.perf_counter
+) -> Timing:
+    """Times steps that so many threads run at once. Raises the first error of a step."""
+    first = _timed(step, clock)
+    for _ in range(limit.warm_up):
+        step()
+    each = limit._replace(
+        steps=None if limit.steps is None else -(-limit.steps // workers),
+        least=-(-limit.least // workers),
+    )
+    start = Barrier(workers)
+
+    def work() -> list[float]:
+        samples: list[float] = []
+        start.wait()
+        begun = clock()
+        while not _is_over(len(samples), clock() - begun, each):
+            samples.append(_timed(step, clock))
+        return samples
+
+    with ThreadPoolExecutor(workers) as threads:
+        begun = clock()
+        futures = [threads.submit(work) for _ in range(workers)]
+        samples = [seconds for future in futures for seconds in future.result()]
+        elapsed = clock() - begun
+    return Timing(first, samples, elapsed)
 
 
 def _timed(step: Callable[[], object], clock: Clock) -> float:

@@ -61,3 +61,21 @@ def test_given_feeds_and_bad_requests() -> None:
     assert run_tfg("bench", "g.pbtxt", "--threads", "two").status == 2
     assert is_diagnostic(run_tfg("bench", "g.pbtxt", "--fetch", "z"), "NOT_FOUND")
     assert is_diagnostic(run_tfg("bench", "none.pbtxt"), "NOT_FOUND")
+
+
+def test_several_steps_at_once_have_a_rate_of_their_own(training: Path) -> None:
+    line = ("bench", training, "--fetch", "mean", "--workers", "1,3", "--steps", "12", "--json")
+    one, three = run_tfg(*line).json["settings"]
+    assert (one["workers"], three["workers"]) == (1, 3)
+    assert three["timings"][0]["steps"] == 12
+    assert three["timings"][0]["throughput"] > 0
+
+
+def test_a_graph_is_timed_against_another_setting(training: Path) -> None:
+    line = ("bench", training, "--fetch", "mean", "--steps", "5", "--json")
+    document = run_tfg(*line, "--b-optimize", "off").json
+    assert document["graphs"] == [str(training), str(training)]
+    assert document["settings"][0]["ratio"]["median"] > 0
+    outcome = run_tfg(*line, "--b-optimize", "off", "--workers", "2")
+    assert outcome.status == 2
+    assert "--workers excludes" in outcome.err
