@@ -330,8 +330,7 @@ def _write_saved_model(file: GraphFile, meta: MetaGraph, options: _ConvertOption
 
     with ExitStack() as stack:
         reader = _values(file, meta, options, stack)
-        assets = file.folder / "assets" if file.folder is not None else None
-        return write_saved_model(Path(options.output), meta, reader, assets)
+        return write_saved_model(Path(options.output), meta, reader, file.folder)
 
 
 def _values(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from ...graphfmt.checkpoints.open import HDF5_SUFFIX, write_checkpoint
 from ...graphfmt.errors import TfgError, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.checkpoints.hdf5.state_file import Key
@@ -72,6 +73,7 @@ def write_variables(
     *,
     compress: bool = False,
     as_dtype: str | None = None,
+    others: Sequence[StoredTensor] = (),
 ) -> None:
     """Writes the values that variables take from a reader.
 
@@ -80,6 +82,7 @@ def write_variables(
 
     Args:
         compress: for HDF5 only.
+        others: tensors of a bundle besides variables.
         as_dtype: ``"bfloat16"`` or ``"half"`` stores floats in 16 bits; HDF5 keeps the original dtype as well.
 
     Raises what reading and writing raise.
@@ -88,7 +91,7 @@ def write_variables(
         state = SavedState({**rest.resources, **variable_values(matched, reader)}, rest.notes)
         state_file.write(Path(path), state, compress=compress, as_dtype=as_dtype)
     else:
-        write_checkpoint(path, _tensors(matched, reader, as_dtype))
+        write_checkpoint(path, chain(_tensors(matched, reader, as_dtype), others))
 
 
 def _tensors(matched: Match, reader: CheckpointReader, as_dtype: str | None) -> Iterator[StoredTensor]:

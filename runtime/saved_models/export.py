@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...graphfmt.checkpoints.bundle.object_graph import OBJECT_GRAPH
+from ...graphfmt.checkpoints.entries import StoredTensor
+from ...graphfmt.checkpoints.open import open_checkpoint
 from ...graphfmt.errors import Location, Status, TfgError
 from ...graphfmt.files import file_error
 from ...graphfmt.metagraph_writer import saved_model_to_bytes
@@ -19,7 +22,7 @@ from ..checkpointing.variables import graph_variables
 from .saver_nodes import add_saver, saved_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from ...graphfmt.checkpoints.entries import CheckpointReader
     from ...graphfmt.metagraph import MetaGraph
@@ -28,7 +31,7 @@ _SERVE = "serve"
 
 
 def write_saved_model(
-    folder: Path, meta: MetaGraph, values: CheckpointReader | None, assets: Path | None = None
+    folder: Path, meta: MetaGraph, values: CheckpointReader | None, model: Path | None = None
 ) -> MetaGraph:
     """Writes a SavedModel, all of it or nothing, and returns its MetaGraph.
 
@@ -37,7 +40,8 @@ def write_saved_model(
     Args:
         folder: must not exist, or be empty.
         values: has the values of the variables; None for a graph without variables.
-        assets: the folder that the MetaGraph's asset files are in.
+        model: the folder of the SavedModel that the MetaGraph is from, with its assets; the restoring nodes of a model
+            of TensorFlow 2 read its object graph, too.
 
     Raises:
         TfgError: FAILED_PRECONDITION for a folder with files, and for variables without values; what matching and
@@ -59,9 +63,9 @@ def write_saved_model(
         (made / "saved_model.pb").write_bytes(saved_model_to_bytes([meta]))
         if variables and values is not None:
             (made / "variables").mkdir()
-            _write_variables(meta, values, made)
-        if meta.assets and assets is not None:
-            _copy_assets(meta, assets, made / "assets")
+            _write_variables(meta, values, made, _object_graph(model))
+        if meta.assets and model is not None:
+            _copy_assets(meta, model / "assets", made / "assets")
     return meta
 
 
@@ -76,11 +80,23 @@ def check_target(folder: Path) -> None:
         )
 
 
-def _write_variables(meta: MetaGraph, values: CheckpointReader, folder: Path) -> None:
+def _object_graph(model: Path | None) -> Sequence[StoredTensor]:
+    """Returns the object graph among the variables of a model, if it has one."""
+    if model is None or not (model / "variables").is_dir():
+        return ()
+    with open_checkpoint(model / "variables" / "variables") as reader:
+        if OBJECT_GRAPH not in reader.entries:
+            return ()
+        return (StoredTensor(OBJECT_GRAPH, reader.read(OBJECT_GRAPH)),)
+
+
+def _write_variables(
+    meta: MetaGraph, values: CheckpointReader, folder: Path, others: Sequence[StoredTensor]
+) -> None:
     from ...graphfmt.checkpoints.hdf5.state_file import SavedState
 
     matched = match_tensors(graph_variables(meta.graph), values)
-    write_variables(str(folder / "variables" / "variables"), matched, values, SavedState())
+    write_variables(str(folder / "variables" / "variables"), matched, values, SavedState(), others=others)
 
 
 def _copy_assets(meta: MetaGraph, source: Path, target: Path) -> None:
