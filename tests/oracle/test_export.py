@@ -35,3 +35,20 @@ def test_tensorflow_serves_a_model_of_both_kinds_of_variables(tmp_path: Path) ->
         signature = meta.signature_def["serving_default"]
         result = session.run(signature.outputs["y"].name, {signature.inputs["x"].name: value})
     np.testing.assert_array_equal(result, [[11, 22]])
+
+
+def test_tensorflow_serves_a_model_of_its_own_after_conversion(tmp_path: Path) -> None:
+    class Model(tf.Module):
+        def __init__(self) -> None:
+            self.w = tf.Variable([[1.0], [2.0]], name="w")
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+        def call(self, x: Any) -> Any:
+            return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: x @ self.w, lambda: x @ -self.w)}
+
+    model = Model()
+    tf.saved_model.save(model, str(tmp_path / "own"), signatures={"serving_default": model.call})
+    assert run_tfg("convert", tmp_path / "own", "-o", tmp_path / "converted").status == 0
+    serve = tf.saved_model.load(str(tmp_path / "converted")).signatures["serving_default"]
+    np.testing.assert_array_equal(serve(x=tf.constant([[3.0, 4.0]]))["y"].numpy(), [[11]])
+    np.testing.assert_array_equal(serve(x=tf.constant([[-3.0, -4.0]]))["y"].numpy(), [[11]])
