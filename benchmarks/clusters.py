@@ -30,7 +30,14 @@ def main() -> None:
     print(
         "what, numpy kernels (ms), compiled (ms), TensorFlow (ms), numpy / TensorFlow, compiled / TensorFlow"
     )
-    for name, steps in (("15 operations", _chain(x)), ("sigmoid and tanh", _gates(x)), ("Adam", _adam(x))):
+    images = np.random.default_rng(0).standard_normal((8, 112, 112, 64)).astype("f4")
+    for name, steps in (
+        ("15 operations", _chain(x)),
+        ("sigmoid and tanh", _gates(x)),
+        ("Adam", _adam(x)),
+        ("max pooling 2x2 and its gradient", _pooling(images, 2)),
+        ("max pooling 3x3, stride 2, and its gradient", _pooling(images, 3)),
+    ):
         _print(name, steps)
 
 
@@ -77,6 +84,21 @@ def _adam(x: Any) -> list[Callable[[], object]]:
         )  # fmt: skip
 
     return [*_ours(g, inits, [], [train], x), _theirs(tf, reference, x)]
+
+
+def _pooling(x: Any, size: int) -> list[Callable[[], object]]:
+    def build(g: Any, x: Any) -> Any:
+        attrs = {"ksize": [1, size, size, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
+        y = g.MaxPool(input=x, **attrs)
+        return g.MaxPoolGrad(orig_input=x, orig_output=y, grad=y, **attrs)
+
+    g = GraphBuilder()
+    gradient = build(g, g.Placeholder(dtype="float", name="x"))
+    tf = _tensorflow()
+    return [
+        *_ours(g, [], [gradient.name], [], x),
+        _theirs(tf, tf.function(lambda x: build(tf.raw_ops, x)), x),
+    ]
 
 
 def _tensorflow() -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.cancellation import check
 from ..core.parallel import POOL
 from .evaluation import evaluate
-from .expression import iteration_space
+from .expression import ElementLoop, iteration_space
 from .llvm_emitter import NAME, UnsupportedError, emit
 from .llvm_engine import function_address
 from .stages import cut_into_stages, result_dtypes
@@ -19,7 +19,8 @@ from .stages import cut_into_stages, result_dtypes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .expression import ElementLoop, Operand
+    from .expression import Operand
+    from .max_pool import MaxPoolLoop, NativeMaxPool
     from .stages import Stage
 
 # Elements per chunk: some 50 microseconds of a loop that memory bounds; with stages, as many as caches hold.
@@ -30,8 +31,12 @@ _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_in
 _ADDRESSES = (1 << 64) - 1
 
 
-def compile_loop(loop: ElementLoop) -> NativeLoop | None:
+def compile_loop(loop: ElementLoop | MaxPoolLoop) -> NativeLoop | NativeMaxPool | None:
     """The loop as native code; None where it cannot be compiled."""
+    return _compile_elements(loop) if isinstance(loop, ElementLoop) else loop.compile()
+
+
+def _compile_elements(loop: ElementLoop) -> NativeLoop | None:
     stages = cut_into_stages(loop)
     functions: list[Callable[..., None]] = []
     for stage in stages:

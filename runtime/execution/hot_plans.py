@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ...kernels.codegen.expression import ElementLoop
+    from ...kernels.codegen.max_pool import MaxPoolLoop, NativeMaxPool
     from ...kernels.codegen.native_loop import NativeLoop
     from ..plan.plan import Plan
 
@@ -113,7 +114,7 @@ class HotPlans:
         elif len(signature.plans) == 1 and not shapes:
             signature.is_cold = True
 
-    def _compile_loop(self, loop: ElementLoop) -> NativeLoop | None:
+    def _compile_loop(self, loop: ElementLoop | MaxPoolLoop) -> NativeLoop | NativeMaxPool | None:
         if self._is_closed:
             return None
         from ...kernels.codegen.native_loop import compile_loop

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ....graphfmt.errors import invalid
 from ....graphfmt.shapes import Shape
 from ...core.registry import Family, Op
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...codegen.max_pool import MaxPoolLoop, NativeMaxPool
+    from ...core.binding import Binding
     from ...core.inference import ShapeContext
     from ...numeric.windows import Window
 
@@ -47,12 +51,15 @@ _MAX_TYPES = (
 _TYPES_3D = "{half, bfloat16, float}"
 
 
-def _max_pool(xp: Any, x: Any, pool: PoolSpec) -> Any:
+def _max_pool(
+    xp: Any, x: Any, pool: PoolSpec, reduce: Callable[[Any, Any, Window], Any] = pooling.max_pool
+) -> Any:
+    """Returns the maxima in the data format; ``reduce`` computes them channels-last."""
     if pool.depth > 1 or pool.depth_stride > 1:
         return _max_over_channels(x, pool)
     win = fit_pool_window(pool, x.shape)
     check_allocation((x.shape[0], *win.outputs, x.shape[pool.spec.channel_axis]), x.dtype.itemsize, "output")
-    return from_channels_last(xp, pooling.max_pool(xp, to_channels_last(xp, x, pool.spec), win), pool.spec)
+    return from_channels_last(xp, reduce(xp, to_channels_last(xp, x, pool.spec), win), pool.spec)
 
 
 def _max_over_channels(x: Any, pool: PoolSpec) -> Any:
@@ -79,13 +86,38 @@ def _fit_max_grad(x: Any, y: Any, dy: Any, pool: PoolSpec) -> Window:
     return win
 
 
-def _max_grad(xp: Any, x: Any, y: Any, dy: Any, pool: PoolSpec) -> Any:
+def _max_grad(
+    xp: Any, x: Any, y: Any, dy: Any, pool: PoolSpec,
+    spread: Callable[[Any, Any, Any, Window], Any] = pooling.max_pool_grad,
+) -> Any:  # fmt: skip
+    """Returns the gradient of the input in the data format; ``spread`` computes it channels-last."""
     spec, win = pool.spec, _fit_max_grad(x, y, dy, pool)
     return from_channels_last(
         xp,
-        pooling.max_pool_grad(xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win),
+        spread(xp, to_channels_last(xp, x, spec), to_channels_last(xp, dy, spec), win),
         spec,
     )
+
+
+def _compile(
+    b: Binding,
+    compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None],
+    pool: PoolSpec,
+    *,
+    is_gradient: bool,
+) -> NativeMaxPool | None:
+    """Returns native code for the shape that the first input is known to have, None if it is not known."""
+    from ...codegen.max_pool import MaxPoolLoop
+
+    dims = b.inputs[0].shape.dims
+    if dims is None or len(dims) != 4 or pool.depth > 1 or pool.depth_stride > 1:
+        return None
+    shape = tuple(n for n in dims if n is not None)
+    if len(shape) < 4:
+        return None
+    win = fit_pool_window(pool, shape)
+    channels = shape[pool.spec.channel_axis]
+    return compile_loop(MaxPoolLoop(b.input_types[0].numpy, shape[0], channels, win, is_gradient))
 
 
 def _max_grad_grad(xp: Any, x: Any, y: Any, ddx: Any, pool: PoolSpec) -> Any:
@@ -113,6 +145,31 @@ def _(
     xp: Any, x: Any, *, ksize: Any, strides: Any, padding: str, explicit_paddings: Any, data_format: str
 ) -> Any:
     return _max_pool(xp, x, pool_spec(4, data_format, ksize, strides, padding, explicit_paddings))
+
+
+def _bound_spec(b: Binding) -> PoolSpec:
+    attrs = b.attrs
+    return pool_spec(
+        4,
+        attrs["data_format"],
+        attrs["ksize"],
+        attrs["strides"],
+        attrs["padding"],
+        attrs["explicit_paddings"],
+    )
+
+
+@max_pool.compiled
+def _(b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]) -> Any:
+    pool = _bound_spec(b)
+    native = _compile(b, compile_loop, pool, is_gradient=False)
+    if native is None:
+        return None
+
+    def reduce(xp: Any, x: Any, win: Window) -> Any:
+        return native.pool(x) if native.fits(x) else pooling.max_pool(xp, x, win)
+
+    return lambda x: _max_pool(np, x, pool, reduce)
 
 
 def _v2_shape(c: ShapeContext) -> Shape:
@@ -147,6 +204,19 @@ def _(
     ksize: Any, strides: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
     return _max_grad(xp, x, y, dy, pool_spec(4, data_format, ksize, strides, padding, explicit_paddings))
+
+
+@max_pool_grad.compiled
+def _(b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]) -> Any:
+    pool = _bound_spec(b)
+    native = _compile(b, compile_loop, pool, is_gradient=True)
+    if native is None:
+        return None
+
+    def spread(xp: Any, x: Any, dy: Any, win: Window) -> Any:
+        return native.gradient(x, dy) if native.fits(x) else pooling.max_pool_grad(xp, x, dy, win)
+
+    return lambda x, y, dy: _max_grad(np, x, y, dy, pool, spread)
 
 
 max_pool_grad_v2 = op(
