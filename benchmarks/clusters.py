@@ -87,18 +87,18 @@ def _adam(x: Any) -> list[Callable[[], object]]:
 
 
 def _pooling(x: Any, size: int) -> list[Callable[[], object]]:
-    def build(g: Any, x: Any) -> Any:
-        attrs = {"ksize": [1, size, size, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
-        y = g.MaxPool(input=x, **attrs)
-        return g.MaxPoolGrad(orig_input=x, orig_output=y, grad=y, **attrs)
-
+    attrs = {"ksize": [1, size, size, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
     g = GraphBuilder()
-    gradient = build(g, g.Placeholder(dtype="float", name="x"))
+    a = g.Placeholder(dtype="float", name="x")
+    y = g.MaxPool(a, **attrs)
+    gradient = g.MaxPoolGrad(a, y, y, **attrs)
     tf = _tensorflow()
-    return [
-        *_ours(g, [], [gradient.name], [], x),
-        _theirs(tf, tf.function(lambda x: build(tf.raw_ops, x)), x),
-    ]
+
+    def reference(x: Any) -> Any:
+        y = tf.raw_ops.MaxPool(input=x, **attrs)
+        return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=y, **attrs)
+
+    return [*_ours(g, [], [gradient.name], [], x), _theirs(tf, tf.function(reference), x)]
 
 
 def _tensorflow() -> Any:

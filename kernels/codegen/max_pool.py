@@ -19,7 +19,7 @@ from ..core.parallel import POOL
 from .llvm_engine import function_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from ..numeric.windows import Window
 
@@ -320,7 +320,7 @@ class _PoolCode:
         )
 
     @contextmanager
-    def _channels(self, low: str, high: str) -> Iterator[str]:
+    def _channels(self, low: str, high: str) -> Generator[str, None, None]:
         """A loop over vectors of channels, in which loads and stores are masked where the channels do not fill them."""
         with self._loop(low, high, _LANES) as channel:
             if self.loop.channels % _LANES:
@@ -335,7 +335,7 @@ class _PoolCode:
             yield channel
 
     @contextmanager
-    def _loop(self, low: str, high: str, step: int = 1) -> Iterator[str]:
+    def _loop(self, low: str, high: str, step: int = 1) -> Generator[str, None, None]:
         counter = self._slot("i64", low)
         self._count += 1
         number = self._count
@@ -348,7 +348,7 @@ class _PoolCode:
         self._lines += [f"br label %head{number}", f"done{number}:"]
 
     @contextmanager
-    def _when(self, condition: str) -> Iterator[None]:
+    def _when(self, condition: str) -> Generator[None, None, None]:
         if condition == "true":
             yield
             return

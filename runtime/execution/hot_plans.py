@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 Shapes = tuple[tuple[int, ...], ...]
 # From a signature, the shapes of its feeds, and a compiler of loops.
-Builder = Callable[[Key, Shapes, "Callable[[ElementLoop], NativeLoop | None]"], "Plan"]
+Builder = Callable[[Key, Shapes, "Callable[[ElementLoop], Any]"], "Plan"]
 
 # A signature is hot after this many steps, and this many seconds after the first.
 HOT_STEPS = 4
