@@ -85,7 +85,8 @@ class StepLog:
         self._began = self._logged = self._flushed = time.monotonic()
         self._steps = 0
         self._step = 0
-        self._collected: list[tuple[StepResult, float, float]] = []
+        self._to_wall_time = time.time() - self._began
+        self._collected: list[tuple[StepResult, float]] = []
 
     def add(self, result: StepResult) -> None:
         """Takes the result of a finished step."""
@@ -94,7 +95,7 @@ class StepLog:
         if self._every is not None and not self._is_due(self._every, now):
             return
         self._logged = now
-        self._collected.append((result, now, time.time()))
+        self._collected.append((result, now))
         is_late = now - self._flushed >= _FLUSH_INTERVAL
         if is_late or self._is_prompt or len(self._collected) >= _MOST_COLLECTED or _holds_arrays(result):
             self._write()
@@ -121,9 +122,9 @@ class StepLog:
     def _write(self) -> None:
         """Passes on what was collected."""
         collected, self._collected = self._collected, []
-        for result, now, wall_time in collected:
+        for result, now in collected:
             self._step = result.progress.step
-            self._each("add", Row(result, self._names, now - self._began, wall_time))
+            self._each("add", Row(result, self._names, now - self._began, now + self._to_wall_time))
 
     def _each(self, action: str, *arguments: Any) -> None:
         for sink in list(self._sinks):
@@ -143,7 +144,10 @@ class StepLog:
 
 
 def _holds_arrays(result: StepResult) -> bool:
-    return any(value.ndim for value in result.values)
+    for value in result.values:  # noqa: SIM110 - a generator would take several times as long
+        if value.ndim:
+            return True
+    return False
 
 
 def open_step_log(options: LogOptions, loop: StepLoop, graph: Graph, labels: Sequence[str]) -> StepLog | None:
@@ -267,6 +271,8 @@ class EventSink(LogSink):
     def add(self, row: Row) -> None:
         if row.scalars:
             self._writer.scalars(row.step, row.scalars, row.wall_time)
+        if len(row.scalars) == len(row.result.values):
+            return
         for label, value in zip(self._labels, row.result.values):
             item: Any = value[()] if value.dtype == object and value.ndim == 0 else None
             if _is_summary(item):
