@@ -19,6 +19,7 @@ from .stages import cut_into_stages, result_dtypes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .depthwise import DepthwiseLoop, NativeDepthwise
     from .expression import Operand
     from .max_pool import MaxPoolLoop, NativeMaxPool
     from .stages import Stage
@@ -31,7 +32,9 @@ _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_in
 _ADDRESSES = (1 << 64) - 1
 
 
-def compile_loop(loop: ElementLoop | MaxPoolLoop) -> NativeLoop | NativeMaxPool | None:
+def compile_loop(
+    loop: ElementLoop | MaxPoolLoop | DepthwiseLoop,
+) -> NativeLoop | NativeMaxPool | NativeDepthwise | None:
     """The loop as native code; None where it cannot be compiled."""
     return _compile_elements(loop) if isinstance(loop, ElementLoop) else loop.compile()
 

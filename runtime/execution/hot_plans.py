@@ -13,9 +13,9 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ...kernels.codegen.depthwise import DepthwiseLoop
     from ...kernels.codegen.expression import ElementLoop
-    from ...kernels.codegen.max_pool import MaxPoolLoop, NativeMaxPool
-    from ...kernels.codegen.native_loop import NativeLoop
+    from ...kernels.codegen.max_pool import MaxPoolLoop
     from ..plan.plan import Plan
 
 Key = tuple[Any, ...]
@@ -114,7 +114,7 @@ class HotPlans:
         elif len(signature.plans) == 1 and not shapes:
             signature.is_cold = True
 
-    def _compile_loop(self, loop: ElementLoop | MaxPoolLoop) -> NativeLoop | NativeMaxPool | None:
+    def _compile_loop(self, loop: ElementLoop | MaxPoolLoop | DepthwiseLoop) -> Any:
         if self._is_closed:
             return None
         from ...kernels.codegen.native_loop import compile_loop

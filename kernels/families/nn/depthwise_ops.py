@@ -29,7 +29,11 @@ from ...numeric.windows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...builder.graph_builder import GraphBuilder, NodeView, Tensor
+    from ...codegen.depthwise import DepthwiseLoop, NativeDepthwise
+    from ...core.binding import Binding
     from ...core.inference import ShapeContext
 
 family = Family(__name__, host_inputs="filter_sizes input_sizes")
@@ -128,9 +132,13 @@ def _images(xp: Any, x: Any, multiplier: int) -> range:
     return range(0, x.shape[0], step)
 
 
+def _is_by_rows(win: Window) -> bool:
+    return win.strides[1] == 1 and is_padding_cheap(win)
+
+
 def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     """Convolves x [batch, *in, c] with a filter [height, width, c, multiplier]."""
-    if w.shape[3] == 1 and win.strides[1] == 1 and is_padding_cheap(win):
+    if w.shape[3] == 1 and _is_by_rows(win):
         return _forward_by_rows(xp, x, w, win)
     channels, multiplier = w.shape[2:]
     wide = accumulator_dtype(x.dtype)
@@ -144,12 +152,15 @@ def _forward(xp: Any, x: Any, w: Any, win: Window) -> Any:
     return result.reshape(*result.shape[:3], channels * multiplier).astype(x.dtype, copy=False)
 
 
-def convolve(xp: Any, spec: WindowSpec, x: Any, w: Any) -> Any:
-    """Returns the convolution in the data format of ``spec``. Raises INVALID_ARGUMENT where shapes do not fit."""
+def convolve(
+    xp: Any, spec: WindowSpec, x: Any, w: Any, compute: Callable[[Any, Any, Any, Window], Any] = _forward
+) -> Any:
+    """Returns the convolution in the data format of ``spec``; ``compute`` computes it channels-last. Raises
+    INVALID_ARGUMENT where shapes do not fit."""
     check_filter(w)
     win = _fit_filter(spec, x.shape, w.shape)
     check_allocation((x.shape[0], *win.outputs, math.prod(w.shape[2:])), x.dtype.itemsize, "output")
-    return from_channels_last(xp, _forward(xp, to_channels_last(xp, x, spec), w, win), spec)
+    return from_channels_last(xp, compute(xp, to_channels_last(xp, x, spec), w, win), spec)
 
 
 def _forward_by_rows(xp: Any, x: Any, w: Any, win: Window) -> Any:
@@ -187,12 +198,14 @@ def _multiply_rows(xp: Any, block: Any, filters: Any, win: Window, target: Any, 
             into = product
 
 
-def _input_gradient(xp: Any, w: Any, dy: Any, win: Window) -> Any:
-    """Returns the gradient of the input, given that of the outputs."""
+def _input_gradient(
+    xp: Any, w: Any, dy: Any, win: Window, compute: Callable[[Any, Any, Any, Window], Any] = _forward
+) -> Any:
+    """Returns the gradient of the input, given that of the outputs. ``compute`` convolves."""
     if w.shape[3] == 1:
         other_way = mirrored_window(win)
         if other_way is not None:
-            return _forward(xp, dy, w[::-1, ::-1], other_way)
+            return compute(xp, dy, w[::-1, ::-1], other_way)
     channels, multiplier = w.shape[2:]
     wide = accumulator_dtype(dy.dtype)
     w_wide = w.astype(wide, copy=False)
@@ -239,6 +252,51 @@ def _(
     return convolve(xp, depthwise_spec(data_format, strides, dilations, padding, explicit_paddings), x, w)
 
 
+def _known_dims(shape: Shape) -> tuple[int, ...] | None:
+    """The sizes of a shape of which all are known, else None."""
+    dims = shape.dims
+    known = tuple(n for n in dims or () if n is not None)
+    return known if dims is not None and len(known) == len(dims) else None
+
+
+def _compile(
+    b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None], images: Dim, win: Window
+) -> Callable[[Any, Any, Any, Window], Any] | None:
+    """Returns a function like ``_forward`` that uses native code, None if there is none."""
+    from ...codegen.depthwise import DepthwiseLoop
+
+    channels, multiplier = b.inputs[1].shape[2], b.inputs[1].shape[3]
+    if images is None or channels is None or multiplier != 1:
+        return None
+    dtype = b.input_types[1].numpy
+    native = compile_loop(DepthwiseLoop(dtype, images, channels, win, _is_by_rows(win)))
+    if native is None:
+        return None
+
+    def compute(xp: Any, x: Any, w: Any, other: Window) -> Any:
+        fits = native.fits(x) and other == win and w.shape[3] == 1
+        return native.convolve(x, w) if fits else _forward(xp, x, w, other)
+
+    return compute
+
+
+def _bound_spec(b: Binding) -> WindowSpec:
+    a = b.attrs
+    return depthwise_spec(
+        a["data_format"], a["strides"], a["dilations"], a["padding"], a["explicit_paddings"]
+    )
+
+
+@forward.compiled
+def _(b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]) -> Any:
+    x, w = (_known_dims(fact.shape) for fact in b.inputs)
+    if x is None or w is None:
+        return None
+    spec = _bound_spec(b)
+    compute = _compile(b, compile_loop, x[0], _fit_filter(spec, x, w))
+    return None if compute is None else lambda x, w: convolve(np, spec, x, w, compute)
+
+
 input_gradient = op(
     f"DepthwiseConv2dNativeBackpropInput(input_sizes: int32, filter: T, out_backprop: T; {_REST}) -> "
     "(output: T)",
@@ -259,11 +317,31 @@ def _(
     strides: Any, dilations: Any, padding: str, explicit_paddings: Any, data_format: str,
 ) -> Any:  # fmt: skip
     spec = depthwise_spec(data_format, strides, dilations, padding, explicit_paddings)
+    return _convolve_back(xp, spec, sizes, w, dy, _forward)
+
+
+def _convolve_back(
+    xp: Any, spec: WindowSpec, sizes: Any, w: Any, dy: Any, compute: Callable[[Any, Any, Any, Window], Any]
+) -> Any:
+    """Returns the gradient of the input in the data format. Raises INVALID_ARGUMENT where shapes do not fit."""
     x = _check_sizes(sizes)
     win = _fit_filter(spec, x, w.shape)
     _check_outputs(spec, win, x[0], math.prod(w.shape[2:]), dy.shape)
     check_allocation(x, dy.dtype.itemsize, "input_sizes")
-    return from_channels_last(xp, _input_gradient(xp, w, to_channels_last(xp, dy, spec), win), spec)
+    return from_channels_last(xp, _input_gradient(xp, w, to_channels_last(xp, dy, spec), win, compute), spec)
+
+
+@input_gradient.compiled
+def _(b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]) -> Any:
+    sizes, w = b.inputs[0].elements, _known_dims(b.inputs[1].shape)
+    if sizes is None or None in sizes or w is None:
+        return None
+    x, spec = _check_sizes(np.asarray(sizes)), _bound_spec(b)
+    other_way = mirrored_window(_fit_filter(spec, x, w))
+    if other_way is None:
+        return None
+    compute = _compile(b, compile_loop, x[0], other_way)
+    return None if compute is None else lambda sizes, w, dy: _convolve_back(np, spec, sizes, w, dy, compute)
 
 
 filter_gradient = op(
