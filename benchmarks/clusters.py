@@ -37,6 +37,8 @@ def main() -> None:
         ("Adam", _adam(x)),
         ("max pooling 2x2 and its gradient", _pooling(images, 2)),
         ("max pooling 3x3, stride 2, and its gradient", _pooling(images, 3)),
+        ("depthwise 3x3 of 8x14x14x576", _depthwise(14, 576)),
+        ("depthwise 3x3 of 8x56x56x144", _depthwise(56, 144)),
     ):
         _print(name, steps)
 
@@ -99,6 +101,19 @@ def _pooling(x: Any, size: int) -> list[Callable[[], object]]:
         return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=y, **attrs)
 
     return [*_ours(g, [], [gradient.name], [], x), _theirs(tf, tf.function(reference), x)]
+
+
+def _depthwise(side: int, channels: int) -> list[Callable[[], object]]:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((8, side, side, channels)).astype("f4")
+    w = random.standard_normal((3, 3, channels, 1)).astype("f4")
+    g = GraphBuilder()
+    a = g.Placeholder(dtype="float", name="x")
+    y = g.DepthwiseConv2dNative(a, g.constant(w), strides=[1, 1, 1, 1], padding="SAME")
+    tf = _tensorflow()
+    factor = tf.constant(w)
+    reference = tf.function(lambda x: tf.nn.depthwise_conv2d(x, factor, [1, 1, 1, 1], "SAME"))
+    return [*_ours(g, [], [y.name], [], x), _theirs(tf, reference, x)]
 
 
 def _tensorflow() -> Any:
