@@ -181,6 +181,8 @@ def _run_targets(graph: Graph, options: _WriteOptions) -> Checkpoint:
 
 def _write(graph: Graph, checkpoint: Checkpoint, options: _WriteOptions) -> None:
     from ..graphfmt.checkpoints.hdf5.state_file import SavedState
+    from ..graphfmt.checkpoints.latest import record_latest
+    from ..graphfmt.checkpoints.open import exists
     from ..graphfmt.file_lock import locked
     from ..runtime.checkpointing.restoring import match_tensors
     from ..runtime.checkpointing.saving import write_variables
@@ -199,6 +201,8 @@ def _write(graph: Graph, checkpoint: Checkpoint, options: _WriteOptions) -> None
             compress=options.compress,
             as_dtype=options.as_dtype,
         )
+        if not options.is_hdf5:
+            record_latest(options.output, exists)
     step = checkpoint.step if options.is_hdf5 else None
     print_summary(options.output, checkpoint, matched, step=step, as_json=options.as_json)
     if not options.is_hdf5 and not options.only and (checkpoint.others or checkpoint.rest.notes):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ..graphfmt import array_output
-from ..graphfmt.errors import TfgError
+from ..graphfmt.errors import Status, TfgError
 from ..graphfmt.load import read_graph_file
 from ..runtime.execution.run_guard import NanFoundError, RunGuard
 from .common import console, values
@@ -120,7 +120,10 @@ class _Run:
         self._check_state(session, request)
         checkpoints = self._plan_checkpoints()
         with self._locked_files(session, request), self._skipping_records():
-            self._run(session, request, loop, checkpoints)
+            try:
+                self._run(session, request, loop, checkpoints)
+            except TfgError as error:
+                raise self._with_state(error, session) from error.__cause__
 
     def _traced(self, graph: Graph | None) -> Graph | None:
         """Returns the graph to run: for a trace or a profile one without calls, so that the nodes of functions are in
@@ -160,6 +163,15 @@ class _Run:
         if options.result.trace is not None and trace is not None:
             write_trace(trace, options, session, start.loop, request)
         self.interruption.leave()
+
+    def _with_state(self, error: TfgError, session: Session) -> TfgError:
+        """An error about a variable without a value says what the state has and lacks."""
+        state = self.options.resume.state
+        if error.status is not Status.FAILED_PRECONDITION or state is None:
+            return error
+        from .running.foreign_state import with_names
+
+        return with_names(error, session.graph, state)
 
     def _skipping_records(self) -> AbstractContextManager[None]:
         # Few runs do; the others start faster without the import.

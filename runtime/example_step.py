@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..graphfmt.errors import TfgError
-from ..graphfmt.graph import endpoint
+from ..graphfmt.graph import Endpoint, endpoint
 from ..graphfmt.traversal import ancestors
+from ..kernels.core import registry
 from ..kernels.core.op_sets import PLACEHOLDERS, RESTORERS, SWITCHES, VARIABLES
+from ..kernels.core.traits import Role
+from .passes import validation
 from .passes.optimizers.initializers import initial_assignments
 from .plan.control_flow.nesting import NodeNesting
+from .summary import output_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -82,10 +86,46 @@ def _step(
         init, is_complete = needed_initialisers(graph, summary, ends)
     except TfgError:
         return None
-    feeds = [e for e in summary.inputs if e.op in PLACEHOLDERS and endpoint(e.name).node in needed]
+    waits = [name for name in needed if _waits(graph, name)]
+    if waits:
+        needed, past = _fed_past(graph, ends, waits)
+        init, is_complete = needed_initialisers(graph, summary, [*needed])
+    else:
+        past = []
+    feeds = [e for e in summary.inputs if e.op in PLACEHOLDERS and endpoint(e.name).node in needed] + past
+    # Nobody can make up values of unknown rank for what stands behind a queue.
+    if any(entry.shape.dims is None for entry in past):
+        return None
     if any(map(_is_opaque, feeds)) or len(init) > _MOST_INITIALISERS:
         return None
     return ExampleStep(feeds, fetches, targets, init, not is_complete)
+
+
+def _waits(graph: Graph, name: str) -> bool:
+    op = registry.find(graph[name].op)
+    return op is not None and op.asynchronous and op.role is not Role.RECV
+
+
+def _fed_past(
+    graph: Graph, ends: Sequence[str], waits: Collection[str]
+) -> tuple[dict[str, None], list[NodeSummary]]:
+    """Returns the nodes of a step for which the outputs of nodes that wait (for a queue, a reader) are fed, and those
+    outputs."""
+    needed: dict[str, None] = {}
+    outputs: dict[Endpoint, None] = {}
+    stack = [endpoint(name).node for name in ends]
+    while stack:
+        name = stack.pop()
+        if name in needed or name in waits:
+            continue
+        needed[name] = None
+        for text in graph[name].inputs:
+            source = endpoint(text)
+            if source.node in waits and not source.is_control:
+                outputs[source] = None
+            stack.append(source.node)
+    facts = validation.shapes(graph)
+    return needed, [output_summary(graph[e.node], e.port, facts) for e in outputs]
 
 
 def _fetchable(graph: Graph) -> Callable[[str], bool]:

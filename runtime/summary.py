@@ -120,13 +120,13 @@ def summarize(graph: Graph) -> Summary:
     ends = [node for node in graph.nodes if node.name not in named and node.op not in VARIABLES]
     values = [node for node in ends if not node.op.startswith(_EFFECTS)]
     outputs = [
-        _entry(node, port, facts)
+        output_summary(node, port, facts)
         for node in _computed(graph, values)
         for port in range(len(facts.get(node.name, ())))
     ]
     return Summary(
         nodes=len(graph.nodes),
-        inputs=[_entry(node, 0, facts) for node in graph.nodes if node.op in INPUTS],
+        inputs=[output_summary(node, 0, facts) for node in graph.nodes if node.op in INPUTS],
         outputs=outputs,
         targets=[n.name for n in ends if n.op == "NoOp"] + _updates(graph, ends),
         variables=[_variable(node) for node in graph.nodes if node.op in VARIABLES],
@@ -172,7 +172,8 @@ def _normal(node: Node) -> Iterator[str]:
             continue
 
 
-def _entry(node: Node, port: int, facts: Mapping[str, Sequence[Fact]]) -> NodeSummary:
+def output_summary(node: Node, port: int, facts: Mapping[str, Sequence[Fact]]) -> NodeSummary:
+    """Summarizes an output of a node."""
     outputs = facts.get(node.name, ())
     name = str(Endpoint(node.name, port))
     if port >= len(outputs):

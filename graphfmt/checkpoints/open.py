@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Location, Status, TfgError, invalid
-from ..files import file_error, read_file
-from .data_file import data_loss
+from ..files import file_error
+from . import latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 HDF5_SUFFIX = ".h5"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
-# The file with the name of the latest checkpoint in a folder.
-_STATE_FILE = "checkpoint"
-_LATEST = re.compile(
-    r"^\s*model_checkpoint_path\s*:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", re.MULTILINE
-)
 _SHARD = re.compile(r"(.+)\.(?:index|data-\d{5,}-of-\d{5,})")
 _V1_SHARD = re.compile(r"-\d{5}-of-(\d{5})")
 
@@ -123,7 +118,7 @@ def _in_folder(folder: Path) -> str:
     variables = folder / "variables" / "variables"
     if _is_bundle(str(variables)):
         return str(variables)
-    state = folder / _STATE_FILE
+    state = folder / latest.FILE
     if state.is_file():
         return _latest(state)
     if _is_bundle(str(folder / "variables")):
@@ -140,24 +135,15 @@ def _latest(state: Path) -> str:
     If an absolute prefix does not exist (the folder was moved), the checkpoint of that name beside the file is used.
     Raises DATA_LOSS for a file without a prefix.
     """
-    from ..text.tokens import read_string
-
-    text = read_file(state)[0].decode("utf-8", "surrogateescape")
-    match = _LATEST.search(text)
-    try:
-        latest = Path(read_string(match[1])) if match else Path()
-    except ValueError:
-        latest = Path()
-    if not latest.name:
-        raise data_loss(str(state), "the file names no checkpoint", hint="name the checkpoint itself")
-    there = state.parent / latest
-    beside = state.parent / latest.name
-    if latest.is_absolute() and not _exists(latest) and _exists(beside):
+    named = Path(latest.read_latest(state))
+    there = state.parent / named
+    beside = state.parent / named.name
+    if named.is_absolute() and not exists(named) and exists(beside):
         there = beside
     return str(there)
 
 
-def _exists(prefix: Path) -> bool:
+def exists(prefix: Path) -> bool:
     """Returns True for a bundle, a V1 checkpoint of one file, and one of several."""
     return _is_bundle(str(prefix)) or prefix.is_file() or bool(_v1_tables(prefix))
 

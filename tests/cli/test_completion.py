@@ -42,7 +42,7 @@ def complete(monkeypatch: pytest.MonkeyPatch):
     ("line", "expected"),
     [
         ("tfg va", ["validate"]),
-        ("tfg run --fetc", ["--fetch"]),
+        ("tfg run --fetc", ["--fetch", "--fetch-all", "--fetch-kind"]),
         ("tfg run mlp.pbtxt --fetch acc", ["accuracy"]),
         ("tfg run mlp.pbtxt --fetch=acc", ["--fetch=accuracy"]),
         ("tfg run --steps 3 mlp.pbtxt --target hidden/", ["hidden/product", "hidden/sum"]),

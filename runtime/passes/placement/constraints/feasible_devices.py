@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..machine.machine import Machine
     from .kernel_support import Supports
 
+# The hint where requests cannot be met.
+_SOFT = "--soft ignores requests that cannot be met"
+
 
 class FeasibleDevices:
     """Finds feasible devices, with a cache, since most nodes make the same request. ``notes`` are about ignored
@@ -88,7 +91,7 @@ class FeasibleDevices:
         node = by[0] if by else nodes[0]
         message = f"Cannot assign a device for operation {node.name!r}: {reason}"
         return self._graph.error_at(
-            invalid(f"{message}; the devices are {device_list(self._machine)}"), node.name
+            invalid(f"{message}; the devices are {device_list(self._machine)}", hint=_SOFT), node.name
         )
 
     def _exists(self, node: Node) -> bool:
