@@ -288,7 +288,9 @@ def _bound_spec(b: Binding) -> WindowSpec:
 
 
 @forward.compiled
-def _(b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]) -> Any:
+def _(
+    b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]
+) -> Callable[[Any, Any], Any] | None:
     x, w = (_known_dims(fact.shape) for fact in b.inputs)
     if x is None or w is None:
         return None
@@ -332,7 +334,9 @@ def _convolve_back(
 
 
 @input_gradient.compiled
-def _(b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]) -> Any:
+def _(
+    b: Binding, compile_loop: Callable[[DepthwiseLoop], NativeDepthwise | None]
+) -> Callable[[Any, Any, Any], Any] | None:
     sizes, w = b.inputs[0].elements, _known_dims(b.inputs[1].shape)
     if sizes is None or None in sizes or w is None:
         return None

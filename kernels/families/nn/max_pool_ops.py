@@ -160,7 +160,7 @@ def _bound_spec(b: Binding) -> PoolSpec:
 
 
 @max_pool.compiled
-def _(b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]) -> Any:
+def _(b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]) -> Callable[[Any], Any] | None:
     pool = _bound_spec(b)
     native = _compile(b, compile_loop, pool, is_gradient=False)
     if native is None:
@@ -207,7 +207,9 @@ def _(
 
 
 @max_pool_grad.compiled
-def _(b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]) -> Any:
+def _(
+    b: Binding, compile_loop: Callable[[MaxPoolLoop], NativeMaxPool | None]
+) -> Callable[[Any, Any, Any], Any] | None:
     pool = _bound_spec(b)
     native = _compile(b, compile_loop, pool, is_gradient=True)
     if native is None:
