@@ -44,14 +44,20 @@ def tensorflow() -> Any:
 
 
 def their_step(
-    tf: Any, graph: Graph, fetches: Sequence[str], feeds: dict[str, Any], init: str | None
+    tf: Any,
+    graph: Graph,
+    fetches: Sequence[str],
+    feeds: dict[str, Any],
+    init: str | None,
+    threads: int = 0,
 ) -> Callable[[], Any]:
-    """Returns a function that runs a step of the graph in TensorFlow's Session."""
+    """Returns a function that runs a step of the graph in TensorFlow's Session; 0 threads are TensorFlow's choice."""
     message = tf.GraphDef()
     message.ParseFromString(graph_to_bytes(graph))
     with tf.Graph().as_default() as imported:
         tf.import_graph_def(message, name="")
-    session = tf.Session(graph=imported)
+    config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+    session = tf.Session(graph=imported, config=config)
     if init:
         session.run(imported.get_operation_by_name(init))
     wanted = [
