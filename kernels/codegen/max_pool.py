@@ -58,7 +58,12 @@ class MaxPoolLoop:
     def tiles(self) -> bool:
         """True if every element of the input belongs to exactly one window."""
         win = self.window
-        return win.strides == win.size and win.inputs == tuple(o * k for o, k in zip(win.outputs, win.size))
+        begins_inside = all(before == 0 for before, _ in win.pads)
+        return (
+            begins_inside
+            and win.strides == win.size
+            and win.inputs == tuple(o * k for o, k in zip(win.outputs, win.size))
+        )
 
     def compile(self) -> NativeMaxPool | None:
         """The native code; None where there is none for these dtypes and sizes, or it cannot be compiled."""

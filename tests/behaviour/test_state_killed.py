@@ -29,7 +29,8 @@ def test_a_killed_save_leaves_the_old_state_or_the_new_one(tmp_path: Path, compr
     total = kill(lambda: state_file.write(path, new, compress=compress))
     assert total and state_file.read(path).notes == {"step": 2}
     found: set[int] = set()
-    for at in spread(total, KILLS // 2):
+    # The last one ends by itself: how often a save stops differs a little from run to run.
+    for at in (*spread(total, KILLS // 2), 2 * total):
         state_file.write(path, old)
         kill(lambda: state_file.write(path, new, compress=compress), at)
         assert state_file.verify(path) == []

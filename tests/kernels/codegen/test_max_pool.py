@@ -71,6 +71,19 @@ def test_equals_numpy(case: tuple[Window, Any, Any]) -> None:
     np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(gradient)[numbers])
 
 
+@pytest.mark.parametrize("pads", [(1, 0, 1, 0), (1, 0, 0, 0), (0, 0, 0, 0)])
+def test_what_no_window_covers_has_no_gradient(pads: tuple[int, ...]) -> None:
+    """With these paddings as many windows fit as without, but they leave the last row or column out."""
+    win = window((8, 8), (2, 2), (2, 2), "EXPLICIT", pads)
+    assert win.outputs == (4, 4)
+    x = np.random.default_rng(0).normal(size=(8, 8, 8, 40))
+    native, dy = compiled(x, win, is_gradient=True), np.ones((8, 4, 4, 40))
+    for _ in range(5):
+        # Leaves memory that is not zero behind.
+        np.full(x.shape, 1e300)
+        np.testing.assert_array_equal(native.gradient(x, dy), pooling.max_pool_grad(np, x, dy, win))
+
+
 @pytest.mark.parametrize(("images", "channels"), [(1, 40), (9, 64)])
 def test_sums_of_overlapping_windows_do_not_depend_on_threads(
     images: int, channels: int, monkeypatch: pytest.MonkeyPatch

@@ -12,8 +12,8 @@ from .test_linear_solve_ops import ALL, TOL, complex_sides, regular
 
 def positive(*shape: int, dtype: str = "double") -> Any:
     x = regular(*shape, dtype=dtype)
-    # Rounded, so that a row is the same whatever order BLAS adds in.
-    return np.round(x @ x.swapaxes(-1, -2).conj(), 3)
+    # Rounded, and with zeros of one sign, so that a row is the same whatever order BLAS adds in.
+    return np.round(x @ x.swapaxes(-1, -2).conj(), 3) + x.dtype.type(0)
 
 
 CASES = [
