@@ -60,6 +60,10 @@ def to_int64(x: Any) -> int:
     return int(x) if np.isfinite(x) and abs(x) < 2.0**63 else -(2**63)
 
 
+def _wrap_int64(value: int) -> int:
+    return (value + 2**63) % 2**64 - 2**63
+
+
 def wrap_int32(value: int) -> int:
     """Returns the lower 32 bits as a signed integer."""
     return (value + 2**31) % 2**32 - 2**31
@@ -159,5 +163,6 @@ def _requantize_to_quint8(x: Any, ends: tuple[Any, Any], new_ends: tuple[Any, An
         offset = to_int64(middle) - to_int64(65536.0 * (_double(new_low) * 255.0) / new_extent)
     with np.errstate(over="ignore"):
         number = (x.astype(np.int64) * np.int64(scale)) >> 32
-        number = (number + np.int64(offset + 32768)) >> 16
+        # Wraps where it overflows, as TensorFlow's sum does.
+        number = (number + np.int64(_wrap_int64(offset + 32768))) >> 16
     return np.clip(number, 0, 255).astype(np.uint8)

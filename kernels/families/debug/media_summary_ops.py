@@ -117,8 +117,8 @@ def _audio(tag: Any, tensor: Any, sample_rate: float, most: int) -> Any:
     name, sounds = _tag(tag), np.asarray(tensor)
     if sounds.ndim not in (2, 3):
         raise invalid(f"Tensor must be 3-D or 2-D, got: {list(sounds.shape)}")
-    if not sample_rate > 0:
-        raise invalid("sample_rate must be > 0")
+    if not 0 < sample_rate < 1 << 31:
+        raise invalid(f"sample_rate must be > 0, and below 2^31, but is {sample_rate}")
     if sounds.ndim == 2:
         sounds = sounds[..., None]
     values = (

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ....graphfmt.errors import invalid
 from ...core.registry import Family, get
 from ...core.traits import GpuSupport
 from .matrices import check_square, to_lapack_dtype
@@ -52,7 +55,10 @@ def _values_above_vectors(c: Any) -> Any:
 def _self_adjoint_eig(xp: Any, input: Any) -> Any:
     """Returns the eigenvalues as a first row, and the eigenvectors as columns below it."""
     check_square("SelfAdjointEig", input)
-    values, vectors = xp.linalg.eigh(to_lapack_dtype(input))
+    try:
+        values, vectors = xp.linalg.eigh(to_lapack_dtype(input))
+    except np.linalg.LinAlgError as error:
+        raise invalid(f"SelfAdjointEig: {error}") from None
     return xp.concatenate([values[..., None, :], vectors], axis=-2).astype(input.dtype, copy=False)
 
 

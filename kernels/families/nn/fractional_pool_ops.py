@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,8 +42,10 @@ def _check_ratio(ratio: Sequence[float]) -> None:
     if len(ratio) != 4:
         raise invalid(f"pooling_ratio field must specify 4 dimensions, but has {len(ratio)}")
     for place, value in enumerate(ratio):
-        if not value >= 1:
-            raise invalid(f"pooling_ratio cannot be smaller than 1, got: {value} for dimension {place}")
+        if not 1 <= value < inf:
+            raise invalid(
+                f"pooling_ratio must be finite and cannot be smaller than 1, got: {value} for dimension {place}"
+            )
     if ratio[0] != 1 or ratio[3] != 1:
         raise TfgError(
             Status.UNIMPLEMENTED,
@@ -52,6 +54,8 @@ def _check_ratio(ratio: Sequence[float]) -> None:
 
 
 def _output_size(size: int, ratio: float) -> int:
+    if not 0 < ratio < inf:
+        raise invalid(f"pooling_ratio must be positive and finite, but is {ratio}")
     return floor(np.float32(size) / np.float32(ratio))
 
 

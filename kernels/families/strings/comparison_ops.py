@@ -15,7 +15,7 @@ from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric import int_arguments
 from ...numeric.hashes import farm_fingerprint64
-from ...numeric.string_tensors import array_of
+from ...numeric.string_tensors import array_of, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,5 +174,5 @@ def _(xp: Any, inputs: Any, segment_ids: Any, num_segments: Any, *, separator: s
     for number, row in zip(ids.reshape(-1).tolist(), rows.tolist()):
         for column, text in enumerate(row):
             parts[number][column].append(text)
-    glue = separator.encode()
+    glue = encode(separator)
     return array_of((count, *inner), [glue.join(texts) for row in parts for texts in row])
