@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...graphfmt.checkpoints.table.varints import varint
 from ...graphfmt.graph import endpoint
+from ...graphfmt.proto.varints import varint
 from ..execution.background import BackgroundNode
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import invalid
+from ...proto.varints import varint_bytes
 from ..checksums import masked, unmasked
-from ..table.varints import varint_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

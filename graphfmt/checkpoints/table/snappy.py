@@ -5,7 +5,7 @@ Source: github.com/google/snappy, format_description.txt.
 
 from __future__ import annotations
 
-from .varints import varint
+from ...proto.varints import varint
 
 # Three bytes yield 64 at most, so a stated length beyond this ratio is wrong.
 _MOST_GROWTH = 22

@@ -11,10 +11,10 @@ import struct
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...proto.varints import varint, varint_bytes
 from ..checksums import masked, unmasked
 from ..data_file import data_loss
 from .snappy import decompress
-from .varints import varint, varint_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -137,5 +137,5 @@ def _tags(data: bytes) -> list[bytes]:
     try:
         values = [content for number, content in messages.fields(data) if number == _VALUE]
         return [tag for value in values for number, tag in messages.fields(value) if number == _TAG and tag]
-    except (IndexError, struct.error):
+    except ValueError:
         raise invalid("one of the summaries to merge cannot be read: no summary operation wrote it") from None

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import Parse, ParseError
 
 from ....graphfmt.errors import invalid
 from ....graphfmt.proto import example_pb2
+from ....graphfmt.proto.varints import varint_bytes
 from ...core import shapes
 from ...core.registry import Family
 from ...core.traits import GpuSupport
 from ...numeric.string_tensors import map_strings
+from ...numeric.wire_messages import bytes_field, float_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,46 +42,34 @@ def _converted(text: bytes) -> bytes:
         raise invalid(f"Error while parsing JSON: {str(error)[:200]}") from error
     if "features" not in example or example["features"] is None:
         return b""
-    return _field(1, _features(example["features"]))
+    return bytes_field(1, _features(example["features"]))
 
 
 def _features(features: dict[str, Any]) -> bytes:
     named = features.get("feature") or {}
-    entries = (_field(1, key.encode()) + _field(2, _feature(value)) for key, value in named.items())
-    return b"".join(_field(1, entry) for entry in entries)
+    entries = (bytes_field(1, key.encode()) + bytes_field(2, _feature(value)) for key, value in named.items())
+    return b"".join(bytes_field(1, entry) for entry in entries)
 
 
 def _feature(feature: dict[str, Any]) -> bytes:
     for name, value in feature.items():
         if value is not None:
             number, encode = _LISTS[name]
-            return _field(number, b"".join(map(encode, value.get("value") or ())))
+            return bytes_field(number, b"".join(map(encode, value.get("value") or ())))
     return b""
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*encoded, number])
 
 
 def _bytes_item(value: str) -> bytes:
     padded = value + "=" * (-len(value) % 4)
-    return _field(1, base64.b64decode(padded.translate({ord("-"): "+", ord("_"): "/"})))
+    return bytes_field(1, base64.b64decode(padded.translate({ord("-"): "+", ord("_"): "/"})))
 
 
 def _float_item(value: Any) -> bytes:
-    return b"\x0d" + struct.pack("<f", float(value))
+    return float_field(1, float(value))
 
 
 def _integer_item(value: Any) -> bytes:
-    return b"\x08" + _varint(int(value) % (1 << 64))
+    return b"\x08" + varint_bytes(int(value) % (1 << 64))
 
 
 _LISTS: dict[str, tuple[int, Callable[[Any], bytes]]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ....graphfmt.errors import invalid
+from ....graphfmt.proto.varints import varint
 from ....graphfmt.shapes import Shape
 from ...numeric.int_arguments import check_allocation
 from ...numeric.windows import Window
@@ -86,14 +87,10 @@ def _fields(message: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    for byte in message[at : at + 10]:
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, at
-    raise invalid("dimension_numbers ends within a number")
+    try:
+        return varint(message, at)
+    except ValueError:
+        raise invalid("dimension_numbers ends within a number") from None
 
 
 class ConvolutionSpec(NamedTuple):

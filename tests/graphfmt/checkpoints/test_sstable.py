@@ -14,8 +14,8 @@ from tfg.graphfmt.checkpoints.checksums import combine, masked, unmasked
 from tfg.graphfmt.checkpoints.data_file import DataFile
 from tfg.graphfmt.checkpoints.table.snappy import decompress
 from tfg.graphfmt.checkpoints.table.sstable import Table, table_bytes
-from tfg.graphfmt.checkpoints.table.varints import varint, varint_bytes
 from tfg.graphfmt.errors import Status, TfgError
+from tfg.graphfmt.proto.varints import varint, varint_bytes
 
 _checked = settings(
     derandomize=True, deadline=None, max_examples=60, database=None, suppress_health_check=list(HealthCheck)
